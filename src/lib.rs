@@ -1,0 +1,35 @@
+//! Permissionless distributed training of language models, as a deterministic simulator and a real runtime.
+//!
+//! Peers train and upload a compressed pseudo-gradient each round; validators filter, evaluate, rate and pay them
+//! (Gauntlet, Lidin et al., arXiv 2505.21684); everybody applies the same aggregation of the best.
+//!
+//! From the outside in, each module knowing only those after it:
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`report`] | run folder, CSV, plots, tables |
+//! | [`engine`] | the paused-clock world: starts nodes, gives them hardware and links, records |
+//! | [`node`] | the peer and the validator: a round told from top to bottom; behaviours |
+//! | [`transport`] | keys and wire format; the simulated links and bucket |
+//! | [`training`] | gradient of a round, DeMo, exact aggregation, schedule, AdamW baseline |
+//! | [`corpus`] | tokens, and which pages are whose |
+//! | [`model`] | Llama in Burn; presets; Hugging Face folders |
+//! | [`chain`] | registry, rounds from blocks, stake, weights, Yuma consensus, emission |
+//! | [`gauntlet`] | fast evaluation, loss scores, OpenSkill, proof of computation, incentive, selection |
+//! | [`scenario`] | what a TOML file may say |
+
+pub mod chain;
+pub mod corpus;
+pub mod digest;
+pub mod engine;
+pub mod gauntlet;
+pub mod model;
+pub mod node;
+pub mod random;
+pub mod report;
+pub mod scenario;
+pub mod training;
+pub mod transport;
+
+/// Slot of a registered peer.
+pub type Uid = u16;

@@ -1,0 +1,46 @@
+//! The order and shapes of a model's parameters.
+//!
+//! A model outside of Burn is one flat vector of f32, `theta`. The layout says which part of it is which tensor. Names and shapes are those
+//! of a Hugging Face checkpoint (`[out, in]` for a projection), so that chunks, digests and files mean the same everywhere.
+
+use std::ops::Range;
+
+/// One parameter tensor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TensorSpec {
+    /// Hugging Face name, e.g. `model.layers.0.self_attn.q_proj.weight`.
+    pub name: String,
+    /// One or two sizes.
+    pub shape: Vec<usize>,
+    /// Where its values lie in the flat vector, row-major.
+    pub range: Range<usize>,
+}
+
+/// All parameter tensors, in their one order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParamLayout {
+    /// The tensors; their ranges follow one another without gaps.
+    pub tensors: Vec<TensorSpec>,
+}
+
+impl ParamLayout {
+    /// Lays tensors of these names and shapes one behind the other.
+    pub fn new(tensors: impl IntoIterator<Item = (String, Vec<usize>)>) -> Self {
+        let mut start = 0;
+        let tensors = tensors
+            .into_iter()
+            .map(|(name, shape)| {
+                let end = start + shape.iter().product::<usize>();
+                let range = start..end;
+                start = end;
+                TensorSpec { name, shape, range }
+            })
+            .collect();
+        Self { tensors }
+    }
+
+    /// Number of parameters.
+    pub fn total(&self) -> usize {
+        self.tensors.last().map_or(0, |tensor| tensor.range.end)
+    }
+}

@@ -1,0 +1,5 @@
+//! Llama in Burn.
+
+mod layout;
+
+pub use layout::{ParamLayout, TensorSpec};

@@ -1,0 +1,8 @@
+//! The numbers of `tests/vectors` must come out of our code; `tests/vectors/README.md` says how they were made.
+
+#[path = "conformance/demo.rs"]
+mod demo;
+#[path = "conformance/llama.rs"]
+mod llama;
+#[path = "conformance/plackett_luce.rs"]
+mod plackett_luce;
