@@ -3,7 +3,7 @@
 //! A generator is a function of what it is for: the run's seed, a purpose, a node and a round. There is no generator whose state travels
 //! from one draw to the next through the program, so no draw depends on the order in which threads or tasks happened to run.
 
-use rand::SeedableRng;
+use rand::{Rng, RngExt, SeedableRng};
 pub use rand_chacha::ChaCha8Rng;
 
 /// A ChaCha8 generator keyed by blake3 of `(seed, purpose, who, round)`.
@@ -19,10 +19,15 @@ pub fn rng(seed: u64, purpose: &str, who: u64, round: u64) -> ChaCha8Rng {
     ChaCha8Rng::from_seed(*key.finalize().as_bytes())
 }
 
+/// A draw from N(0, 1), by Box and Muller with `libm`, so that it is the same on every machine.
+pub fn normal(rng: &mut impl Rng) -> f32 {
+    let radius = libm::sqrt(-2.0 * libm::log(1.0 - rng.random::<f64>()));
+    (radius * libm::cos(std::f64::consts::TAU * rng.random::<f64>())) as f32
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand::Rng;
 
     #[test]
     fn each_part_of_the_key_gives_another_stream() {
