@@ -1,0 +1,169 @@
+//! Exact aggregation on the CPU.
+
+use super::{rms, round, whole_value};
+use crate::training::scheme::demo::kernels::{Coefficient, SparseInverse};
+use crate::training::scheme::demo::{ChunkLayout, FUSED_BASELINE, TensorChunks, dct};
+use crate::training::{PseudoGradient, SparseTensor};
+
+/// Signs (-1, 0 or 1) of the decoded mean of `peers` for every parameter, on the calling thread. The order of the peers does not matter.
+///
+/// # Panics
+/// If a payload does not pass [`ChunkLayout::check`].
+pub fn aggregate(layout: &ChunkLayout, peers: &[&PseudoGradient]) -> Vec<i8> {
+    aggregate_threads(layout, peers, 1)
+}
+
+/// [`aggregate`] on `threads` threads; the result is the same for any number.
+///
+/// # Panics
+/// If a payload does not pass [`ChunkLayout::check`].
+pub fn aggregate_threads(layout: &ChunkLayout, peers: &[&PseudoGradient], threads: usize) -> Vec<i8> {
+    let sources: Vec<Vec<Source>> = (layout.tensors.iter().enumerate())
+        .map(|(tensor, _)| peers.iter().map(|peer| Source::new(&peer.tensors[tensor])).collect())
+        .collect();
+    let mut signs = vec![0; layout.total()];
+    let mut bands = Vec::new();
+    let mut rest = &mut signs[..];
+    for (chunks, sources) in layout.tensors.iter().zip(&sources) {
+        let (tensor, behind) = rest.split_at_mut(chunks.range.len());
+        rest = behind;
+        for (row, signs) in tensor.chunks_exact_mut(chunks.height * chunks.cols).enumerate() {
+            bands.push(Band { chunks, sources, row, signs });
+        }
+    }
+    share(bands, threads);
+    signs
+}
+
+/// What one peer sent of one tensor.
+struct Source<'a> {
+    sparse: &'a SparseTensor,
+    rms: f64,
+}
+
+impl<'a> Source<'a> {
+    fn new(sparse: &'a SparseTensor) -> Self {
+        Self { sparse, rms: rms(&sparse.values) }
+    }
+}
+
+/// One row of a tensor's chunks: signs that lie together.
+struct Band<'a> {
+    chunks: &'a TensorChunks,
+    sources: &'a [Source<'a>],
+    row: usize,
+    signs: &'a mut [i8],
+}
+
+/// Deals the bands out to threads, as many parameters to each.
+fn share(bands: Vec<Band>, threads: usize) {
+    let total: usize = bands.iter().map(|band| band.signs.len()).sum();
+    let part = total.div_ceil(threads.max(1)).max(1);
+    let (mut parts, mut before) = (Vec::<Vec<Band>>::new(), 0);
+    for band in bands {
+        if before / part >= parts.len() {
+            parts.push(Vec::new());
+        }
+        before += band.signs.len();
+        parts.last_mut().expect("pushed above").push(band);
+    }
+    std::thread::scope(|scope| {
+        let first = parts.pop();
+        for part in parts {
+            scope.spawn(move || decode(part));
+        }
+        decode(first.unwrap_or_default());
+    });
+}
+
+fn decode(bands: Vec<Band>) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx2,fma")]
+        fn fused(bands: Vec<Band>) {
+            decode_bands::<true>(bands);
+        }
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            // SAFETY: the CPU has both features.
+            return unsafe { fused(bands) };
+        }
+    }
+    decode_bands::<FUSED_BASELINE>(bands);
+}
+
+#[inline(always)]
+fn decode_bands<const FUSED: bool>(bands: Vec<Band>) {
+    let mut decoder: Option<Decoder> = None;
+    for band in bands {
+        let shape = (band.chunks.height, band.chunks.width);
+        let decoder = match &mut decoder {
+            Some(decoder) if (decoder.height, decoder.width) == shape => decoder,
+            other => other.insert(Decoder::new(shape.0, shape.1)),
+        };
+        decoder.band::<FUSED>(band);
+    }
+}
+
+/// Decodes chunks of one shape.
+struct Decoder {
+    height: usize,
+    width: usize,
+    inverse: SparseInverse<f64>,
+    /// For each coefficient of the chunk the sum of what was sent and how many sent it; zero between chunks.
+    sums: Vec<f64>,
+    senders: Vec<u32>,
+    /// Coefficients somebody sent.
+    sent: Vec<u16>,
+}
+
+impl Decoder {
+    fn new(height: usize, width: usize) -> Self {
+        let size = height * width;
+        Self {
+            height,
+            width,
+            inverse: SparseInverse::new(height, width, dct::exact_inverse),
+            sums: vec![0.0; size],
+            senders: vec![0; size],
+            sent: Vec::with_capacity(size),
+        }
+    }
+
+    #[inline(always)]
+    fn band<const FUSED: bool>(&mut self, band: Band) {
+        let (cols, width) = (band.chunks.cols, self.width);
+        let in_row = cols / width;
+        for at in 0..in_row {
+            self.gather(band.sources, (band.row * in_row + at) * band.chunks.k, band.chunks.k);
+            let Self { inverse, sums, senders, sent, .. } = self;
+            let means = sent.drain(..).map(|index| {
+                let at = usize::from(index);
+                let value = round(std::mem::take(&mut sums[at]) / f64::from(std::mem::take(&mut senders[at])));
+                Coefficient { row: index / width as u16, col: index % width as u16, value }
+            });
+            let rescale = |value| round(value * (1.0 / f64::from(1 << dct::EXACT_BITS)));
+            inverse.run::<FUSED, 8>(means, rescale, |row, even, odd, sum| {
+                let signs = &mut band.signs[row * cols + at * width..][..width];
+                for ((sign, &even), &odd) in signs.iter_mut().zip(even).zip(odd) {
+                    let value = if sum { even + odd } else { even - odd };
+                    *sign = i8::from(value > 0.0) - i8::from(value < 0.0);
+                }
+            });
+        }
+    }
+
+    /// Adds up what the peers sent of one chunk, their coefficients `from` to `from + k`.
+    #[inline(always)]
+    fn gather(&mut self, sources: &[Source], from: usize, k: usize) {
+        for Source { sparse, rms } in sources {
+            for (&index, &value) in sparse.indices[from..][..k].iter().zip(&sparse.values[from..][..k]) {
+                let at = usize::from(index);
+                if self.senders[at] == 0 {
+                    self.sent.push(index);
+                }
+                self.senders[at] += 1;
+                self.sums[at] += whole_value(value, *rms);
+            }
+        }
+    }
+}
