@@ -2,8 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::{Behaviour, Copied, CorpusKind, Malformation, PeerGroup};
-use super::*;
+use super::{Behaviour, Copied, CorpusKind, Malformation, PeerGroup, Scenario, ScenarioError, load};
 
 const BASE: &str = "\
 name = \"x\"
