@@ -272,12 +272,17 @@ impl Findings {
         for (index, group) in s.peers.iter().enumerate().filter(|(_, group)| group.joins == 0) {
             registered = registered.saturating_add(group.count);
             if registered > s.chain.slots {
+                let slots = s.chain.slots;
                 let expected = format!(
-                    "{} peers at most from the start, as chain.slots; others can join later (`joins`)",
-                    s.chain.slots
+                    "{slots} peers at most from the start (chain.slots), not {registered}; others can join later (`joins`)"
                 );
-                let got = format!("{}, which makes {registered} peers", group.count);
-                return self.require_with(false, format!("peers.{index}.count"), got, expected, Some("chain.slots"));
+                return self.require_with(
+                    false,
+                    format!("peers.{index}.count"),
+                    group.count,
+                    expected,
+                    Some("chain.slots"),
+                );
             }
         }
     }
