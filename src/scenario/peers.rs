@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Behaviour;
+
 /// Peers that are alike.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -75,73 +77,5 @@ pub struct Link {
 impl Default for Link {
     fn default() -> Self {
         Self { latency_ms: 50.0, bandwidth_mbps: 100.0, loss: 0.0 }
-    }
-}
-
-/// What a peer does instead of the honest thing. In TOML: `behaviour = "honest"`, or `behaviour = { kind = "lazy", fraction = 0.5 }`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Behaviour {
-    /// Trains on its assigned pages; `data` times as many as assigned.
-    Honest { data: f64 },
-    /// Trains on a fraction of its assigned pages only.
-    Lazy { fraction: f64 },
-    /// Trains on pages that were not assigned to it.
-    FreeRider,
-    /// Computes on the model of `rounds` ago.
-    Stale { rounds: u64 },
-    /// Stops for `pause` rounds at round `at`, then goes on with the model it has.
-    Desync { at: u64, pause: u64 },
-    /// Posts another's pseudo-gradient under its own name, values multiplied by 1 + `noise` * N(0, 1).
-    Copycat { of: Copied, noise: f64 },
-    /// Offline at random: goes away with `leave` and comes back with `return` probability a round.
-    Offline {
-        leave: f64,
-        #[serde(rename = "return")]
-        come_back: f64,
-    },
-    /// Uploads `seconds` after the put window has closed.
-    Late { seconds: f64 },
-    /// Uploads random coefficients.
-    Noise,
-    /// Uploads its pseudo-gradient with the sign flipped.
-    SignFlip,
-    /// Uploads its values multiplied by `factor`.
-    Rescaled { factor: f64 },
-    /// Uploads what no honest peer would.
-    Malformed { how: Malformation },
-}
-
-/// Whom a copycat copies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Copied {
-    /// The peer with the highest incentive.
-    Best,
-    /// A random peer, another each round.
-    Random,
-}
-
-/// Ways in which an upload can be wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Malformation {
-    /// Too few coefficients in a tensor.
-    Shape,
-    /// An index outside of its chunk.
-    Index,
-    /// A value that is not a number.
-    Nan,
-    /// Many times the size it should have.
-    Oversized,
-    /// Cut off in the middle.
-    Truncated,
-    /// Another of these each round.
-    Any,
-}
-
-impl Default for Behaviour {
-    fn default() -> Self {
-        Self::Honest { data: 1.0 }
     }
 }

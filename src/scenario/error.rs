@@ -1,0 +1,58 @@
+//! What can be wrong with a scenario.
+
+use std::fmt;
+
+/// Why a scenario cannot be run.
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    /// Neither a file nor a shipped scenario.
+    #[error("{path}: no such file, and no shipped scenario has this name; shipped are {shipped}")]
+    NotFound { path: String, shipped: String },
+    /// There is something, but it cannot be read as text.
+    #[error("{path}: cannot be read: {reason}; expected a scenario, a TOML text file")]
+    Unreadable { path: String, reason: std::io::Error },
+    /// The text was read and says something that cannot be run; each problem is one line.
+    #[error("{}", lines(.0))]
+    Invalid(Vec<Problem>),
+}
+
+/// One thing to change, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub place: Place,
+    /// Path of the key, as `--set` takes it (`peers.0.count`); empty where it is about the whole file.
+    pub key: String,
+    /// What was found and what was expected.
+    pub message: String,
+}
+
+/// Where a setting came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Line and column, from 1.
+    Line { file: String, line: usize, column: usize },
+    /// The file, where the key does not appear in it.
+    File(String),
+    /// An override, `key=value`.
+    Override(String),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line { file, line, column } => write!(f, "{file}:{line}:{column}"),
+            Self::File(file) => write!(f, "{file}"),
+            Self::Override(text) => write!(f, "--set {text}"),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.message)
+    }
+}
+
+fn lines(problems: &[Problem]) -> String {
+    problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,103 @@
+//! From a file and overrides to a scenario that can be run.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use super::check::{Finding, check};
+use super::error::{Place, Problem, ScenarioError};
+use super::message::retell;
+use super::overrides::Override;
+use super::place::{Source, place};
+use super::{Scenario, shipped};
+
+/// Reads a scenario, applies `key=value` overrides in order, and checks the result.
+///
+/// A path that does not exist but whose file name is that of a shipped scenario (`scenarios/copycat.toml`, `copycat`) means that one, so
+/// that an installed program needs no files beside it.
+///
+/// # Errors
+/// [`ScenarioError`]: no such file, not readable, or problems with file, line, column and key.
+pub fn load(path: impl AsRef<Path>, overrides: &[String]) -> Result<Scenario, ScenarioError> {
+    let path = path.as_ref();
+    let name = path.display().to_string();
+    let reason = match std::fs::read_to_string(path) {
+        Ok(text) => return Scenario::from_toml(&text, &name, overrides),
+        Err(reason) => reason,
+    };
+    let stem = path.file_name().and_then(|file| file.to_str()).map(|file| file.strip_suffix(".toml").unwrap_or(file));
+    let is_absent = reason.kind() == ErrorKind::NotFound || path.is_dir();
+    match shipped().into_iter().find(|scenario| is_absent && Some(scenario.name) == stem) {
+        Some(scenario) => Scenario::from_toml(scenario.text, &format!("{} (shipped)", scenario.file()), overrides),
+        None if reason.kind() == ErrorKind::NotFound => {
+            let names: Vec<&str> = shipped().iter().map(|scenario| scenario.name).collect();
+            Err(ScenarioError::NotFound { path: name, shipped: names.join(", ") })
+        }
+        None => Err(ScenarioError::Unreadable { path: name, reason }),
+    }
+}
+
+impl Scenario {
+    /// Reads a scenario from the text of `file` (its name, for messages), applies `key=value` overrides in order, and checks the result.
+    ///
+    /// # Errors
+    /// [`ScenarioError::Invalid`], with all problems found.
+    pub fn from_toml(text: &str, file: &str, overrides: &[String]) -> Result<Self, ScenarioError> {
+        let source = Source::parse(file, text).map_err(|error| syntax_error(file, text, &error))?;
+        let mut scenario = toml::from_str(text).map_err(|error| wrong_key(&source, file, text, &error))?;
+        let overrides = overrides.iter().map(|text| Override::parse(text)).collect::<Result<Vec<_>, _>>();
+        let overrides = overrides.map_err(one)?;
+        for change in &overrides {
+            scenario = change.apply(&scenario).map_err(one)?;
+        }
+        let findings = check(&scenario);
+        if findings.is_empty() {
+            return Ok(scenario);
+        }
+        Err(ScenarioError::Invalid(findings.into_iter().map(|finding| locate(finding, &source, &overrides)).collect()))
+    }
+
+    /// All settings, defaults included, as a scenario file.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("every setting has a TOML form")
+    }
+}
+
+fn one(problem: Problem) -> ScenarioError {
+    ScenarioError::Invalid(vec![problem])
+}
+
+fn syntax_error(file: &str, text: &str, error: &toml::de::Error) -> ScenarioError {
+    let place = error.span().map_or(Place::File(file.to_string()), |span| place(file, text, span.start));
+    one(Problem { place, key: String::new(), message: format!("not TOML: {}", error.message()) })
+}
+
+/// A key that is unknown, missing, or of another type.
+fn wrong_key(source: &Source, file: &str, text: &str, error: &toml::de::Error) -> ScenarioError {
+    let known = error.span().and_then(|span| Some((source.path_at(&span)?.to_string(), place(file, text, span.start))));
+    let (key, place) = known.unwrap_or_else(|| (String::new(), source.file()));
+    one(Problem { place, message: retell(error.message(), &key), key })
+}
+
+/// Finds what set the value of a finding: an override, the file, or nobody (a default).
+fn locate(finding: Finding, source: &Source, overrides: &[Override]) -> Problem {
+    let touched = |path: &str| overrides.iter().rev().find(|change| overlap(&change.path, path)).map(Override::place);
+    let ancestors = || {
+        let parents = finding.path.match_indices('.').rev().map(|(at, _)| &finding.path[..at]);
+        parents.filter_map(|parent| source.place_of(parent)).next()
+    };
+    let own = touched(&finding.path).or_else(|| source.place_of(&finding.path));
+    let note = if own.is_some() { "" } else { " (the default)" };
+    let message = format!("{} is {}{note}; expected {}", finding.path, finding.got, finding.expected);
+    let related = finding.related.and_then(|path| touched(path).or_else(|| source.place_of(path)));
+    let related_override = related.clone().filter(|place| matches!(place, Place::Override(_)));
+    let place = match own {
+        Some(place @ Place::Override(_)) => place,
+        own => related_override.or(own).or_else(ancestors).or(related).unwrap_or_else(|| source.file()),
+    };
+    Problem { place, key: finding.path, message }
+}
+
+/// Whether one path is the other, or leads to it.
+fn overlap(a: &str, b: &str) -> bool {
+    a.split('.').zip(b.split('.')).all(|(a, b)| a == b)
+}

@@ -1,0 +1,165 @@
+//! Messages of serde, retold in a scenario's terms.
+
+use toml::{Table, Value};
+
+use super::Scenario;
+
+/// Retells what deserialising said of the key at `path`.
+pub fn retell(message: &str, path: &str) -> String {
+    let names = quoted(message);
+    let name = names.first().copied().unwrap_or_default();
+    if message.starts_with("unknown field") {
+        return unknown_key(name, path, &names[1..]);
+    }
+    if message.starts_with("unknown variant") {
+        let hint =
+            nearest(name, names[1..].iter().copied()).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+        return format!("{path} is `{name}`; expected one of {}{hint}", names[1..].join(", "));
+    }
+    if message.starts_with("missing field") {
+        return format!("the key `{name}` is missing in {}; expected `{name} = ...`", section(path));
+    }
+    let mismatch = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "));
+    match mismatch.and_then(|rest| rest.split_once(", expected ")) {
+        Some((got, expected)) => format!("{path} is {}; expected {}", plain_value(got), plain_type(expected)),
+        None if path.is_empty() => message.to_string(),
+        None => format!("{path}: {message}"),
+    }
+}
+
+fn unknown_key(name: &str, path: &str, siblings: &[&str]) -> String {
+    let segments: Vec<&str> = path.split('.').collect();
+    let depth = segments.iter().rposition(|segment| *segment == name).unwrap_or(segments.len());
+    let place = section(&segments[..depth].join("."));
+    let elsewhere = || {
+        let keys = known_keys().into_iter().filter(|key| key.rsplit('.').next() == Some(name));
+        let keys: Vec<String> = keys.map(|key| format!("`{key}`")).collect();
+        let top = if keys.iter().any(|key| !key.contains('.')) { ", above the first [section]" } else { "" };
+        (!keys.is_empty()).then(|| format!("did you mean {}{top}?", keys.join(" or ")))
+    };
+    let hint = nearest(name, siblings.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+    let hint = hint.or_else(elsewhere).unwrap_or_else(|| format!("expected one of {}", siblings.join(", ")));
+    format!("unknown key `{name}` in {place}; {hint}")
+}
+
+/// Paths of the keys of a scenario, those of peers and validators left out.
+fn known_keys() -> Vec<String> {
+    let bare: Scenario =
+        toml::from_str("name = ''\npeers = []\nvalidators = []").expect("all other keys have defaults");
+    let mut keys = Vec::new();
+    collect("", &Table::try_from(&bare).expect("a scenario is a table"), &mut keys);
+    keys
+}
+
+fn collect(parent: &str, table: &Table, keys: &mut Vec<String>) {
+    for (key, value) in table {
+        match value {
+            Value::Table(section) => collect(&format!("{parent}{key}."), section, keys),
+            _ => keys.push(format!("{parent}{key}")),
+        }
+    }
+}
+
+/// A section as a file writes it.
+fn section(path: &str) -> String {
+    if path.is_empty() { "the file's top level".to_string() } else { format!("[{path}]") }
+}
+
+/// The parts of a message between backticks.
+fn quoted(message: &str) -> Vec<&str> {
+    message.split('`').skip(1).step_by(2).collect()
+}
+
+/// "integer `-3`" is -3, "string "abc"" is "abc".
+fn plain_value(got: &str) -> String {
+    let value =
+        ["integer ", "floating point ", "string ", "boolean "].into_iter().find_map(|kind| got.strip_prefix(kind));
+    match (value, got) {
+        (Some(value), _) => value.trim_matches('`').to_string(),
+        (None, "map") => "a table".to_string(),
+        (None, "sequence") => "an array".to_string(),
+        (None, other) => other.to_string(),
+    }
+}
+
+fn plain_type(expected: &str) -> &str {
+    match expected {
+        "usize" | "u64" => "a whole number, 0 or more",
+        "f64" => "a number",
+        "a sequence" => "an array of tables",
+        _ if expected.starts_with("struct ") => "a table",
+        _ => expected,
+    }
+}
+
+/// The name that `name` is most likely a slip of.
+pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let near = names.map(|other| (distance(name, other), other)).min()?;
+    (near.0 <= 1 + name.chars().count() / 4).then_some(near.1)
+}
+
+/// Characters to insert, remove or replace.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances() {
+        for (a, b, expected) in [("lr", "lrr", 1), ("kitten", "sitting", 3), ("", "abc", 3), ("same", "same", 0)] {
+            assert_eq!(distance(a, b), expected);
+            assert_eq!(distance(b, a), expected);
+        }
+        assert_eq!(nearest("copycta", ["honest", "copycat"].into_iter()), Some("copycat"));
+        assert_eq!(nearest("xyz", ["honest", "copycat"].into_iter()), None);
+    }
+
+    #[test]
+    fn serde_is_retold() {
+        for (message, path, expected) in [
+            (
+                "unknown field `lrr`, expected `lr` or `topk`",
+                "training.lrr",
+                "unknown key `lrr` in [training]; did you mean `lr`?",
+            ),
+            (
+                "unknown field `lr`, expected `name`",
+                "lr",
+                "unknown key `lr` in the file's top level; did you mean `baseline.lr` or `training.lr`?",
+            ),
+            (
+                "unknown field `rounds`, expected `count`",
+                "peers.0.rounds",
+                "unknown key `rounds` in [peers.0]; did you mean `rounds`, above the first [section]?",
+            ),
+            (
+                "unknown field `trainin`, expected `training`",
+                "trainin.lr",
+                "unknown key `trainin` in the file's top level; did you mean `training`?",
+            ),
+            (
+                "invalid value: integer `-3`, expected usize",
+                "peers.0.count",
+                "peers.0.count is -3; expected a whole number, 0 or more",
+            ),
+            ("invalid type: string \"abc\", expected f64", "training.lr", "training.lr is \"abc\"; expected a number"),
+            ("missing field `peers`", "", "the key `peers` is missing in the file's top level; expected `peers = ...`"),
+        ] {
+            assert_eq!(retell(message, path), expected);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! `--set key=value`.
+
+use toml::{Table, Value};
+
+use super::Scenario;
+use super::error::{Place, Problem};
+use super::message::retell;
+
+/// One `key=value` of the command line.
+pub struct Override {
+    text: String,
+    /// Path of the key, `peers.0.count`.
+    pub path: String,
+    value: String,
+}
+
+impl Override {
+    /// Splits `key=value`. `peers[0].count` is taken for `peers.0.count`.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        let (key, value) = text.split_once('=').unwrap_or((text, ""));
+        let path = key.trim().replace('[', ".").replace(']', "");
+        let parsed = Self { text: text.to_string(), path, value: value.trim().to_string() };
+        if !text.contains('=') || parsed.path.split('.').any(str::is_empty) {
+            return Err(parsed.problem("expected key=value, such as training.lr=1e-3 or peers.0.count=3".to_string()));
+        }
+        Ok(parsed)
+    }
+
+    /// Where its settings come from.
+    pub fn place(&self) -> Place {
+        Place::Override(self.text.clone())
+    }
+
+    fn problem(&self, message: String) -> Problem {
+        Problem { place: self.place(), key: self.path.clone(), message }
+    }
+
+    /// The scenario with this key replaced. The value is read as TOML, or else as a string, so that a path needs no quotes.
+    pub fn apply(&self, scenario: &Scenario) -> Result<Scenario, Problem> {
+        let resolved = Table::try_from(scenario).map_err(|error| self.problem(error.to_string()))?;
+        let attempt = |value: Value| {
+            let mut changed = Value::Table(resolved.clone());
+            put(&mut changed, &self.path, value).map_err(|message| self.problem(message))?;
+            let scenario = changed.try_into::<Scenario>();
+            scenario.map_err(|error| self.problem(retell(error.message(), &self.path)))
+        };
+        let as_string = || attempt(Value::String(self.value.clone()));
+        match self.value.parse::<Value>() {
+            Ok(value) => attempt(value).or_else(|problem| as_string().map_err(|_| problem)),
+            Err(_) => as_string(),
+        }
+    }
+}
+
+/// Puts a value where a path points to, tables on the way included.
+fn put(root: &mut Value, path: &str, value: Value) -> Result<(), String> {
+    let mut target = root;
+    let mut walked = String::new();
+    for key in path.split('.') {
+        target = match target {
+            Value::Table(table) => table.entry(key).or_insert_with(|| Value::Table(Table::new())),
+            Value::Array(items) => {
+                let count = items.len();
+                let item = key.parse::<usize>().ok().and_then(|index| items.get_mut(index));
+                item.ok_or_else(|| {
+                    format!("`{key}` is not one of {walked}; expected 0 to {}", count.saturating_sub(1))
+                })?
+            }
+            _ => return Err(format!("{walked} is a single value; expected --set {walked}=...")),
+        };
+        walked = if walked.is_empty() { key.to_string() } else { format!("{walked}.{key}") };
+    }
+    *target = value;
+    Ok(())
+}
