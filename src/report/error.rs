@@ -1,0 +1,54 @@
+//! What can go wrong with a run's files, in words that say what to do.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// An error of this module.
+#[derive(Debug, Error)]
+pub enum ReportError {
+    #[error("{} exists and is not empty; use --out DIR for another folder, --resume to go on with the run in it, or remove it", .0.display())]
+    Exists(PathBuf),
+    #[error("{} is no run folder: it has no manifest.json; `sim run SCENARIO.toml` makes one", .0.display())]
+    NotARun(PathBuf),
+    #[error(
+        "{} was written by gauntlet {writer} (run folder format {found}); this is gauntlet {}, which reads format {}: \
+         use gauntlet {writer}, or run the scenario again",
+        .path.display(), env!("CARGO_PKG_VERSION"), super::FORMAT
+    )]
+    Version { path: PathBuf, found: u64, writer: String },
+    #[error("{}: cannot {action}: {source}{}", .path.display(), advice(.source))]
+    Io { path: PathBuf, action: &'static str, source: io::Error },
+    #[error("{}, line {line}: {message}; restore the file, or run the scenario again", .path.display())]
+    Csv { path: PathBuf, line: u64, message: String },
+    #[error("{}, line {}, column {}: {source}; restore the file, or run the scenario again", .path.display(), .source.line(), .source.column())]
+    Json { path: PathBuf, source: serde_json::Error },
+    #[error("cannot draw {figure}: {message}")]
+    Plot { figure: &'static str, message: String },
+}
+
+/// What to do about an error of the operating system, as a further half sentence.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "; free some space, then go on with --resume: all rounds before this one are kept"
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "; check who owns the folder, or choose another with --out DIR"
+        }
+        io::ErrorKind::NotADirectory => "; choose another folder with --out DIR",
+        _ => "",
+    }
+}
+
+/// Names the file and the deed in an error of the operating system.
+pub(super) trait Named<T> {
+    fn named(self, path: &Path, action: &'static str) -> Result<T, ReportError>;
+}
+
+impl<T> Named<T> for io::Result<T> {
+    fn named(self, path: &Path, action: &'static str) -> Result<T, ReportError> {
+        self.map_err(|source| ReportError::Io { path: path.to_path_buf(), action, source })
+    }
+}

@@ -1,0 +1,247 @@
+//! Files that survive an interruption: whole files are replaced at once, CSV files grow by whole lines.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+
+use super::ReportError;
+use super::error::Named;
+use super::record::Row;
+
+/// Writes a file so that a reader finds either the old content or the new one: to a temporary file beside it, to the disk, renamed.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).named(folder, "make the folder")?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".writing-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder).named(path, "write")?;
+    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).named(path, "write")?;
+    file.persist(path).map_err(|error| error.error).named(path, "write")?;
+    Ok(())
+}
+
+/// A CSV file that grows.
+#[derive(Debug)]
+pub struct Appender<R> {
+    path: PathBuf,
+    file: File,
+    /// Bytes of whole lines.
+    length: u64,
+    row: PhantomData<R>,
+}
+
+impl<R: Row> Appender<R> {
+    /// Opens the file of these rows in a folder, or begins it. What a killed process left of a line is cut off.
+    pub fn open(folder: &Path) -> Result<Self, ReportError> {
+        let path = folder.join(R::FILE);
+        let mut file = OpenOptions::new().read(true).append(true).create(true).open(&path).named(&path, "open")?;
+        let length = whole_lines(&mut file).named(&path, "read")?;
+        let mut this = Self { path, file, length, row: PhantomData };
+        if length == 0 {
+            this.extend(format!("{}\n", R::HEADER).as_bytes())?;
+        } else {
+            let mut header = String::new();
+            this.rewound()?.read_line(&mut header).named(&this.path, "read")?;
+            check_header::<R>(&this.path, header.trim_end())?;
+            this.cut(length)?;
+        }
+        Ok(this)
+    }
+
+    /// Appends lines, all or none.
+    pub fn append(&mut self, rows: &[R]) -> Result<(), ReportError> {
+        let mut lines = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+        for row in rows {
+            lines.serialize(row).map_err(|error| self.broken(0, &error))?;
+        }
+        let lines = lines.into_inner().map_err(|error| self.broken(0, &error))?;
+        self.extend(&lines)
+    }
+
+    /// Drops the lines of a round and of all after it.
+    pub fn truncate_to(&mut self, round: u64) -> Result<(), ReportError> {
+        let mut kept = 0;
+        for (index, line) in self.rewound()?.split(b'\n').enumerate() {
+            let line = line.named(&self.path, "read")?;
+            if index > 0 {
+                let first = line.split(|byte| *byte == b',').next().unwrap_or_default();
+                let number = std::str::from_utf8(first).ok().and_then(|text| text.parse::<u64>().ok());
+                let number = number.ok_or_else(|| self.broken(index as u64 + 1, &"does not begin with a round"))?;
+                if number >= round {
+                    break;
+                }
+            }
+            kept += line.len() as u64 + 1;
+        }
+        self.cut(kept)
+    }
+
+    fn extend(&mut self, bytes: &[u8]) -> Result<(), ReportError> {
+        if let Err(error) = self.file.write_all(bytes) {
+            // Half a line must not be in the way of a later attempt; opening the file again repairs it too.
+            let _ = self.file.set_len(self.length);
+            return Err(error).named(&self.path, "append");
+        }
+        self.length += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn cut(&mut self, length: u64) -> Result<(), ReportError> {
+        self.file.set_len(length).named(&self.path, "shorten")?;
+        self.length = length;
+        Ok(())
+    }
+
+    fn rewound(&self) -> Result<BufReader<&File>, ReportError> {
+        (&self.file).seek(SeekFrom::Start(0)).named(&self.path, "read")?;
+        Ok(BufReader::with_capacity(1 << 16, &self.file))
+    }
+
+    fn broken(&self, line: u64, error: &dyn std::fmt::Display) -> ReportError {
+        ReportError::Csv { path: self.path.clone(), line, message: error.to_string() }
+    }
+}
+
+/// Bytes up to and including the last line break.
+fn whole_lines(file: &mut File) -> io::Result<u64> {
+    let mut end = file.seek(SeekFrom::End(0))?;
+    let mut block = [0; 4096];
+    while end > 0 {
+        let start = end.saturating_sub(block.len() as u64);
+        let part = &mut block[..(end - start) as usize];
+        file.seek(SeekFrom::Start(start))?;
+        file.read_exact(part)?;
+        if let Some(at) = part.iter().rposition(|byte| *byte == b'\n') {
+            return Ok(start + at as u64 + 1);
+        }
+        end = start;
+    }
+    Ok(0)
+}
+
+/// All whole lines of the file of these rows in a folder; `None` where there is no such file.
+pub fn read_rows<R: Row>(folder: &Path) -> Result<Option<Vec<R>>, ReportError> {
+    let path = folder.join(R::FILE);
+    let mut file = match File::open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file.named(&path, "open")?,
+    };
+    let length = whole_lines(&mut file).named(&path, "read")?;
+    file.seek(SeekFrom::Start(0)).named(&path, "read")?;
+    let mut reader = csv::Reader::from_reader(BufReader::with_capacity(1 << 16, file.take(length)));
+    let broken = |error: csv::Error| {
+        let line = error.position().map_or(0, csv::Position::line);
+        ReportError::Csv { path: path.clone(), line, message: error.to_string() }
+    };
+    let header = reader.headers().map_err(&broken)?.iter().collect::<Vec<_>>().join(",");
+    check_header::<R>(&path, &header)?;
+    reader.deserialize().collect::<Result<_, _>>().map(Some).map_err(broken)
+}
+
+/// The bytes of rows as a whole file.
+pub fn csv_file<R: Row>(rows: &[R]) -> Result<Vec<u8>, csv::Error> {
+    let mut lines = csv::WriterBuilder::new().has_headers(false).from_writer(format!("{}\n", R::HEADER).into_bytes());
+    rows.iter().try_for_each(|row| lines.serialize(row))?;
+    lines.into_inner().map_err(|error| error.into_error().into())
+}
+
+fn check_header<R: Row>(path: &Path, found: &str) -> Result<(), ReportError> {
+    if found == R::HEADER {
+        return Ok(());
+    }
+    let message = format!("expected the columns \"{}\", found \"{found}\"", R::HEADER);
+    Err(ReportError::Csv { path: path.to_path_buf(), line: 1, message })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::{BaselineRow, LeaderboardRow, PeerRow, RoundRow};
+    use super::*;
+    use crate::report::sample;
+
+    /// What serde makes of a type's fields is what the header says.
+    fn header_matches<R: Row>(row: &R) {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.serialize(row).unwrap();
+        let text = String::from_utf8(writer.into_inner().unwrap()).unwrap();
+        assert_eq!(text.lines().next().unwrap(), R::HEADER);
+    }
+
+    #[test]
+    fn headers_are_the_fields() {
+        let run = sample::copycat();
+        header_matches::<RoundRow>(&run.rounds[0]);
+        header_matches::<PeerRow>(&run.peers[0]);
+        header_matches::<BaselineRow>(&run.baseline[0]);
+        header_matches::<LeaderboardRow>(&run.leaderboard[0]);
+    }
+
+    fn baseline(round: u64) -> BaselineRow {
+        BaselineRow { round, lr: 1.0 / 3.0, loss: (round % 2 == 1).then_some(1e-300 * round as f64) }
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_cut_off() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut lines = Appender::open(folder.path()).unwrap();
+        lines.append(&[baseline(0), baseline(1)]).unwrap();
+        lines.file.write_all(b"2,0.33").unwrap();
+        let two = Some(vec![baseline(0), baseline(1)]);
+        assert_eq!(read_rows::<BaselineRow>(folder.path()).unwrap(), two);
+        let mut lines = Appender::open(folder.path()).unwrap();
+        assert_eq!(read_rows(folder.path()).unwrap(), two);
+        lines.append(&[baseline(2)]).unwrap();
+        assert_eq!(read_rows::<BaselineRow>(folder.path()).unwrap().unwrap()[2], baseline(2));
+    }
+
+    #[test]
+    fn truncation_keeps_the_rounds_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut lines = Appender::open(folder.path()).unwrap();
+        let rows: Vec<_> = (0..2000).map(baseline).collect();
+        lines.append(&rows).unwrap();
+        for kept in [5000, 2000, 1234, 1, 0] {
+            lines.truncate_to(kept).unwrap();
+            let expected = &rows[..rows.len().min(kept as usize)];
+            assert_eq!(read_rows(folder.path()).unwrap().as_deref(), Some(expected));
+        }
+        lines.append(&rows[..1]).unwrap();
+        assert_eq!(read_rows(folder.path()).unwrap().as_deref(), Some(&rows[..1]));
+    }
+
+    #[test]
+    fn damage_is_named_with_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("baseline.csv");
+        std::fs::write(&path, "round,lr,loss\n0,0.1,2.5\n1,many,2.4\n").unwrap();
+        let message = read_rows::<BaselineRow>(folder.path()).unwrap_err().to_string();
+        assert!(message.contains("baseline.csv, line 3") && message.contains("lr"), "{message}");
+        std::fs::write(&path, "round,lr\n0,0.1\n").unwrap();
+        let message = read_rows::<BaselineRow>(folder.path()).unwrap_err().to_string();
+        assert!(message.contains("line 1: expected the columns \"round,lr,loss\""), "{message}");
+        assert_eq!(Appender::<BaselineRow>::open(folder.path()).unwrap_err().to_string(), message);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_told_with_the_file_and_what_to_do() {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let path = PathBuf::from("rounds.csv");
+        let mut lines = Appender::<BaselineRow> { path, file: full, length: 0, row: PhantomData };
+        let message = lines.append(&[baseline(0)]).unwrap_err().to_string();
+        assert!(message.contains("rounds.csv: cannot append") && message.contains("--resume"), "{message}");
+    }
+
+    #[test]
+    fn replacing_leaves_nothing_else_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("plots/loss.svg");
+        replace(&path, b"old and long").unwrap();
+        replace(&path, b"new").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+}

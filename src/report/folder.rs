@@ -1,0 +1,252 @@
+//! A run's folder: `manifest.json`, the CSV files, `plots/`, and what the engine keeps to resume.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::error::Named;
+use super::files::{Appender, csv_file, read_rows, replace};
+use super::record::Row;
+use super::{BaselineRow, FORMAT, Leaderboard, LeaderboardRow, Manifest, PeerRow, ReportError, RoundRow};
+
+const MANIFEST: &str = "manifest.json";
+
+/// A run's folder, open for writing.
+#[derive(Debug)]
+pub struct RunFolder {
+    root: PathBuf,
+    rounds: Appender<RoundRow>,
+    peers: Appender<PeerRow>,
+    /// Begun with its first row: a run without a baseline has no such file.
+    baseline: Option<Appender<BaselineRow>>,
+}
+
+impl RunFolder {
+    /// Begins a run in a new or empty folder.
+    ///
+    /// # Errors
+    /// [`ReportError::Exists`] where there is anything already: a run is never overwritten.
+    pub fn create(root: impl Into<PathBuf>) -> Result<Self, ReportError> {
+        let root = root.into();
+        match std::fs::read_dir(&root) {
+            Ok(mut entries) if entries.next().is_some() => return Err(ReportError::Exists(root)),
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Err(ReportError::Exists(root)),
+            _ => std::fs::create_dir_all(&root).named(&root, "make the folder")?,
+        }
+        Self::with_files(root)
+    }
+
+    /// Opens a run's folder to go on with it, and reads its manifest.
+    ///
+    /// # Errors
+    /// [`ReportError::NotARun`], [`ReportError::Version`], or a damaged file.
+    pub fn open(root: impl Into<PathBuf>) -> Result<(Self, Manifest), ReportError> {
+        let root = root.into();
+        let manifest = read_manifest(&root)?;
+        Ok((Self::with_files(root)?, manifest))
+    }
+
+    fn with_files(root: PathBuf) -> Result<Self, ReportError> {
+        let baseline = match root.join(BaselineRow::FILE).exists() {
+            true => Some(Appender::open(&root)?),
+            false => None,
+        };
+        Ok(Self { rounds: Appender::open(&root)?, peers: Appender::open(&root)?, baseline, root })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.root
+    }
+
+    /// Appends a round to `rounds.csv` and its peers to `peers.csv`; both are with the operating system on return.
+    pub fn append_round(&mut self, round: &RoundRow, peers: &[PeerRow]) -> Result<(), ReportError> {
+        self.peers.append(peers)?;
+        self.rounds.append(std::slice::from_ref(round))
+    }
+
+    /// Appends to `baseline.csv`.
+    pub fn append_baseline(&mut self, row: &BaselineRow) -> Result<(), ReportError> {
+        let lines = match &mut self.baseline {
+            Some(lines) => lines,
+            none => none.insert(Appender::open(&self.root)?),
+        };
+        lines.append(std::slice::from_ref(row))
+    }
+
+    /// Drops what was written of round `round` and later ones, to do them again.
+    pub fn truncate_to(&mut self, round: u64) -> Result<(), ReportError> {
+        self.rounds.truncate_to(round)?;
+        self.peers.truncate_to(round)
+    }
+
+    /// The same of the baseline, which keeps its own pace.
+    pub fn truncate_baseline_to(&mut self, round: u64) -> Result<(), ReportError> {
+        self.baseline.as_mut().map_or(Ok(()), |lines| lines.truncate_to(round))
+    }
+
+    /// Replaces `manifest.json`.
+    pub fn write_manifest(&self, manifest: &Manifest) -> Result<(), ReportError> {
+        let path = self.root.join(MANIFEST);
+        let mut json = serde_json::to_string_pretty(manifest).map_err(|source| ReportError::Json { path: path.clone(), source })?;
+        json.push('\n');
+        replace(&path, json.as_bytes())
+    }
+
+    /// Replaces `leaderboard.csv`.
+    pub fn write_leaderboard(&self, rows: &[LeaderboardRow]) -> Result<(), ReportError> {
+        let path = self.root.join(LeaderboardRow::FILE);
+        let bytes = csv_file(rows).map_err(|error| ReportError::Csv { path: path.clone(), line: 0, message: error.to_string() })?;
+        replace(&path, &bytes)
+    }
+
+    /// Replaces any other file, as `checkpoint.bin`; a reader finds the old one or the new one, whole.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), ReportError> {
+        replace(&self.root.join(name), bytes)
+    }
+
+    /// The bytes of a file, `None` where there is none.
+    pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, ReportError> {
+        let path = self.root.join(name);
+        match std::fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            bytes => bytes.named(&path, "read").map(Some),
+        }
+    }
+}
+
+/// Everything that a run's folder tells.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunData {
+    /// The folder's name: tells runs apart in a picture of several.
+    pub name: String,
+    pub manifest: Manifest,
+    pub rounds: Vec<RoundRow>,
+    pub peers: Vec<PeerRow>,
+    /// Empty where the run had no baseline.
+    pub baseline: Vec<BaselineRow>,
+    pub leaderboard: Vec<LeaderboardRow>,
+}
+
+/// Reads a run's folder. The leaderboard of a run that was stopped before it wrote one is made from its rows.
+pub fn load(root: &Path) -> Result<RunData, ReportError> {
+    let manifest = read_manifest(root)?;
+    let peers: Vec<PeerRow> = read_rows(root)?.unwrap_or_default();
+    let leaderboard = match read_rows(root)? {
+        Some(rows) => rows,
+        None => Leaderboard::of(&peers).rows(),
+    };
+    let whole = root.canonicalize().unwrap_or_else(|_| root.to_path_buf());
+    Ok(RunData {
+        name: whole.file_name().unwrap_or(whole.as_os_str()).to_string_lossy().into_owned(),
+        rounds: read_rows(root)?.unwrap_or_default(),
+        baseline: read_rows(root)?.unwrap_or_default(),
+        manifest,
+        peers,
+        leaderboard,
+    })
+}
+
+/// What is read of a manifest before its format is known.
+#[derive(Deserialize)]
+struct Version {
+    format: u64,
+    version: String,
+}
+
+fn read_manifest(root: &Path) -> Result<Manifest, ReportError> {
+    let path = root.join(MANIFEST);
+    let text = match std::fs::read_to_string(&path) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Err(ReportError::NotARun(root.to_path_buf()));
+        }
+        text => text.named(&path, "read")?,
+    };
+    let broken = |source| ReportError::Json { path: path.clone(), source };
+    let Version { format, version } = serde_json::from_str(&text).map_err(broken)?;
+    if format != FORMAT {
+        return Err(ReportError::Version { path: root.to_path_buf(), found: format, writer: version });
+    }
+    serde_json::from_str(&text).map_err(broken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    fn written(root: &Path, run: &RunData) -> RunFolder {
+        let mut folder = RunFolder::create(root).unwrap();
+        folder.write_manifest(&run.manifest).unwrap();
+        for round in &run.rounds {
+            let peers: Vec<_> = run.peers.iter().filter(|row| row.round == round.round).cloned().collect();
+            folder.append_round(round, &peers).unwrap();
+        }
+        run.baseline.iter().for_each(|row| folder.append_baseline(row).unwrap());
+        folder
+    }
+
+    #[test]
+    fn a_run_reads_back_to_the_last_bit() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut run = sample::copycat();
+        let root = dir.path().join("copycat-1");
+        let folder = written(&root, &run);
+        folder.write_leaderboard(&run.leaderboard).unwrap();
+        run.name = "copycat-1".into();
+        let back = load(&root).unwrap();
+        assert_eq!(back.manifest, run.manifest);
+        assert_eq!(back.rounds, run.rounds);
+        assert_eq!(back.leaderboard, run.leaderboard);
+        run.peers.iter_mut().for_each(|row| row.owner = 0);
+        assert_eq!(back, run);
+    }
+
+    #[test]
+    fn an_existing_run_is_not_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(RunFolder::create(dir.path()).unwrap());
+        let message = RunFolder::create(dir.path()).unwrap_err().to_string();
+        assert!(message.contains("--out DIR") && message.contains("--resume"), "{message}");
+        let file = dir.path().join("rounds.csv");
+        assert!(matches!(RunFolder::create(file), Err(ReportError::Exists(_))));
+    }
+
+    #[test]
+    fn resuming_drops_unfinished_rounds_and_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = sample::copycat();
+        drop(written(dir.path(), &run));
+        let (mut folder, manifest) = RunFolder::open(dir.path()).unwrap();
+        assert_eq!(manifest, run.manifest);
+        folder.truncate_to(100).unwrap();
+        folder.truncate_baseline_to(120).unwrap();
+        let cut = load(dir.path()).unwrap();
+        assert_eq!((cut.rounds.len(), cut.peers.len(), cut.baseline.len()), (100, 1600, 24));
+        assert_eq!(cut.leaderboard, Leaderboard::of(&cut.peers).rows());
+        folder.append_round(&run.rounds[100], &run.peers[1600..1616]).unwrap();
+        assert_eq!(load(dir.path()).unwrap().rounds[100], run.rounds[100]);
+    }
+
+    #[test]
+    fn a_folder_of_another_version_is_refused_whatever_else_it_says() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(MANIFEST), r#"{"format": 9, "version": "3.1.0", "unknown": []}"#).unwrap();
+        let message = RunFolder::open(dir.path()).unwrap_err().to_string();
+        assert!(message.contains("written by gauntlet 3.1.0") && message.contains("format 9"), "{message}");
+        std::fs::write(dir.path().join(MANIFEST), "{\"format\": 1,\n \"version\": }").unwrap();
+        assert!(load(dir.path()).unwrap_err().to_string().contains("manifest.json, line 2"));
+        let message = load(&dir.path().join("nothing")).unwrap_err().to_string();
+        assert!(message.contains("is no run folder"), "{message}");
+    }
+
+    #[test]
+    fn other_files_come_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create(dir.path()).unwrap();
+        assert_eq!(folder.read("checkpoint.bin").unwrap(), None);
+        folder.write("checkpoint.bin", &[1, 2, 3]).unwrap();
+        assert_eq!(folder.read("checkpoint.bin").unwrap(), Some(vec![1, 2, 3]));
+    }
+}

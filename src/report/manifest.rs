@@ -1,0 +1,127 @@
+//! `manifest.json`: what was run, on what, and how far it got.
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::scenario::Scenario;
+
+/// Version of the run folder's layout; goes up when an older program could not read a newer folder, or the other way round.
+pub const FORMAT: u64 = 1;
+
+/// Everything needed to run the scenario again and to judge whether the result should be the same.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`FORMAT`] of the program that wrote it.
+    pub format: u64,
+    /// Version of this crate.
+    pub version: String,
+    pub seed: u64,
+    pub rounds_done: u64,
+    pub finished: bool,
+    /// Digest of models, scores and incentives of all rounds so far.
+    pub digest: Option<Digest>,
+    pub target: Target,
+    /// As given to `--device`.
+    pub device: String,
+    /// Results do not depend on it.
+    pub threads: usize,
+    /// Real time spent, over all resumptions.
+    pub wall_seconds: f64,
+    /// Parameters of the model.
+    pub parameters: u64,
+    /// Tokens that the aggregated peers train on together in a round.
+    pub tokens_per_round: u64,
+    /// Held-out loss of the model before the first round.
+    pub initial_loss: Option<f64>,
+    pub references: References,
+    /// With all defaults and overrides filled in.
+    pub scenario: Scenario,
+}
+
+impl Manifest {
+    /// The manifest of a run that has not begun, by this program on this machine.
+    pub fn new(scenario: Scenario, device: String, threads: usize) -> Self {
+        Self {
+            format: FORMAT,
+            version: env!("CARGO_PKG_VERSION").into(),
+            seed: scenario.seed,
+            rounds_done: 0,
+            finished: false,
+            digest: None,
+            target: Target::current(),
+            device,
+            threads,
+            wall_seconds: 0.0,
+            parameters: 0,
+            tokens_per_round: 0,
+            initial_loss: None,
+            references: References::default(),
+            scenario,
+        }
+    }
+}
+
+/// Losses of simple models on the corpus, nats a token: lines to read the loss plot by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct References {
+    /// Entropy rate of the source: no model can do better.
+    pub entropy_floor: Option<f64>,
+    /// The best that a table of pairs of tokens can do.
+    pub bigram: Option<f64>,
+    /// The best that the frequencies of tokens can do.
+    pub unigram: Option<f64>,
+}
+
+/// What results may depend on besides the scenario: the kind of machine, as far as kernels are chosen by it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    pub arch: String,
+    pub os: String,
+    /// Those found at run time.
+    pub features: Vec<String>,
+}
+
+macro_rules! detected {
+    ($detect:ident: $($feature:tt),* $(,)?) => {
+        [$(($feature, std::arch::$detect!($feature))),*]
+            .into_iter()
+            .filter_map(|(name, found)| found.then(|| name.to_string()))
+            .collect()
+    };
+}
+
+impl Target {
+    /// This machine.
+    pub fn current() -> Self {
+        Self { arch: std::env::consts::ARCH.into(), os: std::env::consts::OS.into(), features: Self::features() }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn features() -> Vec<String> {
+        detected!(is_x86_feature_detected: "sse4.1", "sse4.2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl")
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    fn features() -> Vec<String> {
+        detected!(is_aarch64_feature_detected: "neon", "fp16", "dotprod", "sve", "sve2")
+    }
+
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    fn features() -> Vec<String> {
+        Vec::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_is_described() {
+        let target = Target::current();
+        assert_eq!(target.arch, std::env::consts::ARCH);
+        if cfg!(target_feature = "sse4.1") {
+            assert!(target.features.contains(&"sse4.1".to_string()));
+        }
+    }
+}

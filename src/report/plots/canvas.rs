@@ -1,0 +1,216 @@
+//! A page to draw on, in pixels: lines with dashes, areas and text, by plotters' SVG backend.
+
+use std::cell::RefCell;
+use std::fmt::Display;
+
+use plotters::coord::Shift;
+use plotters::element::{PathElement, Polygon, Rectangle, Text};
+use plotters::prelude::{DrawingArea, IntoDrawingArea, SVGBackend};
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::{Color, FontStyle, FontTransform, IntoFont, RGBColor, ShapeStyle, TextStyle};
+
+use super::palette::{INK, Stroke, WHITE};
+use crate::report::ReportError;
+
+/// The backend counts in whole units: this many make a pixel of the page, so that lines are smooth.
+const UNITS: f64 = 4.0;
+
+/// Families that are on every system, by preference.
+const FONT: &str = "Helvetica, Arial, Liberation Sans, sans-serif";
+
+/// A point, in pixels from the page's upper left corner.
+pub type Point = (f64, f64);
+
+/// Where a text lies against its point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Anchor {
+    Left,
+    Middle,
+    Right,
+}
+
+/// How a text looks. It is centred vertically on its point.
+#[derive(Clone, Copy, Debug)]
+pub struct Lettering {
+    /// Pixels.
+    pub size: f64,
+    pub bold: bool,
+    pub color: RGBColor,
+    pub anchor: Anchor,
+    /// Runs from bottom to top.
+    pub upright: bool,
+}
+
+impl Lettering {
+    pub fn new(size: f64, anchor: Anchor) -> Self {
+        Self { size, bold: false, color: INK, anchor, upright: false }
+    }
+
+    pub fn bold(self) -> Self {
+        Self { bold: true, ..self }
+    }
+
+    pub fn color(self, color: RGBColor) -> Self {
+        Self { color, ..self }
+    }
+
+    pub fn upright(self) -> Self {
+        Self { upright: true, ..self }
+    }
+
+    /// Width of a text in pixels, about: the reader's fonts are not known here.
+    pub fn width_of(&self, text: &str) -> f64 {
+        let per_letter = if self.bold { 0.58 } else { 0.54 };
+        text.chars().count() as f64 * per_letter * self.size
+    }
+}
+
+/// A page. The first failure of the backend is kept and told at the end.
+pub struct Canvas<'a> {
+    area: DrawingArea<SVGBackend<'a>, Shift>,
+    failure: RefCell<Option<String>>,
+}
+
+/// Draws a picture of so many pixels on white; gives the SVG file's text.
+pub fn picture(
+    figure: &'static str,
+    (width, height): Point,
+    draw: impl FnOnce(&Canvas<'_>),
+) -> Result<String, ReportError> {
+    let mut svg = String::new();
+    let units = (to_unit(width) as u32, to_unit(height) as u32);
+    let failure = {
+        let canvas =
+            Canvas { area: SVGBackend::with_string(&mut svg, units).into_drawing_area(), failure: RefCell::new(None) };
+        canvas.keep(canvas.area.fill(&WHITE));
+        draw(&canvas);
+        canvas.keep(canvas.area.present());
+        canvas.failure.into_inner()
+    };
+    match failure {
+        Some(message) => Err(ReportError::Plot { figure, message }),
+        None => Ok(sized(svg, units, (width, height))),
+    }
+}
+
+/// Shows the page at its size in pixels, whatever the backend's units, with joints that do not stick out.
+fn sized(svg: String, units: (u32, u32), (width, height): Point) -> String {
+    svg.replacen(
+        &format!("<svg width=\"{}\" height=\"{}\"", units.0, units.1),
+        &format!("<svg width=\"{width}\" height=\"{height}\" stroke-linejoin=\"round\""),
+        1,
+    )
+}
+
+fn to_unit(pixels: f64) -> i32 {
+    (pixels * UNITS).round() as i32
+}
+
+fn to_units((x, y): Point) -> (i32, i32) {
+    (to_unit(x), to_unit(y))
+}
+
+impl Canvas<'_> {
+    fn keep<E: Display>(&self, outcome: Result<(), E>) {
+        if let Err(error) = outcome {
+            self.failure.borrow_mut().get_or_insert_with(|| error.to_string());
+        }
+    }
+
+    /// A line through points.
+    pub fn line(&self, points: &[Point], stroke: Stroke) {
+        let style = ShapeStyle { color: stroke.color.to_rgba(), filled: false, stroke_width: to_unit(stroke.width) as u32 };
+        for piece in pieces(points, stroke.dash.pattern()) {
+            let mut units: Vec<_> = piece.into_iter().map(to_units).collect();
+            units.dedup();
+            self.keep(self.area.draw(&PathElement::new(units, style)));
+        }
+    }
+
+    /// A filled outline.
+    pub fn polygon(&self, points: &[Point], color: RGBColor, opacity: f64) {
+        let mut units: Vec<_> = points.iter().copied().map(to_units).collect();
+        units.dedup();
+        self.keep(self.area.draw(&Polygon::new(units, color.mix(opacity).filled())));
+    }
+
+    /// A filled rectangle between two corners.
+    pub fn rectangle(&self, from: Point, to: Point, color: RGBColor, opacity: f64) {
+        let corners = [to_units(from), to_units(to)];
+        self.keep(self.area.draw(&Rectangle::new(corners, color.mix(opacity).filled())));
+    }
+
+    /// A text at a point.
+    pub fn text(&self, text: &str, at: Point, look: Lettering) {
+        let style = if look.bold { FontStyle::Bold } else { FontStyle::Normal };
+        // The backend writes the size divided by 1.24.
+        let font = (FONT, look.size * UNITS * 1.24, style).into_font();
+        let font = if look.upright { font.transform(FontTransform::Rotate270) } else { font };
+        let horizontal = match look.anchor {
+            Anchor::Left => HPos::Left,
+            Anchor::Middle => HPos::Center,
+            Anchor::Right => HPos::Right,
+        };
+        let style = TextStyle::from(font).color(&look.color).pos(Pos::new(horizontal, VPos::Center));
+        self.keep(self.area.draw(&Text::new(text.to_owned(), to_units(at), style)));
+    }
+}
+
+/// Cuts a line into the pieces of a dash pattern; an empty pattern leaves it whole.
+fn pieces(points: &[Point], pattern: &[f64]) -> Vec<Vec<Point>> {
+    if points.len() < 2 {
+        return Vec::new();
+    }
+    if pattern.is_empty() {
+        return vec![points.to_vec()];
+    }
+    let (mut pieces, mut piece) = (Vec::new(), vec![points[0]]);
+    let (mut step, mut left) = (0, pattern[0]);
+    for pair in points.windows(2) {
+        let (mut from, to) = (pair[0], pair[1]);
+        loop {
+            let length = (to.0 - from.0).hypot(to.1 - from.1);
+            if length < left {
+                left -= length;
+                piece.push(to);
+                break;
+            }
+            let part = left / length;
+            from = (from.0 + part * (to.0 - from.0), from.1 + part * (to.1 - from.1));
+            piece.push(from);
+            if step % 2 == 0 {
+                pieces.push(std::mem::take(&mut piece));
+            }
+            piece = vec![from];
+            step += 1;
+            left = pattern[step % pattern.len()];
+        }
+    }
+    if step % 2 == 0 {
+        pieces.push(piece);
+    }
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dashes_cover_their_share_of_a_line_and_follow_its_corners() {
+        let corner = [(0.0, 0.0), (10.0, 0.0), (10.0, 10.0)];
+        let dashes = pieces(&corner, &[4.0, 2.0]);
+        assert_eq!(dashes[0], [(0.0, 0.0), (4.0, 0.0)]);
+        assert_eq!(dashes[1], [(6.0, 0.0), (10.0, 0.0)]);
+        assert_eq!(dashes[2], [(10.0, 2.0), (10.0, 6.0)]);
+        assert_eq!(pieces(&corner, &[]), [corner.to_vec()]);
+        assert!(pieces(&corner[..1], &[4.0, 2.0]).is_empty());
+    }
+
+    #[test]
+    fn page_is_shown_at_its_size() {
+        let svg = picture("test", (90.0, 50.0), |page| page.text("a < b", (1.0, 1.0), Lettering::new(12.0, Anchor::Left))).unwrap();
+        assert!(svg.starts_with("<svg width=\"90\" height=\"50\" stroke-linejoin=\"round\" viewBox=\"0 0 360 200\""), "{svg}");
+        assert!(svg.contains("a &lt; b") && svg.contains("font-size=\"48\"") && svg.ends_with("</svg>\n"), "{svg}");
+    }
+}
