@@ -1,0 +1,145 @@
+//! Who a node is: an ed25519 key pair. The public half, the hotkey, names the node on the chain and in the bucket.
+
+use std::fmt;
+use std::str::FromStr;
+
+use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use rand::Rng;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::hex;
+
+/// Bytes of a signature.
+pub const SIGNATURE_LEN: usize = 64;
+
+/// A node's key pair.
+#[derive(Clone)]
+pub struct Identity {
+    key: SigningKey,
+}
+
+impl Identity {
+    /// The identity of node `index` of a role (`"peer"`, `"validator"`) in the run of this seed. For simulations: whoever knows the seed knows the key.
+    pub fn from_seed(run_seed: u64, role: &str, index: u64) -> Self {
+        let mut secret = [0; 32];
+        crate::random::rng(run_seed, &format!("identity of a {role}"), index, 0).fill_bytes(&mut secret);
+        Self::from_secret(&secret)
+    }
+
+    /// The identity with this ed25519 secret key.
+    pub fn from_secret(secret: &[u8; 32]) -> Self {
+        Self { key: SigningKey::from_bytes(secret) }
+    }
+
+    /// The public half.
+    pub fn hotkey(&self) -> Hotkey {
+        Hotkey(self.key.verifying_key().to_bytes())
+    }
+
+    /// Signs a message. The same key and message give the same signature.
+    pub fn sign(&self, message: &[u8]) -> [u8; SIGNATURE_LEN] {
+        self.key.sign(message).to_bytes()
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Identity({})", self.hotkey())
+    }
+}
+
+/// A node's public key; printed, and written in files and paths, as 64 lower-case hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Hotkey(pub [u8; 32]);
+
+impl Hotkey {
+    /// Whether `signature` is this key's signature of `message`. Strict: a key of small order, or another encoding of a valid signature,
+    /// verifies nothing, so a signed object has one signature only.
+    #[must_use]
+    pub fn verify(&self, message: &[u8], signature: &[u8; SIGNATURE_LEN]) -> bool {
+        VerifyingKey::from_bytes(&self.0)
+            .is_ok_and(|key| key.verify_strict(message, &Signature::from_bytes(signature)).is_ok())
+    }
+}
+
+impl fmt::Display for Hotkey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        hex::write(f, &self.0)
+    }
+}
+
+impl fmt::Debug for Hotkey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A text that is no hotkey.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a hotkey is 64 lower-case hexadecimal digits")]
+pub struct NotAHotkey;
+
+impl FromStr for Hotkey {
+    type Err = NotAHotkey;
+
+    fn from_str(text: &str) -> Result<Self, NotAHotkey> {
+        hex::parse(text.as_bytes()).map(Self).ok_or(NotAHotkey)
+    }
+}
+
+impl Serialize for Hotkey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Hotkey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_key_that_signed_verifies_and_only_what_it_signed() {
+        let peer = Identity::from_seed(1, "peer", 3);
+        let mut signature = peer.sign(b"round 7");
+        assert!(peer.hotkey().verify(b"round 7", &signature));
+        assert!(!peer.hotkey().verify(b"round 8", &signature));
+        assert!(!Identity::from_seed(1, "peer", 4).hotkey().verify(b"round 7", &signature));
+        signature[5] ^= 1;
+        assert!(!peer.hotkey().verify(b"round 7", &signature));
+    }
+
+    #[test]
+    fn a_key_of_small_order_verifies_nothing() {
+        // The neutral element of the curve, for which the all-zero scalar is a signature under lax rules.
+        let mut neutral = [0; 32];
+        neutral[0] = 1;
+        let mut signature = [0; SIGNATURE_LEN];
+        signature[0] = 1;
+        assert!(!Hotkey(neutral).verify(b"anything", &signature));
+    }
+
+    #[test]
+    fn seed_role_and_index_make_the_identity() {
+        let hotkey = |seed, role, index| Identity::from_seed(seed, role, index).hotkey();
+        assert_eq!(hotkey(1, "peer", 3), hotkey(1, "peer", 3));
+        let others = [hotkey(2, "peer", 3), hotkey(1, "validator", 3), hotkey(1, "peer", 4)];
+        assert!(others.iter().all(|other| *other != hotkey(1, "peer", 3)));
+    }
+
+    #[test]
+    fn text_form_reads_back_and_has_one_spelling() {
+        let hotkey = Identity::from_seed(1, "peer", 0).hotkey();
+        let text = hotkey.to_string();
+        assert_eq!(text.parse(), Ok(hotkey));
+        assert_eq!(serde_json::from_str::<Hotkey>(&format!("\"{text}\"")).unwrap(), hotkey);
+        for wrong in ["", "ab", &text[1..], &text.to_uppercase(), &format!("+{}", &text[1..]), &format!("{text}00")] {
+            assert_eq!(wrong.parse::<Hotkey>(), Err(NotAHotkey), "{wrong}");
+        }
+    }
+}

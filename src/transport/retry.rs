@@ -1,0 +1,168 @@
+//! A store that tries again: what nodes wrap around their link, so that one lost request does not cost a round.
+//!
+//! Only transient failures ([`object_store::Error::Generic`]) are tried again. That nothing is stored at a path, that something is already,
+//! or that the node may not write there, is an answer. Waits double from attempt to attempt and have no random part: they are told by
+//! tokio's clock, and a simulated run repeats them exactly. A node that has a deadline drops the operation when it has passed
+//! (`tokio::time::timeout_at`).
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+};
+
+/// How often to try, and how long to wait in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backoff {
+    /// Attempts in all, at least one is made.
+    pub attempts: u32,
+    /// Wait after the first failure; it doubles with each ...
+    pub first: Duration,
+    /// ... up to this.
+    pub longest: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { attempts: 8, first: Duration::from_millis(100), longest: Duration::from_secs(2) }
+    }
+}
+
+impl Backoff {
+    /// Runs an operation until it succeeds, fails for good, or has failed as often as is tried.
+    async fn run<T, F: Future<Output = Result<T>>>(&self, mut operation: impl FnMut() -> F) -> Result<T> {
+        let mut wait = self.first;
+        for _ in 1..self.attempts {
+            match operation().await {
+                Err(Error::Generic { store, source }) => {
+                    tracing::debug!(store, %source, ?wait, "transient failure, trying again");
+                    tokio::time::sleep(wait).await;
+                    wait = wait.saturating_mul(2).min(self.longest);
+                }
+                done => return done,
+            }
+        }
+        operation().await
+    }
+}
+
+/// A store whose operations are tried again after a transient failure. The body of a get that breaks off is not: only its request.
+#[derive(Clone, Debug)]
+pub struct RetryStore {
+    inner: Arc<dyn ObjectStore>,
+    backoff: Backoff,
+}
+
+impl RetryStore {
+    /// Wraps a store.
+    pub fn new(inner: Arc<dyn ObjectStore>, backoff: Backoff) -> Self {
+        Self { inner, backoff }
+    }
+}
+
+#[async_trait]
+impl ObjectStore for RetryStore {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        self.backoff.run(|| self.inner.put_opts(location, payload.clone(), options.clone())).await
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.backoff.run(|| self.inner.put_multipart_opts(location, options.clone())).await
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.backoff.run(|| self.inner.get_opts(location, options.clone())).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        let store = self.clone();
+        locations
+            .then(move |location| {
+                let store = store.clone();
+                async move {
+                    let location = location?;
+                    store.backoff.run(|| store.inner.delete(&location)).await?;
+                    Ok(location)
+                }
+            })
+            .boxed()
+    }
+
+    /// Lists everything before it yields the first object, so that a failure in the middle can be tried again.
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        let (store, prefix) = (self.clone(), prefix.cloned());
+        stream::once(
+            async move { store.backoff.run(|| store.inner.list(prefix.as_ref()).try_collect::<Vec<_>>()).await },
+        )
+        .map_ok(|objects| stream::iter(objects.into_iter().map(Ok)))
+        .try_flatten()
+        .boxed()
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.backoff.run(|| self.inner.list_with_delimiter(prefix)).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.backoff.run(|| self.inner.copy_opts(from, to, options.clone())).await
+    }
+}
+
+impl fmt::Display for RetryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RetryStore({})", self.inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use tokio::time::Instant;
+
+    use super::*;
+
+    fn transient() -> Error {
+        Error::Generic { store: "test", source: "lost".into() }
+    }
+
+    fn not_found() -> Error {
+        Error::NotFound { path: "a".into(), source: "nothing".into() }
+    }
+
+    /// Attempts made, seconds waited, and the outcome, of an operation that fails so often before it gives `last`.
+    async fn attempt(backoff: Backoff, failures: u32, last: fn() -> Result<u8>) -> (u32, f64, Result<u8>) {
+        let (start, made) = (Instant::now(), AtomicU32::new(0));
+        let outcome = backoff
+            .run(|| async { if made.fetch_add(1, Ordering::Relaxed) < failures { Err(transient()) } else { last() } })
+            .await;
+        (made.into_inner(), start.elapsed().as_secs_f64(), outcome)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn transient_failures_are_tried_again_after_doubling_waits() {
+        let backoff = Backoff { attempts: 6, first: Duration::from_secs(1), longest: Duration::from_secs(3) };
+        assert!(matches!(attempt(backoff, 0, || Ok(1)).await, (1, 0.0, Ok(1))));
+        assert!(matches!(attempt(backoff, 2, || Ok(1)).await, (3, 3.0, Ok(1))));
+        assert!(matches!(attempt(backoff, 5, || Ok(1)).await, (6, 12.0, Ok(1))));
+        assert!(matches!(attempt(backoff, 6, || Ok(1)).await, (6, 12.0, Err(Error::Generic { .. }))));
+        assert!(matches!(attempt(Backoff { attempts: 0, ..backoff }, 0, || Ok(1)).await, (1, 0.0, Ok(1))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_final() {
+        let (made, _, outcome) = attempt(Backoff::default(), 1, || Err(not_found())).await;
+        assert_eq!(made, 2);
+        assert!(matches!(outcome, Err(Error::NotFound { .. })));
+    }
+}

@@ -1,0 +1,77 @@
+//! Two values of every tensor of its model, which a peer publishes with its upload, tell a validator how many steps the peer's replica is
+//! away from its own (Lidin et al., arXiv 2505.21684, section on synchronisation).
+//!
+//! The positions change with the round, so that a peer cannot keep a few values right and let the rest drift.
+
+use rand::Rng;
+
+use crate::digest::Digest;
+use crate::model::ParamLayout;
+
+/// The two positions, within tensor number `tensor` of `len` values, that are published in a round. They differ where `len` is at least 2.
+pub fn positions(run: &Digest, round: u64, tensor: usize, len: usize) -> [usize; 2] {
+    let run_key = u64::from_le_bytes(*run.0.first_chunk().expect("a digest has 32 bytes"));
+    let mut rng = crate::random::rng(run_key, "sync samples", tensor as u64, round);
+    let mut below = |bound: usize| ((u128::from(rng.next_u64()) * bound as u128) >> 64) as usize;
+    let first = below(len);
+    let other = below(len.saturating_sub(1));
+    [first, if len > 1 && other >= first { other + 1 } else { other }]
+}
+
+/// The published values of a model, two a tensor in the layout's order.
+///
+/// # Panics
+/// When `theta` is shorter than the layout, or the layout has an empty tensor.
+pub fn of_model(theta: &[f32], layout: &ParamLayout, run: &Digest, round: u64) -> Vec<[f32; 2]> {
+    layout
+        .tensors
+        .iter()
+        .enumerate()
+        .map(|(number, tensor)| {
+            let values = &theta[tensor.range.clone()];
+            positions(run, round, number, values.len()).map(|at| values[at])
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn positions_are_two_different_ones_and_reach_everywhere() {
+        let run = Digest::of(b"run");
+        let mut seen = BTreeSet::new();
+        for round in 0..200 {
+            let [first, second] = positions(&run, round, 3, 5);
+            assert!(first < 5 && second < 5 && first != second);
+            seen.insert((first, second));
+        }
+        assert_eq!(seen.len(), 20, "all ordered pairs of 5 positions turn up");
+        assert_eq!(positions(&run, 0, 0, 1), [0, 0]);
+    }
+
+    #[test]
+    fn positions_depend_on_run_round_and_tensor() {
+        let (run, len) = (Digest::of(b"run"), 1 << 40);
+        let base = positions(&run, 1, 2, len);
+        assert_eq!(base, positions(&run, 1, 2, len));
+        for other in
+            [positions(&Digest::of(b"other"), 1, 2, len), positions(&run, 2, 2, len), positions(&run, 1, 3, len)]
+        {
+            assert_ne!(base, other);
+        }
+    }
+
+    #[test]
+    fn samples_are_the_models_values() {
+        let layout = ParamLayout::new([("a".into(), vec![4, 2]), ("b".into(), vec![1])]);
+        let theta: Vec<f32> = (0..9).map(|i| i as f32).collect();
+        let run = Digest::of(b"run");
+        let samples = of_model(&theta, &layout, &run, 5);
+        assert_eq!(samples[0], positions(&run, 5, 0, 8).map(|at| at as f32));
+        assert_eq!(samples[1], [8.0, 8.0]);
+    }
+}

@@ -1,0 +1,209 @@
+//! The bytes of a peer's upload, version 1. All numbers are little-endian.
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 4 | `GNTU` |
+//! | 2 | version |
+//! | 32 | digest of the run |
+//! | 8 | round |
+//! | 2 | uid |
+//! | 32 | hotkey |
+//! | 32 | digest of the model that the pseudo-gradient was computed on |
+//! | 8 a tensor | two sample values, f32 each: [`super::samples`] |
+//! | 4 + 6 n a tensor | number n of coefficients, u32; n indices, u16 each; n values, f32 each |
+//! | 64 | ed25519 signature of the blake3 digest of everything before it |
+//!
+//! The number of coefficients follows from the model and the scheme, so that a valid upload has exactly one length. What the indices and
+//! values may be is the scheme's to check: here they are only bytes.
+
+use bytes::Bytes;
+
+use super::identity::SIGNATURE_LEN;
+use super::{Hotkey, Identity, floats, take};
+use crate::Uid;
+use crate::digest::Digest;
+use crate::training::{PseudoGradient, SparseTensor};
+
+const MAGIC: [u8; 4] = *b"GNTU";
+const VERSION: u16 = 1;
+const HEADER_LEN: usize = 4 + 2 + 32 + 8 + 2 + 32 + 32;
+
+/// What a peer uploads in a round.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Upload {
+    /// Digest that names the run.
+    pub run: Digest,
+    pub round: u64,
+    pub uid: Uid,
+    pub hotkey: Hotkey,
+    /// Digest of the model that the pseudo-gradient was computed on.
+    pub model: Digest,
+    /// Two values of every tensor of that model, at [`super::samples::positions`].
+    pub samples: Vec<[f32; 2]>,
+    pub gradient: PseudoGradient,
+}
+
+/// How many coefficients a pseudo-gradient has in each tensor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PayloadShape(pub Vec<usize>);
+
+impl PayloadShape {
+    /// Length in bytes of every valid upload of this shape. A reader asks the store for one byte more, and so sees what is too long
+    /// without fetching it.
+    pub fn encoded_len(&self) -> usize {
+        HEADER_LEN + self.0.iter().map(|count| 8 + 4 + 6 * count).sum::<usize>() + SIGNATURE_LEN
+    }
+}
+
+/// Whose upload, and of when, the reader asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expected {
+    pub run: Digest,
+    pub round: u64,
+    pub uid: Uid,
+    pub hotkey: Hotkey,
+}
+
+/// Why some bytes are not the upload that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WireError {
+    #[error("not an upload: it does not begin with \"GNTU\"")]
+    NotAnUpload,
+    #[error("upload of format version {found}; this program reads version {VERSION}")]
+    Version { found: u16 },
+    #[error("upload of {found} bytes is cut off: {expected} bytes expected")]
+    TooShort { expected: usize, found: usize },
+    #[error("upload has bytes beyond the {expected} that its model asks for")]
+    TrailingBytes { expected: usize },
+    #[error("upload belongs to run {}, not to {}", found.short(), expected.short())]
+    Run { expected: Digest, found: Digest },
+    #[error("upload is of round {found}, not of round {expected}")]
+    Round { expected: u64, found: u64 },
+    #[error("upload names uid {found}, expected uid {expected}")]
+    Uid { expected: Uid, found: Uid },
+    #[error("upload names hotkey {found}, expected {expected}")]
+    Hotkey { expected: Hotkey, found: Hotkey },
+    #[error("upload is not signed by {hotkey}")]
+    Signature { hotkey: Hotkey },
+    #[error("tensor {tensor} has {found} coefficients; its shape asks for {expected}")]
+    Count { tensor: usize, expected: usize, found: u32 },
+}
+
+/// The upload's bytes, signed by `identity`.
+///
+/// Nothing is checked: nodes that misbehave use it too. The reader checks.
+pub fn encode(upload: &Upload, identity: &Identity) -> Bytes {
+    let shape = PayloadShape(upload.gradient.tensors.iter().map(|tensor| tensor.indices.len()).collect());
+    let mut bytes = Vec::with_capacity(shape.encoded_len());
+    bytes.extend(MAGIC);
+    bytes.extend(VERSION.to_le_bytes());
+    bytes.extend(upload.run.0);
+    bytes.extend(upload.round.to_le_bytes());
+    bytes.extend(upload.uid.to_le_bytes());
+    bytes.extend(upload.hotkey.0);
+    bytes.extend(upload.model.0);
+    for sample in upload.samples.iter().flatten() {
+        bytes.extend(sample.to_le_bytes());
+    }
+    for tensor in &upload.gradient.tensors {
+        bytes.extend((tensor.indices.len() as u32).to_le_bytes());
+        bytes.extend(tensor.indices.iter().flat_map(|index| index.to_le_bytes()));
+        bytes.extend(tensor.values.iter().flat_map(|value| value.to_le_bytes()));
+    }
+    let signature = identity.sign(&Digest::of(&bytes).0);
+    bytes.extend(signature);
+    bytes.into()
+}
+
+/// Reads an upload of this shape by this peer for this round.
+///
+/// # Errors
+/// Any deviation from the format, in the order: format, length, who and when, signature, numbers of coefficients. Nothing is allocated
+/// before the length is right, and no content is looked at before the signature is.
+pub fn decode(bytes: &[u8], shape: &PayloadShape, expected: &Expected) -> Result<Upload, WireError> {
+    let (mut header, body) = check_length(bytes, shape.encoded_len())?;
+    let model = check_header(&mut header, expected)?;
+    let (signed, signature) = bytes.split_last_chunk::<SIGNATURE_LEN>().ok_or(WireError::NotAnUpload)?;
+    if !expected.hotkey.verify(&Digest::of(signed).0, signature) {
+        return Err(WireError::Signature { hotkey: expected.hotkey });
+    }
+    let (samples, tensors) = body.split_at(8 * shape.0.len());
+    Ok(Upload {
+        run: expected.run,
+        round: expected.round,
+        uid: expected.uid,
+        hotkey: expected.hotkey,
+        model,
+        samples: floats(samples).collect::<Vec<_>>().chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect(),
+        gradient: read_tensors(tensors, shape)?,
+    })
+}
+
+/// The rest of the header and the bytes between it and the signature, of an upload of our format with exactly this length.
+fn check_length(bytes: &[u8], expected: usize) -> Result<(&[u8], &[u8]), WireError> {
+    let mut rest = bytes;
+    if take(&mut rest) != Some(MAGIC) {
+        return Err(WireError::NotAnUpload);
+    }
+    let too_short = WireError::TooShort { expected, found: bytes.len() };
+    let Some(version) = take(&mut rest).map(u16::from_le_bytes) else { return Err(too_short) };
+    if version != VERSION {
+        return Err(WireError::Version { found: version });
+    }
+    if bytes.len() < expected {
+        return Err(too_short);
+    }
+    if bytes.len() > expected {
+        return Err(WireError::TrailingBytes { expected });
+    }
+    let (header, body) = bytes[..expected - SIGNATURE_LEN].split_at(HEADER_LEN);
+    Ok((&header[6..], body))
+}
+
+/// Checks whose upload it is and of when; the digest of its model.
+fn check_header(header: &mut &[u8], expected: &Expected) -> Result<Digest, WireError> {
+    let (Some(run), Some(round), Some(uid), Some(hotkey), Some(model)) = (
+        take(header).map(Digest),
+        take(header).map(u64::from_le_bytes),
+        take(header).map(Uid::from_le_bytes),
+        take(header).map(Hotkey),
+        take(header).map(Digest),
+    ) else {
+        return Err(WireError::NotAnUpload);
+    };
+    if run != expected.run {
+        return Err(WireError::Run { expected: expected.run, found: run });
+    }
+    if round != expected.round {
+        return Err(WireError::Round { expected: expected.round, found: round });
+    }
+    if uid != expected.uid {
+        return Err(WireError::Uid { expected: expected.uid, found: uid });
+    }
+    if hotkey != expected.hotkey {
+        return Err(WireError::Hotkey { expected: expected.hotkey, found: hotkey });
+    }
+    Ok(model)
+}
+
+/// The tensors; `bytes` has exactly the length that the shape asks for.
+fn read_tensors(mut bytes: &[u8], shape: &PayloadShape) -> Result<PseudoGradient, WireError> {
+    let mut tensors = Vec::with_capacity(shape.0.len());
+    for (tensor, &expected) in shape.0.iter().enumerate() {
+        let found = take(&mut bytes).map_or(0, u32::from_le_bytes);
+        if found as usize != expected {
+            return Err(WireError::Count { tensor, expected, found });
+        }
+        let (indices, rest) = bytes.split_at(2 * expected);
+        let (values, rest) = rest.split_at(4 * expected);
+        bytes = rest;
+        tensors.push(SparseTensor {
+            indices: indices.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect(),
+            values: floats(values).collect(),
+        });
+    }
+    Ok(PseudoGradient { tensors })
+}
+
+#[cfg(test)]
+mod tests;

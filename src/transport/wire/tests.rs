@@ -1,0 +1,148 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn peer() -> Identity {
+    Identity::from_seed(7, "peer", 3)
+}
+
+fn expected() -> Expected {
+    Expected { run: Digest::of(b"run"), round: 12, uid: 3, hotkey: peer().hotkey() }
+}
+
+fn shape_of(upload: &Upload) -> PayloadShape {
+    PayloadShape(upload.gradient.tensors.iter().map(|tensor| tensor.values.len()).collect())
+}
+
+fn upload_of(tensors: Vec<Vec<(u16, u32)>>, samples: [u32; 2]) -> Upload {
+    let Expected { run, round, uid, hotkey } = expected();
+    let tensors: Vec<_> = tensors
+        .into_iter()
+        .map(|coefficients| {
+            let (indices, bits): (Vec<_>, Vec<_>) = coefficients.into_iter().unzip();
+            SparseTensor { indices, values: bits.into_iter().map(f32::from_bits).collect() }
+        })
+        .collect();
+    Upload {
+        run,
+        round,
+        uid,
+        hotkey,
+        model: Digest::of(b"model"),
+        samples: vec![samples.map(f32::from_bits); tensors.len()],
+        gradient: PseudoGradient { tensors },
+    }
+}
+
+fn plain() -> Upload {
+    upload_of(vec![vec![(1, 2), (3, 4), (5, 6)], vec![(7, 8)]], [1, 2])
+}
+
+/// Every bit of an upload: NaNs are not equal to themselves.
+fn bits(upload: &Upload) -> Vec<u32> {
+    let samples = upload.samples.iter().flatten();
+    let values = upload.gradient.tensors.iter().flat_map(|tensor| &tensor.values);
+    let indices = upload.gradient.tensors.iter().flat_map(|tensor| &tensor.indices);
+    samples.chain(values).map(|value| value.to_bits()).chain(indices.map(|&index| index.into())).collect()
+}
+
+#[test]
+fn each_wrong_part_is_an_error_of_its_own() {
+    let (upload, good) = (plain(), expected());
+    let shape = shape_of(&upload);
+    let bytes = encode(&upload, &peer());
+    let with = |at: usize| {
+        let mut changed = bytes.to_vec();
+        changed[at] ^= 1;
+        decode(&changed, &shape, &good).unwrap_err()
+    };
+    assert_eq!(bytes.len(), shape.encoded_len());
+    assert_eq!(with(0), WireError::NotAnUpload);
+    assert_eq!(with(4), WireError::Version { found: 0 });
+    assert!(matches!(with(6), WireError::Run { .. }));
+    assert_eq!(with(38), WireError::Round { expected: 12, found: 13 });
+    assert_eq!(with(46), WireError::Uid { expected: 3, found: 2 });
+    assert!(matches!(with(48), WireError::Hotkey { .. }));
+    assert_eq!(with(HEADER_LEN), WireError::Signature { hotkey: good.hotkey });
+    assert_eq!(with(bytes.len() - 1), WireError::Signature { hotkey: good.hotkey });
+
+    let len = bytes.len();
+    assert_eq!(decode(&bytes[..len - 1], &shape, &good), Err(WireError::TooShort { expected: len, found: len - 1 }));
+    let longer = [&bytes[..], &[0]].concat();
+    assert_eq!(decode(&longer, &shape, &good), Err(WireError::TrailingBytes { expected: len }));
+
+    let by_another = encode(&upload, &Identity::from_seed(7, "peer", 4));
+    assert_eq!(decode(&by_another, &shape, &good), Err(WireError::Signature { hotkey: good.hotkey }));
+
+    // As long as it should be, but with the coefficients in the wrong tensors.
+    let swapped = encode(&upload_of(vec![vec![(1, 2)], vec![(1, 2), (3, 4), (5, 6)]], [1, 2]), &peer());
+    assert_eq!(decode(&swapped, &shape, &good), Err(WireError::Count { tensor: 0, expected: 3, found: 1 }));
+}
+
+#[test]
+fn an_upload_of_another_peer_round_or_run_cannot_be_posted_again() {
+    let bytes = encode(&plain(), &peer());
+    let shape = shape_of(&plain());
+    let copycat = Identity::from_seed(7, "peer", 4).hotkey();
+    for other in [
+        Expected { run: Digest::of(b"other"), ..expected() },
+        Expected { round: 13, ..expected() },
+        Expected { uid: 4, hotkey: copycat, ..expected() },
+        Expected { hotkey: copycat, ..expected() },
+    ] {
+        assert!(decode(&bytes, &shape, &other).is_err());
+    }
+}
+
+#[test]
+fn as_many_values_as_indices_are_not_taken_on_trust() {
+    let mut upload = plain();
+    upload.gradient.tensors[0].values.push(1.0);
+    upload.gradient.tensors[1].values.clear();
+    let bytes = encode(&upload, &peer());
+    assert_eq!(bytes.len(), PayloadShape(vec![3, 1]).encoded_len());
+    assert!(matches!(decode(&bytes, &PayloadShape(vec![3, 1]), &expected()), Err(WireError::Count { tensor: 1, .. })));
+}
+
+fn any_upload() -> impl Strategy<Value = Upload> {
+    let tensor = prop::collection::vec((any::<u16>(), any::<u32>()), 0..20);
+    (prop::collection::vec(tensor, 0..5), any::<[u32; 2]>()).prop_map(|(tensors, samples)| upload_of(tensors, samples))
+}
+
+proptest! {
+    #[test]
+    fn what_is_encoded_is_decoded_bit_for_bit(upload in any_upload()) {
+        let shape = shape_of(&upload);
+        let bytes = encode(&upload, &peer());
+        prop_assert_eq!(bytes.len(), shape.encoded_len());
+        let decoded = decode(&bytes, &shape, &expected()).unwrap();
+        prop_assert_eq!(bits(&decoded), bits(&upload));
+        prop_assert_eq!(encode(&decoded, &peer()), bytes);
+    }
+
+    #[test]
+    fn arbitrary_bytes_are_an_error(bytes in prop::collection::vec(any::<u8>(), 0..400), counts in prop::collection::vec(0..20usize, 0..5)) {
+        prop_assert!(decode(&bytes, &PayloadShape(counts), &expected()).is_err());
+    }
+
+    /// Changed before it is signed, so that the signature does not hide what the rest of the decoder does.
+    #[test]
+    fn a_changed_upload_is_an_error_or_still_an_upload(
+        upload in any_upload(), at in any::<prop::sample::Index>(), value: u8, cut in any::<prop::sample::Index>(), extra in 0..8usize, shorten: bool,
+    ) {
+        let shape = shape_of(&upload);
+        let good = encode(&upload, &peer());
+        let mut bytes = good[..good.len() - SIGNATURE_LEN].to_vec();
+        let at = at.index(bytes.len());
+        bytes[at] = value;
+        if shorten {
+            bytes.truncate(cut.index(bytes.len()));
+            bytes.extend(vec![value; extra]);
+        }
+        let signature = peer().sign(&Digest::of(&bytes).0);
+        bytes.extend(signature);
+        if let Ok(decoded) = decode(&bytes, &shape, &expected()) {
+            prop_assert_eq!(encode(&decoded, &peer()), bytes);
+        }
+    }
+}
