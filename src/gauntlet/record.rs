@@ -1,0 +1,232 @@
+//! What a validator knows about one peer, and how a round changes it.
+
+use serde::{Deserialize, Serialize};
+
+use super::fast::{FastOutcome, sync_score};
+use super::openskill::Rating;
+use super::proof::{LossScores, averaged};
+use crate::scenario::GauntletSettings;
+
+/// A validator's record of a peer.
+///
+/// PeerScore = LossRating * max(0, proof of computation) * sync score. The first two factors are taken when the peer is evaluated, and what
+/// came of them is cut by every penalty until the next evaluation takes them anew; the sync score is that of the last upload that passed.
+/// So a penalty hits at once, long before a peer's turn to be evaluated comes, and a peer earns its way back by being evaluated. What must
+/// outlast an evaluation is also taken from the proof of computation, which recovers only step by step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PeerRecord {
+    /// OpenSkill rating; its ordinal is the LossRating.
+    pub rating: Rating,
+    /// Exponential average of the proofs of computation, -1 to 1.
+    pub proof_of_computation: f64,
+    /// Sync score of the last upload that passed, 0 to 1.
+    pub sync_score: f64,
+    /// What the peer is paid and chosen by. Newcomers have 0, harmful peers less.
+    pub peer_score: f64,
+    /// The last fast evaluation: round and outcome.
+    pub checked: Option<(u64, FastOutcome)>,
+    /// The last primary evaluation: round and losses.
+    pub evaluated: Option<(u64, LossScores)>,
+    /// Rounds since the last primary evaluation in which the peer could have been evaluated.
+    pub waited: u64,
+    /// Rounds without an upload, up to now.
+    pub inactive_rounds: u64,
+    /// LossRating * max(0, proof of computation) at the last evaluation, less the penalties since.
+    earned: f64,
+    /// What is left after this round's comparison with other uploads: 1, one half or nothing.
+    copy_factor: f64,
+}
+
+impl PeerRecord {
+    pub(super) fn newcomer(settings: &GauntletSettings) -> Self {
+        Self {
+            rating: Rating::newcomer(&settings.openskill),
+            proof_of_computation: 0.0,
+            sync_score: 0.0,
+            peer_score: 0.0,
+            checked: None,
+            evaluated: None,
+            waited: 0,
+            inactive_rounds: 0,
+            earned: 0.0,
+            copy_factor: 1.0,
+        }
+    }
+
+    /// Outcome of the fast evaluation, if there was one in `round`.
+    pub fn status_in(&self, round: u64) -> Option<FastOutcome> {
+        self.checked.and_then(|(checked, outcome)| (checked == round).then_some(outcome))
+    }
+
+    /// Losses of the primary evaluation, if there was one in `round`.
+    pub fn evaluated_in(&self, round: u64) -> Option<LossScores> {
+        self.evaluated.and_then(|(evaluated, scores)| (evaluated == round).then_some(scores))
+    }
+
+    pub(super) fn passed_in(&self, round: u64) -> bool {
+        self.status_in(round).is_some_and(|outcome| outcome.passed())
+    }
+
+    /// Applies the outcome of a fast evaluation.
+    pub(super) fn check(&mut self, settings: &GauntletSettings, round: u64, outcome: FastOutcome) {
+        self.copy_factor = 1.0;
+        match outcome {
+            FastOutcome::Passed { steps_behind } => {
+                self.waited = self.waited.saturating_add(1);
+                self.sync_score = sync_score(steps_behind, settings.sync_exponent);
+            }
+            FastOutcome::Absent => self.earned = cut(self.earned, settings.inactivity_penalty),
+            FastOutcome::TooEarly | FastOutcome::TooLate | FastOutcome::OutOfSync { .. } => self.fail(settings),
+            FastOutcome::Malformed => {
+                self.fail(settings);
+                self.earned = cut(self.earned, 0.0);
+            }
+        }
+        self.inactive_rounds = if outcome == FastOutcome::Absent { self.inactive_rounds + 1 } else { 0 };
+        if self.inactive_rounds >= settings.inactivity_reset_rounds {
+            // A slot that nobody uses keeps no reputation for whoever wakes it. It can shed a bad rating this way too, at the price of the
+            // pay of all these rounds, and starts at a score of 0 like anybody.
+            *self = Self::newcomer(settings);
+        }
+        self.checked = Some((round, outcome));
+        self.rescore();
+    }
+
+    /// A failure that only a present peer can make: it takes from the proof of computation too, or a peer that fails in each round but the
+    /// one of its evaluation would keep everything.
+    fn fail(&mut self, settings: &GauntletSettings) {
+        self.earned = cut(self.earned, settings.failure_penalty);
+        self.proof_of_computation = cut(self.proof_of_computation, settings.failure_penalty);
+    }
+
+    /// Takes the score of an upload that repeats another's coefficients, now and in an evaluation of this round.
+    pub(super) fn found_copying(&mut self, factor: f64) {
+        self.copy_factor = factor;
+        self.earned = cut(self.earned, factor);
+        self.rescore();
+    }
+
+    /// Applies a primary evaluation, `rating` being the rating after the round's ranking.
+    pub(super) fn evaluate(&mut self, settings: &GauntletSettings, round: u64, rating: Rating, scores: LossScores) {
+        self.rating = rating;
+        self.proof_of_computation = averaged(self.proof_of_computation, scores.proof(), settings.proof_decay);
+        self.earned = cut(rating.ordinal() * self.proof_of_computation.max(0.0), self.copy_factor);
+        self.evaluated = Some((round, scores));
+        self.waited = 0;
+        self.rescore();
+    }
+
+    fn rescore(&mut self) {
+        self.peer_score = self.earned * self.sync_score;
+    }
+}
+
+/// A penalty: what is positive is multiplied by `factor`. What is negative stays: moving it towards 0 would be a reward for failing.
+fn cut(value: f64, factor: f64) -> f64 {
+    if value > 0.0 { value * factor } else { value }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PASSED: FastOutcome = FastOutcome::Passed { steps_behind: 0.0 };
+
+    fn earning(settings: &GauntletSettings) -> PeerRecord {
+        let mut record = PeerRecord::newcomer(settings);
+        record.check(settings, 0, PASSED);
+        let good = LossScores {
+            uid: 0,
+            assigned_before: 2.0,
+            assigned_after: 1.8,
+            unassigned_before: 2.0,
+            unassigned_after: 1.9,
+        };
+        record.evaluate(settings, 0, Rating { mu: 30.0, sigma: 5.0 }, good);
+        record
+    }
+
+    #[test]
+    fn peer_score_is_the_product() {
+        let record = earning(&GauntletSettings::default());
+        assert!((record.peer_score - 15.0 * 0.05).abs() < 1e-12);
+        assert_eq!(record.waited, 0);
+        assert!(record.evaluated_in(0).is_some() && record.evaluated_in(1).is_none());
+    }
+
+    #[test]
+    fn failures_cut_score_and_proof_but_absence_only_the_score() {
+        let settings = GauntletSettings::default();
+        for (outcome, score, proof) in [
+            (FastOutcome::TooEarly, 0.75, 0.75),
+            (FastOutcome::TooLate, 0.75, 0.75),
+            (FastOutcome::OutOfSync { steps_behind: 9.0 }, 0.75, 0.75),
+            (FastOutcome::Malformed, 0.0, 0.75),
+            (FastOutcome::Absent, 0.75, 1.0),
+        ] {
+            let mut record = earning(&settings);
+            let before = record.clone();
+            record.check(&settings, 1, outcome);
+            assert!((record.peer_score - score * before.peer_score).abs() < 1e-12, "{outcome}");
+            assert!((record.proof_of_computation - proof * before.proof_of_computation).abs() < 1e-12, "{outcome}");
+        }
+    }
+
+    #[test]
+    fn a_penalty_never_lifts_what_is_negative() {
+        let settings = GauntletSettings::default();
+        let mut record = earning(&settings);
+        record.earned = -4.0;
+        record.proof_of_computation = -0.2;
+        record.check(&settings, 1, FastOutcome::Malformed);
+        assert_eq!((record.earned, record.proof_of_computation), (-4.0, -0.2));
+    }
+
+    #[test]
+    fn a_long_absence_makes_a_newcomer() {
+        let settings = GauntletSettings::default();
+        let mut record = earning(&settings);
+        for round in 1..25 {
+            record.check(&settings, round, FastOutcome::Absent);
+        }
+        assert!((record.peer_score - 0.75 * 0.75f64.powi(24)).abs() < 1e-12);
+        record.check(&settings, 25, FastOutcome::Absent);
+        assert_eq!(record.rating, Rating::newcomer(&settings.openskill));
+        assert_eq!(record.peer_score, 0.0);
+        assert_eq!(record.status_in(25), Some(FastOutcome::Absent));
+    }
+
+    #[test]
+    fn presence_ends_an_absence() {
+        let settings = GauntletSettings::default();
+        let mut record = earning(&settings);
+        for round in 1..100 {
+            record.check(&settings, round, if round % 20 == 0 { FastOutcome::TooLate } else { FastOutcome::Absent });
+        }
+        assert_eq!(record.rating.mu, 30.0);
+    }
+
+    #[test]
+    fn lagging_costs_at_once_and_catching_up_restores() {
+        let settings = GauntletSettings::default();
+        let mut record = earning(&settings);
+        record.check(&settings, 1, FastOutcome::Passed { steps_behind: 2.5 });
+        assert!((record.peer_score - 0.75 * 0.5f64.powf(2.5)).abs() < 1e-12);
+        record.check(&settings, 2, PASSED);
+        assert!((record.peer_score - 0.75).abs() < 1e-12);
+    }
+
+    #[test]
+    fn an_evaluation_in_the_round_of_a_copy_does_not_restore_the_score() {
+        let settings = GauntletSettings::default();
+        let mut record = earning(&settings);
+        record.check(&settings, 1, PASSED);
+        record.found_copying(0.0);
+        let (_, scores) = record.evaluated.unwrap();
+        record.evaluate(&settings, 1, record.rating, scores);
+        assert_eq!(record.peer_score, 0.0);
+        record.check(&settings, 2, PASSED);
+        record.evaluate(&settings, 2, record.rating, scores);
+        assert!(record.peer_score > 0.0);
+    }
+}
