@@ -1,1 +1,144 @@
-//! (to come)
+//! The gradient of a peer's round, and losses.
+//!
+//! A page is one sequence: `sequence length + 1` tokens, each but the first predicted from those before it.
+
+use std::sync::Arc;
+
+use burn::module::Module;
+
+use crate::model::Llama;
+
+/// A mean gradient and the loss it is the gradient of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gradient {
+    /// In the order of the model's layout.
+    pub values: Vec<f32>,
+    /// Mean cross-entropy in nats a token.
+    pub loss: f64,
+}
+
+/// Mean gradient over pages, `micro_batch` pages in each forward and backward pass.
+///
+/// May be called on one model from many threads at once: each pass starts from leaves of its own, since threads that share leaves share
+/// one autodiff graph behind one lock.
+///
+/// # Panics
+/// If there are no pages, they are not of one length, longer than the model's sequence, or hold tokens outside of its vocabulary; or if
+/// `micro_batch` is 0.
+pub fn gradient(model: &Llama, pages: &[Vec<u32>], micro_batch: usize) -> Gradient {
+    assert!(!pages.is_empty(), "a gradient needs pages");
+    let mut values = vec![0.0; model.config().layout().total()];
+    let mut total = 0.0;
+    for pages_of_batch in pages.chunks(micro_batch) {
+        let leaves = model.clone().train();
+        let batch = Batch::new(pages_of_batch);
+        let losses = leaves.token_losses(&batch.inputs, batch.targets, batch.length);
+        let weight = pages_of_batch.len() as f64 / pages.len() as f64;
+        total += weight * mean(losses.clone().without_autodiff());
+        leaves.add_gradients(losses.mean().backward(), weight as f32, &mut values);
+    }
+    Gradient { values, loss: total }
+}
+
+/// Mean cross-entropy in nats a token, without autodiff; as [`gradient`] otherwise.
+pub fn loss(model: &Llama, pages: &[Vec<u32>], micro_batch: usize) -> f64 {
+    assert!(!pages.is_empty(), "a loss needs pages");
+    let of_batch = |pages_of_batch: &[Vec<u32>]| {
+        let batch = Batch::new(pages_of_batch);
+        let weight = pages_of_batch.len() as f64 / pages.len() as f64;
+        weight * mean(model.token_losses(&batch.inputs, batch.targets, batch.length))
+    };
+    pages.chunks(micro_batch).map(of_batch).sum()
+}
+
+/// Pages as the model takes them.
+struct Batch {
+    inputs: Vec<u32>,
+    targets: Arc<[u32]>,
+    length: usize,
+}
+
+impl Batch {
+    fn new(pages: &[Vec<u32>]) -> Self {
+        let length = pages[0].len() - 1;
+        assert!(pages.iter().all(|page| page.len() == length + 1), "pages of one length");
+        Self {
+            inputs: pages.iter().flat_map(|page| &page[..length]).copied().collect(),
+            targets: pages.iter().flat_map(|page| &page[1..]).copied().collect(),
+            length,
+        }
+    }
+}
+
+/// Mean of a tensor, summed in f64 in its order.
+fn mean(losses: burn::tensor::Tensor<1>) -> f64 {
+    let data = losses.into_data();
+    let values = data.as_slice::<f32>().expect("f32 losses");
+    values.iter().map(|&loss| loss as f64).sum::<f64>() / values.len() as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Device, LlamaConfig, init_theta};
+    use crate::random;
+    use crate::scenario::ModelSettings;
+    use rand::Rng;
+
+    fn nano() -> LlamaConfig {
+        LlamaConfig::from_settings(&ModelSettings { preset: "nano".into(), ..Default::default() }).unwrap()
+    }
+
+    fn pages(count: usize, length: usize) -> Vec<Vec<u32>> {
+        let mut rng = random::rng(1, "test pages", 0, 0);
+        (0..count).map(|_| (0..length).map(|_| rng.next_u32() % 256).collect()).collect()
+    }
+
+    fn close(a: &Gradient, b: &Gradient) {
+        let largest = a.values.iter().fold(0.0f32, |largest, v| largest.max(v.abs()));
+        for (a, b) in a.values.iter().zip(&b.values) {
+            assert!((a - b).abs() <= 1e-4 * largest, "{a} and {b}; largest {largest}");
+        }
+        assert!((a.loss - b.loss).abs() < 1e-6, "{} and {}", a.loss, b.loss);
+    }
+
+    #[test]
+    fn micro_batches_do_not_change_the_mean() {
+        let config = nano();
+        let model = Llama::from_flat(&config, &init_theta(&config, 3), &Device::Cpu);
+        let pages = pages(5, 33);
+        let whole = gradient(&model, &pages, 5);
+        close(&whole, &gradient(&model, &pages, 2));
+        assert!((whole.loss - loss(&model, &pages, 2)).abs() < 1e-6);
+    }
+
+    #[test]
+    fn gradient_is_the_slope_of_the_loss() {
+        let config = nano();
+        let theta = init_theta(&config, 3);
+        let pages = pages(2, 17);
+        let gradient = gradient(&Llama::from_flat(&config, &theta, &Device::Cpu), &pages, 2);
+        let norm = gradient.values.iter().map(|&v| v as f64 * v as f64).sum::<f64>().sqrt();
+        let at = |step: f64| {
+            let moved: Vec<f32> =
+                theta.iter().zip(&gradient.values).map(|(&t, &g)| (t as f64 + step * g as f64 / norm) as f32).collect();
+            loss(&Llama::from_flat(&config, &moved, &Device::Cpu), &pages, 2)
+        };
+        let slope = (at(1e-2) - at(-1e-2)) / 2e-2;
+        assert!((slope / norm - 1.0).abs() < 1e-2, "slope {slope}, norm {norm}");
+    }
+
+    #[test]
+    fn threads_on_one_model_get_the_same_bits() {
+        let config = nano();
+        let model = Llama::from_flat(&config, &init_theta(&config, 3), &Device::Cpu);
+        let pages = pages(6, 33);
+        let expected = gradient(&model, &pages, 2);
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| (0..10).map(|_| gradient(&model, &pages, 2)).last())).collect();
+            for thread in threads {
+                assert_eq!(thread.join().unwrap().unwrap(), expected);
+            }
+        });
+    }
+}

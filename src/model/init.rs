@@ -1,0 +1,66 @@
+//! theta_0: the parameters a run starts from.
+
+use rand::Rng;
+
+use super::LlamaConfig;
+use crate::random;
+
+/// Standard deviation of a weight.
+const DEVIATION: f64 = 0.02;
+
+/// Parameters to start from: weights from N(0, 0.02), gains of the norms 1.
+///
+/// Drawn on the CPU, each tensor by a generator of its own, so that theta_0 depends on the seed and the sizes alone.
+pub fn init_theta(config: &LlamaConfig, seed: u64) -> Vec<f32> {
+    let layout = config.layout();
+    let mut theta = vec![1.0; layout.total()];
+    for (index, tensor) in layout.tensors.iter().enumerate() {
+        if tensor.shape.len() == 2 {
+            let mut rng = random::rng(seed, "theta_0", index as u64, 0);
+            for pair in theta[tensor.range.clone()].chunks_mut(2) {
+                let (first, second) = normal_pair(&mut rng);
+                for (value, normal) in pair.iter_mut().zip([first, second]) {
+                    *value = (DEVIATION * normal) as f32;
+                }
+            }
+        }
+    }
+    theta
+}
+
+/// Two independent draws from N(0, 1), by Box and Muller.
+fn normal_pair(rng: &mut impl Rng) -> (f64, f64) {
+    let unit = 1.0 / (1u64 << 53) as f64;
+    let radius_draw = ((rng.next_u64() >> 11) + 1) as f64 * unit; // in (0, 1]: the logarithm is finite
+    let angle = std::f64::consts::TAU * ((rng.next_u64() >> 11) as f64 * unit);
+    let radius = libm::sqrt(-2.0 * libm::log(radius_draw));
+    (radius * libm::cos(angle), radius * libm::sin(angle))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::ModelSettings;
+
+    #[test]
+    fn weights_are_normal_and_norms_are_one() {
+        let config = LlamaConfig::from_settings(&ModelSettings::default()).unwrap();
+        let theta = init_theta(&config, 7);
+        assert_eq!(theta, init_theta(&config, 7));
+        assert_ne!(theta, init_theta(&config, 8));
+        for tensor in config.layout().tensors {
+            let values = &theta[tensor.range];
+            if tensor.shape.len() == 1 {
+                assert!(values.iter().all(|&value| value == 1.0));
+                continue;
+            }
+            let count = values.len() as f64;
+            let mean = values.iter().map(|&v| v as f64).sum::<f64>() / count;
+            let variance = values.iter().map(|&v| v as f64 * v as f64).sum::<f64>() / count;
+            assert!(mean.abs() < 5.0 * DEVIATION / count.sqrt(), "{}: mean {mean}", tensor.name);
+            assert!((variance.sqrt() / DEVIATION - 1.0).abs() < 0.05, "{}: {variance}", tensor.name);
+            let inside = values.iter().filter(|v| (v.abs() as f64) < DEVIATION).count() as f64 / count;
+            assert!((inside - 0.6827).abs() < 0.04, "{}: {inside} within one deviation", tensor.name);
+        }
+    }
+}

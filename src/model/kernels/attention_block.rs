@@ -1,0 +1,98 @@
+//! The first half of a transformer block: `x + attention(norm(x))`, forward and backward.
+
+use std::sync::Arc;
+
+use super::attention::{self, Heads};
+use super::matrix::{Matrix, MatrixMut, multiply, multiply_onto};
+use super::rms_norm;
+use super::rotary::Rotary;
+
+/// What does not change from batch to batch of one length.
+#[derive(Clone, Debug)]
+pub struct AttentionShape {
+    /// Heads, and the length of the sequences that the rows of a batch are cut into.
+    pub heads: Heads,
+    /// Angles of at least as many positions.
+    pub rotary: Arc<Rotary>,
+    /// What RMSNorm adds to the mean square.
+    pub epsilon: f32,
+}
+
+/// The parameters: gain [hidden]; qkv [row, hidden]; out [hidden, count x size].
+#[derive(Clone, Copy)]
+pub struct Weights<'a> {
+    pub gain: &'a [f32],
+    pub qkv: &'a [f32],
+    pub out: &'a [f32],
+}
+
+/// What the backward pass needs of the forward pass.
+#[derive(Clone, Debug)]
+pub struct Saved {
+    normalised: Vec<f32>,
+    factors: Vec<f32>,
+    qkv: Vec<f32>,
+    mixed: Vec<f32>,
+    log_sums: Vec<f32>,
+}
+
+/// Gradients of the input and of the parameters, in their shapes.
+pub struct Gradients {
+    pub x: Vec<f32>,
+    pub gain: Vec<f32>,
+    pub qkv: Vec<f32>,
+    pub out: Vec<f32>,
+}
+
+/// `x` [rows, hidden] to as much.
+pub fn forward(shape: &AttentionShape, weights: Weights, x: &[f32]) -> (Vec<f32>, Saved) {
+    let heads = shape.heads;
+    let (hidden, row, width) = (weights.gain.len(), heads.row(), heads.mixed());
+    let rows = x.len() / hidden;
+
+    let (mut normalised, mut factors) = (vec![0.0; x.len()], vec![0.0; rows]);
+    rms_norm::forward(x, weights.gain, shape.epsilon, &mut normalised, &mut factors);
+
+    let mut qkv = vec![0.0; rows * row];
+    let weight = Matrix::new(weights.qkv, row, hidden);
+    multiply(MatrixMut::new(&mut qkv, rows, row), Matrix::new(&normalised, rows, hidden), weight.transposed());
+    shape.rotary.apply(&mut qkv, row, heads.count + heads.kv_count, heads.length);
+
+    let (mut mixed, mut log_sums) = (vec![0.0; rows * width], vec![0.0; rows * heads.count]);
+    attention::forward(heads, &qkv, &mut mixed, &mut log_sums);
+
+    let mut y = x.to_vec();
+    let weight = Matrix::new(weights.out, hidden, width);
+    multiply_onto(MatrixMut::new(&mut y, rows, hidden), Matrix::new(&mixed, rows, width), weight.transposed());
+    (y, Saved { normalised, factors, qkv, mixed, log_sums })
+}
+
+/// Gradients, given that of the output.
+pub fn backward(shape: &AttentionShape, weights: Weights, x: &[f32], saved: &Saved, upstream: &[f32]) -> Gradients {
+    let heads = shape.heads;
+    let (hidden, row, width) = (weights.gain.len(), heads.row(), heads.mixed());
+    let rows = x.len() / hidden;
+    let upstream_matrix = Matrix::new(upstream, rows, hidden);
+
+    let mut out = vec![0.0; weights.out.len()];
+    let mixed = Matrix::new(&saved.mixed, rows, width);
+    multiply(MatrixMut::new(&mut out, hidden, width), upstream_matrix.transposed(), mixed);
+    let mut mixed_grad = vec![0.0; rows * width];
+    let weight = Matrix::new(weights.out, hidden, width);
+    multiply(MatrixMut::new(&mut mixed_grad, rows, width), upstream_matrix, weight);
+
+    let mut qkv_grad = vec![0.0; rows * row];
+    attention::backward(heads, &saved.qkv, &saved.mixed, &saved.log_sums, &mixed_grad, &mut qkv_grad);
+    shape.rotary.revert(&mut qkv_grad, row, heads.count + heads.kv_count, heads.length);
+
+    let mut qkv = vec![0.0; weights.qkv.len()];
+    let qkv_grad = Matrix::new(&qkv_grad, rows, row);
+    let normalised = Matrix::new(&saved.normalised, rows, hidden);
+    multiply(MatrixMut::new(&mut qkv, row, hidden), qkv_grad.transposed(), normalised);
+    let mut normalised_grad = vec![0.0; x.len()];
+    multiply(MatrixMut::new(&mut normalised_grad, rows, hidden), qkv_grad, Matrix::new(weights.qkv, row, hidden));
+
+    let (mut x_grad, mut gain) = (upstream.to_vec(), vec![0.0; hidden]);
+    rms_norm::backward(x, weights.gain, &saved.factors, &normalised_grad, &mut x_grad, &mut gain);
+    Gradients { x: x_grad, gain, qkv, out }
+}

@@ -1,0 +1,65 @@
+//! The end of the model: cross-entropy of `head(norm(x))` against each row's token, forward and backward.
+
+use super::matrix::{Matrix, MatrixMut, multiply};
+use super::{cross_entropy, rms_norm};
+
+/// The parameters: gain [hidden]; head [vocabulary, hidden].
+#[derive(Clone, Copy)]
+pub struct Weights<'a> {
+    pub gain: &'a [f32],
+    pub head: &'a [f32],
+}
+
+/// What the backward pass needs of the forward pass.
+#[derive(Clone, Debug)]
+pub struct Saved {
+    normalised: Vec<f32>,
+    factors: Vec<f32>,
+    probabilities: Vec<f32>,
+}
+
+/// Gradients of the input and of the parameters, in their shapes.
+pub struct Gradients {
+    pub x: Vec<f32>,
+    pub gain: Vec<f32>,
+    pub head: Vec<f32>,
+}
+
+/// `x` [rows, hidden] to the loss of each row, in nats.
+pub fn forward(epsilon: f32, weights: Weights, x: &[f32], targets: &[u32]) -> (Vec<f32>, Saved) {
+    let hidden = weights.gain.len();
+    let (rows, vocabulary) = (x.len() / hidden, weights.head.len() / hidden);
+
+    let (mut normalised, mut factors) = (vec![0.0; x.len()], vec![0.0; rows]);
+    rms_norm::forward(x, weights.gain, epsilon, &mut normalised, &mut factors);
+
+    let mut logits = vec![0.0; rows * vocabulary];
+    let weight = Matrix::new(weights.head, vocabulary, hidden);
+    let out = MatrixMut::new(&mut logits, rows, vocabulary);
+    multiply(out, Matrix::new(&normalised, rows, hidden), weight.transposed());
+
+    let mut losses = vec![0.0; rows];
+    cross_entropy::forward(&mut logits, vocabulary, targets, &mut losses);
+    (losses, Saved { normalised, factors, probabilities: logits })
+}
+
+/// Gradients, given that of each row's loss.
+pub fn backward(weights: Weights, x: &[f32], targets: &[u32], saved: Saved, upstream: &[f32]) -> Gradients {
+    let hidden = weights.gain.len();
+    let (rows, vocabulary) = (x.len() / hidden, weights.head.len() / hidden);
+
+    let mut logit_grad = saved.probabilities;
+    cross_entropy::backward(&mut logit_grad, vocabulary, targets, upstream);
+    let logit_grad = Matrix::new(&logit_grad, rows, vocabulary);
+
+    let mut head = vec![0.0; weights.head.len()];
+    let normalised = Matrix::new(&saved.normalised, rows, hidden);
+    multiply(MatrixMut::new(&mut head, vocabulary, hidden), logit_grad.transposed(), normalised);
+    let mut normalised_grad = vec![0.0; x.len()];
+    let weight = Matrix::new(weights.head, vocabulary, hidden);
+    multiply(MatrixMut::new(&mut normalised_grad, rows, hidden), logit_grad, weight);
+
+    let (mut x_grad, mut gain) = (vec![0.0; x.len()], vec![0.0; hidden]);
+    rms_norm::backward(x, weights.gain, &saved.factors, &normalised_grad, &mut x_grad, &mut gain);
+    Gradients { x: x_grad, gain, head }
+}
