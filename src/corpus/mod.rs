@@ -1,1 +1,116 @@
-//! (to come)
+//! Tokens: where they come from, and whose they are.
+//!
+//! A *page* is one sequence of `sequence_length + 1` token ids: what a model reads, and one position on, what it is to predict. A
+//! [`Corpus`] gives pages by number; [`Assignment`] says which numbers belong to which peer in which round.
+
+mod alias;
+mod assignment;
+mod error;
+mod process;
+mod synthetic;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use assignment::{Assignment, Shortage, sample};
+pub use error::CorpusError;
+
+use crate::digest::Digest;
+use crate::scenario::{CorpusKind, CorpusSettings};
+use synthetic::Synthetic;
+use text::Text;
+
+/// Number of a page of the training data.
+pub type PageId = u64;
+
+/// The tokens of a run: pages to train on, and others to measure on.
+pub struct Corpus {
+    source: Source,
+    held_out: Vec<Vec<u32>>,
+    fingerprint: Digest,
+}
+
+enum Source {
+    Synthetic(Synthetic),
+    Text(Text),
+}
+
+impl Corpus {
+    /// Opens the corpus that `settings` describe, for a model with `vocab_size` tokens that predicts `sequence_length` of them at a time.
+    ///
+    /// # Errors
+    /// [`CorpusError`]: a file that cannot be read or is too short, or a vocabulary that does not fit.
+    pub fn open(
+        settings: &CorpusSettings,
+        seed: u64,
+        vocab_size: usize,
+        sequence_length: usize,
+    ) -> Result<Self, CorpusError> {
+        let pages = settings.held_out_pages;
+        Ok(match settings.kind {
+            CorpusKind::Synthetic => {
+                let source = Synthetic::new(seed, vocab_size, sequence_length)?;
+                let held_out = source.held_out(pages);
+                let name = format!("synthetic {seed} {vocab_size} {sequence_length}");
+                Self { source: Source::Synthetic(source), held_out, fingerprint: Digest::of(name.as_bytes()) }
+            }
+            CorpusKind::Text => {
+                let (source, fingerprint) = Text::open(settings, vocab_size, sequence_length)?;
+                let held_out = source.held_out(pages)?;
+                Self { source: Source::Text(source), held_out, fingerprint }
+            }
+        })
+    }
+
+    /// Pages to train on; their ids are below this.
+    pub fn train_pages(&self) -> u64 {
+        match &self.source {
+            Source::Synthetic(_) => synthetic::TRAIN_PAGES,
+            Source::Text(text) => text.train_pages(),
+        }
+    }
+
+    /// The `sequence_length + 1` tokens of a training page. A function of its arguments alone.
+    ///
+    /// # Panics
+    /// If `page` is not below [`Self::train_pages`].
+    pub fn page(&self, page: PageId) -> Vec<u32> {
+        assert!(page < self.train_pages(), "page {page} of a corpus of {}", self.train_pages());
+        match &self.source {
+            Source::Synthetic(synthetic) => synthetic.page(page),
+            Source::Text(text) => text.page(page),
+        }
+    }
+
+    /// Pages that share no token with any training page.
+    pub fn held_out(&self) -> &[Vec<u32>] {
+        &self.held_out
+    }
+
+    /// What names the data: for files, the digest of their bytes, so that a run is not resumed or verified on other data.
+    pub fn fingerprint(&self) -> Digest {
+        self.fingerprint
+    }
+
+    /// Nats a token below which no model's expected loss on a page can fall, where that is known.
+    pub fn entropy_floor(&self) -> Option<f64> {
+        self.synthetic().map(Synthetic::floor)
+    }
+
+    /// Nats a token of the best model that sees the previous token only, where that is known.
+    pub fn bigram_entropy(&self) -> Option<f64> {
+        self.synthetic().map(Synthetic::bigram)
+    }
+
+    /// Nats a token of the best model that knows how frequent each token is, where that is known.
+    pub fn unigram_entropy(&self) -> Option<f64> {
+        self.synthetic().map(Synthetic::unigram)
+    }
+
+    fn synthetic(&self) -> Option<&Synthetic> {
+        match &self.source {
+            Source::Synthetic(synthetic) => Some(synthetic),
+            Source::Text(_) => None,
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Which pages are whose in which round.
+//!
+//! Everybody can compute it from `(seed, uid, round)`, so a validator knows what a peer was to train on without asking. In each round a keyed
+//! permutation shuffles all pages; uid `u` owns the places `u * pages_per_round` and following of the shuffled order. What comes behind the
+//! places of all slots is assigned to nobody. Of that, every uid has a part of its own for what it trains on besides ([`Assignment::extra`]), and
+//! one part is common ([`Assignment::unassigned`]): data that no peer trained on, on which validators compare them all.
+
+use std::fmt;
+
+use rand::{Rng, seq::SliceRandom};
+
+use super::PageId;
+use crate::Uid;
+use crate::random::rng;
+
+/// Pages of peers by round; see the module.
+#[derive(Clone, Debug)]
+pub struct Assignment {
+    seed: u64,
+    slots: u64,
+    pages_per_round: u64,
+    train_pages: u64,
+}
+
+/// A corpus too small for pages that differ between all slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shortage {
+    /// Pages a round takes if every slot is filled, the common unassigned ones included.
+    pub needed: u64,
+    pub available: u64,
+}
+
+impl fmt::Display for Shortage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { needed, available } = self;
+        write!(
+            f,
+            "a round of all slots takes {needed} pages, the corpus has {available}: peers share pages, which weakens the proof of computation; \
+             lower chain.slots or training.pages_per_round, or take a larger corpus"
+        )
+    }
+}
+
+impl Assignment {
+    /// For uids below `slots`, each assigned `pages_per_round` of `train_pages` pages.
+    pub fn new(seed: u64, slots: usize, pages_per_round: usize, train_pages: u64) -> Self {
+        assert!(train_pages > 0, "a corpus without pages");
+        Self { seed, slots: slots as u64, pages_per_round: pages_per_round as u64, train_pages }
+    }
+
+    /// The pages assigned to `uid`: exactly `pages_per_round`, of nobody else if the corpus is large enough ([`Self::shortage`]).
+    pub fn assigned(&self, uid: Uid, round: u64) -> Vec<PageId> {
+        let first = u64::from(uid) * self.pages_per_round;
+        let shuffle = self.shuffle(round);
+        (first..first + self.pages_per_round).map(|place| shuffle.page(place % self.train_pages)).collect()
+    }
+
+    /// `n` pages assigned to nobody and trained on by `uid` alone: what a peer takes that trains on more than, or on others than, its own.
+    pub fn extra(&self, uid: Uid, round: u64, n: usize) -> Vec<PageId> {
+        self.free(1 + u64::from(uid), round, n)
+    }
+
+    /// `n` pages that nobody was assigned, the same for all.
+    pub fn unassigned(&self, round: u64, n: usize) -> Vec<PageId> {
+        self.free(0, round, n)
+    }
+
+    /// Whether the corpus is too small to give every slot pages of its own and leave as many unassigned.
+    pub fn shortage(&self) -> Option<Shortage> {
+        let needed = (self.slots + 1) * self.pages_per_round;
+        (needed > self.train_pages).then_some(Shortage { needed, available: self.train_pages })
+    }
+
+    /// Pages of a lane: the free places are dealt out in turn to lane 0, which is common, and one lane for each uid. When they are used up
+    /// dealing starts again from the first.
+    fn free(&self, lane: u64, round: u64, n: usize) -> Vec<PageId> {
+        let taken = self.slots * self.pages_per_round;
+        let first = if taken < self.train_pages { taken } else { 0 };
+        let shuffle = self.shuffle(round);
+        let place = |turn: u64| first + (turn * (self.slots + 1) + lane) % (self.train_pages - first);
+        (0..n as u64).map(|turn| shuffle.page(place(turn))).collect()
+    }
+
+    fn shuffle(&self, round: u64) -> Permutation {
+        let mut random = rng(self.seed, "assignment", 0, round);
+        Permutation::new(self.train_pages, std::array::from_fn(|_| random.next_u64()))
+    }
+}
+
+/// A random part of `pages` on which a validator measures a peer's loss: the fraction, rounded, but at least one, in their order.
+///
+/// `seed` should be the validator's own, so that the peer cannot know which.
+pub fn sample(seed: u64, uid: Uid, round: u64, fraction: f64, pages: &[PageId]) -> Vec<PageId> {
+    let count = ((pages.len() as f64 * fraction).round() as usize).clamp(pages.len().min(1), pages.len());
+    let mut chosen: Vec<usize> = (0..pages.len()).collect();
+    let random = &mut rng(seed, "evaluation sample", u64::from(uid), round);
+    let mut chosen = chosen.partial_shuffle(random, count).0.to_vec();
+    chosen.sort_unstable();
+    chosen.into_iter().map(|at| pages[at]).collect()
+}
+
+/// A keyed bijection of `0..size`: a Feistel network over the next power of four, repeated while it leads outside of `0..size`.
+struct Permutation {
+    size: u64,
+    half_bits: u32,
+    keys: [u64; 6],
+}
+
+impl Permutation {
+    fn new(size: u64, keys: [u64; 6]) -> Self {
+        let bits = u64::BITS - size.saturating_sub(1).leading_zeros();
+        Self { size, half_bits: bits.div_ceil(2).max(1), keys }
+    }
+
+    fn page(&self, place: u64) -> PageId {
+        debug_assert!(place < self.size);
+        let mask = (1u64 << self.half_bits) - 1;
+        let mut at = place;
+        loop {
+            let (mut left, mut right) = (at >> self.half_bits, at & mask);
+            for key in self.keys {
+                (left, right) = (right, left ^ (mix(right ^ key) & mask));
+            }
+            at = left << self.half_bits | right;
+            if at < self.size {
+                return at;
+            }
+        }
+    }
+}
+
+/// The finaliser of SplitMix64 (Steele et al., 2014): every bit of the result depends on all bits.
+fn mix(value: u64) -> u64 {
+    let value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ value >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ value >> 31
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_permutation_hits_every_page_once(size in 1u64..3000, key: u64) {
+            let permutation = Permutation::new(size, std::array::from_fn(|i| key.wrapping_mul(i as u64 + 1)));
+            let pages: BTreeSet<PageId> = (0..size).map(|place| permutation.page(place)).collect();
+            prop_assert_eq!(pages.len() as u64, size);
+            prop_assert_eq!(pages.last().copied(), Some(size - 1));
+        }
+
+        #[test]
+        fn no_page_has_two_owners(
+            seed: u64, round: u64, slots in 1usize..40, pages in 1usize..20, extra in 0usize..5, spare in 0u64..1000, huge: bool,
+        ) {
+            let needed = (slots * pages + (slots + 1) * extra.max(pages)) as u64;
+            let assignment = Assignment::new(seed, slots, pages, if huge { 1 << 40 } else { needed + spare });
+            prop_assert_eq!(assignment.shortage(), None);
+            let mut all = assignment.unassigned(round, pages);
+            for uid in 0..slots as Uid {
+                let own = assignment.assigned(uid, round);
+                prop_assert_eq!(own.len(), pages);
+                prop_assert_eq!(&own, &assignment.assigned(uid, round));
+                all.extend(own);
+                all.extend(assignment.extra(uid, round, extra));
+            }
+            prop_assert!(all.iter().all(|page| *page < assignment.train_pages));
+            prop_assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
+        }
+
+        #[test]
+        fn a_small_corpus_is_told_and_stays_in_range(train in 1u64..50, slots in 1usize..10, pages in 1usize..20) {
+            let assignment = Assignment::new(3, slots, pages, train);
+            prop_assert_eq!(assignment.shortage().is_some(), ((slots + 1) * pages) as u64 > train);
+            for uid in 0..slots as Uid {
+                let lists = [assignment.assigned(uid, 1), assignment.extra(uid, 1, pages), assignment.unassigned(1, pages)];
+                prop_assert!(lists.iter().all(|list| list.len() == pages && list.iter().all(|page| *page < train)));
+            }
+        }
+
+        #[test]
+        fn a_sample_is_a_part_of_the_pages(seed: u64, uid: Uid, round: u64, fraction in 0.0f64..=1.0, n in 1usize..60) {
+            let pages: Vec<PageId> = (100..100 + n as u64).collect();
+            let part = sample(seed, uid, round, fraction, &pages);
+            prop_assert_eq!(part.len(), ((n as f64 * fraction).round() as usize).max(1));
+            prop_assert!(part.windows(2).all(|two| two[0] < two[1]));
+            prop_assert!(part.iter().all(|page| pages.contains(page)));
+            prop_assert_eq!(&part, &sample(seed, uid, round, fraction, &pages));
+        }
+    }
+
+    #[test]
+    fn rounds_and_seeds_give_other_pages() {
+        let first = Assignment::new(1, 16, 8, 1 << 40);
+        assert_ne!(first.assigned(0, 0), first.assigned(0, 1));
+        assert_ne!(first.assigned(0, 0), Assignment::new(2, 16, 8, 1 << 40).assigned(0, 0));
+    }
+
+    #[test]
+    fn pages_are_spread_evenly() {
+        let assignment = Assignment::new(1, 4, 10, 1000);
+        let pages = (0..500).flat_map(|round| assignment.assigned(2, round));
+        let mut tenths = [0usize; 10];
+        pages.for_each(|page| tenths[page as usize / 100] += 1);
+        assert!(tenths.iter().all(|count| (400..600).contains(count)), "{tenths:?}");
+    }
+
+    #[test]
+    fn an_empty_list_has_an_empty_sample() {
+        assert_eq!(sample(1, 2, 3, 0.5, &[]), Vec::<PageId>::new());
+    }
+}
