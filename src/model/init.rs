@@ -1,12 +1,10 @@
 //! theta_0: the parameters a run starts from.
 
-use rand::Rng;
-
 use super::LlamaConfig;
 use crate::random;
 
 /// Standard deviation of a weight.
-const DEVIATION: f64 = 0.02;
+const DEVIATION: f32 = 0.02;
 
 /// Parameters to start from: weights from N(0, 0.02), gains of the norms 1.
 ///
@@ -17,24 +15,10 @@ pub fn init_theta(config: &LlamaConfig, seed: u64) -> Vec<f32> {
     for (index, tensor) in layout.tensors.iter().enumerate() {
         if tensor.shape.len() == 2 {
             let mut rng = random::rng(seed, "theta_0", index as u64, 0);
-            for pair in theta[tensor.range.clone()].chunks_mut(2) {
-                let (first, second) = normal_pair(&mut rng);
-                for (value, normal) in pair.iter_mut().zip([first, second]) {
-                    *value = (DEVIATION * normal) as f32;
-                }
-            }
+            theta[tensor.range.clone()].fill_with(|| DEVIATION * random::normal(&mut rng));
         }
     }
     theta
-}
-
-/// Two independent draws from N(0, 1), by Box and Muller.
-fn normal_pair(rng: &mut impl Rng) -> (f64, f64) {
-    let unit = 1.0 / (1u64 << 53) as f64;
-    let radius_draw = ((rng.next_u64() >> 11) + 1) as f64 * unit; // in (0, 1]: the logarithm is finite
-    let angle = std::f64::consts::TAU * ((rng.next_u64() >> 11) as f64 * unit);
-    let radius = libm::sqrt(-2.0 * libm::log(radius_draw));
-    (radius * libm::cos(angle), radius * libm::sin(angle))
 }
 
 #[cfg(test)]
@@ -57,9 +41,9 @@ mod tests {
             let count = values.len() as f64;
             let mean = values.iter().map(|&v| v as f64).sum::<f64>() / count;
             let variance = values.iter().map(|&v| v as f64 * v as f64).sum::<f64>() / count;
-            assert!(mean.abs() < 5.0 * DEVIATION / count.sqrt(), "{}: mean {mean}", tensor.name);
-            assert!((variance.sqrt() / DEVIATION - 1.0).abs() < 0.05, "{}: {variance}", tensor.name);
-            let inside = values.iter().filter(|v| (v.abs() as f64) < DEVIATION).count() as f64 / count;
+            assert!(mean.abs() < 5.0 * DEVIATION as f64 / count.sqrt(), "{}: mean {mean}", tensor.name);
+            assert!((variance.sqrt() / DEVIATION as f64 - 1.0).abs() < 0.05, "{}: {variance}", tensor.name);
+            let inside = values.iter().filter(|v| v.abs() < DEVIATION).count() as f64 / count;
             assert!((inside - 0.6827).abs() < 0.04, "{}: {inside} within one deviation", tensor.name);
         }
     }
