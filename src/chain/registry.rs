@@ -1,0 +1,114 @@
+//! Who holds which slot.
+//!
+//! Anybody may register. While slots are free a newcomer takes the lowest free one; when all are taken it pushes out another, as on
+//! Bittensor: the lowest paid of those whose immunity is over, of equals the one registered first; while all are immune, the same among the
+//! immune. Being pushed out is the only way to lose a slot. What keeps Bittensor from being flooded with names is a price on registration;
+//! this chain has no coins and no price, so immunity is all that protects a newcomer.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Uid;
+
+/// Public key that a peer or validator signs with.
+pub type Hotkey = [u8; 32];
+
+/// Slots that a chain has at most.
+pub const MAX_SLOTS: usize = 250;
+
+/// The owner of a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registration {
+    pub hotkey: Hotkey,
+    /// Block of the registration.
+    pub block: u64,
+}
+
+/// The slots and their owners.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Registry {
+    slots: usize,
+    immunity_blocks: u64,
+    owners: BTreeMap<Uid, Registration>,
+}
+
+impl Registry {
+    /// An empty registry of `slots` slots, `MAX_SLOTS` at most.
+    pub fn new(slots: usize, immunity_blocks: u64) -> Self {
+        Self { slots: slots.min(MAX_SLOTS), immunity_blocks, owners: BTreeMap::new() }
+    }
+
+    /// Slots and owners, by uid.
+    pub fn owners(&self) -> &BTreeMap<Uid, Registration> {
+        &self.owners
+    }
+
+    /// The slot of a hotkey.
+    pub fn uid_of(&self, hotkey: &Hotkey) -> Option<Uid> {
+        self.owners.iter().find(|(_, owner)| owner.hotkey == *hotkey).map(|(uid, _)| *uid)
+    }
+
+    /// Whether the owner of a slot cannot be pushed out by a registration in `block` (unless everybody is immune).
+    pub fn is_immune(&self, uid: Uid, block: u64) -> bool {
+        self.owners.get(&uid).is_some_and(|owner| block.saturating_sub(owner.block) < self.immunity_blocks)
+    }
+
+    /// Gives a hotkey a slot in `block`; `pay` is what a slot is paid now. `None` where the hotkey has a slot already.
+    pub fn register(&mut self, hotkey: Hotkey, block: u64, pay: impl Fn(Uid) -> f64) -> Option<Uid> {
+        if self.slots == 0 || self.uid_of(&hotkey).is_some() {
+            return None;
+        }
+        let free = (0..self.slots as Uid).find(|uid| !self.owners.contains_key(uid));
+        let uid = free.or_else(|| self.pushed_out(block, pay))?;
+        self.owners.insert(uid, Registration { hotkey, block });
+        Some(uid)
+    }
+
+    fn pushed_out(&self, block: u64, pay: impl Fn(Uid) -> f64) -> Option<Uid> {
+        let weakest = self.owners.iter().min_by(|(a, first), (b, second)| {
+            let (immune, other_immune) = (self.is_immune(**a, block), self.is_immune(**b, block));
+            let by_pay = pay(**a).total_cmp(&pay(**b));
+            immune.cmp(&other_immune).then(by_pay).then(first.block.cmp(&second.block)).then(a.cmp(b))
+        });
+        weakest.map(|(uid, _)| *uid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn full(slots: usize, immunity: u64) -> Registry {
+        let mut registry = Registry::new(slots, immunity);
+        for uid in 0..slots {
+            assert_eq!(registry.register([uid as u8; 32], 10 * uid as u64, |_| 0.0), Some(uid as Uid));
+        }
+        registry
+    }
+
+    #[test]
+    fn the_lowest_paid_is_pushed_out() {
+        let mut registry = full(4, 5);
+        let pay = |uid: Uid| [0.5, 0.1, 0.3, 0.1][usize::from(uid)];
+        assert_eq!(registry.register([9; 32], 100, pay), Some(1), "of equals the one registered first");
+        assert_eq!(registry.uid_of(&[9; 32]), Some(1));
+        assert_eq!(registry.uid_of(&[1; 32]), None);
+        assert_eq!(registry.register([9; 32], 200, pay), None, "it has a slot");
+        assert_eq!(registry.register([1; 32], 101, pay), Some(3), "the newcomer in slot 1 is immune");
+    }
+
+    #[test]
+    fn immunity_ends_and_gives_way_when_all_have_it() {
+        let mut registry = full(3, 50);
+        let pay = |uid: Uid| [0.2, 0.0, 0.4][usize::from(uid)];
+        assert!(registry.is_immune(0, 49) && !registry.is_immune(0, 50));
+        assert_eq!(registry.clone().register([9; 32], 30, pay), Some(1), "all immune: the lowest paid");
+        assert_eq!(registry.register([9; 32], 55, pay), Some(0), "the only one that is not immune");
+    }
+
+    #[test]
+    fn without_slots_nobody_registers() {
+        assert_eq!(Registry::new(0, 5).register([1; 32], 0, |_| 0.0), None);
+    }
+}

@@ -1,0 +1,236 @@
+//! What the chain says at a block, and how calls and time change it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::blocks::RoundClock;
+use super::ledger::{Call, Genesis};
+use super::registry::{Hotkey, Registration, Registry};
+use super::yuma;
+use crate::Uid;
+use crate::scenario::ChainSettings;
+
+/// The state of the chain at the start of a block: after all calls of earlier blocks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChainState {
+    /// The block it is the state of.
+    pub block: u64,
+    /// The validators, in the order of genesis.
+    pub validators: Vec<Validator>,
+    /// Share of each round's pay by slot, since the last epoch. They sum to 1 after an epoch in which anybody was weighed, less the shares of
+    /// those who were pushed out since.
+    pub incentives: BTreeMap<Uid, f64>,
+    /// What the present owner of a slot has been paid; a round pays 1 in all.
+    pub paid: BTreeMap<Uid, f64>,
+    /// What each hotkey has been paid, in all its slots.
+    pub paid_hotkeys: BTreeMap<Hotkey, f64>,
+    /// What rounds did not pay: nobody was weighed yet, or its owner was pushed out.
+    pub unpaid: f64,
+    /// Calls that were refused: block, hotkey, why.
+    pub refused: Vec<(u64, Hotkey, Refusal)>,
+    registry: Registry,
+}
+
+/// A validator on the chain.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Validator {
+    pub hotkey: Hotkey,
+    pub stake: f64,
+    /// Share of the dividends since the last epoch.
+    pub dividend: f64,
+    /// Dividends earned; a round pays 1 in all.
+    pub earned: f64,
+    /// The weights it posted last.
+    pub posted: Option<Posted>,
+    bonds: BTreeMap<Uid, f64>,
+}
+
+/// Weights on the chain.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Posted {
+    /// Block of the call.
+    pub block: u64,
+    /// Not negative, finite, of any scale.
+    pub weights: Vec<(Uid, f64)>,
+}
+
+/// Why a call has no effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Error)]
+pub enum Refusal {
+    #[error("the hotkey is registered already")]
+    AlreadyRegistered,
+    #[error("the hotkey is a validator's; register peers under hotkeys of their own")]
+    IsValidator,
+    #[error("the chain has no slots")]
+    NoSlots,
+    #[error("only validators set weights")]
+    NotAValidator,
+    #[error("weight for slot {0}, which nobody holds")]
+    UnknownUid(Uid),
+    #[error("two weights for slot {0}")]
+    RepeatedUid(Uid),
+    #[error("the weight for slot {0} is negative or not finite")]
+    InvalidWeight(Uid),
+}
+
+impl ChainState {
+    /// The state at block 0. `genesis` has been checked by the ledger.
+    pub(super) fn new(settings: &ChainSettings, genesis: &Genesis) -> Self {
+        let immunity_blocks = settings.immunity_rounds.saturating_mul(settings.blocks_per_round);
+        let mut registry = Registry::new(settings.slots, immunity_blocks);
+        for hotkey in &genesis.peers {
+            registry.register(*hotkey, 0, |_| 0.0);
+        }
+        let validators = genesis.validators.iter().map(|&(hotkey, stake)| Validator {
+            hotkey,
+            stake,
+            dividend: 0.0,
+            earned: 0.0,
+            posted: None,
+            bonds: BTreeMap::new(),
+        });
+        Self {
+            block: 0,
+            validators: validators.collect(),
+            incentives: BTreeMap::new(),
+            paid: BTreeMap::new(),
+            paid_hotkeys: BTreeMap::new(),
+            unpaid: 0.0,
+            refused: Vec::new(),
+            registry,
+        }
+    }
+
+    /// Slots and their owners, by uid.
+    pub fn registrations(&self) -> &BTreeMap<Uid, Registration> {
+        self.registry.owners()
+    }
+
+    /// The slot of a hotkey.
+    pub fn uid_of(&self, hotkey: &Hotkey) -> Option<Uid> {
+        self.registry.uid_of(hotkey)
+    }
+
+    /// The share of each round's pay that a slot gets.
+    pub fn incentive(&self, uid: Uid) -> f64 {
+        self.incentives.get(&uid).copied().unwrap_or(0.0)
+    }
+
+    /// The validators that would lead, by falling stake, then in the order of genesis: numbers of validators. When the lead is silent, the
+    /// next one leads.
+    pub fn succession(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.validators.len()).collect();
+        order.sort_by(|&a, &b| self.validators[b].stake.total_cmp(&self.validators[a].stake));
+        order
+    }
+
+    /// The validator with the highest stake.
+    pub fn lead(&self) -> usize {
+        self.succession()[0]
+    }
+
+    /// Applies a call of the present block.
+    pub(super) fn apply(&mut self, hotkey: &Hotkey, call: &Call) {
+        let applied = match call {
+            Call::Register => self.register(*hotkey),
+            Call::SetWeights(weights) => self.set_weights(hotkey, weights),
+        };
+        if let Err(refusal) = applied {
+            self.refused.push((self.block, *hotkey, refusal));
+        }
+    }
+
+    fn register(&mut self, hotkey: Hotkey) -> Result<(), Refusal> {
+        if self.validators.iter().any(|validator| validator.hotkey == hotkey) {
+            return Err(Refusal::IsValidator);
+        }
+        if self.uid_of(&hotkey).is_some() {
+            return Err(Refusal::AlreadyRegistered);
+        }
+        let incentives = &self.incentives;
+        let pay = |uid: Uid| incentives.get(&uid).copied().unwrap_or(0.0);
+        let uid = self.registry.register(hotkey, self.block, pay).ok_or(Refusal::NoSlots)?;
+        // The slot's new owner inherits neither pay nor bonds.
+        self.incentives.remove(&uid);
+        self.paid.remove(&uid);
+        self.validators.iter_mut().for_each(|validator| {
+            validator.bonds.remove(&uid);
+        });
+        Ok(())
+    }
+
+    /// As on Bittensor a call with a single bad weight is refused whole, and the weights posted before stay.
+    fn set_weights(&mut self, hotkey: &Hotkey, weights: &[(Uid, f64)]) -> Result<(), Refusal> {
+        let validator = self.validators.iter_mut().find(|validator| validator.hotkey == *hotkey);
+        let validator = validator.ok_or(Refusal::NotAValidator)?;
+        let mut seen = BTreeSet::new();
+        for &(uid, weight) in weights {
+            if !self.registry.owners().contains_key(&uid) {
+                return Err(Refusal::UnknownUid(uid));
+            }
+            if !seen.insert(uid) {
+                return Err(Refusal::RepeatedUid(uid));
+            }
+            if !weight.is_finite() || weight < 0.0 {
+                return Err(Refusal::InvalidWeight(uid));
+            }
+        }
+        validator.posted = Some(Posted { block: self.block, weights: weights.to_vec() });
+        Ok(())
+    }
+
+    /// Goes to the next block. At the end of a round the round is paid; every `weights_every` rounds an epoch follows.
+    pub(super) fn next_block(&mut self, settings: &ChainSettings, clock: &RoundClock) {
+        self.block += 1;
+        let round = clock.round_of(self.block);
+        if clock.first_block(round) == self.block {
+            self.pay();
+            if round.is_multiple_of(settings.weights_every.max(1)) {
+                self.epoch(settings);
+            }
+        }
+    }
+
+    fn pay(&mut self) {
+        for (uid, incentive) in &self.incentives {
+            *self.paid.entry(*uid).or_default() += incentive;
+            let owner = self.registry.owners()[uid].hotkey;
+            *self.paid_hotkeys.entry(owner).or_default() += incentive;
+        }
+        self.unpaid += (1.0 - self.incentives.values().sum::<f64>()).max(0.0);
+        for validator in &mut self.validators {
+            validator.earned += validator.dividend;
+        }
+    }
+
+    /// Yuma consensus over the weights posted last.
+    fn epoch(&mut self, settings: &ChainSettings) {
+        let owners = self.registry.owners();
+        let stake: Vec<f64> = self.validators.iter().map(|validator| validator.stake).collect();
+        let weights: Vec<Vec<f64>> =
+            self.validators.iter().map(|validator| weights_in_force(validator, owners)).collect();
+        let bond = |validator: &Validator, uid| validator.bonds.get(uid).copied().unwrap_or(0.0);
+        let bonds: Vec<Vec<f64>> =
+            self.validators.iter().map(|validator| owners.keys().map(|uid| bond(validator, uid)).collect()).collect();
+
+        let outcome = yuma::epoch(settings, &stake, &weights, &bonds);
+        self.incentives = owners.keys().copied().zip(outcome.incentives).collect();
+        for (nth, validator) in self.validators.iter_mut().enumerate() {
+            validator.dividend = outcome.dividends[nth];
+            validator.bonds = owners.keys().copied().zip(outcome.bonds[nth].iter().copied()).collect();
+        }
+    }
+}
+
+/// What a validator says about each slot, by uid. As on Bittensor, a weight for a slot whose owner registered in or after the block of the
+/// call is not for this owner, and counts as 0.
+fn weights_in_force(validator: &Validator, owners: &BTreeMap<Uid, Registration>) -> Vec<f64> {
+    let Some(posted) = &validator.posted else { return vec![0.0; owners.len()] };
+    let weights: BTreeMap<Uid, f64> = posted.weights.iter().copied().collect();
+    let weight = |(uid, owner): (&Uid, &Registration)| {
+        if owner.block < posted.block { weights.get(uid).copied().unwrap_or(0.0) } else { 0.0 }
+    };
+    owners.iter().map(weight).collect()
+}
