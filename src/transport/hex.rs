@@ -4,7 +4,9 @@ use std::fmt;
 
 /// Writes two digits a byte.
 pub(super) fn write(f: &mut dyn fmt::Write, bytes: &[u8]) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let text: String = digits.map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])).collect();
+    f.write_str(&text)
 }
 
 /// Reads exactly `N` bytes; `None` for any other length, upper case or another character.
