@@ -132,13 +132,28 @@ pub fn read_rows<R: Row>(folder: &Path) -> Result<Option<Vec<R>>, ReportError> {
     let length = whole_lines(&mut file).named(&path, "read")?;
     file.seek(SeekFrom::Start(0)).named(&path, "read")?;
     let mut reader = csv::Reader::from_reader(BufReader::with_capacity(1 << 16, file.take(length)));
-    let broken = |error: csv::Error| {
-        let line = error.position().map_or(0, csv::Position::line);
-        ReportError::Csv { path: path.clone(), line, message: error.to_string() }
+    let broken = |error: csv::Error| ReportError::Csv {
+        path: path.clone(),
+        line: error.position().map_or(0, csv::Position::line),
+        message: explained::<R>(&error),
     };
     let header = reader.headers().map_err(&broken)?.iter().collect::<Vec<_>>().join(",");
     check_header::<R>(&path, &header)?;
     reader.deserialize().collect::<Result<_, _>>().map(Some).map_err(broken)
+}
+
+/// What is wrong with a line, by the name of its column.
+fn explained<R: Row>(error: &csv::Error) -> String {
+    match error.kind() {
+        csv::ErrorKind::Deserialize { err, .. } => {
+            let column = err.field().and_then(|field| R::HEADER.split(',').nth(field as usize)).unwrap_or("?");
+            format!("column {column}: {}", err.kind())
+        }
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            format!("expected {expected_len} columns, found {len}")
+        }
+        _ => error.to_string(),
+    }
 }
 
 /// The bytes of rows as a whole file.
@@ -218,7 +233,7 @@ mod tests {
         let path = folder.path().join("baseline.csv");
         std::fs::write(&path, "round,lr,loss\n0,0.1,2.5\n1,many,2.4\n").unwrap();
         let message = read_rows::<BaselineRow>(folder.path()).unwrap_err().to_string();
-        assert!(message.contains("baseline.csv, line 3") && message.contains("lr"), "{message}");
+        assert!(message.contains("baseline.csv, line 3: column lr: "), "{message}");
         std::fs::write(&path, "round,lr\n0,0.1\n").unwrap();
         let message = read_rows::<BaselineRow>(folder.path()).unwrap_err().to_string();
         assert!(message.contains("line 1: expected the columns \"round,lr,loss\""), "{message}");

@@ -29,11 +29,14 @@ impl RunFolder {
     /// [`ReportError::Exists`] where there is anything already: a run is never overwritten.
     pub fn create(root: impl Into<PathBuf>) -> Result<Self, ReportError> {
         let root = root.into();
-        match std::fs::read_dir(&root) {
-            Ok(mut entries) if entries.next().is_some() => return Err(ReportError::Exists(root)),
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Err(ReportError::Exists(root)),
-            _ => std::fs::create_dir_all(&root).named(&root, "make the folder")?,
+        let taken = match std::fs::read_dir(&root) {
+            Ok(mut entries) => entries.next().is_some(),
+            Err(error) => error.kind() == io::ErrorKind::NotADirectory,
+        };
+        if taken {
+            return Err(ReportError::Exists(root));
         }
+        std::fs::create_dir_all(&root).named(&root, "make the folder")?;
         Self::with_files(root)
     }
 
@@ -89,7 +92,8 @@ impl RunFolder {
     /// Replaces `manifest.json`.
     pub fn write_manifest(&self, manifest: &Manifest) -> Result<(), ReportError> {
         let path = self.root.join(MANIFEST);
-        let mut json = serde_json::to_string_pretty(manifest).map_err(|source| ReportError::Json { path: path.clone(), source })?;
+        let mut json = serde_json::to_string_pretty(manifest)
+            .map_err(|source| ReportError::Json { path: path.clone(), source })?;
         json.push('\n');
         replace(&path, json.as_bytes())
     }
@@ -97,7 +101,11 @@ impl RunFolder {
     /// Replaces `leaderboard.csv`.
     pub fn write_leaderboard(&self, rows: &[LeaderboardRow]) -> Result<(), ReportError> {
         let path = self.root.join(LeaderboardRow::FILE);
-        let bytes = csv_file(rows).map_err(|error| ReportError::Csv { path: path.clone(), line: 0, message: error.to_string() })?;
+        let bytes = csv_file(rows).map_err(|error| ReportError::Csv {
+            path: path.clone(),
+            line: 0,
+            message: error.to_string(),
+        })?;
         replace(&path, &bytes)
     }
 

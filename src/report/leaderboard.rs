@@ -101,7 +101,9 @@ impl Leaderboard {
             }
         };
         let mut rows: Vec<_> = self.standings.iter().map(row).collect();
-        rows.sort_by(|a, b| b.incentive_final.total_cmp(&a.incentive_final).then(b.incentive_total.total_cmp(&a.incentive_total)));
+        rows.sort_by(|a, b| {
+            b.incentive_final.total_cmp(&a.incentive_final).then(b.incentive_total.total_cmp(&a.incentive_total))
+        });
         rows
     }
 }

@@ -152,7 +152,8 @@ pub(super) trait Row: Serialize + for<'de> Deserialize<'de> {
 
 impl Row for RoundRow {
     const FILE: &'static str = "rounds.csv";
-    const HEADER: &'static str = "round,virtual_seconds,lr,loss,train_loss,aggregated,uploads,bytes_up,bytes_down,replica_digest";
+    const HEADER: &'static str =
+        "round,virtual_seconds,lr,loss,train_loss,aggregated,uploads,bytes_up,bytes_down,replica_digest";
 }
 
 impl Row for PeerRow {

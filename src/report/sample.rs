@@ -1,6 +1,6 @@
 //! Made-up runs that look like real ones, for tests.
 
-use rand::{Rng, RngExt};
+use rand::RngExt;
 
 use super::{BaselineRow, Leaderboard, Manifest, PeerRow, References, RoundRow, RunData, Status};
 use crate::Uid;
@@ -16,7 +16,8 @@ pub fn copycat() -> RunData {
 
 /// All kinds of peers, most of them honest.
 pub fn network(peers: usize, rounds: u64, seed: u64) -> RunData {
-    let kinds: Vec<&Kind> = (0..peers).map(|index| if index % 5 < 3 { &HONEST } else { &KINDS[index / 2 % KINDS.len()] }).collect();
+    let kinds: Vec<&Kind> =
+        (0..peers).map(|index| if index % 5 < 3 { &HONEST } else { &KINDS[index / 2 % KINDS.len()] }).collect();
     make("mixed", &kinds, rounds, seed, 15.min(peers / 2))
 }
 
@@ -62,7 +63,9 @@ const KINDS: [Kind; 12] = [
 ];
 
 fn make(name: &str, kinds: &[&Kind], rounds: u64, seed: u64, top: usize) -> RunData {
-    let toml = format!("name = \"{name}\"\nseed = {seed}\nrounds = {rounds}\npeers = [{{ count = 1 }}]\n[training]\nlr = 3e-3");
+    let toml = format!(
+        "name = \"{name}\"\nseed = {seed}\nrounds = {rounds}\npeers = [{{ count = 1 }}]\n[training]\nlr = 3e-3"
+    );
     let mut manifest = Manifest::new(toml::from_str(&toml).expect("the settings are valid"), "cpu".into(), 2);
     manifest.rounds_done = rounds;
     manifest.finished = true;
@@ -75,7 +78,8 @@ fn make(name: &str, kinds: &[&Kind], rounds: u64, seed: u64, top: usize) -> RunD
 
     let mut rng = random::rng(seed, "sample", 0, 0);
     let mut noise = move |size: f64| size * (rng.random::<f64>() + rng.random::<f64>() - 1.0);
-    let fall = |from: f64, to: f64, speed: f64, round: u64| to + (from - to) * (-(round as f64) * speed / rounds as f64).exp();
+    let fall =
+        |from: f64, to: f64, speed: f64, round: u64| to + (from - to) * (-(round as f64) * speed / rounds as f64).exp();
     let (mut round_rows, mut peers, mut baseline) = (Vec::new(), Vec::new(), Vec::new());
     let mut states: Vec<(f64, f64, f64, f64)> = vec![(25.0, 25.0 / 3.0, 0.0, 0.0); kinds.len()];
     for round in 0..rounds {

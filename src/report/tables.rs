@@ -11,6 +11,9 @@ use super::{LeaderboardRow, RunData};
 const ALL: usize = 20;
 const BEST: usize = 10;
 
+const LEGEND: &str =
+    "final pay: mean share of a round's pay, last tenth of the rounds; aggregated, failed: share of all rounds";
+
 /// How tables are ruled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
@@ -25,7 +28,7 @@ pub fn summary(run: &RunData, root: &Path, look: Look) -> String {
     let (rows, rounds) = (&run.leaderboard, run.manifest.rounds_done);
     let mut parts = vec![
         format!("Who was paid, by behaviour\n{}", by_behaviour(rows, rounds, look)),
-        format!("{}\n{}", peers_title(rows.len()), by_peer(rows, rounds, look)),
+        format!("{}\n{}\n{LEGEND}", peers_title(rows.len()), by_peer(rows, rounds, look)),
         format!("Held-out loss (nats per token)\n{}", losses(run, look)),
     ];
     if let Some(digest) = run.manifest.digest {
@@ -56,7 +59,7 @@ pub fn by_behaviour(rows: &[LeaderboardRow], rounds: u64, look: Look) -> String 
     let mut table = Ruled::new(
         look,
         1,
-        &["behaviour", "peers", "incentive of one, last tenth", "of all pay", "rating mu", "proof of comp.", "aggregated", "failed"],
+        &["behaviour", "peers", "final pay of one", "pay in all", "rating mu", "proof", "aggregated", "failed"],
     );
     for (label, group) in groups {
         let rounds_of_all = (rounds * group.len() as u64) as f64;
@@ -80,7 +83,7 @@ pub fn by_peer(rows: &[LeaderboardRow], rounds: u64, look: Look) -> String {
     let mut table = Ruled::new(
         look,
         2,
-        &["uid", "behaviour", "incentive, last tenth", "of all pay", "score", "rating", "proof of comp.", "aggregated", "failed"],
+        &["uid", "behaviour", "final pay", "pay in all", "score", "rating", "proof", "aggregated", "failed"],
     );
     for row in &rows[..listed] {
         let rating = match (row.rating_mu, row.rating_sigma) {
@@ -206,10 +209,31 @@ mod tests {
 
     #[test]
     fn behaviours_are_ranked_by_the_pay_of_one_peer() {
-        let unknown = LeaderboardRow { rating_mu: None, rating_sigma: None, peer_score: None, proof_of_computation: None, ..row(4, "late", 0.0) };
+        let unknown = LeaderboardRow {
+            rating_mu: None,
+            rating_sigma: None,
+            peer_score: None,
+            proof_of_computation: None,
+            ..row(4, "late", 0.0)
+        };
         let rows = [row(1, "honest", 0.2), row(2, "honest", 0.4), row(3, "honest x2", 0.4), unknown];
-        insta::assert_snapshot!(by_behaviour(&rows, 120, Look::Plain));
-        insta::assert_snapshot!(by_peer(&rows, 120, Look::Terminal));
+        insta::assert_snapshot!(by_behaviour(&rows, 120, Look::Plain), @"
+        | behaviour | peers | final pay of one | pay in all | rating mu | proof | aggregated | failed |
+        |-----------|-------|------------------|------------|-----------|-------|------------|--------|
+        | honest x2 |     1 |          40.00 % |    20.00 % |      30.0 |  0.00 |    25.00 % | 0.83 % |
+        | honest    |     2 |          30.00 % |    30.00 % |      30.0 |  0.00 |    25.00 % | 0.83 % |
+        | late      |     1 |           0.00 % |     0.00 % |         - |     - |    25.00 % | 0.83 % |
+        ");
+        insta::assert_snapshot!(by_peer(&rows, 120, Look::Terminal), @"
+        ┌─────┬───────────┬───────────┬────────────┬───────┬────────────┬───────┬────────────┬────────┐
+        │ uid ┆ behaviour ┆ final pay ┆ pay in all ┆ score ┆     rating ┆ proof ┆ aggregated ┆ failed │
+        ╞═════╪═══════════╪═══════════╪════════════╪═══════╪════════════╪═══════╪════════════╪════════╡
+        │   1 ┆ honest    ┆   20.00 % ┆    10.00 % ┆ 12.35 ┆ 30.0 ± 1.3 ┆  0.00 ┆    25.00 % ┆ 0.83 % │
+        │   2 ┆ honest    ┆   40.00 % ┆    20.00 % ┆ 12.35 ┆ 30.0 ± 1.3 ┆  0.00 ┆    25.00 % ┆ 0.83 % │
+        │   3 ┆ honest x2 ┆   40.00 % ┆    20.00 % ┆ 12.35 ┆ 30.0 ± 1.3 ┆  0.00 ┆    25.00 % ┆ 0.83 % │
+        │   4 ┆ late      ┆    0.00 % ┆     0.00 % ┆     - ┆          - ┆     - ┆    25.00 % ┆ 0.83 % │
+        └─────┴───────────┴───────────┴────────────┴───────┴────────────┴───────┴────────────┴────────┘
+        ");
     }
 
     #[test]
@@ -228,7 +252,17 @@ mod tests {
         for row in &mut run.baseline {
             row.loss = Some(2.0);
         }
-        insta::assert_snapshot!(losses(&run, Look::Plain));
+        insta::assert_snapshot!(losses(&run, Look::Plain), @"
+        |   rounds done | network |  AdamW | difference |
+        |---------------|---------|--------|------------|
+        |             0 |  5.5500 | 5.5500 |    +0.0000 |
+        |            37 |  2.0286 | 2.0000 |    +0.0286 |
+        |            75 |  2.0133 | 2.0000 |    +0.0133 |
+        |           112 |  2.0091 | 2.0000 |    +0.0091 |
+        |           150 |  2.0067 | 2.0000 |    +0.0067 |
+        |        bigram |  2.3010 |        |            |
+        | entropy floor |  1.3860 |        |            |
+        ");
         run.baseline.clear();
         run.manifest.rounds_done = 2;
         assert_eq!(losses(&run, Look::Plain).matches("| -").count(), 0);

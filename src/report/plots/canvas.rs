@@ -60,7 +60,7 @@ impl Lettering {
 
     /// Width of a text in pixels, about: the reader's fonts are not known here.
     pub fn width_of(&self, text: &str) -> f64 {
-        let per_letter = if self.bold { 0.58 } else { 0.54 };
+        let per_letter = if self.bold { 0.56 } else { 0.51 };
         text.chars().count() as f64 * per_letter * self.size
     }
 }
@@ -119,7 +119,8 @@ impl Canvas<'_> {
 
     /// A line through points.
     pub fn line(&self, points: &[Point], stroke: Stroke) {
-        let style = ShapeStyle { color: stroke.color.to_rgba(), filled: false, stroke_width: to_unit(stroke.width) as u32 };
+        let style =
+            ShapeStyle { color: stroke.color.to_rgba(), filled: false, stroke_width: to_unit(stroke.width) as u32 };
         for piece in pieces(points, stroke.dash.pattern()) {
             let mut units: Vec<_> = piece.into_iter().map(to_units).collect();
             units.dedup();
@@ -209,8 +210,13 @@ mod tests {
 
     #[test]
     fn page_is_shown_at_its_size() {
-        let svg = picture("test", (90.0, 50.0), |page| page.text("a < b", (1.0, 1.0), Lettering::new(12.0, Anchor::Left))).unwrap();
-        assert!(svg.starts_with("<svg width=\"90\" height=\"50\" stroke-linejoin=\"round\" viewBox=\"0 0 360 200\""), "{svg}");
+        let svg =
+            picture("test", (90.0, 50.0), |page| page.text("a < b", (1.0, 1.0), Lettering::new(12.0, Anchor::Left)))
+                .unwrap();
+        assert!(
+            svg.starts_with("<svg width=\"90\" height=\"50\" stroke-linejoin=\"round\" viewBox=\"0 0 360 200\""),
+            "{svg}"
+        );
         assert!(svg.contains("a &lt; b") && svg.contains("font-size=\"48\"") && svg.ends_with("</svg>\n"), "{svg}");
     }
 }

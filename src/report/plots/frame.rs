@@ -40,8 +40,8 @@ impl Frame {
     /// Grid, ticks with their values, and axis titles (empty: none).
     pub fn axes(&self, page: &Canvas<'_>, x_title: &str, y_title: &str) {
         let look = Lettering::new(TICK_SIZE, Anchor::Middle);
-        let x_ticks = ticks(&self.x, ((self.right - self.left) / 75.0).clamp(3.0, 9.0) as usize);
-        let y_ticks = ticks(&self.y, ((self.bottom - self.top) / 45.0).clamp(3.0, 8.0) as usize);
+        let x_ticks = ticks(&self.x, ((self.right - self.left) / 50.0).clamp(3.0, 9.0) as usize);
+        let y_ticks = ticks(&self.y, ((self.bottom - self.top) / 34.0).clamp(3.0, 8.0) as usize);
         for &x in &x_ticks {
             let at = self.at((x, 0.0)).0;
             page.line(&[(at, self.top), (at, self.bottom)], Stroke::solid(GRID, 0.75));
@@ -202,9 +202,10 @@ pub fn ticks(range: &Range<f64>, count: usize) -> Vec<f64> {
 /// A tick's value without the digits of a rounding error, thousands set apart.
 pub fn number(value: f64) -> String {
     let rounded: f64 = format!("{value:.9e}").parse().unwrap_or(value);
-    if rounded.abs() >= 10_000.0 && rounded.fract() == 0.0 {
+    if rounded.abs() >= 1_000.0 && rounded.fract() == 0.0 {
         let digits = format!("{:.0}", rounded.abs());
-        let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|g| std::str::from_utf8(g).ok()).collect();
+        let groups: Vec<&str> =
+            digits.as_bytes().rchunks(3).rev().filter_map(|g| std::str::from_utf8(g).ok()).collect();
         return format!("{}{}", if rounded < 0.0 { "−" } else { "" }, groups.join(","));
     }
     if rounded.abs() < 1e-12 { "0".into() } else { rounded.to_string().replace('-', "−") }
@@ -232,7 +233,7 @@ mod tests {
         assert_eq!(number(0.1 + 0.2), "0.3");
         assert_eq!(number(-2.0), "−2");
         assert_eq!(number(1e-17), "0");
-        assert_eq!(number(20_000.0), "20,000");
+        assert_eq!(number(5_000.0), "5,000");
         assert_eq!(number(1_234_567.0), "1,234,567");
         assert_eq!(number(150.0), "150");
     }

@@ -2,7 +2,7 @@
 
 use super::canvas::{Point, picture};
 use super::frame::{BELOW_HEADING, Frame, Legend, Level, Sample, WIDTH, heading, range_of};
-use super::palette::{BLACK, BLUE, Dash, LINES, SHADE, Stroke};
+use super::palette::{BLACK, Dash, LINES, SHADE, Stroke};
 use crate::report::manifest::References;
 use crate::report::{ReportError, RunData};
 
@@ -56,7 +56,9 @@ fn curves(runs: &[&RunData]) -> Vec<Curve> {
     let same_baseline = runs.windows(2).all(|pair| pair[0].baseline == pair[1].baseline);
     for (index, run) in runs.iter().enumerate() {
         let color = LINES[index % LINES.len()];
-        let stroke = Stroke::solid(color, 2.2).dash(if index < LINES.len() { Dash::Solid } else { Dash::DashDot });
+        // Where curves coincide, the first shows at both sides of the later ones.
+        let width = (2.8 - 0.5 * index as f64).max(1.3);
+        let stroke = Stroke::solid(color, width).dash(if index < LINES.len() { Dash::Solid } else { Dash::DashDot });
         let label = if runs.len() == 1 { network(run) } else { run.name.clone() };
         let losses = run.rounds.iter().map(|row| (row.round, row.loss));
         curves.push(Curve { label, stroke, points: points(run, losses) });
@@ -120,7 +122,9 @@ mod tests {
     fn one_run_shows_the_baseline_and_the_levels() {
         let run = sample::copycat();
         let svg = loss(&[&run]).unwrap();
-        for text in ["Held-out loss: copycat, seed 1", "central AdamW", "entropy floor 1.386", "bigram 2.301", "nats per token"] {
+        for text in
+            ["Held-out loss: copycat, seed 1", "central AdamW", "entropy floor 1.386", "bigram 2.301", "nats per token"]
+        {
             assert!(svg.contains(text), "{text}");
         }
     }
@@ -132,7 +136,7 @@ mod tests {
         assert_eq!(curves(&[&one, &other]).len(), 3);
         other.baseline[3].lr *= 2.0;
         assert_eq!(curves(&[&one, &other]).len(), 4);
-        assert_eq!(curves(&[&one, &other])[0].stroke.color, BLUE);
+        assert_eq!(curves(&[&one, &other])[0].stroke.color, LINES[0]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod canvas;
 mod frame;
+mod grid;
 mod incentive;
 mod loss;
 mod palette;
@@ -36,4 +37,36 @@ pub fn all(run: &RunData) -> Result<Vec<(&'static str, String)>, ReportError> {
         ("proof.svg", proof(run)?),
         ("status.svg", status(run)?),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::report::{files::replace, sample};
+
+    /// `cargo test --lib pictures -- --ignored` draws made-up runs of all sizes to look at.
+    #[test]
+    #[ignore = "writes pictures to a temporary folder, to be looked at"]
+    fn pictures_to_look_at() {
+        let folder = std::env::temp_dir().join("gauntlet-pictures");
+        let write = |path: &Path, svg: &str| {
+            println!("{} {} bytes", path.display(), svg.len());
+            replace(path, svg.as_bytes()).unwrap();
+        };
+        let runs = [
+            sample::copycat(),
+            sample::network(250, 40, 2),
+            sample::network(16, 20_000, 3),
+            sample::network(3, 60, 4),
+            sample::network(16, 150, 5),
+        ];
+        for run in &runs {
+            for (file, svg) in all(run).unwrap() {
+                write(&folder.join(&run.name).join(file), &svg);
+            }
+        }
+        write(&folder.join("several.svg"), &loss(&[&runs[0], &runs[3], &runs[4]]).unwrap());
+    }
 }

@@ -104,12 +104,28 @@ mod tests {
     #[test]
     fn no_two_behaviours_look_the_same() {
         let labels = [
-            "honest", "honest x2", "lazy 0.5", "free-rider", "stale 5", "desync", "copycat of best", "copycat of random", "offline",
-            "late", "noise", "sign-flip", "rescaled", "malformed",
+            "honest",
+            "honest x2",
+            "lazy 0.5",
+            "free-rider",
+            "stale 5",
+            "desync",
+            "copycat of best",
+            "copycat of random",
+            "offline",
+            "late",
+            "noise",
+            "sign-flip",
+            "rescaled",
+            "malformed",
         ];
         let strokes = behaviour_strokes(&labels);
         for (i, one) in strokes.iter().enumerate() {
-            assert!(strokes[..i].iter().all(|other| (other.color, other.dash) != (one.color, one.dash)), "{}", labels[i]);
+            assert!(
+                strokes[..i].iter().all(|other| (other.color, other.dash) != (one.color, one.dash)),
+                "{}",
+                labels[i]
+            );
         }
         assert_eq!(strokes[0].color, strokes[1].color);
     }

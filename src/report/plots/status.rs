@@ -6,7 +6,7 @@ use plotters::style::RGBColor;
 
 use super::canvas::{Anchor, Canvas, Lettering, picture};
 use super::frame::{BELOW_HEADING, Frame, Legend, Sample, WIDTH, heading, number, ticks};
-use super::palette::{BLACK, BLUE, INK, ORANGE, PURPLE, SHADE, SKY, Stroke, VERMILLION, WHITE, YELLOW};
+use super::palette::{BLACK, BLUE, INK, ORANGE, PURPLE, SHADE, Stroke, VERMILLION, WHITE, YELLOW};
 use super::series::{Bins, Group, by_behaviour, rounds_of};
 use crate::report::{PeerRow, ReportError, RunData, Status};
 
@@ -37,7 +37,8 @@ pub fn status(run: &RunData) -> Result<String, ReportError> {
 
     let legend = Legend::new(legend_entries(&runs), WIDTH - LEFT);
     let top = BELOW_HEADING + legend.height() + 10.0;
-    let title = format!("Fast evaluation by round and peer: {}, seed {}", run.manifest.scenario.name, run.manifest.seed);
+    let title =
+        format!("Fast evaluation by round and peer: {}, seed {}", run.manifest.scenario.name, run.manifest.seed);
     let explanation = format!("one row a peer, by behaviour and uid{}", bins.note("most frequent of"));
     picture("the status grid", (WIDTH, top + body + 50.0), |page| {
         heading(page, &title, &explanation);
@@ -146,7 +147,7 @@ fn color(cell: Cell) -> RGBColor {
     match (cell.status, cell.aggregated) {
         (Status::Passed, true) => BLUE,
         (Status::Passed, false) => RGBColor(198, 222, 240),
-        (Status::Absent, _) => RGBColor(205, 205, 205),
+        (Status::Absent, _) => RGBColor(150, 150, 150),
         (Status::TooEarly, _) => YELLOW,
         (Status::TooLate, _) => ORANGE,
         (Status::Malformed, _) => BLACK,
@@ -171,10 +172,14 @@ mod tests {
             row.aggregated = false;
         }
         let rows: Vec<&PeerRow> = rows.iter().collect();
-        let shape = |bins| cells(&rows, bins).iter().map(|(from, to, cell)| (*from, *to, cell.status)).collect::<Vec<_>>();
+        let shape =
+            |bins| cells(&rows, bins).iter().map(|(from, to, cell)| (*from, *to, cell.status)).collect::<Vec<_>>();
         let each = [(0, 2, Status::Passed), (2, 5, Status::Absent), (5, 7, Status::Passed)];
         assert_eq!(shape(Bins { rounds: 7, width: 1 }), each);
-        assert_eq!(shape(Bins { rounds: 7, width: 3 }), [(0, 1, Status::Passed), (1, 2, Status::Absent), (2, 3, Status::Passed)]);
+        assert_eq!(
+            shape(Bins { rounds: 7, width: 3 }),
+            [(0, 1, Status::Passed), (1, 2, Status::Absent), (2, 3, Status::Passed)]
+        );
     }
 
     #[test]
