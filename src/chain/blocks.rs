@@ -1,7 +1,7 @@
 //! Blocks, rounds and seconds: everybody's common clock.
 //!
-//! Blocks follow one another at a fixed interval from genesis on, and a round is a fixed number of blocks, so all three are functions of one
-//! another. Times are seconds since genesis, on whatever clock the node has.
+//! Blocks follow one another at a fixed interval from genesis on, and a round is a fixed number of blocks, so all three
+//! are functions of one another. Times are seconds since genesis, on whatever clock the node has.
 
 use std::time::Duration;
 
@@ -41,7 +41,8 @@ impl RoundClock {
     /// The block that is current at `seconds` since genesis.
     pub fn block_at(&self, seconds: f64) -> u64 {
         let block = (seconds / self.block_seconds) as u64;
-        // The division may have rounded across the border of a block; the product that says when a block starts decides.
+        // The division may have rounded across the border of a block; the product that says when a block starts
+        // decides.
         if self.block_start(block) > seconds {
             block.saturating_sub(1)
         } else if self.block_start(block + 1) <= seconds {

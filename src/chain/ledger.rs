@@ -58,7 +58,8 @@ pub enum LedgerError {
 pub struct Ledger {
     settings: ChainSettings,
     genesis: Genesis,
-    /// Sorted so that it does not matter in which order nodes submit inside of a block; the number is the hotkey's own counting of its calls.
+    /// Sorted so that it does not matter in which order nodes submit inside of a block; the number is the hotkey's own
+    /// counting of its calls.
     log: BTreeMap<(u64, Hotkey, u64), Call>,
     submitted: BTreeMap<Hotkey, u64>,
     state: ChainState,
@@ -96,8 +97,8 @@ impl Ledger {
         RoundClock::new(&self.settings)
     }
 
-    /// Takes a call into a block. It has its effect in the state of the next block, or is refused there (`ChainState::refused`): whether it is
-    /// valid may depend on calls that are not in yet.
+    /// Takes a call into a block. It has its effect in the state of the next block, or is refused there
+    /// (`ChainState::refused`): whether it is valid may depend on calls that are not in yet.
     ///
     /// # Errors
     /// A block before the latest that `state_at` was asked for is over; more weights than slots are not kept.
@@ -118,8 +119,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// The state at the start of a block, all calls of earlier blocks applied. Asking for a block closes all earlier ones; asking for an
-    /// earlier one again goes through the log from the start.
+    /// The state at the start of a block, all calls of earlier blocks applied. Asking for a block closes all earlier
+    /// ones; asking for an earlier one again goes through the log from the start.
     pub fn state_at(&mut self, block: u64) -> &ChainState {
         if block >= self.state.block {
             advance(&mut self.state, &self.settings, &self.log, block);

@@ -1,9 +1,10 @@
 //! Who holds which slot.
 //!
-//! Anybody may register. While slots are free a newcomer takes the lowest free one; when all are taken it pushes out another, as on
-//! Bittensor: the lowest paid of those whose immunity is over, of equals the one registered first; while all are immune, the same among the
-//! immune. Being pushed out is the only way to lose a slot. What keeps Bittensor from being flooded with names is a price on registration;
-//! this chain has no coins and no price, so immunity is all that protects a newcomer.
+//! Anybody may register. While slots are free a newcomer takes the lowest free one; when all are taken it pushes out
+//! another, as on Bittensor: the lowest paid of those whose immunity is over, of equals the one registered first; while
+//! all are immune, the same among the immune. Being pushed out is the only way to lose a slot. What keeps Bittensor
+//! from being flooded with names is a price on registration; this chain has no coins and no price, so immunity is all
+//! that protects a newcomer.
 
 use std::collections::BTreeMap;
 

@@ -19,8 +19,8 @@ pub struct ChainState {
     pub block: u64,
     /// The validators, in the order of genesis.
     pub validators: Vec<Validator>,
-    /// Share of each round's pay by slot, since the last epoch. They sum to 1 after an epoch in which anybody was weighed, less the shares of
-    /// those who were pushed out since.
+    /// Share of each round's pay by slot, since the last epoch. They sum to 1 after an epoch in which anybody was
+    /// weighed, less the shares of those who were pushed out since.
     pub incentives: BTreeMap<Uid, f64>,
     /// What the present owner of a slot has been paid; a round pays 1 in all.
     pub paid: BTreeMap<Uid, f64>,
@@ -118,8 +118,8 @@ impl ChainState {
         self.incentives.get(&uid).copied().unwrap_or(0.0)
     }
 
-    /// The validators that would lead, by falling stake, then in the order of genesis: numbers of validators. When the lead is silent, the
-    /// next one leads.
+    /// The validators that would lead, by falling stake, then in the order of genesis: numbers of validators. When the
+    /// lead is silent, the next one leads.
     pub fn succession(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.validators.len()).collect();
         order.sort_by(|&a, &b| self.validators[b].stake.total_cmp(&self.validators[a].stake));
@@ -224,8 +224,8 @@ impl ChainState {
     }
 }
 
-/// What a validator says about each slot, by uid. As on Bittensor, a weight for a slot whose owner registered in or after the block of the
-/// call is not for this owner, and counts as 0.
+/// What a validator says about each slot, by uid. As on Bittensor, a weight for a slot whose owner registered in or
+/// after the block of the call is not for this owner, and counts as 0.
 fn weights_in_force(validator: &Validator, owners: &BTreeMap<Uid, Registration>) -> Vec<f64> {
     let Some(posted) = &validator.posted else { return vec![0.0; owners.len()] };
     let weights: BTreeMap<Uid, f64> = posted.weights.iter().copied().collect();

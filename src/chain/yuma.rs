@@ -1,8 +1,9 @@
 //! Yuma consensus: one payment out of what several validators say.
 //!
-//! A weight counts only as far as half of the stake backs it (the stake-weighted median), so a minority of validators cannot raise the
-//! peers of its choice. Validators earn through bonds, a moving average of the clipped weights they backed: who weighs what the others
-//! come to weigh too earns most, and who weighs out of line earns less (Bittensor's Yuma consensus; arXiv 2505.21684 uses it for pay).
+//! A weight counts only as far as half of the stake backs it (the stake-weighted median), so a minority of validators
+//! cannot raise the peers of its choice. Validators earn through bonds, a moving average of the clipped weights they
+//! backed: who weighs what the others come to weigh too earns most, and who weighs out of line earns less (Bittensor's
+//! Yuma consensus; arXiv 2505.21684 uses it for pay).
 
 use crate::scenario::ChainSettings;
 
@@ -21,9 +22,9 @@ pub struct Outcome {
     pub dividends: Vec<f64>,
 }
 
-/// Runs an epoch. `weights[i][j]` is what validator i posted for peer j: not negative, finite, of any scale. `bonds` are those of the last
-/// epoch, of the same shape. A validator without a positive weight abstains: its stake does not count, as on Bittensor, where the stake of
-/// an inactive validator would otherwise veto everything.
+/// Runs an epoch. `weights[i][j]` is what validator i posted for peer j: not negative, finite, of any scale. `bonds`
+/// are those of the last epoch, of the same shape. A validator without a positive weight abstains: its stake does not
+/// count, as on Bittensor, where the stake of an inactive validator would otherwise veto everything.
 pub fn epoch(settings: &ChainSettings, stake: &[f64], weights: &[Vec<f64>], bonds: &[Vec<f64>]) -> Outcome {
     let peers = weights.first().map_or(0, Vec::len);
     let weights: Vec<Vec<f64>> = weights.iter().map(|row| normalised(row)).collect();
@@ -57,8 +58,8 @@ fn backed(stake: &[f64], weights: &[f64], kappa: f64) -> f64 {
     0.0
 }
 
-/// Moving average of each validator's part in the support of each peer. The bond penalty says how far support above the consensus is
-/// forgotten: at 1 only clipped weights count.
+/// Moving average of each validator's part in the support of each peer. The bond penalty says how far support above the
+/// consensus is forgotten: at 1 only clipped weights count.
 fn renewed_bonds(
     settings: &ChainSettings,
     stake: &[f64],
@@ -84,7 +85,8 @@ fn renewed_bonds(
         .collect()
 }
 
-/// Shares that sum to 1, or all 0. Scaled by the largest first: posted weights may be so large that their sum is infinite.
+/// Shares that sum to 1, or all 0. Scaled by the largest first: posted weights may be so large that their sum is
+/// infinite.
 fn normalised(values: &[f64]) -> Vec<f64> {
     let largest = values.iter().copied().fold(0.0, f64::max);
     if largest <= 0.0 {

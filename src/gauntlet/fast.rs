@@ -1,8 +1,8 @@
 //! Fast evaluation: the cheap checks that every upload goes through every round.
 //!
-//! What each check defends against: the put window is too short to fetch another's upload and post it as one's own; the form check keeps
-//! payloads out that would break or bend the aggregation; the sync check keeps out gradients that were computed on another model, which
-//! point somewhere else and cost the whole network.
+//! What each check defends against: the put window is too short to fetch another's upload and post it as one's own; the
+//! form check keeps payloads out that would break or bend the aggregation; the sync check keeps out gradients that were
+//! computed on another model, which point somewhere else and cost the whole network.
 
 use std::fmt;
 
@@ -66,7 +66,8 @@ impl fmt::Display for FastOutcome {
     }
 }
 
-/// What is wrong with an upload's stamp, if anything: it must lie in the put window, both ends included. All in milliseconds.
+/// What is wrong with an upload's stamp, if anything: it must lie in the put window, both ends included. All in
+/// milliseconds.
 pub fn mistimed(stamp_ms: u64, opens_ms: u64, closes_ms: u64) -> Option<FastOutcome> {
     if stamp_ms < opens_ms {
         Some(FastOutcome::TooEarly)
@@ -77,8 +78,9 @@ pub fn mistimed(stamp_ms: u64, opens_ms: u64, closes_ms: u64) -> Option<FastOutc
     }
 }
 
-/// How many sign steps of size `lr` the peer's model is away from the validator's: mean |theta_validator - theta_peer| / lr over the
-/// sampled parameters. Infinite for samples that cannot be compared (another number of them, none, not finite).
+/// How many sign steps of size `lr` the peer's model is away from the validator's: mean |theta_validator - theta_peer|
+/// / lr over the sampled parameters. Infinite for samples that cannot be compared (another number of them, none, not
+/// finite).
 pub fn steps_behind(validator_samples: &[f32], peer_samples: &[f32], lr: f64) -> f64 {
     if validator_samples.len() != peer_samples.len() || peer_samples.is_empty() {
         return f64::INFINITY;

@@ -4,7 +4,8 @@ use crate::Uid;
 
 /// x^power / sum x^power over the positive scores: shares that sum to 1, or all 0 where no score is positive.
 ///
-/// With a power above 1 one strong peer earns more than the same work split over several names (arXiv 2505.21684 squares).
+/// With a power above 1 one strong peer earns more than the same work split over several names (arXiv 2505.21684
+/// squares).
 pub fn shares(scores: impl IntoIterator<Item = (Uid, f64)>, power: f64) -> Vec<(Uid, f64)> {
     let payable = |score: f64| if score.is_finite() { score.max(0.0) } else { 0.0 };
     let scores: Vec<(Uid, f64)> = scores.into_iter().map(|(uid, score)| (uid, payable(score))).collect();
@@ -38,7 +39,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn shares_sum_to_one_or_nothing(scores in prop::collection::vec(prop::num::f64::ANY, 0..40), power in 0.5..4.0f64) {
+        fn shares_sum_to_one_or_nothing(
+            scores in prop::collection::vec(prop::num::f64::ANY, 0..40),
+            power in 0.5..4.0f64,
+        ) {
             let positive = scores.iter().any(|score| score.is_finite() && *score > 0.0);
             let paid = shares(scores.into_iter().enumerate().map(|(uid, score)| (uid as Uid, score)), power);
             let sum: f64 = paid.iter().map(|(_, share)| share).sum();

@@ -3,17 +3,19 @@
 //! A round, as a validator goes through it:
 //! 1. `fast_evaluation` with the outcome of the cheap checks of every registered peer;
 //! 2. `punish_copies` compares the uploads with one another;
-//! 3. `choose_for_evaluation` names a few peers; the validator measures their losses; `primary_evaluation` turns those into ratings,
-//!    proofs of computation and scores;
-//! 4. `renew_list` once every few rounds, `included` for the peers to aggregate now, `incentives` for the weights to post.
+//! 3. `choose_for_evaluation` names a few peers; the validator measures their losses; `primary_evaluation` turns those
+//!    into ratings, proofs of computation and scores;
+//! 4. `renew_list`, `included` for the peers to aggregate now, `incentives` for the weights to
+//!    post.
 //!
-//! Nothing here does I/O, knows a clock or a tensor: numbers in, decisions out, and the state can be saved and resumed bit for bit.
-//! Whatever comes from a peer's upload may be anything at all, and no peer is better off for it.
+//! Nothing here does I/O, knows a clock or a tensor: numbers in, decisions out, and the state can be saved and resumed
+//! bit for bit. Whatever comes from a peer's upload may be anything at all, and no peer is better off for it.
 //!
-//! What a rule is against: the put window, proof of computation and the comparison of uploads against copying; proof of computation against
-//! training on pages of one's choice; the sync score and failures against desynchronised peers; the rating against luck in a noisy measure;
-//! waiting and turns in the selection against peers that are honest only when watched; the squared incentive against many names for one
-//! peer; the score of 0 for newcomers against coming back under a new name.
+//! What a rule is against: the put window, proof of computation and the comparison of uploads against copying; proof of
+//! computation against training on pages of one's choice; the sync score and failures against desynchronised peers; the
+//! rating against luck in a noisy measure; waiting and turns in the selection against peers that are honest only when
+//! watched; the squared incentive against many names for one peer; the score of 0 for newcomers against coming back
+//! under a new name.
 
 pub mod fast;
 pub mod incentive;
@@ -61,7 +63,8 @@ impl Gauntlet {
         self.peers.entry(uid).or_insert_with(|| PeerRecord::newcomer(&self.settings));
     }
 
-    /// Makes a slot a newcomer's: it has another owner, who inherits nothing, neither reputation nor a place among the aggregated.
+    /// Makes a slot a newcomer's: it has another owner, who inherits nothing, neither reputation nor a place among the
+    /// aggregated.
     pub fn reset(&mut self, uid: Uid) {
         self.deregister(uid);
         self.register(uid);
@@ -84,7 +87,8 @@ impl Gauntlet {
         self.peers.iter().map(|(uid, record)| (*uid, record))
     }
 
-    /// Stage 1. Once a round, with the outcomes of all peers that were looked at; others are left as they are, unknown ones ignored.
+    /// Stage 1. Once a round, with the outcomes of all peers that were looked at; others are left as they are, unknown
+    /// ones ignored.
     pub fn fast_evaluation(&mut self, round: u64, outcomes: &[(Uid, FastOutcome)]) {
         for (uid, outcome) in outcomes {
             if let Some(record) = self.peers.get_mut(uid) {
@@ -96,7 +100,8 @@ impl Gauntlet {
         }
     }
 
-    /// Compares this round's uploads and takes the score of copies, half or all of it. Uploads that did not pass need not be given.
+    /// Compares this round's uploads and takes the score of copies, half or all of it. Uploads that did not pass need
+    /// not be given.
     pub fn punish_copies(&mut self, round: u64, uploads: &[Upload]) -> Vec<Copied> {
         let (half, zero) = (self.settings.copy_overlap_half, self.settings.copy_overlap_zero);
         let salt = self.draw("overlap sample", round).next_u64();
@@ -122,8 +127,9 @@ impl Gauntlet {
         selection::draw_for_evaluation(self.passed(round), evaluated_per_round, bins, round, &mut draw)
     }
 
-    /// Stage 2: ranks the peers evaluated together by their relative gain on unassigned pages, and updates ratings, proofs of computation and
-    /// scores. An upload that makes a loss infinite or not a number ranks last. Unknown and repeated uids are ignored.
+    /// Stage 2: ranks the peers evaluated together by their relative gain on unassigned pages, and updates ratings,
+    /// proofs of computation and scores. An upload that makes a loss infinite or not a number ranks last. Unknown and
+    /// repeated uids are ignored.
     pub fn primary_evaluation(&mut self, round: u64, results: &[LossScores]) {
         let known: BTreeMap<Uid, LossScores> =
             results.iter().rev().filter(|r| self.peers.contains_key(&r.uid)).map(|r| (r.uid, *r)).collect();
@@ -137,8 +143,9 @@ impl Gauntlet {
         }
     }
 
-    /// Each round, before `included`: every `list_every` rounds a new list of peers to aggregate is made, which comes into force `list_delay`
-    /// rounds later, so that everybody has heard of it by then. `past_incentives` are the chain's, for as long as too few have a score.
+    /// Each round, before `included`: every `list_every` rounds a new list of peers to aggregate is made, which comes
+    /// into force `list_delay` rounds later, so that everybody has heard of it by then. `past_incentives` are the
+    /// chain's, for as long as too few have a score.
     pub fn renew_list(&mut self, round: u64, past_incentives: &[(Uid, f64)]) {
         self.past_incentives =
             past_incentives.iter().copied().filter(|(uid, _)| self.peers.contains_key(uid)).collect();
@@ -149,8 +156,8 @@ impl Gauntlet {
         }
     }
 
-    /// The peers to aggregate in this round: those of the list in force that passed, and others that passed where these are too few.
-    /// Before the first list is in force, what a list made now would say.
+    /// The peers to aggregate in this round: those of the list in force that passed, and others that passed where these
+    /// are too few. Before the first list is in force, what a list made now would say.
     pub fn included(&self, round: u64) -> Vec<Uid> {
         let mut draw = self.draw("included", round);
         let mut included = match self.lists.in_force(round) {

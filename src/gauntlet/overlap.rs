@@ -1,12 +1,14 @@
 //! Copies among the uploads of a round: pairs that chose the same top-k coefficients.
 //!
-//! Two honest peers see different pages, so only part of their largest coefficients coincide. A copier that adds noise to another's values,
-//! or rescales them, keeps the indices, and nothing else about its upload gives it away to a comparison of values. The later of the two
-//! stamps is the copy: the store sets stamps, and nobody can copy what is not yet there.
+//! Two honest peers see different pages, so only part of their largest coefficients coincide. A copier that adds noise
+//! to another's values, or rescales them, keeps the indices, and nothing else about its upload gives it away to a
+//! comparison of values. The later of the two stamps is the copy: the store sets stamps, and nobody can copy what is
+//! not yet there.
 //!
-//! All pairs of 250 uploads are compared each round, so the work is not done pair by pair: the selected coefficients of all uploads are
-//! sorted together, and each coefficient is counted for the pairs that share it. Uploads of large models are compared on a sample of their
-//! coefficients, another one each round, so that a copier cannot know which ones to change.
+//! All pairs of 250 uploads are compared each round, so the work is not done pair by pair: the selected coefficients of
+//! all uploads are sorted together, and each coefficient is counted for the pairs that share it. Uploads of large
+//! models are compared on a sample of their coefficients, another one each round, so that a copier cannot know which
+//! ones to change.
 
 use crate::Uid;
 

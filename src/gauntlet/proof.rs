@@ -1,13 +1,14 @@
 //! Proof of computation: did a peer train on the pages it was assigned?
 //!
-//! An upload lowers the loss more on the pages it was computed from than on others. A peer that re-posts another's upload, or trains on
-//! pages of its own choice, wins this comparison only by chance, so its average hovers around 0, and pay is for averages above 0
-//! (arXiv 2505.21684).
+//! An upload lowers the loss more on the pages it was computed from than on others. A peer that re-posts another's
+//! upload, or trains on pages of its own choice, wins this comparison only by chance, so its average hovers around 0,
+//! and pay is for averages above 0 (arXiv 2505.21684).
 
 use serde::{Deserialize, Serialize};
 
-/// The two loss scores of a peer in one primary evaluation: losses of the model before and after a small step along its upload, on the pages
-/// assigned to it and on pages assigned to nobody. A hostile upload can make an `after` anything, NaN included.
+/// The two loss scores of a peer in one primary evaluation: losses of the model before and after a small step along its
+/// upload, on the pages assigned to it and on pages assigned to nobody. A hostile upload can make an `after` anything,
+/// NaN included.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LossScores {
     pub uid: crate::Uid,
@@ -28,8 +29,9 @@ impl LossScores {
         relative_gain(self.unassigned_before, self.unassigned_after)
     }
 
-    /// +1 for a peer that gained more on its own pages, else -1. A tie is no proof, nor is a loss that is not a number: an upload that
-    /// breaks the model on the unassigned pages would otherwise win. (One that merely hurts there wins the proof and loses its rating.)
+    /// +1 for a peer that gained more on its own pages, else -1. A tie is no proof, nor is a loss that is not a number:
+    /// an upload that breaks the model on the unassigned pages would otherwise win. (One that merely hurts there wins
+    /// the proof and loses its rating.)
     pub fn proof(&self) -> f64 {
         let unassigned = self.unassigned_gain();
         if unassigned.is_finite() && self.assigned_gain() > unassigned { 1.0 } else { -1.0 }

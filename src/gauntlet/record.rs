@@ -9,10 +9,11 @@ use crate::scenario::GauntletSettings;
 
 /// A validator's record of a peer.
 ///
-/// PeerScore = LossRating * max(0, proof of computation) * sync score. The first two factors are taken when the peer is evaluated, and what
-/// came of them is cut by every penalty until the next evaluation takes them anew; the sync score is that of the last upload that passed.
-/// So a penalty hits at once, long before a peer's turn to be evaluated comes, and a peer earns its way back by being evaluated. What must
-/// outlast an evaluation is also taken from the proof of computation, which recovers only step by step.
+/// PeerScore = LossRating * max(0, proof of computation) * sync score. The first two factors are taken when the peer is
+/// evaluated, and what came of them is cut by every penalty until the next evaluation takes them anew; the sync score
+/// is that of the last upload that passed. So a penalty hits at once, long before a peer's turn to be evaluated comes,
+/// and a peer earns its way back by being evaluated. What must outlast an evaluation is also taken from the proof of
+/// computation, which recovers only step by step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PeerRecord {
     /// OpenSkill rating; its ordinal is the LossRating.
@@ -84,16 +85,16 @@ impl PeerRecord {
         }
         self.inactive_rounds = if outcome == FastOutcome::Absent { self.inactive_rounds + 1 } else { 0 };
         if self.inactive_rounds >= settings.inactivity_reset_rounds {
-            // A slot that nobody uses keeps no reputation for whoever wakes it. It can shed a bad rating this way too, at the price of the
-            // pay of all these rounds, and starts at a score of 0 like anybody.
+            // A slot that nobody uses keeps no reputation for whoever wakes it. It can shed a bad rating this way too,
+            // at the price of the pay of all these rounds, and starts at a score of 0 like anybody.
             *self = Self::newcomer(settings);
         }
         self.checked = Some((round, outcome));
         self.rescore();
     }
 
-    /// A failure that only a present peer can make: it takes from the proof of computation too, or a peer that fails in each round but the
-    /// one of its evaluation would keep everything.
+    /// A failure that only a present peer can make: it takes from the proof of computation too, or a peer that fails in
+    /// each round but the one of its evaluation would keep everything.
     fn fail(&mut self, settings: &GauntletSettings) {
         self.earned = cut(self.earned, settings.failure_penalty);
         self.proof_of_computation = cut(self.proof_of_computation, settings.failure_penalty);
@@ -121,7 +122,8 @@ impl PeerRecord {
     }
 }
 
-/// A penalty: what is positive is multiplied by `factor`. What is negative stays: moving it towards 0 would be a reward for failing.
+/// A penalty: what is positive is multiplied by `factor`. What is negative stays: moving it towards 0 would be a reward
+/// for failing.
 fn cut(value: f64, factor: f64) -> f64 {
     if value > 0.0 { value * factor } else { value }
 }

@@ -20,13 +20,13 @@ pub struct Candidate {
     pub past_incentive: f64,
 }
 
-/// Draws the peers of a primary evaluation: bins of peers by score take turns, and inside of the bin whose turn it is, those who waited
-/// long are likelier.
+/// Draws the peers of a primary evaluation: bins of peers by score take turns, and inside of the bin whose turn it is,
+/// those who waited long are likelier.
 ///
-/// Neighbours in score are compared with one another (a Plackett-Luce rating learns most from close games), the best cannot crowd out the
-/// rest, and no peer can tell in advance in which rounds it had better behave. A bin smaller than `wanted` is filled up from the others.
-/// Newcomers have up to half of the places first: at the start everybody gets a turn soon, and later a flood of new names cannot take the
-/// evaluation from those who are at work.
+/// Neighbours in score are compared with one another (a Plackett-Luce rating learns most from close games), the best
+/// cannot crowd out the rest, and no peer can tell in advance in which rounds it had better behave. A bin smaller than
+/// `wanted` is filled up from the others. Newcomers have up to half of the places first: at the start everybody gets a
+/// turn soon, and later a flood of new names cannot take the evaluation from those who are at work.
 pub fn draw_for_evaluation(
     mut candidates: Vec<Candidate>,
     wanted: usize,
@@ -50,8 +50,8 @@ pub fn draw_for_evaluation(
     drawn
 }
 
-/// Moves peers from `pool` to `drawn` until there are `wanted` of them. The odds of a peer are the square of the rounds it has waited:
-/// growing faster than linearly, so that a newcomer among many is not left out for long by bad luck.
+/// Moves peers from `pool` to `drawn` until there are `wanted` of them. The odds of a peer are the square of the rounds
+/// it has waited: growing faster than linearly, so that a newcomer among many is not left out for long by bad luck.
 fn draw_by_waiting(pool: &mut Vec<Candidate>, wanted: usize, rng: &mut ChaCha8Rng, drawn: &mut Vec<Uid>) {
     let odds = |candidate: &Candidate| u128::from(candidate.waited.max(1)).pow(2);
     while drawn.len() < wanted && !pool.is_empty() {
@@ -68,9 +68,9 @@ fn draw_by_waiting(pool: &mut Vec<Candidate>, wanted: usize, rng: &mut ChaCha8Rn
     }
 }
 
-/// Chooses the peers to aggregate from the next list on: the best by score, `most` of them. Where fewer than `least` have a positive score,
-/// more come by past incentive and then by lot; where nobody has one yet, so many that the list is full, because any honest work is better
-/// than little of it.
+/// Chooses the peers to aggregate from the next list on: the best by score, `most` of them. Where fewer than `least`
+/// have a positive score, more come by past incentive and then by lot; where nobody has one yet, so many that the list
+/// is full, because any honest work is better than little of it.
 pub fn choose_list(mut candidates: Vec<Candidate>, most: usize, least: usize, rng: &mut ChaCha8Rng) -> Vec<Uid> {
     sort_by_score(&mut candidates);
     let scored = candidates.iter().filter(|candidate| candidate.score > 0.0).count();

@@ -170,7 +170,7 @@ proptest! {
         for block in 0..36 {
             let state = stepwise.state_at(block);
             let paid: f64 = state.paid_hotkeys.values().sum();
-            prop_assert!((paid + state.unpaid - (block / 2) as f64).abs() < 1e-9, "each round pays 1 or counts as unpaid");
+            prop_assert!((paid + state.unpaid - (block / 2) as f64).abs() < 1e-9, "each round pays 1 or not");
             let incentives: f64 = state.incentives.values().sum();
             prop_assert!((0.0..=1.0 + 1e-9).contains(&incentives));
         }
