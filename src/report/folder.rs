@@ -244,7 +244,8 @@ mod tests {
         let message = RunFolder::open(dir.path()).unwrap_err().to_string();
         assert!(message.contains("written by gauntlet 3.1.0") && message.contains("format 9"), "{message}");
         std::fs::write(dir.path().join(MANIFEST), "{\"format\": 1,\n \"version\": }").unwrap();
-        assert!(load(dir.path()).unwrap_err().to_string().contains("manifest.json, line 2"));
+        let message = load(dir.path()).unwrap_err().to_string();
+        assert!(message.contains("manifest.json: ") && message.contains("line 2"), "{message}");
         let message = load(&dir.path().join("nothing")).unwrap_err().to_string();
         assert!(message.contains("is no run folder"), "{message}");
     }

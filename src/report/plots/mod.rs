@@ -1,5 +1,5 @@
-//! Pictures of a run, as SVG: readable on a white page at 900 pixels, in colours safe for the colour-blind. No fonts are needed to
-//! draw them.
+//! Pictures of a run, as SVG: readable on a white page at 900 pixels, in colours safe for the colour-blind. No fonts
+//! are needed to draw them.
 
 mod canvas;
 mod frame;
