@@ -6,6 +6,7 @@
 mod error;
 mod files;
 mod folder;
+mod html;
 mod leaderboard;
 mod manifest;
 pub mod plots;
@@ -15,7 +16,7 @@ mod sample;
 pub mod tables;
 
 pub use error::ReportError;
-pub use folder::{RunData, RunFolder, load};
+pub use folder::{RunData, RunFolder, load, redraw};
 pub use leaderboard::Leaderboard;
 pub use manifest::{FORMAT, Manifest, References, Target};
 pub use record::{BaselineRow, LeaderboardRow, PeerRow, RoundRow, Status};

@@ -11,6 +11,7 @@ mod peers;
 mod series;
 mod status;
 
+pub(super) use frame::number;
 pub use incentive::incentive;
 pub use loss::loss;
 pub use peers::{proof, rating};
