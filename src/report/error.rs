@@ -8,7 +8,10 @@ use thiserror::Error;
 /// An error of this module.
 #[derive(Debug, Error)]
 pub enum ReportError {
-    #[error("{} exists and is not empty; use --out DIR for another folder, --resume to go on with the run in it, or remove it", .0.display())]
+    #[error(
+        "{} exists and is not empty; use --out DIR for another folder, --resume to go on with the run in it, or remove it",
+        .0.display()
+    )]
     Exists(PathBuf),
     #[error("{} is no run folder: it has no manifest.json; `sim run SCENARIO.toml` makes one", .0.display())]
     NotARun(PathBuf),
@@ -22,7 +25,7 @@ pub enum ReportError {
     Io { path: PathBuf, action: &'static str, source: io::Error },
     #[error("{}, line {line}: {message}; restore the file, or run the scenario again", .path.display())]
     Csv { path: PathBuf, line: u64, message: String },
-    #[error("{}, line {}, column {}: {source}; restore the file, or run the scenario again", .path.display(), .source.line(), .source.column())]
+    #[error("{}: {source}; restore the file, or run the scenario again", .path.display())]
     Json { path: PathBuf, source: serde_json::Error },
     #[error("cannot draw {figure}: {message}")]
     Plot { figure: &'static str, message: String },

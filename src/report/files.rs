@@ -9,7 +9,8 @@ use super::ReportError;
 use super::error::Named;
 use super::record::Row;
 
-/// Writes a file so that a reader finds either the old content or the new one: to a temporary file beside it, to the disk, renamed.
+/// Writes a file so that a reader finds either the old content or the new one: to a temporary file beside it, to the
+/// disk, renamed.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).named(folder, "make the folder")?;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::error::Named;
 use super::files::{Appender, csv_file, read_rows, replace};
 use super::record::Row;
-use super::{BaselineRow, FORMAT, Leaderboard, LeaderboardRow, Manifest, PeerRow, ReportError, RoundRow};
+use super::{BaselineRow, FORMAT, Leaderboard, LeaderboardRow, Manifest, PeerRow, ReportError, RoundRow, html, plots};
 
 const MANIFEST: &str = "manifest.json";
 
@@ -156,6 +156,17 @@ pub fn load(root: &Path) -> Result<RunData, ReportError> {
     })
 }
 
+/// Reads a run's folder and draws its `plots/` and `report.html` anew.
+pub fn redraw(root: &Path) -> Result<RunData, ReportError> {
+    let run = load(root)?;
+    let pictures = plots::all(&run)?;
+    for (name, svg) in &pictures {
+        replace(&root.join("plots").join(name), svg.as_bytes())?;
+    }
+    replace(&root.join("report.html"), html::page(&run, &pictures).as_bytes())?;
+    Ok(run)
+}
+
 /// What is read of a manifest before its format is known.
 #[derive(Deserialize)]
 struct Version {
@@ -244,9 +255,22 @@ mod tests {
         let message = RunFolder::open(dir.path()).unwrap_err().to_string();
         assert!(message.contains("written by gauntlet 3.1.0") && message.contains("format 9"), "{message}");
         std::fs::write(dir.path().join(MANIFEST), "{\"format\": 1,\n \"version\": }").unwrap();
-        assert!(load(dir.path()).unwrap_err().to_string().contains("manifest.json, line 2"));
+        let message = load(dir.path()).unwrap_err().to_string();
+        assert!(message.contains("manifest.json: ") && message.contains("line 2"), "{message}");
         let message = load(&dir.path().join("nothing")).unwrap_err().to_string();
         assert!(message.contains("is no run folder"), "{message}");
+    }
+
+    #[test]
+    fn pictures_are_drawn_from_the_files_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(written(dir.path(), &sample::copycat()));
+        redraw(dir.path()).unwrap();
+        for name in ["loss", "incentive", "rating", "proof", "status"] {
+            let svg = std::fs::read_to_string(dir.path().join(format!("plots/{name}.svg"))).unwrap();
+            assert!(svg.starts_with("<svg") && svg.ends_with("</svg>\n"));
+        }
+        assert!(dir.path().join("report.html").exists());
     }
 
     #[test]

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::{LeaderboardRow, PeerRow};
 use crate::Uid;
 
-/// The standings so far. Can be kept with a checkpoint: fed the same rows, a resumed run ends with the same leaderboard.
+/// The standings so far. Can be kept with a checkpoint: fed the same rows, a resumed run ends with the same
+/// leaderboard.
 ///
 /// A slot may change hands, so standings go by uid, owner and behaviour.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

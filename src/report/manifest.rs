@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::scenario::Scenario;
 
-/// Version of the run folder's layout; goes up when an older program could not read a newer folder, or the other way round.
+/// Version of the run folder's layout; goes up when an older program could not read a newer folder, or the other way
+/// round.
 pub const FORMAT: u64 = 1;
 
 /// Everything needed to run the scenario again and to judge whether the result should be the same.
@@ -98,7 +99,9 @@ impl Target {
 
     #[cfg(target_arch = "x86_64")]
     fn features() -> Vec<String> {
-        detected!(is_x86_feature_detected: "sse4.1", "sse4.2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl")
+        detected!(
+            is_x86_feature_detected: "sse4.1", "sse4.2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl"
+        )
     }
 
     #[cfg(target_arch = "aarch64")]

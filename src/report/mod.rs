@@ -1,11 +1,12 @@
 //! What is written for people and files: a run's folder, its CSV files, pictures and tables.
 //!
-//! Everything here is made from plain data: the rows of [`record`] come in round by round, [`RunFolder`] keeps them, [`load`] reads them
-//! back, [`plots`] and [`tables`] show them.
+//! Everything here is made from plain data: [`RoundRow`] and [`PeerRow`] come in round by round, [`RunFolder`] keeps them,
+//! [`load`] reads them back, [`plots`] and [`tables`] show them.
 
 mod error;
 mod files;
 mod folder;
+mod html;
 mod leaderboard;
 mod manifest;
 pub mod plots;
@@ -15,7 +16,7 @@ mod sample;
 pub mod tables;
 
 pub use error::ReportError;
-pub use folder::{RunData, RunFolder, load};
+pub use folder::{RunData, RunFolder, load, redraw};
 pub use leaderboard::Leaderboard;
 pub use manifest::{FORMAT, Manifest, References, Target};
 pub use record::{BaselineRow, LeaderboardRow, PeerRow, RoundRow, Status};

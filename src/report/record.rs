@@ -152,14 +152,14 @@ pub(super) trait Row: Serialize + for<'de> Deserialize<'de> {
 
 impl Row for RoundRow {
     const FILE: &'static str = "rounds.csv";
-    const HEADER: &'static str =
-        "round,virtual_seconds,lr,loss,train_loss,aggregated,uploads,bytes_up,bytes_down,replica_digest";
+    const HEADER: &'static str = "round,virtual_seconds,lr,loss,train_loss,aggregated,uploads,bytes_up,bytes_down,\
+                                  replica_digest";
 }
 
 impl Row for PeerRow {
     const FILE: &'static str = "peers.csv";
-    const HEADER: &'static str = "round,uid,behaviour,status,steps_behind,loss_score_assigned,loss_score_unassigned,rating_mu,\
-                                  rating_sigma,proof_of_computation,peer_score,incentive,aggregated";
+    const HEADER: &'static str = "round,uid,behaviour,status,steps_behind,loss_score_assigned,loss_score_unassigned,\
+                                  rating_mu,rating_sigma,proof_of_computation,peer_score,incentive,aggregated";
 }
 
 impl Row for LeaderboardRow {

@@ -35,7 +35,7 @@ pub fn summary(run: &RunData, root: &Path, look: Look) -> String {
         parts.push(format!("digest {digest}"));
     }
     parts.push(format!(
-        "{root}: manifest.json, leaderboard.csv, peers.csv, rounds.csv{baseline}, plots/",
+        "{root}: manifest.json, leaderboard.csv, peers.csv, rounds.csv{baseline}, plots/, report.html",
         root = root.display(),
         baseline = if run.baseline.is_empty() { "" } else { ", baseline.csv" },
     ));

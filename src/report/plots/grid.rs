@@ -33,7 +33,8 @@ impl Grid {
         BELOW_HEADING + 27.0 + rows * (self.panel_height + BETWEEN.1)
     }
 
-    /// Draws a panel's axes and the name of its behaviour. Axis titles stand only at the left and at the foot of the page.
+    /// Draws a panel's axes and the name of its behaviour. Axis titles stand only at the left and at the foot of the
+    /// page.
     pub fn panel(
         &self,
         page: &Canvas<'_>,

@@ -68,8 +68,8 @@ fn line(page: &Canvas<'_>, frame: &Frame, shares: &[Share], stroke: Stroke) {
     frame.line(page, &line, stroke.width(2.2));
 }
 
-/// End of the axis: above all means, and above nearly all of the bands: in the first rounds, when few have a score, a peer may earn
-/// almost everything.
+/// End of the axis: above all means, and above nearly all of the bands: in the first rounds, when few have a score, a
+/// peer may earn almost everything.
 fn top_of(shares: &[Vec<Share>]) -> f64 {
     let mut highs: Vec<f64> = shares.iter().flatten().map(|share| share.high).filter(|high| high.is_finite()).collect();
     highs.sort_by(f64::total_cmp);

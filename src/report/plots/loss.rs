@@ -17,7 +17,8 @@ struct Curve {
     points: Vec<Point>,
 }
 
-/// The loss of one run, or of several on one set of axes: one colour a run, AdamW dashed (once, where it is the same for all).
+/// The loss of one run, or of several on one set of axes: one colour a run, AdamW dashed (once, where it is the same
+/// for all).
 pub fn loss(runs: &[&RunData]) -> Result<String, ReportError> {
     let curves = curves(runs);
     let levels = levels(runs);
@@ -58,7 +59,8 @@ fn curves(runs: &[&RunData]) -> Vec<Curve> {
         let color = LINES[index % LINES.len()];
         // Where curves coincide, the first shows at both sides of the later ones.
         let width = (2.8 - 0.5 * index as f64).max(1.3);
-        let stroke = Stroke::solid(color, width).dash(if index < LINES.len() { Dash::Solid } else { Dash::DashDot });
+        let stroke =
+            Stroke::solid(color, width).dash(if index < LINES.len() { Dash::Solid } else { Dash::Alternating });
         let label = if runs.len() == 1 { network(run) } else { run.name.clone() };
         let losses = run.rounds.iter().map(|row| (row.round, row.loss));
         curves.push(Curve { label, stroke, points: points(run, losses) });
@@ -102,7 +104,7 @@ fn levels(runs: &[&RunData]) -> Vec<Level> {
         let References { entropy_floor, bigram, unigram } = run.manifest.references;
         for (name, y, dash) in [
             ("entropy floor", entropy_floor, Dash::Dashed),
-            ("bigram", bigram, Dash::DashDot),
+            ("bigram", bigram, Dash::Alternating),
             ("unigram", unigram, Dash::Dotted),
         ] {
             if let Some(y) = y.filter(|y| y.is_finite()) {

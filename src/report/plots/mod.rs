@@ -1,5 +1,5 @@
-//! Pictures of a run, as SVG: readable on a white page at 900 pixels, in colours safe for the colour-blind. No fonts are needed to
-//! draw them.
+//! Pictures of a run, as SVG: readable on a white page at 900 pixels, in colours safe for the colour-blind. No fonts
+//! are needed to draw them.
 
 mod canvas;
 mod frame;
@@ -11,6 +11,7 @@ mod peers;
 mod series;
 mod status;
 
+pub(super) use frame::number;
 pub use incentive::incentive;
 pub use loss::loss;
 pub use peers::{proof, rating};

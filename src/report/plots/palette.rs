@@ -1,7 +1,7 @@
 //! Colours and dashes: one look for a behaviour or a run in all pictures.
 //!
-//! The colours are those of Okabe and Ito ("Color Universal Design", 2008), told apart with every kind of colour vision; what shares a
-//! colour differs in its dashes.
+//! The colours are those of Okabe and Ito ("Color Universal Design", 2008), told apart with every kind of colour
+//! vision; what shares a colour differs in its dashes.
 
 use plotters::style::RGBColor;
 
@@ -31,11 +31,11 @@ pub enum Dash {
     Solid,
     Dashed,
     Dotted,
-    DashDot,
+    Alternating,
 }
 
 impl Dash {
-    const ALL: [Self; 4] = [Self::Solid, Self::Dashed, Self::DashDot, Self::Dotted];
+    const ALL: [Self; 4] = [Self::Solid, Self::Dashed, Self::Alternating, Self::Dotted];
 
     /// Lengths drawn and left out in turn, in pixels.
     pub fn pattern(self) -> &'static [f64] {
@@ -43,7 +43,7 @@ impl Dash {
             Self::Solid => &[],
             Self::Dashed => &[7.0, 4.0],
             Self::Dotted => &[2.0, 3.0],
-            Self::DashDot => &[8.0, 3.0, 2.0, 3.0],
+            Self::Alternating => &[8.0, 3.0, 2.0, 3.0],
         }
     }
 }
@@ -71,8 +71,8 @@ impl Stroke {
     }
 }
 
-/// Strokes for behaviours by label. A kind keeps its colour from picture to picture and from run to run; variants of one kind
-/// (`honest`, `honest x2`), and kinds that share a colour, differ in their dashes.
+/// Strokes for behaviours by label. A kind keeps its colour from picture to picture and from run to run; variants of
+/// one kind (`honest`, `honest x2`), and kinds that share a colour, differ in their dashes.
 pub fn behaviour_strokes(labels: &[&str]) -> Vec<Stroke> {
     let mut taken = Vec::with_capacity(labels.len());
     for label in labels {

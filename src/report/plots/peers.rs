@@ -1,7 +1,7 @@
 //! `rating.svg` and `proof.svg`: what the validator thinks of each peer.
 //!
-//! Very few peers share one frame; more have a panel a behaviour, all with the same axes. Where there are too many to tell apart, a
-//! group shows its median and the middle of it.
+//! Very few peers share one frame; more have a panel a behaviour, all with the same axes. Where there are too many to
+//! tell apart, a group shows its median and the middle of it.
 
 use std::ops::Range;
 
@@ -33,7 +33,8 @@ pub fn rating(run: &RunData) -> Result<String, ReportError> {
 pub fn proof(run: &RunData) -> Result<String, ReportError> {
     let figure = Figure {
         name: "Proof of computation",
-        explanation: "average of +1 (a step gains more on the peer's own pages than on others) and −1 (it does not); at 0 and below nothing is paid",
+        explanation: "average of +1 (a step gains more on the peer's own pages than on others) and −1 (it does not); \
+                      at 0 and below nothing is paid",
         y_title: "proof of computation",
         y: Some(-1.05..1.05),
     };

@@ -12,8 +12,8 @@ use crate::report::{PeerRow, ReportError, RunData, Status};
 
 /// Rectangles in the picture; rounds are drawn in coarser bins until they suffice.
 const RECTANGLES: usize = 4_500;
-const LEFT: f64 = 190.0;
 const RIGHT: f64 = 30.0;
+const LABEL_SIZE: f64 = 12.0;
 /// Between two behaviours.
 const GAP: f64 = 4.0;
 
@@ -35,23 +35,25 @@ pub fn status(run: &RunData) -> Result<String, ReportError> {
     let row_height = if peers == 0 { 10.0 } else { (560.0 / peers as f64).floor().clamp(2.0, 18.0) };
     let body = peers as f64 * row_height + groups.len().saturating_sub(1) as f64 * GAP;
 
-    let legend = Legend::new(legend_entries(&runs), WIDTH - LEFT);
+    let label = Lettering::new(LABEL_SIZE, Anchor::Right);
+    let left = 50.0 + groups.iter().map(|group| label.width_of(&group.name())).fold(60.0, f64::max);
+    let legend = Legend::new(legend_entries(&runs), WIDTH - left);
     let top = BELOW_HEADING + legend.height() + 10.0;
     let title =
         format!("Fast evaluation by round and peer: {}, seed {}", run.manifest.scenario.name, run.manifest.seed);
     let explanation = format!("one row a peer, by behaviour and uid{}", bins.note("most frequent of"));
     picture("the status grid", (WIDTH, top + body + 50.0), |page| {
         heading(page, &title, &explanation);
-        legend.draw(page, (LEFT, BELOW_HEADING));
+        legend.draw(page, (left, BELOW_HEADING));
         let x = 0.0..(bins.rounds.max(1) as f64);
-        let frame = Frame { left: LEFT, top, right: WIDTH - RIGHT, bottom: top + body, x, y: 0.0..1.0 };
+        let frame = Frame { left, top, right: WIDTH - RIGHT, bottom: top + body, x, y: 0.0..1.0 };
         let mut y = top;
         for (group, runs) in groups.iter().zip(&runs) {
-            group_label(page, group, y, row_height);
+            group_label(page, group, (left - 26.0, y), row_height);
             for ((uid, _), cells) in group.peers.iter().zip(runs) {
                 if row_height >= 10.0 {
                     let look = Lettering::new(10.0, Anchor::Right).color(SHADE);
-                    page.text(&uid.to_string(), (LEFT - 6.0, y + row_height / 2.0), look);
+                    page.text(&uid.to_string(), (left - 6.0, y + row_height / 2.0), look);
                 }
                 row(page, &frame, cells, bins, (y, y + row_height));
                 y += row_height;
@@ -108,11 +110,10 @@ fn row(page: &Canvas<'_>, frame: &Frame, cells: &Runs, bins: Bins, (top, bottom)
     }
 }
 
-fn group_label(page: &Canvas<'_>, group: &Group<'_>, top: f64, row_height: f64) {
+fn group_label(page: &Canvas<'_>, group: &Group<'_>, (bar, top): (f64, f64), row_height: f64) {
     let height = group.peers.len() as f64 * row_height;
-    let bar = LEFT - 26.0;
     page.rectangle((bar, top), (bar + 4.0, top + height - 1.0), group.stroke.color, 1.0);
-    let size = 12.0_f64.min(height.max(8.0));
+    let size = LABEL_SIZE.min(height.max(8.0));
     page.text(&group.name(), (bar - 6.0, top + height / 2.0), Lettering::new(size, Anchor::Right));
 }
 

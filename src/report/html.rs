@@ -1,0 +1,72 @@
+//! `report.html`: the tables and pictures of a run on one page that needs no other file.
+
+use std::fmt::Write;
+
+use super::tables::{Look, by_behaviour, by_peer, losses};
+use super::{RunData, plots};
+
+const STYLE: &str = "body{font:15px/1.5 Helvetica,Arial,sans-serif;color:#282828;max-width:940px;margin:2em auto;padding:0 1em}\
+                     pre{font:12.5px/1.35 Menlo,Consolas,monospace;overflow-x:auto}svg{max-width:100%;height:auto;display:block}\
+                     h2{margin-top:2em;font-size:1.1em}dl{display:grid;grid-template-columns:max-content 1fr;gap:0 1.5em}\
+                     dt{color:#6e6e6e}dd{margin:0;overflow-wrap:anywhere}";
+
+/// The page, with pictures drawn before (as [`plots::all`] gives them).
+pub(super) fn page(run: &RunData, pictures: &[(&'static str, String)]) -> String {
+    let (manifest, rows) = (&run.manifest, &run.leaderboard);
+    let title = escaped(&format!("{}, seed {}", manifest.scenario.name, manifest.seed));
+    let mut page = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title><style>{STYLE}</style></head>\n\
+         <body><h1>{title}</h1>\n<p>{}</p>\n<dl>",
+        escaped(&manifest.scenario.summary)
+    );
+    for (name, value) in facts(run) {
+        let _ = write!(page, "<dt>{name}</dt><dd>{}</dd>", escaped(&value));
+    }
+    page += "</dl>\n";
+    for (name, table) in [
+        ("Who was paid, by behaviour", by_behaviour(rows, manifest.rounds_done, Look::Terminal)),
+        ("Who was paid, by peer", by_peer(rows, manifest.rounds_done, Look::Terminal)),
+        ("Held-out loss (nats per token)", losses(run, Look::Terminal)),
+    ] {
+        let _ = write!(page, "<h2>{name}</h2>\n<pre>{}</pre>\n", escaped(&table));
+    }
+    page += "<h2>Pictures</h2>\n";
+    for (_, svg) in pictures {
+        page += svg;
+    }
+    page + "</body></html>\n"
+}
+
+fn facts(run: &RunData) -> Vec<(&'static str, String)> {
+    let manifest = &run.manifest;
+    let unfinished = if manifest.finished { "" } else { " (unfinished)" };
+    vec![
+        ("rounds", format!("{} of {}{unfinished}", manifest.rounds_done, manifest.scenario.rounds)),
+        ("parameters", plots::number(manifest.parameters as f64)),
+        ("tokens aggregated a round", plots::number(manifest.tokens_per_round as f64)),
+        ("real time", format!("{:.1} s, {} threads, {}", manifest.wall_seconds, manifest.threads, manifest.device)),
+        ("gauntlet", format!("{}, {} {}", manifest.version, manifest.target.arch, manifest.target.os)),
+        ("digest", manifest.digest.map_or_else(|| "none yet".into(), |digest| digest.to_string())),
+    ]
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn one_page_holds_tables_and_pictures_and_no_markup_of_the_scenario() {
+        let mut run = sample::copycat();
+        run.manifest.scenario.name = "<script>".into();
+        let page = page(&run, &plots::all(&run).unwrap());
+        assert_eq!(page.matches("<svg ").count(), 5);
+        assert!(page.contains("150 of 150") && page.contains("139,584") && page.contains("copycat of best"));
+        assert!(!page.contains("<script"), "names are escaped");
+        assert!(page.matches("http").count() == 5, "only the namespaces of the pictures");
+    }
+}
