@@ -88,10 +88,7 @@ impl Process {
 
     /// Nats of a token given the one before it.
     pub fn bigram(&self) -> f64 {
-        let n = self.classes;
-        let joint = entropy(&self.pairs);
-        debug_assert_eq!(self.pairs.len(), n * n);
-        joint - entropy(&self.marginal) + self.within_class()
+        entropy(&self.pairs) - entropy(&self.marginal) + self.within_class()
     }
 
     /// Nats of a token given the two before it, and so given all before it: the entropy rate.

@@ -88,8 +88,6 @@ impl Synthetic {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
 
     /// -log p of the pages' predicted tokens under the true process, nats a token.
@@ -148,7 +146,6 @@ mod tests {
     fn each_step_of_learning_pays() {
         for (seed, vocab) in (1..=8).map(|seed| (seed, 256)).chain([(1, 16), (1, 1000)]) {
             let s = Synthetic::new(seed, vocab, 64).unwrap();
-            println!("seed {seed} vocab {vocab}: {:.3} {:.3} {:.3}", s.unigram(), s.bigram(), s.floor());
             let step: f64 = if vocab < 128 { 0.3 } else { 1.0 };
             assert!((vocab as f64).ln() - s.unigram() > 0.15);
             assert!(s.unigram() - s.bigram() > step.min(0.7), "{seed} {vocab}");
@@ -166,14 +163,5 @@ mod tests {
         assert_ne!(page, Synthetic::new(8, 256, 64).unwrap().page(12));
         assert!(page.iter().all(|token| *token < 256));
         assert!(matches!(Synthetic::new(7, 15, 64), Err(CorpusError::Vocabulary { needed: 16, .. })));
-    }
-
-    #[test]
-    #[ignore = "prints a speed"]
-    fn speed() {
-        let synthetic = Synthetic::new(7, 256, 64).unwrap();
-        let start = Instant::now();
-        let sum: u64 = (0..100_000).flat_map(|page| synthetic.page(page)).map(u64::from).sum();
-        println!("{:.1} M tokens/s ({sum})", 6.5 / start.elapsed().as_secs_f64());
     }
 }
