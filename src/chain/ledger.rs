@@ -119,8 +119,14 @@ impl Ledger {
         Ok(())
     }
 
-    /// The state at the start of a block, all calls of earlier blocks applied. Asking for a block closes all earlier
-    /// ones; asking for an earlier one again goes through the log from the start.
+    /// All calls, with their blocks, in the order in which they take effect.
+    pub fn log(&self) -> impl Iterator<Item = (u64, Extrinsic)> {
+        let entries = self.log.iter();
+        entries.map(|((block, hotkey, _), call)| (*block, Extrinsic { hotkey: *hotkey, call: call.clone() }))
+    }
+
+    /// The state at the start of a block, all calls of earlier blocks applied. Asking for a block closes all earlier ones; asking for an
+    /// earlier one again goes through the log from the start.
     pub fn state_at(&mut self, block: u64) -> &ChainState {
         if block >= self.state.block {
             advance(&mut self.state, &self.settings, &self.log, block);

@@ -131,6 +131,16 @@ impl ChainState {
         self.succession()[0]
     }
 
+    /// The hotkey of the lead validator.
+    pub fn lead_hotkey(&self) -> Hotkey {
+        self.validators[self.lead()].hotkey
+    }
+
+    /// Slots and the hotkeys of their owners, by uid.
+    pub fn peers(&self) -> impl Iterator<Item = (Uid, Hotkey)> {
+        self.registry.owners().iter().map(|(&uid, registration)| (uid, registration.hotkey))
+    }
+
     /// Applies a call of the present block.
     pub(super) fn apply(&mut self, hotkey: &Hotkey, call: &Call) {
         let applied = match call {

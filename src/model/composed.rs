@@ -65,8 +65,7 @@ fn share(x: Tensor<4>, count: usize) -> Tensor<4> {
 
 /// 0 where a query may look, -1e30 at later keys.
 fn causal_mask(length: usize, device: &burn::tensor::Device) -> Tensor<4> {
-    let values: Vec<f32> =
-        (0..length * length).map(|at| if at % length > at / length { -1e30 } else { 0.0 }).collect();
+    let values: Vec<f32> = (0..length * length).map(|at| if at % length > at / length { -1e30 } else { 0.0 }).collect();
     Tensor::from_data(TensorData::new(values, [1, 1, length, length]), device)
 }
 

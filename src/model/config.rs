@@ -147,7 +147,8 @@ impl LlamaConfig {
             return wrong("model.num_kv_heads", self.num_kv_heads, &expected);
         }
         if self.head_size == 0 || self.head_size > LARGEST_SIZE || !self.head_size.is_multiple_of(2) {
-            let expected = format!("leaves heads of {} values, and rotary positions need an even number", self.head_size);
+            let expected =
+                format!("leaves heads of {} values, and rotary positions need an even number", self.head_size);
             return wrong("model.num_heads", self.num_heads, &expected);
         }
         Ok(())

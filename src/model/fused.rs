@@ -144,12 +144,8 @@ impl Backward<Flex, 4> for AttentionBlock {
         let ([x, gain, qkv, out], shape, saved) = ops.state;
         let weights = attention_weights([&gain, &qkv, &out]);
         let result = attention_block::backward(&shape, weights, slice(&x), &saved, slice(&upstream));
-        let values = [
-            tensor(result.x, &x),
-            tensor(result.gain, &gain),
-            tensor(result.qkv, &qkv),
-            tensor(result.out, &out),
-        ];
+        let values =
+            [tensor(result.x, &x), tensor(result.gain, &gain), tensor(result.qkv, &qkv), tensor(result.out, &out)];
         register(grads, ops.parents.map(|parent| parent.map(|node| node.id)), values);
     }
 }

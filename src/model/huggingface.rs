@@ -97,8 +97,8 @@ pub fn load(folder: &Path) -> Result<(LlamaConfig, Vec<f32>), HfError> {
     let layout = config.layout();
     let path = folder.join("model.safetensors");
     let bytes = read(&path, 4 * layout.total() as u64 + LARGEST_HEADER)?;
-    let file = SafeTensors::deserialize(&bytes)
-        .map_err(|source| HfError::Safetensors { path: path.clone(), source })?;
+    let file =
+        SafeTensors::deserialize(&bytes).map_err(|source| HfError::Safetensors { path: path.clone(), source })?;
 
     let wrong = |tensor: &str, problem: String| HfError::Tensor { path: path.clone(), tensor: tensor.into(), problem };
     if let Some(name) = file.names().into_iter().find(|name| layout.tensors.iter().all(|tensor| tensor.name != *name)) {
@@ -238,9 +238,9 @@ mod tests {
             .map(|(name, view)| (name.to_string(), (view.dtype(), view.shape().to_vec(), view.data().to_vec())))
             .collect();
         change_tensors(&mut tensors);
-        let views = tensors.iter().map(|(name, (dtype, shape, data))| {
-            (name.clone(), TensorView::new(*dtype, shape.clone(), data).unwrap())
-        });
+        let views = tensors
+            .iter()
+            .map(|(name, (dtype, shape, data))| (name.clone(), TensorView::new(*dtype, shape.clone(), data).unwrap()));
         let bytes = safetensors::serialize(views, None).unwrap();
         std::fs::write(to.path().join("model.safetensors"), bytes).unwrap();
         load(to.path())
@@ -272,16 +272,12 @@ mod tests {
     #[test]
     fn a_wrong_tensor_is_named() {
         let missing = changed(|_| (), |tensors| drop(tensors.remove(NORM)));
-        let added = changed(
-            |_| (),
-            |tensors| drop(tensors.insert("model.extra".into(), (Dtype::F32, vec![1], vec![0; 4]))),
-        );
+        let added =
+            changed(|_| (), |tensors| drop(tensors.insert("model.extra".into(), (Dtype::F32, vec![1], vec![0; 4]))));
         let reshaped = changed(|_| (), |tensors| tensors.get_mut(NORM).unwrap().1 = vec![1, 64]);
         let whole_numbers = changed(|_| (), |tensors| tensors.get_mut(NORM).unwrap().0 = Dtype::I32);
-        let not_finite = changed(
-            |_| (),
-            |tensors| tensors.get_mut(NORM).unwrap().2[..4].copy_from_slice(&f32::NAN.to_le_bytes()),
-        );
+        let not_finite =
+            changed(|_| (), |tensors| tensors.get_mut(NORM).unwrap().2[..4].copy_from_slice(&f32::NAN.to_le_bytes()));
         for (result, expected) in [
             (missing, "`model.norm.weight`: missing"),
             (added, "`model.extra`: the configuration implies no such tensor"),
@@ -304,7 +300,8 @@ mod tests {
             ("num_key_value_heads", 3.into(), "model.num_kv_heads"),
             ("num_attention_heads", 0.into(), "model.num_heads"),
         ] {
-            let message = changed(|config| config[key] = serde_json::Value::clone(&value), |_| ()).unwrap_err().to_string();
+            let message =
+                changed(|config| config[key] = serde_json::Value::clone(&value), |_| ()).unwrap_err().to_string();
             assert!(message.contains(expected) && message.contains("config.json"), "{message}");
         }
     }

@@ -1,1 +1,21 @@
-//! (to come)
+//! The peer and the validator: a round told from top to bottom.
+//!
+//! Nodes are plain `async` code against the ports of [`ports`]; where those lead, to a simulated world or to a real one, they cannot tell.
+
+pub mod behaviour;
+mod compute;
+mod follow;
+mod hardware;
+mod network;
+mod peer;
+pub mod ports;
+mod report;
+mod upload;
+mod validator;
+
+pub use compute::Compute;
+pub use hardware::Processor;
+pub use network::Network;
+pub use peer::{Peer, PeerPlan};
+pub use report::{PeerReport, RoundReport};
+pub use validator::Validator;

@@ -1,5 +1,6 @@
 //! A run's folder: `manifest.json`, the CSV files, `plots/`, and what the engine keeps to resume.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,9 @@ use serde::Deserialize;
 use super::error::Named;
 use super::files::{Appender, csv_file, read_rows, replace};
 use super::record::Row;
-use super::{BaselineRow, FORMAT, Leaderboard, LeaderboardRow, Manifest, PeerRow, ReportError, RoundRow, html, plots};
+use super::{
+    BaselineRow, FORMAT, Leaderboard, LeaderboardRow, Manifest, PeerRow, ReportError, RoundRow, SlotRow, html, plots,
+};
 
 const MANIFEST: &str = "manifest.json";
 
@@ -18,6 +21,7 @@ pub struct RunFolder {
     root: PathBuf,
     rounds: Appender<RoundRow>,
     peers: Appender<PeerRow>,
+    slots: Appender<SlotRow>,
     /// Begun with its first row: a run without a baseline has no such file.
     baseline: Option<Appender<BaselineRow>>,
 }
@@ -55,7 +59,13 @@ impl RunFolder {
             true => Some(Appender::open(&root)?),
             false => None,
         };
-        Ok(Self { rounds: Appender::open(&root)?, peers: Appender::open(&root)?, baseline, root })
+        Ok(Self {
+            rounds: Appender::open(&root)?,
+            peers: Appender::open(&root)?,
+            slots: Appender::open(&root)?,
+            baseline,
+            root,
+        })
     }
 
     /// Where it is.
@@ -67,6 +77,28 @@ impl RunFolder {
     pub fn append_round(&mut self, round: &RoundRow, peers: &[PeerRow]) -> Result<(), ReportError> {
         self.peers.append(peers)?;
         self.rounds.append(std::slice::from_ref(round))
+    }
+
+    /// Appends to `slots.csv`: a slot has a new owner.
+    pub fn append_slot(&mut self, row: &SlotRow) -> Result<(), ReportError> {
+        self.slots.append(std::slice::from_ref(row))
+    }
+
+    /// The standings after the rounds that are in the folder, and who came to which slot.
+    pub fn standings(&self) -> Result<(Leaderboard, Vec<SlotRow>), ReportError> {
+        let slots: Vec<SlotRow> = read_rows(&self.root)?.unwrap_or_default();
+        let peers: Vec<PeerRow> = read_rows(&self.root)?.unwrap_or_default();
+        let mut owners = BTreeMap::new();
+        let mut to_come = slots.iter().peekable();
+        let mut leaderboard = Leaderboard::default();
+        for mut peer in peers {
+            while let Some(slot) = to_come.next_if(|slot| slot.round <= peer.round) {
+                owners.insert(slot.uid, slot.peer);
+            }
+            peer.owner = owners.get(&peer.uid).copied().unwrap_or_default();
+            leaderboard.add(&peer);
+        }
+        Ok((leaderboard, slots))
     }
 
     /// Appends to `baseline.csv`.
@@ -81,6 +113,7 @@ impl RunFolder {
     /// Drops what was written of round `round` and later ones, to do them again.
     pub fn truncate_to(&mut self, round: u64) -> Result<(), ReportError> {
         self.rounds.truncate_to(round)?;
+        self.slots.truncate_to(round)?;
         self.peers.truncate_to(round)
     }
 
@@ -112,6 +145,15 @@ impl RunFolder {
     /// Replaces any other file, as `checkpoint.bin`; a reader finds the old one or the new one, whole.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), ReportError> {
         replace(&self.root.join(name), bytes)
+    }
+
+    /// Removes a file; one that is not there is no error.
+    pub fn remove(&self, name: &str) -> Result<(), ReportError> {
+        let path = self.root.join(name);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed.named(&path, "remove"),
+        }
     }
 
     /// The bytes of a file, `None` where there is none.

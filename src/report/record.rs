@@ -103,6 +103,11 @@ impl Status {
         }
     }
 
+    /// The status of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.name() == name)
+    }
+
     /// Whether a registered peer failed to pass.
     pub fn failed(self) -> bool {
         !matches!(self, Self::Passed | Self::Unregistered)
@@ -143,6 +148,19 @@ pub struct BaselineRow {
     pub loss: Option<f64>,
 }
 
+/// A line of `slots.csv`: a peer that takes over a slot.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SlotRow {
+    /// The first round in which it holds the slot.
+    pub round: u64,
+    pub uid: Uid,
+    /// Number among the scenario's peers.
+    pub peer: u32,
+    /// Its public key.
+    pub hotkey: String,
+    pub behaviour: String,
+}
+
 /// A type that is a line of a CSV file whose lines are in the order of rounds.
 pub(super) trait Row: Serialize + for<'de> Deserialize<'de> {
     /// The file's name and the line with the columns' names.
@@ -166,6 +184,11 @@ impl Row for LeaderboardRow {
     const FILE: &'static str = "leaderboard.csv";
     const HEADER: &'static str = "uid,behaviour,incentive_final,incentive_total,peer_score,rating_mu,rating_sigma,\
                                   proof_of_computation,rounds_aggregated,rounds_failed";
+}
+
+impl Row for SlotRow {
+    const FILE: &'static str = "slots.csv";
+    const HEADER: &'static str = "round,uid,peer,hotkey,behaviour";
 }
 
 impl Row for BaselineRow {

@@ -90,7 +90,15 @@ impl Behaviour {
         "malformed",
     ];
 
-    /// The kind, as a scenario file spells it; what tables and CSV files call the peer.
+    /// What tables, plots and CSV files call the peer: the kind, and an honest peer's amount of data if it is not the usual.
+    pub fn label(&self) -> String {
+        match self {
+            Self::Honest { data } if *data != 1.0 => format!("honest x{data}"),
+            other => other.kind().into(),
+        }
+    }
+
+    /// The kind, as a scenario file spells it.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Honest { .. } => "honest",

@@ -102,6 +102,11 @@ impl Scenario {
         self.chain.block_seconds * self.chain.blocks_per_round as f64
     }
 
+    /// Pages in a step of the AdamW baseline: as many as the aggregated peers train on together, unless it is set.
+    pub fn baseline_pages(&self) -> usize {
+        self.baseline.pages_per_round.unwrap_or(self.gauntlet.top_peers * self.training.pages_per_round)
+    }
+
     /// Rounds after which the learning rate's cosine has ended.
     pub fn schedule_rounds(&self) -> u64 {
         self.training.schedule_rounds.unwrap_or(self.rounds)

@@ -122,8 +122,7 @@ impl Baseline {
         let [theta, moment_1, moment_2] =
             [&mut state.theta, &mut state.moment_1, &mut state.moment_2].map(|values| tensor(std::mem::take(values)));
         let moments = AdaptiveMomentumState::new(state.steps as usize, moment_1, moment_2);
-        let (theta, moments) =
-            self.optimizer.step(lr, theta, tensor(gradient.values), Some(AdamWState::new(moments)));
+        let (theta, moments) = self.optimizer.step(lr, theta, tensor(gradient.values), Some(AdamWState::new(moments)));
         let moments = moments.expect("AdamW keeps moments").momentum;
         let values = |tensor: Tensor<1>| tensor.into_data().try_into_vec::<f32>().expect("f32 values");
         *state = BaselineState {

@@ -1,8 +1,9 @@
 //! The store behind all links of a simulated network.
 //!
-//! A write first lies among the *fresh* ones of its millisecond, where no read sees it; the first access in a later millisecond moves all
-//! of them among the *settled*. So a read sees the writes stamped before its millisecond, whichever task runs first, and the bytes that a
-//! write replaced are freed at once.
+//! A write first lies among the *fresh* ones of its millisecond, where no read sees it; the first access in a later millisecond moves
+//! them among the *settled*. So a read sees the writes stamped before its millisecond, whichever task runs first, and the bytes that a
+//! write replaced are freed at once. A bucket taken up from a checkpoint may hold writes of later milliseconds than its clock shows; they
+//! stay fresh until their time has come.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -24,9 +25,8 @@ pub struct SimBucket {
 #[derive(Debug, Default)]
 struct Store {
     settled: BTreeMap<Path, Object>,
-    /// Written, or deleted (`None`), in the millisecond `fresh_ms`.
-    fresh: BTreeMap<Path, Option<Object>>,
-    fresh_ms: u64,
+    /// Written, or deleted (`None`), by millisecond.
+    fresh: BTreeMap<u64, BTreeMap<Path, Option<Object>>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,19 +56,24 @@ impl Object {
 
 impl Store {
     /// What is stored under a path, fresh or settled: what a conditional write is compared with.
-    fn current(&self, location: &Path) -> Option<&Object> {
-        match self.fresh.get(location) {
+    fn current(&self, location: &Path, now_ms: u64) -> Option<&Object> {
+        match self.fresh.get(&now_ms).and_then(|fresh| fresh.get(location)) {
             Some(fresh) => fresh.as_ref(),
             None => self.settled.get(location),
         }
     }
 
-    fn settle(&mut self) {
-        for (path, object) in std::mem::take(&mut self.fresh) {
-            match object {
-                Some(object) => self.settled.insert(path, object),
-                None => self.settled.remove(&path),
-            };
+    /// Moves what was written before `now_ms` among the settled.
+    fn settle(&mut self, now_ms: u64) {
+        while let Some(oldest) = self.fresh.first_entry()
+            && *oldest.key() < now_ms
+        {
+            for (path, object) in oldest.remove() {
+                match object {
+                    Some(object) => self.settled.insert(path, object),
+                    None => self.settled.remove(&path),
+                };
+            }
         }
     }
 }
@@ -103,7 +108,7 @@ impl SimBucket {
     /// Stores an object, stamped now, if the mode's condition holds.
     pub(super) fn write(&self, location: &Path, body: Bytes, mode: &PutMode) -> Result<PutResult> {
         let (mut store, now_ms) = self.store_now();
-        let current = store.current(location);
+        let current = store.current(location, now_ms);
         match mode {
             PutMode::Create if current.is_some() => {
                 return Err(Error::AlreadyExists { path: location.to_string(), source: "it was stored before".into() });
@@ -120,56 +125,61 @@ impl SimBucket {
         let revision = current.filter(|object| object.stamp_ms == now_ms).map_or(0, |object| object.revision + 1);
         let object = Object { stamp_ms: now_ms, revision, body };
         let e_tag = Some(object.e_tag());
-        store.fresh.insert(location.clone(), Some(object));
+        store.fresh.entry(now_ms).or_default().insert(location.clone(), Some(object));
         Ok(PutResult { e_tag, version: None, extensions: Default::default() })
     }
 
     /// Removes what is stored under a path, if anything.
     pub(super) fn delete(&self, location: &Path) {
-        let (mut store, _) = self.store_now();
-        store.fresh.insert(location.clone(), None);
+        let (mut store, now_ms) = self.store_now();
+        store.fresh.entry(now_ms).or_default().insert(location.clone(), None);
     }
 
     /// The store with everything settled that was written before this millisecond, and the millisecond.
     fn store_now(&self) -> (MutexGuard<'_, Store>, u64) {
         let mut store = self.store.lock().expect("no code panics while it holds the store");
         let now_ms = self.clock.now_ms();
-        if store.fresh_ms < now_ms {
-            store.settle();
-            store.fresh_ms = now_ms;
-        }
+        store.settle(now_ms);
         (store, now_ms)
     }
 
-    /// All that is stored, to be saved with a run. Operations under way are not part of it: save when no node waits for one.
+    /// All objects, to be saved with a run.
     pub fn export(&self) -> BucketState {
-        let (store, saved_ms) = self.store_now();
-        let settled = store.settled.iter().map(|(path, object)| (path.to_string(), object.clone())).collect();
-        let fresh = store.fresh.iter().map(|(path, object)| (path.to_string(), object.clone())).collect();
-        BucketState { saved_ms, settled, fresh }
+        let (store, _) = self.store_now();
+        let fresh = store.fresh.values().flatten().filter_map(|(path, object)| Some((path, object.as_ref()?)));
+        let objects = store.settled.iter().chain(fresh);
+        BucketState { objects: objects.map(|(path, object)| (path.to_string(), object.clone())).collect() }
     }
 
-    /// The bucket of a saved run, in a world whose clock goes on from when it was saved.
+    /// Takes up the objects of a saved bucket. Those stamped later than the clock shows are seen when their time has come.
     ///
     /// # Errors
     /// A path that no bucket could have held: the saved state is damaged.
-    pub fn import(clock: SimClock, state: BucketState) -> Result<Self> {
-        let store =
-            Store { settled: parse_paths(state.settled)?, fresh: parse_paths(state.fresh)?, fresh_ms: state.saved_ms };
-        Ok(Self { clock, store: Arc::new(Mutex::new(store)) })
+    pub fn import(&self, state: &BucketState) -> Result<()> {
+        let (mut store, now_ms) = self.store_now();
+        for (path, object) in &state.objects {
+            let path = Path::parse(path)?;
+            if object.stamp_ms < now_ms {
+                store.settled.insert(path, object.clone());
+            } else {
+                store.fresh.entry(object.stamp_ms).or_default().insert(path, Some(object.clone()));
+            }
+        }
+        Ok(())
     }
 }
 
 /// What a bucket holds, to be saved and restored.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct BucketState {
-    saved_ms: u64,
-    settled: Vec<(String, Object)>,
-    fresh: Vec<(String, Option<Object>)>,
+    objects: Vec<(String, Object)>,
 }
 
-fn parse_paths<T>(objects: Vec<(String, T)>) -> Result<BTreeMap<Path, T>> {
-    objects.into_iter().map(|(path, object)| Ok((Path::parse(path)?, object))).collect()
+impl BucketState {
+    /// Keeps the objects that `wanted` says yes to, by path and the millisecond of their stamp.
+    pub fn retain(&mut self, mut wanted: impl FnMut(&str, u64) -> bool) {
+        self.objects.retain(|(path, object)| wanted(path, object.stamp_ms));
+    }
 }
 
 /// `Bytes` as one run of bytes: serde's own `Vec<u8>` goes byte by byte.

@@ -1,0 +1,106 @@
+//! `sim check`
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use gauntlet::corpus::Corpus;
+use gauntlet::model::LlamaConfig;
+use gauntlet::scenario::{self, Scenario};
+use gauntlet::training::scheme::demo::Demo;
+use gauntlet::transport::wire::PayloadShape;
+
+use super::UsageError;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Scenario file, or the name of a shipped one
+    scenario: PathBuf,
+    /// Replaces a setting, such as `--set training.lr=1e-3`
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+}
+
+/// Says what a scenario will run.
+pub fn check(args: Args) -> anyhow::Result<()> {
+    let scenario = scenario::load(&args.scenario, &args.overrides)?;
+    let config = LlamaConfig::from_settings(&scenario.model).map_err(|error| UsageError(error.to_string()))?;
+    let corpus = Corpus::open(&scenario.corpus, scenario.seed, config.vocab_size, config.sequence_length)?;
+    let demo = Demo::new(&scenario.demo, &config.layout())?;
+    let shape = PayloadShape(demo.layout().tensors.iter().map(|tensor| tensor.coefficients()).collect());
+    print!("{}", peers(&scenario));
+    println!("{}", amounts(&scenario, &config, &shape, &corpus));
+    println!("# resolved settings\n{}", scenario.to_toml());
+    Ok(())
+}
+
+/// Peers by behaviour.
+fn peers(scenario: &Scenario) -> String {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for group in &scenario.peers {
+        *counts.entry(group.behaviour.label()).or_default() += group.count;
+    }
+    let lines = counts.iter().map(|(behaviour, count)| format!("{count:>6}  {behaviour}\n"));
+    format!(
+        "{}: {} rounds, {} peers, {} validators\n{}",
+        scenario.name,
+        scenario.rounds,
+        scenario.peers_total(),
+        scenario.validators.len(),
+        lines.collect::<String>()
+    )
+}
+
+/// What a round takes.
+fn amounts(scenario: &Scenario, config: &LlamaConfig, shape: &PayloadShape, corpus: &Corpus) -> String {
+    let layout = config.layout();
+    let upload = shape.encoded_len() as f64;
+    let parameters = layout.total() as f64;
+    let peers = scenario.peers_total() as f64;
+    let tokens = (scenario.training.pages_per_round * config.sequence_length) as f64;
+    let flops = config.flops_per_token() as f64;
+    let included = scenario.gauntlet.top_peers as f64;
+    let momentum = 4.0 * parameters * peers;
+    let shared = 4.0 * parameters * 4.0;
+    let mut lines = vec![
+        format!("parameters          {}", si(parameters, "")),
+        format!(
+            "tokens a round      {} by one peer, {} by all, {} aggregated",
+            si(tokens, ""),
+            si(tokens * peers, ""),
+            si(tokens * included, "")
+        ),
+        format!(
+            "compute a round     {} by one peer, {} by all",
+            si(tokens * flops, "FLOP"),
+            si(tokens * peers * flops, "FLOP")
+        ),
+        format!(
+            "an upload           {} ({:.0} times smaller than the gradient)",
+            si(upload, "B"),
+            4.0 * parameters / upload
+        ),
+        format!(
+            "traffic a round     {} up, about {} down",
+            si(upload * peers, "B"),
+            si(upload * (peers * (included + 1.0)), "B")
+        ),
+        format!("memory, simulated   about {}", si(momentum + shared + upload * peers * 4.0, "B")),
+        format!(
+            "all rounds          {} tokens aggregated, {}",
+            si(tokens * included * scenario.rounds as f64, ""),
+            si(tokens * peers * flops * scenario.rounds as f64, "FLOP")
+        ),
+    ];
+    lines.extend(corpus.entropy_floor().map(|floor| format!("entropy floor       {floor:.4} nats a token")));
+    lines.extend(corpus.bigram_entropy().map(|bigram| format!("best bigram model   {bigram:.4} nats a token")));
+    lines.join("\n") + "\n"
+}
+
+/// A number with an SI prefix.
+fn si(value: f64, unit: &str) -> String {
+    let prefixes = ["", "K", "M", "G", "T", "P", "E", "Z"];
+    let step = if value < 1000.0 { 0 } else { ((value.log10() / 3.0) as usize).min(prefixes.len() - 1) };
+    let scaled = value / 1000f64.powi(step as i32);
+    let digits = if step == 0 || scaled >= 100.0 { 0 } else { 1 };
+    format!("{scaled:.digits$} {}{unit}", prefixes[step]).trim_end().to_string()
+}

@@ -1,0 +1,156 @@
+//! Writing a run into its folder as it goes.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use gauntlet::Uid;
+use gauntlet::digest::Digest;
+use gauntlet::engine::{BaselineState, BaselineStep, Checkpoint, Observer, ObserverError, Traffic, peer_identity};
+use gauntlet::node::{Network, PeerReport, RoundReport};
+use gauntlet::report::{BaselineRow, Leaderboard, Manifest, PeerRow, RoundRow, RunFolder, SlotRow, Status};
+use gauntlet::transport::Hotkey;
+
+use super::progress::Progress;
+
+const CHECKPOINT: &str = "checkpoint.bin";
+const BASELINE: &str = "baseline.bin";
+
+/// The checkpoint that a run left.
+pub fn checkpoint(folder: &RunFolder) -> anyhow::Result<Option<Checkpoint>> {
+    let Some(bytes) = folder.read(CHECKPOINT)? else { return Ok(None) };
+    let path = folder.path().join(CHECKPOINT);
+    Checkpoint::from_bytes(&bytes).map(Some).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))
+}
+
+/// The checkpoint that its baseline left.
+pub fn baseline_checkpoint(folder: &RunFolder) -> anyhow::Result<Option<BaselineState>> {
+    let Some(bytes) = folder.read(BASELINE)? else { return Ok(None) };
+    let path = folder.path().join(BASELINE);
+    postcard::from_bytes(&bytes).map(Some).with_context(|| format!("{}: damaged", path.display()))
+}
+
+/// Writes what a run tells, and shows it.
+pub struct FolderObserver {
+    pub manifest: Manifest,
+    pub progress: Progress,
+    folder: RunFolder,
+    leaderboard: Leaderboard,
+    /// Number and label of each peer by its key.
+    peers: BTreeMap<Hotkey, (u32, String)>,
+    /// Who holds which slot.
+    holders: BTreeMap<Uid, u32>,
+    tokens_per_round: f64,
+}
+
+impl FolderObserver {
+    /// An observer that goes on after so many rounds of the run, and of its baseline.
+    pub fn new(
+        mut folder: RunFolder,
+        manifest: Manifest,
+        network: &Network,
+        (rounds, baseline_rounds): (u64, u64),
+        quiet: bool,
+    ) -> anyhow::Result<Self> {
+        folder.truncate_to(rounds)?;
+        folder.truncate_baseline_to(baseline_rounds)?;
+        let (leaderboard, slots) = folder.standings()?;
+        let scenario = &network.scenario;
+        let peers = scenario.each_peer().map(|(index, _, group)| {
+            (peer_identity(scenario.seed, index).hotkey(), (index as u32, group.behaviour.label()))
+        });
+        let peers = peers.collect();
+        let mut progress = Progress::new(scenario.rounds, quiet);
+        progress.start_at(rounds);
+        let pages = scenario.peers_total() * scenario.training.pages_per_round;
+        let holders = slots.iter().map(|slot| (slot.uid, slot.peer)).collect();
+        Ok(Self {
+            manifest,
+            progress,
+            folder,
+            leaderboard,
+            peers,
+            holders,
+            tokens_per_round: (pages * network.core.config.sequence_length) as f64,
+        })
+    }
+
+    /// Writes the leaderboard and the manifest of a run that has ended with a digest, or was stopped.
+    pub fn close(&mut self, digest: Option<Digest>) -> anyhow::Result<()> {
+        self.folder.write_leaderboard(&self.leaderboard.rows())?;
+        self.manifest.finished = digest.is_some();
+        self.manifest.digest = digest;
+        self.folder.write_manifest(&self.manifest)?;
+        if digest.is_some() {
+            self.folder.remove(CHECKPOINT)?;
+            self.folder.remove(BASELINE)?;
+        }
+        Ok(())
+    }
+
+    fn peer_row(&mut self, round: u64, peer: &PeerReport) -> Result<PeerRow, ObserverError> {
+        let (owner, behaviour) = self.peers.get(&peer.hotkey).ok_or("a peer that is not of the scenario")?.clone();
+        if self.holders.insert(peer.uid, owner) != Some(owner) {
+            let (uid, hotkey, behaviour) = (peer.uid, peer.hotkey.to_string(), behaviour.clone());
+            self.folder.append_slot(&SlotRow { round, uid, peer: owner, hotkey, behaviour })?;
+        }
+        Ok(PeerRow {
+            round,
+            uid: peer.uid,
+            owner,
+            behaviour,
+            status: Status::named(&peer.status).ok_or("a status that no table knows")?,
+            steps_behind: peer.steps_behind,
+            loss_score_assigned: peer.loss_score_assigned,
+            loss_score_unassigned: peer.loss_score_unassigned,
+            rating_mu: Some(peer.rating_mu),
+            rating_sigma: Some(peer.rating_sigma),
+            proof_of_computation: Some(peer.proof_of_computation),
+            peer_score: Some(peer.peer_score),
+            incentive: peer.incentive,
+            aggregated: peer.aggregated,
+        })
+    }
+}
+
+impl Observer for FolderObserver {
+    fn round(&mut self, report: &RoundReport, traffic: Traffic) -> Result<(), ObserverError> {
+        let peers: Vec<PeerRow> =
+            report.peers.iter().map(|peer| self.peer_row(report.round, peer)).collect::<Result<_, _>>()?;
+        let round = RoundRow {
+            round: report.round,
+            virtual_seconds: report.at.as_secs_f64(),
+            lr: report.lr,
+            loss: report.loss,
+            train_loss: report.train_loss,
+            aggregated: peers.iter().filter(|peer| peer.aggregated).count(),
+            uploads: report.uploads,
+            bytes_up: traffic.up,
+            bytes_down: traffic.down,
+            replica_digest: report.model,
+        };
+        self.folder.append_round(&round, &peers)?;
+        peers.iter().for_each(|peer| self.leaderboard.add(peer));
+        self.manifest.rounds_done = report.round + 1;
+        self.progress.round(report.round, report.loss, self.tokens_per_round);
+        Ok(())
+    }
+
+    fn baseline(&mut self, step: BaselineStep) -> Result<(), ObserverError> {
+        self.folder.append_baseline(&BaselineRow { round: step.round, lr: step.lr, loss: step.loss })?;
+        if self.manifest.rounds_done == self.manifest.scenario.rounds {
+            self.progress.waiting_for_baseline(step.round);
+        }
+        Ok(())
+    }
+
+    fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<(), ObserverError> {
+        self.folder.write(CHECKPOINT, &checkpoint.to_bytes())?;
+        self.folder.write_manifest(&self.manifest)?;
+        Ok(())
+    }
+
+    fn baseline_checkpoint(&mut self, state: &BaselineState) -> Result<(), ObserverError> {
+        let bytes = postcard::to_stdvec(state)?;
+        Ok(self.folder.write(BASELINE, &bytes)?)
+    }
+}

@@ -1,0 +1,27 @@
+//! From a scenario to a network that can be run.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use gauntlet::corpus::Corpus;
+use gauntlet::model::{Device, LlamaConfig};
+use gauntlet::node::Network;
+use gauntlet::scenario::Scenario;
+use gauntlet::training::TrainingCore;
+
+use super::UsageError;
+
+/// Opens the corpus, builds the model and everything that the nodes share.
+pub fn network(scenario: Scenario, device: &str) -> anyhow::Result<Arc<Network>> {
+    let device: Device = device.parse().map_err(|error| UsageError(format!("--device {device}: {error}")))?;
+    let config = LlamaConfig::from_settings(&scenario.model).map_err(|error| UsageError(error.to_string()))?;
+    let corpus = Corpus::open(&scenario.corpus, scenario.seed, config.vocab_size, config.sequence_length)
+        .context("the corpus cannot be used")?;
+    let core = TrainingCore::new(&scenario, config, corpus, device).map_err(|error| UsageError(error.to_string()))?;
+    Ok(Arc::new(Network::new(scenario, core)))
+}
+
+/// Threads to compute with: as asked, or as many as the machine has.
+pub fn threads(asked: Option<usize>) -> usize {
+    asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+}

@@ -1,0 +1,68 @@
+//! One progress line while a run goes on: a bar on a terminal, a plain line now and then otherwise.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Without a terminal, a line every so often.
+const PLAIN_EVERY: Duration = Duration::from_secs(10);
+
+pub struct Progress {
+    bar: ProgressBar,
+    plain: bool,
+    said: Instant,
+    loss: Option<f64>,
+    tokens: f64,
+    started: Instant,
+}
+
+impl Progress {
+    /// A line for `rounds` rounds.
+    pub fn new(rounds: u64, quiet: bool) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let bar = ProgressBar::new(rounds);
+        bar.set_draw_target(if quiet || !terminal {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr()
+        });
+        let style = ProgressStyle::with_template("round {pos}/{len} {bar:30} {msg}  {elapsed} elapsed, {eta} left");
+        bar.set_style(style.expect("a constant template"));
+        let now = Instant::now();
+        Self { bar, plain: !quiet && !terminal, said: now, loss: None, tokens: 0.0, started: now }
+    }
+
+    /// A round is done, in which `tokens` were trained on.
+    pub fn round(&mut self, round: u64, loss: Option<f64>, tokens: f64) {
+        self.loss = loss.or(self.loss);
+        self.tokens += tokens;
+        let loss = self.loss.map_or("-".into(), |loss| format!("{loss:.3}"));
+        let speed = self.tokens / self.started.elapsed().as_secs_f64().max(1e-3) / 1e3;
+        let message =
+            if self.tokens > 0.0 { format!("loss {loss}, {speed:.0} K tokens/s") } else { format!("loss {loss}") };
+        self.bar.set_message(message.clone());
+        self.bar.set_position(round + 1);
+        if self.plain && self.said.elapsed() >= PLAIN_EVERY {
+            self.said = Instant::now();
+            let left = self.bar.eta().as_secs();
+            eprintln!("round {}/{}: {message}, {left} s left", round + 1, self.bar.length().unwrap_or(0));
+        }
+    }
+
+    /// The network is done, the baseline is not yet.
+    pub fn waiting_for_baseline(&mut self, round: u64) {
+        self.bar.set_message(format!("done; AdamW is at round {}", round + 1));
+    }
+
+    /// Resumed runs start here.
+    pub fn start_at(&mut self, round: u64) {
+        self.bar.set_position(round);
+        self.bar.reset_eta();
+    }
+
+    /// Takes the line away.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,161 @@
+//! `sim run`
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use gauntlet::engine::{Outcome, RunOptions, simulate};
+use gauntlet::node::Network;
+use gauntlet::report::{self, Manifest, References, RunFolder};
+use gauntlet::scenario::{self, Scenario};
+
+use super::folder::{self, FolderObserver};
+use super::{UsageError, interrupt, open, plot};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Scenario file, or the name of a shipped one
+    scenario: PathBuf,
+    /// Seed of every random draw [default: the scenario's]
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Communication rounds [default: the scenario's]
+    #[arg(long)]
+    rounds: Option<u64>,
+    /// Run folder [default: runs/<scenario>-<seed>]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Where to compute: cpu, ndarray, or cuda:N
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    /// Threads that compute; results do not depend on them [default: all cores]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Replaces a setting, such as `--set training.lr=1e-3` or `--set peers.0.count=3`
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    /// Goes on with an interrupted run
+    #[arg(long)]
+    resume: bool,
+    /// Leaves out the AdamW baseline
+    #[arg(long)]
+    no_baseline: bool,
+    /// No progress line and no tables
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// Runs a scenario to its end, or to Ctrl-C.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let scenario = load(&args)?;
+    let root =
+        args.out.clone().unwrap_or_else(|| Path::new("runs").join(format!("{}-{}", scenario.name, scenario.seed)));
+    let threads = open::threads(args.threads);
+    // Refused before anything is computed.
+    let opened = if args.resume { Some(resumable(&root, &scenario, &args.device)?) } else { None };
+    if opened.is_none() && root.join("manifest.json").exists() {
+        bail!(report::ReportError::Exists(root));
+    }
+    let network = open::network(scenario, &args.device)?;
+    let (folder, manifest) = match opened {
+        Some(opened) => opened,
+        None => create(&root, &network, &args.device, threads)?,
+    };
+    let resume = folder::checkpoint(&folder)?;
+    let resume_baseline = folder::baseline_checkpoint(&folder)?;
+    if args.resume && resume.is_none() && manifest.rounds_done > 0 {
+        bail!("{}: there is no checkpoint to go on from; remove the folder and run the scenario again", root.display());
+    }
+
+    let started = Instant::now();
+    let wall_before = manifest.wall_seconds;
+    let done = (resume.as_ref().map_or(0, |c| c.rounds), resume_baseline.as_ref().map_or(0, |b| b.steps));
+    let observer = FolderObserver::new(folder, manifest, &network, done, args.quiet)?;
+    let observer = Arc::new(Mutex::new(observer));
+    let options =
+        RunOptions { threads, baseline: !args.no_baseline, resume, resume_baseline, interrupt: interrupt::on_ctrl_c() };
+    let outcome = simulate(network, options, observer.clone());
+    let mut observer = observer.lock().expect("no panic while held");
+    observer.progress.finish();
+    observer.manifest.wall_seconds = wall_before + started.elapsed().as_secs_f64();
+    let digest = match outcome.as_ref() {
+        Ok(Outcome::Finished(digest)) => Some(*digest),
+        _ => None,
+    };
+    observer.close(digest)?;
+    match outcome? {
+        Outcome::Finished(_) => {
+            let data = report::redraw(&root)?;
+            if !args.quiet {
+                println!("{}", report::tables::summary(&data, &root, plot::look()));
+            }
+        }
+        Outcome::Interrupted(rounds) => {
+            println!("stopped after {rounds} rounds; saved in {}", root.display());
+            println!("to go on: {}", resume_command(&args));
+        }
+    }
+    Ok(())
+}
+
+fn load(args: &Args) -> anyhow::Result<Scenario> {
+    let mut overrides = args.overrides.clone();
+    overrides.extend(args.seed.map(|seed| format!("seed={seed}")));
+    overrides.extend(args.rounds.map(|rounds| format!("rounds={rounds}")));
+    Ok(scenario::load(&args.scenario, &overrides)?)
+}
+
+/// Opens the folder of an interrupted run of this very scenario.
+fn resumable(root: &Path, scenario: &Scenario, device: &str) -> anyhow::Result<(RunFolder, Manifest)> {
+    let (folder, manifest) = RunFolder::open(root)?;
+    if manifest.finished {
+        bail!(UsageError(format!("{}: the run is finished; there is nothing to resume", root.display())));
+    }
+    if manifest.scenario != *scenario || manifest.device != device {
+        bail!(UsageError(format!(
+            "{}: its run has other settings ({}); give the same scenario, --seed, --rounds, --set and --device as when it was started",
+            root.display(),
+            first_difference(&manifest, scenario, device),
+        )));
+    }
+    Ok((folder, manifest))
+}
+
+fn first_difference(manifest: &Manifest, scenario: &Scenario, device: &str) -> String {
+    let (before, now) = (manifest.scenario.to_toml(), scenario.to_toml());
+    let differs = before.lines().zip(now.lines()).find(|(before, now)| before != now);
+    match differs {
+        Some((before, now)) => format!("`{before}` then, `{now}` now"),
+        None => format!("device {} then, {device} now, or another number of settings", manifest.device),
+    }
+}
+
+fn create(root: &Path, network: &Network, device: &str, threads: usize) -> anyhow::Result<(RunFolder, Manifest)> {
+    let folder = RunFolder::create(root)?;
+    let (core, scenario) = (&network.core, &network.scenario);
+    let mut manifest = Manifest::new(scenario.clone(), device.into(), threads);
+    manifest.parameters = core.layout.total() as u64;
+    manifest.tokens_per_round = (scenario.baseline_pages() * core.config.sequence_length) as u64;
+    manifest.initial_loss = Some(core.loss(&network.genesis.model, core.corpus.held_out()));
+    manifest.references = References {
+        entropy_floor: core.corpus.entropy_floor(),
+        bigram: core.corpus.bigram_entropy(),
+        unigram: core.corpus.unigram_entropy(),
+    };
+    folder.write_manifest(&manifest).context("the run cannot be started")?;
+    Ok((folder, manifest))
+}
+
+/// The command line that goes on with this run.
+fn resume_command(args: &Args) -> String {
+    let mut words: Vec<String> = std::env::args().collect();
+    if !args.resume {
+        words.push("--resume".into());
+    }
+    let quoted = words.iter().map(|word| {
+        let plain = word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=:,".contains(c));
+        if plain { word.clone() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    });
+    quoted.collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,83 @@
+//! `sim verify`
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use anyhow::{Context, bail};
+use gauntlet::engine::{Observer, ObserverError, Outcome, RunOptions, Traffic, simulate};
+use gauntlet::node::RoundReport;
+use gauntlet::report::{self, Target};
+
+use super::{interrupt, open, progress::Progress};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Folder of a finished run
+    run: PathBuf,
+    /// Threads that compute; the digest does not depend on them
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Print the result only
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// Runs a finished run again, in memory, and compares round by round.
+pub fn verify(args: Args) -> anyhow::Result<()> {
+    let recorded = report::load(&args.run)?;
+    let manifest = &recorded.manifest;
+    let Some(expected) = manifest.digest.filter(|_| manifest.finished) else {
+        bail!("{}: the run is not finished; `sim run ... --resume` first", args.run.display());
+    };
+    let network = open::network(manifest.scenario.clone(), &manifest.device)?;
+    let models = recorded.rounds.iter().map(|row| row.replica_digest).collect();
+    let progress = Progress::new(manifest.scenario.rounds, args.quiet);
+    let observer = Arc::new(Mutex::new(Comparison { models, progress, differs: None }));
+    let options = RunOptions {
+        threads: open::threads(args.threads),
+        baseline: false,
+        resume: None,
+        resume_baseline: None,
+        interrupt: interrupt::on_ctrl_c(),
+    };
+    let outcome = simulate(network, options, observer.clone()).context("the run cannot be repeated")?;
+    let differs = observer.lock().expect("no panic while held").differs;
+    match outcome {
+        Outcome::Finished(digest) if digest == expected => {
+            println!("{}: verified, digest {digest}", args.run.display());
+            Ok(())
+        }
+        Outcome::Finished(digest) => {
+            let place = match differs {
+                Some(round) => format!("models differ from round {round} on"),
+                None => "models agree; scores or events differ".into(),
+            };
+            let target = Target::current();
+            let machine = if target == manifest.target {
+                String::new()
+            } else {
+                format!("\nrecorded on {:?}\nthis is     {target:?}", manifest.target)
+            };
+            bail!("{}: digests differ\nrecorded {expected}\nnow      {digest}\n{place}{machine}", args.run.display());
+        }
+        Outcome::Interrupted(rounds) => bail!("interrupted after {rounds} rounds; nothing was decided"),
+    }
+}
+
+/// Compares the models of a run with recorded ones.
+struct Comparison {
+    models: Vec<gauntlet::digest::Digest>,
+    progress: Progress,
+    /// The first round whose model differs.
+    differs: Option<u64>,
+}
+
+impl Observer for Comparison {
+    fn round(&mut self, report: &RoundReport, _traffic: Traffic) -> Result<(), ObserverError> {
+        self.progress.round(report.round, report.loss, 0.0);
+        if self.models.get(report.round as usize) != Some(&report.model) {
+            self.differs.get_or_insert(report.round);
+        }
+        Ok(())
+    }
+}

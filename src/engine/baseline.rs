@@ -1,0 +1,62 @@
+//! The AdamW baseline beside a run: its own thread, its work on the run's pool, its own checkpoints.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::{BaselineStep, ObserverError, SharedObserver};
+use crate::Uid;
+use crate::node::{Compute, Network};
+use crate::training::baseline::{Baseline, BaselineState};
+
+/// Trains until the last round, or until the interrupt; then leaves its state.
+pub fn train(
+    network: &Arc<Network>,
+    compute: &Compute,
+    resume: Option<BaselineState>,
+    interrupt: &AtomicBool,
+    observer: &SharedObserver,
+) -> Result<(), ObserverError> {
+    let scenario = &network.scenario;
+    let mut baseline = network.core.baseline(&network.genesis, scenario);
+    if let Some(state) = resume {
+        if state.theta.len() != network.genesis.theta.len() {
+            return Err("the baseline's checkpoint is of another model; remove baseline.bin".into());
+        }
+        baseline.restore(state);
+    }
+    for round in baseline.state().steps..scenario.rounds {
+        let network = network.clone();
+        let (trained, step) = compute.call(move || {
+            let step = step(&network, &mut baseline, round);
+            (baseline, step)
+        });
+        baseline = trained;
+        let mut observer = observer.lock().expect("no panic while held");
+        observer.baseline(step)?;
+        let interrupted = interrupt.load(Ordering::Relaxed);
+        if interrupted || (round + 1).is_multiple_of(scenario.training.checkpoint_every) {
+            observer.baseline_checkpoint(baseline.state())?;
+        }
+        if interrupted {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// One step, on pages such as the aggregated peers train on.
+fn step(network: &Network, baseline: &mut Baseline, round: u64) -> BaselineStep {
+    let scenario = &network.scenario;
+    let wanted = scenario.baseline_pages();
+    let per_peer = scenario.training.pages_per_round;
+    let pages: Vec<_> = (0..wanted.div_ceil(per_peer))
+        .flat_map(|uid| network.assignment.assigned(uid as Uid, round))
+        .take(wanted)
+        .map(|page| network.core.corpus.page(page))
+        .collect();
+    let lr = baseline.lr();
+    baseline.step(&pages);
+    let measured = (round + 1).is_multiple_of(scenario.training.eval_every) || round + 1 == scenario.rounds;
+    let loss = measured.then(|| network.core.loss(&baseline.model(), network.core.corpus.held_out()));
+    BaselineStep { round, lr, loss }
+}

@@ -1,0 +1,260 @@
+//! What a run leaves behind: events and reports, chained into its digest, and checkpoints.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::Notify;
+
+use super::chain::{Account, SharedLedger};
+use super::checkpoint::{Checkpoint, NodeCheckpoint};
+use super::{ObserverError, Outcome, RunError, SharedObserver, Traffic};
+use crate::digest::Digest;
+use crate::node::RoundReport;
+use crate::node::ports::{Clock, Host, NodeState};
+use crate::training::Replica;
+use crate::transport::keys;
+use crate::transport::simulated::{BucketState, SimBucket, SimLink};
+
+/// What the recorder holds of each node.
+pub struct NodeEntry {
+    pub link: SimLink,
+    pub account: Arc<Account>,
+    /// The round in which the engine starts it.
+    pub joins: u64,
+}
+
+/// Collects what nodes leave, for all of them.
+pub struct Recorder {
+    pub run: Digest,
+    pub bucket: SimBucket,
+    pub ledger: Arc<SharedLedger>,
+    pub nodes: Vec<NodeEntry>,
+    /// The node whose reports count.
+    pub lead: usize,
+    pub checkpoint_every: u64,
+    pub interrupt: Arc<AtomicBool>,
+    pub observer: SharedObserver,
+    /// Wakes the world when it must end before all nodes have.
+    pub stopped: Notify,
+    pub inner: Mutex<Inner>,
+}
+
+pub struct Inner {
+    pub failed: Option<ObserverError>,
+    pub traces: Vec<Digest>,
+    pub rounds: u64,
+    pub reports: Digest,
+    /// The highest round that a node has begun.
+    pub highest: u64,
+    /// The round before which the next checkpoint is taken.
+    pub next_checkpoint: u64,
+    /// Nodes stay where they left their state: the run ends with this checkpoint.
+    pub holding: bool,
+    pub deposits: BTreeMap<usize, Deposit>,
+}
+
+/// A node's part of a checkpoint in the making.
+pub struct Deposit {
+    node: NodeCheckpoint,
+    replicas: Vec<Arc<Replica>>,
+    rounds: u64,
+    reports: Digest,
+}
+
+impl Inner {
+    pub fn new(traces: Vec<Digest>, rounds: u64, reports: Digest, every: u64) -> Self {
+        Self {
+            failed: None,
+            traces,
+            rounds,
+            reports,
+            highest: rounds,
+            next_checkpoint: (rounds / every + 1) * every,
+            holding: false,
+            deposits: BTreeMap::new(),
+        }
+    }
+}
+
+impl Recorder {
+    fn trace(&self, node: usize, at: Duration, event: &str) {
+        tracing::trace!(node, at = at.as_secs_f64(), event);
+        let mut inner = self.lock();
+        let trace = &mut inner.traces[node];
+        *trace = Digest::of_parts([&trace.0[..], &at.as_millis().to_le_bytes(), event.as_bytes()]);
+    }
+
+    fn report(&self, node: usize, report: &RoundReport) {
+        if node != self.lead {
+            return;
+        }
+        let mut inner = self.lock();
+        let bytes = postcard::to_stdvec(report).expect("a plain structure");
+        inner.reports = Digest::of_parts([&inner.reports.0[..], &bytes]);
+        inner.rounds = report.round + 1;
+        let mut traffic = Traffic::default();
+        for entry in &self.nodes {
+            let counted = entry.link.traffic(report.round);
+            traffic.up += counted.up;
+            traffic.down += counted.down;
+            // Nothing of the rounds before can be asked for any more.
+            entry.link.forget_traffic_before(report.round);
+        }
+        if let Err(error) = self.observer.lock().expect("no panic while held").round(report, traffic) {
+            inner.failed.get_or_insert(error);
+            self.stopped.notify_one();
+        }
+    }
+
+    /// Takes a node's state if a checkpoint wants it; true if the node is to stay where it is.
+    fn between_rounds(&self, node: usize, at: Duration, round: u64, state: &dyn Fn() -> NodeState) -> bool {
+        let mut inner = self.lock();
+        inner.highest = inner.highest.max(round);
+        if self.interrupt.load(Ordering::Relaxed) && !inner.holding {
+            inner.holding = true;
+            // States of an earlier round that some nodes have left stay good: each is taken up at its own time.
+            inner.next_checkpoint = inner.next_checkpoint.min(inner.highest + 1);
+        }
+        if round >= inner.next_checkpoint && !inner.deposits.contains_key(&node) {
+            let state = state();
+            self.deposit(&mut inner, node, at, Some(state));
+        }
+        inner.holding && inner.deposits.contains_key(&node)
+    }
+
+    /// Notes that a node has ended.
+    pub fn ended(&self, node: usize, at: Duration) {
+        let mut inner = self.lock();
+        self.deposit(&mut inner, node, at, None);
+    }
+
+    fn deposit(&self, inner: &mut Inner, node: usize, at: Duration, state: Option<NodeState>) {
+        let entry = &self.nodes[node];
+        let (bytes, replicas) = state.map_or((None, Vec::new()), |state| (Some(state.bytes), state.replicas));
+        let deposit = Deposit {
+            node: NodeCheckpoint {
+                at,
+                state: bytes,
+                link: entry.link.state(),
+                sent: entry.account.sent.load(Ordering::Relaxed),
+                trace: inner.traces[node],
+            },
+            replicas,
+            rounds: inner.rounds,
+            reports: inner.reports,
+        };
+        inner.deposits.insert(node, deposit);
+        let next = inner.next_checkpoint;
+        let complete =
+            (0..self.nodes.len()).all(|node| inner.deposits.contains_key(&node) || self.nodes[node].joins > next);
+        if complete {
+            self.finish_checkpoint(inner);
+        }
+    }
+
+    fn finish_checkpoint(&self, inner: &mut Inner) {
+        let lead = &inner.deposits[&self.lead];
+        let ended = inner.deposits.values().all(|deposit| deposit.node.state.is_none());
+        if !ended {
+            let mut checkpoint = Checkpoint::new(self.run, lead.rounds, lead.reports);
+            for node in 0..self.nodes.len() {
+                let deposit = inner.deposits.get(&node);
+                for replica in deposit.iter().flat_map(|deposit| &deposit.replicas) {
+                    checkpoint.replicas.entry(replica.digest.0).or_insert_with(|| replica.theta.clone());
+                }
+                checkpoint.nodes.push(deposit.map(|deposit| deposit.node.clone()));
+            }
+            checkpoint.bucket = self.bucket_until(inner);
+            checkpoint.chain = self.log_until(inner);
+            if let Err(error) = self.observer.lock().expect("no panic while held").checkpoint(&checkpoint) {
+                inner.failed.get_or_insert(error);
+            }
+        }
+        // Nodes that have ended have left their last state.
+        inner.deposits.retain(|_, deposit| deposit.node.state.is_none());
+        inner.next_checkpoint += self.checkpoint_every;
+        if inner.holding || inner.failed.is_some() {
+            self.stopped.notify_one();
+        }
+    }
+
+    /// The bucket without what nodes put into it after they left their state: they will do it again.
+    fn bucket_until(&self, inner: &Inner) -> BucketState {
+        let cuts: BTreeMap<String, u128> = inner
+            .deposits
+            .iter()
+            .map(|(&node, deposit)| {
+                let prefix = keys::prefix(&self.nodes[node].account.hotkey);
+                (format!("{prefix}/"), deposit.node.at.as_millis())
+            })
+            .collect();
+        let mut state = self.bucket.export();
+        state.retain(|path, stamp_ms| {
+            let owner = cuts.range::<str, _>((Bound::Unbounded, Bound::Included(path))).next_back();
+            owner.is_some_and(|(prefix, cut)| path.starts_with(prefix) && u128::from(stamp_ms) <= *cut)
+        });
+        state
+    }
+
+    /// The chain's log without what nodes sent after they left their state.
+    fn log_until(&self, inner: &Inner) -> Vec<(u64, crate::chain::Extrinsic)> {
+        let mut left: BTreeMap<_, u64> = inner
+            .deposits
+            .iter()
+            .map(|(&node, deposit)| (self.nodes[node].account.hotkey.0, deposit.node.sent))
+            .collect();
+        let log = self.ledger.log().into_iter();
+        log.filter(|(_, extrinsic)| {
+            let left = left.entry(extrinsic.hotkey).or_default();
+            let sent_before = *left > 0;
+            *left = left.saturating_sub(1);
+            sent_before
+        })
+        .collect()
+    }
+
+    /// How the run ended: by itself, or because it was stopped.
+    pub fn outcome(&self, everybody_ended: bool) -> Result<Outcome, RunError> {
+        let mut inner = self.lock();
+        if let Some(error) = inner.failed.take() {
+            return Err(RunError::Observer(error));
+        }
+        if !everybody_ended {
+            return Ok(Outcome::Interrupted(inner.rounds));
+        }
+        let parts = [&inner.reports].into_iter().chain(&inner.traces).map(|digest| &digest.0[..]);
+        Ok(Outcome::Finished(Digest::of_parts(parts)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().expect("no panic while held")
+    }
+}
+
+/// One node's place at the recorder.
+pub struct Place {
+    pub recorder: Arc<Recorder>,
+    pub node: usize,
+    pub clock: Clock,
+}
+
+#[async_trait]
+impl Host for Place {
+    fn trace(&self, event: &str) {
+        self.recorder.trace(self.node, self.clock.now(), event);
+    }
+
+    async fn between_rounds(&self, round: u64, state: &(dyn Fn() -> NodeState + Sync)) {
+        if self.recorder.between_rounds(self.node, self.clock.now(), round, state) {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    fn report(&self, report: RoundReport) {
+        self.recorder.report(self.node, &report);
+    }
+}

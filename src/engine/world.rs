@@ -1,0 +1,273 @@
+//! Building a world from a scenario, and running it to its end.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::sync::Notify;
+use tokio::task::{JoinError, JoinSet};
+
+use super::baseline;
+use super::chain::{Account, SharedLedger};
+use super::checkpoint::{Checkpoint, NodeCheckpoint};
+use super::recorder::{Inner, NodeEntry, Place, Recorder};
+use super::{ObserverError, Outcome, RunOptions, SharedObserver};
+use crate::chain::{Genesis, Ledger, LedgerError};
+use crate::digest::Digest;
+use crate::node::behaviour;
+use crate::node::ports::{Clock, Ports};
+use crate::node::{Compute, Network, Peer, PeerPlan, Processor, Validator};
+use crate::scenario::Link;
+use crate::transport::retry::{Backoff, RetryStore};
+use crate::transport::simulated::{LinkOptions, SimBucket, SimClock, SimLink};
+use crate::transport::{Identity, keys};
+
+/// Why a run could not be done.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The checkpoint is not of this run, or is damaged.
+    #[error("cannot go on from the checkpoint: {0}")]
+    Checkpoint(String),
+    /// The chain does not take the scenario's nodes.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The observer could not go on; for a run folder, the disk.
+    #[error(transparent)]
+    Observer(#[from] ObserverError),
+    /// A node's task panicked: a defect.
+    #[error("a node stopped unexpectedly ({0}): a defect; please report it with the scenario and the seed")]
+    Node(JoinError),
+}
+
+/// Runs a network to its end.
+pub fn simulate(network: Arc<Network>, options: RunOptions, observer: SharedObserver) -> Result<Outcome, RunError> {
+    let compute = Compute::new(options.threads);
+    std::thread::scope(|scope| {
+        let baseline = options.baseline.then(|| {
+            let (network, compute, observer) = (&network, &compute, &observer);
+            let (resume, interrupt) = (options.resume_baseline, &options.interrupt);
+            scope.spawn(move || baseline::train(network, compute, resume, interrupt, observer))
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .expect("a runtime without I/O needs nothing of the system");
+        let ended = runtime.block_on(live(&network, &compute, options.resume, &options.interrupt, &observer));
+        if ended.is_err() {
+            options.interrupt.store(true, std::sync::atomic::Ordering::Relaxed);
+        }
+        if let Some(baseline) = baseline {
+            baseline.join().expect("the baseline does not panic")?;
+        }
+        ended
+    })
+}
+
+/// A node of the world before it starts.
+struct NodePlan {
+    identity: Arc<Identity>,
+    link: Link,
+    /// The round in which it starts.
+    joins: u64,
+}
+
+async fn live(
+    network: &Arc<Network>,
+    compute: &Compute,
+    resume: Option<Checkpoint>,
+    interrupt: &Arc<std::sync::atomic::AtomicBool>,
+    observer: &SharedObserver,
+) -> Result<Outcome, RunError> {
+    if resume.as_ref().is_some_and(|checkpoint| checkpoint.run != network.run) {
+        return Err(RunError::Checkpoint("it is of another scenario, seed or corpus".into()));
+    }
+    let (plans, scenario) = (plan(network), &network.scenario);
+    let start = start_time(resume.as_ref());
+    let clock = Clock::starting(start, SimClock::stamp(0), &scenario.chain, scenario.gauntlet.put_window_seconds);
+    let recorder = Arc::new(build(network, &plans, &clock, start, resume.as_ref(), interrupt, observer)?);
+
+    let saved = Saved::new(network, resume);
+    let mut tasks = JoinSet::new();
+    for (node, plan) in plans.iter().enumerate() {
+        let ports = Ports {
+            identity: plan.identity.clone(),
+            clock: clock.clone(),
+            bucket: Arc::new(RetryStore::new(Arc::new(recorder.nodes[node].link.clone()), Backoff::default())),
+            chain: recorder.nodes[node].account.clone(),
+            compute: compute.clone(),
+            host: Arc::new(Place { recorder: recorder.clone(), node, clock: clock.clone() }),
+        };
+        let part = saved.node(node);
+        if part.is_some_and(|part| part.state.is_none()) {
+            recorder.ended(node, part.map_or(start, |part| part.at));
+            continue;
+        }
+        let from = part.map_or(clock.round_start(plan.joins), |part| part.at);
+        let life = start_node(network, node, ports, part, &saved).map_err(RunError::Checkpoint)?;
+        let (recorder, clock) = (recorder.clone(), clock.clone());
+        tasks.spawn(async move {
+            clock.sleep_until(from).await;
+            life.await;
+            recorder.ended(node, clock.now());
+        });
+    }
+
+    loop {
+        tokio::select! {
+            biased;
+            () = recorder.stopped.notified() => break,
+            ended = tasks.join_next() => match ended {
+                None => break,
+                Some(Ok(())) => {}
+                Some(Err(error)) => return Err(RunError::Node(error)),
+            },
+        }
+    }
+    let everybody_ended = tasks.is_empty();
+    tasks.shutdown().await;
+    recorder.outcome(everybody_ended)
+}
+
+/// The nodes: validators first, then peers, in the scenario's order.
+fn plan(network: &Network) -> Vec<NodePlan> {
+    let scenario = &network.scenario;
+    let validators = scenario.validators.iter().enumerate().map(|(index, validator)| NodePlan {
+        identity: Arc::new(Identity::from_seed(scenario.seed, "validator", index as u64)),
+        link: validator.link.clone(),
+        joins: 0,
+    });
+    let peers = scenario.each_peer().map(|(index, _, group)| NodePlan {
+        identity: Arc::new(peer_identity(scenario.seed, index)),
+        link: group.link.clone(),
+        joins: group.joins,
+    });
+    validators.chain(peers).collect()
+}
+
+/// The key of a simulated network's peer, by its number in the scenario's order.
+pub fn peer_identity(seed: u64, index: usize) -> Identity {
+    Identity::from_seed(seed, "peer", index as u64)
+}
+
+/// When the first node is taken up.
+fn start_time(resume: Option<&Checkpoint>) -> Duration {
+    let nodes = resume.iter().flat_map(|checkpoint| checkpoint.nodes.iter().flatten());
+    nodes.filter(|node| node.state.is_some()).map(|node| node.at).min().unwrap_or_default()
+}
+
+fn build(
+    network: &Network,
+    plans: &[NodePlan],
+    clock: &Clock,
+    start: Duration,
+    resume: Option<&Checkpoint>,
+    interrupt: &Arc<std::sync::atomic::AtomicBool>,
+    observer: &SharedObserver,
+) -> Result<Recorder, RunError> {
+    let scenario = &network.scenario;
+    let bucket = SimBucket::new(SimClock::showing(start.as_millis() as u64));
+    let (validators, peers) = plans.split_at(scenario.validators.len());
+    let stakes = scenario.validators.iter().map(|validator| validator.stake);
+    let genesis = Genesis {
+        validators: validators.iter().map(|plan| plan.identity.hotkey().0).zip(stakes).collect(),
+        peers: peers.iter().filter(|plan| plan.joins == 0).map(|plan| plan.identity.hotkey().0).collect(),
+    };
+    let mut ledger = Ledger::new(&scenario.chain, genesis)?;
+    if let Some(checkpoint) = resume {
+        bucket.import(&checkpoint.bucket).map_err(|error| RunError::Checkpoint(error.to_string()))?;
+        for (block, extrinsic) in &checkpoint.chain {
+            ledger.submit(*block, extrinsic.clone())?;
+        }
+    }
+    let ledger = Arc::new(SharedLedger::new(ledger));
+    let lead = ledger.state(0).lead_hotkey();
+    let part = |node: usize| resume.and_then(|checkpoint| checkpoint.nodes[node].as_ref());
+    let nodes = plans.iter().enumerate().map(|(node, plan)| {
+        let hotkey = plan.identity.hotkey();
+        let options = LinkOptions {
+            seed: scenario.seed,
+            node: node as u64,
+            link: plan.link.clone(),
+            prefix: keys::prefix(&hotkey),
+            window: clock.round_length(),
+        };
+        let link = SimLink::new(bucket.clone(), options);
+        if let Some(part) = part(node) {
+            link.restore(part.link.clone());
+        }
+        let sent = AtomicU64::new(part(node).map_or(0, |part| part.sent));
+        let account = Arc::new(Account { ledger: ledger.clone(), clock: clock.clone(), hotkey, sent });
+        NodeEntry { link, account, joins: plan.joins }
+    });
+    let traces = (0..plans.len()).map(|node| part(node).map_or(Digest::of(b""), |part| part.trace)).collect();
+    let (done, reports) = resume.map_or((0, Digest::of(b"")), |checkpoint| (checkpoint.rounds, checkpoint.reports));
+    let every = scenario.training.checkpoint_every;
+    Ok(Recorder {
+        run: network.run,
+        bucket: bucket.clone(),
+        nodes: nodes.collect(),
+        ledger: ledger.clone(),
+        lead: plans.iter().position(|plan| plan.identity.hotkey().0 == lead).expect("the lead is a validator"),
+        checkpoint_every: every,
+        interrupt: interrupt.clone(),
+        observer: observer.clone(),
+        stopped: Notify::new(),
+        inner: Mutex::new(Inner::new(traces, done, reports, every)),
+    })
+}
+
+/// What a checkpoint holds for its nodes.
+struct Saved {
+    replicas: std::collections::BTreeMap<Digest, Arc<crate::training::Replica>>,
+    nodes: Vec<Option<NodeCheckpoint>>,
+}
+
+impl Saved {
+    fn new(network: &Network, resume: Option<Checkpoint>) -> Self {
+        let Some(checkpoint) = resume else { return Self { replicas: Default::default(), nodes: Vec::new() } };
+        let replicas = checkpoint.replicas.into_iter();
+        let replicas = replicas.map(|(digest, theta)| (Digest(digest), network.core.replica(theta))).collect();
+        Self { replicas, nodes: checkpoint.nodes }
+    }
+
+    fn node(&self, node: usize) -> Option<&NodeCheckpoint> {
+        self.nodes.get(node)?.as_ref()
+    }
+}
+
+/// The life of a node, from genesis or from its saved state.
+fn start_node(
+    network: &Arc<Network>,
+    node: usize,
+    ports: Ports,
+    part: Option<&NodeCheckpoint>,
+    saved: &Saved,
+) -> Result<futures::future::BoxFuture<'static, ()>, String> {
+    let scenario = &network.scenario;
+    let state = part.and_then(|part| part.state.as_deref());
+    let replica = |digest: &Digest| saved.replicas.get(digest).cloned();
+    let length = network.core.config.sequence_length;
+    if let Some(settings) = scenario.validators.get(node) {
+        let processor = Processor::new(&settings.hardware, scenario, length);
+        let mut validator = Validator::new(network.clone(), ports, processor);
+        if let Some(state) = state {
+            validator.restore(state, replica)?;
+        }
+        return Ok(Box::pin(validator.run()));
+    }
+    let index = node - scenario.validators.len();
+    let group = scenario.each_peer().nth(index).map(|(_, _, group)| group).expect("a node for each peer");
+    let plan = PeerPlan {
+        index: index as u64,
+        processor: Processor::new(&group.hardware, scenario, length),
+        behaviour: behaviour::from_scenario(&group.behaviour),
+        leaves: group.leaves,
+    };
+    let mut peer = Peer::new(network.clone(), ports, plan);
+    if let Some(state) = state {
+        peer.restore(state, replica)?;
+    }
+    Ok(Box::pin(peer.run()))
+}

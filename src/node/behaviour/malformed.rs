@@ -1,0 +1,53 @@
+//! Uploads what no honest peer would, to break whoever decodes it.
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use rand::RngExt;
+
+use super::{Behaviour, Surroundings};
+use crate::scenario::Malformation;
+use crate::training::PseudoGradient;
+
+pub struct Malformed {
+    pub how: Malformation,
+}
+
+impl Malformed {
+    fn how(&self, around: &Surroundings) -> Malformation {
+        use Malformation::*;
+        match self.how {
+            Any => [Shape, Index, Nan, Oversized, Truncated][around.rng("malformation").random_range(0..5)],
+            how => how,
+        }
+    }
+}
+
+#[async_trait]
+impl Behaviour for Malformed {
+    async fn pseudo_gradient(&self, own: Option<PseudoGradient>, around: &Surroundings<'_>) -> Option<PseudoGradient> {
+        let mut own = own?;
+        let tensor = own.tensors.first_mut()?;
+        match self.how(around) {
+            Malformation::Shape => {
+                tensor.indices.pop();
+                tensor.values.pop();
+            }
+            Malformation::Index => tensor.indices[0] = u16::MAX,
+            Malformation::Nan => tensor.values[0] = f32::NAN,
+            _ => {}
+        }
+        Some(own)
+    }
+
+    fn bytes(&self, signed: Bytes, around: &Surroundings) -> Bytes {
+        match self.how(around) {
+            Malformation::Oversized => {
+                let mut padded = BytesMut::zeroed(signed.len() * 20);
+                padded[..signed.len()].copy_from_slice(&signed);
+                padded.freeze()
+            }
+            Malformation::Truncated => signed.slice(..signed.len() / 2),
+            _ => signed,
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Does no work: uploads random positions with random values, in the right shape.
+
+use async_trait::async_trait;
+use rand::RngExt;
+use rand::seq::index;
+
+use super::{Behaviour, Surroundings};
+use crate::training::{PseudoGradient, SparseTensor};
+
+pub struct Noise;
+
+#[async_trait]
+impl Behaviour for Noise {
+    fn trains(&self) -> bool {
+        false
+    }
+
+    async fn pseudo_gradient(&self, _own: Option<PseudoGradient>, around: &Surroundings<'_>) -> Option<PseudoGradient> {
+        Some(random_pseudo_gradient(around))
+    }
+}
+
+/// Distinct random positions in each chunk, values uniform in -1..1.
+fn random_pseudo_gradient(around: &Surroundings) -> PseudoGradient {
+    let mut rng = around.rng("noise");
+    let tensors = around
+        .network
+        .core
+        .chunks()
+        .tensors
+        .iter()
+        .map(|tensor| {
+            let mut sparse = SparseTensor::default();
+            for _ in 0..tensor.chunks() {
+                let chosen = index::sample(&mut rng, tensor.size(), tensor.k);
+                sparse.indices.extend(chosen.iter().map(|index| index as u16));
+                sparse.values.extend((0..tensor.k).map(|_| rng.random_range(-1.0f32..1.0)));
+            }
+            sparse
+        })
+        .collect();
+    PseudoGradient { tensors }
+}

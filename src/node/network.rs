@@ -1,0 +1,44 @@
+//! What everybody in a network knows: its settings, and what follows from them.
+
+use std::sync::Arc;
+
+use crate::corpus::{Assignment, PageId};
+use crate::digest::Digest;
+use crate::model::init_theta;
+use crate::scenario::Scenario;
+use crate::training::{Replica, TrainingCore};
+use crate::transport::wire::PayloadShape;
+
+/// The common knowledge of a run.
+pub struct Network {
+    pub scenario: Scenario,
+    /// Names the run in every signed message.
+    pub run: Digest,
+    pub core: TrainingCore,
+    pub assignment: Assignment,
+    pub shape: PayloadShape,
+    /// The replica that everybody starts from.
+    pub genesis: Arc<Replica>,
+}
+
+impl Network {
+    /// The network of a scenario. `scenario` is resolved: it holds whatever may change a result.
+    pub fn new(scenario: Scenario, core: TrainingCore) -> Self {
+        let run =
+            Digest::of_parts([b"gauntlet run".as_slice(), scenario.to_toml().as_bytes(), &core.corpus.fingerprint().0]);
+        let assignment = Assignment::new(
+            scenario.seed,
+            scenario.chain.slots,
+            scenario.training.pages_per_round,
+            core.corpus.train_pages(),
+        );
+        let shape = PayloadShape(core.chunks().tensors.iter().map(|tensor| tensor.coefficients()).collect());
+        let genesis = core.replica(init_theta(&core.config, scenario.seed));
+        Self { scenario, run, core, assignment, shape, genesis }
+    }
+
+    /// Tokens that some pages predict.
+    pub fn tokens(&self, pages: &[PageId]) -> f64 {
+        (pages.len() * self.core.config.sequence_length) as f64
+    }
+}

@@ -1,0 +1,219 @@
+//! A peer: trains on its pages, uploads its pseudo-gradient inside the put window, and follows the lead validator.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::behaviour::{Behaviour, Presence, Surroundings};
+use super::follow::{follow, newest_checkpoint};
+use super::hardware::Processor;
+use super::network::Network;
+use super::ports::{NodeState, Ports};
+use super::upload;
+use crate::Uid;
+use crate::chain::Call;
+use crate::digest::Digest;
+use crate::training::{PseudoGradient, Replica};
+use crate::transport::keys;
+
+/// Own uploads are kept for so many rounds.
+const KEPT_UPLOADS: u64 = 3;
+
+/// A peer of the network.
+pub struct Peer {
+    network: Arc<Network>,
+    ports: Ports,
+    processor: Processor,
+    behaviour: Box<dyn Behaviour>,
+    /// Number among the scenario's peers: what its random draws are keyed by.
+    index: u64,
+    leaves: Option<u64>,
+    uid: Option<Uid>,
+    /// The model before `at`, newest last; as many as the behaviour may want to compute on.
+    replicas: VecDeque<Arc<Replica>>,
+    /// The round that the newest replica is for.
+    at: u64,
+    momentum: Vec<f32>,
+}
+
+/// What a peer is made of.
+pub struct PeerPlan {
+    pub index: u64,
+    pub processor: Processor,
+    pub behaviour: Box<dyn Behaviour>,
+    pub leaves: Option<u64>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    uid: Option<Uid>,
+    replicas: Vec<Digest>,
+    at: u64,
+    momentum: Vec<f32>,
+    behaviour: Vec<u8>,
+}
+
+impl Peer {
+    /// A peer that has not joined yet.
+    pub fn new(network: Arc<Network>, ports: Ports, plan: PeerPlan) -> Self {
+        Self {
+            replicas: VecDeque::from([network.genesis.clone()]),
+            momentum: vec![0.0; network.core.layout.total()],
+            network,
+            ports,
+            processor: plan.processor,
+            behaviour: plan.behaviour,
+            index: plan.index,
+            leaves: plan.leaves,
+            uid: None,
+            at: 0,
+        }
+    }
+
+    /// Takes up a saved state; `replica` gives the parameters that the state names.
+    pub fn restore(&mut self, bytes: &[u8], replica: impl Fn(&Digest) -> Option<Arc<Replica>>) -> Result<(), String> {
+        let saved: Saved = postcard::from_bytes(bytes).map_err(|error| error.to_string())?;
+        let replicas: Option<VecDeque<_>> = saved.replicas.iter().map(replica).collect();
+        self.replicas = replicas.filter(|found| !found.is_empty()).ok_or("a replica is missing")?;
+        (self.uid, self.at, self.momentum) = (saved.uid, saved.at, saved.momentum);
+        self.behaviour.restore(&saved.behaviour);
+        Ok(())
+    }
+
+    fn state(&self) -> NodeState {
+        let saved = Saved {
+            uid: self.uid,
+            replicas: self.replicas.iter().map(|replica| replica.digest).collect(),
+            at: self.at,
+            momentum: self.momentum.clone(),
+            behaviour: self.behaviour.save(),
+        };
+        let bytes = postcard::to_stdvec(&saved).expect("a plain structure");
+        NodeState { bytes, replicas: self.replicas.iter().cloned().collect() }
+    }
+
+    /// Lives until the last round is over, it leaves, or it is pushed out of its slot.
+    pub async fn run(mut self) {
+        loop {
+            let round = self.ports.clock.round();
+            self.ports.host.between_rounds(round, &|| self.state()).await;
+            if round >= self.network.scenario.rounds || self.leaves.is_some_and(|leaves| round >= leaves) {
+                return;
+            }
+            let Some(uid) = self.slot().await else { return };
+            match self.behaviour.presence(self.network.scenario.seed, self.index, round) {
+                Presence::Active => self.take_part(uid, round).await,
+                Presence::Away => self.sleep_through(round).await,
+                Presence::Paused => {
+                    self.sleep_through(round).await;
+                    // As if it had applied what it missed.
+                    self.at = round + 1;
+                }
+            }
+        }
+    }
+
+    /// The peer's slot: registers if it has none yet, and sees when it was pushed out.
+    async fn slot(&mut self) -> Option<Uid> {
+        let hotkey = self.ports.identity.hotkey().0;
+        let mut uid = self.ports.chain.state().await.uid_of(&hotkey);
+        if uid.is_none() && self.uid.is_none() {
+            self.ports.chain.submit(Call::Register).await;
+            self.ports.clock.sleep_until_next_block().await;
+            uid = self.ports.chain.state().await.uid_of(&hotkey);
+        }
+        if self.uid != uid {
+            self.ports.host.trace(&format!("slot {uid:?}"));
+        }
+        self.uid = uid;
+        uid
+    }
+
+    async fn sleep_through(&self, round: u64) {
+        self.ports.clock.sleep_until(self.ports.clock.round_start(round + 1)).await;
+    }
+
+    /// One round, from the model before it to the model after it.
+    async fn take_part(&mut self, uid: Uid, round: u64) {
+        self.catch_up(round).await;
+        if self.ports.clock.round() != round {
+            // Catching up took until a later round.
+            return;
+        }
+        let network = self.network.clone();
+        let ports = self.ports.clone();
+        let window = ports.clock.put_window(round);
+        let around = Surroundings { network: &network, ports: &ports, uid, round, window };
+
+        let replica = self.computed_on();
+        let own = if self.behaviour.trains() { Some(self.train(&around, replica.clone()).await) } else { None };
+        if let Some(gradient) = self.behaviour.pseudo_gradient(own, &around).await {
+            let signed = upload::sign(&network, &ports.identity, uid, round, &replica, gradient);
+            let bytes = self.behaviour.bytes(signed, &around);
+            ports.clock.sleep_until(self.behaviour.put_at(&around)).await;
+            ports.host.trace(&format!("put {round} {}", Digest::of(&bytes)));
+            upload::put(&ports, round, bytes).await;
+        }
+        ports.clock.sleep_until(window.closes()).await;
+        self.follow(round, true).await;
+        self.forget_uploads(round).await;
+    }
+
+    /// The replica that the behaviour computes on.
+    fn computed_on(&self) -> Arc<Replica> {
+        let newest = self.replicas.len() - 1;
+        self.replicas[newest.saturating_sub(self.behaviour.model_age())].clone()
+    }
+
+    /// Gradient and DeMo step of a round, in the time that the hardware needs.
+    async fn train(&mut self, around: &Surroundings<'_>, replica: Arc<Replica>) -> PseudoGradient {
+        let pages = self.behaviour.pages(around);
+        let cost = self.processor.training(self.network.tokens(&pages));
+        let (network, round) = (self.network.clone(), around.round);
+        let mut momentum = std::mem::take(&mut self.momentum);
+        let work = move || {
+            let gradient = network.core.gradient(&replica, &pages);
+            let sent = network.core.encode(round, &mut momentum, &gradient.values);
+            (momentum, sent)
+        };
+        let (momentum, sent) = self.ports.compute.run(cost, work).await;
+        self.momentum = momentum;
+        sent
+    }
+
+    /// Applies the records of the rounds before `round` that were missed, from the newest checkpoint if that is nearer.
+    async fn catch_up(&mut self, round: u64) {
+        if round.saturating_sub(self.at) > self.network.scenario.training.checkpoint_every {
+            let (at, replica) = newest_checkpoint(&self.network, &self.ports, round).await;
+            if at > self.at {
+                self.ports.host.trace(&format!("checkpoint {at} {}", replica.digest));
+                self.replicas = VecDeque::from([replica]);
+                self.at = at;
+            }
+        }
+        while self.at < round {
+            self.follow(self.at, false).await;
+        }
+    }
+
+    /// Applies the record of `round`.
+    async fn follow(&mut self, round: u64, fresh: bool) {
+        let replica = self.replicas.back().expect("never empty").clone();
+        let after = follow(&self.network, &self.ports, &replica, round, fresh).await;
+        self.ports.host.trace(&format!("model {} {}", round + 1, after.digest));
+        self.replicas.push_back(after);
+        while self.replicas.len() > self.behaviour.model_age() + 1 {
+            self.replicas.pop_front();
+        }
+        self.at = round + 1;
+    }
+
+    /// Everybody has fetched what they need of rounds long past.
+    async fn forget_uploads(&self, round: u64) {
+        use object_store::ObjectStoreExt;
+        if let Some(old) = round.checked_sub(KEPT_UPLOADS) {
+            let _ = self.ports.bucket.delete(&keys::upload(&self.ports.identity.hotkey(), old)).await;
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! A peer's upload of a round: posting it, and fetching somebody's.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use object_store::{GetOptions, GetRange, ObjectStoreExt};
+
+use super::network::Network;
+use super::ports::Ports;
+use crate::Uid;
+use crate::digest::Digest;
+use crate::training::{PseudoGradient, Replica};
+use crate::transport::wire::{self, Expected, Upload};
+use crate::transport::{Hotkey, Identity, keys, samples};
+
+/// What lies under the key of a peer's upload.
+pub enum Fetched {
+    /// Nothing, or nothing that could be read in time.
+    Absent,
+    /// Bytes that are not an upload of this peer and round.
+    Malformed {
+        /// When the store received them.
+        stamp: Duration,
+    },
+    /// An upload in the right shape.
+    Valid(Box<Received>),
+}
+
+/// A well-formed upload.
+pub struct Received {
+    pub upload: Upload,
+    pub stamp: Duration,
+    /// Digest of the bytes: what a round record names.
+    pub payload: Digest,
+    pub bytes: Bytes,
+}
+
+impl Fetched {
+    /// The upload, if it is well-formed.
+    pub fn valid(self) -> Option<Upload> {
+        match self {
+            Self::Valid(received) => Some(received.upload),
+            _ => None,
+        }
+    }
+}
+
+/// Signs a pseudo-gradient computed on `replica` as the upload of `uid` in `round`.
+pub fn sign(
+    network: &Network,
+    identity: &Identity,
+    uid: Uid,
+    round: u64,
+    replica: &Replica,
+    gradient: PseudoGradient,
+) -> Bytes {
+    let upload = Upload {
+        run: network.run,
+        round,
+        uid,
+        hotkey: identity.hotkey(),
+        model: replica.digest,
+        samples: samples_of(network, replica, round),
+        gradient,
+    };
+    wire::encode(&upload, identity)
+}
+
+/// Two values of every tensor of a replica, at positions that change with the round.
+pub fn samples_of(network: &Network, replica: &Replica, round: u64) -> Vec<[f32; 2]> {
+    samples::of_model(&replica.theta, &network.core.layout, &network.run, round)
+}
+
+/// Fetches and checks the upload of a peer. No more is transferred than a well-formed upload has bytes.
+pub async fn fetch(network: &Network, ports: &Ports, round: u64, uid: Uid, hotkey: Hotkey) -> Fetched {
+    let most = network.shape.encoded_len() as u64;
+    let options = GetOptions { range: Some(GetRange::Bounded(0..most)), ..Default::default() };
+    let Ok(answer) = ports.bucket.get_opts(&keys::upload(&hotkey, round), options).await else {
+        return Fetched::Absent;
+    };
+    let stamp = ports.clock.since_genesis(answer.meta.last_modified);
+    if answer.meta.size != most {
+        return Fetched::Malformed { stamp };
+    }
+    let Ok(bytes) = answer.bytes().await else {
+        return Fetched::Absent;
+    };
+    match decode(network, &bytes, round, uid, hotkey) {
+        Some(upload) => Fetched::Valid(Box::new(Received { upload, stamp, payload: Digest::of(&bytes), bytes })),
+        None => Fetched::Malformed { stamp },
+    }
+}
+
+/// The upload in these bytes, if it is signed by `hotkey` for this run and round, and every tensor is as the model's shape asks.
+pub fn decode(network: &Network, bytes: &[u8], round: u64, uid: Uid, hotkey: Hotkey) -> Option<Upload> {
+    let expected = Expected { run: network.run, round, uid, hotkey };
+    let upload = wire::decode(bytes, &network.shape, &expected).ok()?;
+    network.core.chunks().check(&upload.gradient).ok()?;
+    Some(upload)
+}
+
+/// Uploads `bytes`; a failure is a missed round, not an error.
+pub async fn put(ports: &Ports, round: u64, bytes: Bytes) {
+    if let Err(error) = ports.bucket.put(&keys::upload(&ports.identity.hotkey(), round), bytes.into()).await {
+        tracing::warn!(round, %error, "upload failed");
+    }
+}
