@@ -93,14 +93,9 @@ fn decode(bands: Vec<Band>) {
 
 #[inline(always)]
 fn decode_bands<const FUSED: bool>(bands: Vec<Band>) {
-    let mut decoder: Option<Decoder> = None;
+    let mut decoders = Vec::new();
     for band in bands {
-        let shape = (band.chunks.height, band.chunks.width);
-        let decoder = match &mut decoder {
-            Some(decoder) if (decoder.height, decoder.width) == shape => decoder,
-            other => other.insert(Decoder::new(shape.0, shape.1)),
-        };
-        decoder.band::<FUSED>(band);
+        Decoder::for_shape(&mut decoders, band.chunks).band::<FUSED>(band);
     }
 }
 
@@ -117,6 +112,17 @@ struct Decoder {
 }
 
 impl Decoder {
+    /// The decoder for `chunks` among `decoders`, which gets one more if it has none.
+    fn for_shape<'a>(decoders: &'a mut Vec<Self>, chunks: &TensorChunks) -> &'a mut Self {
+        let shape = (chunks.height, chunks.width);
+        let known = decoders.iter().position(|decoder| (decoder.height, decoder.width) == shape);
+        let at = known.unwrap_or_else(|| {
+            decoders.push(Self::new(shape.0, shape.1));
+            decoders.len() - 1
+        });
+        &mut decoders[at]
+    }
+
     fn new(height: usize, width: usize) -> Self {
         let size = height * width;
         Self {

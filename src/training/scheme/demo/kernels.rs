@@ -148,10 +148,22 @@ fn transform_transposed<const FUSED: bool>(dct: &Forward, columns: &mut [f32], w
 fn fold(rows: &mut [f32], width: usize) {
     let (top, bottom) = rows.split_at_mut(rows.len() / 2);
     for (first, last) in top.chunks_exact_mut(width).zip(bottom.rchunks_exact_mut(width)) {
+        let (first, first_rest) = first.as_chunks_mut::<8>();
+        let (last, last_rest) = last.as_chunks_mut::<8>();
         for (first, last) in first.iter_mut().zip(last) {
-            (*first, *last) = (*first + *last, *first - *last);
+            fold_arrays(first, last);
+        }
+        for (first, last) in first_rest.iter_mut().zip(last_rest) {
+            fold_arrays(std::array::from_mut(first), std::array::from_mut(last));
         }
     }
+}
+
+#[inline(always)]
+fn fold_arrays<const N: usize>(first: &mut [f32; N], last: &mut [f32; N]) {
+    let (a, b) = (*first, *last);
+    *first = std::array::from_fn(|i| a[i] + b[i]);
+    *last = std::array::from_fn(|i| a[i] - b[i]);
 }
 
 /// One coefficient of a chunk.

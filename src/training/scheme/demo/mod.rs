@@ -11,6 +11,8 @@ mod topk;
 
 pub use chunks::{ChunkError, ChunkLayout, MAX_CHUNK, PayloadError, TensorChunks};
 
+use encode::{Encoder, Step};
+
 use crate::model::ParamLayout;
 use crate::scenario::DemoSettings;
 use crate::training::PseudoGradient;
@@ -52,9 +54,11 @@ impl Demo {
     pub fn encode(&self, momentum: &mut [f32], gradient: &[f32], lr: f32, round: u64) -> PseudoGradient {
         assert_eq!(momentum.len(), self.layout.total(), "the momentum has the model's size");
         assert_eq!(gradient.len(), self.layout.total(), "the gradient has the model's size");
-        let step = encode::Step { decay: self.decay, lr, feedback: round >= self.feedback_from_round };
+        let step = Step { decay: self.decay, lr, feedback: round >= self.feedback_from_round };
+        let mut encoders = Vec::new();
         let tensor = |chunks: &TensorChunks| {
-            encode::encode_tensor(chunks, &mut momentum[chunks.range.clone()], &gradient[chunks.range.clone()], step)
+            let (momentum, gradient) = (&mut momentum[chunks.range.clone()], &gradient[chunks.range.clone()]);
+            Encoder::for_shape(&mut encoders, chunks).encode(chunks, momentum, gradient, step)
         };
         PseudoGradient { tensors: self.layout.tensors.iter().map(tensor).collect() }
     }
