@@ -1,7 +1,7 @@
 //! Exact aggregation on the CPU.
 
 use super::{rms, round, whole_value};
-use crate::training::scheme::demo::kernels::{Coefficient, SparseInverse};
+use crate::training::scheme::demo::inverse::{Coefficient, SparseInverse};
 use crate::training::scheme::demo::{ChunkLayout, FUSED_BASELINE, TensorChunks, dct};
 use crate::training::{PseudoGradient, SparseTensor};
 

@@ -2,7 +2,8 @@
 
 use super::chunks::TensorChunks;
 use super::dct::Forward;
-use super::kernels::{self, Coefficient, SparseInverse};
+use super::forward::forward;
+use super::inverse::{Coefficient, SparseInverse};
 use super::topk::TopK;
 use super::{FUSED_BASELINE, dct};
 use crate::training::SparseTensor;
@@ -142,7 +143,7 @@ impl Encoder {
     #[inline(always)]
     fn transform_and_select<const FUSED: bool>(&mut self, out: &mut SparseTensor) {
         let Self { rows, cols, index, topk, chunk, half_done, coefficients, sent, width, .. } = self;
-        kernels::forward::<FUSED>(rows, cols, chunk, half_done, coefficients);
+        forward::<FUSED>(rows, cols, chunk, half_done, coefficients);
         sent.clear();
         topk.select(coefficients, index, |index, position| {
             let position = usize::from(position);
