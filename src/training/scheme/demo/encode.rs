@@ -3,7 +3,7 @@
 use super::chunks::TensorChunks;
 use super::dct::Forward;
 use super::forward::forward;
-use super::inverse::{Coefficient, SparseInverse};
+use super::inverse::{Coefficient, InverseDct};
 use super::topk::TopK;
 use super::{FUSED_BASELINE, dct};
 use crate::training::SparseTensor;
@@ -26,7 +26,7 @@ pub(super) struct Encoder {
     /// Index inside the chunk of each transformed coefficient.
     index: Vec<u16>,
     topk: TopK,
-    inverse: SparseInverse<f32>,
+    inverse: InverseDct<f32>,
     chunk: Vec<f32>,
     half_done: Vec<f32>,
     coefficients: Vec<f32>,
@@ -58,7 +58,7 @@ impl Encoder {
             cols,
             index: rows.frequency.iter().flat_map(in_row).collect(),
             topk: TopK::new(k, chunks.size()),
-            inverse: SparseInverse::new(height, width, dct::inverse),
+            inverse: InverseDct::new(height, width, dct::inverse),
             chunk: buffer(),
             half_done: buffer(),
             coefficients: buffer(),
@@ -128,8 +128,7 @@ impl Encoder {
             self.transform_and_select::<FUSED>(out);
             if step.feedback {
                 let Self { inverse, sent, width, .. } = self;
-                let unchanged = |value| value;
-                inverse.run::<FUSED, 16>(sent.iter().copied(), unchanged, |row, even, odd, sum| {
+                inverse.sparse::<FUSED, 16>(sent.iter().copied(), |row, even, odd, sum| {
                     let momentum = &mut momentum[row * cols + left..][..*width];
                     for ((momentum, &even), &odd) in momentum.iter_mut().zip(even).zip(odd) {
                         *momentum -= if sum { even + odd } else { even - odd };

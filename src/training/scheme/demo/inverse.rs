@@ -1,4 +1,4 @@
-//! The inverse DCT of a chunk from a few coefficients.
+//! The inverse DCT of a chunk, from a few coefficients or from all.
 
 use super::dct::Inverse;
 use super::product::{Columns, Real, multiply_add, product};
@@ -11,8 +11,8 @@ pub struct Coefficient<T> {
     pub value: T,
 }
 
-/// The inverse DCT of chunks of one shape from a few coefficients.
-pub struct SparseInverse<T: 'static> {
+/// The inverse DCT of chunks of one shape; holds the scratch memory for it.
+pub struct InverseDct<T: 'static> {
     rows: &'static Inverse<T>,
     cols: &'static Inverse<T>,
     height: usize,
@@ -28,7 +28,7 @@ pub struct SparseInverse<T: 'static> {
     halves: [Vec<T>; 2],
 }
 
-impl<T: Real> SparseInverse<T> {
+impl<T: Real> InverseDct<T> {
     pub fn new(height: usize, width: usize, table: impl Fn(usize) -> &'static Inverse<T>) -> Self {
         let (rows, cols) = (table(height), table(width));
         let half = || vec![T::default(); rows.half * width];
@@ -45,17 +45,47 @@ impl<T: Real> SparseInverse<T> {
         }
     }
 
-    /// Transforms back along the rows, applies `between` to every value, transforms back along the columns, and hands each row of the chunk
-    /// to `sink` as its number and the even and odd half whose sum (`true`) or difference (`false`) it is.
+    /// Transforms a few coefficients back. `sink` gets each row of the chunk as its number and the even and odd half whose sum (`true`) or
+    /// difference (`false`) it is.
     #[inline(always)]
-    pub fn run<const FUSED: bool, const WIDE: usize>(
+    pub fn sparse<const FUSED: bool, const WIDE: usize>(
         &mut self,
         coefficients: impl Iterator<Item = Coefficient<T>>,
-        between: impl Fn(T) -> T,
-        mut sink: impl FnMut(usize, &[T], &[T], bool),
+        sink: impl FnMut(usize, &[T], &[T], bool),
     ) {
         self.scatter::<FUSED>(coefficients);
+        self.join_columns(|value| value);
+        self.back_along_columns::<FUSED, WIDE>(sink);
+    }
+
+    /// Transforms a whole chunk of coefficients back, given by column frequency, then row frequency. `between` is applied to every value
+    /// after the pass along the rows, before the pass along the columns.
+    #[inline(always)]
+    pub fn dense<const FUSED: bool, const WIDE: usize>(
+        &mut self,
+        transposed: &[T],
+        between: impl Fn(T) -> T,
+        sink: impl FnMut(usize, &[T], &[T], bool),
+    ) {
+        for row in 0..self.height as u16 {
+            self.present[usize::from(row % 2)].push((row, row));
+        }
+        let (half, stride) = (self.cols.half, 2 * self.cols.half);
+        for parity in 0..2 {
+            let frequencies = (parity..self.width).step_by(2);
+            let terms = frequencies.map(|col| (&transposed[col * self.height..][..self.height], self.cols.vector(col)));
+            let columns = Columns { col: parity * half, width: half, stride };
+            product::<T, FUSED, WIDE>(terms, self.height, &mut self.partial, columns);
+        }
         self.join_columns(between);
+        self.back_along_columns::<FUSED, WIDE>(sink);
+    }
+
+    #[inline(always)]
+    fn back_along_columns<const FUSED: bool, const WIDE: usize>(
+        &mut self,
+        mut sink: impl FnMut(usize, &[T], &[T], bool),
+    ) {
         for (present, half) in self.present.iter().zip(&mut self.halves) {
             let first_pass = &self.first_pass;
             let terms = present.iter().map(|&(frequency, slot)| {
