@@ -1,7 +1,7 @@
 //! Exact aggregation on the CPU.
 
 use super::{rms, round, whole_value};
-use crate::training::scheme::demo::inverse::InverseDct;
+use crate::training::scheme::demo::inverse::ExactInverse;
 use crate::training::scheme::demo::{ChunkLayout, FUSED_BASELINE, TensorChunks, dct};
 use crate::training::{PseudoGradient, SparseTensor};
 
@@ -103,9 +103,9 @@ fn decode_bands<const FUSED: bool>(bands: Vec<Band>) {
 struct Decoder {
     height: usize,
     width: usize,
-    inverse: InverseDct<f64>,
-    /// Where each index of a chunk lies in `sums` and `senders`: by column frequency, then row frequency.
-    transposed: Vec<u16>,
+    inverse: ExactInverse,
+    /// Where each index of a chunk lies in `sums` and `senders`.
+    position: Vec<u16>,
     /// For each coefficient of the chunk the sum of what was sent, then the mean; zero between chunks.
     sums: Vec<f64>,
     /// How many sent it; zero between chunks.
@@ -127,12 +127,12 @@ impl Decoder {
     }
 
     fn new(height: usize, width: usize) -> Self {
-        let size = height * width;
+        let (size, inverse) = (height * width, ExactInverse::new(height, width));
         Self {
             height,
             width,
-            inverse: InverseDct::new(height, width, dct::exact_inverse),
-            transposed: (0..size).map(|index| (index % width * height + index / width) as u16).collect(),
+            position: (0..size).map(|index| inverse.position(index / width, index % width) as u16).collect(),
+            inverse,
             sums: vec![0.0; size],
             senders: vec![0; size],
             values: vec![0.0; size],
@@ -146,7 +146,7 @@ impl Decoder {
         for at in 0..in_row {
             self.mean(band.sources, (band.row * in_row + at) * k, k);
             let rescale = |value| round(value * (1.0 / f64::from(1 << dct::EXACT_BITS)));
-            self.inverse.dense::<FUSED, 8>(&self.sums, rescale, |row, even, odd, sum| {
+            self.inverse.run::<FUSED>(&self.sums, rescale, |row, even, odd, sum| {
                 let signs = &mut band.signs[row * cols + at * width..][..width];
                 for ((sign, &even), &odd) in signs.iter_mut().zip(even).zip(odd) {
                     let value = if sum { even + odd } else { even - odd };
@@ -166,7 +166,7 @@ impl Decoder {
                 *whole = whole_value(value, *rms);
             }
             for (&index, &value) in sparse.indices[from..][..k].iter().zip(&self.values) {
-                let at = usize::from(self.transposed[usize::from(index)]);
+                let at = usize::from(self.position[usize::from(index)]);
                 self.sums[at] += value;
                 self.senders[at] += 1;
             }

@@ -3,7 +3,7 @@
 use super::chunks::TensorChunks;
 use super::dct::Forward;
 use super::forward::forward;
-use super::inverse::{Coefficient, InverseDct};
+use super::inverse::{Coefficient, SparseInverse};
 use super::topk::TopK;
 use super::{FUSED_BASELINE, dct};
 use crate::training::SparseTensor;
@@ -26,11 +26,11 @@ pub(super) struct Encoder {
     /// Index inside the chunk of each transformed coefficient.
     index: Vec<u16>,
     topk: TopK,
-    inverse: InverseDct<f32>,
+    inverse: SparseInverse,
     chunk: Vec<f32>,
     half_done: Vec<f32>,
     coefficients: Vec<f32>,
-    sent: Vec<Coefficient<f32>>,
+    sent: Vec<Coefficient>,
 }
 
 impl Encoder {
@@ -58,7 +58,7 @@ impl Encoder {
             cols,
             index: rows.frequency.iter().flat_map(in_row).collect(),
             topk: TopK::new(k, chunks.size()),
-            inverse: InverseDct::new(height, width, dct::inverse),
+            inverse: SparseInverse::new(height, width),
             chunk: buffer(),
             half_done: buffer(),
             coefficients: buffer(),
@@ -128,7 +128,7 @@ impl Encoder {
             self.transform_and_select::<FUSED>(out);
             if step.feedback {
                 let Self { inverse, sent, width, .. } = self;
-                inverse.sparse::<FUSED, 16>(sent.iter().copied(), |row, even, odd, sum| {
+                inverse.run::<FUSED>(sent.iter().copied(), |row, even, odd, sum| {
                     let momentum = &mut momentum[row * cols + left..][..*width];
                     for ((momentum, &even), &odd) in momentum.iter_mut().zip(even).zip(odd) {
                         *momentum -= if sum { even + odd } else { even - odd };

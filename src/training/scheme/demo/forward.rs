@@ -63,7 +63,7 @@ fn fold_arrays<const N: usize>(first: &mut [f32; N], last: &mut [f32; N]) {
 #[cfg(test)]
 mod tests {
     use super::super::dct;
-    use super::super::inverse::{Coefficient, InverseDct};
+    use super::super::inverse::{Coefficient, SparseInverse};
     use super::*;
 
     fn dense(height: usize, width: usize) -> Vec<f32> {
@@ -84,8 +84,8 @@ mod tests {
             col: cols.frequency[at % width],
             value,
         });
-        let mut inverse = InverseDct::new(height, width, dct::inverse);
-        inverse.sparse::<FUSED, 16>(coefficients, |row, even, odd, sum| {
+        let mut inverse = SparseInverse::new(height, width);
+        inverse.run::<FUSED>(coefficients, |row, even, odd, sum| {
             for (col, (even, odd)) in even.iter().zip(odd).enumerate() {
                 let back = if sum { even + odd } else { even - odd };
                 let expected = original[row * width + col];
