@@ -1,7 +1,7 @@
 //! Exact aggregation on the CPU.
 
 use super::{rms, round, whole_value};
-use crate::training::scheme::demo::kernels::{Coefficient, SparseInverse};
+use crate::training::scheme::demo::inverse::ExactInverse;
 use crate::training::scheme::demo::{ChunkLayout, FUSED_BASELINE, TensorChunks, dct};
 use crate::training::{PseudoGradient, SparseTensor};
 
@@ -93,77 +93,86 @@ fn decode(bands: Vec<Band>) {
 
 #[inline(always)]
 fn decode_bands<const FUSED: bool>(bands: Vec<Band>) {
-    let mut decoder: Option<Decoder> = None;
+    let mut decoders = Vec::new();
     for band in bands {
-        let shape = (band.chunks.height, band.chunks.width);
-        let decoder = match &mut decoder {
-            Some(decoder) if (decoder.height, decoder.width) == shape => decoder,
-            other => other.insert(Decoder::new(shape.0, shape.1)),
-        };
-        decoder.band::<FUSED>(band);
+        Decoder::for_shape(&mut decoders, band.chunks).band::<FUSED>(band);
     }
 }
 
-/// Decodes chunks of one shape.
+/// Decodes chunks of one shape; holds the scratch memory for it.
 struct Decoder {
     height: usize,
     width: usize,
-    inverse: SparseInverse<f64>,
-    /// For each coefficient of the chunk the sum of what was sent and how many sent it; zero between chunks.
+    inverse: ExactInverse,
+    /// Where each index of a chunk lies in `sums` and `senders`.
+    position: Vec<u16>,
+    /// For each coefficient of the chunk the sum of what was sent, then the mean; zero between chunks.
     sums: Vec<f64>,
-    senders: Vec<u32>,
-    /// Coefficients somebody sent.
-    sent: Vec<u16>,
+    /// How many sent it; zero between chunks.
+    senders: Vec<i32>,
+    /// What one peer sent of the chunk, as whole numbers.
+    values: Vec<f64>,
 }
 
 impl Decoder {
+    /// The decoder for `chunks` among `decoders`, which gets one more if it has none.
+    fn for_shape<'a>(decoders: &'a mut Vec<Self>, chunks: &TensorChunks) -> &'a mut Self {
+        let shape = (chunks.height, chunks.width);
+        let known = decoders.iter().position(|decoder| (decoder.height, decoder.width) == shape);
+        let at = known.unwrap_or_else(|| {
+            decoders.push(Self::new(shape.0, shape.1));
+            decoders.len() - 1
+        });
+        &mut decoders[at]
+    }
+
     fn new(height: usize, width: usize) -> Self {
-        let size = height * width;
+        let (size, inverse) = (height * width, ExactInverse::new(height, width));
         Self {
             height,
             width,
-            inverse: SparseInverse::new(height, width, dct::exact_inverse),
+            position: (0..size).map(|index| inverse.position(index / width, index % width) as u16).collect(),
+            inverse,
             sums: vec![0.0; size],
             senders: vec![0; size],
-            sent: Vec::with_capacity(size),
+            values: vec![0.0; size],
         }
     }
 
     #[inline(always)]
     fn band<const FUSED: bool>(&mut self, band: Band) {
-        let (cols, width) = (band.chunks.cols, self.width);
+        let TensorChunks { cols, width, k, .. } = *band.chunks;
         let in_row = cols / width;
         for at in 0..in_row {
-            self.gather(band.sources, (band.row * in_row + at) * band.chunks.k, band.chunks.k);
-            let Self { inverse, sums, senders, sent, .. } = self;
-            let means = sent.drain(..).map(|index| {
-                let at = usize::from(index);
-                let value = round(std::mem::take(&mut sums[at]) / f64::from(std::mem::take(&mut senders[at])));
-                Coefficient { row: index / width as u16, col: index % width as u16, value }
-            });
+            self.mean(band.sources, (band.row * in_row + at) * k, k);
             let rescale = |value| round(value * (1.0 / f64::from(1 << dct::EXACT_BITS)));
-            inverse.run::<FUSED, 8>(means, rescale, |row, even, odd, sum| {
+            self.inverse.run::<FUSED>(&self.sums, rescale, |row, even, odd, sum| {
                 let signs = &mut band.signs[row * cols + at * width..][..width];
                 for ((sign, &even), &odd) in signs.iter_mut().zip(even).zip(odd) {
                     let value = if sum { even + odd } else { even - odd };
                     *sign = i8::from(value > 0.0) - i8::from(value < 0.0);
                 }
             });
+            self.sums.fill(0.0);
+            self.senders.fill(0);
         }
     }
 
-    /// Adds up what the peers sent of one chunk, their coefficients `from` to `from + k`.
+    /// Leaves the mean of one chunk, of which the peers sent their coefficients `from` to `from + k`, in `sums`.
     #[inline(always)]
-    fn gather(&mut self, sources: &[Source], from: usize, k: usize) {
+    fn mean(&mut self, sources: &[Source], from: usize, k: usize) {
         for Source { sparse, rms } in sources {
-            for (&index, &value) in sparse.indices[from..][..k].iter().zip(&sparse.values[from..][..k]) {
-                let at = usize::from(index);
-                if self.senders[at] == 0 {
-                    self.sent.push(index);
-                }
-                self.senders[at] += 1;
-                self.sums[at] += whole_value(value, *rms);
+            for (whole, &value) in self.values.iter_mut().zip(&sparse.values[from..][..k]) {
+                *whole = whole_value(value, *rms);
             }
+            for (&index, &value) in sparse.indices[from..][..k].iter().zip(&self.values) {
+                let at = usize::from(self.position[usize::from(index)]);
+                self.sums[at] += value;
+                self.senders[at] += 1;
+            }
+        }
+        for (sum, &senders) in self.sums.iter_mut().zip(&self.senders) {
+            *sum = round(*sum / f64::from(senders.max(1)));
         }
     }
 }

@@ -40,10 +40,12 @@ pub fn apply(theta: &[f32], signs: &[i8], step: f32) -> Vec<f32> {
 /// Root mean square of the values a peer sent of a tensor, summed in one order everywhere.
 fn rms(values: &[f32]) -> f64 {
     let mut sums = [0.0; 8];
-    for values in values.chunks(sums.len()) {
-        for (sum, &value) in sums.iter_mut().zip(values) {
-            *sum += f64::from(value) * f64::from(value);
-        }
+    let (blocks, rest) = values.as_chunks::<8>();
+    for block in blocks {
+        sums = std::array::from_fn(|lane| sums[lane] + f64::from(block[lane]) * f64::from(block[lane]));
+    }
+    for (sum, &value) in sums.iter_mut().zip(rest) {
+        *sum += f64::from(value) * f64::from(value);
     }
     (sums.iter().sum::<f64>() / values.len().max(1) as f64).sqrt()
 }

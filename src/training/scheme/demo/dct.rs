@@ -33,23 +33,38 @@ pub struct Stage {
 
 /// The first half of each basis vector; the second half is its mirror image, negated for odd frequencies.
 pub struct Inverse<T> {
+    n: usize,
     /// Points in half a vector, the middle one included: `ceil(n / 2)`.
     pub half: usize,
+    /// Vectors of even frequencies, then those of odd ones.
     table: Vec<T>,
+}
+
+/// Where frequency `u` of `n` comes when even ones go before odd ones.
+pub fn by_parity(u: usize, n: usize) -> usize {
+    u / 2 + u % 2 * n.div_ceil(2)
 }
 
 impl<T> Inverse<T> {
     fn new(n: usize, number: impl Fn(f64) -> T) -> Self {
         let (cosines, half) = (Cosines::new(n), n.div_ceil(2));
+        let frequencies = (0..n).step_by(2).chain((1..n).step_by(2));
         let table =
-            (0..n).flat_map(|u| (0..half).map(move |i| (u, i))).map(|(u, i)| number(cosines.at(u, i))).collect();
-        Self { half, table }
+            frequencies.flat_map(|u| (0..half).map(move |i| (u, i))).map(|(u, i)| number(cosines.at(u, i))).collect();
+        Self { n, half, table }
     }
 
     /// Basis vector of frequency `u`, its first [`half`](Self::half).
     #[inline(always)]
     pub fn vector(&self, u: usize) -> &[T] {
-        &self.table[u * self.half..][..self.half]
+        &self.table[by_parity(u, self.n) * self.half..][..self.half]
+    }
+
+    /// The basis vectors of all even (0) or odd (1) frequencies, their first [`half`](Self::half).
+    #[inline(always)]
+    pub fn of_parity(&self, parity: usize) -> std::slice::ChunksExact<'_, T> {
+        let (even, odd) = self.table.split_at(self.half * self.half);
+        [even, odd][parity].chunks_exact(self.half)
     }
 }
 

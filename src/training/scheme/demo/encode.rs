@@ -1,7 +1,9 @@
 //! One tensor's momentum into what is sent of it, chunk by chunk.
 
 use super::chunks::TensorChunks;
-use super::kernels::{self, Coefficient, SparseInverse};
+use super::dct::Forward;
+use super::forward::forward;
+use super::inverse::{Coefficient, SparseInverse};
 use super::topk::TopK;
 use super::{FUSED_BASELINE, dct};
 use crate::training::SparseTensor;
@@ -15,77 +17,139 @@ pub(super) struct Step {
     pub feedback: bool,
 }
 
-/// Updates the momentum of one tensor and returns what is sent of it.
-pub(super) fn encode_tensor(chunks: &TensorChunks, momentum: &mut [f32], gradient: &[f32], step: Step) -> SparseTensor {
-    #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx2,fma")]
-        fn fused(chunks: &TensorChunks, momentum: &mut [f32], gradient: &[f32], step: Step) -> SparseTensor {
-            encode_chunks::<true>(chunks, momentum, gradient, step)
-        }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            // SAFETY: the CPU has both features.
-            return unsafe { fused(chunks, momentum, gradient, step) };
-        }
-    }
-    encode_chunks::<FUSED_BASELINE>(chunks, momentum, gradient, step)
+/// Encodes tensors whose chunks have one shape; holds the scratch memory for that.
+pub(super) struct Encoder {
+    height: usize,
+    width: usize,
+    rows: &'static Forward,
+    cols: &'static Forward,
+    /// Index inside the chunk of each transformed coefficient.
+    index: Vec<u16>,
+    topk: TopK,
+    inverse: SparseInverse,
+    chunk: Vec<f32>,
+    half_done: Vec<f32>,
+    coefficients: Vec<f32>,
+    sent: Vec<Coefficient>,
 }
 
-#[inline(always)]
-fn encode_chunks<const FUSED: bool>(
-    chunks: &TensorChunks,
-    momentum: &mut [f32],
-    gradient: &[f32],
-    step: Step,
-) -> SparseTensor {
-    let TensorChunks { cols, height, width, k, .. } = *chunks;
-    let (row_dct, col_dct) = (dct::forward(height), dct::forward(width));
-    let index: Vec<u16> = (row_dct.frequency.iter())
-        .flat_map(|&row| col_dct.frequency.iter().map(move |&col| (usize::from(row) * width + usize::from(col)) as u16))
-        .collect();
-    let mut inverse = SparseInverse::new(height, width, dct::inverse);
-    let mut topk = TopK::new(k, chunks.size());
-    let [mut chunk, mut half_done, mut coefficients] = [(); 3].map(|()| vec![0.0; chunks.size()]);
-    let mut sent: Vec<Coefficient<f32>> = Vec::with_capacity(k);
-    let mut out = SparseTensor {
-        indices: Vec::with_capacity(chunks.coefficients()),
-        values: Vec::with_capacity(chunks.coefficients()),
-    };
+impl Encoder {
+    /// The encoder for `chunks` among `encoders`, which gets one more if it has none.
+    pub fn for_shape<'a>(encoders: &'a mut Vec<Self>, chunks: &TensorChunks) -> &'a mut Self {
+        let shape = (chunks.height, chunks.width);
+        let known = encoders.iter().position(|encoder| (encoder.height, encoder.width) == shape);
+        let at = known.unwrap_or_else(|| {
+            encoders.push(Self::new(chunks));
+            encoders.len() - 1
+        });
+        &mut encoders[at]
+    }
 
-    let bands = momentum.chunks_exact_mut(height * cols).zip(gradient.chunks_exact(height * cols));
-    for (momentum, gradient) in bands {
-        for left in (0..cols).step_by(width) {
-            for (row, chunk) in chunk.chunks_exact_mut(width).enumerate() {
-                let span = row * cols + left..row * cols + left + width;
-                let (momentum, gradient) = (&mut momentum[span.clone()], &gradient[span]);
-                for ((value, momentum), &gradient) in chunk.iter_mut().zip(momentum).zip(gradient) {
-                    *momentum = step.decay * *momentum + step.lr * gradient;
-                    *value = *momentum;
-                }
+    fn new(chunks: &TensorChunks) -> Self {
+        let TensorChunks { height, width, k, .. } = *chunks;
+        let (rows, cols) = (dct::forward(height), dct::forward(width));
+        let index = |row: u16, col: u16| (usize::from(row) * width + usize::from(col)) as u16;
+        let in_row = |&row| cols.frequency.iter().map(move |&col| index(row, col));
+        let buffer = || vec![0.0; chunks.size()];
+        Self {
+            height,
+            width,
+            rows,
+            cols,
+            index: rows.frequency.iter().flat_map(in_row).collect(),
+            topk: TopK::new(k, chunks.size()),
+            inverse: SparseInverse::new(height, width),
+            chunk: buffer(),
+            half_done: buffer(),
+            coefficients: buffer(),
+            sent: Vec::with_capacity(k),
+        }
+    }
+
+    /// Updates the momentum of one tensor and returns what is sent of it.
+    pub fn encode(
+        &mut self,
+        chunks: &TensorChunks,
+        momentum: &mut [f32],
+        gradient: &[f32],
+        step: Step,
+    ) -> SparseTensor {
+        let mut out = SparseTensor {
+            indices: Vec::with_capacity(chunks.coefficients()),
+            values: Vec::with_capacity(chunks.coefficients()),
+        };
+        let band = chunks.height * chunks.cols;
+        for (momentum, gradient) in momentum.chunks_exact_mut(band).zip(gradient.chunks_exact(band)) {
+            self.band(chunks.cols, momentum, gradient, step, &mut out);
+        }
+        out
+    }
+
+    /// One row of chunks.
+    fn band(&mut self, cols: usize, momentum: &mut [f32], gradient: &[f32], step: Step, out: &mut SparseTensor) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            #[target_feature(enable = "avx2,fma")]
+            fn fused(
+                encoder: &mut Encoder,
+                cols: usize,
+                momentum: &mut [f32],
+                gradient: &[f32],
+                step: Step,
+                out: &mut SparseTensor,
+            ) {
+                encoder.band_with::<true>(cols, momentum, gradient, step, out);
             }
-            kernels::forward::<FUSED>(row_dct, col_dct, &mut chunk, &mut half_done, &mut coefficients);
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                // SAFETY: the CPU has both features.
+                return unsafe { fused(self, cols, momentum, gradient, step, out) };
+            }
+        }
+        self.band_with::<FUSED_BASELINE>(cols, momentum, gradient, step, out);
+    }
 
-            sent.clear();
-            topk.select(&coefficients, &index, |index, position| {
-                let (position, value) = (usize::from(position), coefficients[usize::from(position)]);
-                let (row, col) = (row_dct.frequency[position / width], col_dct.frequency[position % width]);
-                sent.push(Coefficient { row, col, value });
-                out.indices.push(index);
-                out.values.push(value);
-            });
+    #[inline(always)]
+    fn band_with<const FUSED: bool>(
+        &mut self,
+        cols: usize,
+        momentum: &mut [f32],
+        gradient: &[f32],
+        step: Step,
+        out: &mut SparseTensor,
+    ) {
+        // In the order of memory, while chunks jump from row to row: they find the band in the cache.
+        for (momentum, &gradient) in momentum.iter_mut().zip(gradient) {
+            *momentum = step.decay * *momentum + step.lr * gradient;
+        }
+        for left in (0..cols).step_by(self.width) {
+            for (chunk, momentum) in self.chunk.chunks_exact_mut(self.width).zip(momentum.chunks_exact(cols)) {
+                chunk.copy_from_slice(&momentum[left..][..self.width]);
+            }
+            self.transform_and_select::<FUSED>(out);
             if step.feedback {
-                inverse.run::<FUSED, 16>(
-                    sent.iter().copied(),
-                    |value| value,
-                    |row, even, odd, sum| {
-                        let momentum = &mut momentum[row * cols + left..][..width];
-                        for ((momentum, &even), &odd) in momentum.iter_mut().zip(even).zip(odd) {
-                            *momentum -= if sum { even + odd } else { even - odd };
-                        }
-                    },
-                );
+                let Self { inverse, sent, width, .. } = self;
+                inverse.run::<FUSED>(sent.iter().copied(), |row, even, odd, sum| {
+                    let momentum = &mut momentum[row * cols + left..][..*width];
+                    for ((momentum, &even), &odd) in momentum.iter_mut().zip(even).zip(odd) {
+                        *momentum -= if sum { even + odd } else { even - odd };
+                    }
+                });
             }
         }
     }
-    out
+
+    /// The coefficients to send of `chunk`, into `out` and `sent`.
+    #[inline(always)]
+    fn transform_and_select<const FUSED: bool>(&mut self, out: &mut SparseTensor) {
+        let Self { rows, cols, index, topk, chunk, half_done, coefficients, sent, width, .. } = self;
+        forward::<FUSED>(rows, cols, chunk, half_done, coefficients);
+        sent.clear();
+        topk.select(coefficients, index, |index, position| {
+            let position = usize::from(position);
+            let (row, col) = (rows.frequency[position / *width], cols.frequency[position % *width]);
+            sent.push(Coefficient { row, col, value: coefficients[position] });
+            out.indices.push(index);
+            out.values.push(coefficients[position]);
+        });
+    }
 }

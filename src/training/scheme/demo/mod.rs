@@ -6,10 +6,14 @@
 mod chunks;
 pub(crate) mod dct;
 mod encode;
-pub(crate) mod kernels;
+mod forward;
+pub(crate) mod inverse;
+mod product;
 mod topk;
 
 pub use chunks::{ChunkError, ChunkLayout, MAX_CHUNK, PayloadError, TensorChunks};
+
+use encode::{Encoder, Step};
 
 use crate::model::ParamLayout;
 use crate::scenario::DemoSettings;
@@ -52,10 +56,53 @@ impl Demo {
     pub fn encode(&self, momentum: &mut [f32], gradient: &[f32], lr: f32, round: u64) -> PseudoGradient {
         assert_eq!(momentum.len(), self.layout.total(), "the momentum has the model's size");
         assert_eq!(gradient.len(), self.layout.total(), "the gradient has the model's size");
-        let step = encode::Step { decay: self.decay, lr, feedback: round >= self.feedback_from_round };
+        let step = Step { decay: self.decay, lr, feedback: round >= self.feedback_from_round };
+        let mut encoders = Vec::new();
         let tensor = |chunks: &TensorChunks| {
-            encode::encode_tensor(chunks, &mut momentum[chunks.range.clone()], &gradient[chunks.range.clone()], step)
+            let (momentum, gradient) = (&mut momentum[chunks.range.clone()], &gradient[chunks.range.clone()]);
+            Encoder::for_shape(&mut encoders, chunks).encode(chunks, momentum, gradient, step)
         };
         PseudoGradient { tensors: self.layout.tensors.iter().map(tensor).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn demo(feedback_from_round: u64) -> Demo {
+        let params = ParamLayout::new([("w".into(), vec![20, 12]), ("norm".into(), vec![12])]);
+        Demo::new(&DemoSettings { chunk: 8, topk: 3, decay: 0.5, feedback_from_round }, &params).unwrap()
+    }
+
+    #[test]
+    fn feedback_starts_at_its_round() {
+        let demo = demo(5);
+        let gradient: Vec<f32> = (0..252).map(|i| ((i * 31) % 17) as f32 - 8.0).collect();
+        let plain: Vec<f32> = gradient.iter().map(|g| 0.5 + 0.25 * g).collect();
+        let (mut before, mut after) = (vec![1.0; 252], vec![1.0; 252]);
+        let sent = demo.encode(&mut before, &gradient, 0.25, 4);
+        assert_eq!(before, plain);
+        assert_eq!(demo.encode(&mut after, &gradient, 0.25, 5), sent);
+
+        let energy = |values: &[f32]| values.iter().map(|v| v * v).sum::<f32>();
+        let of_sent: f32 = sent.tensors.iter().map(|tensor| energy(&tensor.values)).sum();
+        assert!((energy(&plain) - of_sent - energy(&after)).abs() < 1e-3, "what is sent is gone from the momentum");
+    }
+
+    #[test]
+    fn nothing_to_send_is_sent_as_zeros() {
+        let sent = demo(0).encode(&mut [0.0; 252], &[0.0; 252], 1.0, 0);
+        demo(0).layout().check(&sent).unwrap();
+        assert!(sent.tensors.iter().all(|tensor| tensor.values.iter().all(|&value| value == 0.0)));
+        assert!(sent.tensors[0].indices.chunks(3).all(|chunk| chunk == [0, 1, 2]));
+    }
+
+    #[test]
+    fn a_gradient_that_is_no_number_is_caught_by_the_check() {
+        let mut gradient = [0.0; 252];
+        gradient[3] = f32::NAN;
+        let sent = demo(0).encode(&mut [0.0; 252], &gradient, 1.0, 0);
+        assert!(matches!(demo(0).layout().check(&sent), Err(PayloadError::NotFinite { chunk: 0, .. })));
     }
 }
