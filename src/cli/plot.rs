@@ -10,22 +10,30 @@ pub struct Args {
     /// Run folders: one is drawn again in its own plots/, several are compared
     #[arg(required = true, value_name = "RUN_DIR")]
     runs: Vec<PathBuf>,
-    /// Where the picture of several runs goes
-    #[arg(long, value_name = "FILE", default_value = "plots/compare.svg")]
-    out: PathBuf,
+    /// Where the pictures go [default: plots/ of the run; plots/ here for several]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
 }
 
 /// Draws one run again, or several on one set of axes.
 pub fn plot(args: Args) -> anyhow::Result<()> {
-    if let [run] = args.runs.as_slice() {
-        report::redraw(run)?;
-        println!("{}, {}", run.join("plots").display(), run.join("report.html").display());
-        return Ok(());
+    let pictures = match (args.runs.as_slice(), &args.out) {
+        ([run], None) => {
+            report::redraw(run)?;
+            println!("{}, {}", run.join("plots").display(), run.join("report.html").display());
+            return Ok(());
+        }
+        ([run], Some(_)) => plots::all(&report::load(run)?)?,
+        (runs, _) => {
+            let runs: Vec<RunData> = runs.iter().map(|run| report::load(run)).collect::<Result<_, _>>()?;
+            vec![("compare-loss.svg", plots::loss(&runs.iter().collect::<Vec<_>>())?)]
+        }
+    };
+    let out = args.out.unwrap_or_else(|| "plots".into());
+    for (name, svg) in pictures {
+        report::write_file(&out.join(name), svg.as_bytes())?;
+        println!("{}", out.join(name).display());
     }
-    let runs: Vec<RunData> = args.runs.iter().map(|run| report::load(run)).collect::<Result<_, _>>()?;
-    let picture = plots::loss(&runs.iter().collect::<Vec<_>>())?;
-    report::write_file(&args.out, picture.as_bytes())?;
-    println!("{}", args.out.display());
     Ok(())
 }
 

@@ -1,0 +1,50 @@
+//! Rounds of mixed-250, the largest shipped scenario, on all cores: what a researcher waits for.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+
+use divan::Bencher;
+use divan::counter::ItemsCount;
+use gauntlet::corpus::Corpus;
+use gauntlet::engine::{Observer, RunOptions, simulate};
+use gauntlet::model::{Device, LlamaConfig};
+use gauntlet::node::Network;
+use gauntlet::scenario;
+use gauntlet::training::TrainingCore;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Rounds of one measurement; the counter shows rounds a second.
+const ROUNDS: u64 = 3;
+
+fn main() {
+    divan::main();
+}
+
+struct Nobody;
+
+impl Observer for Nobody {}
+
+fn network() -> Arc<Network> {
+    let scenario = scenario::load("mixed-250", &[format!("rounds={ROUNDS}")]).unwrap();
+    let config = LlamaConfig::from_settings(&scenario.model).unwrap();
+    let corpus = Corpus::open(&scenario.corpus, scenario.seed, config.vocab_size, config.sequence_length).unwrap();
+    let core = TrainingCore::new(&scenario, config, corpus, Device::Cpu).unwrap();
+    Arc::new(Network::new(scenario, core))
+}
+
+#[divan::bench(sample_count = 3, sample_size = 1)]
+fn mixed_250(bencher: Bencher) {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    bencher.counter(ItemsCount::new(ROUNDS)).with_inputs(network).bench_local_values(|network| {
+        let options = RunOptions {
+            threads,
+            baseline: false,
+            resume: None,
+            resume_baseline: None,
+            interrupt: Arc::new(AtomicBool::new(false)),
+        };
+        simulate(network, options, Arc::new(Mutex::new(Nobody))).unwrap()
+    });
+}
