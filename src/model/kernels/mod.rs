@@ -13,3 +13,4 @@ pub mod rms_norm;
 pub mod rotary;
 pub mod simd;
 pub mod swiglu;
+pub mod vector;

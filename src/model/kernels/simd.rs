@@ -12,10 +12,26 @@ pub fn instruction_set() -> &'static str {
         return "neon";
     }
     #[cfg(target_arch = "x86_64")]
-    if std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma") {
+    if has_avx2() {
         return "fma";
     }
     "baseline"
+}
+
+/// Whether the CPU has 256-bit registers and fused multiply-add.
+#[cfg(target_arch = "x86_64")]
+pub fn has_avx2() -> bool {
+    std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma")
+}
+
+/// Whether the CPU has 512-bit registers as well.
+#[cfg(target_arch = "x86_64")]
+pub fn has_avx512() -> bool {
+    std::is_x86_feature_detected!("avx512f")
+        && std::is_x86_feature_detected!("avx512vl")
+        && std::is_x86_feature_detected!("avx512bw")
+        && std::is_x86_feature_detected!("avx512dq")
+        && has_avx2()
 }
 
 /// Defines a function whose body is compiled for AVX-512, for AVX2 with fused multiply-add, and for the baseline, and picks the best at
@@ -40,15 +56,11 @@ macro_rules! multiversion {
                 fn avx2($($arg: $type),*) $(-> $result)? {
                     body::<true>($($arg),*)
                 }
-                if std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma") {
-                    if std::is_x86_feature_detected!("avx512f")
-                        && std::is_x86_feature_detected!("avx512vl")
-                        && std::is_x86_feature_detected!("avx512bw")
-                        && std::is_x86_feature_detected!("avx512dq")
-                    {
-                        // SAFETY: the CPU has every feature that the function is compiled for.
-                        return unsafe { avx512($($arg),*) };
-                    }
+                if $crate::model::kernels::simd::has_avx512() {
+                    // SAFETY: the CPU has every feature that the function is compiled for.
+                    return unsafe { avx512($($arg),*) };
+                }
+                if $crate::model::kernels::simd::has_avx2() {
                     // SAFETY: as above.
                     return unsafe { avx2($($arg),*) };
                 }
