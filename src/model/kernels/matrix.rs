@@ -1,10 +1,10 @@
 //! Products of matrices that lie in slices with a stride, so that a head of a layer, or the transpose of a weight, needs no copy.
 //!
-//! The right factor is packed into panels, two registers wide, that stay in the first-level cache while rows of the left factor go past
+//! The right factor is packed into panels, two vectors wide, that stay in the first-level cache while rows of the left factor go past
 //! them. A value of the result is one sum in the order of the inner index, started from what was there: the same bits for any size of
 //! tile or register.
 
-use super::vector::{Portable, Vector};
+use super::vector::{LANES, Vector, multiversion};
 
 /// A matrix in a slice: value `(r, c)` at `r * row_stride + c * column_stride`, one of the strides being 1.
 #[derive(Clone, Copy)]
@@ -65,15 +65,15 @@ fn spans(len: usize, rows: usize, columns: usize, row_stride: usize) -> bool {
     columns <= row_stride && (rows == 0 || (rows - 1) * row_stride + columns <= len)
 }
 
-/// A right factor in panels: 32 columns each, the last padded with zeros to 16 or 32.
+/// A right factor in panels of two vectors' columns, the last padded with zeros to one or two.
 pub struct Packed {
     values: Vec<f32>,
     rows: usize,
     columns: usize,
 }
 
-/// Columns of a panel: two of the widest registers.
-const PANEL: usize = 32;
+/// Columns of a panel.
+const PANEL: usize = 2 * LANES;
 
 impl Packed {
     /// Room to pack matrices into, one after the other.
@@ -92,7 +92,10 @@ impl Packed {
     pub fn pack(&mut self, b: Matrix) {
         (self.rows, self.columns) = (b.rows, b.columns);
         self.values.clear();
-        self.values.resize(b.rows * b.columns.next_multiple_of(PANEL / 2), 0.0);
+        self.values.resize(b.rows * b.columns.next_multiple_of(LANES), 0.0);
+        if b.rows == 0 {
+            return;
+        }
         for first in (0..b.columns).step_by(PANEL) {
             let (width, columns) = (panel_width(b.columns - first), (b.columns - first).min(PANEL));
             let panel = &mut self.values[first * b.rows..][..width * b.rows];
@@ -102,20 +105,36 @@ impl Packed {
                     out[..columns].copy_from_slice(&b.values[start..start + columns]);
                 }
             } else {
-                for column in 0..columns {
-                    let start = (first + column) * b.column_stride;
-                    let values = &b.values[start..start + b.rows];
-                    for (out, &value) in panel[column..].iter_mut().step_by(width).zip(values) {
-                        *out = value;
-                    }
+                transpose(&b.values[first * b.column_stride..], b.column_stride, columns, panel, width);
+            }
+        }
+    }
+}
+
+/// Makes columns of `panel` out of rows of `values`, four by four, which become shuffles.
+fn transpose(values: &[f32], stride: usize, columns: usize, panel: &mut [f32], width: usize) {
+    let rows = panel.len() / width;
+    for first in (0..columns).step_by(4) {
+        if first + 4 <= columns {
+            let lines: [&[f32]; 4] = std::array::from_fn(|i| &values[(first + i) * stride..][..rows]);
+            let [a, b, c, d] = lines.map(|line| line.as_chunks::<4>().0);
+            for (((a, b), (c, d)), out) in a.iter().zip(b).zip(c.iter().zip(d)).zip(panel.chunks_exact_mut(4 * width)) {
+                for i in 0..4 {
+                    out[i * width + first..][..4].copy_from_slice(&[a[i], b[i], c[i], d[i]]);
                 }
+            }
+        }
+        let (done, end) = if first + 4 <= columns { (rows / 4 * 4, first + 4) } else { (0, columns) };
+        for row in done..rows {
+            for column in first..end {
+                panel[row * width + column] = values[column * stride + row];
             }
         }
     }
 }
 
 fn panel_width(columns: usize) -> usize {
-    if columns > PANEL / 2 { PANEL } else { PANEL / 2 }
+    if columns > LANES { PANEL } else { LANES }
 }
 
 /// `out = a b`.
@@ -138,32 +157,7 @@ pub fn multiply_packed(out: MatrixMut, a: Matrix, b: &Packed, first_row: usize, 
     if out.rows == 0 || out.columns == 0 {
         return;
     }
-    let product = Product { out, a, b, first_row, add };
-    #[cfg(target_arch = "x86_64")]
-    {
-        use super::simd::{has_avx2, has_avx512};
-
-        #[target_feature(enable = "avx512f")]
-        fn avx512(product: Product) {
-            // SAFETY: compiled for the instruction set, as the caller is on such a CPU.
-            unsafe { panels::<std::arch::x86_64::__m512>(product) }
-        }
-        #[target_feature(enable = "avx2,fma")]
-        fn avx2(product: Product) {
-            // SAFETY: as above.
-            unsafe { panels::<std::arch::x86_64::__m256>(product) }
-        }
-        if has_avx512() {
-            // SAFETY: the CPU has the instruction set.
-            return unsafe { avx512(product) };
-        }
-        if has_avx2() {
-            // SAFETY: as above.
-            return unsafe { avx2(product) };
-        }
-    }
-    // SAFETY: `Portable` needs no instruction set.
-    unsafe { panels::<Portable>(product) }
+    panels(&mut Product { out, a, b, first_row, add });
 }
 
 /// A product to do; the constructors of its parts and [`multiply_packed`] have checked that all indices are inside.
@@ -177,36 +171,27 @@ struct Product<'a> {
 
 /// Part of a panel that one pass over rows does.
 struct Strip {
-    /// First value of the first row that is multiplied.
-    values: *const f32,
-    /// Values from one row to the next.
+    /// Where its first row that is multiplied begins in the packed values, and how far it is to the next.
+    start: usize,
     stride: usize,
-    /// Where its first column is in the output.
+    /// Its first column in the output, and how many there are.
     first: usize,
-    /// Columns that exist.
     columns: usize,
 }
 
-#[inline(always)]
-unsafe fn panels<V: Vector>(mut product: Product) {
-    let columns = product.out.columns;
-    for panel in (0..columns).step_by(PANEL) {
-        let stride = panel_width(product.b.columns - panel);
-        let start = panel * product.b.rows + product.first_row * stride;
-        let values = product.b.values[start..].as_ptr();
-        let end = (panel + stride).min(columns);
-        let mut first = panel;
-        while first < end {
-            // SAFETY: columns from `first` to the end of the panel are inside of the packed values.
-            let strip = |columns| unsafe { Strip { values: values.add(first - panel), stride, first, columns } };
-            let left = end - first;
-            unsafe {
-                if left > V::LANES {
-                    rows::<V, 2>(&mut product, strip(left.min(2 * V::LANES)));
-                    first += 2 * V::LANES;
-                } else {
-                    rows::<V, 1>(&mut product, strip(left));
-                    first += V::LANES;
+multiversion! {
+    fn panels<V>(product: &mut Product) {
+        let columns = product.out.columns;
+        for panel in (0..columns).step_by(PANEL) {
+            let stride = panel_width(product.b.columns - panel);
+            let start = panel * product.b.rows + product.first_row * stride;
+            let end = (panel + stride).min(columns);
+            if V::TILE.1 == 2 && end - panel > LANES {
+                rows::<V, 2>(product, Strip { start, stride, first: panel, columns: end - panel });
+            } else {
+                for first in (panel..end).step_by(LANES) {
+                    let columns = (end - first).min(LANES);
+                    rows::<V, 1>(product, Strip { start: start + first - panel, stride, first, columns });
                 }
             }
         }
@@ -214,77 +199,69 @@ unsafe fn panels<V: Vector>(mut product: Product) {
 }
 
 #[inline(always)]
-unsafe fn rows<V: Vector, const C: usize>(product: &mut Product, strip: Strip) {
+fn rows<V: Vector, const C: usize>(product: &mut Product, strip: Strip) {
     let rows = product.out.rows;
     let mut row = 0;
-    unsafe {
-        if V::ROWS == 8 {
-            while row + 8 <= rows {
-                tile::<V, 8, C>(product, &strip, row);
-                row += 8;
-            }
-        }
-        while row + 4 <= rows {
-            tile::<V, 4, C>(product, &strip, row);
-            row += 4;
-        }
-        while row < rows {
-            tile::<V, 1, C>(product, &strip, row);
-            row += 1;
-        }
+    while V::TILE.0 == 8 && row + 8 <= rows {
+        tile::<V, 8, C>(product, &strip, row);
+        row += 8;
+    }
+    while row + 4 <= rows {
+        tile::<V, 4, C>(product, &strip, row);
+        row += 4;
+    }
+    while row < rows {
+        tile::<V, 1, C>(product, &strip, row);
+        row += 1;
     }
 }
 
-/// `R` rows by `C` registers of the output, from row `row` on.
+/// `R` rows by `C` vectors of the output, from row `row` on.
 #[inline(always)]
-unsafe fn tile<V: Vector, const R: usize, const C: usize>(product: &mut Product, strip: &Strip, row: usize) {
-    unsafe {
-        let a = product.a.values.as_ptr().add(row * product.a.row_stride);
-        let (a_row, a_column) = (product.a.row_stride, product.a.column_stride);
-        let out_stride = product.out.row_stride;
-        let out = product.out.values.as_mut_ptr().add(row * out_stride + strip.first);
-        let whole = strip.columns == C * V::LANES;
+fn tile<V: Vector, const R: usize, const C: usize>(product: &mut Product, strip: &Strip, row: usize) {
+    let Product { out, a, b, .. } = product;
+    let whole = strip.columns == C * LANES;
+    let mut buffer = [[[0.0; LANES]; C]; R];
+    let mut sums = [[V::splat(0.0); C]; R];
 
-        let mut sums = [[V::splat(0.0); C]; R];
-        if product.add && whole {
-            for (r, sums) in sums.iter_mut().enumerate() {
-                for (c, sum) in sums.iter_mut().enumerate() {
-                    *sum = V::load(out.add(r * out_stride + c * V::LANES));
+    // SAFETY: `multiply_packed` checked the shapes, so rows `row..row + R` are in `a` and `out`; where `whole`, so are all columns of
+    // the strip in `out`. Rows of a panel are padded to whole vectors.
+    unsafe {
+        let out_at = |r: usize, c: usize| (row + r) * out.row_stride + strip.first + c * LANES;
+        if product.add {
+            for r in 0..R {
+                if !whole {
+                    let from = &out.values[out_at(r, 0)..][..strip.columns];
+                    buffer[r].as_flattened_mut()[..strip.columns].copy_from_slice(from);
                 }
-            }
-        } else if product.add {
-            for (r, sums) in sums.iter_mut().enumerate() {
-                let mut buffer = [0.0; PANEL];
-                std::ptr::copy_nonoverlapping(out.add(r * out_stride), buffer.as_mut_ptr(), strip.columns);
-                for (c, sum) in sums.iter_mut().enumerate() {
-                    *sum = V::load(buffer.as_ptr().add(c * V::LANES));
-                }
-            }
-        }
-        for k in 0..product.a.columns {
-            let mut b = [V::splat(0.0); C];
-            for (c, b) in b.iter_mut().enumerate() {
-                *b = V::load(strip.values.add(k * strip.stride + c * V::LANES));
-            }
-            for (r, sums) in sums.iter_mut().enumerate() {
-                let a = V::splat(*a.add(r * a_row + k * a_column));
-                for (sum, b) in sums.iter_mut().zip(b) {
-                    *sum = a.multiply_add(b, *sum);
+                for c in 0..C {
+                    let from =
+                        if whole { out.values.as_ptr().add(out_at(r, c)).cast() } else { &raw const buffer[r][c] };
+                    sums[r][c] = V::load(&*from);
                 }
             }
         }
-        for (r, sums) in sums.iter().enumerate() {
-            let out = out.add(r * out_stride);
-            if whole {
-                for (c, sum) in sums.iter().enumerate() {
-                    sum.store(out.add(c * V::LANES));
+        let (left, right) = (a.values.as_ptr().add(row * a.row_stride), b.values.as_ptr().add(strip.start));
+        for k in 0..a.columns {
+            let mut factors = [V::splat(0.0); C];
+            for (c, factor) in factors.iter_mut().enumerate() {
+                *factor = V::load(&*right.add(k * strip.stride + c * LANES).cast());
+            }
+            for (r, sums) in sums.iter_mut().enumerate() {
+                let value = V::splat(*left.add(r * a.row_stride + k * a.column_stride));
+                for (sum, factor) in sums.iter_mut().zip(factors) {
+                    *sum = value.multiply_add(factor, *sum);
                 }
-            } else {
-                let mut buffer = [0.0; PANEL];
-                for (c, sum) in sums.iter().enumerate() {
-                    sum.store(buffer.as_mut_ptr().add(c * V::LANES));
-                }
-                std::ptr::copy_nonoverlapping(buffer.as_ptr(), out, strip.columns);
+            }
+        }
+        for r in 0..R {
+            for c in 0..C {
+                let to = if whole { out.values.as_mut_ptr().add(out_at(r, c)).cast() } else { &raw mut buffer[r][c] };
+                sums[r][c].store(&mut *to);
+            }
+            if !whole {
+                let to = &mut out.values[out_at(r, 0)..][..strip.columns];
+                to.copy_from_slice(&buffer[r].as_flattened()[..strip.columns]);
             }
         }
     }
@@ -312,43 +289,30 @@ mod tests {
         (0..count).map(|i| (i * step % 17) as f32 - 8.0).collect()
     }
 
-    /// Every product of small sizes is right, in every instruction set that this CPU has.
-    fn check(rows: usize, inner: usize, columns: usize, run: impl Fn(Product)) {
-        let (a, b) = (whole_numbers(rows * inner, 7), whole_numbers(inner * columns, 5));
-        for [a_transposed, b_transposed, add] in [[false; 3], [true, false, true], [false, true, true], [true, true, false]] {
-            let view = |values, rows, columns, transposed| match transposed {
-                true => Matrix::new(values, columns, rows).transposed(),
-                false => Matrix::new(values, rows, columns),
-            };
-            let (a, b) = (view(&a, rows, inner, a_transposed), view(&b, inner, columns, b_transposed));
-            let value = |m: Matrix, r: usize, c: usize| m.values[r * m.row_stride + c * m.column_stride];
-            let mut out = vec![3.0; rows * columns];
-            let packed = Packed::new(b);
-            run(Product { out: MatrixMut::new(&mut out, rows, columns), a, b: &packed, first_row: 0, add });
-            for (at, &found) in out.iter().enumerate() {
-                let (r, c) = (at / columns, at % columns);
-                let products = (0..inner).map(|k| value(a, r, k) * value(b, k, c));
-                let expected = if add { 3.0 } else { 0.0 } + products.sum::<f32>();
-                assert_eq!(found, expected, "{rows} x {inner} x {columns}, at {r}, {c}");
-            }
-        }
-    }
-
     #[test]
     fn all_sizes_of_tiles() {
-        for [rows, inner, columns] in [[1, 1, 1], [8, 4, 32], [13, 5, 16], [4, 3, 17], [23, 9, 40], [9, 2, 63], [3, 0, 5], [5, 7, 7]] {
-            check(rows, inner, columns, |p| multiply_packed(p.out, p.a, p.b, p.first_row, p.add));
-            // SAFETY: `Portable` needs no instruction set.
-            check(rows, inner, columns, |p| unsafe { panels::<Portable>(p) });
-            #[cfg(target_arch = "x86_64")]
-            if super::super::simd::has_avx2() {
-                #[target_feature(enable = "avx2,fma")]
-                fn avx2(product: Product) {
-                    // SAFETY: compiled for the instruction set.
-                    unsafe { panels::<std::arch::x86_64::__m256>(product) }
+        for [rows, inner, columns] in
+            [[1, 1, 1], [8, 4, 32], [13, 5, 16], [4, 3, 17], [23, 9, 40], [9, 2, 63], [3, 0, 5], [5, 7, 7]]
+        {
+            let (a, b) = (whole_numbers(rows * inner, 7), whole_numbers(inner * columns, 5));
+            for [a_transposed, b_transposed, add] in
+                [[false; 3], [true, false, true], [false, true, true], [true, true, false]]
+            {
+                let view = |values, rows, columns, transposed| match transposed {
+                    true => Matrix::new(values, columns, rows).transposed(),
+                    false => Matrix::new(values, rows, columns),
+                };
+                let (a, b) = (view(&a, rows, inner, a_transposed), view(&b, inner, columns, b_transposed));
+                let value = |m: Matrix, r: usize, c: usize| m.values[r * m.row_stride + c * m.column_stride];
+                let mut out = vec![3.0; rows * columns];
+                let packed = Packed::new(b);
+                multiply_packed(MatrixMut::new(&mut out, rows, columns), a, &packed, 0, add);
+                for (at, &found) in out.iter().enumerate() {
+                    let (r, c) = (at / columns, at % columns);
+                    let products = (0..inner).map(|k| value(a, r, k) * value(b, k, c));
+                    let expected = if add { 3.0 } else { 0.0 } + products.sum::<f32>();
+                    assert_eq!(found, expected, "{rows} x {inner} x {columns}, at {r}, {c}");
                 }
-                // SAFETY: the CPU has the instruction set.
-                check(rows, inner, columns, |p| unsafe { avx2(p) });
             }
         }
     }
