@@ -18,6 +18,6 @@ mod llama;
 pub use config::{LlamaConfig, ModelError};
 pub use device::{Device, DeviceError};
 pub use init::init_theta;
-pub use kernels::simd::instruction_set;
+pub use kernels::vector::arithmetic;
 pub use layout::{ParamLayout, TensorSpec};
 pub use llama::Llama;

@@ -1,13 +1,15 @@
 //! Causal grouped-query attention from rotated queries, keys and values to their mix, a block of queries at a time.
 //!
-//! Scores are never kept: the backward pass makes them again from the logarithm of each row's sum (as FlashAttention does, Dao et al.,
+//! Scores are never kept: the backward pass makes them again with each row's largest and total (as FlashAttention does, Dao et al.,
 //! arXiv 2205.14135), and keys after a block's last query are not touched.
 
-use super::matrix::{Matrix, MatrixMut, multiply, multiply_onto};
-use super::simd::{dot, exp, max, multiply_add, multiversion, sum};
+use super::buffer::Buffer;
+use super::math::{dot, exp};
+use super::matrix::{Matrix, MatrixMut, Packed, multiply_packed};
+use super::vector::{LANES, Vector, load, multiversion, store};
 
-/// Queries in a block.
-const BLOCK: usize = 32;
+/// Queries in a block: as many as a vector has keys, so that the causal mask cuts through the last vector of each row alone.
+const BLOCK: usize = LANES;
 
 /// Heads and sequences of a batch.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +22,15 @@ pub struct Heads {
     pub size: usize,
     /// Tokens in a sequence.
     pub length: usize,
+}
+
+/// What makes probabilities of a query's scores.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sum {
+    /// The largest score, scaled.
+    largest: f32,
+    /// 1 over the sum of the exponentials of what is left.
+    normaliser: f32,
 }
 
 impl Heads {
@@ -48,104 +59,159 @@ impl Heads {
     }
 }
 
-/// Mixes values: `qkv` [tokens, row] to `mixed` [tokens, count x size], and `log_sums` [sequences, count, length].
-pub fn forward(heads: Heads, qkv: &[f32], mixed: &mut [f32], log_sums: &mut [f32]) {
+/// Mixes values: `qkv` [tokens, row] to `mixed` [tokens, count x size], and `sums` [sequences, count, length].
+pub fn forward(heads: Heads, qkv: &[f32], mixed: &mut [f32], sums: &mut [Sum]) {
     let (row, width, length, size) = (heads.row(), heads.mixed(), heads.length, heads.size);
-    let mut scores = vec![0.0; BLOCK * length];
+    let mut scores = Buffer::new(BLOCK * length.next_multiple_of(LANES));
+    let (mut keys, mut values) = (Packed::empty(), Packed::empty());
     let sequences = qkv.chunks_exact(length * row).zip(mixed.chunks_exact_mut(length * width));
-    for ((qkv, mixed), log_sums) in sequences.zip(log_sums.chunks_exact_mut(heads.count * length)) {
-        for (head, log_sums) in log_sums.chunks_exact_mut(length).enumerate() {
+    for ((qkv, mixed), sums) in sequences.zip(sums.chunks_exact_mut(heads.count * length)) {
+        for (head, sums) in sums.chunks_exact_mut(length).enumerate() {
             let [query, key, value] = heads.columns(head);
+            keys.pack(Matrix::strided(&qkv[key..], length, size, row).transposed());
+            values.pack(Matrix::strided(&qkv[value..], length, size, row));
             for (start, end) in heads.blocks() {
-                let scores = &mut scores[..(end - start) * end];
-                let queries = Matrix::strided(&qkv[start * row + query..], end - start, size, row);
-                let keys = Matrix::strided(&qkv[key..], end, size, row);
-                let values = Matrix::strided(&qkv[value..], end, size, row);
-                multiply(MatrixMut::new(scores, end - start, end), queries, keys.transposed());
-                softmax(scores, start, end, heads.scale(), &mut log_sums[start..end]);
-                let out = MatrixMut::strided(&mut mixed[start * width + head * size..], end - start, size, width);
-                multiply(out, Matrix::new(scores, end - start, end), values);
+                let (rows, stride) = (end - start, end.next_multiple_of(LANES));
+                let scores = &mut scores[..rows * stride];
+                let queries = Matrix::strided(&qkv[start * row + query..], rows, size, row);
+                multiply_packed(MatrixMut::strided(scores, rows, end, stride), queries, &keys, 0, false);
+                exponentials(scores, stride, heads.scale(), &mut sums[start..end]);
+                let out = MatrixMut::strided(&mut mixed[start * width + head * size..], rows, size, width);
+                multiply_packed(out, Matrix::strided(scores, rows, end, stride), &values, 0, false);
+                scale_rows(&mut mixed[start * width + head * size..], size, width, &sums[start..end]);
             }
         }
     }
 }
 
 /// Adds to `qkv_grad` what the gradient `upstream` of the mix means for queries, keys and values.
-pub fn backward(heads: Heads, qkv: &[f32], mixed: &[f32], log_sums: &[f32], upstream: &[f32], qkv_grad: &mut [f32]) {
+pub fn backward(heads: Heads, qkv: &[f32], mixed: &[f32], sums: &[Sum], upstream: &[f32], qkv_grad: &mut [f32]) {
     let (row, width, length, size) = (heads.row(), heads.mixed(), heads.length, heads.size);
-    let mut scores = vec![0.0; BLOCK * length];
-    let mut score_grads = vec![0.0; BLOCK * length];
+    let mut scores = Buffer::new(BLOCK * length.next_multiple_of(LANES));
+    let mut score_grads = scores.clone();
     let mut along = [0.0; BLOCK];
+    let mut packs: [Packed; 5] = std::array::from_fn(|_| Packed::empty());
     let sequences = qkv.chunks_exact(length * row).zip(qkv_grad.chunks_exact_mut(length * row));
     let mixes = mixed.chunks_exact(length * width).zip(upstream.chunks_exact(length * width));
-    for (((qkv, qkv_grad), (mixed, upstream)), log_sums) in
-        sequences.zip(mixes).zip(log_sums.chunks_exact(heads.count * length))
+    for (((qkv, qkv_grad), (mixed, upstream)), sums) in
+        sequences.zip(mixes).zip(sums.chunks_exact(heads.count * length))
     {
-        for (head, log_sums) in log_sums.chunks_exact(length).enumerate() {
+        for (head, sums) in sums.chunks_exact(length).enumerate() {
             let [query, key, value] = heads.columns(head);
+            let whole = |column: usize| Matrix::strided(&qkv[column..], length, size, row);
+            let out_grad = Matrix::strided(&upstream[head * size..], length, size, width);
+            let parts = [whole(key).transposed(), whole(value).transposed(), whole(key), whole(query), out_grad];
+            packs.iter_mut().zip(parts).for_each(|(pack, part)| pack.pack(part));
+            let [keys_transposed, values_transposed, keys, queries, out_grads] = &packs;
+
             for (start, end) in heads.blocks() {
-                let rows = end - start;
-                let (scores, score_grads) = (&mut scores[..rows * end], &mut score_grads[..rows * end]);
-                let queries = Matrix::strided(&qkv[start * row + query..], rows, size, row);
-                let keys = Matrix::strided(&qkv[key..], end, size, row);
-                let values = Matrix::strided(&qkv[value..], end, size, row);
+                let (rows, stride) = (end - start, end.next_multiple_of(LANES));
+                let (scores, score_grads) = (&mut scores[..rows * stride], &mut score_grads[..rows * stride]);
+                let query_block = Matrix::strided(&qkv[start * row + query..], rows, size, row);
                 let out_grad = &upstream[start * width + head * size..];
                 row_products(out_grad, &mixed[start * width + head * size..], size, width, &mut along[..rows]);
                 let out_grad = Matrix::strided(out_grad, rows, size, width);
 
-                multiply(MatrixMut::new(scores, rows, end), queries, keys.transposed());
-                multiply(MatrixMut::new(score_grads, rows, end), out_grad, values.transposed());
-                softmax_backward(scores, score_grads, start, end, heads.scale(), &log_sums[start..end], &along);
+                multiply_packed(MatrixMut::strided(scores, rows, end, stride), query_block, keys_transposed, 0, false);
+                multiply_packed(
+                    MatrixMut::strided(score_grads, rows, end, stride),
+                    out_grad,
+                    values_transposed,
+                    0,
+                    false,
+                );
+                softmax_backward(scores, score_grads, stride, heads.scale(), &sums[start..end], &along);
 
-                let (scores, score_grads) = (Matrix::new(scores, rows, end), Matrix::new(score_grads, rows, end));
-                let grad = MatrixMut::strided(&mut qkv_grad[value..], end, size, row);
-                multiply_onto(grad, scores.transposed(), out_grad);
-                let grad = MatrixMut::strided(&mut qkv_grad[key..], end, size, row);
-                multiply_onto(grad, score_grads.transposed(), queries);
-                let grad = MatrixMut::strided(&mut qkv_grad[start * row + query..], rows, size, row);
-                multiply_onto(grad, score_grads, keys);
+                let (scores, score_grads) =
+                    (Matrix::strided(scores, rows, end, stride), Matrix::strided(score_grads, rows, end, stride));
+                let mut add = |column: usize, count: usize, a: Matrix, b: &Packed, first_row: usize| {
+                    let out = MatrixMut::strided(&mut qkv_grad[column..], count, size, row);
+                    multiply_packed(out, a, b, first_row, true);
+                };
+                add(value, end, scores.transposed(), out_grads, start);
+                add(key, end, score_grads.transposed(), queries, start);
+                add(start * row + query, rows, score_grads, keys, 0);
             }
         }
     }
 }
 
+/// Infinity for the keys up to a query, and negative infinity for those after it: the vector at `LANES - 1 - query % LANES`.
+const MASK: [f32; 2 * LANES - 1] = {
+    let mut mask = [f32::INFINITY; 2 * LANES - 1];
+    let mut later = LANES;
+    while later < mask.len() {
+        mask[later] = f32::NEG_INFINITY;
+        later += 1;
+    }
+    mask
+};
+
+/// Scores from key `at` on of the query that is number `offset` in its block.
+///
+/// Where a sequence ends inside the vector, what lies there is another's memory: the mask is the smaller of any of it.
+#[inline(always)]
+fn masked<V: Vector>(row: &[f32], at: usize, offset: usize) -> V {
+    let scores = load::<V>(row, at, 0.0);
+    if at + LANES == row.len() { scores.smaller(load(&MASK, LANES - 1 - offset, 0.0)) } else { scores }
+}
+
 multiversion! {
-    /// Turns the scores of queries `start..end` against keys `0..end` into probabilities, later keys having none.
-    fn softmax<FMA>(scores: &mut [f32], start: usize, end: usize, scale: f32, log_sums: &mut [f32]) {
-        for (offset, (row, log_sum)) in scores.chunks_exact_mut(end).zip(log_sums).enumerate() {
-            row[start + offset + 1..].fill(f32::NEG_INFINITY);
-            let largest = max(row) * scale;
-            for value in row.iter_mut() {
-                *value = exp::<FMA>(multiply_add::<FMA>(*value, scale, -largest));
+    /// Turns the scores of a block of queries, rows of `stride` values, into exponentials; keys after a query have none.
+    ///
+    /// In two passes over the block, as each step of a row waits long for the one before it.
+    fn exponentials<V>(scores: &mut [f32], stride: usize, scale: f32, sums: &mut [Sum]) {
+        for (offset, (row, sum)) in scores.chunks_exact(stride).zip(sums.iter_mut()).enumerate() {
+            let mut largest = V::splat(f32::NEG_INFINITY);
+            for at in (0..stride).step_by(LANES) {
+                largest = largest.larger(masked(row, at, offset));
             }
-            let total = sum(end, |i| row[i]);
-            let normaliser = 1.0 / total;
-            for value in row.iter_mut() {
-                *value *= normaliser;
+            sum.largest = largest.max() * scale;
+        }
+        for (offset, (row, sum)) in scores.chunks_exact_mut(stride).zip(sums.iter_mut()).enumerate() {
+            let mut total = V::splat(0.0);
+            for at in (0..stride).step_by(LANES) {
+                let score = masked::<V>(row, at, offset);
+                let value = exp(score.multiply_add(V::splat(scale), V::splat(-sum.largest)));
+                total = total.add(value);
+                store(value, row, at);
             }
-            *log_sum = largest + libm::logf(total);
+            sum.normaliser = 1.0 / total.sum();
         }
     }
 }
 
 multiversion! {
     /// Turns scores into probabilities again, and their gradients into those of the products of query and key.
-    fn softmax_backward<FMA>(
+    fn softmax_backward<V>(
         scores: &mut [f32],
         grads: &mut [f32],
-        start: usize,
-        end: usize,
+        stride: usize,
         scale: f32,
-        log_sums: &[f32],
+        sums: &[Sum],
         along: &[f32],
     ) {
-        let rows = scores.chunks_exact_mut(end).zip(grads.chunks_exact_mut(end));
-        for (offset, ((row, grads), (&log_sum, &along))) in rows.zip(log_sums.iter().zip(along)).enumerate() {
-            row[start + offset + 1..].fill(f32::NEG_INFINITY);
-            for i in 0..end {
-                let probability = exp::<FMA>(multiply_add::<FMA>(row[i], scale, -log_sum));
-                row[i] = probability;
-                grads[i] = probability * scale * (grads[i] - along);
+        let rows = scores.chunks_exact_mut(stride).zip(grads.chunks_exact_mut(stride));
+        for (offset, ((row, grads), (sum, &along))) in rows.zip(sums.iter().zip(along)).enumerate() {
+            for at in (0..stride).step_by(LANES) {
+                let score = masked::<V>(row, at, offset);
+                let value = exp(score.multiply_add(V::splat(scale), V::splat(-sum.largest)));
+                let probability = value.multiply(V::splat(sum.normaliser));
+                let grad = load::<V>(grads, at, 0.0).subtract(V::splat(along)).multiply(V::splat(scale));
+                store(probability, row, at);
+                store(probability.multiply(grad), grads, at);
+            }
+        }
+    }
+}
+
+multiversion! {
+    /// Multiplies the first `size` values of each row by its normaliser.
+    fn scale_rows<V>(rows: &mut [f32], size: usize, stride: usize, sums: &[Sum]) {
+        for (index, sum) in sums.iter().enumerate() {
+            let row = &mut rows[index * stride..index * stride + size];
+            for at in (0..size).step_by(LANES) {
+                store(load::<V>(row, at, 0.0).multiply(V::splat(sum.normaliser)), row, at);
             }
         }
     }
@@ -153,10 +219,10 @@ multiversion! {
 
 multiversion! {
     /// Products of the first `size` values of each row of `a` and `b`.
-    fn row_products<FMA>(a: &[f32], b: &[f32], size: usize, stride: usize, out: &mut [f32]) {
+    fn row_products<V>(a: &[f32], b: &[f32], size: usize, stride: usize, out: &mut [f32]) {
         for (index, out) in out.iter_mut().enumerate() {
             let row = index * stride..index * stride + size;
-            *out = dot::<FMA>(&a[row.clone()], &b[row]);
+            *out = dot::<V>(&a[row.clone()], &b[row]);
         }
     }
 }

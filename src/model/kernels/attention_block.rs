@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::attention::{self, Heads};
+use super::attention::{self, Heads, Sum};
+use super::buffer::Buffer;
 use super::matrix::{Matrix, MatrixMut, multiply, multiply_onto};
 use super::rms_norm;
 use super::rotary::Rotary;
@@ -29,11 +30,11 @@ pub struct Weights<'a> {
 /// What the backward pass needs of the forward pass.
 #[derive(Clone, Debug)]
 pub struct Saved {
-    normalised: Vec<f32>,
-    factors: Vec<f32>,
-    qkv: Vec<f32>,
-    mixed: Vec<f32>,
-    log_sums: Vec<f32>,
+    normalised: Buffer,
+    factors: Buffer,
+    qkv: Buffer,
+    mixed: Buffer,
+    sums: Vec<Sum>,
 }
 
 /// Gradients of the input and of the parameters, in their shapes.
@@ -50,21 +51,21 @@ pub fn forward(shape: &AttentionShape, weights: Weights, x: &[f32]) -> (Vec<f32>
     let (hidden, row, width) = (weights.gain.len(), heads.row(), heads.mixed());
     let rows = x.len() / hidden;
 
-    let (mut normalised, mut factors) = (vec![0.0; x.len()], vec![0.0; rows]);
+    let (mut normalised, mut factors) = (Buffer::new(x.len()), Buffer::new(rows));
     rms_norm::forward(x, weights.gain, shape.epsilon, &mut normalised, &mut factors);
 
-    let mut qkv = vec![0.0; rows * row];
+    let mut qkv = Buffer::new(rows * row);
     let weight = Matrix::new(weights.qkv, row, hidden);
     multiply(MatrixMut::new(&mut qkv, rows, row), Matrix::new(&normalised, rows, hidden), weight.transposed());
     shape.rotary.apply(&mut qkv, row, heads.count + heads.kv_count, heads.length);
 
-    let (mut mixed, mut log_sums) = (vec![0.0; rows * width], vec![0.0; rows * heads.count]);
-    attention::forward(heads, &qkv, &mut mixed, &mut log_sums);
+    let (mut mixed, mut sums) = (Buffer::new(rows * width), vec![Sum::default(); rows * heads.count]);
+    attention::forward(heads, &qkv, &mut mixed, &mut sums);
 
     let mut y = x.to_vec();
     let weight = Matrix::new(weights.out, hidden, width);
     multiply_onto(MatrixMut::new(&mut y, rows, hidden), Matrix::new(&mixed, rows, width), weight.transposed());
-    (y, Saved { normalised, factors, qkv, mixed, log_sums })
+    (y, Saved { normalised, factors, qkv, mixed, sums })
 }
 
 /// Gradients, given that of the output.
@@ -77,19 +78,19 @@ pub fn backward(shape: &AttentionShape, weights: Weights, x: &[f32], saved: &Sav
     let mut out = vec![0.0; weights.out.len()];
     let mixed = Matrix::new(&saved.mixed, rows, width);
     multiply(MatrixMut::new(&mut out, hidden, width), upstream_matrix.transposed(), mixed);
-    let mut mixed_grad = vec![0.0; rows * width];
+    let mut mixed_grad = Buffer::new(rows * width);
     let weight = Matrix::new(weights.out, hidden, width);
     multiply(MatrixMut::new(&mut mixed_grad, rows, width), upstream_matrix, weight);
 
-    let mut qkv_grad = vec![0.0; rows * row];
-    attention::backward(heads, &saved.qkv, &saved.mixed, &saved.log_sums, &mixed_grad, &mut qkv_grad);
+    let mut qkv_grad = Buffer::zeroed(rows * row);
+    attention::backward(heads, &saved.qkv, &saved.mixed, &saved.sums, &mixed_grad, &mut qkv_grad);
     shape.rotary.revert(&mut qkv_grad, row, heads.count + heads.kv_count, heads.length);
 
     let mut qkv = vec![0.0; weights.qkv.len()];
     let qkv_grad = Matrix::new(&qkv_grad, rows, row);
     let normalised = Matrix::new(&saved.normalised, rows, hidden);
     multiply(MatrixMut::new(&mut qkv, row, hidden), qkv_grad.transposed(), normalised);
-    let mut normalised_grad = vec![0.0; x.len()];
+    let mut normalised_grad = Buffer::new(x.len());
     multiply(MatrixMut::new(&mut normalised_grad, rows, hidden), qkv_grad, Matrix::new(weights.qkv, row, hidden));
 
     let (mut x_grad, mut gain) = (upstream.to_vec(), vec![0.0; hidden]);

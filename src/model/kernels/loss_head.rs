@@ -1,5 +1,6 @@
 //! The end of the model: cross-entropy of `head(norm(x))` against each row's token, forward and backward.
 
+use super::buffer::Buffer;
 use super::matrix::{Matrix, MatrixMut, multiply};
 use super::{cross_entropy, rms_norm};
 
@@ -13,9 +14,11 @@ pub struct Weights<'a> {
 /// What the backward pass needs of the forward pass.
 #[derive(Clone, Debug)]
 pub struct Saved {
-    normalised: Vec<f32>,
-    factors: Vec<f32>,
-    probabilities: Vec<f32>,
+    normalised: Buffer,
+    factors: Buffer,
+    /// Exponentials of the logits, and what makes probabilities of each row's.
+    exponentials: Buffer,
+    normalisers: Buffer,
 }
 
 /// Gradients of the input and of the parameters, in their shapes.
@@ -30,17 +33,17 @@ pub fn forward(epsilon: f32, weights: Weights, x: &[f32], targets: &[u32]) -> (V
     let hidden = weights.gain.len();
     let (rows, vocabulary) = (x.len() / hidden, weights.head.len() / hidden);
 
-    let (mut normalised, mut factors) = (vec![0.0; x.len()], vec![0.0; rows]);
+    let (mut normalised, mut factors) = (Buffer::new(x.len()), Buffer::new(rows));
     rms_norm::forward(x, weights.gain, epsilon, &mut normalised, &mut factors);
 
-    let mut logits = vec![0.0; rows * vocabulary];
+    let mut logits = Buffer::new(rows * vocabulary);
     let weight = Matrix::new(weights.head, vocabulary, hidden);
     let out = MatrixMut::new(&mut logits, rows, vocabulary);
     multiply(out, Matrix::new(&normalised, rows, hidden), weight.transposed());
 
-    let mut losses = vec![0.0; rows];
-    cross_entropy::forward(&mut logits, vocabulary, targets, &mut losses);
-    (losses, Saved { normalised, factors, probabilities: logits })
+    let (mut losses, mut normalisers) = (vec![0.0; rows], Buffer::new(rows));
+    cross_entropy::forward(&mut logits, vocabulary, targets, &mut losses, &mut normalisers);
+    (losses, Saved { normalised, factors, exponentials: logits, normalisers })
 }
 
 /// Gradients, given that of each row's loss.
@@ -48,14 +51,14 @@ pub fn backward(weights: Weights, x: &[f32], targets: &[u32], saved: Saved, upst
     let hidden = weights.gain.len();
     let (rows, vocabulary) = (x.len() / hidden, weights.head.len() / hidden);
 
-    let mut logit_grad = saved.probabilities;
-    cross_entropy::backward(&mut logit_grad, vocabulary, targets, upstream);
+    let mut logit_grad = saved.exponentials;
+    cross_entropy::backward(&mut logit_grad, vocabulary, targets, &saved.normalisers, upstream);
     let logit_grad = Matrix::new(&logit_grad, rows, vocabulary);
 
     let mut head = vec![0.0; weights.head.len()];
     let normalised = Matrix::new(&saved.normalised, rows, hidden);
     multiply(MatrixMut::new(&mut head, vocabulary, hidden), logit_grad.transposed(), normalised);
-    let mut normalised_grad = vec![0.0; x.len()];
+    let mut normalised_grad = Buffer::new(x.len());
     let weight = Matrix::new(weights.head, vocabulary, hidden);
     multiply(MatrixMut::new(&mut normalised_grad, rows, hidden), logit_grad, weight);
 

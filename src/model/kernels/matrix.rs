@@ -1,8 +1,12 @@
 //! Products of matrices that lie in slices with a stride, so that a head of a layer, or the transpose of a weight, needs no copy.
+//!
+//! The right factor is packed into panels, two vectors wide, that stay in the first-level cache while rows of the left factor go past
+//! them. A value of the result is one sum in the order of the inner index, started from what was there: the same bits for any size of
+//! tile or register.
 
-use gemm::Parallelism;
+use super::vector::{LANES, Vector, multiversion};
 
-/// A matrix in a slice; one of its strides is 1.
+/// A matrix in a slice: value `(r, c)` at `r * row_stride + c * column_stride`, one of the strides being 1.
 #[derive(Clone, Copy)]
 pub struct Matrix<'a> {
     values: &'a [f32],
@@ -20,7 +24,7 @@ impl<'a> Matrix<'a> {
 
     /// Rows that begin `row_stride` values apart.
     pub fn strided(values: &'a [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
-        assert!(spans(values.len(), rows, columns, row_stride));
+        assert!(spans(values.len(), rows, columns, row_stride), "a matrix inside its slice");
         Self { values, rows, columns, row_stride, column_stride: 1 }
     }
 
@@ -52,7 +56,7 @@ impl<'a> MatrixMut<'a> {
 
     /// Rows that begin `row_stride` values apart.
     pub fn strided(values: &'a mut [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
-        assert!(spans(values.len(), rows, columns, row_stride));
+        assert!(spans(values.len(), rows, columns, row_stride), "a matrix inside its slice");
         Self { values, rows, columns, row_stride }
     }
 }
@@ -61,41 +65,205 @@ fn spans(len: usize, rows: usize, columns: usize, row_stride: usize) -> bool {
     columns <= row_stride && (rows == 0 || (rows - 1) * row_stride + columns <= len)
 }
 
+/// A right factor in panels of two vectors' columns, the last padded with zeros to one or two.
+pub struct Packed {
+    values: Vec<f32>,
+    rows: usize,
+    columns: usize,
+}
+
+/// Columns of a panel.
+const PANEL: usize = 2 * LANES;
+
+impl Packed {
+    /// Room to pack matrices into, one after the other.
+    pub fn empty() -> Self {
+        Self { values: Vec::new(), rows: 0, columns: 0 }
+    }
+
+    /// Packs `b`.
+    pub fn new(b: Matrix) -> Self {
+        let mut packed = Self::empty();
+        packed.pack(b);
+        packed
+    }
+
+    /// Packs `b` in the place of what was there.
+    pub fn pack(&mut self, b: Matrix) {
+        (self.rows, self.columns) = (b.rows, b.columns);
+        self.values.clear();
+        self.values.resize(b.rows * b.columns.next_multiple_of(LANES), 0.0);
+        if b.rows == 0 {
+            return;
+        }
+        for first in (0..b.columns).step_by(PANEL) {
+            let (width, columns) = (panel_width(b.columns - first), (b.columns - first).min(PANEL));
+            let panel = &mut self.values[first * b.rows..][..width * b.rows];
+            if b.column_stride == 1 {
+                for (row, out) in panel.chunks_exact_mut(width).enumerate() {
+                    let start = row * b.row_stride + first;
+                    out[..columns].copy_from_slice(&b.values[start..start + columns]);
+                }
+            } else {
+                transpose(&b.values[first * b.column_stride..], b.column_stride, columns, panel, width);
+            }
+        }
+    }
+}
+
+/// Makes columns of `panel` out of rows of `values`, four by four, which become shuffles.
+fn transpose(values: &[f32], stride: usize, columns: usize, panel: &mut [f32], width: usize) {
+    let rows = panel.len() / width;
+    for first in (0..columns).step_by(4) {
+        if first + 4 <= columns {
+            let lines: [&[f32]; 4] = std::array::from_fn(|i| &values[(first + i) * stride..][..rows]);
+            let [a, b, c, d] = lines.map(|line| line.as_chunks::<4>().0);
+            for (((a, b), (c, d)), out) in a.iter().zip(b).zip(c.iter().zip(d)).zip(panel.chunks_exact_mut(4 * width)) {
+                for i in 0..4 {
+                    out[i * width + first..][..4].copy_from_slice(&[a[i], b[i], c[i], d[i]]);
+                }
+            }
+        }
+        let (done, end) = if first + 4 <= columns { (rows / 4 * 4, first + 4) } else { (0, columns) };
+        for row in done..rows {
+            for column in first..end {
+                panel[row * width + column] = values[column * stride + row];
+            }
+        }
+    }
+}
+
+fn panel_width(columns: usize) -> usize {
+    if columns > LANES { PANEL } else { LANES }
+}
+
 /// `out = a b`.
 pub fn multiply(out: MatrixMut, a: Matrix, b: Matrix) {
-    product(out, a, b, false);
+    multiply_packed(out, a, &Packed::new(b), 0, false);
 }
 
 /// `out += a b`.
 pub fn multiply_onto(out: MatrixMut, a: Matrix, b: Matrix) {
-    product(out, a, b, true);
+    multiply_packed(out, a, &Packed::new(b), 0, true);
 }
 
-fn product(out: MatrixMut, a: Matrix, b: Matrix, add: bool) {
-    assert!(a.columns == b.rows && out.rows == a.rows && out.columns == b.columns, "shapes of a matrix product");
-    // SAFETY: `spans` was checked when the views were made, the shapes agree, and `out` is borrowed alone.
+/// `out = a b`, or `out += a b` where `add`: of `b` the rows from `first_row` on, as many as `a` has columns, and the first columns, as
+/// many as `out` has.
+pub fn multiply_packed(out: MatrixMut, a: Matrix, b: &Packed, first_row: usize, add: bool) {
+    assert!(
+        out.rows == a.rows && out.columns <= b.columns && first_row + a.columns <= b.rows,
+        "shapes of a matrix product"
+    );
+    if out.rows == 0 || out.columns == 0 {
+        return;
+    }
+    panels(&mut Product { out, a, b, first_row, add });
+}
+
+/// A product to do; the constructors of its parts and [`multiply_packed`] have checked that all indices are inside.
+struct Product<'a> {
+    out: MatrixMut<'a>,
+    a: Matrix<'a>,
+    b: &'a Packed,
+    first_row: usize,
+    add: bool,
+}
+
+/// Part of a panel that one pass over rows does.
+struct Strip {
+    /// Where its first row that is multiplied begins in the packed values, and how far it is to the next.
+    start: usize,
+    stride: usize,
+    /// Its first column in the output, and how many there are.
+    first: usize,
+    columns: usize,
+}
+
+multiversion! {
+    fn panels<V>(product: &mut Product) {
+        let columns = product.out.columns;
+        for panel in (0..columns).step_by(PANEL) {
+            let stride = panel_width(product.b.columns - panel);
+            let start = panel * product.b.rows + product.first_row * stride;
+            let end = (panel + stride).min(columns);
+            if V::TILE.1 == 2 && end - panel > LANES {
+                rows::<V, 2>(product, Strip { start, stride, first: panel, columns: end - panel });
+            } else {
+                for first in (panel..end).step_by(LANES) {
+                    let columns = (end - first).min(LANES);
+                    rows::<V, 1>(product, Strip { start: start + first - panel, stride, first, columns });
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn rows<V: Vector, const C: usize>(product: &mut Product, strip: Strip) {
+    let rows = product.out.rows;
+    let mut row = 0;
+    while V::TILE.0 == 8 && row + 8 <= rows {
+        tile::<V, 8, C>(product, &strip, row);
+        row += 8;
+    }
+    while row + 4 <= rows {
+        tile::<V, 4, C>(product, &strip, row);
+        row += 4;
+    }
+    while row < rows {
+        tile::<V, 1, C>(product, &strip, row);
+        row += 1;
+    }
+}
+
+/// `R` rows by `C` vectors of the output, from row `row` on.
+#[inline(always)]
+fn tile<V: Vector, const R: usize, const C: usize>(product: &mut Product, strip: &Strip, row: usize) {
+    let Product { out, a, b, .. } = product;
+    let whole = strip.columns == C * LANES;
+    let mut buffer = [[[0.0; LANES]; C]; R];
+    let mut sums = [[V::splat(0.0); C]; R];
+
+    // SAFETY: `multiply_packed` checked the shapes, so rows `row..row + R` are in `a` and `out`; where `whole`, so are all columns of
+    // the strip in `out`. Rows of a panel are padded to whole vectors.
     unsafe {
-        gemm::gemm(
-            out.rows,
-            out.columns,
-            a.columns,
-            out.values.as_mut_ptr(),
-            1,
-            out.row_stride as isize,
-            add,
-            a.values.as_ptr(),
-            a.column_stride as isize,
-            a.row_stride as isize,
-            b.values.as_ptr(),
-            b.column_stride as isize,
-            b.row_stride as isize,
-            1.0,
-            1.0,
-            false,
-            false,
-            false,
-            Parallelism::None,
-        );
+        let out_at = |r: usize, c: usize| (row + r) * out.row_stride + strip.first + c * LANES;
+        if product.add {
+            for r in 0..R {
+                if !whole {
+                    let from = &out.values[out_at(r, 0)..][..strip.columns];
+                    buffer[r].as_flattened_mut()[..strip.columns].copy_from_slice(from);
+                }
+                for c in 0..C {
+                    let from =
+                        if whole { out.values.as_ptr().add(out_at(r, c)).cast() } else { &raw const buffer[r][c] };
+                    sums[r][c] = V::load(&*from);
+                }
+            }
+        }
+        let (left, right) = (a.values.as_ptr().add(row * a.row_stride), b.values.as_ptr().add(strip.start));
+        for k in 0..a.columns {
+            let mut factors = [V::splat(0.0); C];
+            for (c, factor) in factors.iter_mut().enumerate() {
+                *factor = V::load(&*right.add(k * strip.stride + c * LANES).cast());
+            }
+            for (r, sums) in sums.iter_mut().enumerate() {
+                let value = V::splat(*left.add(r * a.row_stride + k * a.column_stride));
+                for (sum, factor) in sums.iter_mut().zip(factors) {
+                    *sum = value.multiply_add(factor, *sum);
+                }
+            }
+        }
+        for r in 0..R {
+            for c in 0..C {
+                let to = if whole { out.values.as_mut_ptr().add(out_at(r, c)).cast() } else { &raw mut buffer[r][c] };
+                sums[r][c].store(&mut *to);
+            }
+            if !whole {
+                let to = &mut out.values[out_at(r, 0)..][..strip.columns];
+                to.copy_from_slice(&buffer[r].as_flattened()[..strip.columns]);
+            }
+        }
     }
 }
 
@@ -114,6 +282,50 @@ mod tests {
         assert_eq!(out, [17.0, 9.0, 7.0, 26.0, 9.0]);
         multiply(MatrixMut::strided(&mut out, 2, 2, 3), a, b);
         assert_eq!(out, [7.0, -1.0, 7.0, 16.0, -1.0]);
+    }
+
+    /// Values of which products and sums are exact.
+    fn whole_numbers(count: usize, step: usize) -> Vec<f32> {
+        (0..count).map(|i| (i * step % 17) as f32 - 8.0).collect()
+    }
+
+    #[test]
+    fn all_sizes_of_tiles() {
+        for [rows, inner, columns] in
+            [[1, 1, 1], [8, 4, 32], [13, 5, 16], [4, 3, 17], [23, 9, 40], [9, 2, 63], [3, 0, 5], [5, 7, 7]]
+        {
+            let (a, b) = (whole_numbers(rows * inner, 7), whole_numbers(inner * columns, 5));
+            for [a_transposed, b_transposed, add] in
+                [[false; 3], [true, false, true], [false, true, true], [true, true, false]]
+            {
+                let view = |values, rows, columns, transposed| match transposed {
+                    true => Matrix::new(values, columns, rows).transposed(),
+                    false => Matrix::new(values, rows, columns),
+                };
+                let (a, b) = (view(&a, rows, inner, a_transposed), view(&b, inner, columns, b_transposed));
+                let value = |m: Matrix, r: usize, c: usize| m.values[r * m.row_stride + c * m.column_stride];
+                let mut out = vec![3.0; rows * columns];
+                let packed = Packed::new(b);
+                multiply_packed(MatrixMut::new(&mut out, rows, columns), a, &packed, 0, add);
+                for (at, &found) in out.iter().enumerate() {
+                    let (r, c) = (at / columns, at % columns);
+                    let products = (0..inner).map(|k| value(a, r, k) * value(b, k, c));
+                    let expected = if add { 3.0 } else { 0.0 } + products.sum::<f32>();
+                    assert_eq!(found, expected, "{rows} x {inner} x {columns}, at {r}, {c}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn part_of_a_packed_matrix() {
+        let b = whole_numbers(6 * 40, 3);
+        let packed = Packed::new(Matrix::new(&b, 6, 40));
+        let mut out = vec![0.0; 35];
+        multiply_packed(MatrixMut::new(&mut out, 1, 35), Matrix::new(&[1.0, 2.0], 1, 2), &packed, 3, false);
+        for (column, &found) in out.iter().enumerate() {
+            assert_eq!(found, b[3 * 40 + column] + 2.0 * b[4 * 40 + column]);
+        }
     }
 
     #[test]

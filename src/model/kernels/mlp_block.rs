@@ -1,5 +1,6 @@
 //! The second half of a transformer block: `x + down(swiglu(norm(x)))`, forward and backward.
 
+use super::buffer::Buffer;
 use super::matrix::{Matrix, MatrixMut, multiply, multiply_onto};
 use super::{rms_norm, swiglu};
 
@@ -14,9 +15,9 @@ pub struct Weights<'a> {
 /// What the backward pass needs of the forward pass.
 #[derive(Clone, Debug)]
 pub struct Saved {
-    normalised: Vec<f32>,
-    factors: Vec<f32>,
-    gate_up: Vec<f32>,
+    normalised: Buffer,
+    factors: Buffer,
+    gate_up: Buffer,
 }
 
 /// Gradients of the input and of the parameters, in their shapes.
@@ -32,15 +33,15 @@ pub fn forward(epsilon: f32, weights: Weights, x: &[f32]) -> (Vec<f32>, Saved) {
     let hidden = weights.gain.len();
     let (rows, width) = (x.len() / hidden, weights.down.len() / hidden);
 
-    let (mut normalised, mut factors) = (vec![0.0; x.len()], vec![0.0; rows]);
+    let (mut normalised, mut factors) = (Buffer::new(x.len()), Buffer::new(rows));
     rms_norm::forward(x, weights.gain, epsilon, &mut normalised, &mut factors);
 
-    let mut gate_up = vec![0.0; rows * 2 * width];
+    let mut gate_up = Buffer::new(rows * 2 * width);
     let weight = Matrix::new(weights.gate_up, 2 * width, hidden);
     let out = MatrixMut::new(&mut gate_up, rows, 2 * width);
     multiply(out, Matrix::new(&normalised, rows, hidden), weight.transposed());
 
-    let mut activated = vec![0.0; rows * width];
+    let mut activated = Buffer::new(rows * width);
     swiglu::forward(&gate_up, width, &mut activated);
 
     let mut y = x.to_vec();
@@ -55,11 +56,11 @@ pub fn backward(weights: Weights, x: &[f32], saved: Saved, upstream: &[f32]) -> 
     let (rows, width) = (x.len() / hidden, weights.down.len() / hidden);
     let upstream_matrix = Matrix::new(upstream, rows, hidden);
 
-    let mut activated_grad = vec![0.0; rows * width];
+    let mut activated_grad = Buffer::new(rows * width);
     let weight = Matrix::new(weights.down, hidden, width);
     multiply(MatrixMut::new(&mut activated_grad, rows, width), upstream_matrix, weight);
 
-    let (mut gate_up_grad, mut activated) = (saved.gate_up, vec![0.0; rows * width]);
+    let (mut gate_up_grad, mut activated) = (saved.gate_up, Buffer::new(rows * width));
     swiglu::backward(&mut gate_up_grad, width, &activated_grad, &mut activated);
 
     let mut down = vec![0.0; weights.down.len()];
@@ -70,7 +71,7 @@ pub fn backward(weights: Weights, x: &[f32], saved: Saved, upstream: &[f32]) -> 
     let gate_up_grad = Matrix::new(&gate_up_grad, rows, 2 * width);
     let normalised = Matrix::new(&saved.normalised, rows, hidden);
     multiply(MatrixMut::new(&mut gate_up, 2 * width, hidden), gate_up_grad.transposed(), normalised);
-    let mut normalised_grad = vec![0.0; x.len()];
+    let mut normalised_grad = Buffer::new(x.len());
     let weight = Matrix::new(weights.gate_up, 2 * width, hidden);
     multiply(MatrixMut::new(&mut normalised_grad, rows, hidden), gate_up_grad, weight);
 

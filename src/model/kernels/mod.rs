@@ -5,11 +5,13 @@
 
 pub mod attention;
 pub mod attention_block;
+pub mod buffer;
 pub mod cross_entropy;
 pub mod loss_head;
+pub mod math;
 pub mod matrix;
 pub mod mlp_block;
 pub mod rms_norm;
 pub mod rotary;
-pub mod simd;
 pub mod swiglu;
+pub mod vector;

@@ -1,7 +1,5 @@
 //! Rotary positions (Su et al., arXiv 2104.09864) in Hugging Face's convention: value `i` of a head turns with value `i + size / 2`.
 
-use super::simd::{multiply_add, multiversion};
-
 /// Cosines and sines of each position's angles.
 #[derive(Clone, Debug)]
 pub struct Rotary {
@@ -27,36 +25,25 @@ impl Rotary {
 
     /// Turns the first `heads` heads of each row; rows are `stride` apart, and row `r` has position `r % length`.
     pub fn apply(&self, rows: &mut [f32], stride: usize, heads: usize, length: usize) {
-        turn(rows, stride, heads, length, &self.cosines, &self.sines, self.head_size / 2, 1.0);
+        self.turn(rows, stride, heads, length, 1.0);
     }
 
     /// Turns back, as the gradient does.
     pub fn revert(&self, rows: &mut [f32], stride: usize, heads: usize, length: usize) {
-        turn(rows, stride, heads, length, &self.cosines, &self.sines, self.head_size / 2, -1.0);
+        self.turn(rows, stride, heads, length, -1.0);
     }
-}
 
-multiversion! {
-    #[allow(clippy::too_many_arguments)] // One call for all heads: the tables of a position are read once.
-    fn turn<FMA>(
-        rows: &mut [f32],
-        stride: usize,
-        heads: usize,
-        length: usize,
-        cosines: &[f32],
-        sines: &[f32],
-        half: usize,
-        direction: f32,
-    ) {
+    fn turn(&self, rows: &mut [f32], stride: usize, heads: usize, length: usize, direction: f32) {
+        let half = self.head_size / 2;
         for (index, row) in rows.chunks_exact_mut(stride).enumerate() {
             let start = index % length * half;
-            let (cosines, sines) = (&cosines[start..start + half], &sines[start..start + half]);
+            let (cosines, sines) = (&self.cosines[start..start + half], &self.sines[start..start + half]);
             for head in row[..heads * 2 * half].chunks_exact_mut(2 * half) {
                 let (first, second) = head.split_at_mut(half);
-                for i in 0..half {
-                    let (a, b, sine) = (first[i], second[i], direction * sines[i]);
-                    first[i] = multiply_add::<FMA>(a, cosines[i], -b * sine);
-                    second[i] = multiply_add::<FMA>(b, cosines[i], a * sine);
+                for (((first, second), cosine), sine) in first.iter_mut().zip(second).zip(cosines).zip(sines) {
+                    let (a, b, sine) = (*first, *second, direction * sine);
+                    *first = a * cosine - b * sine;
+                    *second = b * cosine + a * sine;
                 }
             }
         }

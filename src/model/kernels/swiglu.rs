@@ -1,14 +1,16 @@
 //! SwiGLU (Shazeer, arXiv 2002.05202): `silu(gate) * up`, from rows that hold gate and up side by side.
 
-use super::simd::{exp, multiply_add, multiversion};
+use super::math::sigmoid;
+use super::vector::{LANES, load, multiversion, store};
 
 multiversion! {
     /// `out` [rows, width] from `gate_up` [rows, 2 width].
-    pub fn forward<FMA>(gate_up: &[f32], width: usize, out: &mut [f32]) {
+    pub fn forward<V>(gate_up: &[f32], width: usize, out: &mut [f32]) {
         for (row, out) in gate_up.chunks_exact(2 * width).zip(out.chunks_exact_mut(width)) {
-            let (gate, up) = row.split_at(width);
-            for i in 0..width {
-                out[i] = up[i] * gate[i] / (1.0 + exp::<FMA>(-gate[i]));
+            let (gates, ups) = row.split_at(width);
+            for at in (0..width).step_by(LANES) {
+                let gate = load::<V>(gates, at, 0.0);
+                store(gate.multiply(sigmoid(gate)).multiply(load(ups, at, 0.0)), out, at);
             }
         }
     }
@@ -16,17 +18,19 @@ multiversion! {
 
 multiversion! {
     /// Turns `gate_up` into its gradient, given that of the output, and writes the output again.
-    pub fn backward<FMA>(gate_up: &mut [f32], width: usize, upstream: &[f32], out: &mut [f32]) {
-        let rows = gate_up.chunks_exact_mut(2 * width).zip(upstream.chunks_exact(width)).zip(out.chunks_exact_mut(width));
-        for ((row, upstream), out) in rows {
-            let (gate, up) = row.split_at_mut(width);
-            for i in 0..width {
-                let sigmoid = 1.0 / (1.0 + exp::<FMA>(-gate[i]));
-                let silu = gate[i] * sigmoid;
-                let slope = multiply_add::<FMA>(silu, 1.0 - sigmoid, sigmoid);
-                out[i] = silu * up[i];
-                gate[i] = upstream[i] * up[i] * slope;
-                up[i] = upstream[i] * silu;
+    pub fn backward<V>(gate_up: &mut [f32], width: usize, upstream: &[f32], out: &mut [f32]) {
+        let rows = gate_up.chunks_exact_mut(2 * width).zip(upstream.chunks_exact(width));
+        for ((row, upstream), out) in rows.zip(out.chunks_exact_mut(width)) {
+            let (gates, ups) = row.split_at_mut(width);
+            for at in (0..width).step_by(LANES) {
+                let (gate, up) = (load::<V>(gates, at, 0.0), load::<V>(ups, at, 0.0));
+                let upstream = load::<V>(upstream, at, 0.0);
+                let sigmoid = sigmoid(gate);
+                let silu = gate.multiply(sigmoid);
+                let slope = silu.multiply_add(V::splat(1.0).subtract(sigmoid), sigmoid);
+                store(silu.multiply(up), out, at);
+                store(upstream.multiply(up).multiply(slope), gates, at);
+                store(upstream.multiply(silu), ups, at);
             }
         }
     }

@@ -1,0 +1,48 @@
+//! Forward and backward of the small presets, in tokens a second on one thread.
+
+use divan::Bencher;
+use divan::counter::ItemsCount;
+use gauntlet::model::{Device, Llama, LlamaConfig, init_theta};
+use gauntlet::scenario::ModelSettings;
+use gauntlet::training::gradient::{gradient, loss};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Sequences in a pass.
+const BATCH: usize = 8;
+
+fn main() {
+    divan::main();
+}
+
+/// A preset at theta_0, and a batch of random-looking pages.
+fn model(preset: &str, device: Device) -> (Llama, Vec<Vec<u32>>) {
+    let config = LlamaConfig::from_settings(&ModelSettings { preset: preset.into(), ..Default::default() }).unwrap();
+    let model = Llama::from_flat(&config, &init_theta(&config, 0), &device);
+    let page = |page: usize| (0..=config.sequence_length).map(|at| ((at * 97 + page * 31) % 256) as u32).collect();
+    (model, (0..BATCH).map(page).collect())
+}
+
+fn bench(bencher: Bencher, preset: &str, device: Device) {
+    let (model, pages) = model(preset, device);
+    bencher.counter(ItemsCount::new(BATCH * (pages[0].len() - 1))).bench(|| gradient(&model, &pages, BATCH));
+}
+
+#[divan::bench(args = ["nano", "tiny", "small"])]
+fn forward_and_backward(bencher: Bencher, preset: &str) {
+    bench(bencher, preset, Device::Cpu);
+}
+
+/// The same model in NdArray's operations, for comparison.
+#[divan::bench(args = ["tiny"])]
+fn forward_and_backward_ndarray(bencher: Bencher, preset: &str) {
+    bench(bencher, preset, Device::NdArray);
+}
+
+/// What a validator does most: a loss, no gradient.
+#[divan::bench(args = ["nano", "tiny", "small"])]
+fn forward(bencher: Bencher, preset: &str) {
+    let (model, pages) = model(preset, Device::Cpu);
+    bencher.counter(ItemsCount::new(BATCH * (pages[0].len() - 1))).bench(|| loss(&model, &pages, BATCH));
+}
