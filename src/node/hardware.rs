@@ -14,11 +14,23 @@ pub struct Processor {
 }
 
 impl Processor {
-    /// The processor of a scenario; without a stated speed, one that trains on the assigned pages in half of a round.
-    pub fn new(hardware: &Hardware, scenario: &Scenario, sequence_length: usize) -> Self {
-        let round_seconds = scenario.chain.block_seconds * scenario.chain.blocks_per_round as f64;
-        let round_tokens = (scenario.training.pages_per_round * sequence_length) as f64;
-        Self { tokens_per_second: hardware.tokens_per_second.unwrap_or(round_tokens / (round_seconds / 2.0)) }
+    /// A peer's processor; without a stated speed, one that trains on the assigned pages in half of a round.
+    pub fn of_peer(hardware: &Hardware, scenario: &Scenario, sequence_length: usize) -> Self {
+        Self::new(hardware, scenario, (scenario.training.pages_per_round * sequence_length) as f64)
+    }
+
+    /// A validator's processor; without a stated speed, one that does its primary evaluations in half of a round.
+    pub fn of_validator(hardware: &Hardware, scenario: &Scenario, sequence_length: usize) -> Self {
+        let settings = &scenario.gauntlet;
+        let pages = (scenario.training.pages_per_round as f64 * settings.evaluated_fraction).max(1.0);
+        // Before and after on assigned pages, after on unassigned ones; and these once before.
+        let forward = pages * (3 * settings.evaluated_per_round + 1) as f64;
+        Self::new(hardware, scenario, forward * FORWARD_SHARE * sequence_length as f64)
+    }
+
+    fn new(hardware: &Hardware, scenario: &Scenario, tokens_in_half_a_round: f64) -> Self {
+        let usual = tokens_in_half_a_round / (scenario.round_seconds() / 2.0);
+        Self { tokens_per_second: hardware.tokens_per_second.unwrap_or(usual) }
     }
 
     /// Forward and backward of so many tokens.
