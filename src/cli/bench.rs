@@ -15,7 +15,7 @@ use gauntlet::training::gradient::gradient;
 use gauntlet::training::scheme::demo::Demo;
 use serde::Serialize;
 
-use super::{UsageError, open};
+use super::{UsageError, open, say};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -72,7 +72,7 @@ pub fn bench(args: Args) -> anyhow::Result<()> {
     note(aggregate_speed()?);
     note(round_time(&args.device, threads)?);
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&figures)?);
+        say(serde_json::to_string_pretty(&figures)?);
         return Ok(());
     }
     let mut table = Table::new();
@@ -80,7 +80,7 @@ pub fn bench(args: Args) -> anyhow::Result<()> {
     for figure in &figures {
         table.add_row([&figure.what, &figure.threads.to_string(), &format!("{:.2}", figure.value), figure.unit]);
     }
-    println!("{table}");
+    say(table);
     Ok(())
 }
 

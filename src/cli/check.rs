@@ -9,7 +9,7 @@ use gauntlet::scenario::{self, Scenario};
 use gauntlet::training::scheme::demo::Demo;
 use gauntlet::transport::wire::PayloadShape;
 
-use super::UsageError;
+use super::{UsageError, say};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -27,9 +27,9 @@ pub fn check(args: Args) -> anyhow::Result<()> {
     let corpus = Corpus::open(&scenario.corpus, scenario.seed, config.vocab_size, config.sequence_length)?;
     let demo = Demo::new(&scenario.demo, &config.layout())?;
     let shape = PayloadShape(demo.layout().tensors.iter().map(|tensor| tensor.coefficients()).collect());
-    print!("{}", peers(&scenario));
-    println!("{}", amounts(&scenario, &config, &shape, &corpus));
-    println!("# resolved settings\n{}", scenario.to_toml());
+    say(peers(&scenario).trim_end());
+    say(amounts(&scenario, &config, &shape, &corpus));
+    say(format_args!("# resolved settings\n{}", scenario.to_toml()));
     Ok(())
 }
 
@@ -41,7 +41,7 @@ fn peers(scenario: &Scenario) -> String {
     }
     let lines = counts.iter().map(|(behaviour, count)| format!("{count:>6}  {behaviour}\n"));
     format!(
-        "{}: {} rounds, {} peers, {} validators\n{}",
+        "{}: {} rounds, {} peers, validators: {}\n{}",
         scenario.name,
         scenario.rounds,
         scenario.peers_total(),

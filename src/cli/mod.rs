@@ -41,6 +41,15 @@ enum Command {
     Bench(bench::Args),
 }
 
+/// Prints to standard output. A reader that has gone away, as `head` does, ends the program without a fuss.
+fn say(text: impl std::fmt::Display) {
+    use std::io::Write;
+    if let Err(error) = writeln!(std::io::stdout(), "{text}") {
+        let gone = error.kind() == std::io::ErrorKind::BrokenPipe;
+        std::process::exit(if gone { 0 } else { 1 });
+    }
+}
+
 /// A wrong command line or scenario: exit code 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use gauntlet::report::{self, RunData, plots, tables::Look};
 
+use super::say;
+
 #[derive(clap::Args)]
 pub struct Args {
     /// Run folders: one is drawn again in its own plots/, several are compared
@@ -20,7 +22,7 @@ pub fn plot(args: Args) -> anyhow::Result<()> {
     let pictures = match (args.runs.as_slice(), &args.out) {
         ([run], None) => {
             report::redraw(run)?;
-            println!("{}, {}", run.join("plots").display(), run.join("report.html").display());
+            say(format_args!("{}, {}", run.join("plots").display(), run.join("report.html").display()));
             return Ok(());
         }
         ([run], Some(_)) => plots::all(&report::load(run)?)?,
@@ -32,7 +34,7 @@ pub fn plot(args: Args) -> anyhow::Result<()> {
     let out = args.out.unwrap_or_else(|| "plots".into());
     for (name, svg) in pictures {
         report::write_file(&out.join(name), svg.as_bytes())?;
-        println!("{}", out.join(name).display());
+        say(out.join(name).display());
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use gauntlet::report::{self, Manifest, References, RunFolder};
 use gauntlet::scenario::{self, Scenario};
 
 use super::folder::{self, FolderObserver};
-use super::{UsageError, interrupt, open, plot};
+use super::{UsageError, interrupt, open, plot, say};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -88,12 +88,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Outcome::Finished(_) => {
             let data = report::redraw(&root)?;
             if !args.quiet {
-                println!("{}", report::tables::summary(&data, &root, plot::look()));
+                say(report::tables::summary(&data, &root, plot::look()));
             }
         }
         Outcome::Interrupted(rounds) => {
-            println!("stopped after {rounds} rounds; saved in {}", root.display());
-            println!("to go on: {}", resume_command(&args));
+            say(format_args!("stopped after {rounds} rounds; saved in {}", root.display()));
+            say(format_args!("to go on: {}", resume_command(&args)));
         }
     }
     Ok(())

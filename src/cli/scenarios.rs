@@ -2,12 +2,14 @@
 
 use gauntlet::scenario::shipped;
 
+use super::say;
+
 /// Lists the shipped scenarios, a line each.
 pub fn list() -> anyhow::Result<()> {
     let scenarios = shipped();
     let width = scenarios.iter().map(|scenario| scenario.file().len()).max().unwrap_or(0);
     for scenario in scenarios {
-        println!("{:width$}  {}", scenario.file(), scenario.summary());
+        say(format_args!("{:width$}  {}", scenario.file(), scenario.summary()));
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use gauntlet::engine::{Observer, ObserverError, Outcome, RunOptions, Traffic, si
 use gauntlet::node::RoundReport;
 use gauntlet::report::{self, Target};
 
-use super::{interrupt, open, progress::Progress};
+use super::{interrupt, open, progress::Progress, say};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -44,7 +44,7 @@ pub fn verify(args: Args) -> anyhow::Result<()> {
     let differs = observer.lock().expect("no panic while held").differs;
     match outcome {
         Outcome::Finished(digest) if digest == expected => {
-            println!("{}: verified, digest {digest}", args.run.display());
+            say(format_args!("{}: verified, digest {digest}", args.run.display()));
             Ok(())
         }
         Outcome::Finished(digest) => {
