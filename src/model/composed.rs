@@ -7,6 +7,12 @@ use burn::tensor::{Int, Tensor, TensorData};
 
 use super::kernels::attention_block::AttentionShape;
 
+/// Rows of `table` by their numbers; as [`fused::embedding`](super::fused::embedding).
+pub fn embedding(table: Tensor<2>, ids: &[u32]) -> Tensor<2> {
+    let ids = tokens(ids, &table.device());
+    table.select(0, ids)
+}
+
 /// `x / sqrt(mean(x^2) + eps) * gain`, for each row of `x` [rows, hidden].
 pub fn rms_norm(x: Tensor<2>, gain: Tensor<1>, epsilon: f32) -> Tensor<2> {
     let factors = (x.clone().square().mean_dim(1) + epsilon).sqrt().recip();
@@ -84,7 +90,7 @@ pub fn loss_head(x: Tensor<2>, gain: Tensor<1>, head: Tensor<2>, targets: Arc<[u
 }
 
 /// Tokens as a tensor.
-pub fn tokens(tokens: &[u32], device: &burn::tensor::Device) -> Tensor<1, Int> {
+fn tokens(tokens: &[u32], device: &burn::tensor::Device) -> Tensor<1, Int> {
     let values: Vec<i32> = tokens.iter().map(|&token| token as i32).collect();
     Tensor::from_data(TensorData::new(values, [tokens.len()]), device)
 }

@@ -112,8 +112,10 @@ impl Llama {
             inputs.len()
         );
         let embedding = self.embedding.val();
-        let ids = composed::tokens(inputs, &embedding.device());
-        let x = embedding.select(0, ids);
+        let x = match self.kernels {
+            Kernels::Fused => fused::embedding(embedding, inputs.into()),
+            Kernels::Composed => composed::embedding(embedding, inputs),
+        };
         let shape = AttentionShape {
             heads: Heads {
                 count: self.config.num_heads,

@@ -5,7 +5,7 @@
 
 use super::buffer::Buffer;
 use super::math::{dot, exp};
-use super::matrix::{Matrix, MatrixMut, Packed, multiply_packed};
+use super::matrix::{Factor, Matrix, MatrixMut, multiply_by};
 use super::vector::{LANES, Vector, load, multiversion, store};
 
 /// Queries in a block: as many as a vector has keys, so that the causal mask cuts through the last vector of each row alone.
@@ -63,21 +63,20 @@ impl Heads {
 pub fn forward(heads: Heads, qkv: &[f32], mixed: &mut [f32], sums: &mut [Sum]) {
     let (row, width, length, size) = (heads.row(), heads.mixed(), heads.length, heads.size);
     let mut scores = Buffer::new(BLOCK * length.next_multiple_of(LANES));
-    let (mut keys, mut values) = (Packed::empty(), Packed::empty());
     let sequences = qkv.chunks_exact(length * row).zip(mixed.chunks_exact_mut(length * width));
     for ((qkv, mixed), sums) in sequences.zip(sums.chunks_exact_mut(heads.count * length)) {
         for (head, sums) in sums.chunks_exact_mut(length).enumerate() {
             let [query, key, value] = heads.columns(head);
-            keys.pack(Matrix::strided(&qkv[key..], length, size, row).transposed());
-            values.pack(Matrix::strided(&qkv[value..], length, size, row));
+            let keys = Factor::new(Matrix::strided(&qkv[key..], length, size, row).transposed());
+            let values = Factor::new(Matrix::strided(&qkv[value..], length, size, row));
             for (start, end) in heads.blocks() {
                 let (rows, stride) = (end - start, end.next_multiple_of(LANES));
                 let scores = &mut scores[..rows * stride];
                 let queries = Matrix::strided(&qkv[start * row + query..], rows, size, row);
-                multiply_packed(MatrixMut::strided(scores, rows, end, stride), queries, &keys, 0, false);
+                multiply_by(MatrixMut::strided(scores, rows, end, stride), queries, &keys, 0, false);
                 exponentials(scores, stride, heads.scale(), &mut sums[start..end]);
                 let out = MatrixMut::strided(&mut mixed[start * width + head * size..], rows, size, width);
-                multiply_packed(out, Matrix::strided(scores, rows, end, stride), &values, 0, false);
+                multiply_by(out, Matrix::strided(scores, rows, end, stride), &values, 0, false);
                 scale_rows(&mut mixed[start * width + head * size..], size, width, &sums[start..end]);
             }
         }
@@ -90,7 +89,6 @@ pub fn backward(heads: Heads, qkv: &[f32], mixed: &[f32], sums: &[Sum], upstream
     let mut scores = Buffer::new(BLOCK * length.next_multiple_of(LANES));
     let mut score_grads = scores.clone();
     let mut along = [0.0; BLOCK];
-    let mut packs: [Packed; 5] = std::array::from_fn(|_| Packed::empty());
     let sequences = qkv.chunks_exact(length * row).zip(qkv_grad.chunks_exact_mut(length * row));
     let mixes = mixed.chunks_exact(length * width).zip(upstream.chunks_exact(length * width));
     for (((qkv, qkv_grad), (mixed, upstream)), sums) in
@@ -100,9 +98,8 @@ pub fn backward(heads: Heads, qkv: &[f32], mixed: &[f32], sums: &[Sum], upstream
             let [query, key, value] = heads.columns(head);
             let whole = |column: usize| Matrix::strided(&qkv[column..], length, size, row);
             let out_grad = Matrix::strided(&upstream[head * size..], length, size, width);
-            let parts = [whole(key).transposed(), whole(value).transposed(), whole(key), whole(query), out_grad];
-            packs.iter_mut().zip(parts).for_each(|(pack, part)| pack.pack(part));
-            let [keys_transposed, values_transposed, keys, queries, out_grads] = &packs;
+            let factors = [whole(key).transposed(), whole(value).transposed(), whole(key), whole(query), out_grad];
+            let [keys_transposed, values_transposed, keys, queries, out_grads] = &factors.map(Factor::new);
 
             for (start, end) in heads.blocks() {
                 let (rows, stride) = (end - start, end.next_multiple_of(LANES));
@@ -112,21 +109,15 @@ pub fn backward(heads: Heads, qkv: &[f32], mixed: &[f32], sums: &[Sum], upstream
                 row_products(out_grad, &mixed[start * width + head * size..], size, width, &mut along[..rows]);
                 let out_grad = Matrix::strided(out_grad, rows, size, width);
 
-                multiply_packed(MatrixMut::strided(scores, rows, end, stride), query_block, keys_transposed, 0, false);
-                multiply_packed(
-                    MatrixMut::strided(score_grads, rows, end, stride),
-                    out_grad,
-                    values_transposed,
-                    0,
-                    false,
-                );
+                multiply_by(MatrixMut::strided(scores, rows, end, stride), query_block, keys_transposed, 0, false);
+                multiply_by(MatrixMut::strided(score_grads, rows, end, stride), out_grad, values_transposed, 0, false);
                 softmax_backward(scores, score_grads, stride, heads.scale(), &sums[start..end], &along);
 
                 let (scores, score_grads) =
                     (Matrix::strided(scores, rows, end, stride), Matrix::strided(score_grads, rows, end, stride));
-                let mut add = |column: usize, count: usize, a: Matrix, b: &Packed, first_row: usize| {
+                let mut add = |column: usize, count: usize, a: Matrix, b: &Factor, first_row: usize| {
                     let out = MatrixMut::strided(&mut qkv_grad[column..], count, size, row);
-                    multiply_packed(out, a, b, first_row, true);
+                    multiply_by(out, a, b, first_row, true);
                 };
                 add(value, end, scores.transposed(), out_grads, start);
                 add(key, end, score_grads.transposed(), queries, start);

@@ -1,9 +1,9 @@
 //! Products of matrices that lie in slices with a stride, so that a head of a layer, or the transpose of a weight, needs no copy.
 //!
-//! The right factor is packed into panels, two vectors wide, that stay in the first-level cache while rows of the left factor go past
-//! them. A value of the result is one sum in the order of the inner index, started from what was there: the same bits for any size of
+//! The right factor is taken in panels, two vectors wide, that stay in the cache while rows of the left factor go past them. A value of the result is one sum in the order of the inner index, started from what was there: the same bits for any size of
 //! tile or register.
 
+use super::buffer::Buffer;
 use super::vector::{LANES, Vector, multiversion};
 
 /// A matrix in a slice: value `(r, c)` at `r * row_stride + c * column_stride`, one of the strides being 1.
@@ -65,91 +65,98 @@ fn spans(len: usize, rows: usize, columns: usize, row_stride: usize) -> bool {
     columns <= row_stride && (rows == 0 || (rows - 1) * row_stride + columns <= len)
 }
 
-/// A right factor in panels of two vectors' columns, the last padded with zeros to one or two.
-pub struct Packed {
-    values: Vec<f32>,
-    rows: usize,
-    columns: usize,
-}
-
-/// Columns of a panel.
+/// Columns that the tiles of a product take at a time: two vectors.
 const PANEL: usize = 2 * LANES;
 
-impl Packed {
-    /// Room to pack matrices into, one after the other.
-    pub fn empty() -> Self {
-        Self { values: Vec::new(), rows: 0, columns: 0 }
-    }
+/// Rows up to so far apart are multiplied where they lie; further apart, they would throw each other out of the cache.
+const NEAR: usize = 256;
 
-    /// Packs `b`.
-    pub fn new(b: Matrix) -> Self {
-        let mut packed = Self::empty();
-        packed.pack(b);
-        packed
-    }
+/// The right factor of a product, as tiles read it: whole vectors of neighbouring columns.
+///
+/// Value `(r, c)` is at `c / PANEL * panel_stride + r * row_stride + c % PANEL`.
+pub struct Factor<'a> {
+    values: Values<'a>,
+    rows: usize,
+    columns: usize,
+    panel_stride: usize,
+    row_stride: usize,
+}
 
-    /// Packs `b` in the place of what was there.
-    pub fn pack(&mut self, b: Matrix) {
-        (self.rows, self.columns) = (b.rows, b.columns);
-        self.values.clear();
-        self.values.resize(b.rows * b.columns.next_multiple_of(LANES), 0.0);
-        if b.rows == 0 {
-            return;
+enum Values<'a> {
+    InPlace(&'a [f32]),
+    Packed(Buffer),
+}
+
+impl<'a> Factor<'a> {
+    /// `b` where it lies, if its rows are near and of whole vectors; else packed into panels, the last padded with zeros.
+    pub fn new(b: Matrix<'a>) -> Self {
+        let Matrix { values, rows, columns, .. } = b;
+        if b.column_stride == 1 && columns.is_multiple_of(LANES) && b.row_stride <= NEAR {
+            let values = Values::InPlace(values);
+            return Self { values, rows, columns, panel_stride: PANEL, row_stride: b.row_stride };
         }
-        for first in (0..b.columns).step_by(PANEL) {
-            let (width, columns) = (panel_width(b.columns - first), (b.columns - first).min(PANEL));
-            let panel = &mut self.values[first * b.rows..][..width * b.rows];
+        let mut packed = Buffer::new(rows * columns.next_multiple_of(PANEL));
+        let panels = packed.chunks_exact_mut((rows * PANEL).max(1));
+        for (panel, first) in panels.zip((0..columns).step_by(PANEL)) {
+            let count = (columns - first).min(PANEL);
+            if count < PANEL {
+                panel.fill(0.0);
+            }
+            let values = &values[first * b.column_stride..];
             if b.column_stride == 1 {
-                for (row, out) in panel.chunks_exact_mut(width).enumerate() {
-                    let start = row * b.row_stride + first;
-                    out[..columns].copy_from_slice(&b.values[start..start + columns]);
+                for (row, out) in panel.chunks_exact_mut(PANEL).enumerate() {
+                    out[..count].copy_from_slice(&values[row * b.row_stride..][..count]);
                 }
             } else {
-                transpose(&b.values[first * b.column_stride..], b.column_stride, columns, panel, width);
+                transpose(values, b.column_stride, count, panel);
             }
+        }
+        Self { values: Values::Packed(packed), rows, columns, panel_stride: rows * PANEL, row_stride: PANEL }
+    }
+
+    fn values(&self) -> &[f32] {
+        match &self.values {
+            Values::InPlace(values) => values,
+            Values::Packed(buffer) => buffer,
         }
     }
 }
 
-/// Makes columns of `panel` out of rows of `values`, four by four, which become shuffles.
-fn transpose(values: &[f32], stride: usize, columns: usize, panel: &mut [f32], width: usize) {
-    let rows = panel.len() / width;
+/// Makes columns of a panel out of rows of `values`, four by four, which become shuffles.
+fn transpose(values: &[f32], stride: usize, columns: usize, panel: &mut [f32]) {
+    let rows = panel.len() / PANEL;
     for first in (0..columns).step_by(4) {
-        if first + 4 <= columns {
+        let whole = first + 4 <= columns;
+        if whole {
             let lines: [&[f32]; 4] = std::array::from_fn(|i| &values[(first + i) * stride..][..rows]);
             let [a, b, c, d] = lines.map(|line| line.as_chunks::<4>().0);
-            for (((a, b), (c, d)), out) in a.iter().zip(b).zip(c.iter().zip(d)).zip(panel.chunks_exact_mut(4 * width)) {
+            for (((a, b), (c, d)), out) in a.iter().zip(b).zip(c.iter().zip(d)).zip(panel.chunks_exact_mut(4 * PANEL)) {
                 for i in 0..4 {
-                    out[i * width + first..][..4].copy_from_slice(&[a[i], b[i], c[i], d[i]]);
+                    out[i * PANEL + first..][..4].copy_from_slice(&[a[i], b[i], c[i], d[i]]);
                 }
             }
         }
-        let (done, end) = if first + 4 <= columns { (rows / 4 * 4, first + 4) } else { (0, columns) };
-        for row in done..rows {
-            for column in first..end {
-                panel[row * width + column] = values[column * stride + row];
+        for row in if whole { rows / 4 * 4 } else { 0 }..rows {
+            for column in first..columns.min(first + 4) {
+                panel[row * PANEL + column] = values[column * stride + row];
             }
         }
     }
-}
-
-fn panel_width(columns: usize) -> usize {
-    if columns > LANES { PANEL } else { LANES }
 }
 
 /// `out = a b`.
 pub fn multiply(out: MatrixMut, a: Matrix, b: Matrix) {
-    multiply_packed(out, a, &Packed::new(b), 0, false);
+    multiply_by(out, a, &Factor::new(b), 0, false);
 }
 
 /// `out += a b`.
 pub fn multiply_onto(out: MatrixMut, a: Matrix, b: Matrix) {
-    multiply_packed(out, a, &Packed::new(b), 0, true);
+    multiply_by(out, a, &Factor::new(b), 0, true);
 }
 
 /// `out = a b`, or `out += a b` where `add`: of `b` the rows from `first_row` on, as many as `a` has columns, and the first columns, as
 /// many as `out` has.
-pub fn multiply_packed(out: MatrixMut, a: Matrix, b: &Packed, first_row: usize, add: bool) {
+pub fn multiply_by(out: MatrixMut, a: Matrix, b: &Factor, first_row: usize, add: bool) {
     assert!(
         out.rows == a.rows && out.columns <= b.columns && first_row + a.columns <= b.rows,
         "shapes of a matrix product"
@@ -160,20 +167,19 @@ pub fn multiply_packed(out: MatrixMut, a: Matrix, b: &Packed, first_row: usize, 
     panels(&mut Product { out, a, b, first_row, add });
 }
 
-/// A product to do; the constructors of its parts and [`multiply_packed`] have checked that all indices are inside.
+/// A product to do; the constructors of its parts and [`multiply_by`] have checked that all indices are inside.
 struct Product<'a> {
     out: MatrixMut<'a>,
     a: Matrix<'a>,
-    b: &'a Packed,
+    b: &'a Factor<'a>,
     first_row: usize,
     add: bool,
 }
 
 /// Part of a panel that one pass over rows does.
 struct Strip {
-    /// Where its first row that is multiplied begins in the packed values, and how far it is to the next.
+    /// Where its first row that is multiplied begins in the factor's values.
     start: usize,
-    stride: usize,
     /// Its first column in the output, and how many there are.
     first: usize,
     columns: usize,
@@ -183,15 +189,14 @@ multiversion! {
     fn panels<V>(product: &mut Product) {
         let columns = product.out.columns;
         for panel in (0..columns).step_by(PANEL) {
-            let stride = panel_width(product.b.columns - panel);
-            let start = panel * product.b.rows + product.first_row * stride;
-            let end = (panel + stride).min(columns);
+            let start = panel / PANEL * product.b.panel_stride + product.first_row * product.b.row_stride;
+            let end = (panel + PANEL).min(columns);
             if V::TILE.1 == 2 && end - panel > LANES {
-                rows::<V, 2>(product, Strip { start, stride, first: panel, columns: end - panel });
+                rows::<V, 2>(product, Strip { start, first: panel, columns: end - panel });
             } else {
                 for first in (panel..end).step_by(LANES) {
                     let columns = (end - first).min(LANES);
-                    rows::<V, 1>(product, Strip { start: start + first - panel, stride, first, columns });
+                    rows::<V, 1>(product, Strip { start: start + first - panel, first, columns });
                 }
             }
         }
@@ -224,8 +229,8 @@ fn tile<V: Vector, const R: usize, const C: usize>(product: &mut Product, strip:
     let mut buffer = [[[0.0; LANES]; C]; R];
     let mut sums = [[V::splat(0.0); C]; R];
 
-    // SAFETY: `multiply_packed` checked the shapes, so rows `row..row + R` are in `a` and `out`; where `whole`, so are all columns of
-    // the strip in `out`. Rows of a panel are padded to whole vectors.
+    // SAFETY: `multiply_by` checked the shapes, so rows `row..row + R` are in `a` and `out`; where `whole`, so are all columns of
+    // the strip in `out`. A factor's rows are of whole vectors.
     unsafe {
         let out_at = |r: usize, c: usize| (row + r) * out.row_stride + strip.first + c * LANES;
         if product.add {
@@ -241,11 +246,11 @@ fn tile<V: Vector, const R: usize, const C: usize>(product: &mut Product, strip:
                 }
             }
         }
-        let (left, right) = (a.values.as_ptr().add(row * a.row_stride), b.values.as_ptr().add(strip.start));
+        let (left, right) = (a.values.as_ptr().add(row * a.row_stride), b.values().as_ptr().add(strip.start));
         for k in 0..a.columns {
             let mut factors = [V::splat(0.0); C];
             for (c, factor) in factors.iter_mut().enumerate() {
-                *factor = V::load(&*right.add(k * strip.stride + c * LANES).cast());
+                *factor = V::load(&*right.add(k * b.row_stride + c * LANES).cast());
             }
             for (r, sums) in sums.iter_mut().enumerate() {
                 let value = V::splat(*left.add(r * a.row_stride + k * a.column_stride));
@@ -305,8 +310,8 @@ mod tests {
                 let (a, b) = (view(&a, rows, inner, a_transposed), view(&b, inner, columns, b_transposed));
                 let value = |m: Matrix, r: usize, c: usize| m.values[r * m.row_stride + c * m.column_stride];
                 let mut out = vec![3.0; rows * columns];
-                let packed = Packed::new(b);
-                multiply_packed(MatrixMut::new(&mut out, rows, columns), a, &packed, 0, add);
+                let packed = Factor::new(b);
+                multiply_by(MatrixMut::new(&mut out, rows, columns), a, &packed, 0, add);
                 for (at, &found) in out.iter().enumerate() {
                     let (r, c) = (at / columns, at % columns);
                     let products = (0..inner).map(|k| value(a, r, k) * value(b, k, c));
@@ -320,9 +325,9 @@ mod tests {
     #[test]
     fn part_of_a_packed_matrix() {
         let b = whole_numbers(6 * 40, 3);
-        let packed = Packed::new(Matrix::new(&b, 6, 40));
+        let packed = Factor::new(Matrix::new(&b, 6, 40));
         let mut out = vec![0.0; 35];
-        multiply_packed(MatrixMut::new(&mut out, 1, 35), Matrix::new(&[1.0, 2.0], 1, 2), &packed, 3, false);
+        multiply_by(MatrixMut::new(&mut out, 1, 35), Matrix::new(&[1.0, 2.0], 1, 2), &packed, 3, false);
         for (column, &found) in out.iter().enumerate() {
             assert_eq!(found, b[3 * 40 + column] + 2.0 * b[4 * 40 + column]);
         }

@@ -7,6 +7,7 @@ pub mod attention;
 pub mod attention_block;
 pub mod buffer;
 pub mod cross_entropy;
+pub mod embedding;
 pub mod loss_head;
 pub mod math;
 pub mod matrix;

@@ -183,3 +183,41 @@ unsafe impl Vector for Avx2 {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::math::{dot, exp, sigmoid};
+    use super::super::{load, store};
+    use super::*;
+
+    #[inline(always)]
+    fn functions<V: Vector>(values: &[f32]) -> Vec<u32> {
+        let mut results = values.to_vec();
+        for at in (0..values.len()).step_by(LANES) {
+            let x = load::<V>(values, at, 0.0);
+            store(exp(x).add(sigmoid(x)), &mut results, at);
+        }
+        let whole = load::<V>(values, 0, 0.0);
+        results.extend([dot::<V>(values, values), whole.sum(), whole.max()]);
+        results.into_iter().map(f32::to_bits).collect()
+    }
+
+    #[target_feature(enable = "avx512f")]
+    fn avx512(values: &[f32]) -> Vec<u32> {
+        functions::<Avx512>(values)
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    fn avx2(values: &[f32]) -> Vec<u32> {
+        functions::<Avx2>(values)
+    }
+
+    #[test]
+    fn registers_of_both_widths_give_the_same_bits() {
+        if has_avx512() {
+            let values: Vec<f32> = (0..1000).map(|i| ((i * 7919) % 1000) as f32 * 0.013 - 6.5).collect();
+            // SAFETY: the CPU has both.
+            assert_eq!(unsafe { avx512(&values) }, unsafe { avx2(&values) });
+        }
+    }
+}
