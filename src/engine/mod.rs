@@ -13,6 +13,7 @@ mod world;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 pub use checkpoint::Checkpoint;
 pub use world::{RunError, peer_identity, simulate};
@@ -27,6 +28,10 @@ pub trait Observer: Send {
     fn round(&mut self, _report: &RoundReport, _traffic: Traffic) -> Result<(), ObserverError> {
         Ok(())
     }
+
+    /// A node notes an event: what the run's digest covers besides the reports. Nodes are numbered from 0, validators first, then peers,
+    /// both in the scenario's order; `at` is since genesis.
+    fn event(&mut self, _node: usize, _at: Duration, _event: &str) {}
 
     /// The AdamW baseline has taken the step of a round.
     fn baseline(&mut self, _step: BaselineStep) -> Result<(), ObserverError> {

@@ -86,6 +86,7 @@ impl Recorder {
         let mut inner = self.lock();
         let trace = &mut inner.traces[node];
         *trace = Digest::of_parts([&trace.0[..], &at.as_millis().to_le_bytes(), event.as_bytes()]);
+        self.observer.lock().expect("no panic while held").event(node, at, event);
     }
 
     fn report(&self, node: usize, report: &RoundReport) {

@@ -46,8 +46,37 @@ pub async fn follow(
     }
 }
 
+/// One step of a node that catches up from before round `at`: the round and replica that the newest checkpoint gives, where it is far ahead,
+/// or else what the record of `at` leads to.
+pub async fn step_forward(
+    network: &Arc<Network>,
+    ports: &Ports,
+    at: u64,
+    replica: &Arc<Replica>,
+) -> (u64, Arc<Replica>) {
+    let every = network.scenario.training.checkpoint_every;
+    loop {
+        let now = ports.clock.round().min(network.scenario.rounds);
+        let behind = now.saturating_sub(at);
+        if behind > every
+            && let Some((newest, replica)) = newest_checkpoint(network, ports, now).await
+            && newest > at
+        {
+            ports.host.trace(&format!("checkpoint {newest} {}", replica.digest));
+            return (newest, replica);
+        }
+        // The lead may have removed records older than that: only a checkpoint helps.
+        if behind < 2 * every {
+            let after = follow(network, ports, replica, at, false).await;
+            ports.host.trace(&format!("model {} {}", at + 1, after.digest));
+            return (at + 1, after);
+        }
+        ports.clock.sleep(POLL).await;
+    }
+}
+
 /// The newest model that can be had without replaying from the start: `(round, replica)`, the replica before `round`.
-pub async fn newest_checkpoint(network: &Arc<Network>, ports: &Ports, round: u64) -> (u64, Arc<Replica>) {
+async fn newest_checkpoint(network: &Arc<Network>, ports: &Ports, round: u64) -> Option<(u64, Arc<Replica>)> {
     let every = network.scenario.training.checkpoint_every;
     let parameters = network.core.layout.total();
     let most = checkpoint::encoded_len(parameters) as u64;
@@ -60,10 +89,10 @@ pub async fn newest_checkpoint(network: &Arc<Network>, ports: &Ports, round: u64
             && let Ok(checkpoint) = checkpoint::decode(&bytes, &network.run, parameters)
             && checkpoint.round == at
         {
-            return (at, network.core.replica(checkpoint.theta));
+            return Some((at, network.core.replica(checkpoint.theta)));
         }
     }
-    (0, network.genesis.clone())
+    None
 }
 
 async fn fetch_record(network: &Network, ports: &Ports, lead: &Hotkey, round: u64) -> Option<RoundRecord> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::behaviour::{Behaviour, Presence, Surroundings};
-use super::follow::{follow, newest_checkpoint};
+use super::follow::{follow, step_forward};
 use super::hardware::Processor;
 use super::network::Network;
 use super::ports::{NodeState, Ports};
@@ -156,7 +156,10 @@ impl Peer {
             upload::put(&ports, round, bytes).await;
         }
         ports.clock.sleep_until(window.closes()).await;
-        self.follow(round, true).await;
+        // Who needed much longer than the round catches up instead.
+        if ports.clock.round() <= round + 1 {
+            self.follow(round).await;
+        }
         self.forget_uploads(round).await;
     }
 
@@ -182,31 +185,33 @@ impl Peer {
         sent
     }
 
-    /// Applies the records of the rounds before `round` that were missed, from the newest checkpoint if that is nearer.
+    /// Applies what was missed of the rounds before `round`.
     async fn catch_up(&mut self, round: u64) {
-        if round.saturating_sub(self.at) > self.network.scenario.training.checkpoint_every {
-            let (at, replica) = newest_checkpoint(&self.network, &self.ports, round).await;
-            if at > self.at {
-                self.ports.host.trace(&format!("checkpoint {at} {}", replica.digest));
-                self.replicas = VecDeque::from([replica]);
-                self.at = at;
-            }
-        }
         while self.at < round {
-            self.follow(self.at, false).await;
+            let newest = self.replicas.back().expect("never empty").clone();
+            let (at, replica) = step_forward(&self.network, &self.ports, self.at, &newest).await;
+            if at > self.at + 1 {
+                self.replicas.clear();
+            }
+            self.take(at, replica);
         }
     }
 
-    /// Applies the record of `round`.
-    async fn follow(&mut self, round: u64, fresh: bool) {
-        let replica = self.replicas.back().expect("never empty").clone();
-        let after = follow(&self.network, &self.ports, &replica, round, fresh).await;
+    /// Applies the record of `round`, which has just ended.
+    async fn follow(&mut self, round: u64) {
+        let newest = self.replicas.back().expect("never empty").clone();
+        let after = follow(&self.network, &self.ports, &newest, round, true).await;
         self.ports.host.trace(&format!("model {} {}", round + 1, after.digest));
-        self.replicas.push_back(after);
+        self.take(round + 1, after);
+    }
+
+    /// Goes on with the replica before round `at`.
+    fn take(&mut self, at: u64, replica: Arc<Replica>) {
+        self.replicas.push_back(replica);
         while self.replicas.len() > self.behaviour.model_age() + 1 {
             self.replicas.pop_front();
         }
-        self.at = round + 1;
+        self.at = at;
     }
 
     /// Everybody has fetched what they need of rounds long past.
