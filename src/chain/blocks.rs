@@ -1,7 +1,7 @@
-//! Blocks, rounds and seconds: everybody's common clock.
+//! Blocks, rounds and time: everybody's common clock.
 //!
-//! Blocks follow one another at a fixed interval from genesis on, and a round is a fixed number of blocks, so all three
-//! are functions of one another. Times are seconds since genesis, on whatever clock the node has.
+//! Blocks follow one another at a fixed interval from genesis on, and a round is a fixed number of blocks, so all three are functions of
+//! one another. Times are whole milliseconds since genesis, so that a border is a border for everybody.
 
 use std::time::Duration;
 
@@ -12,20 +12,22 @@ use crate::scenario::ChainSettings;
 /// Converts between blocks, rounds and time.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RoundClock {
-    block_seconds: f64,
+    block_ms: u64,
     blocks_per_round: u64,
 }
 
-/// When an upload may be stamped: milliseconds since genesis, both ends included.
+/// When an upload may be stamped: since genesis, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PutWindow {
-    pub opens_ms: u64,
-    pub closes_ms: u64,
+    pub opens: Duration,
+    pub closes: Duration,
 }
 
 impl RoundClock {
+    /// The clock of a chain; a block is a millisecond at least.
     pub fn new(settings: &ChainSettings) -> Self {
-        Self { block_seconds: settings.block_seconds, blocks_per_round: settings.blocks_per_round.max(1) }
+        let block_ms = ((settings.block_seconds * 1000.0).round() as u64).max(1);
+        Self { block_ms, blocks_per_round: settings.blocks_per_round.max(1) }
     }
 
     /// The round that a block belongs to.
@@ -38,66 +40,41 @@ impl RoundClock {
         round.saturating_mul(self.blocks_per_round)
     }
 
-    /// The block that is current at `seconds` since genesis.
-    pub fn block_at(&self, seconds: f64) -> u64 {
-        let block = (seconds / self.block_seconds) as u64;
-        // The division may have rounded across the border of a block; the product that says when a block starts
-        // decides.
-        if self.block_start(block) > seconds {
-            block.saturating_sub(1)
-        } else if self.block_start(block + 1) <= seconds {
-            block + 1
-        } else {
-            block
-        }
+    /// The block that is current at a time.
+    pub fn block_at(&self, time: Duration) -> u64 {
+        time.as_millis() as u64 / self.block_ms
     }
 
-    /// The round that is current at `seconds` since genesis.
-    pub fn round_at(&self, seconds: f64) -> u64 {
-        self.round_of(self.block_at(seconds))
+    /// The round that is current at a time.
+    pub fn round_at(&self, time: Duration) -> u64 {
+        self.round_of(self.block_at(time))
     }
 
-    /// When a block starts, in seconds since genesis.
-    pub fn block_start(&self, block: u64) -> f64 {
-        block as f64 * self.block_seconds
+    /// When a block starts.
+    pub fn block_start(&self, block: u64) -> Duration {
+        Duration::from_millis(block.saturating_mul(self.block_ms))
     }
 
-    /// How long a round is, in seconds.
-    pub fn round_seconds(&self) -> f64 {
-        self.blocks_per_round as f64 * self.block_seconds
+    /// How long a round is.
+    pub fn round_length(&self) -> Duration {
+        self.block_start(self.blocks_per_round)
     }
 
-    /// When a round starts, in seconds since genesis.
-    pub fn start(&self, round: u64) -> f64 {
+    /// When a round starts.
+    pub fn start(&self, round: u64) -> Duration {
         self.block_start(self.first_block(round))
     }
 
-    /// When a round ends and the next one starts, in seconds since genesis.
-    pub fn end(&self, round: u64) -> f64 {
+    /// When a round ends and the next one starts.
+    pub fn end(&self, round: u64) -> Duration {
         self.start(round + 1)
     }
 
-    /// The put window of a round, `width` seconds centred on the round's end.
-    pub fn put_window(&self, round: u64, width: f64) -> PutWindow {
-        let end = self.end(round);
-        PutWindow { opens_ms: millis(end - width / 2.0), closes_ms: millis(end + width / 2.0) }
+    /// The put window of a round, `seconds` wide and centred on the round's end.
+    pub fn put_window(&self, round: u64, seconds: f64) -> PutWindow {
+        let (end, half) = (self.end(round), Duration::from_millis((seconds * 500.0).round() as u64));
+        PutWindow { opens: end.saturating_sub(half), closes: end + half }
     }
-}
-
-impl PutWindow {
-    /// When it opens, since genesis.
-    pub fn opens(&self) -> Duration {
-        Duration::from_millis(self.opens_ms)
-    }
-
-    /// When it closes, since genesis.
-    pub fn closes(&self) -> Duration {
-        Duration::from_millis(self.closes_ms)
-    }
-}
-
-fn millis(seconds: f64) -> u64 {
-    (seconds * 1000.0).round() as u64
 }
 
 #[cfg(test)]
@@ -112,12 +89,13 @@ mod tests {
     #[test]
     fn a_round_is_seven_blocks_of_twelve_seconds() {
         let clock = clock(12.0, 7);
-        assert_eq!((clock.start(2), clock.end(2), clock.round_seconds()), (168.0, 252.0, 84.0));
+        let seconds = Duration::from_secs;
+        assert_eq!((clock.start(2), clock.end(2), clock.round_length()), (seconds(168), seconds(252), seconds(84)));
         assert_eq!((clock.round_of(13), clock.round_of(14), clock.first_block(2)), (1, 2, 14));
-        assert_eq!((clock.round_at(167.999), clock.round_at(168.0)), (1, 2));
+        assert_eq!((clock.round_at(Duration::from_millis(167_999)), clock.round_at(seconds(168))), (1, 2));
         let window = clock.put_window(2, 10.0);
-        assert_eq!((window.opens_ms, window.closes_ms), (247_000, 257_000));
-        assert_eq!(clock.put_window(0, 1000.0).opens_ms, 0);
+        assert_eq!((window.opens, window.closes), (seconds(247), seconds(257)));
+        assert_eq!(clock.put_window(0, 1000.0).opens, Duration::ZERO);
     }
 
     proptest! {
@@ -125,7 +103,7 @@ mod tests {
         fn a_block_is_current_from_its_start_on(block in 0u64..10_000_000, seconds in 0.001..100.0f64) {
             let clock = clock(seconds, 3);
             prop_assert_eq!(clock.block_at(clock.block_start(block)), block);
-            prop_assert_eq!(clock.block_at(clock.block_start(block + 1).next_down()), block);
+            prop_assert_eq!(clock.block_at(clock.block_start(block + 1) - Duration::from_millis(1)), block);
         }
     }
 }

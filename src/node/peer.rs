@@ -155,7 +155,7 @@ impl Peer {
             ports.host.trace(&format!("put {round} {}", Digest::of(&bytes)));
             upload::put(&ports, round, bytes).await;
         }
-        ports.clock.sleep_until(window.closes()).await;
+        ports.clock.sleep_until(window.closes).await;
         // Who needed much longer than the round catches up instead.
         if ports.clock.round() <= round + 1 {
             self.follow(round).await;

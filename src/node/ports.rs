@@ -67,17 +67,17 @@ impl Clock {
 
     /// The round that runs now.
     pub fn round(&self) -> u64 {
-        self.rounds.round_at(self.now().as_secs_f64())
+        self.rounds.round_at(self.now())
     }
 
     /// How long a round is.
     pub fn round_length(&self) -> Duration {
-        Duration::from_secs_f64(self.rounds.round_seconds())
+        self.rounds.round_length()
     }
 
     /// When a round starts.
     pub fn round_start(&self, round: u64) -> Duration {
-        Duration::from_secs_f64(self.rounds.start(round))
+        self.rounds.start(round)
     }
 
     /// When an upload of a round counts.
@@ -87,13 +87,12 @@ impl Clock {
 
     /// The newest block.
     pub fn block(&self) -> u64 {
-        self.rounds.block_at(self.now().as_secs_f64())
+        self.rounds.block_at(self.now())
     }
 
     /// Sleeps until what was sent to the chain by now has taken effect.
     pub async fn sleep_until_next_block(&self) {
-        let next = self.rounds.block_start(self.block() + 1);
-        self.sleep_until(Duration::from_secs_f64(next)).await;
+        self.sleep_until(self.rounds.block_start(self.block() + 1)).await;
     }
 }
 

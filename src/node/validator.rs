@@ -122,7 +122,7 @@ impl Validator {
         let round = self.round;
         let window = self.ports.clock.put_window(round);
         // A moment later, so that what arrived as the window closed is visible.
-        self.ports.clock.sleep_until(window.closes() + Duration::from_millis(10)).await;
+        self.ports.clock.sleep_until(window.closes + Duration::from_millis(10)).await;
 
         let chain = self.ports.chain.state().await;
         self.meet(&chain);
@@ -196,10 +196,10 @@ impl Validator {
             Fetched::Malformed { stamp } => *stamp,
             Fetched::Valid(received) => received.stamp,
         };
-        if stamp < window.opens() {
+        if stamp < window.opens {
             return FastOutcome::TooEarly;
         }
-        if stamp > window.closes() {
+        if stamp > window.closes {
             return FastOutcome::TooLate;
         }
         let Fetched::Valid(received) = fetched else { return FastOutcome::Malformed };

@@ -32,8 +32,8 @@ impl Behaviour for Copycat {
     async fn pseudo_gradient(&self, _own: Option<PseudoGradient>, around: &Surroundings<'_>) -> Option<PseudoGradient> {
         let (uid, hotkey) = self.victim(around).await?;
         let clock = &around.ports.clock;
-        clock.sleep_until(around.window.opens()).await;
-        while clock.now() < around.window.closes() {
+        clock.sleep_until(around.window.opens).await;
+        while clock.now() < around.window.closes {
             if let Some(copied) = upload::fetch(around.network, around.ports, around.round, uid, hotkey).await.valid() {
                 let mut rng = around.rng("copycat noise");
                 let noise = self.noise as f32;
@@ -45,7 +45,7 @@ impl Behaviour for Copycat {
     }
 
     fn put_at(&self, around: &Surroundings) -> Duration {
-        around.window.opens()
+        around.window.opens
     }
 }
 

@@ -10,6 +10,6 @@ pub struct Late {
 
 impl Behaviour for Late {
     fn put_at(&self, around: &Surroundings) -> Duration {
-        around.window.closes() + Duration::from_secs_f64(self.seconds)
+        around.window.closes + Duration::from_secs_f64(self.seconds)
     }
 }

@@ -99,7 +99,7 @@ pub trait Behaviour: Send + Sync {
     fn put_at(&self, around: &Surroundings) -> Duration {
         use rand::RngExt;
         let spread: f64 = around.rng("put jitter").random_range(0.0..0.3);
-        let (opens, closes) = (around.window.opens(), around.window.closes());
+        let (opens, closes) = (around.window.opens, around.window.closes);
         opens + (closes - opens).mul_f64(spread)
     }
 
