@@ -2,7 +2,7 @@
 //!
 //! Nodes reach the end of a round at different times, so a checkpoint is a cut, not an instant: each node is taken up at its own time.
 //! What a node had put into the bucket or sent to the chain after its part of the cut, it does again when it is taken up, at the same
-//! time and with the same content; objects stamped later than a reader's clock are invisible to it, so the first copy does no harm.
+//! time and with the same content; so that is left out.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

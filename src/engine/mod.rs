@@ -3,7 +3,8 @@
 //! Life of a run: [`simulate`] builds the world (or takes it up from a [`Checkpoint`]) on a single-threaded tokio runtime whose clock is
 //! paused, so that time jumps to the next event. Nodes are tasks; their heavy work runs on a pool of threads
 //! ([`Compute`](crate::node::Compute)). Between two rounds every node offers its state to the [`recorder`]; when all have left theirs for
-//! the same round, that is a checkpoint. The run is over when every node has seen the last round end, or when a checkpoint was asked for.
+//! the same round, that is a checkpoint. The run is over when every node has seen the last round end, or with the checkpoint after an
+//! interrupt; what nodes did beyond that checkpoint is done again when the run is resumed.
 
 mod baseline;
 mod chain;

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio::sync::Notify;
 
 use super::chain::{Account, SharedLedger};
@@ -50,10 +49,12 @@ pub struct Inner {
     pub reports: Digest,
     /// The highest round that a node has begun.
     pub highest: u64,
+    /// Rounds that the last checkpoint holds.
+    pub saved_rounds: u64,
     /// The round before which the next checkpoint is taken.
     pub next_checkpoint: u64,
-    /// Nodes stay where they left their state: the run ends with this checkpoint.
-    pub holding: bool,
+    /// The run ends with the next checkpoint.
+    pub stopping: bool,
     pub deposits: BTreeMap<usize, Deposit>,
 }
 
@@ -73,8 +74,9 @@ impl Inner {
             rounds,
             reports,
             highest: rounds,
+            saved_rounds: rounds,
             next_checkpoint: (rounds / every + 1) * every,
-            holding: false,
+            stopping: false,
             deposits: BTreeMap::new(),
         }
     }
@@ -111,12 +113,12 @@ impl Recorder {
         }
     }
 
-    /// Takes a node's state if a checkpoint wants it; true if the node is to stay where it is.
-    fn between_rounds(&self, node: usize, at: Duration, round: u64, state: &dyn Fn() -> NodeState) -> bool {
+    /// Takes a node's state if a checkpoint wants it.
+    fn between_rounds(&self, node: usize, at: Duration, round: u64, state: &dyn Fn() -> NodeState) {
         let mut inner = self.lock();
         inner.highest = inner.highest.max(round);
-        if self.interrupt.load(Ordering::Relaxed) && !inner.holding {
-            inner.holding = true;
+        if self.interrupt.load(Ordering::Relaxed) && !inner.stopping {
+            inner.stopping = true;
             // States of an earlier round that some nodes have left stay good: each is taken up at its own time.
             inner.next_checkpoint = inner.next_checkpoint.min(inner.highest + 1);
         }
@@ -124,7 +126,6 @@ impl Recorder {
             let state = state();
             self.deposit(&mut inner, node, at, Some(state));
         }
-        inner.holding && inner.deposits.contains_key(&node)
     }
 
     /// Notes that a node has ended.
@@ -173,13 +174,17 @@ impl Recorder {
             checkpoint.bucket = self.bucket_until(inner);
             checkpoint.chain = self.log_until(inner);
         }
-        if let Err(error) = self.observer.lock().expect("no panic while held").checkpoint(&checkpoint) {
-            inner.failed.get_or_insert(error);
+        // After a failure the observer may lack rounds that the checkpoint counts as done.
+        if inner.failed.is_none()
+            && let Err(error) = self.observer.lock().expect("no panic while held").checkpoint(&checkpoint)
+        {
+            inner.failed = Some(error);
         }
+        inner.saved_rounds = checkpoint.rounds;
         // Nodes that have ended have left their last state.
         inner.deposits.retain(|_, deposit| deposit.node.state.is_none());
         inner.next_checkpoint += self.checkpoint_every;
-        if inner.holding && !ended || inner.failed.is_some() {
+        if inner.stopping && !ended || inner.failed.is_some() {
             self.stopped.notify_one();
         }
     }
@@ -226,7 +231,7 @@ impl Recorder {
             return Err(RunError::Observer(error));
         }
         if !everybody_ended {
-            return Ok(Outcome::Interrupted(inner.rounds));
+            return Ok(Outcome::Interrupted(inner.saved_rounds));
         }
         let parts = [&inner.reports].into_iter().chain(&inner.traces).map(|digest| &digest.0[..]);
         Ok(Outcome::Finished(Digest::of_parts(parts)))
@@ -244,16 +249,13 @@ pub struct Place {
     pub clock: Clock,
 }
 
-#[async_trait]
 impl Host for Place {
     fn trace(&self, event: &str) {
         self.recorder.trace(self.node, self.clock.now(), event);
     }
 
-    async fn between_rounds(&self, round: u64, state: &(dyn Fn() -> NodeState + Sync)) {
-        if self.recorder.between_rounds(self.node, self.clock.now(), round, state) {
-            std::future::pending::<()>().await;
-        }
+    fn between_rounds(&self, round: u64, state: &dyn Fn() -> NodeState) {
+        self.recorder.between_rounds(self.node, self.clock.now(), round, state);
     }
 
     fn report(&self, report: RoundReport) {

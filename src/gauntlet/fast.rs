@@ -5,6 +5,7 @@
 //! computed on another model, which point somewhere else and cost the whole network.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -66,12 +67,12 @@ impl fmt::Display for FastOutcome {
     }
 }
 
-/// What is wrong with an upload's stamp, if anything: it must lie in the put window, both ends included. All in
-/// milliseconds.
-pub fn mistimed(stamp_ms: u64, opens_ms: u64, closes_ms: u64) -> Option<FastOutcome> {
-    if stamp_ms < opens_ms {
+/// What is wrong with an upload's stamp, if anything: it must lie in the put window, both ends included. All
+/// since genesis.
+pub fn mistimed(stamp: Duration, opens: Duration, closes: Duration) -> Option<FastOutcome> {
+    if stamp < opens {
         Some(FastOutcome::TooEarly)
-    } else if stamp_ms > closes_ms {
+    } else if stamp > closes {
         Some(FastOutcome::TooLate)
     } else {
         None
@@ -146,9 +147,13 @@ mod tests {
 
     #[test]
     fn the_put_window_includes_its_ends() {
-        assert_eq!(mistimed(999, 1000, 2000), Some(FastOutcome::TooEarly));
-        assert_eq!(mistimed(1000, 1000, 2000), None);
-        assert_eq!(mistimed(2000, 1000, 2000), None);
-        assert_eq!(mistimed(2001, 1000, 2000), Some(FastOutcome::TooLate));
+        let outcome = |stamp| {
+            let [stamp, opens, closes] = [stamp, 1000, 2000].map(Duration::from_millis);
+            mistimed(stamp, opens, closes)
+        };
+        assert_eq!(outcome(999), Some(FastOutcome::TooEarly));
+        assert_eq!(outcome(1000), None);
+        assert_eq!(outcome(2000), None);
+        assert_eq!(outcome(2001), Some(FastOutcome::TooLate));
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use object_store::ObjectStoreExt;
 use serde::{Deserialize, Serialize};
 
 use super::behaviour::{Behaviour, Presence, Surroundings};
@@ -35,6 +36,8 @@ pub struct Peer {
     /// The round that the newest replica is for.
     at: u64,
     momentum: Vec<f32>,
+    /// Rounds whose uploads are still in the bucket.
+    uploaded: VecDeque<u64>,
 }
 
 /// What a peer is made of.
@@ -51,6 +54,7 @@ struct Saved {
     replicas: Vec<Digest>,
     at: u64,
     momentum: Vec<f32>,
+    uploaded: VecDeque<u64>,
     behaviour: Vec<u8>,
 }
 
@@ -68,6 +72,7 @@ impl Peer {
             leaves: plan.leaves,
             uid: None,
             at: 0,
+            uploaded: VecDeque::new(),
         }
     }
 
@@ -76,7 +81,7 @@ impl Peer {
         let saved: Saved = postcard::from_bytes(bytes).map_err(|error| error.to_string())?;
         let replicas: Option<VecDeque<_>> = saved.replicas.iter().map(replica).collect();
         self.replicas = replicas.filter(|found| !found.is_empty()).ok_or("a replica is missing")?;
-        (self.uid, self.at, self.momentum) = (saved.uid, saved.at, saved.momentum);
+        (self.uid, self.at, self.momentum, self.uploaded) = (saved.uid, saved.at, saved.momentum, saved.uploaded);
         self.behaviour.restore(&saved.behaviour);
         Ok(())
     }
@@ -87,6 +92,7 @@ impl Peer {
             replicas: self.replicas.iter().map(|replica| replica.digest).collect(),
             at: self.at,
             momentum: self.momentum.clone(),
+            uploaded: self.uploaded.clone(),
             behaviour: self.behaviour.save(),
         };
         let bytes = postcard::to_stdvec(&saved).expect("a plain structure");
@@ -97,7 +103,7 @@ impl Peer {
     pub async fn run(mut self) {
         loop {
             let round = self.ports.clock.round();
-            self.ports.host.between_rounds(round, &|| self.state()).await;
+            self.ports.host.between_rounds(round, &|| self.state());
             if round >= self.network.scenario.rounds || self.leaves.is_some_and(|leaves| round >= leaves) {
                 return;
             }
@@ -154,6 +160,7 @@ impl Peer {
             ports.clock.sleep_until(self.behaviour.put_at(&around)).await;
             ports.host.trace(&format!("put {round} {}", Digest::of(&bytes)));
             upload::put(&ports, round, bytes).await;
+            self.uploaded.push_back(round);
         }
         ports.clock.sleep_until(window.closes).await;
         // Who needed much longer than the round catches up instead.
@@ -215,9 +222,8 @@ impl Peer {
     }
 
     /// Everybody has fetched what they need of rounds long past.
-    async fn forget_uploads(&self, round: u64) {
-        use object_store::ObjectStoreExt;
-        if let Some(old) = round.checked_sub(KEPT_UPLOADS) {
+    async fn forget_uploads(&mut self, round: u64) {
+        while let Some(old) = self.uploaded.pop_front_if(|old| *old + KEPT_UPLOADS <= round) {
             let _ = self.ports.bucket.delete(&keys::upload(&self.ports.identity.hotkey(), old)).await;
         }
     }

@@ -106,13 +106,11 @@ pub trait Chain: Send + Sync {
 }
 
 /// What a node leaves with its host.
-#[async_trait]
 pub trait Host: Send + Sync {
     /// Notes an event of this node; the run's digest covers the notes of all nodes.
     fn trace(&self, event: &str);
-    /// Called between two rounds, before anything of `round` is done: the host may ask for the node's state, to start it again from
-    /// here, and may hold the node.
-    async fn between_rounds(&self, round: u64, state: &(dyn Fn() -> NodeState + Sync));
+    /// Called between two rounds, before anything of `round` is done: the host may ask for the node's state, to start it again from here.
+    fn between_rounds(&self, round: u64, state: &dyn Fn() -> NodeState);
     /// The lead validator's account of a finished round.
     fn report(&self, report: RoundReport);
 }

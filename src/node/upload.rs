@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use object_store::{GetOptions, GetRange, ObjectStoreExt};
+use object_store::{Error, GetOptions, GetRange, ObjectStoreExt};
 
 use super::network::Network;
 use super::ports::Ports;
@@ -75,8 +75,15 @@ pub fn samples_of(network: &Network, replica: &Replica, round: u64) -> Vec<[f32;
 pub async fn fetch(network: &Network, ports: &Ports, round: u64, uid: Uid, hotkey: Hotkey) -> Fetched {
     let most = network.shape.encoded_len() as u64;
     let options = GetOptions { range: Some(GetRange::Bounded(0..most)), ..Default::default() };
-    let Ok(answer) = ports.bucket.get_opts(&keys::upload(&hotkey, round), options).await else {
-        return Fetched::Absent;
+    let key = keys::upload(&hotkey, round);
+    let answer = match ports.bucket.get_opts(&key, options).await {
+        Ok(answer) => answer,
+        Err(Error::NotFound { .. } | Error::Generic { .. }) => return Fetched::Absent,
+        // There is something, but the range does not fit it: it is empty.
+        Err(_) => {
+            let Ok(meta) = ports.bucket.head(&key).await else { return Fetched::Absent };
+            return Fetched::Malformed { stamp: ports.clock.since_genesis(meta.last_modified) };
+        }
     };
     let stamp = ports.clock.since_genesis(answer.meta.last_modified);
     if answer.meta.size != most {

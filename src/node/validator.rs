@@ -18,7 +18,7 @@ use crate::Uid;
 use crate::chain::{Call, ChainState};
 use crate::corpus;
 use crate::digest::Digest;
-use crate::gauntlet::fast::steps_behind;
+use crate::gauntlet::fast::{mistimed, steps_behind};
 use crate::gauntlet::{self, FastOutcome, Gauntlet, LossScores, TensorIndices};
 use crate::training::Replica;
 use crate::transport::record::{self, Included, RoundRecord};
@@ -32,6 +32,8 @@ pub struct Validator {
     gauntlet: Gauntlet,
     /// Whose slot it was when it was last looked at.
     owners: BTreeMap<Uid, Hotkey>,
+    /// What the chain pays each slot in the round that is validated.
+    pay: BTreeMap<Uid, f64>,
     replica: Arc<Replica>,
     round: u64,
     /// Key of its own draws, which peers must not foresee.
@@ -42,6 +44,7 @@ pub struct Validator {
 struct Saved {
     gauntlet: Gauntlet,
     owners: BTreeMap<Uid, Hotkey>,
+    pay: BTreeMap<Uid, f64>,
     replica: Digest,
     round: u64,
 }
@@ -67,6 +70,7 @@ impl Validator {
             ports,
             processor,
             owners: BTreeMap::new(),
+            pay: BTreeMap::new(),
             round: 0,
         }
     }
@@ -75,7 +79,7 @@ impl Validator {
     pub fn restore(&mut self, bytes: &[u8], replica: impl Fn(&Digest) -> Option<Arc<Replica>>) -> Result<(), String> {
         let saved: Saved = postcard::from_bytes(bytes).map_err(|error| error.to_string())?;
         self.replica = replica(&saved.replica).ok_or("the replica is missing")?;
-        (self.gauntlet, self.owners, self.round) = (saved.gauntlet, saved.owners, saved.round);
+        (self.gauntlet, self.owners, self.pay, self.round) = (saved.gauntlet, saved.owners, saved.pay, saved.round);
         Ok(())
     }
 
@@ -83,6 +87,7 @@ impl Validator {
         let saved = Saved {
             gauntlet: self.gauntlet.clone(),
             owners: self.owners.clone(),
+            pay: self.pay.clone(),
             replica: self.replica.digest,
             round: self.round,
         };
@@ -93,7 +98,7 @@ impl Validator {
     /// Validates until the last round is over.
     pub async fn run(mut self) {
         loop {
-            self.ports.host.between_rounds(self.round, &|| self.state()).await;
+            self.ports.host.between_rounds(self.round, &|| self.state());
             if self.round >= self.network.scenario.rounds {
                 return;
             }
@@ -141,17 +146,19 @@ impl Validator {
 
         let train_loss = self.evaluate(&before, &gathered).await;
         let settings = &self.network.scenario;
-        if (round + 1).is_multiple_of(settings.chain.weights_every) {
+        // The next round has begun; before the one after it the chain may hold an epoch.
+        if (round + 2).is_multiple_of(settings.chain.weights_every) {
             self.ports.chain.submit(Call::SetWeights(self.gauntlet.incentives())).await;
         }
         if leads {
             if (round + 1).is_multiple_of(settings.training.checkpoint_every) {
                 self.put_checkpoint(round + 1).await;
             }
-            let chain = self.ports.chain.state().await;
-            let report = self.report(&chain, &gathered, &included, &copies, train_loss).await;
+            let report = self.report(&gathered, &included, &copies, train_loss).await;
             self.ports.host.report(report);
         }
+        // The next round has begun.
+        self.pay = self.owners.keys().map(|&uid| (uid, chain.incentive(uid))).collect();
     }
 
     /// Takes note of new owners of slots.
@@ -159,10 +166,12 @@ impl Validator {
         let now: BTreeMap<Uid, Hotkey> = chain.peers().map(|(uid, hotkey)| (uid, Hotkey(hotkey))).collect();
         for uid in self.owners.keys().filter(|uid| !now.contains_key(uid)) {
             self.gauntlet.deregister(*uid);
+            self.pay.remove(uid);
         }
         for (uid, hotkey) in &now {
             if self.owners.get(uid) != Some(hotkey) {
                 self.gauntlet.reset(*uid);
+                self.pay.remove(uid);
             }
         }
         self.owners = now;
@@ -172,23 +181,30 @@ impl Validator {
     async fn gather(&self) -> Gathered {
         let (network, round) = (&self.network, self.round);
         let ports = &self.ports;
-        let uploads = join_all(
-            self.owners
-                .iter()
-                .map(|(&uid, &hotkey)| async move { (uid, upload::fetch(network, ports, round, uid, hotkey).await) }),
-        )
+        let uploads = join_all(self.owners.iter().map(|(&uid, &hotkey)| async move {
+            let fetched = upload::fetch(network, ports, round, uid, hotkey).await;
+            let late = matches!(fetched, Fetched::Absent) && self.was_late(hotkey).await;
+            (uid, fetched, late)
+        }))
         .await;
-        let found = uploads.iter().filter(|(_, fetched)| !matches!(fetched, Fetched::Absent)).count();
+        let found = uploads.iter().filter(|(_, fetched, _)| !matches!(fetched, Fetched::Absent)).count();
         let mut gathered = Gathered { outcomes: Vec::new(), valid: BTreeMap::new(), found };
         let own_samples = upload::samples_of(network, &self.replica, round);
-        for (uid, fetched) in uploads {
-            let outcome = self.judge(&fetched, &own_samples);
+        for (uid, fetched, late) in uploads {
+            let outcome = if late { FastOutcome::TooLate } else { self.judge(&fetched, &own_samples) };
             gathered.outcomes.push((uid, outcome));
             if let (Fetched::Valid(received), FastOutcome::Passed { .. }) = (fetched, outcome) {
                 gathered.valid.insert(uid, *received);
             }
         }
         gathered
+    }
+
+    /// Whether the upload of the round before came after all: it was not there when that round was judged.
+    async fn was_late(&self, hotkey: Hotkey) -> bool {
+        let Some(before) = self.round.checked_sub(1) else { return false };
+        let Ok(meta) = self.ports.bucket.head(&keys::upload(&hotkey, before)).await else { return false };
+        self.ports.clock.since_genesis(meta.last_modified) > self.ports.clock.put_window(before).closes
     }
 
     fn judge(&self, fetched: &Fetched, own_samples: &[[f32; 2]]) -> FastOutcome {
@@ -198,11 +214,8 @@ impl Validator {
             Fetched::Malformed { stamp } => *stamp,
             Fetched::Valid(received) => received.stamp,
         };
-        if stamp < window.opens {
-            return FastOutcome::TooEarly;
-        }
-        if stamp > window.closes {
-            return FastOutcome::TooLate;
+        if let Some(outcome) = mistimed(stamp, window.opens, window.closes) {
+            return outcome;
         }
         let Fetched::Valid(received) = fetched else { return FastOutcome::Malformed };
         let lr = self.network.core.schedule.lr(self.round);
@@ -332,7 +345,6 @@ impl Validator {
     /// What is to be said of the round.
     async fn report(
         &self,
-        chain: &ChainState,
         gathered: &Gathered,
         included: &[Uid],
         copies: &BTreeSet<Uid>,
@@ -369,7 +381,7 @@ impl Validator {
                 rating_sigma: record.rating.sigma,
                 proof_of_computation: record.proof_of_computation,
                 peer_score: record.peer_score,
-                incentive: chain.incentive(uid),
+                incentive: self.pay.get(&uid).copied().unwrap_or(0.0),
                 aggregated: included.contains(&uid),
             }
         });
