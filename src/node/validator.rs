@@ -132,8 +132,10 @@ impl Validator {
         let paid: Vec<(Uid, f64)> = self.owners.keys().map(|&uid| (uid, chain.incentive(uid))).collect();
         self.gauntlet.renew_list(round, &paid);
 
-        let leads = chain.lead_hotkey() == self.ports.identity.hotkey().0;
-        let after = if leads { self.lead(&gathered).await } else { self.follow().await };
+        let leads = self.leads(&chain);
+        // Before the evaluation, which changes whom the next round would take.
+        let included = if leads { self.gauntlet.included(round) } else { Vec::new() };
+        let after = if leads { self.lead(&gathered, &included).await } else { self.follow().await };
         let before = std::mem::replace(&mut self.replica, after);
         self.ports.host.trace(&format!("model {} {}", round + 1, self.replica.digest));
 
@@ -147,7 +149,7 @@ impl Validator {
                 self.put_checkpoint(round + 1).await;
             }
             let chain = self.ports.chain.state().await;
-            let report = self.report(&chain, &gathered, &copies, train_loss).await;
+            let report = self.report(&chain, &gathered, &included, &copies, train_loss).await;
             self.ports.host.report(report);
         }
     }
@@ -208,11 +210,10 @@ impl Validator {
         FastOutcome::of_sync(behind, self.network.scenario.gauntlet.max_steps_behind)
     }
 
-    /// Decides who is in, aggregates, and tells everybody.
-    async fn lead(&mut self, gathered: &Gathered) -> Arc<Replica> {
+    /// Aggregates those who are in, and tells everybody.
+    async fn lead(&mut self, gathered: &Gathered, included: &[Uid]) -> Arc<Replica> {
         let round = self.round;
-        let chosen = self.gauntlet.included(round);
-        let received: Vec<&Received> = chosen.iter().map(|uid| &gathered.valid[uid]).collect();
+        let received: Vec<&Received> = included.iter().map(|uid| &gathered.valid[uid]).collect();
         let included: Vec<Included> = received
             .iter()
             .map(|received| Included {
@@ -333,6 +334,7 @@ impl Validator {
         &self,
         chain: &ChainState,
         gathered: &Gathered,
+        included: &[Uid],
         copies: &BTreeSet<Uid>,
         train_loss: Option<f64>,
     ) -> RoundReport {
@@ -347,7 +349,6 @@ impl Validator {
         } else {
             None
         };
-        let included = self.gauntlet.included(round);
         let peers = self.owners.iter().map(|(&uid, &hotkey)| {
             let record = self.gauntlet.peer(uid).expect("every owner is registered");
             let outcome = record.status_in(round);
