@@ -8,6 +8,13 @@ use crate::Uid;
 use crate::node::{Compute, Network};
 use crate::training::baseline::{Baseline, BaselineState};
 
+/// How the training ended.
+pub enum Ended {
+    Finished,
+    /// Before the last round; its state was left with the observer.
+    Interrupted,
+}
+
 /// Trains until the last round, or until the interrupt; then leaves its state.
 pub fn train(
     network: &Arc<Network>,
@@ -15,7 +22,7 @@ pub fn train(
     resume: Option<BaselineState>,
     interrupt: &AtomicBool,
     observer: &SharedObserver,
-) -> Result<(), ObserverError> {
+) -> Result<Ended, ObserverError> {
     let scenario = &network.scenario;
     let mut baseline = network.core.baseline(&network.genesis, scenario);
     if let Some(state) = resume {
@@ -37,11 +44,11 @@ pub fn train(
         if interrupted || (round + 1).is_multiple_of(scenario.training.checkpoint_every) {
             observer.baseline_checkpoint(baseline.state())?;
         }
-        if interrupted {
-            return Ok(());
+        if interrupted && round + 1 < scenario.rounds {
+            return Ok(Ended::Interrupted);
         }
     }
-    Ok(())
+    Ok(Ended::Finished)
 }
 
 /// One step, on pages such as the aggregated peers train on.

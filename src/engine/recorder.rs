@@ -159,26 +159,27 @@ impl Recorder {
 
     fn finish_checkpoint(&self, inner: &mut Inner) {
         let lead = &inner.deposits[&self.lead];
+        let mut checkpoint = Checkpoint::new(self.run, lead.rounds, lead.reports);
+        for node in 0..self.nodes.len() {
+            let deposit = inner.deposits.get(&node);
+            for replica in deposit.iter().flat_map(|deposit| &deposit.replicas) {
+                checkpoint.replicas.entry(replica.digest.0).or_insert_with(|| replica.theta.clone());
+            }
+            checkpoint.nodes.push(deposit.map(|deposit| deposit.node.clone()));
+        }
+        // When all have ended, nobody will look into the bucket; but the baseline may have rounds left.
         let ended = inner.deposits.values().all(|deposit| deposit.node.state.is_none());
         if !ended {
-            let mut checkpoint = Checkpoint::new(self.run, lead.rounds, lead.reports);
-            for node in 0..self.nodes.len() {
-                let deposit = inner.deposits.get(&node);
-                for replica in deposit.iter().flat_map(|deposit| &deposit.replicas) {
-                    checkpoint.replicas.entry(replica.digest.0).or_insert_with(|| replica.theta.clone());
-                }
-                checkpoint.nodes.push(deposit.map(|deposit| deposit.node.clone()));
-            }
             checkpoint.bucket = self.bucket_until(inner);
             checkpoint.chain = self.log_until(inner);
-            if let Err(error) = self.observer.lock().expect("no panic while held").checkpoint(&checkpoint) {
-                inner.failed.get_or_insert(error);
-            }
+        }
+        if let Err(error) = self.observer.lock().expect("no panic while held").checkpoint(&checkpoint) {
+            inner.failed.get_or_insert(error);
         }
         // Nodes that have ended have left their last state.
         inner.deposits.retain(|_, deposit| deposit.node.state.is_none());
         inner.next_checkpoint += self.checkpoint_every;
-        if inner.holding || inner.failed.is_some() {
+        if inner.holding && !ended || inner.failed.is_some() {
             self.stopped.notify_one();
         }
     }

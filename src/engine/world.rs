@@ -1,6 +1,6 @@
 //! Building a world from a scenario, and running it to its end.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -47,7 +47,11 @@ pub fn simulate(network: Arc<Network>, options: RunOptions, observer: SharedObse
         let baseline = options.baseline.then(|| {
             let (network, compute, observer) = (&network, &compute, &observer);
             let (resume, interrupt) = (options.resume_baseline, &options.interrupt);
-            scope.spawn(move || baseline::train(network, compute, resume, interrupt, observer))
+            scope.spawn(move || {
+                let trained = baseline::train(network, compute, resume, interrupt, observer);
+                // Without the observer the network need not go on either.
+                trained.inspect_err(|_| interrupt.store(true, Ordering::Relaxed))
+            })
         });
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
@@ -56,12 +60,14 @@ pub fn simulate(network: Arc<Network>, options: RunOptions, observer: SharedObse
             .expect("a runtime without I/O needs nothing of the system");
         let ended = runtime.block_on(live(&network, &compute, options.resume, &options.interrupt, &observer));
         if ended.is_err() {
-            options.interrupt.store(true, std::sync::atomic::Ordering::Relaxed);
+            options.interrupt.store(true, Ordering::Relaxed);
         }
-        if let Some(baseline) = baseline {
-            baseline.join().expect("the baseline does not panic")?;
+        let Some(baseline) = baseline else { return ended };
+        let trained = baseline.join().expect("the baseline does not panic");
+        match (ended?, trained?) {
+            (Outcome::Finished(_), baseline::Ended::Interrupted) => Ok(Outcome::Interrupted(network.scenario.rounds)),
+            (outcome, _) => Ok(outcome),
         }
-        ended
     })
 }
 
@@ -77,7 +83,7 @@ async fn live(
     network: &Arc<Network>,
     compute: &Compute,
     resume: Option<Checkpoint>,
-    interrupt: &Arc<std::sync::atomic::AtomicBool>,
+    interrupt: &Arc<AtomicBool>,
     observer: &SharedObserver,
 ) -> Result<Outcome, RunError> {
     if resume.as_ref().is_some_and(|checkpoint| checkpoint.run != network.run) {
@@ -163,7 +169,7 @@ fn build(
     clock: &Clock,
     start: Duration,
     resume: Option<&Checkpoint>,
-    interrupt: &Arc<std::sync::atomic::AtomicBool>,
+    interrupt: &Arc<AtomicBool>,
     observer: &SharedObserver,
 ) -> Result<Recorder, RunError> {
     let scenario = &network.scenario;
