@@ -256,7 +256,7 @@ fn start_node(
     let replica = |digest: &Digest| saved.replicas.get(digest).cloned();
     let length = network.core.config.sequence_length;
     if let Some(settings) = scenario.validators.get(node) {
-        let processor = Processor::new(&settings.hardware, scenario, length);
+        let processor = Processor::of_validator(&settings.hardware, scenario, length);
         let mut validator = Validator::new(network.clone(), ports, processor);
         if let Some(state) = state {
             validator.restore(state, replica)?;
@@ -267,7 +267,7 @@ fn start_node(
     let group = scenario.each_peer().nth(index).map(|(_, _, group)| group).expect("a node for each peer");
     let plan = PeerPlan {
         index: index as u64,
-        processor: Processor::new(&group.hardware, scenario, length),
+        processor: Processor::of_peer(&group.hardware, scenario, length),
         behaviour: behaviour::from_scenario(&group.behaviour),
         leaves: group.leaves,
     };

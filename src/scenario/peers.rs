@@ -50,7 +50,8 @@ impl Default for ValidatorSettings {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Hardware {
-    /// Forward and backward, tokens a second. The default lets a peer finish its pages in half of a round.
+    /// Forward and backward, tokens a second. The default lets a peer finish its pages in half of a round, and a validator keep up with
+    /// its evaluations.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens_per_second: Option<f64>,
 }
