@@ -64,8 +64,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     };
     let resume = folder::checkpoint(&folder)?;
     let resume_baseline = folder::baseline_checkpoint(&folder)?;
-    if args.resume && resume.is_none() && manifest.rounds_done > 0 {
-        bail!("{}: there is no checkpoint to go on from; remove the folder and run the scenario again", root.display());
+    if args.resume && resume.is_none() {
+        eprintln!("{}: stopped before its first checkpoint; starting from the first round", root.display());
     }
 
     let started = Instant::now();
@@ -83,8 +83,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Ok(Outcome::Finished(digest)) => Some(*digest),
         _ => None,
     };
-    observer.close(digest)?;
-    match outcome? {
+    let closed = observer.close(digest);
+    // Why the run ended says more than what that led to.
+    let outcome = outcome?;
+    closed?;
+    match outcome {
         Outcome::Finished(_) => {
             let data = report::redraw(&root)?;
             if !args.quiet {

@@ -34,9 +34,7 @@ pub enum ReportError {
 /// What to do about an error of the operating system, as a further half sentence.
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "; free some space, then go on with --resume: all rounds before this one are kept"
-        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; free some space, then go on with --resume",
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             "; check who owns the folder, or choose another with --out DIR"
         }
