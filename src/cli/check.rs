@@ -41,11 +41,12 @@ fn peers(scenario: &Scenario) -> String {
     }
     let lines = counts.iter().map(|(behaviour, count)| format!("{count:>6}  {behaviour}\n"));
     format!(
-        "{}: {} rounds, {} peers, {} validators\n{}",
+        "{}: {} rounds, {} peers, {} validator{}\n{}",
         scenario.name,
         scenario.rounds,
         scenario.peers_total(),
         scenario.validators.len(),
+        if scenario.validators.len() == 1 { "" } else { "s" },
         lines.collect::<String>()
     )
 }
