@@ -16,11 +16,7 @@ use crate::model::kernels::attention_block::{self, AttentionShape};
 use crate::model::kernels::{embedding, loss_head, mlp_block};
 
 /// Adds gradients to those of the parents that want one.
-fn register<const N: usize>(
-    grads: &mut Gradients,
-    parents: [Option<NodeId>; N],
-    values: [Values; N],
-) {
+fn register<const N: usize>(grads: &mut Gradients, parents: [Option<NodeId>; N], values: [Values; N]) {
     for (parent, value) in parents.into_iter().zip(values) {
         if let Some(id) = parent {
             grads.register::<Flex>(id, value);
