@@ -21,8 +21,9 @@ impl Buffer {
     /// `len` values of any kind: write before reading.
     pub fn new(len: usize) -> Self {
         let reused = FREE.with_borrow_mut(|free| {
-            let fitting = (0..free.len()).filter(|&at| free[at].len() >= len).min_by_key(|&at| free[at].len());
-            fitting.map(|at| free.swap_remove(at))
+            // Of the smallest that fit the one freed last, which is likeliest in the cache.
+            let fitting = (0..free.len()).rev().filter(|&at| free[at].len() >= len).min_by_key(|&at| free[at].len());
+            fitting.map(|at| free.remove(at))
         });
         Self { values: reused.unwrap_or_else(|| vec![0.0; len]), len }
     }
