@@ -23,7 +23,7 @@ pub struct Args {
     #[arg(long, default_value = "tiny")]
     preset: String,
     /// Threads, each with work of its own [default: all cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = open::thread_count)]
     threads: Option<usize>,
     /// Where to compute: cpu, ndarray, or cuda:N
     #[arg(long, default_value = "cpu")]

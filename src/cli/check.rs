@@ -25,7 +25,7 @@ pub fn check(args: Args) -> anyhow::Result<()> {
     let scenario = scenario::load(&args.scenario, &args.overrides)?;
     let config = LlamaConfig::from_settings(&scenario.model).map_err(|error| UsageError(error.to_string()))?;
     let corpus = Corpus::open(&scenario.corpus, scenario.seed, config.vocab_size, config.sequence_length)?;
-    let demo = Demo::new(&scenario.demo, &config.layout())?;
+    let demo = Demo::new(&scenario.demo, &config.layout()).map_err(|error| UsageError(error.to_string()))?;
     let shape = PayloadShape(demo.layout().tensors.iter().map(|tensor| tensor.coefficients()).collect());
     say(peers(&scenario).trim_end());
     say(amounts(&scenario, &config, &shape, &corpus));

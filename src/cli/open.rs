@@ -11,6 +11,9 @@ use gauntlet::training::TrainingCore;
 
 use super::UsageError;
 
+/// More threads than any machine has cores are a slip of the keyboard.
+const MOST_THREADS: usize = 1024;
+
 /// Opens the corpus, builds the model and everything that the nodes share.
 pub fn network(scenario: Scenario, device: &str) -> anyhow::Result<Arc<Network>> {
     let device: Device = device.parse().map_err(|error| UsageError(format!("--device {device}: {error}")))?;
@@ -18,7 +21,19 @@ pub fn network(scenario: Scenario, device: &str) -> anyhow::Result<Arc<Network>>
     let corpus = Corpus::open(&scenario.corpus, scenario.seed, config.vocab_size, config.sequence_length)
         .context("the corpus cannot be used")?;
     let core = TrainingCore::new(&scenario, config, corpus, device).map_err(|error| UsageError(error.to_string()))?;
-    Ok(Arc::new(Network::new(scenario, core)))
+    let network = Network::new(scenario, core);
+    if let Some(shortage) = network.assignment.shortage() {
+        tracing::warn!("{shortage}");
+    }
+    Ok(Arc::new(network))
+}
+
+/// A number of threads on a command line.
+pub fn thread_count(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|threads| (1..=MOST_THREADS).contains(threads))
+        .ok_or(format!("expected 1 to {MOST_THREADS}"))
 }
 
 /// Threads to compute with: as asked, or as many as the machine has.

@@ -30,7 +30,7 @@ pub struct Args {
     #[arg(long, default_value = "cpu")]
     device: String,
     /// Threads that compute; results do not depend on them [default: all cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = open::thread_count)]
     threads: Option<usize>,
     /// Replaces a setting, such as `--set training.lr=1e-3` or `--set peers.0.count=3`
     #[arg(long = "set", value_name = "KEY=VALUE")]

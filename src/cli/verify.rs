@@ -15,7 +15,7 @@ pub struct Args {
     /// Folder of a finished run
     run: PathBuf,
     /// Threads that compute; the digest does not depend on them
-    #[arg(long)]
+    #[arg(long, value_name = "N", value_parser = open::thread_count)]
     threads: Option<usize>,
     /// Print the result only
     #[arg(long)]

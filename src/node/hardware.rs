@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use crate::scenario::{Hardware, Scenario};
 
+/// Work that would take longer than this is never done.
+const NEVER_SECONDS: f64 = 1e9;
 /// A forward pass is about a third of forward and backward.
 const FORWARD_SHARE: f64 = 1.0 / 3.0;
 /// A validator whose speed is not stated is done with its evaluations after this part of a round at most: one that falls behind finds no
@@ -40,7 +42,7 @@ impl Processor {
 
     /// Forward and backward of so many tokens.
     pub fn training(&self, tokens: f64) -> Duration {
-        Duration::from_secs_f64(tokens / self.tokens_per_second)
+        Duration::from_secs_f64((tokens / self.tokens_per_second).min(NEVER_SECONDS))
     }
 
     /// Forward of so many tokens.

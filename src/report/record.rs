@@ -17,12 +17,14 @@ pub struct RoundRow {
     pub lr: f64,
     /// Held-out cross-entropy in nats a token, where it was measured.
     pub loss: Option<f64>,
-    /// Mean cross-entropy of the honest peers on what they trained on, before the step.
+    /// Mean cross-entropy before the step, of the pages on which the lead validator evaluated peers.
     pub train_loss: Option<f64>,
     /// Peers aggregated.
     pub aggregated: usize,
     /// Uploads the bucket accepted.
     pub uploads: usize,
+    /// Bytes that all nodes sent, and received, between the round's start and its end. The payloads of a round are mostly fetched after
+    /// its end, so they count for the next.
     pub bytes_up: u64,
     pub bytes_down: u64,
     /// Digest of the model that all synchronised replicas have now.

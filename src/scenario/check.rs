@@ -9,6 +9,10 @@ use super::{Behaviour, CorpusKind, Hardware, Link, MAX_SLOTS, Scenario};
 /// Largest side of a chunk: sums over more products would no longer be exact in f64.
 const MAX_CHUNK: usize = 64;
 
+/// Longest time that a setting can state, in seconds: some days.
+const MOST_SECONDS: f64 = 1e6;
+/// Times its assigned pages that a peer can train on, at most.
+const MOST_DATA: f64 = 100.0;
 /// Most peers of a scenario, those that join later included: a bound on what starting them costs.
 const MAX_PEERS: usize = 10_000;
 
@@ -72,6 +76,10 @@ impl Findings {
 
     fn not_negative(&mut self, path: impl Into<String>, got: f64) {
         self.require(got >= 0.0, path, got, "0 or more");
+    }
+
+    fn at_most(&mut self, path: impl Into<String>, got: f64, most: f64) {
+        self.require(got <= most, path, got, format!("{most} at most"));
     }
 
     fn fraction(&mut self, path: impl Into<String>, got: f64) {
@@ -211,6 +219,7 @@ impl Findings {
         let c = &s.chain;
         self.require((1..=MAX_SLOTS).contains(&c.slots), "chain.slots", c.slots, format!("1 to {MAX_SLOTS}"));
         self.positive("chain.block_seconds", c.block_seconds);
+        self.at_most("chain.block_seconds", c.block_seconds, MOST_SECONDS);
         self.at_least_one("chain.blocks_per_round", c.blocks_per_round);
         self.at_least_one("chain.weights_every", c.weights_every);
         self.positive_fraction("chain.kappa", c.kappa);
@@ -240,13 +249,17 @@ impl Findings {
     fn machine(&mut self, path: &str, hardware: &Hardware, link: &Link) {
         self.positive(format!("{path}.hardware.tokens_per_second"), hardware.tokens_per_second.unwrap_or(1.0));
         self.not_negative(format!("{path}.link.latency_ms"), link.latency_ms);
+        self.at_most(format!("{path}.link.latency_ms"), link.latency_ms, MOST_SECONDS * 1e3);
         self.positive(format!("{path}.link.bandwidth_mbps"), link.bandwidth_mbps);
         self.below_one(format!("{path}.link.loss"), link.loss);
     }
 
     fn behaviour(&mut self, path: &str, behaviour: &Behaviour) {
         match *behaviour {
-            Behaviour::Honest { data } => self.positive(format!("{path}.data"), data),
+            Behaviour::Honest { data } => {
+                self.positive(format!("{path}.data"), data);
+                self.at_most(format!("{path}.data"), data, MOST_DATA);
+            }
             Behaviour::Lazy { fraction } => self.positive_fraction(format!("{path}.fraction"), fraction),
             Behaviour::Stale { rounds } => self.at_least_one(&format!("{path}.rounds"), rounds),
             Behaviour::Desync { pause, .. } => self.at_least_one(&format!("{path}.pause"), pause),
@@ -255,7 +268,10 @@ impl Findings {
                 self.fraction(format!("{path}.leave"), leave);
                 self.fraction(format!("{path}.return"), come_back);
             }
-            Behaviour::Late { seconds } => self.positive(format!("{path}.seconds"), seconds),
+            Behaviour::Late { seconds } => {
+                self.positive(format!("{path}.seconds"), seconds);
+                self.at_most(format!("{path}.seconds"), seconds, MOST_SECONDS);
+            }
             Behaviour::FreeRider
             | Behaviour::Noise
             | Behaviour::SignFlip

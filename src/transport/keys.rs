@@ -38,17 +38,6 @@ pub fn checkpoint(validator: &Hotkey, round: u64) -> Path {
     path(format!("nodes/{validator}/checkpoints/{round:08}"))
 }
 
-/// Where a validator's checkpoints lie, to be listed.
-pub fn checkpoints(validator: &Hotkey) -> Path {
-    path(format!("nodes/{validator}/checkpoints"))
-}
-
-/// The round of a path that [`checkpoint`] made; `None` for another path (a hostile validator may have put anything there).
-pub fn checkpoint_round(validator: &Hotkey, path: &Path) -> Option<u64> {
-    let round = path.filename()?.parse().ok()?;
-    (*path == checkpoint(validator, round)).then_some(round)
-}
-
 fn path(text: String) -> Path {
     Path::parse(text).expect("hexadecimal digits and plain words are a valid path")
 }
@@ -67,17 +56,5 @@ mod tests {
         assert_eq!(upload(&node, 12).as_ref(), format!("nodes/{node}/rounds/00000012/upload"));
         assert!(record(&node, 9) < record(&node, 10));
         assert!(checkpoint(&node, 99_999) < checkpoint(&node, 100_000));
-    }
-
-    #[test]
-    fn only_a_checkpoint_of_this_validator_has_a_round() {
-        let node = Identity::from_seed(1, "validator", 0).hotkey();
-        let other = Identity::from_seed(1, "validator", 1).hotkey();
-        assert_eq!(checkpoint_round(&node, &checkpoint(&node, 100)), Some(100));
-        assert_eq!(checkpoint_round(&other, &checkpoint(&node, 100)), None);
-        for odd in ["100", "+0000100", "latest", "00000100/more"] {
-            let path = Path::parse(format!("nodes/{node}/checkpoints/{odd}")).unwrap();
-            assert_eq!(checkpoint_round(&node, &path), None, "{odd}");
-        }
     }
 }
