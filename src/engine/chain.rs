@@ -1,7 +1,7 @@
 //! The chain of a simulated world: one ledger in memory, an account for each node.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 
@@ -10,36 +10,41 @@ use crate::node::ports::{Chain, Clock};
 use crate::transport::Hotkey;
 
 /// The ledger, shared by all accounts.
-pub struct SharedLedger {
-    ledger: Mutex<(Ledger, Option<(u64, Arc<ChainState>)>)>,
+pub struct SharedLedger(Mutex<Kept>);
+
+struct Kept {
+    ledger: Ledger,
+    /// The state that was asked for last: most nodes ask in the same blocks.
+    newest: Arc<ChainState>,
 }
 
 impl SharedLedger {
-    pub fn new(ledger: Ledger) -> Self {
-        Self { ledger: Mutex::new((ledger, None)) }
+    pub fn new(mut ledger: Ledger) -> Self {
+        let newest = Arc::new(ledger.state_at(0).clone());
+        Self(Mutex::new(Kept { ledger, newest }))
     }
 
     /// The state as of a block; nodes that ask in the same block share it.
     pub fn state(&self, block: u64) -> Arc<ChainState> {
-        let (ledger, newest) = &mut *self.ledger.lock().expect("no panic while held");
-        match newest {
-            Some((at, state)) if *at == block => state.clone(),
-            _ => {
-                let state = Arc::new(ledger.state_at(block).clone());
-                *newest = Some((block, state.clone()));
-                state
-            }
+        let mut kept = self.kept();
+        if kept.newest.block != block {
+            kept.newest = Arc::new(kept.ledger.state_at(block).clone());
         }
+        kept.newest.clone()
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().expect("no panic while held")
     }
 
     fn submit(&self, block: u64, extrinsic: Extrinsic) {
-        let submitted = self.ledger.lock().expect("no panic while held").0.submit(block, extrinsic);
+        let submitted = self.kept().ledger.submit(block, extrinsic);
         submitted.expect("nobody asks for blocks that are still to come");
     }
 
     /// Every extrinsic so far, with its block, in the order of their effects; those of one node in the order in which it sent them.
     pub fn log(&self) -> Vec<(u64, Extrinsic)> {
-        self.ledger.lock().expect("no panic while held").0.log().collect()
+        self.kept().ledger.log().collect()
     }
 }
 
