@@ -200,7 +200,12 @@ fn an_interrupted_run_ends_as_if_it_had_not_been() {
             append(&mut events, told.events);
             resume = told.checkpoints.last().map(|(bytes, _)| bytes.clone());
             match outcome {
-                Outcome::Interrupted(rounds) => assert_eq!(rounds as usize, reports.len()),
+                // Those rounds are saved; others that were told will be told again.
+                Outcome::Interrupted(rounds) => {
+                    assert!(rounds as usize <= reports.len(), "{rounds} of {} rounds", reports.len());
+                    reports.truncate(rounds as usize);
+                    traffic.truncate(rounds as usize);
+                }
                 Outcome::Finished(digest_) => {
                     assert_same_events(&events, &expected.events);
                     assert_same_reports(&reports, &expected.reports);
