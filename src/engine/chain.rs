@@ -11,7 +11,8 @@ use crate::transport::Hotkey;
 
 /// The ledger, shared by all accounts.
 pub struct SharedLedger {
-    ledger: Mutex<(Ledger, Option<(u64, Arc<ChainState>)>)>,
+    /// The ledger, and the state that was asked for last.
+    ledger: Mutex<(Ledger, Option<Arc<ChainState>>)>,
 }
 
 impl SharedLedger {
@@ -23,10 +24,10 @@ impl SharedLedger {
     pub fn state(&self, block: u64) -> Arc<ChainState> {
         let (ledger, newest) = &mut *self.ledger.lock().expect("no panic while held");
         match newest {
-            Some((at, state)) if *at == block => state.clone(),
+            Some(state) if state.block == block => state.clone(),
             _ => {
                 let state = Arc::new(ledger.state_at(block).clone());
-                *newest = Some((block, state.clone()));
+                *newest = Some(state.clone());
                 state
             }
         }
