@@ -100,6 +100,21 @@ fn by_node(events: &[Event]) -> BTreeMap<usize, Vec<String>> {
     nodes
 }
 
+/// Appends the events of a resumed run. What nodes did after they had left their state, they do again: that is counted once.
+fn append(events: &mut Vec<Event>, resumed: Vec<Event>) {
+    for node in 0..32 {
+        let again = resumed
+            .iter()
+            .find(|event| event.0 == node)
+            .and_then(|first| events.iter().position(|event| event == first));
+        if let Some(again) = again {
+            let mut at = 0..;
+            events.retain(|event| at.next().is_none_or(|at| at < again) || event.0 != node);
+        }
+    }
+    events.extend(resumed);
+}
+
 fn assert_same_events(told: &[Event], expected: &[Event]) {
     for (node, expected) in by_node(expected) {
         let told = by_node(told).remove(&node).unwrap_or_default();
@@ -177,21 +192,22 @@ fn an_interrupted_run_ends_as_if_it_had_not_been() {
     let zoo = small(ZOO, &[]);
     let (whole, expected) = Run { threads: 2, ..Run::default() }.of(&zoo).unwrap();
     for stops in [[1, 4], [5, 7], [8, 12], [9, 13]] {
-        let (mut reports, mut traffic, mut resume) = (Vec::new(), Vec::new(), None);
+        let (mut reports, mut traffic, mut events, mut resume) = (Vec::new(), Vec::new(), Vec::new(), None);
         for stop in stops.map(Stop::Round).into_iter().chain([Stop::Never]) {
             let (outcome, told) = Run { threads: 2, resume, stop, ..Run::default() }.of(&zoo).unwrap();
             reports.extend(told.reports);
             traffic.extend(told.traffic);
+            append(&mut events, told.events);
             resume = told.checkpoints.last().map(|(bytes, _)| bytes.clone());
             match outcome {
+                // Those rounds are saved; others that were told will be told again.
                 Outcome::Interrupted(rounds) => {
-                    // Nodes went on until all had left their state; what they did beyond it is done again.
-                    assert!(reports.len() >= rounds as usize);
+                    assert!(rounds as usize <= reports.len(), "{rounds} of {} rounds", reports.len());
                     reports.truncate(rounds as usize);
                     traffic.truncate(rounds as usize);
                 }
-                // The digest covers the events of all nodes.
                 Outcome::Finished(digest_) => {
+                    assert_same_events(&events, &expected.events);
                     assert_same_reports(&reports, &expected.reports);
                     assert_eq!(traffic, expected.traffic);
                     assert_eq!(digest_, digest(whole), "interrupted at {stops:?}");

@@ -196,10 +196,10 @@ fn copycat_with_noise() {
 
 #[test]
 fn offline() {
-    let fared = snapshot!("offline", two("{ kind = \"offline\", leave = 0.3, return = 0.2 }", SEEDS));
+    let fared = snapshot!("offline", two("{ kind = \"offline\", leave = 0.3, return = 0.2 }", ONE_SEED));
     let absent: Vec<_> =
         fared.reports(HONEST..HONEST + 2, 0).into_iter().filter(|peer| peer.status == "absent").collect();
-    assert!(absent.len() > 100 && absent.iter().all(|peer| !peer.aggregated), "who is not there is not aggregated");
+    assert!(absent.len() > 60 && absent.iter().all(|peer| !peer.aggregated), "who is not there is not aggregated");
     // Present, it earns as much as anybody, or more: a pause costs a quarter of the score each round, but the next evaluation gives all of it
     // back, and what a peer sends after a pause, of a momentum from which nothing was taken meanwhile, lowers the loss by more than what
     // those send who have sent every round. Gauntlet as published does not pay for being there.
@@ -226,7 +226,7 @@ fn sign_flip() {
 /// What a peer sends is taken relative to its own size: blowing it up changes nothing, neither for the model nor for the pay.
 #[test]
 fn rescaled() {
-    let fared = snapshot!("rescaled", two("\"rescaled\"", SEEDS));
+    let fared = snapshot!("rescaled", two("\"rescaled\"", ONE_SEED));
     assert!((0.2..2.0).contains(&fared.pay()) && fared.learns());
 }
 
