@@ -33,8 +33,7 @@ pub fn rating(run: &RunData) -> Result<String, ReportError> {
 pub fn proof(run: &RunData) -> Result<String, ReportError> {
     let figure = Figure {
         name: "Proof of computation",
-        explanation: "average of +1 (a step gains more on the peer's own pages than on others) and −1 (it does not); \
-                      at 0 and below nothing is paid",
+        explanation: "+1: gains more on its own pages than on others, −1: does not; at 0 and below nothing is paid",
         y_title: "proof of computation",
         y: Some(-1.05..1.05),
     };
