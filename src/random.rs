@@ -1,14 +1,16 @@
 //! Every random draw of the project comes from here.
 //!
-//! A generator is a function of what it is for: the run's seed, a purpose, a node and a round. There is no generator whose state travels
-//! from one draw to the next through the program, so no draw depends on the order in which threads or tasks happened to run.
+//! A generator is a function of what it is for: the run's seed, a purpose, a node and a round. There is no generator
+//! whose state travels from one draw to the next through the program, so no draw depends on the order in which threads
+//! or tasks happened to run.
 
 use rand::{Rng, RngExt, SeedableRng};
 pub use rand_chacha::ChaCha8Rng;
 
 /// A ChaCha8 generator keyed by blake3 of `(seed, purpose, who, round)`.
 ///
-/// `purpose` names the draw (`"assignment"`, `"offline"`); `who` is a uid, a tensor's index, or 0; `round` is a round, or 0.
+/// `purpose` names the draw (`"assignment"`, `"offline"`); `who` is a uid, a tensor's index, or 0; `round` is a round,
+/// or 0.
 pub fn rng(seed: u64, purpose: &str, who: u64, round: u64) -> ChaCha8Rng {
     let mut key = blake3::Hasher::new_derive_key("gauntlet 2026 random draw");
     key.update(&seed.to_le_bytes());

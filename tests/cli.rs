@@ -414,7 +414,8 @@ mod stopped {
         place.assert_same_runs("killed", "whole");
     }
 
-    /// A disk that is full after the first checkpoint, in a mount namespace of its own, where the system lets a user make one.
+    /// A disk that is full after the first checkpoint, in a mount namespace of its own, where the system lets a user
+    /// make one.
     #[test]
     fn a_full_disk_stops_a_run_that_goes_on_when_there_is_space() {
         if !Command::new("unshare").args(["-Urm", "true"]).output().is_ok_and(|output| output.status.success()) {

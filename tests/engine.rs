@@ -1,4 +1,5 @@
-//! What must hold of every run: it can be repeated and taken up to the last bit, replicas stay in sync, and no peer blocks the others.
+//! What must hold of every run: it can be repeated and taken up to the last bit, replicas stay in sync, and no peer
+//! blocks the others.
 
 mod common;
 
@@ -45,7 +46,8 @@ pages_per_round = 4
 
 const HONEST: &str = "[[peers]]\ncount = 6\n";
 
-/// All that makes the state of a run hard to save: old replicas, memory in behaviours, losses, several validators, peers that come and go.
+/// All that makes the state of a run hard to save: old replicas, memory in behaviours, losses, several validators,
+/// peers that come and go.
 const ZOO: &str = r#"
 [[validators]]
 stake = 1000
@@ -100,7 +102,8 @@ fn by_node(events: &[Event]) -> BTreeMap<usize, Vec<String>> {
     nodes
 }
 
-/// Appends the events of a resumed run. What nodes did after they had left their state, they do again: that is counted once.
+/// Appends the events of a resumed run. What nodes did after they had left their state, they do again: that is counted
+/// once.
 fn append(events: &mut Vec<Event>, resumed: Vec<Event>) {
     for node in 0..32 {
         let again = resumed

@@ -1,8 +1,9 @@
 //! Who is paid what: for each adversary a small network, six honest peers and two of its kind, and what became of it.
 //!
-//! A snapshot is the leaderboard of the last third of the rounds, by behaviour, so coarse that the rounding of another machine's arithmetic
-//! does not show. A change of the incentive shows as a diff of these files; judge it, then take it with
-//! `INSTA_UPDATE=always cargo test --test incentives`. What must hold of an adversary is asserted beside its snapshot.
+//! A snapshot is the leaderboard of the last third of the rounds, by behaviour, so coarse that the rounding of another
+//! machine's arithmetic does not show. A change of the incentive shows as a diff of these files; judge it, then take it
+//! with `INSTA_UPDATE=always cargo test --test incentives`. What must hold of an adversary is asserted beside its
+//! snapshot.
 
 mod common;
 
@@ -153,8 +154,8 @@ macro_rules! snapshot {
 #[test]
 fn lazy() {
     let fared = snapshot!("lazy", two("{ kind = \"lazy\", fraction = 0.5 }", SEEDS));
-    // Its proof of computation is as high as an honest peer's: it gains the more on the pages that it did not skip. The rating tells, but
-    // with luck: a seed alone may pay it a sixth of an honest peer or nearly all.
+    // Its proof of computation is as high as an honest peer's: it gains the more on the pages that it did not skip. The
+    // rating tells, but with luck: a seed alone may pay it a sixth of an honest peer or nearly all.
     assert!(fared.pay() < 0.75);
 }
 
@@ -200,9 +201,10 @@ fn offline() {
     let absent: Vec<_> =
         fared.reports(HONEST..HONEST + 2, 0).into_iter().filter(|peer| peer.status == "absent").collect();
     assert!(absent.len() > 60 && absent.iter().all(|peer| !peer.aggregated), "who is not there is not aggregated");
-    // Present, it earns as much as anybody, or more: a pause costs a quarter of the score each round, but the next evaluation gives all of it
-    // back, and what a peer sends after a pause, of a momentum from which nothing was taken meanwhile, lowers the loss by more than what
-    // those send who have sent every round. Gauntlet as published does not pay for being there.
+    // Present, it earns as much as anybody, or more: a pause costs a quarter of the score each round, but the next
+    // evaluation gives all of it back, and what a peer sends after a pause, of a momentum from which nothing was taken
+    // meanwhile, lowers the loss by more than what those send who have sent every round. Gauntlet as published does not
+    // pay for being there.
 }
 
 #[test]
@@ -223,7 +225,8 @@ fn sign_flip() {
     assert!(fared.is_out_from(45) && fared.pay() < 0.01 && fared.learns());
 }
 
-/// What a peer sends is taken relative to its own size: blowing it up changes nothing, neither for the model nor for the pay.
+/// What a peer sends is taken relative to its own size: blowing it up changes nothing, neither for the model nor for
+/// the pay.
 #[test]
 fn rescaled() {
     let fared = snapshot!("rescaled", two("\"rescaled\"", ONE_SEED));

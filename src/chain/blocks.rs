@@ -1,7 +1,8 @@
 //! Blocks, rounds and time: everybody's common clock.
 //!
-//! Blocks follow one another at a fixed interval from genesis on, and a round is a fixed number of blocks, so all three are functions of
-//! one another. Times are whole milliseconds since genesis, so that a border is a border for everybody.
+//! Blocks follow one another at a fixed interval from genesis on, and a round is a fixed number of blocks, so all three
+//! are functions of one another. Times are whole milliseconds since genesis, so that a border is a border for
+//! everybody.
 
 use std::time::Duration;
 

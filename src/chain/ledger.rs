@@ -125,8 +125,8 @@ impl Ledger {
         entries.map(|((block, hotkey, _), call)| (*block, Extrinsic { hotkey: *hotkey, call: call.clone() }))
     }
 
-    /// The state at the start of a block, all calls of earlier blocks applied. Asking for a block closes all earlier ones; asking for an
-    /// earlier one again goes through the log from the start.
+    /// The state at the start of a block, all calls of earlier blocks applied. Asking for a block closes all earlier
+    /// ones; asking for an earlier one again goes through the log from the start.
     pub fn state_at(&mut self, block: u64) -> &ChainState {
         if block >= self.state.block {
             advance(&mut self.state, &self.settings, &self.log, block);

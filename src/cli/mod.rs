@@ -18,7 +18,8 @@ use clap::{Parser, Subcommand};
 use gauntlet::corpus::CorpusError;
 use gauntlet::scenario::ScenarioError;
 
-/// Permissionless distributed training of language models: simulate a network of honest and adversarial peers, and see who gets paid.
+/// Permissionless distributed training of language models: simulate a network of honest and adversarial peers, and see
+/// who gets paid.
 #[derive(Parser)]
 #[command(name = "sim", version, max_term_width = 120)]
 struct Cli {

@@ -1,9 +1,10 @@
 //! Which pages are whose in which round.
 //!
-//! Everybody can compute it from `(seed, uid, round)`, so a validator knows what a peer was to train on without asking. In each round a keyed
-//! permutation shuffles all pages; uid `u` owns the places `u * pages_per_round` and following of the shuffled order. What comes behind the
-//! places of all slots is assigned to nobody. Of that, every uid has a part of its own for what it trains on besides ([`Assignment::extra`]), and
-//! one part is common ([`Assignment::unassigned`]): data that no peer trained on, on which validators compare them all.
+//! Everybody can compute it from `(seed, uid, round)`, so a validator knows what a peer was to train on without asking.
+//! In each round a keyed permutation shuffles all pages; uid `u` owns the places `u * pages_per_round` and following of
+//! the shuffled order. What comes behind the places of all slots is assigned to nobody. Of that, every uid has a part
+//! of its own for what it trains on besides ([`Assignment::extra`]), and one part is common
+//! ([`Assignment::unassigned`]): data that no peer trained on, on which validators compare them all.
 
 use std::fmt;
 
@@ -48,14 +49,16 @@ impl Assignment {
         Self { seed, slots: slots as u64, pages_per_round: pages_per_round as u64, train_pages }
     }
 
-    /// The pages assigned to `uid`: exactly `pages_per_round`, of nobody else if the corpus is large enough ([`Self::shortage`]).
+    /// The pages assigned to `uid`: exactly `pages_per_round`, of nobody else if the corpus is large enough
+    /// ([`Self::shortage`]).
     pub fn assigned(&self, uid: Uid, round: u64) -> Vec<PageId> {
         let first = u64::from(uid) * self.pages_per_round;
         let shuffle = self.shuffle(round);
         (first..first + self.pages_per_round).map(|place| shuffle.page(place % self.train_pages)).collect()
     }
 
-    /// `n` pages assigned to nobody and trained on by `uid` alone: what a peer takes that trains on more than, or on others than, its own.
+    /// `n` pages assigned to nobody and trained on by `uid` alone: what a peer takes that trains on more than, or on
+    /// others than, its own.
     pub fn extra(&self, uid: Uid, round: u64, n: usize) -> Vec<PageId> {
         self.free(1 + u64::from(uid), round, n)
     }
@@ -71,8 +74,8 @@ impl Assignment {
         (needed > self.train_pages).then_some(Shortage { needed, available: self.train_pages })
     }
 
-    /// Pages of a lane: the free places are dealt out in turn to lane 0, which is common, and one lane for each uid. When they are used up
-    /// dealing starts again from the first.
+    /// Pages of a lane: the free places are dealt out in turn to lane 0, which is common, and one lane for each uid.
+    /// When they are used up dealing starts again from the first.
     fn free(&self, lane: u64, round: u64, n: usize) -> Vec<PageId> {
         let taken = self.slots * self.pages_per_round;
         let first = if taken < self.train_pages { taken } else { 0 };
@@ -87,7 +90,8 @@ impl Assignment {
     }
 }
 
-/// A random part of `pages` on which a validator measures a peer's loss: the fraction, rounded, but at least one, in their order.
+/// A random part of `pages` on which a validator measures a peer's loss: the fraction, rounded, but at least one, in
+/// their order.
 ///
 /// `seed` should be the validator's own, so that the peer cannot know which.
 pub fn sample(seed: u64, uid: Uid, round: u64, fraction: f64, pages: &[PageId]) -> Vec<PageId> {
@@ -99,7 +103,8 @@ pub fn sample(seed: u64, uid: Uid, round: u64, fraction: f64, pages: &[PageId]) 
     chosen.into_iter().map(|at| pages[at]).collect()
 }
 
-/// A keyed bijection of `0..size`: a Feistel network over the next power of four, repeated while it leads outside of `0..size`.
+/// A keyed bijection of `0..size`: a Feistel network over the next power of four, repeated while it leads outside of
+/// `0..size`.
 struct Permutation {
     size: u64,
     half_bits: u32,

@@ -1,7 +1,7 @@
 //! Tokens: where they come from, and whose they are.
 //!
-//! A *page* is one sequence of `sequence_length + 1` token ids: what a model reads, and one position on, what it is to predict. A
-//! [`Corpus`] gives pages by number; [`Assignment`] says which numbers belong to which peer in which round.
+//! A *page* is one sequence of `sequence_length + 1` token ids: what a model reads, and one position on, what it is to
+//! predict. A [`Corpus`] gives pages by number; [`Assignment`] says which numbers belong to which peer in which round.
 
 mod alias;
 mod assignment;
@@ -36,7 +36,8 @@ enum Source {
 }
 
 impl Corpus {
-    /// Opens the corpus that `settings` describe, for a model with `vocab_size` tokens that predicts `sequence_length` of them at a time.
+    /// Opens the corpus that `settings` describe, for a model with `vocab_size` tokens that predicts `sequence_length`
+    /// of them at a time.
     ///
     /// # Errors
     /// [`CorpusError`]: a file that cannot be read or is too short, or a vocabulary that does not fit.
@@ -87,7 +88,8 @@ impl Corpus {
         &self.held_out
     }
 
-    /// What names the data: for files, the digest of their bytes, so that a run is not resumed or verified on other data.
+    /// What names the data: for files, the digest of their bytes, so that a run is not resumed or verified on other
+    /// data.
     pub fn fingerprint(&self) -> Digest {
         self.fingerprint
     }

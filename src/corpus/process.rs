@@ -1,7 +1,7 @@
 //! The random process behind synthetic pages, and its entropies.
 //!
-//! Every token belongs to a class, and a class has three coordinates `(a, b, h)`. The class of the next token follows from the classes of the
-//! last token, `last`, and of the one before it, `before`:
+//! Every token belongs to a class, and a class has three coordinates `(a, b, h)`. The class of the next token follows
+//! from the classes of the last token, `last`, and of the one before it, `before`:
 //!
 //! | coordinate | follows | so it can be learned by a model that |
 //! |---|---|---|
@@ -9,9 +9,10 @@
 //! | `b` | `before` | looks one token further back |
 //! | `h` | both together, neither alone | combines the two |
 //!
-//! Each follows its rule with probability [`FOLLOWS`] and is drawn uniformly otherwise. Inside of a class tokens are drawn by Zipf's law, which a
-//! model learns first. The tables are drawn from the seed; they are small (at most 32 classes), so that a million tokens suffice to learn
-//! them. Classes are a Markov chain of order two, whose stationary distribution, and with it every entropy below, is computed and not estimated.
+//! Each follows its rule with probability [`FOLLOWS`] and is drawn uniformly otherwise. Inside of a class tokens are
+//! drawn by Zipf's law, which a model learns first. The tables are drawn from the seed; they are small (at most 32
+//! classes), so that a million tokens suffice to learn them. Classes are a Markov chain of order two, whose stationary
+//! distribution, and with it every entropy below, is computed and not estimated.
 
 use libm::log;
 use rand::seq::SliceRandom;
@@ -51,7 +52,8 @@ impl Process {
             (0..classes).map(|class| tokens.iter().skip(class).step_by(classes).copied().collect()).collect();
         let member_weights = members.iter().map(|members| zipf(members.len())).collect();
 
-        // The rules. Every pair of values of a's and b's rule occurs equally often among the classes, so that one says nothing of the other.
+        // The rules. Every pair of values of a's and b's rule occurs equally often among the classes, so that one says
+        // nothing of the other.
         let mut rule: Vec<usize> = (0..classes).collect();
         rule.shuffle(&mut random);
         let mut phase_last: Vec<usize> = (0..classes).map(|class| class % 4).collect();
@@ -115,8 +117,8 @@ fn entropy(probabilities: &[f64]) -> f64 {
     probabilities.iter().filter(|p| **p > 0.0).map(|p| -p * log(*p)).sum()
 }
 
-/// The distribution over pairs of classes that a step does not change. Every class can follow any pair, so there is one, and steps from
-/// anywhere lead to it.
+/// The distribution over pairs of classes that a step does not change. Every class can follow any pair, so there is
+/// one, and steps from anywhere lead to it.
 fn stationary(transition: &[f64], classes: usize) -> Vec<f64> {
     let mut pairs = vec![1.0 / (classes * classes) as f64; classes * classes];
     loop {

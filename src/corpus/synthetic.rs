@@ -71,8 +71,8 @@ impl Synthetic {
         (0..pages as u64).map(|page| self.page(TRAIN_PAGES + page)).collect()
     }
 
-    /// Mean over the predicted tokens of a page of their entropy given those before: a page begins in the stationary distribution, so its
-    /// first predicted token has the entropy given one token, and the others that given two.
+    /// Mean over the predicted tokens of a page of their entropy given those before: a page begins in the stationary
+    /// distribution, so its first predicted token has the entropy given one token, and the others that given two.
     pub fn floor(&self) -> f64 {
         self.rate + (self.bigram - self.rate) / self.sequence_length as f64
     }
@@ -111,7 +111,8 @@ mod tests {
         total / count as f64
     }
 
-    /// Cross-entropy of counted bigrams with themselves, on many tokens: the entropy of a token given the one before, estimated from below.
+    /// Cross-entropy of counted bigrams with themselves, on many tokens: the entropy of a token given the one before,
+    /// estimated from below.
     fn counted_bigram(synthetic: &Synthetic, vocab: usize, pages: u64) -> f64 {
         let mut counts = vec![0u32; vocab * vocab];
         for page in (0..pages).map(|page| synthetic.page(page)) {

@@ -42,7 +42,8 @@ impl SharedLedger {
         submitted.expect("nobody asks for blocks that are still to come");
     }
 
-    /// Every extrinsic so far, with its block, in the order of their effects; those of one node in the order in which it sent them.
+    /// Every extrinsic so far, with its block, in the order of their effects; those of one node in the order in which
+    /// it sent them.
     pub fn log(&self) -> Vec<(u64, Extrinsic)> {
         self.kept().ledger.log().collect()
     }

@@ -1,8 +1,8 @@
 //! A world on disk: every node's state between two rounds, what lies in the bucket, and the chain's log.
 //!
-//! Nodes reach the end of a round at different times, so a checkpoint is a cut, not an instant: each node is taken up at its own time.
-//! What a node had put into the bucket or sent to the chain after its part of the cut, it does again when it is taken up, at the same
-//! time and with the same content; so that is left out.
+//! Nodes reach the end of a round at different times, so a checkpoint is a cut, not an instant: each node is taken up
+//! at its own time. What a node had put into the bucket or sent to the chain after its part of the cut, it does again
+//! when it is taken up, at the same time and with the same content; so that is left out.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

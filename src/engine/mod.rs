@@ -1,10 +1,12 @@
-//! The paused-clock world: starts the nodes of a scenario, gives them hardware, links and a chain, and records what happens.
+//! The paused-clock world: starts the nodes of a scenario, gives them hardware, links and a chain, and records what
+//! happens.
 //!
-//! Life of a run: [`simulate`] builds the world (or takes it up from a [`Checkpoint`]) on a single-threaded tokio runtime whose clock is
-//! paused, so that time jumps to the next event. Nodes are tasks; their heavy work runs on a pool of threads
-//! ([`Compute`](crate::node::Compute)). Between two rounds every node offers its state to the [`recorder`]; when all have left theirs for
-//! the same round, that is a checkpoint. The run is over when every node has seen the last round end, or with the checkpoint after an
-//! interrupt; what nodes did beyond that checkpoint is done again when the run is resumed.
+//! Life of a run: [`simulate`] builds the world (or takes it up from a [`Checkpoint`]) on a single-threaded tokio
+//! runtime whose clock is paused, so that time jumps to the next event. Nodes are tasks; their heavy work runs on a
+//! pool of threads ([`Compute`](crate::node::Compute)). Between two rounds every node offers its state to the
+//! [`recorder`]; when all have left theirs for the same round, that is a checkpoint. The run is over when every node
+//! has seen the last round end, or with the checkpoint after an interrupt; what nodes did beyond that checkpoint is
+//! done again when the run is resumed.
 
 mod baseline;
 mod chain;
@@ -30,8 +32,8 @@ pub trait Observer: Send {
         Ok(())
     }
 
-    /// A node notes an event: what the run's digest covers besides the reports. Nodes are numbered from 0, validators first, then peers,
-    /// both in the scenario's order; `at` is since genesis.
+    /// A node notes an event: what the run's digest covers besides the reports. Nodes are numbered from 0, validators
+    /// first, then peers, both in the scenario's order; `at` is since genesis.
     fn event(&mut self, _node: usize, _at: Duration, _event: &str) {}
 
     /// The AdamW baseline has taken the step of a round.

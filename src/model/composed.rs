@@ -1,4 +1,5 @@
-//! The parts of a Llama in Burn's own operations: what every device can run, and what the fused kernels are tested against.
+//! The parts of a Llama in Burn's own operations: what every device can run, and what the fused kernels are tested
+//! against.
 
 use std::sync::Arc;
 

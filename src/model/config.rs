@@ -189,8 +189,9 @@ impl LlamaConfig {
 
     /// Floating-point operations of a forward and a backward pass, per token of a full sequence.
     ///
-    /// Six a weight of a matrix product (the input embedding is a look-up), and 12 x layers x width of the queries x sequence length for
-    /// the attention scores, not reduced for the causal mask (the count of the PaLM paper, arXiv 2204.02311, appendix B).
+    /// Six a weight of a matrix product (the input embedding is a look-up), and 12 x layers x width of the queries x
+    /// sequence length for the attention scores, not reduced for the causal mask (the count of the PaLM paper, arXiv
+    /// 2204.02311, appendix B).
     pub fn flops_per_token(&self) -> u64 {
         let attention = self.hidden_size * (2 * self.query_size() + 2 * self.kv_size());
         let mlp = 3 * self.hidden_size * self.intermediate_size;

@@ -1,7 +1,7 @@
 //! Weights from a Hugging Face folder: `config.json` and `model.safetensors`.
 //!
-//! A folder comes from anywhere, so nothing is believed: sizes are checked before anything is allocated by them, and a file must hold
-//! exactly the tensors that its configuration implies, in their shapes.
+//! A folder comes from anywhere, so nothing is believed: sizes are checked before anything is allocated by them, and a
+//! file must hold exactly the tensors that its configuration implies, in their shapes.
 
 use std::fs::File;
 use std::io::Read;

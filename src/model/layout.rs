@@ -1,7 +1,8 @@
 //! The order and shapes of a model's parameters.
 //!
-//! A model outside of Burn is one flat vector of f32, `theta`. The layout says which part of it is which tensor. Names and shapes are those
-//! of a Hugging Face checkpoint (`[out, in]` for a projection), so that chunks, digests and files mean the same everywhere.
+//! A model outside of Burn is one flat vector of f32, `theta`. The layout says which part of it is which tensor. Names
+//! and shapes are those of a Hugging Face checkpoint (`[out, in]` for a projection), so that chunks, digests and files
+//! mean the same everywhere.
 
 use std::ops::Range;
 

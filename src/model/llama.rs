@@ -12,8 +12,9 @@ use super::{Device, LlamaConfig, composed, fused};
 
 /// A Llama (Touvron et al., arXiv 2302.13971).
 ///
-/// Parameters that follow one another in the layout and read the same input are one tensor here (queries, keys and values; gate and up),
-/// so that visiting the module still meets all values in the layout's order. Off the autodiff graph until [`Module::train`].
+/// Parameters that follow one another in the layout and read the same input are one tensor here (queries, keys and
+/// values; gate and up), so that visiting the module still meets all values in the layout's order. Off the autodiff
+/// graph until [`Module::train`].
 #[derive(Module, Debug)]
 pub struct Llama {
     embedding: Param<Tensor<2>>,
@@ -81,16 +82,19 @@ impl Llama {
         &self.config
     }
 
-    /// Logits [inputs.len(), vocabulary] of the token after each of `inputs`, which are sequences of `length` one after the other.
+    /// Logits [inputs.len(), vocabulary] of the token after each of `inputs`, which are sequences of `length` one after
+    /// the other.
     pub fn logits(&self, inputs: &[u32], length: usize) -> Tensor<2> {
         let normalised = composed::rms_norm(self.hidden(inputs, length), self.gain.val(), self.epsilon());
         normalised.matmul(self.head.val().transpose())
     }
 
-    /// Cross-entropy in nats of each of `targets`, given that of `inputs` in its place and those before it in the same sequence: [inputs.len()].
+    /// Cross-entropy in nats of each of `targets`, given that of `inputs` in its place and those before it in the same
+    /// sequence: [inputs.len()].
     ///
     /// # Panics
-    /// If the tokens are not in the vocabulary, not as many in both, or no whole number of sequences of a `length` the model knows.
+    /// If the tokens are not in the vocabulary, not as many in both, or no whole number of sequences of a `length` the
+    /// model knows.
     pub fn token_losses(&self, inputs: &[u32], targets: Arc<[u32]>, length: usize) -> Tensor<1> {
         assert_eq!(inputs.len(), targets.len(), "a target for each input");
         self.check_tokens(&targets);

@@ -1,9 +1,10 @@
 //! Llama in Burn: sizes and presets, devices, theta_0, Hugging Face folders, and the module itself.
 //!
-//! Outside of Burn a model is one flat vector of f32, `theta`, in the order of its [`ParamLayout`]: what nodes agree on and digests cover.
-//! [`Llama::from_flat`] makes a Burn module of it; gradients come back flat in the same order.
+//! Outside of Burn a model is one flat vector of f32, `theta`, in the order of its [`ParamLayout`]: what nodes agree on
+//! and digests cover. [`Llama::from_flat`] makes a Burn module of it; gradients come back flat in the same order.
 //!
-//! On the CPU the blocks run on fused kernels of ours (`fused`, `kernels`); everywhere else on Burn's own operations (`composed`).
+//! On the CPU the blocks run on fused kernels of ours (`fused`, `kernels`); everywhere else on Burn's own operations
+//! (`composed`).
 
 mod composed;
 mod config;

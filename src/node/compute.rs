@@ -1,8 +1,9 @@
 //! Heavy work, on real threads, in virtual time.
 //!
-//! Work is started at once on a small pool, and its node goes on when the work is done *and* the virtual time that the node's hardware
-//! would need has passed. Meanwhile the clock may run to other nodes' events, so that work of different peers overlaps; at the due time it
-//! stands still until the result is there. Results do not depend on how many threads there are.
+//! Work is started at once on a small pool, and its node goes on when the work is done *and* the virtual time that the
+//! node's hardware would need has passed. Meanwhile the clock may run to other nodes' events, so that work of different
+//! peers overlaps; at the due time it stands still until the result is there. Results do not depend on how many threads
+//! there are.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};

@@ -1,4 +1,5 @@
-//! Following the lead validator: every round's record says who is in, by payload digest; whoever applies it has the same model.
+//! Following the lead validator: every round's record says who is in, by payload digest; whoever applies it has the
+//! same model.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,8 +19,8 @@ use crate::transport::{Hotkey, bundle, checkpoint, keys};
 /// How often a record is asked for that is not there yet.
 const POLL: Duration = Duration::from_secs(1);
 
-/// Waits until the record of `round` is there, and applies it. `fresh` fetches the payloads from the peers that made them, and the
-/// bundle only for what is missing; a node that catches up takes the bundle at once.
+/// Waits until the record of `round` is there, and applies it. `fresh` fetches the payloads from the peers that made
+/// them, and the bundle only for what is missing; a node that catches up takes the bundle at once.
 pub async fn follow(
     network: &Arc<Network>,
     ports: &Ports,
@@ -46,8 +47,8 @@ pub async fn follow(
     }
 }
 
-/// One step of a node that catches up from before round `at`: the round and replica that the newest checkpoint gives, where it is far ahead,
-/// or else what the record of `at` leads to.
+/// One step of a node that catches up from before round `at`: the round and replica that the newest checkpoint gives,
+/// where it is far ahead, or else what the record of `at` leads to.
 pub async fn step_forward(
     network: &Arc<Network>,
     ports: &Ports,
@@ -145,7 +146,8 @@ pub async fn apply(
     ports.compute.run(Duration::ZERO, work).await
 }
 
-/// The lead validator has checked what it includes; should it ever include what does not decode, everybody leaves that out alike.
+/// The lead validator has checked what it includes; should it ever include what does not decode, everybody leaves that
+/// out alike.
 fn decode_all(network: &Network, round: u64, included: &[Included], payloads: &[Bytes]) -> Vec<Arc<PseudoGradient>> {
     let decoded = included
         .iter()

@@ -8,8 +8,8 @@ use crate::scenario::{Hardware, Scenario};
 const NEVER_SECONDS: f64 = 1e9;
 /// A forward pass is about a third of forward and backward.
 const FORWARD_SHARE: f64 = 1.0 / 3.0;
-/// A validator whose speed is not stated is done with its evaluations after this part of a round at most: one that falls behind finds no
-/// uploads any more.
+/// A validator whose speed is not stated is done with its evaluations after this part of a round at most: one that
+/// falls behind finds no uploads any more.
 const EVALUATION_SHARE: f64 = 0.8;
 
 /// A node's processor.
@@ -26,7 +26,8 @@ impl Processor {
         Self { tokens_per_second: hardware.tokens_per_second.unwrap_or(default) }
     }
 
-    /// The processor of a validator; without a stated speed, that of a peer, or a faster one where it would not keep up with its evaluations.
+    /// The processor of a validator; without a stated speed, that of a peer, or a faster one where it would not keep up
+    /// with its evaluations.
     pub fn of_validator(hardware: &Hardware, scenario: &Scenario, sequence_length: usize) -> Self {
         let peer = Self::of_peer(hardware, scenario, sequence_length);
         if hardware.tokens_per_second.is_some() {
@@ -34,7 +35,8 @@ impl Processor {
         }
         let settings = &scenario.gauntlet;
         let sample = (settings.evaluated_fraction * scenario.training.pages_per_round as f64).round().max(1.0);
-        // Unassigned pages before the step; for each peer its assigned pages before and after, and the unassigned ones after.
+        // Unassigned pages before the step; for each peer its assigned pages before and after, and the unassigned ones
+        // after.
         let passes = sample * (1.0 + 3.0 * settings.evaluated_per_round as f64);
         let needed = passes * sequence_length as f64 * FORWARD_SHARE / (scenario.round_seconds() * EVALUATION_SHARE);
         Self { tokens_per_second: peer.tokens_per_second.max(needed) }

@@ -1,7 +1,7 @@
 //! What a node knows of the world: the time, the bucket, the chain, a processor, and a place to keep its state.
 //!
-//! Nodes are written against these alone. The simulator gives them a paused clock and a bucket in memory; real ones change what is behind
-//! the ports, not the nodes.
+//! Nodes are written against these alone. The simulator gives them a paused clock and a bucket in memory; real ones
+//! change what is behind the ports, not the nodes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -109,7 +109,8 @@ pub trait Chain: Send + Sync {
 pub trait Host: Send + Sync {
     /// Notes an event of this node; the run's digest covers the notes of all nodes.
     fn trace(&self, event: &str);
-    /// Called between two rounds, before anything of `round` is done: the host may ask for the node's state, to start it again from here.
+    /// Called between two rounds, before anything of `round` is done: the host may ask for the node's state, to start
+    /// it again from here.
     fn between_rounds(&self, round: u64, state: &dyn Fn() -> NodeState);
     /// The lead validator's account of a finished round.
     fn report(&self, report: RoundReport);

@@ -98,7 +98,8 @@ pub async fn fetch(network: &Network, ports: &Ports, round: u64, uid: Uid, hotke
     }
 }
 
-/// The upload in these bytes, if it is signed by `hotkey` for this run and round, and every tensor is as the model's shape asks.
+/// The upload in these bytes, if it is signed by `hotkey` for this run and round, and every tensor is as the model's
+/// shape asks.
 pub fn decode(network: &Network, bytes: &[u8], round: u64, uid: Uid, hotkey: Hotkey) -> Option<Upload> {
     let expected = Expected { run: network.run, round, uid, hotkey };
     let upload = wire::decode(bytes, &network.shape, &expected).ok()?;

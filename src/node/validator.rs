@@ -1,4 +1,5 @@
-//! A validator: gathers the uploads of a round, filters them, decides (if it leads) who is aggregated, evaluates a few, rates, and pays.
+//! A validator: gathers the uploads of a round, filters them, decides (if it leads) who is aggregated, evaluates a few,
+//! rates, and pays.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -112,7 +113,8 @@ impl Validator {
         }
     }
 
-    /// Whether the round to validate is so long over that there is nothing left to see of it; the network cannot do without the lead.
+    /// Whether the round to validate is so long over that there is nothing left to see of it; the network cannot do
+    /// without the lead.
     async fn is_late(&self) -> bool {
         let chain = self.ports.chain.state().await;
         self.ports.clock.round() > self.round + 1 && !self.leads(&chain)
@@ -300,7 +302,8 @@ impl Validator {
             let contribution = gathered.valid[&uid].upload.gradient.clone();
             let assigned_pages = network.assignment.assigned(uid, round);
             let assigned_pages = corpus::sample(self.secret, uid, round, fraction, &assigned_pages);
-            // One evaluation after the other on the validator's hardware: before and after on the assigned pages, after on the others.
+            // One evaluation after the other on the validator's hardware: before and after on the assigned pages, after
+            // on the others.
             let cost = self.processor.evaluation(2.0 * network.tokens(&assigned_pages) + tokens) * (place as u32 + 1);
             self.ports.compute.run(cost, move || {
                 let assigned: Vec<_> = assigned_pages.iter().map(|&page| network.core.corpus.page(page)).collect();

@@ -1,7 +1,7 @@
 //! What is written for people and files: a run's folder, its CSV files, pictures and tables.
 //!
-//! Everything here is made from plain data: [`RoundRow`] and [`PeerRow`] come in round by round, [`RunFolder`] keeps them,
-//! [`load`] reads them back, [`plots`] and [`tables`] show them.
+//! Everything here is made from plain data: [`RoundRow`] and [`PeerRow`] come in round by round, [`RunFolder`] keeps
+//! them, [`load`] reads them back, [`plots`] and [`tables`] show them.
 
 mod error;
 mod files;

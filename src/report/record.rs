@@ -23,8 +23,8 @@ pub struct RoundRow {
     pub aggregated: usize,
     /// Uploads the bucket accepted.
     pub uploads: usize,
-    /// Bytes that all nodes sent, and received, between the round's start and its end. The payloads of a round are mostly fetched after
-    /// its end, so they count for the next.
+    /// Bytes that all nodes sent, and received, between the round's start and its end. The payloads of a round are
+    /// mostly fetched after its end, so they count for the next.
     pub bytes_up: u64,
     pub bytes_down: u64,
     /// Digest of the model that all synchronised replicas have now.

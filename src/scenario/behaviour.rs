@@ -19,9 +19,11 @@ pub enum Behaviour {
     Stale { rounds: u64 },
     /// Stops for `pause` rounds (default 10) at round `at` (default 30), then goes on with the model it has.
     Desync { at: u64, pause: u64 },
-    /// Posts another's pseudo-gradient (default: the best's) under its own name, values multiplied by 1 + `noise` * N(0, 1) (default 0).
+    /// Posts another's pseudo-gradient (default: the best's) under its own name, values multiplied by 1 + `noise` *
+    /// N(0, 1) (default 0).
     Copycat { of: Copied, noise: f64 },
-    /// Offline at random: goes away with `leave` (default 0.1) and comes back with `return` (default 0.3) probability a round.
+    /// Offline at random: goes away with `leave` (default 0.1) and comes back with `return` (default 0.3) probability a
+    /// round.
     Offline {
         leave: f64,
         #[serde(rename = "return")]
@@ -90,7 +92,8 @@ impl Behaviour {
         "malformed",
     ];
 
-    /// What tables, plots and CSV files call the peer: the kind, and an honest peer's amount of data if it is not the usual.
+    /// What tables, plots and CSV files call the peer: the kind, and an honest peer's amount of data if it is not the
+    /// usual.
     pub fn label(&self) -> String {
         match self {
             Self::Honest { data } if *data != 1.0 => format!("honest x{data}"),

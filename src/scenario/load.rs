@@ -12,8 +12,8 @@ use super::{Scenario, shipped};
 
 /// Reads a scenario, applies `key=value` overrides in order, and checks the result.
 ///
-/// A path that does not exist but whose file name is that of a shipped scenario (`scenarios/copycat.toml`, `copycat`) means that one, so
-/// that an installed program needs no files beside it.
+/// A path that does not exist but whose file name is that of a shipped scenario (`scenarios/copycat.toml`, `copycat`)
+/// means that one, so that an installed program needs no files beside it.
 ///
 /// # Errors
 /// [`ScenarioError`]: no such file, not readable, or problems with file, line, column and key.
@@ -37,7 +37,8 @@ pub fn load(path: impl AsRef<Path>, overrides: &[String]) -> Result<Scenario, Sc
 }
 
 impl Scenario {
-    /// Reads a scenario from the text of `file` (its name, for messages), applies `key=value` overrides in order, and checks the result.
+    /// Reads a scenario from the text of `file` (its name, for messages), applies `key=value` overrides in order, and
+    /// checks the result.
     ///
     /// # Errors
     /// [`ScenarioError::Invalid`], with all problems found.

@@ -1,8 +1,9 @@
 //! What a scenario file may say: a network to run, as TOML.
 //!
-//! Every setting has a default; those of training, Gauntlet and chain are the Templar-I run's (Lidin et al., arXiv 2505.21684). Unknown keys
-//! are refused. [`load`] reads a file, applies `--set key=value`, and checks what a single key cannot tell; every message names the place
-//! (file, line and column, or the `--set`), the key, what was found and what was expected.
+//! Every setting has a default; those of training, Gauntlet and chain are the Templar-I run's (Lidin et al., arXiv
+//! 2505.21684). Unknown keys are refused. [`load`] reads a file, applies `--set key=value`, and checks what a single
+//! key cannot tell; every message names the place (file, line and column, or the `--set`), the key, what was found and
+//! what was expected.
 //!
 //! | file | what it holds |
 //! |---|---|

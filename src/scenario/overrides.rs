@@ -35,7 +35,8 @@ impl Override {
         Problem { place: self.place(), key: self.path.clone(), message }
     }
 
-    /// The scenario with this key replaced. The value is read as TOML, or else as a string, so that a path needs no quotes.
+    /// The scenario with this key replaced. The value is read as TOML, or else as a string, so that a path needs no
+    /// quotes.
     pub fn apply(&self, scenario: &Scenario) -> Result<Scenario, Problem> {
         let resolved = Table::try_from(scenario).map_err(|error| self.problem(error.to_string()))?;
         let attempt = |value: Value| {

@@ -50,8 +50,8 @@ impl Default for ValidatorSettings {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Hardware {
-    /// Forward and backward, tokens a second. The default lets a peer train on its pages, or a validator do its evaluations, in half of
-    /// a round.
+    /// Forward and backward, tokens a second. The default lets a peer train on its pages, or a validator do its
+    /// evaluations, in half of a round.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens_per_second: Option<f64>,
 }

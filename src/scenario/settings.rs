@@ -169,8 +169,8 @@ pub struct GauntletSettings {
     pub proof_decay: f64,
     /// Peer scores are raised to this power before they are paid.
     pub incentive_power: f64,
-    /// Fraction of shared top-k indices at which the later of two uploads has its score halved; at `copy_overlap_zero` it earns nothing.
-    /// Not part of the published system; `1.1` turns it off.
+    /// Fraction of shared top-k indices at which the later of two uploads has its score halved; at `copy_overlap_zero`
+    /// it earns nothing. Not part of the published system; `1.1` turns it off.
     pub copy_overlap_half: f64,
     pub copy_overlap_zero: f64,
     pub openskill: OpenSkillSettings,

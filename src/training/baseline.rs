@@ -135,7 +135,8 @@ impl Baseline {
     }
 }
 
-/// Scales a gradient to this L2 norm, if its own, over all tensors together, is above it (Burn clips each tensor by itself).
+/// Scales a gradient to this L2 norm, if its own, over all tensors together, is above it (Burn clips each tensor by
+/// itself).
 fn clip(gradient: &mut [f32], largest: f64) {
     let norm = gradient.iter().map(|&value| value as f64 * value as f64).sum::<f64>().sqrt();
     if norm > largest {

@@ -104,7 +104,8 @@ impl TrainingCore {
         Baseline::new(&self.config, &from.theta, settings, rounds, self.micro_batch, &self.device)
     }
 
-    /// Mean losses of several sets of pages after a step of `beta` along one peer's pseudo-gradient (LossScore, paper section 3).
+    /// Mean losses of several sets of pages after a step of `beta` along one peer's pseudo-gradient (LossScore, paper
+    /// section 3).
     pub fn losses_after<const N: usize>(
         &self,
         replica: &Replica,
@@ -118,8 +119,8 @@ impl TrainingCore {
         sets.map(|pages| gradient::loss(&stepped, pages, self.micro_batch))
     }
 
-    /// The replica after a round's aggregation. `payloads` names the pseudo-gradients that `contributions` would decode; they are asked
-    /// for only by the first caller.
+    /// The replica after a round's aggregation. `payloads` names the pseudo-gradients that `contributions` would
+    /// decode; they are asked for only by the first caller.
     pub fn advance(
         &self,
         before: &Arc<Replica>,

@@ -19,12 +19,12 @@ pub struct Gradient {
 
 /// Mean gradient over pages, `micro_batch` pages in each forward and backward pass.
 ///
-/// May be called on one model from many threads at once: each pass starts from leaves of its own, since threads that share leaves share
-/// one autodiff graph behind one lock.
+/// May be called on one model from many threads at once: each pass starts from leaves of its own, since threads that
+/// share leaves share one autodiff graph behind one lock.
 ///
 /// # Panics
-/// If there are no pages, they are not of one length, longer than the model's sequence, or hold tokens outside of its vocabulary; or if
-/// `micro_batch` is 0.
+/// If there are no pages, they are not of one length, longer than the model's sequence, or hold tokens outside of its
+/// vocabulary; or if `micro_batch` is 0.
 pub fn gradient(model: &Llama, pages: &[Vec<u32>], micro_batch: usize) -> Gradient {
     assert!(!pages.is_empty(), "a gradient needs pages");
     let mut values = vec![0.0; model.config().layout().total()];

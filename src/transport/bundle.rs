@@ -1,7 +1,9 @@
-//! The uploads that a round includes, in one object: a node that catches up fetches one thing a round instead of fifteen.
+//! The uploads that a round includes, in one object: a node that catches up fetches one thing a round instead of
+//! fifteen.
 //!
-//! Version 1, little-endian: `GNTB`, version (2 bytes), number of uploads (4), for each its blake3 digest (32) and length (8), then the
-//! uploads one behind the other. It is not signed: the digests are in the validator's signed record, and each upload is signed by its peer.
+//! Version 1, little-endian: `GNTB`, version (2 bytes), number of uploads (4), for each its blake3 digest (32) and
+//! length (8), then the uploads one behind the other. It is not signed: the digests are in the validator's signed
+//! record, and each upload is signed by its peer.
 
 use bytes::Bytes;
 
@@ -53,7 +55,8 @@ pub fn encode(uploads: &[Bytes]) -> Bytes {
 /// Takes a bundle of at most `max_len` bytes apart: digest and bytes of each upload (views, not copies).
 ///
 /// # Errors
-/// Too many bytes, another format, a length that is not what the index says, or an upload without the digest that the index says.
+/// Too many bytes, another format, a length that is not what the index says, or an upload without the digest that the
+/// index says.
 pub fn decode(bytes: &Bytes, max_len: usize) -> Result<Vec<(Digest, Bytes)>, BundleError> {
     if bytes.len() > max_len {
         return Err(BundleError::TooLong { max: max_len, found: bytes.len() });

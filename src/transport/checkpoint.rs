@@ -64,7 +64,8 @@ pub fn encode(run: &Digest, round: u64, model: &Digest, theta: &[f32]) -> Bytes 
     bytes.into()
 }
 
-/// Reads a checkpoint of a run's model with so many parameters. The caller compares `model` with a record that it trusts.
+/// Reads a checkpoint of a run's model with so many parameters. The caller compares `model` with a record that it
+/// trusts.
 ///
 /// # Errors
 /// Any other length or format, another run, or parameters that do not have the digest that the header says.

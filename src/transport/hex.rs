@@ -1,4 +1,5 @@
-//! Keys and signatures as text: lower-case hexadecimal, so that one value has one spelling (and one place in the bucket).
+//! Keys and signatures as text: lower-case hexadecimal, so that one value has one spelling (and one place in the
+//! bucket).
 
 use std::fmt;
 

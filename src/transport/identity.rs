@@ -19,7 +19,8 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The identity of node `index` of a role (`"peer"`, `"validator"`) in the run of this seed. For simulations: whoever knows the seed knows the key.
+    /// The identity of node `index` of a role (`"peer"`, `"validator"`) in the run of this seed. For simulations:
+    /// whoever knows the seed knows the key.
     pub fn from_seed(run_seed: u64, role: &str, index: u64) -> Self {
         let mut secret = [0; 32];
         crate::random::rng(run_seed, &format!("identity of a {role}"), index, 0).fill_bytes(&mut secret);
@@ -53,8 +54,8 @@ impl fmt::Debug for Identity {
 pub struct Hotkey(pub [u8; 32]);
 
 impl Hotkey {
-    /// Whether `signature` is this key's signature of `message`. Strict: a key of small order, or another encoding of a valid signature,
-    /// verifies nothing, so a signed object has one signature only.
+    /// Whether `signature` is this key's signature of `message`. Strict: a key of small order, or another encoding of a
+    /// valid signature, verifies nothing, so a signed object has one signature only.
     #[must_use]
     pub fn verify(&self, message: &[u8], signature: &[u8; SIGNATURE_LEN]) -> bool {
         VerifyingKey::from_bytes(&self.0)

@@ -1,8 +1,9 @@
-//! What goes over the network: who signs it, where in the bucket it lies, which bytes it is, and the simulated network itself.
+//! What goes over the network: who signs it, where in the bucket it lies, which bytes it is, and the simulated network
+//! itself.
 //!
-//! Nodes talk through one bucket only, an [`object_store::ObjectStore`]. Each writes below its own prefix ([`keys`]) and reads everywhere.
-//! Whatever another node wrote is hostile until it has been decoded: sizes are checked before anything is allocated, then the signature,
-//! then the content, and nothing panics.
+//! Nodes talk through one bucket only, an [`object_store::ObjectStore`]. Each writes below its own prefix ([`keys`])
+//! and reads everywhere. Whatever another node wrote is hostile until it has been decoded: sizes are checked before
+//! anything is allocated, then the signature, then the content, and nothing panics.
 //!
 //! | module | what it holds |
 //! |---|---|

@@ -1,7 +1,7 @@
 //! A validator's word on a round: whose uploads were aggregated, and which model came of it.
 //!
-//! A JSON text that people can read in the bucket, and under it one line with the ed25519 signature (hexadecimal) of the blake3 digest of
-//! the text.
+//! A JSON text that people can read in the bucket, and under it one line with the ed25519 signature (hexadecimal) of
+//! the blake3 digest of the text.
 
 use std::collections::BTreeSet;
 
@@ -81,7 +81,8 @@ pub fn max_len(included: usize) -> usize {
 /// Reads the record of `validator` for a round of a run.
 ///
 /// # Errors
-/// Checked in this order: length, signature, JSON, whether it is the record asked for, and that no uid is included twice.
+/// Checked in this order: length, signature, JSON, whether it is the record asked for, and that no uid is included
+/// twice.
 pub fn decode(
     bytes: &[u8],
     max_len: usize,

@@ -1,9 +1,9 @@
 //! A store that tries again: what nodes wrap around their link, so that one lost request does not cost a round.
 //!
-//! Only transient failures ([`object_store::Error::Generic`]) are tried again. That nothing is stored at a path, that something is already,
-//! or that the node may not write there, is an answer. Waits double from attempt to attempt and have no random part: they are told by
-//! tokio's clock, and a simulated run repeats them exactly. A node that has a deadline drops the operation when it has passed
-//! (`tokio::time::timeout_at`).
+//! Only transient failures ([`object_store::Error::Generic`]) are tried again. That nothing is stored at a path, that
+//! something is already, or that the node may not write there, is an answer. Waits double from attempt to attempt and
+//! have no random part: they are told by tokio's clock, and a simulated run repeats them exactly. A node that has a
+//! deadline drops the operation when it has passed (`tokio::time::timeout_at`).
 
 use std::fmt;
 use std::sync::Arc;
@@ -52,7 +52,8 @@ impl Backoff {
     }
 }
 
-/// A store whose operations are tried again after a transient failure. The body of a get that breaks off is not: only its request.
+/// A store whose operations are tried again after a transient failure. The body of a get that breaks off is not: only
+/// its request.
 #[derive(Clone, Debug)]
 pub struct RetryStore {
     inner: Arc<dyn ObjectStore>,

@@ -1,5 +1,5 @@
-//! Two values of every tensor of its model, which a peer publishes with its upload, tell a validator how many steps the peer's replica is
-//! away from its own (Lidin et al., arXiv 2505.21684, section on synchronisation).
+//! Two values of every tensor of its model, which a peer publishes with its upload, tell a validator how many steps the
+//! peer's replica is away from its own (Lidin et al., arXiv 2505.21684, section on synchronisation).
 //!
 //! The positions change with the round, so that a peer cannot keep a few values right and let the rest drift.
 
@@ -8,7 +8,8 @@ use rand::Rng;
 use crate::digest::Digest;
 use crate::model::ParamLayout;
 
-/// The two positions, within tensor number `tensor` of `len` values, that are published in a round. They differ where `len` is at least 2.
+/// The two positions, within tensor number `tensor` of `len` values, that are published in a round. They differ where
+/// `len` is at least 2.
 pub fn positions(run: &Digest, round: u64, tensor: usize, len: usize) -> [usize; 2] {
     let run_key = u64::from_le_bytes(*run.0.first_chunk().expect("a digest has 32 bytes"));
     let mut rng = crate::random::rng(run_key, "sync samples", tensor as u64, round);

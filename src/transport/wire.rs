@@ -13,8 +13,8 @@
 //! | 4 + 6 n a tensor | number n of coefficients, u32; n indices, u16 each; n values, f32 each |
 //! | 64 | ed25519 signature of the blake3 digest of everything before it |
 //!
-//! The number of coefficients follows from the model and the scheme, so that a valid upload has exactly one length. What the indices and
-//! values may be is the scheme's to check: here they are only bytes.
+//! The number of coefficients follows from the model and the scheme, so that a valid upload has exactly one length.
+//! What the indices and values may be is the scheme's to check: here they are only bytes.
 
 use bytes::Bytes;
 
@@ -48,8 +48,8 @@ pub struct Upload {
 pub struct PayloadShape(pub Vec<usize>);
 
 impl PayloadShape {
-    /// Length in bytes of every valid upload of this shape. A reader asks the store for one byte more, and so sees what is too long
-    /// without fetching it.
+    /// Length in bytes of every valid upload of this shape. A reader asks the store for one byte more, and so sees what
+    /// is too long without fetching it.
     pub fn encoded_len(&self) -> usize {
         HEADER_LEN + self.0.iter().map(|count| 8 + 4 + 6 * count).sum::<usize>() + SIGNATURE_LEN
     }
@@ -118,8 +118,8 @@ pub fn encode(upload: &Upload, identity: &Identity) -> Bytes {
 /// Reads an upload of this shape by this peer for this round.
 ///
 /// # Errors
-/// Any deviation from the format, in the order: format, length, who and when, signature, numbers of coefficients. Nothing is allocated
-/// before the length is right, and no content is looked at before the signature is.
+/// Any deviation from the format, in the order: format, length, who and when, signature, numbers of coefficients.
+/// Nothing is allocated before the length is right, and no content is looked at before the signature is.
 pub fn decode(bytes: &[u8], shape: &PayloadShape, expected: &Expected) -> Result<Upload, WireError> {
     let (mut header, body) = check_length(bytes, shape.encoded_len())?;
     let model = check_header(&mut header, expected)?;
@@ -139,7 +139,8 @@ pub fn decode(bytes: &[u8], shape: &PayloadShape, expected: &Expected) -> Result
     })
 }
 
-/// The rest of the header and the bytes between it and the signature, of an upload of our format with exactly this length.
+/// The rest of the header and the bytes between it and the signature, of an upload of our format with exactly this
+/// length.
 fn check_length(bytes: &[u8], expected: usize) -> Result<(&[u8], &[u8]), WireError> {
     let mut rest = bytes;
     if take(&mut rest) != Some(MAGIC) {

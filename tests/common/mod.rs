@@ -128,7 +128,8 @@ pub fn finished(network: &Arc<Network>) -> Told {
 }
 
 impl Told {
-    /// What a peer was told to be in a round; `None` where it holds no slot. Peers are numbered in the scenario's order.
+    /// What a peer was told to be in a round; `None` where it holds no slot. Peers are numbered in the scenario's
+    /// order.
     pub fn peer<'a>(&'a self, network: &Network, peer: usize, round: u64) -> Option<&'a PeerReport> {
         let hotkey = peer_identity(network.scenario.seed, peer).hotkey();
         self.reports[round as usize].peers.iter().find(|report| report.hotkey == hotkey)

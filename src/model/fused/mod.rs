@@ -1,7 +1,8 @@
 //! The hand-written kernels as Burn operations.
 //!
-//! A trait of backend operations, implemented for Flex and, with a backward pass, for autodiff on Flex. [`composed`](super::composed) says
-//! the same in Burn's own operations: it is what every other device runs, and what these are tested against.
+//! A trait of backend operations, implemented for Flex and, with a backward pass, for autodiff on Flex.
+//! [`composed`](super::composed) says the same in Burn's own operations: it is what every other device runs, and what
+//! these are tested against.
 
 mod autodiff;
 #[cfg(test)]

@@ -48,7 +48,8 @@ fn agree(fused: Vec<TensorData>, composed: Vec<TensorData>, case: &str) {
 
 #[test]
 fn attention_is_the_composed_attention() {
-    // Heads, key/value heads, head size, length, sequences, hidden: blocks of queries full and not, odd sizes, shared keys.
+    // Heads, key/value heads, head size, length, sequences, hidden: blocks of queries full and not, odd sizes, shared
+    // keys.
     for case in
         [[4, 4, 16, 64, 2, 64], [4, 2, 16, 33, 3, 40], [6, 1, 6, 70, 1, 24], [2, 2, 8, 1, 5, 16], [3, 3, 10, 31, 2, 30]]
     {

@@ -1,14 +1,15 @@
 //! Causal grouped-query attention from rotated queries, keys and values to their mix, a block of queries at a time.
 //!
-//! Scores are never kept: the backward pass makes them again with each row's largest and total (as FlashAttention does, Dao et al.,
-//! arXiv 2205.14135), and keys after a block's last query are not touched.
+//! Scores are never kept: the backward pass makes them again with each row's largest and total (as FlashAttention does,
+//! Dao et al., arXiv 2205.14135), and keys after a block's last query are not touched.
 
 use super::buffer::Buffer;
 use super::math::{dot, exp};
 use super::matrix::{Factor, Matrix, MatrixMut, multiply_by};
 use super::vector::{LANES, Vector, load, multiversion, store};
 
-/// Queries in a block: as many as a vector has keys, so that the causal mask cuts through the last vector of each row alone.
+/// Queries in a block: as many as a vector has keys, so that the causal mask cuts through the last vector of each row
+/// alone.
 const BLOCK: usize = LANES;
 
 /// Heads and sequences of a batch.
@@ -127,7 +128,8 @@ pub fn backward(heads: Heads, qkv: &[f32], mixed: &[f32], sums: &[Sum], upstream
     }
 }
 
-/// Infinity for the keys up to a query, and negative infinity for those after it: the vector at `LANES - 1 - query % LANES`.
+/// Infinity for the keys up to a query, and negative infinity for those after it: the vector at `LANES - 1 - query %
+/// LANES`.
 const MASK: [f32; 2 * LANES - 1] = {
     let mut mask = [f32::INFINITY; 2 * LANES - 1];
     let mut later = LANES;
@@ -148,7 +150,8 @@ fn masked<V: Vector>(row: &[f32], at: usize, offset: usize) -> V {
 }
 
 multiversion! {
-    /// Turns the scores of a block of queries, rows of `stride` values, into exponentials; keys after a query have none.
+    /// Turns the scores of a block of queries, rows of `stride` values, into exponentials; keys after a query have
+    /// none.
     ///
     /// In two passes over the block, as each step of a row waits long for the one before it.
     fn exponentials<V>(scores: &mut [f32], stride: usize, scale: f32, sums: &mut [Sum]) {

@@ -12,7 +12,8 @@ pub fn dot<V: Vector>(a: &[f32], b: &[f32]) -> f32 {
     sums.sum()
 }
 
-/// e to the power of `x`, within 2 units in the last place; 0 below -87.3, where the result would be subnormal, and e^88.3 above 88.3.
+/// e to the power of `x`, within 2 units in the last place; 0 below -87.3, where the result would be subnormal, and
+/// e^88.3 above 88.3.
 ///
 /// x = n ln 2 + r; a polynomial in r, and n added to the exponent (Cephes' expf).
 #[inline(always)]

@@ -1,7 +1,9 @@
-//! Products of matrices that lie in slices with a stride, so that a head of a layer, or the transpose of a weight, needs no copy.
+//! Products of matrices that lie in slices with a stride, so that a head of a layer, or the transpose of a weight,
+//! needs no copy.
 //!
-//! The right factor is taken in panels, two vectors wide, that stay in the cache while rows of the left factor go past them. A value of the result is one sum in the order of the inner index, started from what was there: the same bits for any size of
-//! tile or register.
+//! The right factor is taken in panels, two vectors wide, that stay in the cache while rows of the left factor go past
+//! them. A value of the result is one sum in the order of the inner index, started from what was there: the same bits
+//! for any size of tile or register.
 
 use super::buffer::Buffer;
 use super::vector::{LANES, Vector, multiversion};
@@ -88,7 +90,8 @@ enum Values<'a> {
 }
 
 impl<'a> Factor<'a> {
-    /// `b` where it lies, if its rows are near and of whole vectors; else packed into panels, the last padded with zeros.
+    /// `b` where it lies, if its rows are near and of whole vectors; else packed into panels, the last padded with
+    /// zeros.
     pub fn new(b: Matrix<'a>) -> Self {
         let Matrix { values, rows, columns, .. } = b;
         if b.column_stride == 1 && columns.is_multiple_of(LANES) && b.row_stride <= NEAR {
@@ -154,8 +157,8 @@ pub fn multiply_onto(out: MatrixMut, a: Matrix, b: Matrix) {
     multiply_by(out, a, &Factor::new(b), 0, true);
 }
 
-/// `out = a b`, or `out += a b` where `add`: of `b` the rows from `first_row` on, as many as `a` has columns, and the first columns, as
-/// many as `out` has.
+/// `out = a b`, or `out += a b` where `add`: of `b` the rows from `first_row` on, as many as `a` has columns, and the
+/// first columns, as many as `out` has.
 pub fn multiply_by(out: MatrixMut, a: Matrix, b: &Factor, first_row: usize, add: bool) {
     assert!(
         out.rows == a.rows && out.columns <= b.columns && first_row + a.columns <= b.rows,
@@ -229,8 +232,8 @@ fn tile<V: Vector, const R: usize, const C: usize>(product: &mut Product, strip:
     let mut buffer = [[[0.0; LANES]; C]; R];
     let mut sums = [[V::splat(0.0); C]; R];
 
-    // SAFETY: `multiply_by` checked the shapes, so rows `row..row + R` are in `a` and `out`; where `whole`, so are all columns of
-    // the strip in `out`. A factor's rows are of whole vectors.
+    // SAFETY: `multiply_by` checked the shapes, so rows `row..row + R` are in `a` and `out`; where `whole`, so are all
+    // columns of the strip in `out`. A factor's rows are of whole vectors.
     unsafe {
         let out_at = |r: usize, c: usize| (row + r) * out.row_stride + strip.first + c * LANES;
         if product.add {

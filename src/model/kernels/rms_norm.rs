@@ -20,7 +20,8 @@ multiversion! {
 }
 
 multiversion! {
-    /// Adds to `x_grad` what the normalised rows' gradient `upstream` means for `x`, and to `gain_grad` what it means for the gain.
+    /// Adds to `x_grad` what the normalised rows' gradient `upstream` means for `x`, and to `gain_grad` what it means
+    /// for the gain.
     pub fn backward<V>(
         x: &[f32],
         gain: &[f32],

@@ -1,4 +1,5 @@
-//! Rotary positions (Su et al., arXiv 2104.09864) in Hugging Face's convention: value `i` of a head turns with value `i + size / 2`.
+//! Rotary positions (Su et al., arXiv 2104.09864) in Hugging Face's convention: value `i` of a head turns with value `i
+//! + size / 2`.
 
 /// Cosines and sines of each position's angles.
 #[derive(Clone, Debug)]

@@ -1,9 +1,10 @@
 //! Sixteen f32 at a time, on whatever registers the CPU has.
 //!
-//! The compiler's own vector code is no help here: it leaves the ends of rows, which for small models are all there is, to scalar loops.
-//! So kernels are written in terms of [`Vector`], and [`multiversion!`] compiles each for AVX-512, for AVX2 with fused multiply-add, and
-//! for any CPU, and picks at run time. All of them keep sixteen partial sums and fold them alike, so results depend on whether the CPU
-//! has fused multiply-add and on nothing else: not on the number of threads, nor on the width of a register.
+//! The compiler's own vector code is no help here: it leaves the ends of rows, which for small models are all there is,
+//! to scalar loops. So kernels are written in terms of [`Vector`], and [`multiversion!`] compiles each for AVX-512, for
+//! AVX2 with fused multiply-add, and for any CPU, and picks at run time. All of them keep sixteen partial sums and fold
+//! them alike, so results depend on whether the CPU has fused multiply-add and on nothing else: not on the number of
+//! threads, nor on the width of a register.
 
 /// Values in a [`Vector`].
 pub const LANES: usize = 16;
@@ -11,8 +12,8 @@ pub const LANES: usize = 16;
 /// Sixteen f32.
 ///
 /// # Safety
-/// Some implementors belong to an instruction set: their methods may only be called in a function compiled for it, on a CPU that has it.
-/// [`multiversion!`] sees to that; nothing else names these types.
+/// Some implementors belong to an instruction set: their methods may only be called in a function compiled for it, on a
+/// CPU that has it. [`multiversion!`] sees to that; nothing else names these types.
 pub unsafe trait Vector: Copy {
     /// Rows and vectors of the tile of a matrix product whose sums fit in the registers.
     const TILE: (usize, usize);
@@ -67,7 +68,8 @@ pub fn store<V: Vector>(vector: V, values: &mut [f32], at: usize) {
     }
 }
 
-/// Defines a function generic over [`Vector`] (the name in angle brackets), compiled for each instruction set, called for the CPU's best.
+/// Defines a function generic over [`Vector`] (the name in angle brackets), compiled for each instruction set, called
+/// for the CPU's best.
 macro_rules! multiversion {
     ($(#[$meta:meta])* $vis:vis fn $name:ident<$vector:ident>($($arg:ident: $type:ty),* $(,)?) $body:block) => {
         $(#[$meta])*
@@ -114,7 +116,8 @@ pub fn arithmetic() -> &'static str {
     if fused { "fused multiply-add" } else { "separate multiply and add" }
 }
 
-/// Whether every CPU of this architecture has fused multiply-add (the function that stands in for a missing one is far too slow).
+/// Whether every CPU of this architecture has fused multiply-add (the function that stands in for a missing one is far
+/// too slow).
 const HAS_FUSED: bool = cfg!(target_arch = "aarch64");
 
 /// What every CPU can do; the compiler makes registers of it.

@@ -1,5 +1,5 @@
-//! Does no work: fetches another peer's upload as soon as it is there, and re-posts its pseudo-gradient under its own name while the
-//! put window is still open.
+//! Does no work: fetches another peer's upload as soon as it is there, and re-posts its pseudo-gradient under its own
+//! name while the put window is still open.
 
 use std::time::Duration;
 

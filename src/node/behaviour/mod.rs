@@ -1,7 +1,8 @@
 //! What a peer does instead of the honest thing.
 //!
-//! A peer asks its behaviour at each step of a round; every default answer is the honest one. An adversary is one file that changes as
-//! few answers as its attack needs: when it takes part, on which pages and which model it computes, what it sends, and when.
+//! A peer asks its behaviour at each step of a round; every default answer is the honest one. An adversary is one file
+//! that changes as few answers as its attack needs: when it takes part, on which pages and which model it computes,
+//! what it sends, and when.
 
 mod copycat;
 mod desync;
@@ -95,7 +96,8 @@ pub trait Behaviour: Send + Sync {
         signed
     }
 
-    /// When does the upload start? An honest peer does not wait long: it leaves time for a slow link, and spreads the load.
+    /// When does the upload start? An honest peer does not wait long: it leaves time for a slow link, and spreads the
+    /// load.
     fn put_at(&self, around: &Surroundings) -> Duration {
         use rand::RngExt;
         let spread: f64 = around.rng("put jitter").random_range(0.0..0.3);

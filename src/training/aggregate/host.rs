@@ -5,7 +5,8 @@ use crate::training::scheme::demo::inverse::ExactInverse;
 use crate::training::scheme::demo::{ChunkLayout, FUSED_BASELINE, TensorChunks, dct};
 use crate::training::{PseudoGradient, SparseTensor};
 
-/// Signs (-1, 0 or 1) of the decoded mean of `peers` for every parameter, on the calling thread. The order of the peers does not matter.
+/// Signs (-1, 0 or 1) of the decoded mean of `peers` for every parameter, on the calling thread. The order of the peers
+/// does not matter.
 ///
 /// # Panics
 /// If a payload does not pass [`ChunkLayout::check`].

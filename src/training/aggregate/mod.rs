@@ -1,20 +1,23 @@
 //! Exact aggregation of DeMo payloads: the same bytes on every node.
 //!
-//! The update of a round is the sign of the decoded mean of the aggregated peers' payloads (Lidin et al., arXiv 2505.21684). Decoding in
-//! floating point rounds differently on different devices, and where the mean is near zero `sign` turns a rounding into a full step. Here
-//! everything that is summed is a whole number below 2^53 carried in f64, and such sums are exact in any order, with or without fused
-//! multiply-add, on any IEEE device. Rounding happens one value at a time, always as `floor(x + 1/2)`:
+//! The update of a round is the sign of the decoded mean of the aggregated peers' payloads (Lidin et al., arXiv
+//! 2505.21684). Decoding in floating point rounds differently on different devices, and where the mean is near zero
+//! `sign` turns a rounding into a full step. Here everything that is summed is a whole number below 2^53 carried in
+//! f64, and such sums are exact in any order, with or without fused multiply-add, on any IEEE device. Rounding happens
+//! one value at a time, always as `floor(x + 1/2)`:
 //!
-//! 1. **Value**: `v / rms` in f64, clamped to +-32, times 2^15, rounded. `rms` is the root of the mean of v^2 over all values the peer sent
-//!    of the tensor: squares in f64, summed in eight interleaved partial sums that are then added in order, on the host. If it is 0, every
-//!    value is 0. The clamp bounds what one coefficient of one peer can do.
-//! 2. **Mean** over the peers that sent the coefficient: whole-number sum divided by their number, rounded. A coefficient nobody sent is 0.
-//! 3. **Back along the rows** of the chunk with a basis of whole numbers, `round(DCT * 2^20)`, halves away from zero; then times 2^-20,
-//!    rounded.
+//! 1. **Value**: `v / rms` in f64, clamped to +-32, times 2^15, rounded. `rms` is the root of the mean of v^2 over all
+//!    values the peer sent of the tensor: squares in f64, summed in eight interleaved partial sums that are then added
+//!    in order, on the host. If it is 0, every value is 0. The clamp bounds what one coefficient of one peer can do.
+//! 2. **Mean** over the peers that sent the coefficient: whole-number sum divided by their number, rounded. A
+//!    coefficient nobody sent is 0.
+//! 3. **Back along the rows** of the chunk with a basis of whole numbers, `round(DCT * 2^20)`, halves away from zero;
+//!    then times 2^-20, rounded.
 //! 4. **Back along the columns** with the same basis, and the sign: -1, 0 or 1.
 //!
-//! [`aggregate`] does this on the CPU, skipping zeros and using the symmetry of the basis; [`aggregate_on`] does it with dense products on
-//! any Burn device. No peers at all give a sign of 0 everywhere; one peer gives the sign of its own pseudo-gradient, as LossScore uses it.
+//! [`aggregate`] does this on the CPU, skipping zeros and using the symmetry of the basis; [`aggregate_on`] does it
+//! with dense products on any Burn device. No peers at all give a sign of 0 everywhere; one peer gives the sign of its
+//! own pseudo-gradient, as LossScore uses it.
 
 mod device;
 mod host;

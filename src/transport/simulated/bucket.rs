@@ -1,9 +1,9 @@
 //! The store behind all links of a simulated network.
 //!
-//! A write first lies among the *fresh* ones of its millisecond, where no read sees it; the first access in a later millisecond moves
-//! them among the *settled*. So a read sees the writes stamped before its millisecond, whichever task runs first, and the bytes that a
-//! write replaced are freed at once. A bucket taken up from a checkpoint may hold writes of later milliseconds than its clock shows; they
-//! stay fresh until their time has come.
+//! A write first lies among the *fresh* ones of its millisecond, where no read sees it; the first access in a later
+//! millisecond moves them among the *settled*. So a read sees the writes stamped before its millisecond, whichever task
+//! runs first, and the bytes that a write replaced are freed at once. A bucket taken up from a checkpoint may hold
+//! writes of later milliseconds than its clock shows; they stay fresh until their time has come.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -151,7 +151,8 @@ impl SimBucket {
         BucketState { objects: objects.map(|(path, object)| (path.to_string(), object.clone())).collect() }
     }
 
-    /// Takes up the objects of a saved bucket. Those stamped later than the clock shows are seen when their time has come.
+    /// Takes up the objects of a saved bucket. Those stamped later than the clock shows are seen when their time has
+    /// come.
     ///
     /// # Errors
     /// A path that no bucket could have held: the saved state is damaged.

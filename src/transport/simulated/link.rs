@@ -1,15 +1,16 @@
 //! A node's link to the bucket: an `ObjectStore` whose operations take the time they would take, and sometimes fail.
 //!
-//! An operation is a request that travels one latency, what the store does when it arrives, and an answer that travels another latency.
-//! Bodies pass through the node's uplink or downlink, each a queue served first in, first out at the link's bandwidth:
+//! An operation is a request that travels one latency, what the store does when it arrives, and an answer that travels
+//! another latency. Bodies pass through the node's uplink or downlink, each a queue served first in, first out at the
+//! link's bandwidth:
 //!
 //! ```text
 //! put   wait for the uplink, send, latency | the object is stored and stamped | latency
 //! get   latency | the object is looked up  | wait for the downlink, receive, latency
 //! ```
 //!
-//! A lost request, and a put where the node may not write, fail after one latency and change nothing. Dropping a `put` before its object has arrived stores nothing; its
-//! place in the queue stays taken.
+//! A lost request, and a put where the node may not write, fail after one latency and change nothing. Dropping a `put`
+//! before its object has arrived stores nothing; its place in the queue stays taken.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -109,7 +110,8 @@ impl SimLink {
         Self { bucket, inner: Arc::new(inner) }
     }
 
-    /// What went through the link in a window: transfers count where they end. Windows are counted from the world's start.
+    /// What went through the link in a window: transfers count where they end. Windows are counted from the world's
+    /// start.
     pub fn traffic(&self, window: u64) -> Traffic {
         self.state_mut().traffic.get(&window).copied().unwrap_or_default()
     }
@@ -157,7 +159,8 @@ impl SimLink {
         self.bucket.clock().sleep_until_us(now_us.saturating_add(self.inner.latency_us.max(1000))).await;
     }
 
-    /// Takes the next free time of the uplink or downlink for so many bytes; when they are through, in virtual microseconds.
+    /// Takes the next free time of the uplink or downlink for so many bytes; when they are through, in virtual
+    /// microseconds.
     fn transfer(&self, direction: Direction, bytes: u64) -> u64 {
         let mut state = self.state_mut();
         let free_us = match direction {
@@ -175,7 +178,8 @@ impl SimLink {
         end_us
     }
 
-    /// Whether a request sent in this millisecond is lost: a function of who asks for what and when, so that no other operation changes it.
+    /// Whether a request sent in this millisecond is lost: a function of who asks for what and when, so that no other
+    /// operation changes it.
     fn is_lost(&self, operation: Operation, location: &Path, sent_ms: u64) -> bool {
         if self.inner.loss <= 0.0 {
             return false;

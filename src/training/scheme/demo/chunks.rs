@@ -14,7 +14,8 @@ pub struct ChunkLayout {
     pub tensors: Vec<TensorChunks>,
 }
 
-/// One tensor as a grid of equal chunks, row-major both in the grid and inside a chunk. A vector is a matrix of one row.
+/// One tensor as a grid of equal chunks, row-major both in the grid and inside a chunk. A vector is a matrix of one
+/// row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorChunks {
     /// Name of the parameter tensor.
@@ -62,11 +63,12 @@ pub enum PayloadError {
 }
 
 impl ChunkLayout {
-    /// Cuts every tensor into chunks whose sides are the largest divisors not above `chunk`; `topk` coefficients of each are sent, or all
-    /// of a chunk that has fewer.
+    /// Cuts every tensor into chunks whose sides are the largest divisors not above `chunk`; `topk` coefficients of
+    /// each are sent, or all of a chunk that has fewer.
     ///
     /// # Errors
-    /// A chunk side outside 1 to [`MAX_CHUNK`], a top-k of zero, a tensor that is neither vector nor matrix or has no values.
+    /// A chunk side outside 1 to [`MAX_CHUNK`], a top-k of zero, a tensor that is neither vector nor matrix or has no
+    /// values.
     pub fn new(layout: &ParamLayout, chunk: usize, topk: usize) -> Result<Self, ChunkError> {
         if !(1..=MAX_CHUNK).contains(&chunk) {
             return Err(ChunkError::Chunk(chunk));
@@ -89,8 +91,8 @@ impl ChunkLayout {
         self.tensors.iter().map(TensorChunks::coefficients).sum()
     }
 
-    /// Whether a payload can be aggregated: every tensor there, `k` coefficients of each chunk, indices inside the chunk and none of them
-    /// twice, all values finite.
+    /// Whether a payload can be aggregated: every tensor there, `k` coefficients of each chunk, indices inside the
+    /// chunk and none of them twice, all values finite.
     ///
     /// # Errors
     /// The first thing that is wrong.

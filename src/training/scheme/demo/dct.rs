@@ -1,15 +1,16 @@
 //! The orthonormal DCT-II as tables for matrix products.
 //!
-//! Frequency u of n points is `x -> s(u) sum_i cos(pi (2i + 1) u / 2n) x[i]`, s(0) = sqrt(1/n), else sqrt(2/n). Its vector is symmetric
-//! about the middle for even u and antisymmetric for odd u. So one fold `(x[i] + x[n-1-i], x[i] - x[n-1-i])` leaves two products of half
-//! the size, and the even half is a DCT again. Cosines are folded to the first quadrant before they are looked up: symmetries hold to the
-//! last bit, also in the rounded table of exact aggregation.
+//! Frequency u of n points is `x -> s(u) sum_i cos(pi (2i + 1) u / 2n) x[i]`, s(0) = sqrt(1/n), else sqrt(2/n). Its
+//! vector is symmetric about the middle for even u and antisymmetric for odd u. So one fold `(x[i] + x[n-1-i], x[i] -
+//! x[n-1-i])` leaves two products of half the size, and the even half is a DCT again. Cosines are folded to the first
+//! quadrant before they are looked up: symmetries hold to the last bit, also in the rounded table of exact aggregation.
 
 use std::sync::OnceLock;
 
 use super::chunks::MAX_CHUNK;
 
-/// A DCT of this many points or fewer is a plain product: halving it further would leave products narrower than a SIMD register.
+/// A DCT of this many points or fewer is a plain product: halving it further would leave products narrower than a SIMD
+/// register.
 const PLAIN: usize = 16;
 
 /// Bits of the fraction of [`exact_inverse`].
@@ -101,7 +102,8 @@ pub fn inverse(n: usize) -> &'static Inverse<f32> {
     TABLES[n].get_or_init(|| Inverse::new(n, |cosine| cosine as f32))
 }
 
-/// The inverse DCT of `n` points, 1 to [`MAX_CHUNK`], times 2^[`EXACT_BITS`] and rounded to whole numbers, halves away from zero.
+/// The inverse DCT of `n` points, 1 to [`MAX_CHUNK`], times 2^[`EXACT_BITS`] and rounded to whole numbers, halves away
+/// from zero.
 pub fn exact_inverse(n: usize) -> &'static Inverse<f64> {
     static TABLES: [OnceLock<Inverse<f64>>; MAX_CHUNK + 1] = [const { OnceLock::new() }; MAX_CHUNK + 1];
     TABLES[n].get_or_init(|| Inverse::new(n, |cosine| (cosine * f64::from(1 << EXACT_BITS)).round()))
@@ -118,7 +120,8 @@ pub fn exact_basis(n: usize) -> Vec<f64> {
     (0..n).flat_map(|u| (0..n).map(move |i| entry(u, i))).collect()
 }
 
-/// Entries of the orthonormal DCT-II of n points, the same on every machine: one libm cosine for each angle of the first quadrant.
+/// Entries of the orthonormal DCT-II of n points, the same on every machine: one libm cosine for each angle of the
+/// first quadrant.
 struct Cosines {
     n: usize,
     /// cos(pi a / 2n) for a = 0 to n.
@@ -175,7 +178,8 @@ mod tests {
 
     #[test]
     fn exact_basis_keeps_both_passes_below_2_to_53() {
-        // 2^20 bounds a coefficient and rounding 2^-20 of a pass; a column of the basis has an L1 norm of at most about sqrt(n).
+        // 2^20 bounds a coefficient and rounding 2^-20 of a pass; a column of the basis has an L1 norm of at most about
+        // sqrt(n).
         for n in 1..=MAX_CHUNK {
             let table = exact_inverse(n);
             let largest =

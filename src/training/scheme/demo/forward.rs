@@ -3,8 +3,8 @@
 use super::dct::Forward;
 use super::product::{Columns, product};
 
-/// DCT-II of a chunk of `rows.frequency.len() x cols.frequency.len()` values, row-major, which are overwritten; `half_done` is scratch.
-/// `out` holds frequencies (`rows.frequency[i]`, `cols.frequency[j]`), row-major.
+/// DCT-II of a chunk of `rows.frequency.len() x cols.frequency.len()` values, row-major, which are overwritten;
+/// `half_done` is scratch. `out` holds frequencies (`rows.frequency[i]`, `cols.frequency[j]`), row-major.
 #[inline(always)]
 pub fn forward<const FUSED: bool>(
     rows: &Forward,

@@ -1,7 +1,7 @@
 //! The inverse DCT of a chunk: from a few f32 coefficients for error feedback, from all for exact aggregation.
 //!
-//! Both passes use the symmetry of the basis. Even and odd frequencies are summed apart, for the first half of the points only; their sum
-//! is the first half of the result, their difference the second half mirrored.
+//! Both passes use the symmetry of the basis. Even and odd frequencies are summed apart, for the first half of the
+//! points only; their sum is the first half of the result, their difference the second half mirrored.
 
 use super::dct::{self, Inverse, by_parity};
 use super::product::{Columns, Real, multiply_add, product};
@@ -123,8 +123,8 @@ impl ExactInverse {
         by_parity(col, self.width) * self.height + by_parity(row, self.height)
     }
 
-    /// Transforms back along the rows, applies `between` to every value, transforms back along the columns, and hands each row of the chunk
-    /// to `sink`, as [`each_row`] does.
+    /// Transforms back along the rows, applies `between` to every value, transforms back along the columns, and hands
+    /// each row of the chunk to `sink`, as [`each_row`] does.
     #[inline(always)]
     pub fn run<const FUSED: bool>(
         &mut self,
@@ -165,7 +165,8 @@ fn join_columns<T: Real>(first_pass: &mut [T], partial: &[T], width: usize, betw
     }
 }
 
-/// Hands each row of a chunk to `sink`: its number, and the even and odd half whose sum (`true`) or difference (`false`) it is.
+/// Hands each row of a chunk to `sink`: its number, and the even and odd half whose sum (`true`) or difference
+/// (`false`) it is.
 #[inline(always)]
 fn each_row<T>(halves: &[Vec<T>; 2], height: usize, width: usize, mut sink: impl FnMut(usize, &[T], &[T], bool)) {
     let [even, odd] = halves;

@@ -1,7 +1,8 @@
 //! DeMo: decoupled momentum (Peng et al., arXiv 2411.19870).
 //!
-//! A peer keeps a momentum of its own. Each round it adds its gradient, cuts every tensor into chunks, takes the 2-D DCT-II of each chunk,
-//! sends the few coefficients of largest magnitude, and subtracts from the momentum what it sent (error feedback).
+//! A peer keeps a momentum of its own. Each round it adds its gradient, cuts every tensor into chunks, takes the 2-D
+//! DCT-II of each chunk, sends the few coefficients of largest magnitude, and subtracts from the momentum what it sent
+//! (error feedback).
 
 mod chunks;
 pub(crate) mod dct;
@@ -46,8 +47,9 @@ impl Demo {
         &self.layout
     }
 
-    /// One round of a peer: `momentum = decay * momentum + lr * gradient`, what is sent of it, and, from the configured round on, the
-    /// momentum without what is sent. Indices of a chunk come by falling magnitude; of equal magnitudes the lower index comes first.
+    /// One round of a peer: `momentum = decay * momentum + lr * gradient`, what is sent of it, and, from the configured
+    /// round on, the momentum without what is sent. Indices of a chunk come by falling magnitude; of equal magnitudes
+    /// the lower index comes first.
     ///
     /// Runs on the calling thread. Its last bits may differ between CPUs, which is no harm: only what is sent counts.
     ///

@@ -1,7 +1,8 @@
 //! Small matrix products of slices: the hot loop under both directions of the DCT.
 //!
-//! Everything here is `#[inline(always)]`, so that it is compiled once for the baseline of the target and once, inside a
-//! `#[target_feature]` function, for AVX2 with fused multiply-add (`FUSED`). Loops are over arrays of a fixed size, which become registers.
+//! Everything here is `#[inline(always)]`, so that it is compiled once for the baseline of the target and once, inside
+//! a `#[target_feature]` function, for AVX2 with fused multiply-add (`FUSED`). Loops are over arrays of a fixed size,
+//! which become registers.
 
 use std::ops::{Add, Mul, Sub};
 
@@ -39,7 +40,8 @@ pub struct Columns {
     pub stride: usize,
 }
 
-/// `out[i][col + j] = sum over (a, b) of a[i] * b[j]`, for `rows` rows: a product of matrices whose rows are the `a` (transposed) and `b`.
+/// `out[i][col + j] = sum over (a, b) of a[i] * b[j]`, for `rows` rows: a product of matrices whose rows are the `a`
+/// (transposed) and `b`.
 #[inline(always)]
 pub fn product<'a, T: Real, const FUSED: bool, const WIDE: usize>(
     terms: impl Iterator<Item = (&'a [T], &'a [T])> + Clone,

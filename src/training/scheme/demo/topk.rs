@@ -2,8 +2,8 @@
 
 /// Partial selection over chunks of one size.
 ///
-/// The k-th largest of the maxima of at least k disjoint groups bounds the k-th largest magnitude from below. Few coefficients pass that
-/// bound, and only they are sorted.
+/// The k-th largest of the maxima of at least k disjoint groups bounds the k-th largest magnitude from below. Few
+/// coefficients pass that bound, and only they are sorted.
 pub struct TopK {
     k: usize,
     /// Magnitudes as bits, which order as the magnitudes do.
@@ -23,8 +23,8 @@ impl TopK {
         Self { k, maxima: vec![0; groups], candidates: Vec::with_capacity(size) }
     }
 
-    /// Calls `take(index, position)` for the `k` coefficients of largest magnitude by falling magnitude; of equal ones the lower index comes
-    /// first. `index[position]` is the index of the coefficient at `position`.
+    /// Calls `take(index, position)` for the `k` coefficients of largest magnitude by falling magnitude; of equal ones
+    /// the lower index comes first. `index[position]` is the index of the coefficient at `position`.
     #[inline(always)]
     pub fn select(&mut self, coefficients: &[f32], index: &[u16], mut take: impl FnMut(u16, u16)) {
         let bound = self.bound(coefficients);
