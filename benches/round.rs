@@ -5,12 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use gauntlet::corpus::Corpus;
 use gauntlet::engine::{Observer, RunOptions, simulate};
-use gauntlet::model::{Device, LlamaConfig};
+use gauntlet::model::Device;
 use gauntlet::node::Network;
 use gauntlet::scenario;
-use gauntlet::training::TrainingCore;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -28,10 +26,7 @@ impl Observer for Nobody {}
 
 fn network() -> Arc<Network> {
     let scenario = scenario::load("mixed-250", &[format!("rounds={ROUNDS}")]).unwrap();
-    let config = LlamaConfig::from_settings(&scenario.model).unwrap();
-    let corpus = Corpus::open(&scenario.corpus, scenario.seed, config.vocab_size, config.sequence_length).unwrap();
-    let core = TrainingCore::new(&scenario, config, corpus, Device::Cpu).unwrap();
-    Arc::new(Network::new(scenario, core))
+    Arc::new(Network::open(scenario, Device::Cpu).unwrap())
 }
 
 #[divan::bench(sample_count = 3, sample_size = 1)]

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 
 use gauntlet::corpus::Corpus;
 use gauntlet::model::LlamaConfig;
+use gauntlet::node::OpenError;
 use gauntlet::scenario::{self, Scenario};
 use gauntlet::training::scheme::demo::Demo;
 use gauntlet::transport::wire::PayloadShape;
 
-use super::{UsageError, say};
+use super::say;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -23,9 +24,11 @@ pub struct Args {
 /// Says what a scenario will run.
 pub fn check(args: Args) -> anyhow::Result<()> {
     let scenario = scenario::load(&args.scenario, &args.overrides)?;
-    let config = LlamaConfig::from_settings(&scenario.model).map_err(|error| UsageError(error.to_string()))?;
-    let corpus = Corpus::open(&scenario.corpus, scenario.seed, config.vocab_size, config.sequence_length)?;
-    let demo = Demo::new(&scenario.demo, &config.layout()).map_err(|error| UsageError(error.to_string()))?;
+    // Not the whole network: a model of any size can be checked on a small machine.
+    let config = LlamaConfig::from_settings(&scenario.model).map_err(OpenError::from)?;
+    let corpus = Corpus::open(&scenario.corpus, scenario.seed, config.vocab_size, config.sequence_length)
+        .map_err(OpenError::from)?;
+    let demo = Demo::new(&scenario.demo, &config.layout()).map_err(OpenError::from)?;
     let shape = PayloadShape(demo.layout().tensors.iter().map(|tensor| tensor.coefficients()).collect());
     say(peers(&scenario).trim_end());
     say(amounts(&scenario, &config, &shape, &corpus));

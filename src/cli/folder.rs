@@ -6,8 +6,9 @@ use anyhow::Context;
 use gauntlet::Uid;
 use gauntlet::digest::Digest;
 use gauntlet::engine::{BaselineState, BaselineStep, Checkpoint, Observer, ObserverError, Traffic, peer_identity};
-use gauntlet::node::{Network, PeerReport, RoundReport};
+use gauntlet::node::{Network, PeerReport, RoundReport, behaviour};
 use gauntlet::report::{BaselineRow, Leaderboard, Manifest, PeerRow, RoundRow, RunFolder, SlotRow, Status};
+use gauntlet::scenario::PeerGroup;
 use gauntlet::transport::Hotkey;
 
 use super::progress::Progress;
@@ -61,7 +62,8 @@ impl FolderObserver {
         let peers = peers.collect();
         let mut progress = Progress::new(scenario.rounds, quiet);
         progress.start_at(rounds);
-        let pages = scenario.peers_total() * scenario.training.pages_per_round;
+        let trained = |(_, _, group): &(usize, usize, &PeerGroup)| behaviour::from_scenario(&group.behaviour).trains();
+        let pages = scenario.each_peer().filter(trained).count() * scenario.training.pages_per_round;
         let holders = slots.iter().map(|slot| (slot.uid, slot.peer)).collect();
         Ok(Self {
             manifest,

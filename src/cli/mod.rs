@@ -15,7 +15,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use gauntlet::corpus::CorpusError;
+use gauntlet::node::OpenError;
 use gauntlet::scenario::ScenarioError;
 
 /// Permissionless distributed training of language models: simulate a network of honest and adversarial peers, and see
@@ -77,7 +77,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            let usage = error.is::<UsageError>() || error.is::<ScenarioError>() || error.is::<CorpusError>();
+            let usage = error.is::<UsageError>() || error.is::<ScenarioError>() || error.is::<OpenError>();
             ExitCode::from(if usage { 2 } else { 1 })
         }
     }

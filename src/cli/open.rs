@@ -2,26 +2,19 @@
 
 use std::sync::Arc;
 
-use anyhow::Context;
-use gauntlet::corpus::Corpus;
-use gauntlet::model::{Device, LlamaConfig};
+use gauntlet::model::Device;
 use gauntlet::node::Network;
 use gauntlet::scenario::Scenario;
-use gauntlet::training::TrainingCore;
 
 use super::UsageError;
 
 /// More threads than any machine has cores are a slip of the keyboard.
 const MOST_THREADS: usize = 1024;
 
-/// Opens the corpus, builds the model and everything that the nodes share.
+/// The network of a scenario on a device.
 pub fn network(scenario: Scenario, device: &str) -> anyhow::Result<Arc<Network>> {
     let device: Device = device.parse().map_err(|error| UsageError(format!("--device {device}: {error}")))?;
-    let config = LlamaConfig::from_settings(&scenario.model).map_err(|error| UsageError(error.to_string()))?;
-    let corpus = Corpus::open(&scenario.corpus, scenario.seed, config.vocab_size, config.sequence_length)
-        .context("the corpus cannot be used")?;
-    let core = TrainingCore::new(&scenario, config, corpus, device).map_err(|error| UsageError(error.to_string()))?;
-    let network = Network::new(scenario, core);
+    let network = Network::open(scenario, device)?;
     if let Some(shortage) = network.assignment.shortage() {
         tracing::warn!("{shortage}");
     }

@@ -16,7 +16,7 @@ mod validator;
 
 pub use compute::Compute;
 pub use hardware::Processor;
-pub use network::Network;
+pub use network::{Network, OpenError};
 pub use peer::{Peer, PeerPlan};
 pub use report::{PeerReport, RoundReport};
 pub use validator::Validator;

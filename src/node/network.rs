@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::corpus::{Assignment, PageId};
+use thiserror::Error;
+
+use crate::corpus::{Assignment, Corpus, CorpusError, PageId};
 use crate::digest::Digest;
-use crate::model::init_theta;
+use crate::model::{Device, LlamaConfig, ModelError, init_theta};
 use crate::scenario::Scenario;
+use crate::training::scheme::demo::ChunkError;
 use crate::training::{Replica, TrainingCore};
 use crate::transport::wire::PayloadShape;
 
@@ -21,9 +24,27 @@ pub struct Network {
     pub genesis: Arc<Replica>,
 }
 
+/// Why there is no network of a scenario: its settings do not go together, or its corpus cannot be read.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error(transparent)]
+    Corpus(#[from] CorpusError),
+    #[error(transparent)]
+    Chunks(#[from] ChunkError),
+}
+
 impl Network {
-    /// The network of a scenario. `scenario` is resolved: it holds whatever may change a result.
-    pub fn new(scenario: Scenario, core: TrainingCore) -> Self {
+    /// Opens the corpus of a scenario, and builds the model and everything else that the nodes share.
+    pub fn open(scenario: Scenario, device: Device) -> Result<Self, OpenError> {
+        let config = LlamaConfig::from_settings(&scenario.model)?;
+        let corpus = Corpus::open(&scenario.corpus, scenario.seed, config.vocab_size, config.sequence_length)?;
+        let core = TrainingCore::new(&scenario, config, corpus, device)?;
+        Ok(Self::new(scenario, core))
+    }
+
+    fn new(scenario: Scenario, core: TrainingCore) -> Self {
         let run =
             Digest::of_parts([b"gauntlet run".as_slice(), scenario.to_toml().as_bytes(), &core.corpus.fingerprint().0]);
         let assignment = Assignment::new(

@@ -4,27 +4,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gauntlet::corpus::Corpus;
 use gauntlet::engine::{
     BaselineState, BaselineStep, Checkpoint, Observer, ObserverError, Outcome, RunOptions, Traffic,
 };
 use gauntlet::engine::{RunError, peer_identity, simulate};
-use gauntlet::model::{Device, LlamaConfig};
+use gauntlet::model::Device;
 use gauntlet::node::{Network, PeerReport, RoundReport};
 use gauntlet::scenario::Scenario;
-use gauntlet::training::TrainingCore;
 
 /// The network of a scenario, with settings replaced as `--set` does.
 pub fn network(scenario: &str, overrides: &[&str]) -> Arc<Network> {
-    let mut overrides: Vec<String> = overrides.iter().map(|text| text.to_string()).collect();
-    overrides
-        .extend(std::env::var("GT_SET").unwrap_or_default().split(';').filter(|s| !s.is_empty()).map(str::to_string));
-    let device = if std::env::var("GT_ND").is_ok() { Device::NdArray } else { Device::Cpu };
+    let overrides: Vec<String> = overrides.iter().map(|text| text.to_string()).collect();
     let scenario = Scenario::from_toml(scenario, "test.toml", &overrides).unwrap_or_else(|error| panic!("{error}"));
-    let config = LlamaConfig::from_settings(&scenario.model).unwrap();
-    let corpus = Corpus::open(&scenario.corpus, scenario.seed, config.vocab_size, config.sequence_length).unwrap();
-    let core = TrainingCore::new(&scenario, config, corpus, device).unwrap();
-    Arc::new(Network::new(scenario, core))
+    Arc::new(Network::open(scenario, Device::Cpu).unwrap())
 }
 
 /// An event of a node: number, time, text.
