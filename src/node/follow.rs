@@ -14,7 +14,7 @@ use super::upload;
 use crate::digest::Digest;
 use crate::training::{PseudoGradient, Replica};
 use crate::transport::record::{self, Included, RoundRecord};
-use crate::transport::{Hotkey, bundle, checkpoint, keys};
+use crate::transport::{Hotkey, bundle, checkpoint, keys, wire};
 
 /// How often a record is asked for that is not there yet.
 const POLL: Duration = Duration::from_secs(1);
@@ -110,7 +110,7 @@ async fn fetch_payloads(
     record: &RoundRecord,
     fresh: bool,
 ) -> Option<Vec<Bytes>> {
-    let most = network.shape.encoded_len() as u64;
+    let most = wire::encoded_len(&network.shape) as u64;
     if fresh {
         let fetched = join_all(record.included.iter().map(|included| async {
             let key = keys::upload(&included.hotkey, record.round);

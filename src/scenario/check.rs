@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use toml::Value;
 
-use super::{Behaviour, CorpusKind, Hardware, Link, MAX_SLOTS, Scenario};
+use super::{Behaviour, CorpusKind, Hardware, Link, MAX_SLOTS, Scenario, SchemeSettings};
 
 /// Largest side of a chunk: sums over more products would no longer be exact in f64.
 const MAX_CHUNK: usize = 64;
@@ -36,6 +36,7 @@ pub fn check(scenario: &Scenario) -> Vec<Finding> {
     if findings.0.is_empty() {
         findings.general(scenario);
         findings.training(scenario);
+        findings.scheme(scenario);
         findings.gauntlet(scenario);
         findings.chain(scenario);
         findings.nodes(scenario);
@@ -155,13 +156,6 @@ impl Findings {
         self.at_least_one("training.eval_every", t.eval_every);
         self.at_least_one("training.checkpoint_every", t.checkpoint_every);
 
-        let d = &s.demo;
-        self.require((1..=MAX_CHUNK).contains(&d.chunk), "demo.chunk", d.chunk, format!("1 to {MAX_CHUNK}"));
-        let most = d.chunk.saturating_mul(d.chunk);
-        let expected = format!("1 to {most}, the coefficients of a chunk");
-        self.require_with((1..=most).contains(&d.topk), "demo.topk", d.topk, expected, Some("demo.chunk"));
-        self.fraction("demo.decay", d.decay);
-
         let b = &s.baseline;
         self.positive("baseline.lr", b.lr);
         self.fraction("baseline.final_fraction", b.final_fraction);
@@ -170,6 +164,22 @@ impl Findings {
         self.not_negative("baseline.weight_decay", b.weight_decay);
         self.positive("baseline.clip_norm", b.clip_norm);
         self.at_least_one("baseline.pages_per_round", b.pages_per_round.unwrap_or(1) as u64);
+    }
+
+    fn scheme(&mut self, s: &Scenario) {
+        match &s.scheme {
+            SchemeSettings::Demo(demo) => {
+                self.chunks(demo.chunk, demo.topk);
+                self.fraction("scheme.decay", demo.decay);
+            }
+        }
+    }
+
+    fn chunks(&mut self, chunk: usize, topk: usize) {
+        self.require((1..=MAX_CHUNK).contains(&chunk), "scheme.chunk", chunk, format!("1 to {MAX_CHUNK}"));
+        let most = chunk.saturating_mul(chunk);
+        let expected = format!("1 to {most}, the coefficients of a chunk");
+        self.require_with((1..=most).contains(&topk), "scheme.topk", topk, expected, Some("scheme.chunk"));
     }
 
     fn gauntlet(&mut self, s: &Scenario) {

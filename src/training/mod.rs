@@ -3,10 +3,12 @@
 pub mod aggregate;
 pub mod baseline;
 mod core;
+mod evaluator;
 pub mod gradient;
 mod pseudo_gradient;
 pub mod schedule;
 pub mod scheme;
 
 pub use core::{Replica, TrainingCore};
-pub use pseudo_gradient::{PseudoGradient, SparseTensor};
+pub use evaluator::Evaluator;
+pub use pseudo_gradient::{PayloadError, PayloadShape, PseudoGradient, SparseTensor, TensorShape};

@@ -22,7 +22,7 @@ use super::identity::SIGNATURE_LEN;
 use super::{Hotkey, Identity, floats, take};
 use crate::Uid;
 use crate::digest::Digest;
-use crate::training::{PseudoGradient, SparseTensor};
+use crate::training::{PayloadShape, PseudoGradient, SparseTensor, TensorShape};
 
 const MAGIC: [u8; 4] = *b"GNTU";
 const VERSION: u16 = 1;
@@ -43,16 +43,14 @@ pub struct Upload {
     pub gradient: PseudoGradient,
 }
 
-/// How many coefficients a pseudo-gradient has in each tensor.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PayloadShape(pub Vec<usize>);
+/// Length in bytes of every valid upload of this shape. A reader asks the store for one byte more, and so sees what is
+/// too long without fetching it.
+pub fn encoded_len(shape: &PayloadShape) -> usize {
+    upload_len(shape.tensors.iter().map(TensorShape::coefficients))
+}
 
-impl PayloadShape {
-    /// Length in bytes of every valid upload of this shape. A reader asks the store for one byte more, and so sees what
-    /// is too long without fetching it.
-    pub fn encoded_len(&self) -> usize {
-        HEADER_LEN + self.0.iter().map(|count| 8 + 4 + 6 * count).sum::<usize>() + SIGNATURE_LEN
-    }
+fn upload_len(coefficients: impl Iterator<Item = usize>) -> usize {
+    HEADER_LEN + coefficients.map(|count| 8 + 4 + 6 * count).sum::<usize>() + SIGNATURE_LEN
 }
 
 /// Whose upload, and of when, the reader asked for.
@@ -93,8 +91,7 @@ pub enum WireError {
 ///
 /// Nothing is checked: nodes that misbehave use it too. The reader checks.
 pub fn encode(upload: &Upload, identity: &Identity) -> Bytes {
-    let shape = PayloadShape(upload.gradient.tensors.iter().map(|tensor| tensor.indices.len()).collect());
-    let mut bytes = Vec::with_capacity(shape.encoded_len());
+    let mut bytes = Vec::with_capacity(upload_len(upload.gradient.tensors.iter().map(|tensor| tensor.indices.len())));
     bytes.extend(MAGIC);
     bytes.extend(VERSION.to_le_bytes());
     bytes.extend(upload.run.0);
@@ -121,13 +118,13 @@ pub fn encode(upload: &Upload, identity: &Identity) -> Bytes {
 /// Any deviation from the format, in the order: format, length, who and when, signature, numbers of coefficients.
 /// Nothing is allocated before the length is right, and no content is looked at before the signature is.
 pub fn decode(bytes: &[u8], shape: &PayloadShape, expected: &Expected) -> Result<Upload, WireError> {
-    let (mut header, body) = check_length(bytes, shape.encoded_len())?;
+    let (mut header, body) = check_length(bytes, encoded_len(shape))?;
     let model = check_header(&mut header, expected)?;
     let (signed, signature) = bytes.split_last_chunk::<SIGNATURE_LEN>().ok_or(WireError::NotAnUpload)?;
     if !expected.hotkey.verify(&Digest::of(signed).0, signature) {
         return Err(WireError::Signature { hotkey: expected.hotkey });
     }
-    let (samples, tensors) = body.split_at(8 * shape.0.len());
+    let (samples, tensors) = body.split_at(8 * shape.tensors.len());
     Ok(Upload {
         run: expected.run,
         round: expected.round,
@@ -189,8 +186,8 @@ fn check_header(header: &mut &[u8], expected: &Expected) -> Result<Digest, WireE
 
 /// The tensors; `bytes` has exactly the length that the shape asks for.
 fn read_tensors(mut bytes: &[u8], shape: &PayloadShape) -> Result<PseudoGradient, WireError> {
-    let mut tensors = Vec::with_capacity(shape.0.len());
-    for (tensor, &expected) in shape.0.iter().enumerate() {
+    let mut tensors = Vec::with_capacity(shape.tensors.len());
+    for (tensor, expected) in shape.tensors.iter().map(TensorShape::coefficients).enumerate() {
         let found = take(&mut bytes).map_or(0, u32::from_le_bytes);
         if found as usize != expected {
             return Err(WireError::Count { tensor, expected, found });

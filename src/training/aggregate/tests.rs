@@ -6,7 +6,8 @@ use rand::seq::SliceRandom;
 use super::*;
 use crate::model::ParamLayout;
 use crate::random::{ChaCha8Rng, rng};
-use crate::training::scheme::demo::{ChunkLayout, TensorChunks, dct};
+use crate::training::scheme::demo::dct;
+use crate::training::scheme::{ChunkLayout, TensorChunks};
 use crate::training::{PseudoGradient, SparseTensor};
 
 fn layout(shapes: &[Vec<usize>], chunk: usize, topk: usize) -> ChunkLayout {
@@ -34,7 +35,7 @@ fn payload(layout: &ChunkLayout, rng: &mut ChaCha8Rng) -> PseudoGradient {
         sparse
     };
     let payload = PseudoGradient { tensors: layout.tensors.iter().map(tensor).collect() };
-    layout.check(&payload).unwrap();
+    layout.shape().check(&payload).unwrap();
     payload
 }
 

@@ -1,6 +1,6 @@
 //! One tensor's momentum into what is sent of it, chunk by chunk.
 
-use super::chunks::TensorChunks;
+use super::super::TensorChunks;
 use super::dct::Forward;
 use super::forward::forward;
 use super::inverse::{Coefficient, SparseInverse};

@@ -4,21 +4,24 @@
 //! DCT-II of each chunk, sends the few coefficients of largest magnitude, and subtracts from the momentum what it sent
 //! (error feedback).
 
-mod chunks;
 pub(crate) mod dct;
 mod encode;
 mod forward;
 pub(crate) mod inverse;
+mod local;
 mod product;
 mod topk;
 
-pub use chunks::{ChunkError, ChunkLayout, MAX_CHUNK, PayloadError, TensorChunks};
+use std::sync::Arc;
 
 use encode::{Encoder, Step};
+use local::Momentum;
 
+use super::{ChunkError, ChunkLayout, LocalTraining, Scheme, TensorChunks};
 use crate::model::ParamLayout;
 use crate::scenario::DemoSettings;
-use crate::training::PseudoGradient;
+use crate::training::aggregate::{aggregate, apply};
+use crate::training::{PayloadShape, PseudoGradient};
 
 /// Whether kernels use fused multiply-add where the CPU is not asked at run time.
 pub(crate) const FUSED_BASELINE: bool = cfg!(any(target_feature = "fma", target_arch = "aarch64"));
@@ -26,7 +29,8 @@ pub(crate) const FUSED_BASELINE: bool = cfg!(any(target_feature = "fma", target_
 /// DeMo for one model. The momentum is the caller's: one a peer, of as many values as the model has, zero at first.
 #[derive(Clone, Debug)]
 pub struct Demo {
-    layout: ChunkLayout,
+    layout: Arc<ChunkLayout>,
+    shape: PayloadShape,
     decay: f32,
     feedback_from_round: u64,
 }
@@ -35,14 +39,16 @@ impl Demo {
     /// # Errors
     /// A chunk size or top-k out of range, a tensor that is neither vector nor matrix.
     pub fn new(settings: &DemoSettings, params: &ParamLayout) -> Result<Self, ChunkError> {
+        let layout = ChunkLayout::new(params, settings.chunk, settings.topk)?;
         Ok(Self {
-            layout: ChunkLayout::new(params, settings.chunk, settings.topk)?,
+            shape: layout.shape(),
+            layout: Arc::new(layout),
             decay: settings.decay as f32,
             feedback_from_round: settings.feedback_from_round,
         })
     }
 
-    /// The chunks, against which payloads are checked and by which they are aggregated.
+    /// The chunks that are transformed one by one.
     pub fn layout(&self) -> &ChunkLayout {
         &self.layout
     }
@@ -68,9 +74,29 @@ impl Demo {
     }
 }
 
+impl Scheme for Demo {
+    fn local(&self) -> Box<dyn LocalTraining> {
+        Box::new(Momentum::new(self.clone()))
+    }
+
+    fn shape(&self) -> &PayloadShape {
+        &self.shape
+    }
+
+    /// Against the sign of the decoded mean (Lidin et al., arXiv 2505.21684).
+    fn step(&self, theta: &[f32], lr: f64, payloads: &[&PseudoGradient], fraction: f64) -> Vec<f32> {
+        apply(theta, &aggregate(&self.layout, payloads), (fraction * lr) as f32)
+    }
+
+    fn step_size(&self, lr: f64) -> f64 {
+        lr
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::training::PayloadError;
 
     fn demo(feedback_from_round: u64) -> Demo {
         let params = ParamLayout::new([("w".into(), vec![20, 12]), ("norm".into(), vec![12])]);
@@ -95,7 +121,7 @@ mod tests {
     #[test]
     fn nothing_to_send_is_sent_as_zeros() {
         let sent = demo(0).encode(&mut [0.0; 252], &[0.0; 252], 1.0, 0);
-        demo(0).layout().check(&sent).unwrap();
+        demo(0).shape().check(&sent).unwrap();
         assert!(sent.tensors.iter().all(|tensor| tensor.values.iter().all(|&value| value == 0.0)));
         assert!(sent.tensors[0].indices.chunks(3).all(|chunk| chunk == [0, 1, 2]));
     }
@@ -105,6 +131,6 @@ mod tests {
         let mut gradient = [0.0; 252];
         gradient[3] = f32::NAN;
         let sent = demo(0).encode(&mut [0.0; 252], &gradient, 1.0, 0);
-        assert!(matches!(demo(0).layout().check(&sent), Err(PayloadError::NotFinite { chunk: 0, .. })));
+        assert!(matches!(demo(0).shape().check(&sent), Err(PayloadError::NotFinite { chunk: 0, .. })));
     }
 }
