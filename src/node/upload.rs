@@ -63,7 +63,7 @@ pub fn sign(
         samples: samples_of(network, replica, round),
         gradient,
     };
-    wire::encode(&upload, identity)
+    wire::encode(&upload, &network.shape, identity)
 }
 
 /// Two values of every tensor of a replica, at positions that change with the round.

@@ -8,6 +8,8 @@ use super::{Behaviour, CorpusKind, Hardware, Link, MAX_SLOTS, Scenario, SchemeSe
 
 /// Largest side of a chunk: sums over more products would no longer be exact in f64.
 const MAX_CHUNK: usize = 64;
+/// Widths of a value on the wire; 32 is the f32 itself.
+const VALUE_BITS: [u32; 4] = [2, 4, 8, 32];
 
 /// Longest time that a setting can state, in seconds: some days.
 const MOST_SECONDS: f64 = 1e6;
@@ -171,6 +173,7 @@ impl Findings {
             SchemeSettings::Demo(demo) => {
                 self.chunks(demo.chunk, demo.topk);
                 self.fraction("scheme.decay", demo.decay);
+                self.bits(demo.bits);
             }
         }
     }
@@ -180,6 +183,10 @@ impl Findings {
         let most = chunk.saturating_mul(chunk);
         let expected = format!("1 to {most}, the coefficients of a chunk");
         self.require_with((1..=most).contains(&topk), "scheme.topk", topk, expected, Some("scheme.chunk"));
+    }
+
+    fn bits(&mut self, bits: u32) {
+        self.require(VALUE_BITS.contains(&bits), "scheme.bits", bits, "2, 4, 8 or 32");
     }
 
     fn gauntlet(&mut self, s: &Scenario) {

@@ -23,11 +23,13 @@ pub struct DemoSettings {
     pub decay: f64,
     /// What was sent is subtracted from the momentum from this round on.
     pub feedback_from_round: u64,
+    /// Bits of a value that is sent: 2, 4, 8, or 32 to send it as it is.
+    pub bits: u32,
 }
 
 impl Default for DemoSettings {
     fn default() -> Self {
-        Self { chunk: 64, topk: 32, decay: 0.999, feedback_from_round: 0 }
+        Self { chunk: 64, topk: 32, decay: 0.999, feedback_from_round: 0, bits: 32 }
     }
 }
 
@@ -58,6 +60,7 @@ struct Settings {
     topk: Option<usize>,
     decay: Option<f64>,
     feedback_from_round: Option<u64>,
+    bits: Option<u32>,
 }
 
 impl Settings {
@@ -70,6 +73,7 @@ impl Settings {
                 replace(&mut demo.topk, &mut self.topk);
                 replace(&mut demo.decay, &mut self.decay);
                 replace(&mut demo.feedback_from_round, &mut self.feedback_from_round);
+                replace(&mut demo.bits, &mut self.bits);
                 SchemeSettings::Demo(demo)
             }
             _ => return None,
@@ -83,6 +87,7 @@ impl Settings {
             ("topk", self.topk.is_some()),
             ("decay", self.decay.is_some()),
             ("feedback_from_round", self.feedback_from_round.is_some()),
+            ("bits", self.bits.is_some()),
         ];
         given.into_iter().find_map(|(name, there)| there.then_some(name))
     }

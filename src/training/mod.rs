@@ -6,6 +6,7 @@ mod core;
 mod evaluator;
 pub mod gradient;
 mod pseudo_gradient;
+pub mod quantise;
 pub mod schedule;
 pub mod scheme;
 

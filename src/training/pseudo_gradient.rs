@@ -35,6 +35,8 @@ pub struct TensorShape {
     pub chunk_len: usize,
     /// Coefficients sent of each chunk.
     pub per_chunk: usize,
+    /// Bits of a value: 32, or fewer where the values are one of 2^bits.
+    pub value_bits: u32,
 }
 
 /// What is wrong with a payload from another peer.
@@ -69,6 +71,19 @@ impl PayloadShape {
 }
 
 impl TensorShape {
+    /// A tensor whose values are sent with `value_bits` bits each, or as they are where that is shorter: few values
+    /// would not be worth a table of them.
+    pub fn new(name: &str, chunks: usize, chunk_len: usize, per_chunk: usize, value_bits: u32) -> Self {
+        let count = chunks * per_chunk;
+        let pays = value_bits < 32 && (32 << value_bits) + count * (value_bits as usize) < 32 * count;
+        Self { name: name.into(), chunks, chunk_len, per_chunk, value_bits: if pays { value_bits } else { 32 } }
+    }
+
+    /// Whether all coefficients of each chunk are sent.
+    pub fn is_whole(&self) -> bool {
+        self.per_chunk == self.chunk_len
+    }
+
     /// Coefficients sent of the whole tensor.
     pub fn coefficients(&self) -> usize {
         self.chunks * self.per_chunk
@@ -112,9 +127,13 @@ mod tests {
     use super::*;
 
     fn shape() -> PayloadShape {
-        let tensor =
-            |name: &str, chunks, chunk_len, per_chunk| TensorShape { name: name.into(), chunks, chunk_len, per_chunk };
-        PayloadShape { tensors: vec![tensor("w", 2, 2400, 32), tensor("norm", 1, 4, 4)] }
+        PayloadShape { tensors: vec![TensorShape::new("w", 2, 2400, 32, 32), TensorShape::new("norm", 1, 4, 4, 32)] }
+    }
+
+    #[test]
+    fn few_values_are_sent_as_they_are() {
+        let bits = |count, bits| TensorShape::new("t", 1, 4096, count, bits).value_bits;
+        assert_eq!([bits(64, 2), bits(64, 4), bits(64, 8), bits(4, 2), bits(5, 2)], [2, 4, 32, 32, 2]);
     }
 
     #[test]

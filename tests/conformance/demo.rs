@@ -29,8 +29,13 @@ struct Case {
 impl Case {
     fn demo(&self, feedback_from_round: u64) -> Demo {
         let params = ParamLayout::new([(self.name.clone(), self.shape.clone())]);
-        let settings =
-            DemoSettings { chunk: self.target_chunk, topk: self.topk, decay: self.decay, feedback_from_round };
+        let settings = DemoSettings {
+            chunk: self.target_chunk,
+            topk: self.topk,
+            decay: self.decay,
+            feedback_from_round,
+            ..DemoSettings::default()
+        };
         Demo::new(&settings, &params).unwrap()
     }
 }

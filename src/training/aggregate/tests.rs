@@ -35,7 +35,7 @@ fn payload(layout: &ChunkLayout, rng: &mut ChaCha8Rng) -> PseudoGradient {
         sparse
     };
     let payload = PseudoGradient { tensors: layout.tensors.iter().map(tensor).collect() };
-    layout.shape().check(&payload).unwrap();
+    layout.shape(32).check(&payload).unwrap();
     payload
 }
 

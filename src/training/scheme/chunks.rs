@@ -74,13 +74,10 @@ impl ChunkLayout {
         self.tensors.iter().map(TensorChunks::coefficients).sum()
     }
 
-    /// What the payloads of this layout look like.
-    pub fn shape(&self) -> PayloadShape {
-        let tensor = |chunks: &TensorChunks| TensorShape {
-            name: chunks.name.clone(),
-            chunks: chunks.chunks(),
-            chunk_len: chunks.size(),
-            per_chunk: chunks.k,
+    /// What payloads look like that send this layout's coefficients with so many bits a value.
+    pub fn shape(&self, value_bits: u32) -> PayloadShape {
+        let tensor = |chunks: &TensorChunks| {
+            TensorShape::new(&chunks.name, chunks.chunks(), chunks.size(), chunks.k, value_bits)
         };
         PayloadShape { tensors: self.tensors.iter().map(tensor).collect() }
     }

@@ -5,6 +5,7 @@
 
 mod chunks;
 pub mod demo;
+mod topk;
 
 use std::fmt::Debug;
 

@@ -10,7 +10,6 @@ mod forward;
 pub(crate) mod inverse;
 mod local;
 mod product;
-mod topk;
 
 use std::sync::Arc;
 
@@ -21,7 +20,8 @@ use super::{ChunkError, ChunkLayout, LocalTraining, Scheme, TensorChunks};
 use crate::model::ParamLayout;
 use crate::scenario::DemoSettings;
 use crate::training::aggregate::{aggregate, apply};
-use crate::training::{PayloadShape, PseudoGradient};
+use crate::training::quantise::quantise;
+use crate::training::{PayloadShape, PseudoGradient, TensorShape};
 
 /// Whether kernels use fused multiply-add where the CPU is not asked at run time.
 pub(crate) const FUSED_BASELINE: bool = cfg!(any(target_feature = "fma", target_arch = "aarch64"));
@@ -41,7 +41,7 @@ impl Demo {
     pub fn new(settings: &DemoSettings, params: &ParamLayout) -> Result<Self, ChunkError> {
         let layout = ChunkLayout::new(params, settings.chunk, settings.topk)?;
         Ok(Self {
-            shape: layout.shape(),
+            shape: layout.shape(settings.bits),
             layout: Arc::new(layout),
             decay: settings.decay as f32,
             feedback_from_round: settings.feedback_from_round,
@@ -66,11 +66,21 @@ impl Demo {
         assert_eq!(gradient.len(), self.layout.total(), "the gradient has the model's size");
         let step = Step { decay: self.decay, lr, feedback: round >= self.feedback_from_round };
         let mut encoders = Vec::new();
-        let tensor = |chunks: &TensorChunks| {
+        let tensor = |(chunks, shape): (&TensorChunks, &TensorShape)| {
             let (momentum, gradient) = (&mut momentum[chunks.range.clone()], &gradient[chunks.range.clone()]);
-            Encoder::for_shape(&mut encoders, chunks).encode(chunks, momentum, gradient, step)
+            let encoder = Encoder::for_shape(&mut encoders, chunks);
+            if shape.value_bits == 32 {
+                return encoder.encode(chunks, momentum, gradient, step);
+            }
+            // What is taken off is what the others receive, which is known when the whole tensor has been looked at.
+            let mut sent = encoder.encode(chunks, momentum, gradient, Step { feedback: false, ..step });
+            quantise(&mut sent.values, shape.value_bits);
+            if step.feedback {
+                encoder.subtract(chunks, momentum, &sent);
+            }
+            sent
         };
-        PseudoGradient { tensors: self.layout.tensors.iter().map(tensor).collect() }
+        PseudoGradient { tensors: self.layout.tensors.iter().zip(&self.shape.tensors).map(tensor).collect() }
     }
 }
 
@@ -99,8 +109,12 @@ mod tests {
     use crate::training::PayloadError;
 
     fn demo(feedback_from_round: u64) -> Demo {
+        demo_of_bits(feedback_from_round, 32)
+    }
+
+    fn demo_of_bits(feedback_from_round: u64, bits: u32) -> Demo {
         let params = ParamLayout::new([("w".into(), vec![20, 12]), ("norm".into(), vec![12])]);
-        Demo::new(&DemoSettings { chunk: 8, topk: 3, decay: 0.5, feedback_from_round }, &params).unwrap()
+        Demo::new(&DemoSettings { chunk: 8, topk: 3, decay: 0.5, feedback_from_round, bits }, &params).unwrap()
     }
 
     #[test]
@@ -116,6 +130,37 @@ mod tests {
         let energy = |values: &[f32]| values.iter().map(|v| v * v).sum::<f32>();
         let of_sent: f32 = sent.tensors.iter().map(|tensor| energy(&tensor.values)).sum();
         assert!((energy(&plain) - of_sent - energy(&after)).abs() < 1e-3, "what is sent is gone from the momentum");
+    }
+
+    #[test]
+    fn what_is_taken_off_is_what_the_others_receive() {
+        let gradient: Vec<f32> = (0..252).map(|i| ((i * 31) % 17) as f32 - 8.0).collect();
+        let mut whole = vec![1.0; 252];
+        let mut expected = demo_of_bits(u64::MAX, 32).encode(&mut whole, &gradient, 0.25, 0);
+        expected.tensors.iter_mut().for_each(|tensor| quantise(&mut tensor.values, 2));
+        let mut rest = vec![1.0; 252];
+        let sent = demo_of_bits(0, 2).encode(&mut rest, &gradient, 0.25, 0);
+        assert_eq!(sent, expected);
+
+        // Taken off in the basis: a DCT of it has the coefficients that were sent, each of the value that was sent.
+        let taken: Vec<f32> = whole.iter().zip(&rest).map(|(whole, rest)| whole - rest).collect();
+        let back = demo_of_bits(u64::MAX, 32).encode(&mut [0.0; 252], &taken, 1.0, 0);
+        let sorted = |payload: &PseudoGradient| {
+            let all = payload.tensors.iter().flat_map(|tensor| {
+                tensor
+                    .indices
+                    .iter()
+                    .zip(&tensor.values)
+                    .enumerate()
+                    .map(|(at, (&index, &value))| (at / 3, index, value))
+            });
+            let mut all: Vec<(usize, u16, f32)> = all.collect();
+            all.sort_by_key(|&(chunk, index, _)| (chunk, index));
+            all
+        };
+        for (sent, back) in sorted(&sent).iter().zip(sorted(&back)) {
+            assert!((sent.0, sent.1) == (back.0, back.1) && (sent.2 - back.2).abs() < 1e-4, "{sent:?} {back:?}");
+        }
     }
 
     #[test]
