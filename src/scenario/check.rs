@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use toml::Value;
 
-use super::{Behaviour, CorpusKind, Hardware, Link, MAX_SLOTS, Scenario, SchemeSettings};
+use super::{Behaviour, CorpusKind, DenseUpdate, Hardware, InnerSettings, Link, MAX_SLOTS, Scenario, SchemeSettings};
 
 /// Largest side of a chunk: sums over more products would no longer be exact in f64.
 const MAX_CHUNK: usize = 64;
@@ -175,6 +175,19 @@ impl Findings {
                 self.fraction("scheme.decay", demo.decay);
                 self.bits(demo.bits);
             }
+            SchemeSettings::Sparseloco(sparseloco) => {
+                self.chunks(sparseloco.chunk, sparseloco.topk);
+                self.fraction("scheme.decay", sparseloco.decay);
+                self.bits(sparseloco.bits);
+                self.positive("scheme.outer_lr", sparseloco.outer_lr);
+                self.inner(&sparseloco.inner, s);
+            }
+            SchemeSettings::Dense(dense) => {
+                self.positive("scheme.outer_lr", dense.outer_lr);
+                if dense.update == DenseUpdate::Adamw {
+                    self.inner(&dense.inner, s);
+                }
+            }
         }
     }
 
@@ -183,6 +196,17 @@ impl Findings {
         let most = chunk.saturating_mul(chunk);
         let expected = format!("1 to {most}, the coefficients of a chunk");
         self.require_with((1..=most).contains(&topk), "scheme.topk", topk, expected, Some("scheme.chunk"));
+    }
+
+    fn inner(&mut self, inner: &InnerSettings, s: &Scenario) {
+        let (steps, pages) = (inner.inner_steps, s.training.pages_per_round);
+        let expected = format!("1 to {pages}, the pages of a round");
+        let related = Some("training.pages_per_round");
+        self.require_with((1..=pages).contains(&steps), "scheme.inner_steps", steps, expected, related);
+        self.below_one("scheme.beta1", inner.beta1);
+        self.below_one("scheme.beta2", inner.beta2);
+        self.not_negative("scheme.weight_decay", inner.weight_decay);
+        self.positive("scheme.clip_norm", inner.clip_norm);
     }
 
     fn bits(&mut self, bits: u32) {

@@ -33,7 +33,7 @@ pub use behaviour::{Behaviour, Copied, Malformation};
 pub use error::{Place, Problem, ScenarioError};
 pub use load::load;
 pub use peers::{Hardware, Link, PeerGroup, ValidatorSettings};
-pub use scheme::{DemoSettings, SchemeSettings};
+pub use scheme::{DemoSettings, DenseSettings, DenseUpdate, InnerSettings, SchemeSettings, SparseLocoSettings};
 pub use settings::{
     BaselineSettings, ChainSettings, CorpusKind, CorpusSettings, GauntletSettings, ModelSettings, OpenSkillSettings,
     TrainingSettings,

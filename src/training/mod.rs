@@ -1,5 +1,6 @@
 //! What peers do with their data, and what everybody does with what they upload.
 
+pub mod adamw;
 pub mod aggregate;
 pub mod baseline;
 mod core;

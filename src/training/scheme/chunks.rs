@@ -105,6 +105,18 @@ impl TensorChunks {
         self.height * self.width
     }
 
+    /// Where a chunk begins in the tensor.
+    pub fn corner(&self, chunk: usize) -> usize {
+        let in_row = self.cols / self.width;
+        chunk / in_row * self.height * self.cols + chunk % in_row * self.width
+    }
+
+    /// Where a position of a chunk lies in the tensor, from the chunk's corner.
+    #[inline(always)]
+    pub fn offset(&self, index: u16) -> usize {
+        usize::from(index) / self.width * self.cols + usize::from(index) % self.width
+    }
+
     /// Coefficients sent of the whole tensor.
     pub fn coefficients(&self) -> usize {
         self.chunks() * self.k

@@ -5,6 +5,9 @@
 
 mod chunks;
 pub mod demo;
+pub mod dense;
+mod local_steps;
+pub mod sparseloco;
 mod topk;
 
 use std::fmt::Debug;
@@ -67,6 +70,8 @@ pub struct Round {
 pub fn from_settings(settings: &SchemeSettings, params: &ParamLayout) -> Result<Box<dyn Scheme>, ChunkError> {
     Ok(match settings {
         SchemeSettings::Demo(settings) => Box::new(demo::Demo::new(settings, params)?),
+        SchemeSettings::Sparseloco(settings) => Box::new(sparseloco::SparseLoco::new(settings, params)?),
+        SchemeSettings::Dense(settings) => Box::new(dense::Dense::new(settings, params)?),
     })
 }
 

@@ -104,10 +104,10 @@ impl Encoder {
     #[inline(always)]
     fn subtract_with<const FUSED: bool>(&mut self, chunks: &TensorChunks, momentum: &mut [f32], sent: &SparseTensor) {
         let Self { inverse, width, .. } = self;
-        let (width, in_row) = (*width, chunks.cols / *width);
+        let width = *width;
         let coefficients = sent.indices.chunks_exact(chunks.k).zip(sent.values.chunks_exact(chunks.k));
         for (chunk, (indices, values)) in coefficients.enumerate() {
-            let corner = chunk / in_row * chunks.height * chunks.cols + chunk % in_row * width;
+            let corner = chunks.corner(chunk);
             let coefficients = indices.iter().zip(values).map(|(&index, &value)| {
                 let (row, col) = (usize::from(index) / width, usize::from(index) % width);
                 Coefficient { row: row as u16, col: col as u16, value }
