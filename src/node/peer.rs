@@ -16,6 +16,7 @@ use super::upload;
 use crate::Uid;
 use crate::chain::Call;
 use crate::digest::Digest;
+use crate::training::scheme::LocalTraining;
 use crate::training::{PseudoGradient, Replica};
 use crate::transport::keys;
 
@@ -38,7 +39,8 @@ pub struct Peer {
     replicas: VecDeque<Arc<Replica>>,
     /// The round that the newest replica is for.
     at: u64,
-    momentum: Vec<f32>,
+    /// State of its training; `None` while it trains.
+    local: Option<Box<dyn LocalTraining>>,
     /// Rounds whose uploads are still in the bucket.
     uploaded: VecDeque<u64>,
 }
@@ -56,7 +58,7 @@ struct Saved {
     uid: Option<Uid>,
     replicas: Vec<Digest>,
     at: u64,
-    momentum: Vec<f32>,
+    local: Vec<u8>,
     uploaded: VecDeque<u64>,
     behaviour: Vec<u8>,
 }
@@ -66,7 +68,7 @@ impl Peer {
     pub fn new(network: Arc<Network>, ports: Ports, plan: PeerPlan) -> Self {
         Self {
             replicas: VecDeque::from([network.genesis.clone()]),
-            momentum: vec![0.0; network.core.layout.total()],
+            local: Some(network.core.local()),
             network,
             ports,
             processor: plan.processor,
@@ -84,7 +86,8 @@ impl Peer {
         let saved: Saved = postcard::from_bytes(bytes).map_err(|error| error.to_string())?;
         let replicas: Option<VecDeque<_>> = saved.replicas.iter().map(replica).collect();
         self.replicas = replicas.filter(|found| !found.is_empty()).ok_or("a replica is missing")?;
-        (self.uid, self.at, self.momentum, self.uploaded) = (saved.uid, saved.at, saved.momentum, saved.uploaded);
+        (self.uid, self.at, self.uploaded) = (saved.uid, saved.at, saved.uploaded);
+        self.local.as_mut().expect("it does not train yet").restore(&saved.local)?;
         self.behaviour.restore(&saved.behaviour);
         Ok(())
     }
@@ -94,7 +97,7 @@ impl Peer {
             uid: self.uid,
             replicas: self.replicas.iter().map(|replica| replica.digest).collect(),
             at: self.at,
-            momentum: self.momentum.clone(),
+            local: self.local.as_ref().expect("it does not train between rounds").save(),
             uploaded: self.uploaded.clone(),
             behaviour: self.behaviour.save(),
         };
@@ -185,19 +188,18 @@ impl Peer {
         self.replicas[newest.saturating_sub(self.behaviour.model_age())].clone()
     }
 
-    /// Gradient and DeMo step of a round, in the time that the hardware needs.
+    /// What the scheme makes of the round's pages, in the time that the hardware needs.
     async fn train(&mut self, around: &Surroundings<'_>, replica: Arc<Replica>) -> PseudoGradient {
         let pages = self.behaviour.pages(around);
         let cost = self.processor.training(self.network.tokens(&pages));
         let (network, round) = (self.network.clone(), around.round);
-        let mut momentum = std::mem::take(&mut self.momentum);
+        let mut local = self.local.take().expect("it trains once at a time");
         let work = move || {
-            let gradient = network.core.gradient(&replica, &pages);
-            let sent = network.core.encode(round, &mut momentum, &gradient.values);
-            (momentum, sent)
+            let sent = network.core.train(&mut *local, &replica, &pages, round);
+            (local, sent)
         };
-        let (momentum, sent) = self.ports.run(cost, work).await;
-        self.momentum = momentum;
+        let (local, sent) = self.ports.run(cost, work).await;
+        self.local = Some(local);
         sent
     }
 
