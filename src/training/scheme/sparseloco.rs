@@ -74,6 +74,10 @@ impl Scheme for SparseLoco {
         Box::new(Local { scheme: self.clone(), state })
     }
 
+    fn kept_values(&self) -> usize {
+        3 * self.layout.total()
+    }
+
     fn shape(&self) -> &PayloadShape {
         &self.shape
     }
