@@ -275,6 +275,13 @@ fn sparseloco_lazy() {
     assert!(fared.pay() < 0.25);
 }
 
+#[test]
+fn sparseloco_stale() {
+    let fared = snapshot!("sparseloco-stale", two_under_sparseloco("{ kind = \"stale\", rounds = 5 }", ONE_SEED));
+    // Unlike sign steps, these do not cancel: five rounds behind is more than three steps behind.
+    assert!(fared.pay() < 0.01);
+}
+
 /// Aggregated, it is clipped to the median norm and does no harm; scored alone, its step is as large as it says, and its
 /// rating is gone.
 #[test]

@@ -78,7 +78,10 @@ impl Scheme for Dense {
     }
 
     fn step_size(&self, lr: f64) -> f64 {
-        lr * self.outer_lr
+        match self.update {
+            DenseUpdate::Gradient => self.outer_lr * lr,
+            DenseUpdate::Adamw => self.outer_lr * self.steps.size(lr),
+        }
     }
 }
 

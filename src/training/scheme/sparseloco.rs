@@ -87,7 +87,7 @@ impl Scheme for SparseLoco {
     }
 
     fn step_size(&self, lr: f64) -> f64 {
-        lr * self.outer_lr
+        self.outer_lr * self.steps.size(lr)
     }
 }
 
