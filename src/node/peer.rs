@@ -7,7 +7,8 @@ use object_store::ObjectStoreExt;
 use serde::{Deserialize, Serialize};
 
 use super::behaviour::{Behaviour, Presence, Surroundings};
-use super::follow::{follow, step_forward};
+use super::catch_up::{newest_checkpoint, step_forward};
+use super::follow::follow;
 use super::hardware::Processor;
 use super::network::Network;
 use super::ports::{NodeState, Ports};
@@ -15,6 +16,7 @@ use super::upload;
 use crate::Uid;
 use crate::chain::Call;
 use crate::digest::Digest;
+use crate::training::scheme::LocalTraining;
 use crate::training::{PseudoGradient, Replica};
 use crate::transport::keys;
 
@@ -35,7 +37,8 @@ pub struct Peer {
     replicas: VecDeque<Arc<Replica>>,
     /// The round that the newest replica is for.
     at: u64,
-    momentum: Vec<f32>,
+    /// State of its training; `None` while it trains.
+    local: Option<Box<dyn LocalTraining>>,
     /// Rounds whose uploads are still in the bucket.
     uploaded: VecDeque<u64>,
 }
@@ -53,7 +56,7 @@ struct Saved {
     uid: Option<Uid>,
     replicas: Vec<Digest>,
     at: u64,
-    momentum: Vec<f32>,
+    local: Vec<u8>,
     uploaded: VecDeque<u64>,
     behaviour: Vec<u8>,
 }
@@ -63,7 +66,7 @@ impl Peer {
     pub fn new(network: Arc<Network>, ports: Ports, plan: PeerPlan) -> Self {
         Self {
             replicas: VecDeque::from([network.genesis.clone()]),
-            momentum: vec![0.0; network.core.layout.total()],
+            local: Some(network.core.local()),
             network,
             ports,
             processor: plan.processor,
@@ -81,7 +84,8 @@ impl Peer {
         let saved: Saved = postcard::from_bytes(bytes).map_err(|error| error.to_string())?;
         let replicas: Option<VecDeque<_>> = saved.replicas.iter().map(replica).collect();
         self.replicas = replicas.filter(|found| !found.is_empty()).ok_or("a replica is missing")?;
-        (self.uid, self.at, self.momentum, self.uploaded) = (saved.uid, saved.at, saved.momentum, saved.uploaded);
+        (self.uid, self.at, self.uploaded) = (saved.uid, saved.at, saved.uploaded);
+        self.local.as_mut().expect("it does not train yet").restore(&saved.local)?;
         self.behaviour.restore(&saved.behaviour);
         Ok(())
     }
@@ -91,7 +95,7 @@ impl Peer {
             uid: self.uid,
             replicas: self.replicas.iter().map(|replica| replica.digest).collect(),
             at: self.at,
-            momentum: self.momentum.clone(),
+            local: self.local.as_ref().expect("it does not train between rounds").save(),
             uploaded: self.uploaded.clone(),
             behaviour: self.behaviour.save(),
         };
@@ -176,40 +180,57 @@ impl Peer {
         self.replicas[newest.saturating_sub(self.behaviour.model_age())].clone()
     }
 
-    /// Gradient and DeMo step of a round, in the time that the hardware needs.
+    /// What the scheme makes of the round's pages, in the time that the hardware needs.
     async fn train(&mut self, around: &Surroundings<'_>, replica: Arc<Replica>) -> PseudoGradient {
         let pages = self.behaviour.pages(around);
         let cost = self.processor.training(self.network.tokens(&pages));
         let (network, round) = (self.network.clone(), around.round);
-        let mut momentum = std::mem::take(&mut self.momentum);
+        let mut local = self.local.take().expect("it trains once at a time");
         let work = move || {
-            let gradient = network.core.gradient(&replica, &pages);
-            let sent = network.core.encode(round, &mut momentum, &gradient.values);
-            (momentum, sent)
+            let sent = network.core.train(&mut *local, &replica, &pages, round);
+            (local, sent)
         };
-        let (momentum, sent) = self.ports.compute.run(cost, work).await;
-        self.momentum = momentum;
+        let (local, sent) = self.ports.run(cost, work).await;
+        self.local = Some(local);
         sent
     }
 
     /// Applies what was missed of the rounds before `round`.
     async fn catch_up(&mut self, round: u64) {
+        let mut mended = false;
         while self.at < round {
             let newest = self.replicas.back().expect("never empty").clone();
-            let (at, replica) = step_forward(&self.network, &self.ports, self.at, &newest).await;
-            if at > self.at + 1 {
+            let step = step_forward(&self.network, &self.ports, self.at, &newest).await;
+            if !step.followed.in_sync && !mended && self.behaviour.mends() {
+                self.start_over().await;
+                mended = true;
+                continue;
+            }
+            if step.at > self.at + 1 {
                 self.replicas.clear();
             }
-            self.take(at, replica);
+            self.take(step.at, step.followed.replica);
         }
     }
 
     /// Applies the record of `round`, which has just ended.
     async fn follow(&mut self, round: u64) {
         let newest = self.replicas.back().expect("never empty").clone();
-        let after = follow(&self.network, &self.ports, &newest, round, true).await;
-        self.ports.host.trace(&format!("model {} {}", round + 1, after.digest));
-        self.take(round + 1, after);
+        let followed = follow(&self.network, &self.ports, &newest, round, true).await;
+        self.ports.host.trace(&format!("model {} {}", round + 1, followed.replica.digest));
+        if !followed.in_sync && self.behaviour.mends() {
+            return self.start_over().await;
+        }
+        self.take(round + 1, followed.replica);
+    }
+
+    /// Goes back to a model that validators vouch for, to catch up from there: this node's own is another one.
+    async fn start_over(&mut self) {
+        tracing::warn!(at = self.at, "this node's model is not the network's; starting over from a checkpoint");
+        let (at, replica) =
+            newest_checkpoint(&self.network, &self.ports).await.unwrap_or((0, self.network.genesis.clone()));
+        self.replicas.clear();
+        self.take(at, replica);
     }
 
     /// Goes on with the replica before round `at`.

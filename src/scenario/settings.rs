@@ -95,6 +95,10 @@ pub struct TrainingSettings {
     pub eval_every: u64,
     /// A checkpoint of the model every so many rounds; also how often a run saves itself.
     pub checkpoint_every: u64,
+    /// Rounds whose records and payloads stay in the bucket, and checkpoints too; default, and at least: twice
+    /// `checkpoint_every`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_rounds: Option<u64>,
 }
 
 impl Default for TrainingSettings {
@@ -109,27 +113,8 @@ impl Default for TrainingSettings {
             micro_batch: 6,
             eval_every: 5,
             checkpoint_every: 100,
+            keep_rounds: None,
         }
-    }
-}
-
-/// DeMo: Peng et al., arXiv 2411.19870.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DemoSettings {
-    /// Side of a chunk; a side of a tensor that it does not divide uses its largest divisor not above it.
-    pub chunk: usize,
-    /// Coefficients sent of each chunk (all of a smaller chunk).
-    pub topk: usize,
-    /// Decay of the momentum a round.
-    pub decay: f64,
-    /// What was sent is subtracted from the momentum from this round on.
-    pub feedback_from_round: u64,
-}
-
-impl Default for DemoSettings {
-    fn default() -> Self {
-        Self { chunk: 64, topk: 32, decay: 0.999, feedback_from_round: 0 }
     }
 }
 
