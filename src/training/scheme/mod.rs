@@ -14,7 +14,7 @@ pub use chunks::{ChunkError, ChunkLayout, MAX_CHUNK, TensorChunks};
 
 use super::evaluator::Evaluator;
 use super::{PayloadShape, PseudoGradient, Replica};
-use crate::model::ParamLayout;
+use crate::model::{Device, ParamLayout};
 use crate::scenario::SchemeSettings;
 
 /// A way to train together: what is sent, and the step that all take of it.
@@ -64,13 +64,17 @@ pub struct Round {
     pub lr: f64,
 }
 
-/// The scheme of a scenario, for a model of this layout.
+/// The scheme of a scenario, for a model of this layout, with its heavy work on `device`.
 ///
 /// # Errors
 /// A chunk size or top-k that the scheme cannot use.
-pub fn from_settings(settings: &SchemeSettings, params: &ParamLayout) -> Result<Box<dyn Scheme>, ChunkError> {
+pub fn from_settings(
+    settings: &SchemeSettings,
+    params: &ParamLayout,
+    device: Device,
+) -> Result<Box<dyn Scheme>, ChunkError> {
     Ok(match settings {
-        SchemeSettings::Demo(settings) => Box::new(demo::Demo::new(settings, params)?),
+        SchemeSettings::Demo(settings) => Box::new(demo::Demo::new(settings, params)?.on(device)),
         SchemeSettings::Sparseloco(settings) => Box::new(sparseloco::SparseLoco::new(settings, params)?),
         SchemeSettings::Dense(settings) => Box::new(dense::Dense::new(settings, params)?),
     })
