@@ -11,11 +11,11 @@ use object_store::path::Path;
 use object_store::{
     BackoffConfig, Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, RetryConfig, UpdateVersion,
 };
-use s3::{ACCESS_KEY, BUCKET, Injected, Rates, S3Server, SECRET_KEY};
+use s3::{ACCESS_KEY, BUCKET, Injected, Policy, Rates, S3Server, SECRET_KEY};
 use tokio::time::Instant;
 
 /// A client that tries so often again.
-fn client(server: &S3Server, secret: &str, max_retries: usize) -> AmazonS3 {
+fn client(server: &S3Server, access_key: &str, secret: &str, max_retries: usize) -> AmazonS3 {
     let backoff =
         BackoffConfig { init_backoff: Duration::from_millis(1), max_backoff: Duration::from_millis(5), base: 2.0 };
     AmazonS3Builder::new()
@@ -23,7 +23,7 @@ fn client(server: &S3Server, secret: &str, max_retries: usize) -> AmazonS3 {
         .with_allow_http(true)
         .with_region("us-east-1")
         .with_bucket_name(BUCKET)
-        .with_access_key_id(ACCESS_KEY)
+        .with_access_key_id(access_key)
         .with_secret_access_key(secret)
         .with_retry(RetryConfig { backoff, max_retries, retry_timeout: Duration::from_secs(20) })
         .build()
@@ -33,7 +33,7 @@ fn client(server: &S3Server, secret: &str, max_retries: usize) -> AmazonS3 {
 /// A server, and a client that never tries again.
 fn start() -> (S3Server, AmazonS3) {
     let server = S3Server::start(1);
-    let client = client(&server, SECRET_KEY, 0);
+    let client = client(&server, ACCESS_KEY, SECRET_KEY, 0);
     (server, client)
 }
 
@@ -165,7 +165,7 @@ async fn a_batch_is_deleted_at_once() {
 async fn a_wrong_secret_another_bucket_and_no_signature_are_refused() {
     let (server, client_of_ours) = start();
     client_of_ours.put(&path("a"), "1".into()).await.unwrap();
-    let stranger = client(&server, "guessed", 0);
+    let stranger = client(&server, ACCESS_KEY, "guessed", 0);
     assert!(matches!(text(&stranger, "a").await, Err(Error::PermissionDenied { .. })));
     assert!(matches!(stranger.put(&path("b"), "1".into()).await, Err(Error::PermissionDenied { .. })));
     let anonymous = AmazonS3Builder::new()
@@ -176,7 +176,7 @@ async fn a_wrong_secret_another_bucket_and_no_signature_are_refused() {
         .build()
         .unwrap();
     assert!(matches!(text(&anonymous, "a").await, Err(Error::PermissionDenied { .. })));
-    let elsewhere = AmazonS3Builder::from_env()
+    let elsewhere = AmazonS3Builder::new()
         .with_endpoint(server.endpoint())
         .with_allow_http(true)
         .with_bucket_name("another")
@@ -186,6 +186,71 @@ async fn a_wrong_secret_another_bucket_and_no_signature_are_refused() {
         .unwrap();
     assert!(matches!(text(&elsewhere, "a").await, Err(Error::NotFound { .. })));
     assert_eq!(server.bucket().keys(""), ["a"]);
+}
+
+/// A client with one of the policies of `deploy/s3`, for the node `hotkey`.
+fn limited(server: &S3Server, policy: &str, hotkey: &str) -> AmazonS3 {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/s3").join(policy);
+    let json = std::fs::read_to_string(file).unwrap().replace("BUCKET", BUCKET).replace("HOTKEY", hotkey);
+    server.accounts().admit(hotkey, "its secret", Some(Policy::from_json(&json)));
+    client(server, hotkey, "its secret", 0)
+}
+
+async fn denied(outcome: impl Future<Output = object_store::Result<impl Sized>>) -> bool {
+    matches!(outcome.await, Err(Error::PermissionDenied { .. }))
+}
+
+#[tokio::test]
+async fn with_its_policy_a_peer_writes_below_its_prefix_and_registers_once() {
+    let (server, _) = start();
+    let (peer, other) = (limited(&server, "peer.json", "aa"), limited(&server, "peer.json", "ab"));
+    let put = async |key: &str| peer.put(&path(key), "1".into()).await;
+    let remove = async |key: &str| peer.delete(&path(key)).await;
+
+    put("nodes/aa/rounds/00000001/upload").await.unwrap();
+    put("nodes/aa/rounds/00000001/upload").await.unwrap();
+    assert_eq!(text(&other, "nodes/aa/rounds/00000001/upload").await.unwrap(), "1", "everybody reads it");
+    remove("nodes/aa/rounds/00000001/upload").await.unwrap();
+    for elsewhere in ["nodes/ab/rounds/00000001/upload", "nodes/aab/x", "genesis", "rounds/00000001/record"] {
+        assert!(denied(put(elsewhere)).await && denied(remove(elsewhere)).await, "{elsewhere}");
+        assert!(denied(create(&peer, elsewhere, "1")).await, "{elsewhere}");
+    }
+    let doomed = futures::stream::iter(["nodes/aa/x", "nodes/ab/x"].map(|key| Ok(path(key))));
+    assert!(denied(peer.delete_stream(Box::pin(doomed)).try_collect::<Vec<_>>()).await);
+
+    assert!(denied(put("chain/slots/00000/00000000")).await, "a slot is not overwritten");
+    create(&peer, "chain/slots/00000/00000000", "aa").await.unwrap();
+    assert!(matches!(create(&other, "chain/slots/00000/00000000", "ab").await, Err(Error::AlreadyExists { .. })));
+    assert!(denied(remove("chain/slots/00000/00000000")).await);
+    assert_eq!(peer.list(Some(&path("chain"))).try_collect::<Vec<_>>().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn with_its_policy_a_validator_writes_a_record_once_and_prunes() {
+    let (server, _) = start();
+    let validator = limited(&server, "validator.json", "ba");
+    let record = "rounds/00000001/record";
+    assert!(denied(validator.put(&path(record), "1".into())).await, "only where nothing is");
+    create(&validator, record, "1").await.unwrap();
+    assert!(matches!(create(&validator, record, "2").await, Err(Error::AlreadyExists { .. })));
+    validator.delete(&path(record)).await.unwrap();
+    validator.put(&path("nodes/ba/checkpoints/00000100"), "1".into()).await.unwrap();
+    for elsewhere in ["nodes/aa/rounds/00000001/upload", "genesis", "chain/slots/00000/00000000"] {
+        assert!(denied(validator.put(&path(elsewhere), "1".into())).await, "{elsewhere}");
+        assert!(denied(create(&validator, elsewhere, "1")).await, "{elsewhere}");
+    }
+}
+
+#[tokio::test]
+async fn with_its_policy_an_operator_writes_genesis_once_and_nothing_else() {
+    let (server, _) = start();
+    let operator = limited(&server, "operator.json", "ca");
+    create(&operator, "genesis", "1").await.unwrap();
+    create(&operator, "theta", "1").await.unwrap();
+    assert!(matches!(create(&operator, "genesis", "2").await, Err(Error::AlreadyExists { .. })));
+    assert!(denied(operator.put(&path("genesis"), "2".into())).await);
+    assert!(denied(operator.delete(&path("genesis"))).await);
+    assert!(denied(create(&operator, "rounds/00000001/record", "1")).await);
 }
 
 #[tokio::test]
@@ -244,7 +309,7 @@ async fn a_truncated_body_is_an_error_and_a_flipped_bit_is_not() {
 async fn the_same_seed_makes_the_same_faults_for_each_key() {
     let outcomes = async |seed, order: [usize; 4]| {
         let server = S3Server::start(seed);
-        let client = client(&server, SECRET_KEY, 0);
+        let client = client(&server, ACCESS_KEY, SECRET_KEY, 0);
         (0..4).for_each(|nth| server.bucket().put(&nth.to_string(), "1"));
         server.faults().set(Rates { errors: 0.3, resets: 0.3, ..Rates::default() });
         let mut failed = [const { Vec::new() }; 4];
@@ -288,7 +353,7 @@ async fn a_server_that_is_down_refuses_and_comes_back_with_its_objects() {
 #[tokio::test]
 async fn a_client_that_tries_again_gets_through() {
     let server = S3Server::start(3);
-    let client = client(&server, SECRET_KEY, 10);
+    let client = client(&server, ACCESS_KEY, SECRET_KEY, 10);
     server.faults().set(Rates { errors: 0.2, resets: 0.2, truncated: 0.1, ..Rates::default() });
     for nth in 0..30 {
         let key = nth.to_string();

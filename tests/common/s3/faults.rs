@@ -5,16 +5,13 @@
 //! many clients never come in the same order twice.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
 use gauntlet::random;
 use rand::{Rng, RngExt};
-use s3s::access::{S3Access, S3AccessContext};
-use s3s::{S3ErrorCode, S3Result, s3_error};
-
-use super::connection::break_current;
+use s3s::S3ErrorCode;
 
 /// How often what goes wrong, as shares of all requests; together at most 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -63,9 +60,13 @@ pub enum Harm {
     Flip(u32),
 }
 
-enum Fault {
+/// What goes wrong with a request.
+pub enum Fault {
+    /// It is answered by an error.
     Error(S3ErrorCode),
+    /// Its connection is reset, before or after it has had its effect.
     Reset { before: bool },
+    /// It is a get, and its body is harmed.
     Harm(Harm),
 }
 
@@ -89,12 +90,13 @@ impl Faults {
         self.state.lock().unwrap().injected
     }
 
-    fn rates(&self) -> Rates {
-        self.state.lock().unwrap().rates
+    /// How much longer an answer takes.
+    pub(super) fn delay(&self) -> Duration {
+        self.state.lock().unwrap().rates.delay
     }
 
-    /// Decides about a request. The delay is not part of it.
-    fn draw(&self, method: &str, path: &str) -> Option<Fault> {
+    /// Decides about a request.
+    pub(super) fn draw(&self, method: &str, path: &str) -> Option<Fault> {
         let mut state = self.state.lock().unwrap();
         let request = format!("{method} {path}");
         let count = state.requests.entry(request.clone()).or_default();
@@ -137,34 +139,6 @@ impl Harm {
                 let mut body = body.to_vec();
                 body[bit / 8] ^= 1 << (bit % 8);
                 body.into()
-            }
-        }
-    }
-}
-
-/// Where every request passes once its signature has been verified.
-pub struct Gate(pub Arc<Faults>);
-
-#[async_trait::async_trait]
-impl S3Access for Gate {
-    async fn check(&self, request: &mut S3AccessContext<'_>) -> S3Result<()> {
-        if request.credentials().is_none() {
-            return Err(s3_error!(AccessDenied, "sign your requests"));
-        }
-        let delay = self.0.rates().delay;
-        if !delay.is_zero() {
-            tokio::time::sleep(delay).await;
-        }
-        match self.0.draw(request.method().as_str(), request.uri().path()) {
-            None => Ok(()),
-            Some(Fault::Error(code)) => Err(code.into()),
-            Some(Fault::Reset { before }) => {
-                break_current();
-                if before { Err(s3_error!(RequestTimeout)) } else { Ok(()) }
-            }
-            Some(Fault::Harm(harm)) => {
-                request.extensions_mut().insert(harm);
-                Ok(())
             }
         }
     }

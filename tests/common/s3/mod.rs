@@ -5,14 +5,18 @@
 //! |---|---|
 //! | `bucket.rs` | the objects, and what a test may do to them behind the protocol's back |
 //! | `operations.rs` | what the protocol does to them |
+//! | `accounts.rs` | who may do what |
 //! | `faults.rs` | which request goes wrong, and how |
+//! | `gate.rs` | where the two are asked, for every request |
 //! | `connection.rs` | a socket that can be reset before its next answer |
 
 #![allow(dead_code)] // Not every test binary uses every fault.
 
+mod accounts;
 mod bucket;
 mod connection;
 mod faults;
+mod gate;
 mod operations;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -21,24 +25,25 @@ use std::thread::JoinHandle;
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
-use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
+pub use accounts::{Accounts, Policy};
 pub use bucket::Bucket;
 pub use faults::{Faults, Injected, Rates};
 
 /// Name of the one bucket that the server has.
 pub const BUCKET: &str = "gauntlet";
-/// Whose requests are answered.
+/// An account that may do everything.
 pub const ACCESS_KEY: &str = "test";
 pub const SECRET_KEY: &str = "not-a-secret";
 
 /// A server on a thread and a runtime of its own. It ends when it is dropped.
 pub struct S3Server {
     address: SocketAddr,
+    accounts: Accounts,
     bucket: Arc<Bucket>,
     faults: Arc<Faults>,
     commands: Option<UnboundedSender<Command>>,
@@ -54,12 +59,14 @@ struct Command {
 impl S3Server {
     /// A server with an empty bucket, on a free port of the loopback address. Faults are drawn from `seed`.
     pub fn start(seed: u64) -> Self {
+        let accounts = Accounts::default();
+        accounts.admit(ACCESS_KEY, SECRET_KEY, None);
         let bucket = Arc::new(Bucket::default());
         let faults = Arc::new(Faults::new(seed));
         let service = {
             let mut builder = S3ServiceBuilder::new(operations::Operations(bucket.clone()));
-            builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
-            builder.set_access(faults::Gate(faults.clone()));
+            builder.set_auth(accounts.clone());
+            builder.set_access(gate::Gate { accounts: accounts.clone(), faults: faults.clone() });
             builder.build()
         };
         let (commands, asked) = unbounded_channel();
@@ -74,7 +81,7 @@ impl S3Server {
             });
         });
         let address = started.recv().expect("the server starts");
-        Self { address, bucket, faults, commands: Some(commands), thread: Some(thread) }
+        Self { address, accounts, bucket, faults, commands: Some(commands), thread: Some(thread) }
     }
 
     /// Where clients find it, as `AWS_ENDPOINT` says it.
@@ -82,15 +89,20 @@ impl S3Server {
         format!("http://{}", self.address)
     }
 
-    /// Environment variables with which a program finds the server and may use it.
-    pub fn environment(&self) -> [(&'static str, String); 5] {
+    /// Environment variables with which a program finds the server and uses it as this account.
+    pub fn environment(&self, access_key: &str, secret: &str) -> [(&'static str, String); 5] {
         [
             ("AWS_ENDPOINT", self.endpoint()),
             ("AWS_ALLOW_HTTP", "true".into()),
             ("AWS_REGION", "us-east-1".into()),
-            ("AWS_ACCESS_KEY_ID", ACCESS_KEY.into()),
-            ("AWS_SECRET_ACCESS_KEY", SECRET_KEY.into()),
+            ("AWS_ACCESS_KEY_ID", access_key.into()),
+            ("AWS_SECRET_ACCESS_KEY", secret.into()),
         ]
+    }
+
+    /// Who may do what.
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
     }
 
     /// The objects.
