@@ -23,6 +23,8 @@ pub struct Extrinsic {
 pub enum Call {
     /// A slot for the hotkey.
     Register,
+    /// This slot for the hotkey: refused unless it is free, or the one that whoever registers now would get.
+    Claim(Uid),
     /// A validator's weights for all peers, of any scale; slots that are not named get 0.
     SetWeights(Vec<(Uid, f64)>),
 }

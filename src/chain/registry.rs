@@ -60,14 +60,30 @@ impl Registry {
         if self.slots == 0 || self.uid_of(&hotkey).is_some() {
             return None;
         }
-        let free = (0..self.slots as Uid).find(|uid| !self.owners.contains_key(uid));
-        let uid = free.or_else(|| self.pushed_out(block, pay))?;
+        let uid = self.next(block, pay, |_| true)?;
         self.owners.insert(uid, Registration { hotkey, block });
         Some(uid)
     }
 
-    fn pushed_out(&self, block: u64, pay: impl Fn(Uid) -> f64) -> Option<Uid> {
-        let weakest = self.owners.iter().min_by(|(a, first), (b, second)| {
+    /// Gives a hotkey the slot that it asks for in `block`, if that is free, or the next to be taken from its owner.
+    pub fn claim(&mut self, uid: Uid, hotkey: Hotkey, block: u64, pay: impl Fn(Uid) -> f64) -> bool {
+        let exists = usize::from(uid) < self.slots;
+        let given = exists && (!self.owners.contains_key(&uid) || self.next(block, pay, |_| true) == Some(uid));
+        if given {
+            self.owners.insert(uid, Registration { hotkey, block });
+        }
+        given
+    }
+
+    /// The slot that whoever registers in `block` gets, of those that may be given: a free one, or that of the owner who
+    /// is pushed out.
+    pub fn next(&self, block: u64, pay: impl Fn(Uid) -> f64, may: impl Fn(Uid) -> bool) -> Option<Uid> {
+        let free = (0..self.slots as Uid).find(|uid| !self.owners.contains_key(uid) && may(*uid));
+        free.or_else(|| self.pushed_out(block, pay, may))
+    }
+
+    fn pushed_out(&self, block: u64, pay: impl Fn(Uid) -> f64, may: impl Fn(Uid) -> bool) -> Option<Uid> {
+        let weakest = self.owners.iter().filter(|(uid, _)| may(**uid)).min_by(|(a, first), (b, second)| {
             let (immune, other_immune) = (self.is_immune(**a, block), self.is_immune(**b, block));
             let by_pay = pay(**a).total_cmp(&pay(**b));
             immune.cmp(&other_immune).then(by_pay).then(first.block.cmp(&second.block)).then(a.cmp(b))
@@ -106,6 +122,18 @@ mod tests {
         assert!(registry.is_immune(0, 49) && !registry.is_immune(0, 50));
         assert_eq!(registry.clone().register([9; 32], 30, pay), Some(1), "all immune: the lowest paid");
         assert_eq!(registry.register([9; 32], 55, pay), Some(0), "the only one that is not immune");
+    }
+
+    #[test]
+    fn a_claim_is_for_a_free_slot_or_the_weakest_owner() {
+        let mut registry = Registry::new(3, 5);
+        assert!(registry.claim(2, [2; 32], 0, |_| 0.0), "any free one");
+        assert!(!registry.claim(2, [9; 32], 100, |_| 0.0), "others are free");
+        assert!(!registry.claim(3, [9; 32], 0, |_| 0.0), "no such slot");
+        assert!(registry.claim(0, [0; 32], 10, |_| 0.0) && registry.claim(1, [1; 32], 20, |_| 0.0));
+        let pay = |uid: Uid| [0.5, 0.1, 0.3][usize::from(uid)];
+        assert!(!registry.claim(2, [9; 32], 100, pay) && registry.claim(1, [9; 32], 100, pay));
+        assert_eq!(registry.next(200, pay, |uid| uid != 1), Some(2));
     }
 
     #[test]

@@ -65,6 +65,8 @@ pub enum Refusal {
     IsValidator,
     #[error("the chain has no slots")]
     NoSlots,
+    #[error("slot {0} is taken, and not by the next to be pushed out")]
+    SlotTaken(Uid),
     #[error("only validators set weights")]
     NotAValidator,
     #[error("weight for slot {0}, which nobody holds")]
@@ -144,7 +146,8 @@ impl ChainState {
     /// Applies a call of the present block.
     pub(super) fn apply(&mut self, hotkey: &Hotkey, call: &Call) {
         let applied = match call {
-            Call::Register => self.register(*hotkey),
+            Call::Register => self.register(*hotkey, None),
+            Call::Claim(uid) => self.register(*hotkey, Some(*uid)),
             Call::SetWeights(weights) => self.set_weights(hotkey, weights),
         };
         if let Err(refusal) = applied {
@@ -152,7 +155,12 @@ impl ChainState {
         }
     }
 
-    fn register(&mut self, hotkey: Hotkey) -> Result<(), Refusal> {
+    /// The slot to claim for a newcomer in the present block, other than those that others are about to get.
+    pub fn slot_to_claim(&self, taken: &BTreeSet<Uid>) -> Option<Uid> {
+        self.registry.next(self.block, |uid| self.incentive(uid), |uid| !taken.contains(&uid))
+    }
+
+    fn register(&mut self, hotkey: Hotkey, claimed: Option<Uid>) -> Result<(), Refusal> {
         if self.validators.iter().any(|validator| validator.hotkey == hotkey) {
             return Err(Refusal::IsValidator);
         }
@@ -161,7 +169,13 @@ impl ChainState {
         }
         let incentives = &self.incentives;
         let pay = |uid: Uid| incentives.get(&uid).copied().unwrap_or(0.0);
-        let uid = self.registry.register(hotkey, self.block, pay).ok_or(Refusal::NoSlots)?;
+        let uid = match claimed {
+            None => self.registry.register(hotkey, self.block, pay).ok_or(Refusal::NoSlots)?,
+            Some(uid) => {
+                let claimed = self.registry.claim(uid, hotkey, self.block, pay);
+                claimed.then_some(uid).ok_or(Refusal::SlotTaken(uid))?
+            }
+        };
         // The slot's new owner inherits neither pay nor bonds.
         self.incentives.remove(&uid);
         self.paid.remove(&uid);

@@ -32,8 +32,6 @@ pub struct Recorder {
     pub bucket: SimBucket,
     pub ledger: Arc<SharedLedger>,
     pub nodes: Vec<NodeEntry>,
-    /// The node whose reports count.
-    pub lead: usize,
     pub checkpoint_every: u64,
     pub interrupt: Arc<AtomicBool>,
     pub observer: SharedObserver,
@@ -45,8 +43,13 @@ pub struct Recorder {
 pub struct Inner {
     pub failed: Option<ObserverError>,
     pub traces: Vec<Digest>,
+    /// Rounds whose reports are in, and the digest over those.
     pub rounds: u64,
     pub reports: Digest,
+    /// The digests over the reports of so many rounds, since the last checkpoint.
+    pub digests: BTreeMap<u64, Digest>,
+    /// Reports that came before that of an earlier round.
+    pub early: BTreeMap<u64, RoundReport>,
     /// The highest round that a node has begun.
     pub highest: u64,
     /// Rounds that the last checkpoint holds.
@@ -62,8 +65,6 @@ pub struct Inner {
 pub struct Deposit {
     node: NodeCheckpoint,
     replicas: Vec<Arc<Replica>>,
-    rounds: u64,
-    reports: Digest,
 }
 
 impl Inner {
@@ -73,6 +74,8 @@ impl Inner {
             traces,
             rounds,
             reports,
+            digests: BTreeMap::from([(rounds, reports)]),
+            early: BTreeMap::new(),
             highest: rounds,
             saved_rounds: rounds,
             next_checkpoint: (rounds / every + 1) * every,
@@ -91,14 +94,29 @@ impl Recorder {
         self.observer.lock().expect("no panic while held").event(node, at, event);
     }
 
-    fn report(&self, node: usize, report: &RoundReport) {
-        if node != self.lead {
+    fn report(&self, report: &RoundReport) {
+        // Of several validators the one that decided the round has the say.
+        if !report.decided {
             return;
         }
         let mut inner = self.lock();
+        inner.early.insert(report.round, report.clone());
+        // Where validators take turns, the report of a round may come before that of the round before.
+        while let Some(next) = {
+            let rounds = inner.rounds;
+            inner.early.remove(&rounds)
+        } {
+            self.take_report(&mut inner, &next);
+        }
+    }
+
+    /// Takes the report of the round that is next.
+    fn take_report(&self, inner: &mut Inner, report: &RoundReport) {
         let bytes = postcard::to_stdvec(report).expect("a plain structure");
         inner.reports = Digest::of_parts([&inner.reports.0[..], &bytes]);
         inner.rounds = report.round + 1;
+        let (rounds, reports) = (inner.rounds, inner.reports);
+        inner.digests.insert(rounds, reports);
         let mut traffic = Traffic::default();
         for entry in &self.nodes {
             let counted = entry.link.traffic(report.round);
@@ -146,8 +164,6 @@ impl Recorder {
                 trace: inner.traces[node],
             },
             replicas,
-            rounds: inner.rounds,
-            reports: inner.reports,
         };
         inner.deposits.insert(node, deposit);
         let next = inner.next_checkpoint;
@@ -159,8 +175,12 @@ impl Recorder {
     }
 
     fn finish_checkpoint(&self, inner: &mut Inner) {
-        let lead = &inner.deposits[&self.lead];
-        let mut checkpoint = Checkpoint::new(self.run, lead.rounds, lead.reports);
+        // When all have ended, nobody will look into the bucket; but the baseline may have rounds left.
+        let ended = inner.deposits.values().all(|deposit| deposit.node.state.is_none());
+        // Every validator has said what it had to say of the rounds before its state; what it said since, it will say
+        // again.
+        let rounds = if ended { inner.rounds } else { inner.next_checkpoint.min(inner.rounds) };
+        let mut checkpoint = Checkpoint::new(self.run, rounds, inner.digests[&rounds]);
         for node in 0..self.nodes.len() {
             let deposit = inner.deposits.get(&node);
             for replica in deposit.iter().flat_map(|deposit| &deposit.replicas) {
@@ -168,10 +188,8 @@ impl Recorder {
             }
             checkpoint.nodes.push(deposit.map(|deposit| deposit.node.clone()));
         }
-        // When all have ended, nobody will look into the bucket; but the baseline may have rounds left.
-        let ended = inner.deposits.values().all(|deposit| deposit.node.state.is_none());
         if !ended {
-            checkpoint.bucket = self.bucket_until(inner);
+            checkpoint.bucket = self.bucket_until(inner, rounds);
             checkpoint.chain = self.log_until(inner);
         }
         // After a failure the observer may lack rounds that the checkpoint counts as done.
@@ -181,6 +199,7 @@ impl Recorder {
             inner.failed = Some(error);
         }
         inner.saved_rounds = checkpoint.rounds;
+        inner.digests = inner.digests.split_off(&checkpoint.rounds);
         // Nodes that have ended have left their last state.
         inner.deposits.retain(|_, deposit| deposit.node.state.is_none());
         inner.next_checkpoint += self.checkpoint_every;
@@ -189,8 +208,9 @@ impl Recorder {
         }
     }
 
-    /// The bucket without what nodes put into it after they left their state: they will do it again.
-    fn bucket_until(&self, inner: &Inner) -> BucketState {
+    /// The bucket without what nodes put into it after they left their state before round `rounds`: they will do it
+    /// again.
+    fn bucket_until(&self, inner: &Inner, rounds: u64) -> BucketState {
         let cuts: BTreeMap<String, u128> = inner
             .deposits
             .iter()
@@ -201,6 +221,9 @@ impl Recorder {
             .collect();
         let mut state = self.bucket.export();
         state.retain(|path, stamp_ms| {
+            if let Some(round) = keys::round_of_record(path) {
+                return round < rounds;
+            }
             let owner = cuts.range::<str, _>((Bound::Unbounded, Bound::Included(path))).next_back();
             owner.is_some_and(|(prefix, cut)| path.starts_with(prefix) && u128::from(stamp_ms) <= *cut)
         });
@@ -259,6 +282,6 @@ impl Host for Place {
     }
 
     fn report(&self, report: RoundReport) {
-        self.recorder.report(self.node, &report);
+        self.recorder.report(&report);
     }
 }

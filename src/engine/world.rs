@@ -188,7 +188,6 @@ fn build(
         }
     }
     let ledger = Arc::new(SharedLedger::new(ledger));
-    let lead = ledger.state(0).lead_hotkey();
     let part = |node: usize| resume.and_then(|checkpoint| checkpoint.nodes[node].as_ref());
     let nodes = plans.iter().enumerate().map(|(node, plan)| {
         let hotkey = plan.identity.hotkey();
@@ -196,7 +195,11 @@ fn build(
             seed: scenario.seed,
             node: node as u64,
             link: plan.link.clone(),
-            prefix: keys::prefix(&hotkey),
+            writes: if node < scenario.validators.len() {
+                vec![keys::prefix(&hotkey), keys::records()]
+            } else {
+                vec![keys::prefix(&hotkey)]
+            },
             window: clock.round_length(),
         };
         let link = SimLink::new(bucket.clone(), options);
@@ -215,7 +218,6 @@ fn build(
         bucket: bucket.clone(),
         nodes: nodes.collect(),
         ledger: ledger.clone(),
-        lead: plans.iter().position(|plan| plan.identity.hotkey().0 == lead).expect("the lead is a validator"),
         checkpoint_every: every,
         interrupt: interrupt.clone(),
         observer: observer.clone(),
@@ -261,7 +263,7 @@ fn start_node(
         if let Some(state) = state {
             validator.restore(state, replica)?;
         }
-        return Ok(Box::pin(validator.run()));
+        return Ok(Box::pin(validator.run(settings.leaves)));
     }
     let index = node - scenario.validators.len();
     let group = scenario.each_peer().nth(index).map(|(_, _, group)| group).expect("a node for each peer");

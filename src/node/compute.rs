@@ -8,9 +8,6 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
-
-use tokio::time::Instant;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -35,28 +32,18 @@ impl Compute {
         Self { queue }
     }
 
-    /// Runs `job` on the pool, and returns its result when `cost` of virtual time has passed.
-    pub async fn run<T: Send + 'static>(&self, cost: Duration, job: impl FnOnce() -> T + Send + 'static) -> T {
-        let due = Instant::now() + cost;
-        let done = self.start(job);
-        tokio::time::sleep_until(due).await;
-        let result = match done.try_recv() {
-            Ok(result) => result,
-            // A blocking task holds the paused clock.
-            Err(_) => tokio::task::spawn_blocking(move || done.recv().expect("the pool answers"))
-                .await
-                .expect("waiting does not panic"),
-        };
-        result.unwrap_or_else(|panic| resume_unwind(panic))
+    /// Starts `job` on the pool.
+    pub fn start<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Started<T> {
+        Started(self.send(job))
     }
 
     /// Runs `job` on the pool and blocks until it is done: for work outside of the virtual world.
     pub fn call<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
-        let result = self.start(job).recv().expect("the pool answers");
+        let result = self.send(job).recv().expect("the pool answers");
         result.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
-    fn start<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Receiver<std::thread::Result<T>> {
+    fn send<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Receiver<std::thread::Result<T>> {
         let (result, done) = sync_channel(1);
         let job = Box::new(move || {
             // The receiver is gone only when the node was cancelled.
@@ -64,6 +51,23 @@ impl Compute {
         });
         self.queue.send(job).expect("the pool outlives its handles");
         done
+    }
+}
+
+/// A job under way.
+pub struct Started<T>(Receiver<std::thread::Result<T>>);
+
+impl<T: Send + 'static> Started<T> {
+    /// The job's result. A paused clock stands still until it is there.
+    pub async fn result(self) -> T {
+        let result = match self.0.try_recv() {
+            Ok(result) => result,
+            // A blocking task holds the paused clock.
+            Err(_) => tokio::task::spawn_blocking(move || self.0.recv().expect("the pool answers"))
+                .await
+                .expect("waiting does not panic"),
+        };
+        result.unwrap_or_else(|panic| resume_unwind(panic))
     }
 }
 
@@ -79,6 +83,10 @@ fn work(jobs: &Mutex<Receiver<Job>>) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
     use super::*;
     use futures::future::join_all;
 
@@ -96,9 +104,10 @@ mod tests {
                     let (compute, finished) = (compute.clone(), finished.clone());
                     async move {
                         let cost = Duration::from_millis(node * 7919 % 200 + 1);
-                        let sum = compute
-                            .run(cost, move || (0..node * 1000).fold(0u64, |a, b| a ^ b.wrapping_mul(a | 1)))
-                            .await;
+                        let due = Instant::now() + cost;
+                        let sum = compute.start(move || (0..node * 1000).fold(0u64, |a, b| a ^ b.wrapping_mul(a | 1)));
+                        tokio::time::sleep_until(due).await;
+                        let sum = sum.result().await;
                         finished.lock().unwrap().push((start.elapsed(), node, sum));
                     }
                 }))
@@ -118,9 +127,9 @@ mod tests {
         runtime.block_on(async {
             let compute = Compute::new(1);
             let other = compute.clone();
-            let task = tokio::spawn(async move { other.run(Duration::ZERO, || panic!("hostile")).await });
+            let task = tokio::spawn(async move { other.start(|| panic!("hostile")).result().await });
             assert!(task.await.is_err());
-            assert_eq!(compute.run(Duration::ZERO, || 1).await, 1);
+            assert_eq!(compute.start(|| 1).result().await, 1);
         });
     }
 }

@@ -1,5 +1,4 @@
-//! Following the lead validator: every round's record says who is in, by payload digest; whoever applies it has the
-//! same model.
+//! Following the record of a round: it says who is in, by payload digest; whoever applies it has the same model.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,102 +13,82 @@ use super::upload;
 use crate::digest::Digest;
 use crate::training::{PseudoGradient, Replica};
 use crate::transport::record::{self, Included, RoundRecord};
-use crate::transport::{Hotkey, bundle, checkpoint, keys};
+use crate::transport::{Hotkey, bundle, keys};
 
-/// How often a record is asked for that is not there yet.
+/// How often something is asked for that is not there yet, at least.
 const POLL: Duration = Duration::from_secs(1);
 
-/// Waits until the record of `round` is there, and applies it. `fresh` fetches the payloads from the peers that made
-/// them, and the bundle only for what is missing; a node that catches up takes the bundle at once.
+/// What came of a round's record.
+pub struct Followed {
+    /// The replica after the round.
+    pub replica: Arc<Replica>,
+    /// Whether the record is about the model that it was applied to. If not, this node has another model than the
+    /// validators; whether to mend that is its behaviour's choice.
+    pub in_sync: bool,
+}
+
+/// Waits until the record of `round` is there, and applies it to the replica before the round. `fresh` fetches the
+/// payloads from the peers that made them, and the bundle only for what is missing; a node that catches up takes the
+/// bundle at once.
 pub async fn follow(
     network: &Arc<Network>,
     ports: &Ports,
     replica: &Arc<Replica>,
     round: u64,
     fresh: bool,
-) -> Arc<Replica> {
+) -> Followed {
     loop {
-        // The lead may change while a node waits.
-        let lead = Hotkey(ports.chain.state().await.lead_hotkey());
-        if let Some(record) = fetch_record(network, ports, &lead, round).await {
-            let payloads = fetch_payloads(network, ports, &lead, &record, fresh).await;
-            if let Some(payloads) = payloads {
-                let after = apply(network, ports, replica, &record, payloads).await;
-                if after.digest == record.model_after {
-                    return after;
-                }
-                // A node that started from another model cannot agree; whether to mend that is its behaviour's choice.
-                ports.host.trace(&format!("diverged {round} {}", after.digest));
-                return after;
-            }
+        if let Some(record) = fetch_record(network, ports, round).await
+            && let Some(followed) = follow_record(network, ports, replica, &record, fresh).await
+        {
+            return followed;
         }
-        ports.clock.sleep(POLL).await;
+        wait_a_little(ports).await;
     }
 }
 
-/// One step of a node that catches up from before round `at`: the round and replica that the newest checkpoint gives,
-/// where it is far ahead, or else what the record of `at` leads to.
-pub async fn step_forward(
+/// Waits a moment for others to do something.
+pub async fn wait_a_little(ports: &Ports) {
+    ports.clock.sleep(POLL.min(ports.clock.round_length() / 8)).await;
+}
+
+/// Applies a record to the replica before its round; `None` while its payloads cannot be had.
+pub async fn follow_record(
     network: &Arc<Network>,
     ports: &Ports,
-    at: u64,
     replica: &Arc<Replica>,
-) -> (u64, Arc<Replica>) {
-    let every = network.scenario.training.checkpoint_every;
-    loop {
-        let now = ports.clock.round().min(network.scenario.rounds);
-        let behind = now.saturating_sub(at);
-        if behind > every
-            && let Some((newest, replica)) = newest_checkpoint(network, ports, now).await
-            && newest > at
-        {
-            ports.host.trace(&format!("checkpoint {newest} {}", replica.digest));
-            return (newest, replica);
-        }
-        // The lead may have removed records older than that: only a checkpoint helps.
-        if behind < 2 * every {
-            let after = follow(network, ports, replica, at, false).await;
-            ports.host.trace(&format!("model {} {}", at + 1, after.digest));
-            return (at + 1, after);
-        }
-        ports.clock.sleep(POLL).await;
-    }
-}
-
-/// The newest model that can be had without replaying from the start: `(round, replica)`, the replica before `round`.
-async fn newest_checkpoint(network: &Arc<Network>, ports: &Ports, round: u64) -> Option<(u64, Arc<Replica>)> {
-    let every = network.scenario.training.checkpoint_every;
-    let parameters = network.core.layout.total();
-    let most = checkpoint::encoded_len(parameters) as u64;
-    let lead = Hotkey(ports.chain.state().await.lead_hotkey());
-    for at in [round / every * every, (round / every).saturating_sub(1) * every] {
-        if at == 0 {
-            break;
-        }
-        if let Some(bytes) = get_bounded(&ports.bucket, &keys::checkpoint(&lead, at), most).await
-            && let Ok(checkpoint) = checkpoint::decode(&bytes, &network.run, parameters)
-            && checkpoint.round == at
-        {
-            return Some((at, network.core.replica(checkpoint.theta)));
+    record: &RoundRecord,
+    fresh: bool,
+) -> Option<Followed> {
+    let payloads = fetch_payloads(network, ports, record, fresh).await?;
+    let after = apply(network, ports, replica, record, payloads).await;
+    let in_sync = record.model_before == replica.digest;
+    if after.digest != record.model_after {
+        ports.host.trace(&format!("diverged {} {}", record.round, after.digest));
+        if in_sync {
+            // What is aggregated is decided by the payloads; the digest after them only tells what their author got.
+            tracing::error!(
+                round = record.round, author = %record.validator, theirs = %record.model_after, ours = %after.digest,
+                "the record's author computed another model from the same payloads; going on with ours"
+            );
         }
     }
-    None
+    Some(Followed { replica: after, in_sync })
 }
 
-async fn fetch_record(network: &Network, ports: &Ports, lead: &Hotkey, round: u64) -> Option<RoundRecord> {
+/// The record of a round, if a validator has written one.
+pub async fn fetch_record(network: &Network, ports: &Ports, round: u64) -> Option<RoundRecord> {
     let most = record::max_len(network.scenario.gauntlet.top_peers);
-    let bytes = get_bounded(&ports.bucket, &keys::record(lead, round), most as u64).await?;
-    record::decode(&bytes, most, &network.run, round, lead).ok()
+    let key = keys::record(round);
+    let bytes = get_bounded(&ports.bucket, &key, most as u64).await?;
+    let chain = ports.chain.state().await;
+    let is_validator = |hotkey: &Hotkey| chain.validators.iter().any(|validator| validator.hotkey == hotkey.0);
+    let decoded = record::decode(&bytes, most, &network.run, round, is_validator);
+    decoded.inspect_err(|error| tracing::error!(%key, %error, "ignoring what is not a validator's record")).ok()
 }
 
 /// The payloads of a record, in its order; `None` if some of them could not be had now.
-async fn fetch_payloads(
-    network: &Network,
-    ports: &Ports,
-    lead: &Hotkey,
-    record: &RoundRecord,
-    fresh: bool,
-) -> Option<Vec<Bytes>> {
+async fn fetch_payloads(network: &Network, ports: &Ports, record: &RoundRecord, fresh: bool) -> Option<Vec<Bytes>> {
     let most = network.shape.encoded_len() as u64;
     if fresh {
         let fetched = join_all(record.included.iter().map(|included| async {
@@ -122,7 +101,8 @@ async fn fetch_payloads(
         }
     }
     let bundle_len = bundle::encoded_len(record.included.len(), most as usize);
-    let bytes = get_bounded(&ports.bucket, &keys::bundle(lead, record.round), bundle_len as u64).await?;
+    let key = keys::bundle(&record.validator, record.round);
+    let bytes = get_bounded(&ports.bucket, &key, bundle_len as u64).await?;
     let payloads = bundle::decode(&bytes, bundle_len).ok()?;
     let as_recorded =
         payloads.iter().map(|(digest, _)| digest).eq(record.included.iter().map(|included| &included.payload));
@@ -143,7 +123,7 @@ pub async fn apply(
         let network = &network;
         network.core.advance(&replica, round, &digests, || decode_all(network, round, &included, &payloads))
     };
-    ports.compute.run(Duration::ZERO, work).await
+    ports.run(Duration::ZERO, work).await
 }
 
 /// The lead validator has checked what it includes; should it ever include what does not decode, everybody leaves that
@@ -157,7 +137,7 @@ fn decode_all(network: &Network, round: u64, included: &[Included], payloads: &[
 }
 
 /// An object of at most `most` bytes; `None` if there is none, or a larger one.
-async fn get_bounded(bucket: &Arc<dyn ObjectStore>, key: &object_store::path::Path, most: u64) -> Option<Bytes> {
+pub async fn get_bounded(bucket: &Arc<dyn ObjectStore>, key: &object_store::path::Path, most: u64) -> Option<Bytes> {
     let options = GetOptions { range: Some(GetRange::Bounded(0..most)), ..Default::default() };
     let answer = bucket.get_opts(key, options).await.ok()?;
     if answer.meta.size > most {

@@ -4,6 +4,7 @@
 //! one, they cannot tell.
 
 pub mod behaviour;
+mod catch_up;
 mod compute;
 mod follow;
 mod hardware;

@@ -7,7 +7,8 @@ use object_store::ObjectStoreExt;
 use serde::{Deserialize, Serialize};
 
 use super::behaviour::{Behaviour, Presence, Surroundings};
-use super::follow::{follow, step_forward};
+use super::catch_up::{newest_checkpoint, step_forward};
+use super::follow::follow;
 use super::hardware::Processor;
 use super::network::Network;
 use super::ports::{NodeState, Ports};
@@ -187,29 +188,47 @@ impl Peer {
             let sent = network.core.encode(round, &mut momentum, &gradient.values);
             (momentum, sent)
         };
-        let (momentum, sent) = self.ports.compute.run(cost, work).await;
+        let (momentum, sent) = self.ports.run(cost, work).await;
         self.momentum = momentum;
         sent
     }
 
     /// Applies what was missed of the rounds before `round`.
     async fn catch_up(&mut self, round: u64) {
+        let mut mended = false;
         while self.at < round {
             let newest = self.replicas.back().expect("never empty").clone();
-            let (at, replica) = step_forward(&self.network, &self.ports, self.at, &newest).await;
-            if at > self.at + 1 {
+            let step = step_forward(&self.network, &self.ports, self.at, &newest).await;
+            if !step.followed.in_sync && !mended && self.behaviour.mends() {
+                self.start_over().await;
+                mended = true;
+                continue;
+            }
+            if step.at > self.at + 1 {
                 self.replicas.clear();
             }
-            self.take(at, replica);
+            self.take(step.at, step.followed.replica);
         }
     }
 
     /// Applies the record of `round`, which has just ended.
     async fn follow(&mut self, round: u64) {
         let newest = self.replicas.back().expect("never empty").clone();
-        let after = follow(&self.network, &self.ports, &newest, round, true).await;
-        self.ports.host.trace(&format!("model {} {}", round + 1, after.digest));
-        self.take(round + 1, after);
+        let followed = follow(&self.network, &self.ports, &newest, round, true).await;
+        self.ports.host.trace(&format!("model {} {}", round + 1, followed.replica.digest));
+        if !followed.in_sync && self.behaviour.mends() {
+            return self.start_over().await;
+        }
+        self.take(round + 1, followed.replica);
+    }
+
+    /// Goes back to a model that validators vouch for, to catch up from there: this node's own is another one.
+    async fn start_over(&mut self) {
+        tracing::warn!(at = self.at, "this node's model is not the network's; starting over from a checkpoint");
+        let (at, replica) =
+            newest_checkpoint(&self.network, &self.ports).await.unwrap_or((0, self.network.genesis.clone()));
+        self.replicas.clear();
+        self.take(at, replica);
     }
 
     /// Goes on with the replica before round `at`.

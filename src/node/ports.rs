@@ -4,6 +4,7 @@
 //! change what is behind the ports, not the nodes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -29,20 +30,72 @@ pub struct Ports {
     pub host: Arc<dyn Host>,
 }
 
+impl Ports {
+    /// Starts `job` on the pool at once, and returns its result when the node's hardware would be done with it: when
+    /// `cost` has passed.
+    pub async fn run<T: Send + 'static>(&self, cost: Duration, job: impl FnOnce() -> T + Send + 'static) -> T {
+        let due = self.clock.now() + cost;
+        let started = self.compute.start(job);
+        self.clock.sleep_until(due).await;
+        started.result().await
+    }
+}
+
 /// Time since the network's genesis.
 #[derive(Clone)]
 pub struct Clock {
     started: Instant,
     started_at: Duration,
+    /// Milliseconds that the store's clock has gained on this machine's since the start.
+    gained_ms: Arc<AtomicI64>,
     genesis: DateTime<Utc>,
+    stamp_resolution: Duration,
     rounds: RoundClock,
     put_window_seconds: f64,
+    gate: Option<Arc<dyn Gate>>,
+}
+
+/// Holds a node back until others have got as far: what makes one clock of those of several processes.
+#[async_trait]
+pub trait Gate: Send + Sync {
+    /// Waits until all have reached `at`, since genesis.
+    async fn pass(&self, at: Duration);
 }
 
 impl Clock {
     /// A clock that now shows `at`, in a network whose genesis was at `genesis` by the stamps of its store.
     pub fn starting(at: Duration, genesis: DateTime<Utc>, chain: &ChainSettings, put_window_seconds: f64) -> Self {
-        Self { started: Instant::now(), started_at: at, genesis, rounds: RoundClock::new(chain), put_window_seconds }
+        Self {
+            started: Instant::now(),
+            started_at: at,
+            gained_ms: Arc::default(),
+            genesis,
+            stamp_resolution: Duration::ZERO,
+            rounds: RoundClock::new(chain),
+            put_window_seconds,
+            gate: None,
+        }
+    }
+
+    /// The same clock for a store whose stamps are cut to multiples of `resolution`.
+    pub fn with_stamp_resolution(self, resolution: Duration) -> Self {
+        Self { stamp_resolution: resolution, ..self }
+    }
+
+    /// The same clock, which waits for others.
+    pub fn with_gate(self, gate: Arc<dyn Gate>) -> Self {
+        Self { gate: Some(gate), ..self }
+    }
+
+    /// Sets this clock, and all its clones, to show `now`: what the store's shows.
+    pub fn set(&self, now: Duration) {
+        let gained = now.as_millis() as i64 - (self.started_at + self.started.elapsed()).as_millis() as i64;
+        self.gained_ms.store(gained, Ordering::Relaxed);
+    }
+
+    /// A stamp tells a time that is later by less than this.
+    pub fn stamp_resolution(&self) -> Duration {
+        self.stamp_resolution
     }
 
     /// When something was stamped; what was stamped before genesis counts as of genesis.
@@ -52,17 +105,30 @@ impl Clock {
 
     /// Time since genesis.
     pub fn now(&self) -> Duration {
-        self.started_at + self.started.elapsed()
+        let shown = self.started_at + self.started.elapsed();
+        let gained = self.gained_ms.load(Ordering::Relaxed);
+        let correction = Duration::from_millis(gained.unsigned_abs());
+        if gained < 0 { shown.saturating_sub(correction) } else { shown + correction }
     }
 
     /// Sleeps until `at`; returns at once when that has passed.
     pub async fn sleep_until(&self, at: Duration) {
-        tokio::time::sleep_until(self.started + at.saturating_sub(self.started_at)).await;
+        loop {
+            let left = at.saturating_sub(self.now());
+            tokio::time::sleep(left).await;
+            // The clock may have been set back meanwhile.
+            if self.now() >= at {
+                break;
+            }
+        }
+        if let Some(gate) = &self.gate {
+            gate.pass(at).await;
+        }
     }
 
     /// Sleeps for `time`.
     pub async fn sleep(&self, time: Duration) {
-        tokio::time::sleep(time).await;
+        self.sleep_until(self.now() + time).await;
     }
 
     /// The round that runs now.
@@ -112,7 +178,7 @@ pub trait Host: Send + Sync {
     /// Called between two rounds, before anything of `round` is done: the host may ask for the node's state, to start
     /// it again from here.
     fn between_rounds(&self, round: u64, state: &dyn Fn() -> NodeState);
-    /// The lead validator's account of a finished round.
+    /// A validator's account of a finished round.
     fn report(&self, report: RoundReport);
 }
 

@@ -1,4 +1,4 @@
-//! What the lead validator says of a finished round.
+//! What a validator says of a finished round.
 
 use std::time::Duration;
 
@@ -8,14 +8,19 @@ use crate::Uid;
 use crate::digest::Digest;
 use crate::transport::Hotkey;
 
-/// A finished round, as its lead validator saw it.
+/// A finished round, as a validator saw it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RoundReport {
     pub round: u64,
+    /// Whose report this is.
+    pub validator: Hotkey,
+    /// Whether it was this validator that decided the round. If so its report is the one that counts.
+    pub decided: bool,
     /// When the round was over for the validator, since genesis.
     pub at: Duration,
     pub lr: f64,
-    /// Held-out loss of the model after the round, nats a token, in the rounds in which it is measured.
+    /// Held-out loss of the model after the round, nats a token, in the rounds in which it is measured, by
+    /// the validator that decided.
     pub loss: Option<f64>,
     /// Mean loss of the model before the round on the assigned pages that were evaluated.
     pub train_loss: Option<f64>,

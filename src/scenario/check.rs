@@ -4,6 +4,8 @@ use std::fmt::Display;
 
 use toml::Value;
 
+use crate::transport::Hotkey;
+
 use super::{Behaviour, CorpusKind, Hardware, Link, MAX_SLOTS, Scenario};
 
 /// Largest side of a chunk: sums over more products would no longer be exact in f64.
@@ -154,6 +156,10 @@ impl Findings {
         self.at_least_one("training.micro_batch", t.micro_batch as u64);
         self.at_least_one("training.eval_every", t.eval_every);
         self.at_least_one("training.checkpoint_every", t.checkpoint_every);
+        let least = t.checkpoint_every.saturating_mul(2);
+        let expected = format!("{least} or more, twice training.checkpoint_every: nodes that join need them");
+        let kept = s.keep_rounds();
+        self.require_with(kept >= least, "training.keep_rounds", kept, expected, Some("training.checkpoint_every"));
 
         let d = &s.demo;
         self.require((1..=MAX_CHUNK).contains(&d.chunk), "demo.chunk", d.chunk, format!("1 to {MAX_CHUNK}"));
@@ -229,10 +235,18 @@ impl Findings {
 
     fn nodes(&mut self, s: &Scenario) {
         self.require(!s.validators.is_empty(), "validators", "empty", "at least one validator");
+        let all_leave = s.validators.iter().all(|validator| validator.leaves.is_some_and(|leaves| leaves < s.rounds));
+        let expected = "at least one validator that stays: without any the network waits for ever";
+        self.require(s.validators.is_empty() || !all_leave, "validators", "all of them leave", expected);
         for (index, validator) in s.validators.iter().enumerate() {
             let path = format!("validators.{index}");
             self.positive(format!("{path}.stake"), validator.stake);
             self.machine(&path, &validator.hardware, &validator.link);
+            self.at_least_one(&format!("{path}.leaves"), validator.leaves.unwrap_or(1));
+            let hotkey = validator.hotkey.as_deref().unwrap_or_default();
+            let is_key = validator.hotkey.is_none() || hotkey.parse::<Hotkey>().is_ok();
+            let expected = "64 lower-case hexadecimal digits, as `sim key show` prints";
+            self.require(is_key, format!("{path}.hotkey"), format!("{hotkey:?}"), expected);
         }
         for (index, group) in s.peers.iter().enumerate() {
             let path = format!("peers.{index}");

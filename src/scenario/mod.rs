@@ -108,6 +108,11 @@ impl Scenario {
         self.baseline.pages_per_round.unwrap_or(self.gauntlet.top_peers * self.training.pages_per_round)
     }
 
+    /// Rounds whose records stay in the bucket.
+    pub fn keep_rounds(&self) -> u64 {
+        self.training.keep_rounds.unwrap_or_else(|| self.training.checkpoint_every.saturating_mul(2))
+    }
+
     /// Rounds after which the learning rate's cosine has ended.
     pub fn schedule_rounds(&self) -> u64 {
         self.training.schedule_rounds.unwrap_or(self.rounds)

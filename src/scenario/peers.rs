@@ -36,13 +36,19 @@ fn one() -> usize {
 pub struct ValidatorSettings {
     /// The highest stake leads.
     pub stake: f64,
+    /// Its public key in a real network; without one it has a key that follows from the seed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hotkey: Option<String>,
     pub hardware: Hardware,
     pub link: Link,
+    /// Round in which it falls silent for good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leaves: Option<u64>,
 }
 
 impl Default for ValidatorSettings {
     fn default() -> Self {
-        Self { stake: 1000.0, hardware: Hardware::default(), link: Link::default() }
+        Self { stake: 1000.0, hotkey: None, hardware: Hardware::default(), link: Link::default(), leaves: None }
     }
 }
 

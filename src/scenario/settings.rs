@@ -95,6 +95,10 @@ pub struct TrainingSettings {
     pub eval_every: u64,
     /// A checkpoint of the model every so many rounds; also how often a run saves itself.
     pub checkpoint_every: u64,
+    /// Rounds whose records and payloads stay in the bucket, and checkpoints too; default, and at least: twice
+    /// `checkpoint_every`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_rounds: Option<u64>,
 }
 
 impl Default for TrainingSettings {
@@ -109,6 +113,7 @@ impl Default for TrainingSettings {
             micro_batch: 6,
             eval_every: 5,
             checkpoint_every: 100,
+            keep_rounds: None,
         }
     }
 }

@@ -1,21 +1,76 @@
-//! Where things lie in the bucket. A node writes only below its own prefix, so a path says who wrote it:
+//! Where things lie in the bucket. A path says who wrote it: a node writes below its own prefix, and only validators
+//! write below `rounds/`.
 //!
 //! ```text
+//! genesis                                     what the run is
+//! theta                                       the model that it starts from
+//! start                                       when round 0 begins
+//! rounds/00000012/record                      who was aggregated in round 12: the first validator's word, written once
+//! chain/slots/00007/00000002                  the third registration for slot 7, written once
 //! nodes/<hotkey>/rounds/00000012/upload       a peer's pseudo-gradient of round 12
-//! nodes/<hotkey>/rounds/00000012/record       a validator's word on round 12
-//! nodes/<hotkey>/rounds/00000012/bundle       the uploads that its record includes
+//! nodes/<hotkey>/rounds/00000012/bundle       the uploads that a validator's record includes
 //! nodes/<hotkey>/checkpoints/00000100         a validator's model after round 100
+//! nodes/<hotkey>/weights/0000000084           the weights that a validator posted in block 84
+//! nodes/<hotkey>/reports/00000012             what a validator has to say of round 12
+//! nodes/<hotkey>/clock                        written to see what time the store has
 //! ```
 //!
-//! Rounds have eight digits, so that the bucket lists them in order.
+//! Numbers have a fixed width, so that the bucket lists them in order. A simulated bucket needs neither genesis nor a
+//! chain in it.
 
 use object_store::path::Path;
 
 use super::Hotkey;
+use crate::Uid;
+
+/// What the run is: [`super::genesis`].
+pub fn genesis() -> Path {
+    path("genesis".into())
+}
+
+/// The model that the run starts from: [`super::checkpoint`].
+pub fn theta() -> Path {
+    path("theta".into())
+}
+
+/// When round 0 begins.
+pub fn start() -> Path {
+    path("start".into())
+}
+
+/// All records.
+pub fn records() -> Path {
+    path("rounds".into())
+}
+
+/// The record of a round: [`super::record`].
+pub fn record(round: u64) -> Path {
+    path(format!("rounds/{round:08}/record"))
+}
+
+/// The round whose record lies at a path.
+pub fn round_of_record(path: &str) -> Option<u64> {
+    path.strip_prefix("rounds/")?.strip_suffix("/record")?.parse().ok()
+}
+
+/// All registrations.
+pub fn slots() -> Path {
+    path("chain/slots".into())
+}
+
+/// The registration for a slot that so many came before: [`super::call`].
+pub fn slot(uid: Uid, generation: u32) -> Path {
+    path(format!("chain/slots/{uid:05}/{generation:08}"))
+}
 
 /// All that a node may write.
 pub fn prefix(node: &Hotkey) -> Path {
     path(format!("nodes/{node}"))
+}
+
+/// All rounds of a node.
+pub fn rounds(node: &Hotkey) -> Path {
+    path(format!("nodes/{node}/rounds"))
 }
 
 /// A peer's upload of a round: [`super::wire`].
@@ -23,19 +78,49 @@ pub fn upload(peer: &Hotkey, round: u64) -> Path {
     path(format!("nodes/{peer}/rounds/{round:08}/upload"))
 }
 
-/// A validator's record of a round: [`super::record`].
-pub fn record(validator: &Hotkey, round: u64) -> Path {
-    path(format!("nodes/{validator}/rounds/{round:08}/record"))
-}
-
 /// The uploads included in a round: [`super::bundle`].
 pub fn bundle(validator: &Hotkey, round: u64) -> Path {
     path(format!("nodes/{validator}/rounds/{round:08}/bundle"))
 }
 
+/// All checkpoints of a validator.
+pub fn checkpoints(validator: &Hotkey) -> Path {
+    path(format!("nodes/{validator}/checkpoints"))
+}
+
 /// A validator's model after a round: [`super::checkpoint`].
 pub fn checkpoint(validator: &Hotkey, round: u64) -> Path {
     path(format!("nodes/{validator}/checkpoints/{round:08}"))
+}
+
+/// All weights of a validator.
+pub fn all_weights(validator: &Hotkey) -> Path {
+    path(format!("nodes/{validator}/weights"))
+}
+
+/// The weights that a validator posted in a block: [`super::call`].
+pub fn weights(validator: &Hotkey, block: u64) -> Path {
+    path(format!("nodes/{validator}/weights/{block:010}"))
+}
+
+/// All reports of a validator.
+pub fn reports(validator: &Hotkey) -> Path {
+    path(format!("nodes/{validator}/reports"))
+}
+
+/// A validator's report of a round.
+pub fn report(validator: &Hotkey, round: u64) -> Path {
+    path(format!("nodes/{validator}/reports/{round:08}"))
+}
+
+/// A node's look at the store's clock.
+pub fn clock(node: &Hotkey) -> Path {
+    path(format!("nodes/{node}/clock"))
+}
+
+/// The number that ends a path: of a round, a block or a generation.
+pub fn number(path: &Path) -> Option<u64> {
+    path.filename()?.parse().ok()
 }
 
 fn path(text: String) -> Path {
@@ -50,11 +135,16 @@ mod tests {
     #[test]
     fn everything_of_a_node_lies_below_its_prefix_in_the_order_of_rounds() {
         let node = Identity::from_seed(1, "validator", 0).hotkey();
-        for path in [upload(&node, 12), record(&node, 12), bundle(&node, 12), checkpoint(&node, 100)] {
+        for path in [upload(&node, 12), bundle(&node, 12), checkpoint(&node, 100), weights(&node, 7), report(&node, 3)]
+        {
             assert!(path.prefix_matches(&prefix(&node)), "{path}");
         }
         assert_eq!(upload(&node, 12).as_ref(), format!("nodes/{node}/rounds/00000012/upload"));
-        assert!(record(&node, 9) < record(&node, 10));
+        assert!(record(9) < record(10));
         assert!(checkpoint(&node, 99_999) < checkpoint(&node, 100_000));
+        assert_eq!(number(&checkpoint(&node, 100)), Some(100));
+        assert_eq!(number(&slot(7, 2)), Some(2));
+        assert_eq!(round_of_record(record(12).as_ref()), Some(12));
+        assert_eq!(round_of_record(upload(&node, 12).as_ref()), None);
     }
 }

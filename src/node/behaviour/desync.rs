@@ -11,4 +11,8 @@ impl Behaviour for Desync {
     fn presence(&mut self, _seed: u64, _who: u64, round: u64) -> Presence {
         if (self.at..self.at + self.pause).contains(&round) { Presence::Paused } else { Presence::Active }
     }
+
+    fn mends(&self) -> bool {
+        false
+    }
 }

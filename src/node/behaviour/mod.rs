@@ -86,6 +86,11 @@ pub trait Behaviour: Send + Sync {
         0
     }
 
+    /// When its model turns out to be another than the validators': does it start over from a checkpoint?
+    fn mends(&self) -> bool {
+        true
+    }
+
     /// Which payload? `own` is its own pseudo-gradient, if it trains; `None` sends nothing.
     async fn pseudo_gradient(&self, own: Option<PseudoGradient>, _around: &Surroundings<'_>) -> Option<PseudoGradient> {
         own

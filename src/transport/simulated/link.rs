@@ -39,8 +39,8 @@ pub struct LinkOptions {
     pub node: u64,
     /// Latency, bandwidth and losses.
     pub link: Link,
-    /// The node may write and delete below this path only.
-    pub prefix: Path,
+    /// The node may write and delete below these paths only.
+    pub writes: Vec<Path>,
     /// Traffic is counted by windows of this length: a round.
     pub window: Duration,
 }
@@ -55,7 +55,7 @@ pub struct SimLink {
 struct Inner {
     seed: u64,
     node: u64,
-    prefix: Path,
+    writes: Vec<Path>,
     latency_us: u64,
     us_per_byte: f64,
     loss: f64,
@@ -99,7 +99,7 @@ impl SimLink {
         let inner = Inner {
             seed: options.seed,
             node: options.node,
-            prefix: options.prefix,
+            writes: options.writes,
             latency_us: (options.link.latency_ms * 1e3).round() as u64,
             // A megabit a second is a bit a microsecond.
             us_per_byte: 8.0 / options.link.bandwidth_mbps,
@@ -194,13 +194,17 @@ impl SimLink {
     }
 
     fn check_permission(&self, location: &Path) -> Result<()> {
-        if location.prefix_matches(&self.inner.prefix) {
+        if self.inner.writes.iter().any(|prefix| location.prefix_matches(prefix)) {
             return Ok(());
         }
         Err(Error::PermissionDenied {
             path: location.to_string(),
-            source: format!("this node writes below {} only", self.inner.prefix).into(),
+            source: format!("this node writes below {} only", self.may_write()).into(),
         })
+    }
+
+    fn may_write(&self) -> String {
+        self.inner.writes.iter().map(Path::to_string).collect::<Vec<_>>().join(" and ")
     }
 
     async fn delete_one(&self, location: Path) -> Result<Path> {
@@ -325,7 +329,7 @@ fn not_implemented(operation: &str) -> Error {
 
 impl fmt::Display for SimLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SimLink({})", self.inner.prefix)
+        write!(f, "SimLink({})", self.may_write())
     }
 }
 

@@ -18,7 +18,10 @@ fn plain() -> Link {
 
 fn link(bucket: &SimBucket, node: u64, link: Link) -> SimLink {
     let prefix = Path::from(format!("nodes/{node}"));
-    SimLink::new(bucket.clone(), LinkOptions { seed: 1, node, link, prefix, window: Duration::from_secs(10) })
+    SimLink::new(
+        bucket.clone(),
+        LinkOptions { seed: 1, node, link, writes: vec![prefix], window: Duration::from_secs(10) },
+    )
 }
 
 fn world() -> (SimBucket, SimLink, SimLink) {
@@ -187,7 +190,7 @@ async fn requests_are_lost_as_often_as_the_link_says_and_the_same_ones_each_time
             seed,
             node,
             link: Link { loss: 0.2, ..plain() },
-            prefix: path("nodes/0"),
+            writes: vec![path("nodes/0")],
             window: Duration::from_secs(10),
         };
         let link = SimLink::new(bucket, options);

@@ -1,0 +1,97 @@
+//! Catching up: a node that was away takes the newest checkpoint, if that is far ahead of it, and replays the records
+//! since.
+
+use std::sync::Arc;
+
+use futures::TryStreamExt;
+use futures::future::join_all;
+use object_store::ObjectStore;
+
+use super::follow::{Followed, fetch_record, follow_record, get_bounded, wait_a_little};
+use super::network::Network;
+use super::ports::Ports;
+use crate::training::Replica;
+use crate::transport::{Hotkey, checkpoint, keys};
+
+/// Checkpoints that are tried, the newest first: one may be damaged, or still on its way.
+const TRIED: usize = 3;
+
+/// A model that a node catches up to: the replica before round `at`.
+pub struct Step {
+    pub at: u64,
+    pub followed: Followed,
+}
+
+/// One step of a node that catches up from before round `at`: to the newest checkpoint, where it is far ahead, or else
+/// to what the record of `at` leads to.
+pub async fn step_forward(network: &Arc<Network>, ports: &Ports, at: u64, replica: &Arc<Replica>) -> Step {
+    let every = network.scenario.training.checkpoint_every;
+    loop {
+        let behind = ports.clock.round().min(network.scenario.rounds).saturating_sub(at);
+        if behind > every
+            && let Some((newest, replica)) = newest_checkpoint(network, ports).await
+            && newest > at
+        {
+            ports.host.trace(&format!("checkpoint {newest} {}", replica.digest));
+            return Step { at: newest, followed: Followed { replica, in_sync: true } };
+        }
+        // Records of long ago are removed: then only a checkpoint helps.
+        if let Some(record) = fetch_record(network, ports, at).await
+            && let Some(followed) = follow_record(network, ports, replica, &record, false).await
+        {
+            ports.host.trace(&format!("model {} {}", at + 1, followed.replica.digest));
+            return Step { at: at + 1, followed };
+        }
+        wait_a_little(ports).await;
+    }
+}
+
+/// The newest model that validators have put into the bucket and vouch for: `(round, replica)`, the replica before
+/// `round`.
+pub async fn newest_checkpoint(network: &Arc<Network>, ports: &Ports) -> Option<(u64, Arc<Replica>)> {
+    let parameters = network.core.layout.total();
+    let most = checkpoint::encoded_len(parameters) as u64;
+    for (at, validator) in checkpoints(ports).await.into_iter().take(TRIED) {
+        let Some(bytes) = get_bounded(&ports.bucket, &keys::checkpoint(&validator, at), most).await else { continue };
+        let Ok(checkpoint) = checkpoint::decode(&bytes, &network.run, parameters) else { continue };
+        // A checkpoint is not signed; the record of the round before it is.
+        let vouched = at.checked_sub(1).map(|round| fetch_record(network, ports, round));
+        let Some(record) = (match vouched {
+            Some(record) => record.await,
+            None => None,
+        }) else {
+            continue;
+        };
+        if checkpoint.round == at && checkpoint.model == record.model_after {
+            return Some((at, network.core.replica(checkpoint.theta)));
+        }
+        tracing::error!(%validator, at, "ignoring a checkpoint that is not the model of the round's record");
+    }
+    None
+}
+
+/// The round before which the newest checkpoint is, if there is any; it may turn out to be damaged.
+pub async fn newest_checkpoint_round(ports: &Ports) -> Option<u64> {
+    checkpoints(ports).await.first().map(|(round, _)| *round)
+}
+
+/// Checkpoints of all validators, the newest first.
+async fn checkpoints(ports: &Ports) -> Vec<(u64, Hotkey)> {
+    let chain = ports.chain.state().await;
+    let validators = chain.succession().into_iter().map(|nth| Hotkey(chain.validators[nth].hotkey));
+    let listed = join_all(validators.map(|validator| async move {
+        let objects: Vec<_> = ports.bucket.list(Some(&keys::checkpoints(&validator))).try_collect().await.ok()?;
+        Some(
+            objects
+                .into_iter()
+                .filter_map(|meta| keys::number(&meta.location))
+                .map(move |round| (round, validator))
+                .collect::<Vec<_>>(),
+        )
+    }))
+    .await;
+    let mut found: Vec<(u64, Hotkey)> = listed.into_iter().flatten().flatten().collect();
+    // Stable: of equals the one of the higher stake first.
+    found.sort_by_key(|(round, _)| std::cmp::Reverse(*round));
+    found
+}

@@ -1,0 +1,165 @@
+//! Who is in. There is one record a round, because it is written where nothing may be yet.
+//!
+//! The validator with the highest stake writes it when the put window has closed. The next in the succession waits half
+//! a round, the one after it a whole one, and so on; whoever finds that there is a record follows it. So a silent lead
+//! costs the network half a round, and whatever happens nobody's model forks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use object_store::path::Path;
+use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion};
+
+use super::Validator;
+use super::gather::Gathered;
+use crate::Uid;
+use crate::chain::ChainState;
+use crate::node::follow::{apply, fetch_record, follow_record, wait_a_little};
+use crate::training::Replica;
+use crate::transport::record::{self, Included, RoundRecord};
+use crate::transport::{bundle, checkpoint, keys};
+
+/// What a round led to.
+pub struct Decided {
+    pub replica: Arc<Replica>,
+    /// Who was aggregated.
+    pub included: Vec<Uid>,
+    /// Whether it was this validator that decided.
+    pub own: bool,
+}
+
+impl Validator {
+    /// Waits for the record of the round, and writes it when it is this validator's turn.
+    pub async fn decide(&self, gathered: &Gathered, chain: &ChainState) -> Decided {
+        let turn = self.turn(chain);
+        loop {
+            if self.ports.clock.now() >= turn
+                && let Some(decided) = self.propose(gathered).await
+            {
+                return decided;
+            }
+            if let Some(record) = fetch_record(&self.network, &self.ports, self.round).await
+                && let Some(followed) = follow_record(&self.network, &self.ports, &self.replica, &record, true).await
+            {
+                let included = record.included.iter().map(|included| included.uid).collect();
+                return Decided { replica: followed.replica, included, own: false };
+            }
+            wait_a_little(&self.ports).await;
+        }
+    }
+
+    /// When this validator would write the record, since genesis.
+    fn turn(&self, chain: &ChainState) -> Duration {
+        let own = self.ports.identity.hotkey().0;
+        let mut succession = chain.succession().into_iter().map(|nth| chain.validators[nth].hotkey);
+        let place = succession.position(|hotkey| hotkey == own).expect("a validator of genesis");
+        let closes = self.ports.clock.put_window(self.round).closes;
+        closes + self.ports.clock.round_length() / 2 * place as u32
+    }
+
+    /// Aggregates those whom this validator would take, and writes the record; `None` if there is one already.
+    async fn propose(&self, gathered: &Gathered) -> Option<Decided> {
+        let (own, round) = (self.ports.identity.hotkey(), self.round);
+        let uids = self.gauntlet.included(round);
+        let received = || uids.iter().map(|uid| &gathered.valid[uid]);
+        let included = received().map(|received| Included {
+            uid: received.upload.uid,
+            hotkey: received.upload.hotkey,
+            payload: received.payload,
+        });
+        let payloads: Vec<Bytes> = received().map(|received| received.bytes.clone()).collect();
+        let mut record = RoundRecord {
+            run: self.network.run,
+            round,
+            validator: own,
+            included: included.collect(),
+            model_before: self.replica.digest,
+            model_after: self.replica.digest,
+        };
+        let replica = apply(&self.network, &self.ports, &self.replica, &record, payloads.clone()).await;
+        record.model_after = replica.digest;
+
+        // The bundle first: whoever sees the record finds what it names.
+        self.put(keys::bundle(&own, round), bundle::encode(&payloads)).await;
+        let written = self.put_record(&record).await;
+        written.then_some(Decided { replica, included: uids, own: true })
+    }
+
+    /// Whether the record was written, and is thereby the round's.
+    async fn put_record(&self, record: &RoundRecord) -> bool {
+        let (key, bytes) = (keys::record(record.round), record::encode(record, &self.ports.identity));
+        loop {
+            let options = PutOptions { mode: PutMode::Create, ..Default::default() };
+            match self.ports.bucket.put_opts(&key, bytes.clone().into(), options).await {
+                Ok(_) => return true,
+                Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {
+                    if let Some(written) = self.settle_dispute(record, &bytes).await {
+                        return written;
+                    }
+                }
+                Err(error) => tracing::warn!(%key, %error, "put failed; trying again"),
+            }
+            wait_a_little(&self.ports).await;
+        }
+    }
+
+    /// There is something where the record goes: is it this one? `None` where that cannot be told, or where what is no
+    /// record had to be taken away first.
+    async fn settle_dispute(&self, record: &RoundRecord, bytes: &Bytes) -> Option<bool> {
+        let key = keys::record(record.round);
+        let found = self.ports.bucket.get(&key).await.ok()?;
+        let version = UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };
+        // A request that was tried again may have met its own first try.
+        if found.bytes().await.ok()? == *bytes {
+            return Some(true);
+        }
+        if fetch_record(&self.network, &self.ports, record.round).await.is_some() {
+            return Some(false);
+        }
+        // Somebody who should not be able to has written there. Where the store can replace exactly what was seen, no
+        // other validator's record is lost.
+        let options = PutOptions { mode: PutMode::Update(version), ..Default::default() };
+        match self.ports.bucket.put_opts(&key, bytes.clone().into(), options).await {
+            Ok(_) => Some(true),
+            Err(error) => {
+                tracing::error!(%key, %error, "what lies there is no validator's record, and cannot be replaced");
+                None
+            }
+        }
+    }
+
+    /// Leaves the model before `round` for nodes that join, and removes the one that nobody needs any more.
+    pub async fn put_checkpoint(&mut self, round: u64) {
+        let own = self.ports.identity.hotkey();
+        let bytes = checkpoint::encode(&self.network.run, round, &self.replica.digest, &self.replica.theta);
+        let key = keys::checkpoint(&own, round);
+        // The network goes on without it: the checkpoint before stays, and the records since.
+        if let Err(error) = self.ports.bucket.put(&key, bytes.into()).await {
+            return tracing::warn!(%key, %error, "no checkpoint this time");
+        }
+        self.checkpointed = Some(round);
+        if let Some(old) = round.checked_sub(self.network.scenario.keep_rounds()).filter(|&old| old > 0) {
+            let _ = self.ports.bucket.delete(&keys::checkpoint(&own, old)).await;
+        }
+    }
+
+    /// Removes the round that has just become of no use: the newest checkpoint and the records since are what a node
+    /// needs that joins.
+    pub async fn forget(&self, round: u64) {
+        let own = self.ports.identity.hotkey();
+        let old = round.checked_sub(self.network.scenario.keep_rounds());
+        if let Some(old) = old.filter(|old| self.checkpointed.is_some_and(|newest| newest > *old)) {
+            let _ = self.ports.bucket.delete(&keys::bundle(&own, old)).await;
+            let _ = self.ports.bucket.delete(&keys::record(old)).await;
+        }
+    }
+
+    /// Puts what others wait for, however long that takes.
+    async fn put(&self, key: Path, bytes: Bytes) {
+        while let Err(error) = self.ports.bucket.put(&key, bytes.clone().into()).await {
+            tracing::warn!(%key, %error, "put failed; trying again");
+            wait_a_little(&self.ports).await;
+        }
+    }
+}

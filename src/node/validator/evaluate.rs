@@ -1,0 +1,52 @@
+//! What the uploads of a few peers do to the loss: stage 2.
+
+use std::sync::Arc;
+
+use futures::future::join_all;
+
+use super::Validator;
+use super::gather::Gathered;
+use crate::Uid;
+use crate::corpus;
+use crate::gauntlet::LossScores;
+use crate::training::Replica;
+
+impl Validator {
+    /// Measures what the uploads of a few peers do to the loss: stage 2. The mean loss on their assigned pages.
+    pub async fn evaluate(&mut self, before: &Arc<Replica>, gathered: &Gathered) -> Option<f64> {
+        let (network, round) = (&self.network, self.round);
+        let chosen = self.gauntlet.choose_for_evaluation(round);
+        let fraction = network.scenario.gauntlet.evaluated_fraction;
+        let pages_per_round = network.scenario.training.pages_per_round;
+        let unassigned_pages = network.assignment.unassigned(round, pages_per_round);
+        let unassigned_pages = corpus::sample(self.secret, Uid::MAX, round, fraction, &unassigned_pages);
+        let unassigned =
+            Arc::new(unassigned_pages.iter().map(|&page| network.core.corpus.page(page)).collect::<Vec<_>>());
+
+        let tokens = network.tokens(&unassigned_pages);
+        let (core, replica, pages) = (network.clone(), before.clone(), unassigned.clone());
+        let cost = self.processor.evaluation(tokens);
+        let unassigned_before = self.ports.run(cost, move || core.core.loss(&replica.model, &pages)).await;
+
+        let evaluations = join_all(chosen.iter().enumerate().map(|(place, &uid)| {
+            let (network, before, unassigned) = (network.clone(), before.clone(), unassigned.clone());
+            let contribution = gathered.valid[&uid].upload.gradient.clone();
+            let assigned_pages = network.assignment.assigned(uid, round);
+            let assigned_pages = corpus::sample(self.secret, uid, round, fraction, &assigned_pages);
+            // One evaluation after the other on the validator's hardware: before and after on the assigned pages, after
+            // on the others.
+            let cost = self.processor.evaluation(2.0 * network.tokens(&assigned_pages) + tokens) * (place as u32 + 1);
+            self.ports.run(cost, move || {
+                let assigned: Vec<_> = assigned_pages.iter().map(|&page| network.core.corpus.page(page)).collect();
+                let assigned_before = network.core.loss(&before.model, &assigned);
+                let [assigned_after, unassigned_after] =
+                    network.core.losses_after(&before, round, &contribution, [&assigned, &unassigned]);
+                LossScores { uid, assigned_before, assigned_after, unassigned_before, unassigned_after }
+            })
+        }))
+        .await;
+        self.gauntlet.primary_evaluation(round, &evaluations);
+        let losses: Vec<f64> = evaluations.iter().map(|scores| scores.assigned_before).collect();
+        (!losses.is_empty()).then(|| losses.iter().sum::<f64>() / losses.len() as f64)
+    }
+}

@@ -1,0 +1,191 @@
+//! A validator: gathers the uploads of a round, filters them, decides (if it is its turn) who is aggregated, evaluates a
+//! few, rates, and pays.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `mod` | a round from top to bottom; the state between two |
+//! | `gather` | uploads, and stage 1 |
+//! | `decide` | the record: whose turn it is, and what lies in the bucket for those who follow |
+//! | `evaluate` | stage 2 |
+//! | `report` | what is to be said of the round |
+
+mod decide;
+mod evaluate;
+mod gather;
+mod report;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::catch_up::{newest_checkpoint, newest_checkpoint_round, step_forward};
+use super::follow::fetch_record;
+use super::hardware::Processor;
+use super::network::Network;
+use super::ports::{NodeState, Ports};
+use crate::Uid;
+use crate::chain::{Call, ChainState};
+use crate::digest::Digest;
+use crate::gauntlet::Gauntlet;
+use crate::training::Replica;
+use crate::transport::Hotkey;
+
+/// A validator of the network.
+pub struct Validator {
+    network: Arc<Network>,
+    ports: Ports,
+    processor: Processor,
+    gauntlet: Gauntlet,
+    /// Whose slot it was when it was last looked at.
+    owners: BTreeMap<Uid, Hotkey>,
+    /// What the chain pays each slot in the round that is validated.
+    pay: BTreeMap<Uid, f64>,
+    replica: Arc<Replica>,
+    round: u64,
+    /// Key of its own draws, which peers must not foresee.
+    secret: u64,
+    /// The newest checkpoint that it has put into the bucket: what came before is not pruned without one.
+    checkpointed: Option<u64>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    gauntlet: Gauntlet,
+    owners: BTreeMap<Uid, Hotkey>,
+    pay: BTreeMap<Uid, f64>,
+    replica: Digest,
+    round: u64,
+    checkpointed: Option<u64>,
+}
+
+impl Validator {
+    /// A validator at genesis.
+    pub fn new(network: Arc<Network>, ports: Ports, processor: Processor) -> Self {
+        // Nobody else can make this signature.
+        let signature = Digest::of(&ports.identity.sign(b"gauntlet: draws of a validator"));
+        let secret = u64::from_le_bytes(*signature.0.first_chunk().expect("a digest has 32 bytes"));
+        Self {
+            gauntlet: Gauntlet::new(network.scenario.gauntlet.clone(), secret),
+            secret,
+            replica: network.genesis.clone(),
+            network,
+            ports,
+            processor,
+            owners: BTreeMap::new(),
+            pay: BTreeMap::new(),
+            round: 0,
+            checkpointed: None,
+        }
+    }
+
+    /// Takes up a saved state; `replica` gives the parameters that the state names.
+    pub fn restore(&mut self, bytes: &[u8], replica: impl Fn(&Digest) -> Option<Arc<Replica>>) -> Result<(), String> {
+        let saved: Saved = postcard::from_bytes(bytes).map_err(|error| error.to_string())?;
+        self.replica = replica(&saved.replica).ok_or("the replica is missing")?;
+        (self.gauntlet, self.owners, self.pay) = (saved.gauntlet, saved.owners, saved.pay);
+        (self.round, self.checkpointed) = (saved.round, saved.checkpointed);
+        Ok(())
+    }
+
+    fn state(&self) -> NodeState {
+        let saved = Saved {
+            gauntlet: self.gauntlet.clone(),
+            owners: self.owners.clone(),
+            pay: self.pay.clone(),
+            replica: self.replica.digest,
+            round: self.round,
+            checkpointed: self.checkpointed,
+        };
+        let bytes = postcard::to_stdvec(&saved).expect("a plain structure");
+        NodeState { bytes, replicas: vec![self.replica.clone()] }
+    }
+
+    /// Validates until the last round is over, or until the round in which it leaves.
+    pub async fn run(mut self, leaves: Option<u64>) {
+        let mut mended = false;
+        loop {
+            self.ports.host.between_rounds(self.round, &|| self.state());
+            if self.round >= self.network.scenario.rounds || leaves.is_some_and(|leaves| self.round >= leaves) {
+                return;
+            }
+            if !self.is_late().await {
+                self.validate().await;
+                self.round += 1;
+                continue;
+            }
+            let step = step_forward(&self.network, &self.ports, self.round, &self.replica).await;
+            if step.followed.in_sync || mended {
+                (self.round, self.replica) = (step.at, step.followed.replica);
+            } else {
+                tracing::warn!(round = self.round, "this validator's model is not the network's; starting over");
+                (self.round, self.replica) =
+                    newest_checkpoint(&self.network, &self.ports).await.unwrap_or((0, self.network.genesis.clone()));
+            }
+            mended = !step.followed.in_sync;
+        }
+    }
+
+    /// Whether the round to validate is long over and was decided without this validator. One that nobody has decided
+    /// is validated however late it is: everybody waits for its record.
+    async fn is_late(&self) -> bool {
+        self.ports.clock.round() > self.round + 1
+            && (fetch_record(&self.network, &self.ports, self.round).await.is_some()
+                || newest_checkpoint_round(&self.ports).await.is_some_and(|newest| newest > self.round))
+    }
+
+    /// One round, told from top to bottom.
+    async fn validate(&mut self) {
+        let round = self.round;
+        let window = self.ports.clock.put_window(round);
+        // A moment later, so that what arrived as the window closed is visible.
+        self.ports.clock.sleep_until(window.closes + Duration::from_millis(10)).await;
+
+        let chain = self.ports.chain.state().await;
+        self.meet(&chain);
+        let gathered = self.gather().await;
+        self.gauntlet.fast_evaluation(round, &gathered.outcomes);
+        let copies = self.find_copies(&gathered);
+        let paid: Vec<(Uid, f64)> = self.owners.keys().map(|&uid| (uid, chain.incentive(uid))).collect();
+        self.gauntlet.renew_list(round, &paid);
+
+        // Before the evaluation, which changes whom the next round would take.
+        let decided = self.decide(&gathered, &chain).await;
+        let before = std::mem::replace(&mut self.replica, decided.replica.clone());
+        self.ports.host.trace(&format!("model {} {}", round + 1, self.replica.digest));
+
+        let train_loss = self.evaluate(&before, &gathered).await;
+        let settings = &self.network.scenario;
+        // The next round has begun; before the one after it the chain may hold an epoch.
+        if (round + 2).is_multiple_of(settings.chain.weights_every) {
+            self.ports.chain.submit(Call::SetWeights(self.gauntlet.incentives())).await;
+        }
+        if decided.own {
+            if (round + 1).is_multiple_of(settings.training.checkpoint_every) {
+                self.put_checkpoint(round + 1).await;
+            }
+            self.forget(round).await;
+        }
+        let report = self.report(&gathered, &decided, &copies, train_loss).await;
+        self.ports.host.report(report);
+        // The next round has begun.
+        self.pay = self.owners.keys().map(|&uid| (uid, chain.incentive(uid))).collect();
+    }
+
+    /// Takes note of new owners of slots.
+    fn meet(&mut self, chain: &ChainState) {
+        let now: BTreeMap<Uid, Hotkey> = chain.peers().map(|(uid, hotkey)| (uid, Hotkey(hotkey))).collect();
+        for uid in self.owners.keys().filter(|uid| !now.contains_key(uid)) {
+            self.gauntlet.deregister(*uid);
+            self.pay.remove(uid);
+        }
+        for (uid, hotkey) in &now {
+            if self.owners.get(uid) != Some(hotkey) {
+                self.gauntlet.reset(*uid);
+                self.pay.remove(uid);
+            }
+        }
+        self.owners = now;
+    }
+}

@@ -1,0 +1,132 @@
+//! What nodes ask of the chain, as it lies in the bucket: signed JSON ([`super::sealed`]).
+//!
+//! A registration lies under the slot that it is for, written where nothing may be yet, so that of two who want a slot
+//! the first has it. Weights lie below their validator's prefix. The store's stamp says which block a call belongs to.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::sealed::{self, SealError};
+use super::{Hotkey, Identity};
+use crate::Uid;
+use crate::digest::Digest;
+
+const REGISTRATION: &str = "registration";
+const WEIGHTS: &str = "weights";
+
+/// Length in bytes of a registration at most.
+pub const REGISTRATION_LEN: usize = 1024;
+/// Length in bytes of weights at most: those of every slot that a chain may have.
+pub const WEIGHTS_LEN: usize = 64 * 1024;
+
+/// A claim to a slot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Registration {
+    /// Digest that names the run.
+    pub run: Digest,
+    pub uid: Uid,
+    /// So many registrations for the slot came before.
+    pub generation: u32,
+}
+
+/// A validator's weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Weights {
+    /// Digest that names the run.
+    pub run: Digest,
+    /// The block in which the validator sent them.
+    pub block: u64,
+    pub weights: Vec<(Uid, f64)>,
+}
+
+/// Why some bytes are not the call that was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    #[error("not a call: {0}")]
+    Seal(#[from] SealError),
+    #[error("the call is of another run, or lies where another one belongs")]
+    Misplaced,
+    #[error("the call is signed by {found}, not by {expected}")]
+    Signer { expected: Hotkey, found: Hotkey },
+}
+
+/// The bytes of a registration, signed by who wants the slot.
+pub fn encode_registration(registration: &Registration, identity: &Identity) -> Bytes {
+    sealed::seal(REGISTRATION, registration, identity)
+}
+
+/// Who claims a slot with these bytes.
+///
+/// # Errors
+/// Anything but a signed registration of this run for this slot and generation.
+pub fn decode_registration(bytes: &[u8], expected: &Registration) -> Result<Hotkey, CallError> {
+    let (found, signer): (Registration, Hotkey) = sealed::open(REGISTRATION, bytes, REGISTRATION_LEN)?;
+    if found == *expected { Ok(signer) } else { Err(CallError::Misplaced) }
+}
+
+/// The bytes of a validator's weights, signed by it.
+pub fn encode_weights(weights: &Weights, identity: &Identity) -> Bytes {
+    sealed::seal(WEIGHTS, weights, identity)
+}
+
+/// The weights of `validator` that lie where those of `block` belong.
+///
+/// # Errors
+/// Anything but weights of this run and block, signed by `validator`.
+pub fn decode_weights(
+    bytes: &[u8],
+    run: &Digest,
+    block: u64,
+    validator: &Hotkey,
+) -> Result<Vec<(Uid, f64)>, CallError> {
+    let (found, signer): (Weights, Hotkey) = sealed::open(WEIGHTS, bytes, WEIGHTS_LEN)?;
+    if signer != *validator {
+        return Err(CallError::Signer { expected: *validator, found: signer });
+    }
+    if found.run != *run || found.block != block {
+        return Err(CallError::Misplaced);
+    }
+    Ok(found.weights)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(index: u64) -> Identity {
+        Identity::from_seed(1, "peer", index)
+    }
+
+    #[test]
+    fn a_registration_is_for_one_slot_of_one_run() {
+        let registration = Registration { run: Digest::of(b"run"), uid: 7, generation: 2 };
+        let bytes = encode_registration(&registration, &identity(0));
+        assert!(bytes.len() <= REGISTRATION_LEN);
+        assert_eq!(decode_registration(&bytes, &registration).unwrap(), identity(0).hotkey());
+        for other in [
+            Registration { run: Digest::of(b"other"), ..registration.clone() },
+            Registration { uid: 8, ..registration.clone() },
+            Registration { generation: 3, ..registration.clone() },
+        ] {
+            assert!(matches!(decode_registration(&bytes, &other), Err(CallError::Misplaced)));
+        }
+        assert!(matches!(decode_registration(&bytes[1..], &registration), Err(CallError::Seal(_))));
+    }
+
+    #[test]
+    fn weights_are_one_validators_of_one_block() {
+        let run = Digest::of(b"run");
+        let all: Vec<(Uid, f64)> = (0..250).map(|uid| (uid, f64::MAX / f64::from(uid + 1) / 3.0)).collect();
+        let weights = Weights { run, block: 84, weights: all.clone() };
+        let bytes = encode_weights(&weights, &identity(0));
+        assert!(bytes.len() <= WEIGHTS_LEN, "{}", bytes.len());
+        let own = identity(0).hotkey();
+        assert_eq!(decode_weights(&bytes, &run, 84, &own).unwrap(), all);
+        assert!(matches!(decode_weights(&bytes, &run, 85, &own), Err(CallError::Misplaced)));
+        assert!(matches!(decode_weights(&bytes, &Digest::of(b"x"), 84, &own), Err(CallError::Misplaced)));
+        let other = identity(1).hotkey();
+        assert!(matches!(decode_weights(&bytes, &run, 84, &other), Err(CallError::Signer { .. })));
+    }
+}
