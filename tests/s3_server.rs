@@ -246,7 +246,7 @@ async fn with_its_policy_an_operator_writes_genesis_once_and_nothing_else() {
     let (server, _) = start();
     let operator = limited(&server, "operator.json", "ca");
     create(&operator, "genesis", "1").await.unwrap();
-    create(&operator, "theta", "1").await.unwrap();
+    operator.put(&path("theta"), "1".into()).await.unwrap();
     assert!(matches!(create(&operator, "genesis", "2").await, Err(Error::AlreadyExists { .. })));
     assert!(denied(operator.put(&path("genesis"), "2".into())).await);
     assert!(denied(operator.delete(&path("genesis"))).await);

@@ -27,11 +27,12 @@ impl Object {
     }
 }
 
-/// Objects by key.
+/// Objects by key, and all that ever were.
 #[derive(Default)]
 pub struct Bucket {
     objects: Mutex<BTreeMap<String, Object>>,
     changed: Condvar,
+    history: Mutex<Vec<(String, Bytes)>>,
 }
 
 /// What a put asks of the object that is there.
@@ -95,6 +96,12 @@ impl Bucket {
         self.lock().remove(key);
     }
 
+    /// All that was ever put under keys that begin like this, in order; what was put again is there again.
+    pub fn history(&self, prefix: &str) -> Vec<(String, Bytes)> {
+        let history = self.history.lock().unwrap();
+        history.iter().filter(|(key, _)| key.starts_with(prefix)).cloned().collect()
+    }
+
     /// Waits until `seen` finds among the objects what it looks for; `None` when that has not come to pass in `limit`.
     pub fn wait_for<T>(
         &self,
@@ -125,6 +132,7 @@ impl Bucket {
         }
         let object = Object::new(bytes);
         objects.insert(key.into(), object.clone());
+        self.history.lock().unwrap().push((key.into(), object.bytes.clone()));
         self.changed.notify_all();
         Ok(object)
     }

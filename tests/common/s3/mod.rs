@@ -10,7 +10,7 @@
 //! | `gate.rs` | where the two are asked, for every request |
 //! | `connection.rs` | a socket that can be reset before its next answer |
 
-#![allow(dead_code)] // Not every test binary uses every fault.
+#![allow(dead_code, unused_imports)] // Not every test binary uses everything.
 
 mod accounts;
 mod bucket;
@@ -84,7 +84,7 @@ impl S3Server {
         Self { address, accounts, bucket, faults, commands: Some(commands), thread: Some(thread) }
     }
 
-    /// Where clients find it, as `AWS_ENDPOINT` says it.
+    /// Where clients find it, as `AWS_ENDPOINT_URL` says it.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -92,7 +92,7 @@ impl S3Server {
     /// Environment variables with which a program finds the server and uses it as this account.
     pub fn environment(&self, access_key: &str, secret: &str) -> [(&'static str, String); 5] {
         [
-            ("AWS_ENDPOINT", self.endpoint()),
+            ("AWS_ENDPOINT_URL", self.endpoint()),
             ("AWS_ALLOW_HTTP", "true".into()),
             ("AWS_REGION", "us-east-1".into()),
             ("AWS_ACCESS_KEY_ID", access_key.into()),
