@@ -7,6 +7,7 @@ use gauntlet::random::rng;
 use gauntlet::scenario::DemoSettings;
 use gauntlet::training::PseudoGradient;
 use gauntlet::training::aggregate::{aggregate, apply};
+use gauntlet::training::scheme::Scheme;
 use gauntlet::training::scheme::demo::Demo;
 use rand::RngExt;
 
@@ -48,7 +49,7 @@ fn aggregate_peers(bencher: Bencher, peers: u64) {
 fn check(bencher: Bencher) {
     let demo = demo();
     let payload = demo.encode(&mut vec![0.0; SIDE * SIDE], &gradient(0), 4e-4, 0);
-    bencher.counter(ItemsCount::new(SIDE * SIDE)).bench_local(|| demo.layout().check(&payload));
+    bencher.counter(ItemsCount::new(SIDE * SIDE)).bench_local(|| demo.shape().check(&payload));
 }
 
 #[divan::bench]

@@ -25,7 +25,7 @@ pages_per_round = 4
 micro_batch = 4
 checkpoint_every = 6
 
-[demo]
+[scheme]
 topk = 8
 
 [gauntlet]

@@ -28,7 +28,7 @@ pages_per_round = 4
 micro_batch = 4
 eval_every = 4
 checkpoint_every = 5
-[demo]
+[scheme]
 topk = 4
 [gauntlet]
 top_peers = 4

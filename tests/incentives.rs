@@ -28,7 +28,7 @@ warmup_rounds = 10
 pages_per_round = 8
 micro_batch = 8
 eval_every = 90
-[demo]
+[scheme]
 topk = 64
 [gauntlet]
 top_peers = 6

@@ -7,8 +7,8 @@ use gauntlet::corpus::Corpus;
 use gauntlet::model::LlamaConfig;
 use gauntlet::node::OpenError;
 use gauntlet::scenario::{self, Scenario};
-use gauntlet::training::scheme::demo::Demo;
-use gauntlet::transport::wire::PayloadShape;
+use gauntlet::training::{PayloadShape, scheme};
+use gauntlet::transport::wire;
 
 use super::say;
 
@@ -28,10 +28,9 @@ pub fn check(args: Args) -> anyhow::Result<()> {
     let config = LlamaConfig::from_settings(&scenario.model).map_err(OpenError::from)?;
     let corpus = Corpus::open(&scenario.corpus, scenario.seed, config.vocab_size, config.sequence_length)
         .map_err(OpenError::from)?;
-    let demo = Demo::new(&scenario.demo, &config.layout()).map_err(OpenError::from)?;
-    let shape = PayloadShape(demo.layout().tensors.iter().map(|tensor| tensor.coefficients()).collect());
+    let scheme = scheme::from_settings(&scenario.scheme, &config.layout()).map_err(OpenError::from)?;
     say(peers(&scenario).trim_end());
-    say(amounts(&scenario, &config, &shape, &corpus));
+    say(amounts(&scenario, &config, scheme.shape(), &corpus));
     say(format_args!("# resolved settings\n{}", scenario.to_toml()));
     Ok(())
 }
@@ -56,7 +55,7 @@ fn peers(scenario: &Scenario) -> String {
 /// What a round takes.
 fn amounts(scenario: &Scenario, config: &LlamaConfig, shape: &PayloadShape, corpus: &Corpus) -> String {
     let layout = config.layout();
-    let upload = shape.encoded_len() as f64;
+    let upload = wire::encoded_len(shape) as f64;
     let parameters = layout.total() as f64;
     let peers = scenario.peers_total() as f64;
     let tokens = (scenario.training.pages_per_round * config.sequence_length) as f64;

@@ -71,10 +71,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let started = Instant::now();
     let wall_before = manifest.wall_seconds;
     let done = (resume.as_ref().map_or(0, |c| c.rounds), resume_baseline.as_ref().map_or(0, |b| b.steps));
-    let observer = FolderObserver::new(folder, manifest, &network, done, args.quiet)?;
+    let length = network.core.config.sequence_length;
+    let observer = FolderObserver::new(folder, manifest, &network.scenario, length, done, args.quiet)?;
     let observer = Arc::new(Mutex::new(observer));
     let options =
-        RunOptions { threads, baseline: !args.no_baseline, resume, resume_baseline, interrupt: interrupt::on_ctrl_c() };
+        RunOptions { threads, baseline: !args.no_baseline, resume, resume_baseline, interrupt: interrupt::on_stop() };
     let outcome = simulate(network, options, observer.clone());
     let mut observer = observer.lock().expect("no panic while held");
     observer.progress.finish();
@@ -83,7 +84,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Ok(Outcome::Finished(digest)) => Some(*digest),
         _ => None,
     };
-    let closed = observer.close(digest);
+    let closed = observer.close(digest.is_some(), digest);
     // Why the run ended says more than what that led to.
     let outcome = outcome?;
     closed?;

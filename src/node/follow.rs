@@ -13,7 +13,7 @@ use super::upload;
 use crate::digest::Digest;
 use crate::training::{PseudoGradient, Replica};
 use crate::transport::record::{self, Included, RoundRecord};
-use crate::transport::{Hotkey, bundle, keys};
+use crate::transport::{Hotkey, bundle, keys, wire};
 
 /// How often something is asked for that is not there yet, at least.
 const POLL: Duration = Duration::from_secs(1);
@@ -89,7 +89,7 @@ pub async fn fetch_record(network: &Network, ports: &Ports, round: u64) -> Optio
 
 /// The payloads of a record, in its order; `None` if some of them could not be had now.
 async fn fetch_payloads(network: &Network, ports: &Ports, record: &RoundRecord, fresh: bool) -> Option<Vec<Bytes>> {
-    let most = network.shape.encoded_len() as u64;
+    let most = wire::encoded_len(&network.shape) as u64;
     if fresh {
         let fetched = join_all(record.included.iter().map(|included| async {
             let key = keys::upload(&included.hotkey, record.round);

@@ -8,9 +8,8 @@ use crate::corpus::{Assignment, Corpus, CorpusError, PageId};
 use crate::digest::Digest;
 use crate::model::{Device, LlamaConfig, ModelError, init_theta};
 use crate::scenario::Scenario;
-use crate::training::scheme::demo::ChunkError;
-use crate::training::{Replica, TrainingCore};
-use crate::transport::wire::PayloadShape;
+use crate::training::scheme::ChunkError;
+use crate::training::{PayloadShape, Replica, TrainingCore};
 
 /// The common knowledge of a run.
 pub struct Network {
@@ -19,6 +18,7 @@ pub struct Network {
     pub run: Digest,
     pub core: TrainingCore,
     pub assignment: Assignment,
+    /// What every valid pseudo-gradient looks like.
     pub shape: PayloadShape,
     /// The replica that everybody starts from.
     pub genesis: Arc<Replica>,
@@ -53,7 +53,7 @@ impl Network {
             scenario.training.pages_per_round,
             core.corpus.train_pages(),
         );
-        let shape = PayloadShape(core.chunks().tensors.iter().map(|tensor| tensor.coefficients()).collect());
+        let shape = core.shape().clone();
         let genesis = core.replica(init_theta(&core.config, scenario.seed));
         Self { scenario, run, core, assignment, shape, genesis }
     }

@@ -16,11 +16,14 @@ use super::upload;
 use crate::Uid;
 use crate::chain::Call;
 use crate::digest::Digest;
+use crate::training::scheme::LocalTraining;
 use crate::training::{PseudoGradient, Replica};
 use crate::transport::keys;
 
+/// How often it tries to register: another peer may be first, or the bucket may fail.
+const REGISTRATIONS: u32 = 10;
 /// Own uploads are kept for so many rounds.
-const KEPT_UPLOADS: u64 = 3;
+pub const KEPT_UPLOADS: u64 = 3;
 
 /// A peer of the network.
 pub struct Peer {
@@ -36,7 +39,8 @@ pub struct Peer {
     replicas: VecDeque<Arc<Replica>>,
     /// The round that the newest replica is for.
     at: u64,
-    momentum: Vec<f32>,
+    /// State of its training; `None` while it trains.
+    local: Option<Box<dyn LocalTraining>>,
     /// Rounds whose uploads are still in the bucket.
     uploaded: VecDeque<u64>,
 }
@@ -54,7 +58,7 @@ struct Saved {
     uid: Option<Uid>,
     replicas: Vec<Digest>,
     at: u64,
-    momentum: Vec<f32>,
+    local: Vec<u8>,
     uploaded: VecDeque<u64>,
     behaviour: Vec<u8>,
 }
@@ -64,7 +68,7 @@ impl Peer {
     pub fn new(network: Arc<Network>, ports: Ports, plan: PeerPlan) -> Self {
         Self {
             replicas: VecDeque::from([network.genesis.clone()]),
-            momentum: vec![0.0; network.core.layout.total()],
+            local: Some(network.core.local()),
             network,
             ports,
             processor: plan.processor,
@@ -82,7 +86,8 @@ impl Peer {
         let saved: Saved = postcard::from_bytes(bytes).map_err(|error| error.to_string())?;
         let replicas: Option<VecDeque<_>> = saved.replicas.iter().map(replica).collect();
         self.replicas = replicas.filter(|found| !found.is_empty()).ok_or("a replica is missing")?;
-        (self.uid, self.at, self.momentum, self.uploaded) = (saved.uid, saved.at, saved.momentum, saved.uploaded);
+        (self.uid, self.at, self.uploaded) = (saved.uid, saved.at, saved.uploaded);
+        self.local.as_mut().expect("it does not train yet").restore(&saved.local)?;
         self.behaviour.restore(&saved.behaviour);
         Ok(())
     }
@@ -92,7 +97,7 @@ impl Peer {
             uid: self.uid,
             replicas: self.replicas.iter().map(|replica| replica.digest).collect(),
             at: self.at,
-            momentum: self.momentum.clone(),
+            local: self.local.as_ref().expect("it does not train between rounds").save(),
             uploaded: self.uploaded.clone(),
             behaviour: self.behaviour.save(),
         };
@@ -125,7 +130,10 @@ impl Peer {
     async fn slot(&mut self) -> Option<Uid> {
         let hotkey = self.ports.identity.hotkey().0;
         let mut uid = self.ports.chain.state().await.uid_of(&hotkey);
-        if uid.is_none() && self.uid.is_none() {
+        for _ in 0..REGISTRATIONS {
+            if uid.is_some() || self.uid.is_some() {
+                break;
+            }
             self.ports.chain.submit(Call::Register).await;
             self.ports.clock.sleep_until_next_block().await;
             uid = self.ports.chain.state().await.uid_of(&hotkey);
@@ -143,30 +151,33 @@ impl Peer {
 
     /// One round, from the model before it to the model after it.
     async fn take_part(&mut self, uid: Uid, round: u64) {
-        self.catch_up(round).await;
+        let (network, ports) = (self.network.clone(), self.ports.clone());
+        ports.phase("catch up", self.catch_up(round)).await;
         if self.ports.clock.round() != round {
             // Catching up took until a later round.
             return;
         }
-        let network = self.network.clone();
-        let ports = self.ports.clone();
         let window = ports.clock.put_window(round);
         let around = Surroundings { network: &network, ports: &ports, uid, round, window };
 
         let replica = self.computed_on();
-        let own = if self.behaviour.trains() { Some(self.train(&around, replica.clone()).await) } else { None };
+        let own = if self.behaviour.trains() {
+            Some(ports.phase("train", self.train(&around, replica.clone())).await)
+        } else {
+            None
+        };
         if let Some(gradient) = self.behaviour.pseudo_gradient(own, &around).await {
             let signed = upload::sign(&network, &ports.identity, uid, round, &replica, gradient);
             let bytes = self.behaviour.bytes(signed, &around);
             ports.clock.sleep_until(self.behaviour.put_at(&around)).await;
             ports.host.trace(&format!("put {round} {}", Digest::of(&bytes)));
-            upload::put(&ports, round, bytes).await;
+            ports.phase("upload", upload::put(&ports, round, bytes)).await;
             self.uploaded.push_back(round);
         }
         ports.clock.sleep_until(window.closes).await;
         // Who needed much longer than the round catches up instead.
         if ports.clock.round() <= round + 1 {
-            self.follow(round).await;
+            ports.phase("follow", self.follow(round)).await;
         }
         self.forget_uploads(round).await;
     }
@@ -177,19 +188,18 @@ impl Peer {
         self.replicas[newest.saturating_sub(self.behaviour.model_age())].clone()
     }
 
-    /// Gradient and DeMo step of a round, in the time that the hardware needs.
+    /// What the scheme makes of the round's pages, in the time that the hardware needs.
     async fn train(&mut self, around: &Surroundings<'_>, replica: Arc<Replica>) -> PseudoGradient {
         let pages = self.behaviour.pages(around);
         let cost = self.processor.training(self.network.tokens(&pages));
         let (network, round) = (self.network.clone(), around.round);
-        let mut momentum = std::mem::take(&mut self.momentum);
+        let mut local = self.local.take().expect("it trains once at a time");
         let work = move || {
-            let gradient = network.core.gradient(&replica, &pages);
-            let sent = network.core.encode(round, &mut momentum, &gradient.values);
-            (momentum, sent)
+            let sent = network.core.train(&mut *local, &replica, &pages, round);
+            (local, sent)
         };
-        let (momentum, sent) = self.ports.run(cost, work).await;
-        self.momentum = momentum;
+        let (local, sent) = self.ports.run(cost, work).await;
+        self.local = Some(local);
         sent
     }
 

@@ -31,6 +31,14 @@ pub struct Ports {
 }
 
 impl Ports {
+    /// Does a part of the node's round, and tells the host how long it took.
+    pub async fn phase<T>(&self, phase: &'static str, part: impl Future<Output = T>) -> T {
+        let began = self.clock.now();
+        let done = part.await;
+        self.host.phase(phase, self.clock.now().saturating_sub(began));
+        done
+    }
+
     /// Starts `job` on the pool at once, and returns its result when the node's hardware would be done with it: when
     /// `cost` has passed.
     pub async fn run<T: Send + 'static>(&self, cost: Duration, job: impl FnOnce() -> T + Send + 'static) -> T {
@@ -101,6 +109,11 @@ impl Clock {
     /// When something was stamped; what was stamped before genesis counts as of genesis.
     pub fn since_genesis(&self, stamp: DateTime<Utc>) -> Duration {
         (stamp - self.genesis).to_std().unwrap_or_default()
+    }
+
+    /// The block in which something was stamped.
+    pub fn block_of(&self, stamp: DateTime<Utc>) -> u64 {
+        self.rounds.block_at(self.since_genesis(stamp))
     }
 
     /// Time since genesis.
@@ -178,6 +191,8 @@ pub trait Host: Send + Sync {
     /// Called between two rounds, before anything of `round` is done: the host may ask for the node's state, to start
     /// it again from here.
     fn between_rounds(&self, round: u64, state: &dyn Fn() -> NodeState);
+    /// A part of the node's round is over, and took so long.
+    fn phase(&self, _phase: &'static str, _took: Duration) {}
     /// A validator's account of a finished round.
     fn report(&self, report: RoundReport);
 }

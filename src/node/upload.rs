@@ -63,7 +63,7 @@ pub fn sign(
         samples: samples_of(network, replica, round),
         gradient,
     };
-    wire::encode(&upload, identity)
+    wire::encode(&upload, &network.shape, identity)
 }
 
 /// Two values of every tensor of a replica, at positions that change with the round.
@@ -73,7 +73,7 @@ pub fn samples_of(network: &Network, replica: &Replica, round: u64) -> Vec<[f32;
 
 /// Fetches and checks the upload of a peer. No more is transferred than a well-formed upload has bytes.
 pub async fn fetch(network: &Network, ports: &Ports, round: u64, uid: Uid, hotkey: Hotkey) -> Fetched {
-    let most = network.shape.encoded_len() as u64;
+    let most = wire::encoded_len(&network.shape) as u64;
     let options = GetOptions { range: Some(GetRange::Bounded(0..most)), ..Default::default() };
     let key = keys::upload(&hotkey, round);
     let answer = match ports.bucket.get_opts(&key, options).await {
@@ -103,7 +103,7 @@ pub async fn fetch(network: &Network, ports: &Ports, round: u64, uid: Uid, hotke
 pub fn decode(network: &Network, bytes: &[u8], round: u64, uid: Uid, hotkey: Hotkey) -> Option<Upload> {
     let expected = Expected { run: network.run, round, uid, hotkey };
     let upload = wire::decode(bytes, &network.shape, &expected).ok()?;
-    network.core.chunks().check(&upload.gradient).ok()?;
+    network.shape.check(&upload.gradient).ok()?;
     Some(upload)
 }
 

@@ -22,6 +22,9 @@ pub struct Manifest {
     /// Digest of models, scores and incentives of all rounds so far.
     pub digest: Option<Digest>,
     pub target: Target,
+    /// Where a real run lives; none for a simulated one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bucket: Option<String>,
     /// As given to `--device`.
     pub device: String,
     /// Results do not depend on it.
@@ -50,6 +53,7 @@ impl Manifest {
             finished: false,
             digest: None,
             target: Target::current(),
+            bucket: None,
             device,
             threads,
             wall_seconds: 0.0,

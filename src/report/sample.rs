@@ -94,8 +94,8 @@ fn make(name: &str, kinds: &[&Kind], rounds: u64, seed: u64, top: usize) -> RunD
             train_loss: Some(fall(5.55, 1.6, 5.0, round) + noise(0.05)),
             aggregated: top,
             uploads: kinds.len(),
-            bytes_up: 123_456,
-            bytes_down: 1_234_567,
+            bytes_up: Some(123_456),
+            bytes_down: Some(1_234_567),
             replica_digest: Digest::of(&round.to_le_bytes()),
         });
         if measured {

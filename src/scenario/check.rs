@@ -6,10 +6,12 @@ use toml::Value;
 
 use crate::transport::Hotkey;
 
-use super::{Behaviour, CorpusKind, Hardware, Link, MAX_SLOTS, Scenario};
+use super::{Behaviour, CorpusKind, DenseUpdate, Hardware, InnerSettings, Link, MAX_SLOTS, Scenario, SchemeSettings};
 
 /// Largest side of a chunk: sums over more products would no longer be exact in f64.
 const MAX_CHUNK: usize = 64;
+/// Widths of a value on the wire; 32 is the f32 itself.
+const VALUE_BITS: [u32; 4] = [2, 4, 8, 32];
 
 /// Longest time that a setting can state, in seconds: some days.
 const MOST_SECONDS: f64 = 1e6;
@@ -38,6 +40,7 @@ pub fn check(scenario: &Scenario) -> Vec<Finding> {
     if findings.0.is_empty() {
         findings.general(scenario);
         findings.training(scenario);
+        findings.scheme(scenario);
         findings.gauntlet(scenario);
         findings.chain(scenario);
         findings.nodes(scenario);
@@ -161,13 +164,6 @@ impl Findings {
         let kept = s.keep_rounds();
         self.require_with(kept >= least, "training.keep_rounds", kept, expected, Some("training.checkpoint_every"));
 
-        let d = &s.demo;
-        self.require((1..=MAX_CHUNK).contains(&d.chunk), "demo.chunk", d.chunk, format!("1 to {MAX_CHUNK}"));
-        let most = d.chunk.saturating_mul(d.chunk);
-        let expected = format!("1 to {most}, the coefficients of a chunk");
-        self.require_with((1..=most).contains(&d.topk), "demo.topk", d.topk, expected, Some("demo.chunk"));
-        self.fraction("demo.decay", d.decay);
-
         let b = &s.baseline;
         self.positive("baseline.lr", b.lr);
         self.fraction("baseline.final_fraction", b.final_fraction);
@@ -176,6 +172,51 @@ impl Findings {
         self.not_negative("baseline.weight_decay", b.weight_decay);
         self.positive("baseline.clip_norm", b.clip_norm);
         self.at_least_one("baseline.pages_per_round", b.pages_per_round.unwrap_or(1) as u64);
+    }
+
+    fn scheme(&mut self, s: &Scenario) {
+        match &s.scheme {
+            SchemeSettings::Demo(demo) => {
+                self.chunks(demo.chunk, demo.topk);
+                self.fraction("scheme.decay", demo.decay);
+                self.bits(demo.bits);
+            }
+            SchemeSettings::Sparseloco(sparseloco) => {
+                self.chunks(sparseloco.chunk, sparseloco.topk);
+                self.fraction("scheme.decay", sparseloco.decay);
+                self.bits(sparseloco.bits);
+                self.positive("scheme.outer_lr", sparseloco.outer_lr);
+                self.inner(&sparseloco.inner, s);
+            }
+            SchemeSettings::Dense(dense) => {
+                self.positive("scheme.outer_lr", dense.outer_lr);
+                if dense.update == DenseUpdate::Adamw {
+                    self.inner(&dense.inner, s);
+                }
+            }
+        }
+    }
+
+    fn chunks(&mut self, chunk: usize, topk: usize) {
+        self.require((1..=MAX_CHUNK).contains(&chunk), "scheme.chunk", chunk, format!("1 to {MAX_CHUNK}"));
+        let most = chunk.saturating_mul(chunk);
+        let expected = format!("1 to {most}, the coefficients of a chunk");
+        self.require_with((1..=most).contains(&topk), "scheme.topk", topk, expected, Some("scheme.chunk"));
+    }
+
+    fn inner(&mut self, inner: &InnerSettings, s: &Scenario) {
+        let (steps, pages) = (inner.inner_steps, s.training.pages_per_round);
+        let expected = format!("1 to {pages}, the pages of a round");
+        let related = Some("training.pages_per_round");
+        self.require_with((1..=pages).contains(&steps), "scheme.inner_steps", steps, expected, related);
+        self.below_one("scheme.beta1", inner.beta1);
+        self.below_one("scheme.beta2", inner.beta2);
+        self.not_negative("scheme.weight_decay", inner.weight_decay);
+        self.positive("scheme.clip_norm", inner.clip_norm);
+    }
+
+    fn bits(&mut self, bits: u32) {
+        self.require(VALUE_BITS.contains(&bits), "scheme.bits", bits, "2, 4, 8 or 32");
     }
 
     fn gauntlet(&mut self, s: &Scenario) {

@@ -84,7 +84,7 @@ fn plain_value(got: &str) -> String {
 
 fn plain_type(expected: &str) -> &str {
     match expected {
-        "usize" | "u64" => "a whole number, 0 or more",
+        "usize" | "u64" | "u32" => "a whole number, 0 or more",
         "f64" => "a number",
         "a sequence" => "an array of tables",
         _ if expected.starts_with("struct ") => "a table",

@@ -7,7 +7,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `settings`, `peers`, `behaviour` | the settings and their defaults |
+//! | `settings`, `scheme`, `peers`, `behaviour` | the settings and their defaults |
 //! | `load` | from a file and overrides to a checked [`Scenario`] |
 //! | `check` | what must hold between and inside the settings |
 //! | `place`, `message`, `error` | where a problem is, and how it is told |
@@ -21,6 +21,7 @@ mod message;
 mod overrides;
 mod peers;
 mod place;
+mod scheme;
 mod settings;
 mod shipped;
 #[cfg(test)]
@@ -32,9 +33,10 @@ pub use behaviour::{Behaviour, Copied, Malformation};
 pub use error::{Place, Problem, ScenarioError};
 pub use load::load;
 pub use peers::{Hardware, Link, PeerGroup, ValidatorSettings};
+pub use scheme::{DemoSettings, DenseSettings, DenseUpdate, InnerSettings, SchemeSettings, SparseLocoSettings};
 pub use settings::{
-    BaselineSettings, ChainSettings, CorpusKind, CorpusSettings, DemoSettings, GauntletSettings, ModelSettings,
-    OpenSkillSettings, TrainingSettings,
+    BaselineSettings, ChainSettings, CorpusKind, CorpusSettings, GauntletSettings, ModelSettings, OpenSkillSettings,
+    TrainingSettings,
 };
 pub use shipped::{Shipped, shipped};
 
@@ -63,7 +65,7 @@ pub struct Scenario {
     #[serde(default)]
     pub training: TrainingSettings,
     #[serde(default)]
-    pub demo: DemoSettings,
+    pub scheme: SchemeSettings,
     #[serde(default)]
     pub gauntlet: GauntletSettings,
     #[serde(default)]

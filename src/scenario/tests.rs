@@ -127,8 +127,8 @@ fn a_wrong_override_is_told_with_its_text() {
         ("validators.0.stake=inf", "expected a finite number"),
         ("rounds=0", "rounds is 0; expected 1 or more"),
         ("training.micro_batch=0", "expected 1 or more"),
-        ("demo.chunk=65", "expected 1 to 64"),
-        ("demo.topk=4097", "expected 1 to 4096"),
+        ("scheme.chunk=65", "expected 1 to 64"),
+        ("scheme.topk=4097", "expected 1 to 4096"),
         ("corpus.path=a.txt", "or set corpus.kind to \"text\""),
     ] {
         let message = with(&[change]).unwrap_err();

@@ -6,12 +6,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use super::PseudoGradient;
-use super::aggregate;
 use super::baseline::Baseline;
-use super::gradient::{self, Gradient};
 use super::schedule::Schedule;
-use super::scheme::demo::{ChunkError, ChunkLayout, Demo};
+use super::scheme::{self, ChunkError, LocalTraining, Round, Scheme};
+use super::{Evaluator, PayloadShape, PseudoGradient};
 use crate::corpus::{Corpus, PageId};
 use crate::digest::Digest;
 use crate::model::{Device, Llama, LlamaConfig, ParamLayout};
@@ -36,9 +34,8 @@ pub struct TrainingCore {
     pub layout: ParamLayout,
     pub schedule: Schedule,
     pub corpus: Corpus,
-    demo: Demo,
-    device: Device,
-    micro_batch: usize,
+    scheme: Box<dyn Scheme>,
+    evaluator: Evaluator,
     beta_fraction: f64,
     advanced: Mutex<Advanced>,
 }
@@ -54,58 +51,69 @@ impl TrainingCore {
     /// The core of a scenario, with its corpus opened.
     ///
     /// # Errors
-    /// A chunk size or top-k that DeMo cannot use.
+    /// A chunk size or top-k that the scheme cannot use.
     pub fn new(scenario: &Scenario, config: LlamaConfig, corpus: Corpus, device: Device) -> Result<Self, ChunkError> {
         let layout = config.layout();
-        let demo = Demo::new(&scenario.demo, &layout)?;
         Ok(Self {
             schedule: Schedule::new(&scenario.training, scenario.rounds),
-            micro_batch: scenario.training.micro_batch,
+            scheme: scheme::from_settings(&scenario.scheme, &layout)?,
+            evaluator: Evaluator { config: config.clone(), device, micro_batch: scenario.training.micro_batch },
             beta_fraction: scenario.gauntlet.beta_fraction,
             advanced: Mutex::default(),
             config,
             layout,
             corpus,
-            demo,
-            device,
         })
     }
 
-    /// How tensors are cut, and how many coefficients of each chunk are sent.
-    pub fn chunks(&self) -> &ChunkLayout {
-        self.demo.layout()
+    /// What every valid payload looks like.
+    pub fn shape(&self) -> &PayloadShape {
+        self.scheme.shape()
+    }
+
+    /// The training state of a peer that has not trained yet.
+    pub fn local(&self) -> Box<dyn LocalTraining> {
+        self.scheme.local()
+    }
+
+    /// How far a round moves a parameter.
+    pub fn step_size(&self, round: u64) -> f64 {
+        self.scheme.step_size(self.schedule.lr(round))
     }
 
     /// A replica of these parameters.
     pub fn replica(&self, theta: Vec<f32>) -> Arc<Replica> {
-        let model = Llama::from_flat(&self.config, &theta, &self.device);
+        let model = self.evaluator.model(&theta);
         Arc::new(Replica { digest: Digest::of_f32(&theta), theta, model })
     }
 
-    /// Mean gradient of these pages.
-    pub fn gradient(&self, replica: &Replica, pages: &[PageId]) -> Gradient {
+    /// A peer's work of a round: what it sends of these pages.
+    pub fn train(
+        &self,
+        local: &mut dyn LocalTraining,
+        replica: &Replica,
+        pages: &[PageId],
+        round: u64,
+    ) -> PseudoGradient {
         let pages: Vec<Vec<u32>> = pages.iter().map(|&page| self.corpus.page(page)).collect();
-        gradient::gradient(&replica.model, &pages, self.micro_batch)
-    }
-
-    /// DeMo's step of a round: `momentum` takes up the gradient and gives off what is sent.
-    pub fn encode(&self, round: u64, momentum: &mut [f32], gradient: &[f32]) -> PseudoGradient {
-        self.demo.encode(momentum, gradient, self.schedule.lr(round) as f32, round)
+        let round = Round { number: round, lr: self.schedule.lr(round) };
+        local.train(&self.evaluator, replica, &pages, round)
     }
 
     /// Mean loss of a model on some pages, in nats a token.
     pub fn loss(&self, model: &Llama, pages: &[Vec<u32>]) -> f64 {
-        gradient::loss(model, pages, self.micro_batch)
+        self.evaluator.loss(model, pages)
     }
 
     /// Central AdamW from a replica, on this core's device.
     pub fn baseline(&self, from: &Replica, scenario: &Scenario) -> Baseline {
         let (settings, rounds) = (&scenario.baseline, scenario.schedule_rounds());
-        Baseline::new(&self.config, &from.theta, settings, rounds, self.micro_batch, &self.device)
+        let Evaluator { config, device, micro_batch } = &self.evaluator;
+        Baseline::new(config, &from.theta, settings, rounds, *micro_batch, device)
     }
 
-    /// Mean losses of several sets of pages after a step of `beta` along one peer's pseudo-gradient (LossScore, paper
-    /// section 3).
+    /// Mean losses of several sets of pages after a part of the step that one peer's pseudo-gradient would make alone
+    /// (LossScore, paper section 3).
     pub fn losses_after<const N: usize>(
         &self,
         replica: &Replica,
@@ -113,10 +121,10 @@ impl TrainingCore {
         contribution: &PseudoGradient,
         sets: [&[Vec<u32>]; N],
     ) -> [f64; N] {
-        let signs = aggregate::aggregate(self.chunks(), &[contribution]);
-        let beta = (self.beta_fraction * self.schedule.lr(round)) as f32;
-        let stepped = Llama::from_flat(&self.config, &aggregate::apply(&replica.theta, &signs, beta), &self.device);
-        sets.map(|pages| gradient::loss(&stepped, pages, self.micro_batch))
+        let lr = self.schedule.lr(round);
+        let stepped = self.scheme.step(&replica.theta, lr, &[contribution], self.beta_fraction);
+        let stepped = self.evaluator.model(&stepped);
+        sets.map(|pages| self.evaluator.loss(&stepped, pages))
     }
 
     /// The replica after a round's aggregation. `payloads` names the pseudo-gradients that `contributions` would
@@ -135,8 +143,7 @@ impl TrainingCore {
         cell.get_or_init(|| {
             let contributions = contributions();
             let references: Vec<&PseudoGradient> = contributions.iter().map(Arc::as_ref).collect();
-            let signs = aggregate::aggregate(self.chunks(), &references);
-            self.replica(aggregate::apply(&before.theta, &signs, self.schedule.lr(round) as f32))
+            self.replica(self.scheme.step(&before.theta, self.schedule.lr(round), &references, 1.0))
         })
         .clone()
     }

@@ -1,12 +1,16 @@
 //! What peers do with their data, and what everybody does with what they upload.
 
+pub mod adamw;
 pub mod aggregate;
 pub mod baseline;
 mod core;
+mod evaluator;
 pub mod gradient;
 mod pseudo_gradient;
+pub mod quantise;
 pub mod schedule;
 pub mod scheme;
 
 pub use core::{Replica, TrainingCore};
-pub use pseudo_gradient::{PseudoGradient, SparseTensor};
+pub use evaluator::Evaluator;
+pub use pseudo_gradient::{PayloadError, PayloadShape, PseudoGradient, SparseTensor, TensorShape};

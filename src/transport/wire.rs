@@ -1,4 +1,4 @@
-//! The bytes of a peer's upload, version 1. All numbers are little-endian.
+//! The bytes of a peer's upload, version 2. All numbers are little-endian.
 //!
 //! | bytes | what |
 //! |---|---|
@@ -10,11 +10,13 @@
 //! | 32 | hotkey |
 //! | 32 | digest of the model that the pseudo-gradient was computed on |
 //! | 8 a tensor | two sample values, f32 each: [`super::samples`] |
-//! | 4 + 6 n a tensor | number n of coefficients, u32; n indices, u16 each; n values, f32 each |
+//! | a tensor's | its coefficients: [`packed`] |
 //! | 64 | ed25519 signature of the blake3 digest of everything before it |
 //!
-//! The number of coefficients follows from the model and the scheme, so that a valid upload has exactly one length.
-//! What the indices and values may be is the scheme's to check: here they are only bytes.
+//! How many coefficients there are, and in how many bits, follows from the model and the scheme, so that a valid upload
+//! has exactly one length. What the indices and values may be is [`PayloadShape::check`]'s: here they are only bits.
+
+mod packed;
 
 use bytes::Bytes;
 
@@ -22,10 +24,10 @@ use super::identity::SIGNATURE_LEN;
 use super::{Hotkey, Identity, floats, take};
 use crate::Uid;
 use crate::digest::Digest;
-use crate::training::{PseudoGradient, SparseTensor};
+use crate::training::{PayloadShape, PseudoGradient};
 
 const MAGIC: [u8; 4] = *b"GNTU";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 const HEADER_LEN: usize = 4 + 2 + 32 + 8 + 2 + 32 + 32;
 
 /// What a peer uploads in a round.
@@ -43,16 +45,10 @@ pub struct Upload {
     pub gradient: PseudoGradient,
 }
 
-/// How many coefficients a pseudo-gradient has in each tensor.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PayloadShape(pub Vec<usize>);
-
-impl PayloadShape {
-    /// Length in bytes of every valid upload of this shape. A reader asks the store for one byte more, and so sees what
-    /// is too long without fetching it.
-    pub fn encoded_len(&self) -> usize {
-        HEADER_LEN + self.0.iter().map(|count| 8 + 4 + 6 * count).sum::<usize>() + SIGNATURE_LEN
-    }
+/// Length in bytes of every valid upload of this shape. A reader asks the store for one byte more, and so sees what is
+/// too long without fetching it.
+pub fn encoded_len(shape: &PayloadShape) -> usize {
+    HEADER_LEN + shape.tensors.iter().map(|tensor| 8 + packed::len(tensor)).sum::<usize>() + SIGNATURE_LEN
 }
 
 /// Whose upload, and of when, the reader asked for.
@@ -85,16 +81,13 @@ pub enum WireError {
     Hotkey { expected: Hotkey, found: Hotkey },
     #[error("upload is not signed by {hotkey}")]
     Signature { hotkey: Hotkey },
-    #[error("tensor {tensor} has {found} coefficients; its shape asks for {expected}")]
-    Count { tensor: usize, expected: usize, found: u32 },
 }
 
-/// The upload's bytes, signed by `identity`.
+/// The bytes of an upload of this shape, signed by `identity`.
 ///
 /// Nothing is checked: nodes that misbehave use it too. The reader checks.
-pub fn encode(upload: &Upload, identity: &Identity) -> Bytes {
-    let shape = PayloadShape(upload.gradient.tensors.iter().map(|tensor| tensor.indices.len()).collect());
-    let mut bytes = Vec::with_capacity(shape.encoded_len());
+pub fn encode(upload: &Upload, shape: &PayloadShape, identity: &Identity) -> Bytes {
+    let mut bytes = Vec::with_capacity(encoded_len(shape));
     bytes.extend(MAGIC);
     bytes.extend(VERSION.to_le_bytes());
     bytes.extend(upload.run.0);
@@ -105,10 +98,8 @@ pub fn encode(upload: &Upload, identity: &Identity) -> Bytes {
     for sample in upload.samples.iter().flatten() {
         bytes.extend(sample.to_le_bytes());
     }
-    for tensor in &upload.gradient.tensors {
-        bytes.extend((tensor.indices.len() as u32).to_le_bytes());
-        bytes.extend(tensor.indices.iter().flat_map(|index| index.to_le_bytes()));
-        bytes.extend(tensor.values.iter().flat_map(|value| value.to_le_bytes()));
+    for (shape, tensor) in shape.tensors.iter().zip(&upload.gradient.tensors) {
+        packed::write(shape, tensor, &mut bytes);
     }
     let signature = identity.sign(&Digest::of(&bytes).0);
     bytes.extend(signature);
@@ -118,16 +109,16 @@ pub fn encode(upload: &Upload, identity: &Identity) -> Bytes {
 /// Reads an upload of this shape by this peer for this round.
 ///
 /// # Errors
-/// Any deviation from the format, in the order: format, length, who and when, signature, numbers of coefficients.
-/// Nothing is allocated before the length is right, and no content is looked at before the signature is.
+/// Any deviation from the format, in the order: format, length, who and when, signature. Nothing is allocated before
+/// the length is right, and no content is looked at before the signature is.
 pub fn decode(bytes: &[u8], shape: &PayloadShape, expected: &Expected) -> Result<Upload, WireError> {
-    let (mut header, body) = check_length(bytes, shape.encoded_len())?;
+    let (mut header, body) = check_length(bytes, encoded_len(shape))?;
     let model = check_header(&mut header, expected)?;
     let (signed, signature) = bytes.split_last_chunk::<SIGNATURE_LEN>().ok_or(WireError::NotAnUpload)?;
     if !expected.hotkey.verify(&Digest::of(signed).0, signature) {
         return Err(WireError::Signature { hotkey: expected.hotkey });
     }
-    let (samples, tensors) = body.split_at(8 * shape.0.len());
+    let (samples, tensors) = body.split_at(8 * shape.tensors.len());
     Ok(Upload {
         run: expected.run,
         round: expected.round,
@@ -135,7 +126,7 @@ pub fn decode(bytes: &[u8], shape: &PayloadShape, expected: &Expected) -> Result
         hotkey: expected.hotkey,
         model,
         samples: floats(samples).collect::<Vec<_>>().chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect(),
-        gradient: read_tensors(tensors, shape)?,
+        gradient: read_tensors(tensors, shape),
     })
 }
 
@@ -188,22 +179,13 @@ fn check_header(header: &mut &[u8], expected: &Expected) -> Result<Digest, WireE
 }
 
 /// The tensors; `bytes` has exactly the length that the shape asks for.
-fn read_tensors(mut bytes: &[u8], shape: &PayloadShape) -> Result<PseudoGradient, WireError> {
-    let mut tensors = Vec::with_capacity(shape.0.len());
-    for (tensor, &expected) in shape.0.iter().enumerate() {
-        let found = take(&mut bytes).map_or(0, u32::from_le_bytes);
-        if found as usize != expected {
-            return Err(WireError::Count { tensor, expected, found });
-        }
-        let (indices, rest) = bytes.split_at(2 * expected);
-        let (values, rest) = rest.split_at(4 * expected);
+fn read_tensors(mut bytes: &[u8], shape: &PayloadShape) -> PseudoGradient {
+    let read = |shape| {
+        let (tensor, rest) = bytes.split_at(packed::len(shape));
         bytes = rest;
-        tensors.push(SparseTensor {
-            indices: indices.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect(),
-            values: floats(values).collect(),
-        });
-    }
-    Ok(PseudoGradient { tensors })
+        packed::read(shape, tensor)
+    };
+    PseudoGradient { tensors: shape.tensors.iter().map(read).collect() }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use gauntlet::model::ParamLayout;
 use gauntlet::scenario::DemoSettings;
 use gauntlet::training::aggregate::aggregate;
+use gauntlet::training::scheme::Scheme;
 use gauntlet::training::scheme::demo::Demo;
 use gauntlet::training::{PseudoGradient, SparseTensor};
 use safetensors::SafeTensors;
@@ -28,8 +29,13 @@ struct Case {
 impl Case {
     fn demo(&self, feedback_from_round: u64) -> Demo {
         let params = ParamLayout::new([(self.name.clone(), self.shape.clone())]);
-        let settings =
-            DemoSettings { chunk: self.target_chunk, topk: self.topk, decay: self.decay, feedback_from_round };
+        let settings = DemoSettings {
+            chunk: self.target_chunk,
+            topk: self.topk,
+            decay: self.decay,
+            feedback_from_round,
+            ..DemoSettings::default()
+        };
         Demo::new(&settings, &params).unwrap()
     }
 }
@@ -102,7 +108,7 @@ fn three_rounds_of_every_peer() {
                 let mut before_sending = momentum.clone();
                 without_feedback.encode(&mut before_sending, &gradient, case.lr, round);
                 let sent = demo.encode(&mut momentum, &gradient, case.lr, round);
-                demo.layout().check(&sent).unwrap();
+                demo.shape().check(&sent).unwrap();
 
                 assert_same_indices(&what, k, &sent.tensors[0], &numbers.indices("indices"));
                 assert_close(&what, &sent.tensors[0].values, &numbers.floats("values"));

@@ -28,11 +28,13 @@ impl Behaviour for Malformed {
         let mut own = own?;
         let tensor = own.tensors.first_mut()?;
         match self.how(around) {
-            Malformation::Shape => {
-                tensor.indices.pop();
-                tensor.values.pop();
+            // Beyond the chunk, or, where the bits of an index reach no farther, the same one many times.
+            Malformation::Index if !around.network.shape.tensors[0].is_whole() => tensor.indices.fill(u16::MAX),
+            // Of a chunk that is sent whole no indices are sent.
+            Malformation::Shape | Malformation::Index => {
+                tensor.indices.truncate(tensor.indices.len() / 2);
+                tensor.values.truncate(tensor.values.len() / 2);
             }
-            Malformation::Index => tensor.indices[0] = u16::MAX,
             Malformation::Nan => tensor.values[0] = f32::NAN,
             _ => {}
         }

@@ -5,7 +5,7 @@ use rand::RngExt;
 use rand::seq::index;
 
 use super::{Behaviour, Surroundings};
-use crate::training::{PseudoGradient, SparseTensor};
+use crate::training::{PseudoGradient, SparseTensor, TensorShape};
 
 pub struct Noise;
 
@@ -23,21 +23,14 @@ impl Behaviour for Noise {
 /// Distinct random positions in each chunk, values uniform in -1..1.
 fn random_pseudo_gradient(around: &Surroundings) -> PseudoGradient {
     let mut rng = around.rng("noise");
-    let tensors = around
-        .network
-        .core
-        .chunks()
-        .tensors
-        .iter()
-        .map(|tensor| {
-            let mut sparse = SparseTensor::default();
-            for _ in 0..tensor.chunks() {
-                let chosen = index::sample(&mut rng, tensor.size(), tensor.k);
-                sparse.indices.extend(chosen.iter().map(|index| index as u16));
-                sparse.values.extend((0..tensor.k).map(|_| rng.random_range(-1.0f32..1.0)));
-            }
-            sparse
-        })
-        .collect();
-    PseudoGradient { tensors }
+    let tensor = |shape: &TensorShape| {
+        let mut sparse = SparseTensor::default();
+        for _ in 0..shape.chunks {
+            let chosen = index::sample(&mut rng, shape.chunk_len, shape.per_chunk);
+            sparse.indices.extend(chosen.iter().map(|index| index as u16));
+            sparse.values.extend((0..shape.per_chunk).map(|_| rng.random_range(-1.0f32..1.0)));
+        }
+        sparse
+    };
+    PseudoGradient { tensors: around.network.shape.tensors.iter().map(tensor).collect() }
 }

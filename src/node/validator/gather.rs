@@ -63,25 +63,25 @@ impl Validator {
             return outcome;
         }
         let Fetched::Valid(received) = fetched else { return FastOutcome::Malformed };
-        let lr = self.network.core.schedule.lr(self.round);
-        let behind = steps_behind(own_samples.as_flattened(), received.upload.samples.as_flattened(), lr);
+        let step = self.network.core.step_size(self.round);
+        let behind = steps_behind(own_samples.as_flattened(), received.upload.samples.as_flattened(), step);
         FastOutcome::of_sync(behind, self.network.scenario.gauntlet.max_steps_behind)
     }
 
     /// Compares the uploads that passed with one another, and punishes the later of two that are too much alike.
     pub fn find_copies(&mut self, gathered: &Gathered) -> BTreeSet<Uid> {
-        let layout = self.network.core.chunks();
+        let shape = &self.network.shape;
         let uploads = gathered.valid.iter().map(|(&uid, received)| gauntlet::Upload {
             uid,
             stamp_ms: received.stamp.as_millis() as u64,
-            tensors: layout
+            tensors: shape
                 .tensors
                 .iter()
                 .zip(&received.upload.gradient.tensors)
-                .map(|(chunks, sparse)| TensorIndices {
+                .map(|(tensor, sparse)| TensorIndices {
                     indices: &sparse.indices,
-                    per_chunk: chunks.k,
-                    chunk_len: chunks.size(),
+                    per_chunk: tensor.per_chunk,
+                    chunk_len: tensor.chunk_len,
                 })
                 .collect(),
         });

@@ -144,18 +144,19 @@ impl Validator {
 
         let chain = self.ports.chain.state().await;
         self.meet(&chain);
-        let gathered = self.gather().await;
+        let gathered = self.ports.phase("gather", self.gather()).await;
         self.gauntlet.fast_evaluation(round, &gathered.outcomes);
         let copies = self.find_copies(&gathered);
         let paid: Vec<(Uid, f64)> = self.owners.keys().map(|&uid| (uid, chain.incentive(uid))).collect();
         self.gauntlet.renew_list(round, &paid);
 
         // Before the evaluation, which changes whom the next round would take.
-        let decided = self.decide(&gathered, &chain).await;
+        let decided = self.ports.phase("decide", self.decide(&gathered, &chain)).await;
         let before = std::mem::replace(&mut self.replica, decided.replica.clone());
         self.ports.host.trace(&format!("model {} {}", round + 1, self.replica.digest));
 
-        let train_loss = self.evaluate(&before, &gathered).await;
+        let ports = self.ports.clone();
+        let train_loss = ports.phase("evaluate", self.evaluate(&before, &gathered)).await;
         let settings = &self.network.scenario;
         // The next round has begun; before the one after it the chain may hold an epoch.
         if (round + 2).is_multiple_of(settings.chain.weights_every) {

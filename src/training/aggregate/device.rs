@@ -3,13 +3,14 @@
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::{rms, round, whole_value};
-use crate::training::scheme::demo::{ChunkLayout, TensorChunks, dct};
+use crate::training::scheme::demo::dct;
+use crate::training::scheme::{ChunkLayout, TensorChunks};
 use crate::training::{PseudoGradient, SparseTensor};
 
 /// The signs of [`aggregate`](super::aggregate), to the byte, with f64 products on `device`, which must have f64.
 ///
 /// # Panics
-/// If a payload does not pass [`ChunkLayout::check`], or the device fails.
+/// If a payload does not pass [`PayloadShape::check`](crate::training::PayloadShape::check), or the device fails.
 pub fn aggregate_on(device: &Device, layout: &ChunkLayout, peers: &[&PseudoGradient]) -> Vec<i8> {
     let mut signs = Vec::with_capacity(layout.total());
     for (tensor, chunks) in layout.tensors.iter().enumerate() {

@@ -2,14 +2,15 @@
 
 use super::{rms, round, whole_value};
 use crate::training::scheme::demo::inverse::ExactInverse;
-use crate::training::scheme::demo::{ChunkLayout, FUSED_BASELINE, TensorChunks, dct};
+use crate::training::scheme::demo::{FUSED_BASELINE, dct};
+use crate::training::scheme::{ChunkLayout, TensorChunks};
 use crate::training::{PseudoGradient, SparseTensor};
 
 /// Signs (-1, 0 or 1) of the decoded mean of `peers` for every parameter, on the calling thread. The order of the peers
 /// does not matter.
 ///
 /// # Panics
-/// If a payload does not pass [`ChunkLayout::check`].
+/// If a payload does not pass [`PayloadShape::check`](crate::training::PayloadShape::check).
 pub fn aggregate(layout: &ChunkLayout, peers: &[&PseudoGradient]) -> Vec<i8> {
     aggregate_threads(layout, peers, 1)
 }
@@ -17,7 +18,7 @@ pub fn aggregate(layout: &ChunkLayout, peers: &[&PseudoGradient]) -> Vec<i8> {
 /// [`aggregate`] on `threads` threads; the result is the same for any number.
 ///
 /// # Panics
-/// If a payload does not pass [`ChunkLayout::check`].
+/// If a payload does not pass [`PayloadShape::check`](crate::training::PayloadShape::check).
 pub fn aggregate_threads(layout: &ChunkLayout, peers: &[&PseudoGradient], threads: usize) -> Vec<i8> {
     let sources: Vec<Vec<Source>> = (layout.tensors.iter().enumerate())
         .map(|(tensor, _)| peers.iter().map(|peer| Source::new(&peer.tensors[tensor])).collect())

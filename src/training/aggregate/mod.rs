@@ -1,6 +1,7 @@
-//! Exact aggregation of DeMo payloads: the same bytes on every node.
+//! Exact aggregation: the same bytes on every node.
 //!
-//! The update of a round is the sign of the decoded mean of the aggregated peers' payloads (Lidin et al., arXiv
+//! Payloads whose values are the update itself have their mean taken in [`mean`]. DeMo's are of another kind: the update
+//! of a round is the sign of the decoded mean of the aggregated peers' payloads (Lidin et al., arXiv
 //! 2505.21684). Decoding in floating point rounds differently on different devices, and where the mean is near zero
 //! `sign` turns a rounding into a full step. Here everything that is summed is a whole number below 2^53 carried in
 //! f64, and such sums are exact in any order, with or without fused multiply-add, on any IEEE device. Rounding happens
@@ -21,9 +22,11 @@
 
 mod device;
 mod host;
+pub mod mean;
 
 pub use device::aggregate_on;
 pub use host::{aggregate, aggregate_threads};
+pub use mean::mean_step;
 
 /// Fraction bits of a normalised value.
 const VALUE_BITS: i32 = 15;

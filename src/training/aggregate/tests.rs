@@ -6,16 +6,17 @@ use rand::seq::SliceRandom;
 use super::*;
 use crate::model::ParamLayout;
 use crate::random::{ChaCha8Rng, rng};
-use crate::training::scheme::demo::{ChunkLayout, TensorChunks, dct};
+use crate::training::scheme::demo::dct;
+use crate::training::scheme::{ChunkLayout, TensorChunks};
 use crate::training::{PseudoGradient, SparseTensor};
 
-fn layout(shapes: &[Vec<usize>], chunk: usize, topk: usize) -> ChunkLayout {
+pub(super) fn layout(shapes: &[Vec<usize>], chunk: usize, topk: usize) -> ChunkLayout {
     let params = ParamLayout::new(shapes.iter().enumerate().map(|(i, shape)| (format!("t{i}"), shape.clone())));
     ChunkLayout::new(&params, chunk, topk).unwrap()
 }
 
 /// A valid payload, with zeros, values far apart and values far beyond the clamp among the ordinary ones.
-fn payload(layout: &ChunkLayout, rng: &mut ChaCha8Rng) -> PseudoGradient {
+pub(super) fn payload(layout: &ChunkLayout, rng: &mut ChaCha8Rng) -> PseudoGradient {
     let value = |rng: &mut ChaCha8Rng| match rng.random_range(0..40) {
         0 => 0.0,
         1 => 1e30,
@@ -34,7 +35,7 @@ fn payload(layout: &ChunkLayout, rng: &mut ChaCha8Rng) -> PseudoGradient {
         sparse
     };
     let payload = PseudoGradient { tensors: layout.tensors.iter().map(tensor).collect() };
-    layout.check(&payload).unwrap();
+    layout.shape(32).check(&payload).unwrap();
     payload
 }
 
@@ -74,7 +75,7 @@ fn by_the_book(layout: &ChunkLayout, peers: &[&PseudoGradient]) -> Vec<i8> {
     signs
 }
 
-fn shapes() -> impl Strategy<Value = Vec<Vec<usize>>> {
+pub(super) fn shapes() -> impl Strategy<Value = Vec<Vec<usize>>> {
     let size = prop_oneof![1usize..40, Just(32), Just(48), Just(64)];
     prop::collection::vec(prop::collection::vec(size, 1..=2), 1..4)
 }

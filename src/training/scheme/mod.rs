@@ -1,3 +1,84 @@
-//! How a peer makes a pseudo-gradient of its gradients.
+//! What a peer makes of its data, and what everybody does with the payloads of a round.
+//!
+//! Everything else of a network sees a [`PseudoGradient`] in a [`PayloadShape`]: nodes, Gauntlet, transport and wire
+//! format know nothing of which scheme it is. A scheme is one module here and its settings in a scenario's `[scheme]`.
 
+mod chunks;
 pub mod demo;
+pub mod dense;
+mod local_steps;
+pub mod sparseloco;
+mod topk;
+
+use std::fmt::Debug;
+
+pub use chunks::{ChunkError, ChunkLayout, MAX_CHUNK, TensorChunks};
+
+use super::evaluator::Evaluator;
+use super::{PayloadShape, PseudoGradient, Replica};
+use crate::model::ParamLayout;
+use crate::scenario::SchemeSettings;
+
+/// A way to train together: what is sent, and the step that all take of it.
+pub trait Scheme: Debug + Send + Sync {
+    /// What a newcomer starts with.
+    fn local(&self) -> Box<dyn LocalTraining>;
+
+    /// What every valid payload looks like.
+    fn shape(&self) -> &PayloadShape;
+
+    /// The parameters after `fraction` of the step that these payloads together make at a round's learning rate: 1.0 to
+    /// aggregate them, less to score one of them.
+    ///
+    /// Replicas stay the same only if this is the same to the bit on every machine and in any order of the payloads.
+    ///
+    /// # Panics
+    /// If `theta` is not of this model, or a payload does not pass [`PayloadShape::check`].
+    fn step(&self, theta: &[f32], lr: f64, payloads: &[&PseudoGradient], fraction: f64) -> Vec<f32>;
+
+    /// How far a round moves a parameter: the unit of a peer's distance from the validator's model.
+    fn step_size(&self, lr: f64) -> f64;
+}
+
+/// One peer's side of a scheme: the state that it keeps from round to round.
+pub trait LocalTraining: Send + Sync {
+    /// What the peer sends of a round: trained on `pages`, from `replica`, at the round's learning rate.
+    fn train(&mut self, evaluator: &Evaluator, replica: &Replica, pages: &[Vec<u32>], round: Round) -> PseudoGradient;
+
+    /// The state, to go on from.
+    fn save(&self) -> Vec<u8>;
+
+    /// Takes up the state that `save` gave.
+    ///
+    /// # Errors
+    /// Bytes that are not the state of this scheme and model.
+    fn restore(&mut self, saved: &[u8]) -> Result<(), String>;
+}
+
+/// Which round it is, as far as training depends on it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Round {
+    pub number: u64,
+    /// Learning rate of the round.
+    pub lr: f64,
+}
+
+/// The scheme of a scenario, for a model of this layout.
+///
+/// # Errors
+/// A chunk size or top-k that the scheme cannot use.
+pub fn from_settings(settings: &SchemeSettings, params: &ParamLayout) -> Result<Box<dyn Scheme>, ChunkError> {
+    Ok(match settings {
+        SchemeSettings::Demo(settings) => Box::new(demo::Demo::new(settings, params)?),
+        SchemeSettings::Sparseloco(settings) => Box::new(sparseloco::SparseLoco::new(settings, params)?),
+        SchemeSettings::Dense(settings) => Box::new(dense::Dense::new(settings, params)?),
+    })
+}
+
+/// The values of a saved state, if there are as many as the model has.
+fn restored(saved: Vec<f32>, parameters: usize) -> Result<Vec<f32>, String> {
+    if saved.len() == parameters {
+        return Ok(saved);
+    }
+    Err(format!("the state of a model of {} parameters, expected {parameters}", saved.len()))
+}

@@ -1,10 +1,10 @@
 //! One tensor's momentum into what is sent of it, chunk by chunk.
 
-use super::chunks::TensorChunks;
+use super::super::TensorChunks;
+use super::super::topk::TopK;
 use super::dct::Forward;
 use super::forward::forward;
 use super::inverse::{Coefficient, SparseInverse};
-use super::topk::TopK;
 use super::{FUSED_BASELINE, dct};
 use crate::training::SparseTensor;
 
@@ -83,6 +83,42 @@ impl Encoder {
             self.band(chunks.cols, momentum, gradient, step, &mut out);
         }
         out
+    }
+
+    /// Takes what is sent off the momentum of a tensor.
+    pub fn subtract(&mut self, chunks: &TensorChunks, momentum: &mut [f32], sent: &SparseTensor) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            #[target_feature(enable = "avx2,fma")]
+            fn fused(encoder: &mut Encoder, chunks: &TensorChunks, momentum: &mut [f32], sent: &SparseTensor) {
+                encoder.subtract_with::<true>(chunks, momentum, sent);
+            }
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                // SAFETY: the CPU has both features.
+                return unsafe { fused(self, chunks, momentum, sent) };
+            }
+        }
+        self.subtract_with::<FUSED_BASELINE>(chunks, momentum, sent);
+    }
+
+    #[inline(always)]
+    fn subtract_with<const FUSED: bool>(&mut self, chunks: &TensorChunks, momentum: &mut [f32], sent: &SparseTensor) {
+        let Self { inverse, width, .. } = self;
+        let width = *width;
+        let coefficients = sent.indices.chunks_exact(chunks.k).zip(sent.values.chunks_exact(chunks.k));
+        for (chunk, (indices, values)) in coefficients.enumerate() {
+            let corner = chunks.corner(chunk);
+            let coefficients = indices.iter().zip(values).map(|(&index, &value)| {
+                let (row, col) = (usize::from(index) / width, usize::from(index) % width);
+                Coefficient { row: row as u16, col: col as u16, value }
+            });
+            inverse.run::<FUSED>(coefficients, |row, even, odd, sum| {
+                let momentum = &mut momentum[corner + row * chunks.cols..][..width];
+                for ((momentum, &even), &odd) in momentum.iter_mut().zip(even).zip(odd) {
+                    *momentum -= if sum { even + odd } else { even - odd };
+                }
+            });
+        }
     }
 
     /// One row of chunks.

@@ -4,21 +4,24 @@
 //! DCT-II of each chunk, sends the few coefficients of largest magnitude, and subtracts from the momentum what it sent
 //! (error feedback).
 
-mod chunks;
 pub(crate) mod dct;
 mod encode;
 mod forward;
 pub(crate) mod inverse;
+mod local;
 mod product;
-mod topk;
 
-pub use chunks::{ChunkError, ChunkLayout, MAX_CHUNK, PayloadError, TensorChunks};
+use std::sync::Arc;
 
 use encode::{Encoder, Step};
+use local::Momentum;
 
+use super::{ChunkError, ChunkLayout, LocalTraining, Scheme, TensorChunks};
 use crate::model::ParamLayout;
 use crate::scenario::DemoSettings;
-use crate::training::PseudoGradient;
+use crate::training::aggregate::{aggregate, apply};
+use crate::training::quantise::quantise;
+use crate::training::{PayloadShape, PseudoGradient, TensorShape};
 
 /// Whether kernels use fused multiply-add where the CPU is not asked at run time.
 pub(crate) const FUSED_BASELINE: bool = cfg!(any(target_feature = "fma", target_arch = "aarch64"));
@@ -26,7 +29,8 @@ pub(crate) const FUSED_BASELINE: bool = cfg!(any(target_feature = "fma", target_
 /// DeMo for one model. The momentum is the caller's: one a peer, of as many values as the model has, zero at first.
 #[derive(Clone, Debug)]
 pub struct Demo {
-    layout: ChunkLayout,
+    layout: Arc<ChunkLayout>,
+    shape: PayloadShape,
     decay: f32,
     feedback_from_round: u64,
 }
@@ -35,14 +39,16 @@ impl Demo {
     /// # Errors
     /// A chunk size or top-k out of range, a tensor that is neither vector nor matrix.
     pub fn new(settings: &DemoSettings, params: &ParamLayout) -> Result<Self, ChunkError> {
+        let layout = ChunkLayout::new(params, settings.chunk, settings.topk)?;
         Ok(Self {
-            layout: ChunkLayout::new(params, settings.chunk, settings.topk)?,
+            shape: layout.shape(settings.bits),
+            layout: Arc::new(layout),
             decay: settings.decay as f32,
             feedback_from_round: settings.feedback_from_round,
         })
     }
 
-    /// The chunks, against which payloads are checked and by which they are aggregated.
+    /// The chunks that are transformed one by one.
     pub fn layout(&self) -> &ChunkLayout {
         &self.layout
     }
@@ -60,21 +66,55 @@ impl Demo {
         assert_eq!(gradient.len(), self.layout.total(), "the gradient has the model's size");
         let step = Step { decay: self.decay, lr, feedback: round >= self.feedback_from_round };
         let mut encoders = Vec::new();
-        let tensor = |chunks: &TensorChunks| {
+        let tensor = |(chunks, shape): (&TensorChunks, &TensorShape)| {
             let (momentum, gradient) = (&mut momentum[chunks.range.clone()], &gradient[chunks.range.clone()]);
-            Encoder::for_shape(&mut encoders, chunks).encode(chunks, momentum, gradient, step)
+            let encoder = Encoder::for_shape(&mut encoders, chunks);
+            if shape.value_bits == 32 {
+                return encoder.encode(chunks, momentum, gradient, step);
+            }
+            // What is taken off is what the others receive, which is known when the whole tensor has been looked at.
+            let mut sent = encoder.encode(chunks, momentum, gradient, Step { feedback: false, ..step });
+            quantise(&mut sent.values, shape.value_bits);
+            if step.feedback {
+                encoder.subtract(chunks, momentum, &sent);
+            }
+            sent
         };
-        PseudoGradient { tensors: self.layout.tensors.iter().map(tensor).collect() }
+        PseudoGradient { tensors: self.layout.tensors.iter().zip(&self.shape.tensors).map(tensor).collect() }
+    }
+}
+
+impl Scheme for Demo {
+    fn local(&self) -> Box<dyn LocalTraining> {
+        Box::new(Momentum::new(self.clone()))
+    }
+
+    fn shape(&self) -> &PayloadShape {
+        &self.shape
+    }
+
+    /// Against the sign of the decoded mean (Lidin et al., arXiv 2505.21684).
+    fn step(&self, theta: &[f32], lr: f64, payloads: &[&PseudoGradient], fraction: f64) -> Vec<f32> {
+        apply(theta, &aggregate(&self.layout, payloads), (fraction * lr) as f32)
+    }
+
+    fn step_size(&self, lr: f64) -> f64 {
+        lr
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::training::PayloadError;
 
     fn demo(feedback_from_round: u64) -> Demo {
+        demo_of_bits(feedback_from_round, 32)
+    }
+
+    fn demo_of_bits(feedback_from_round: u64, bits: u32) -> Demo {
         let params = ParamLayout::new([("w".into(), vec![20, 12]), ("norm".into(), vec![12])]);
-        Demo::new(&DemoSettings { chunk: 8, topk: 3, decay: 0.5, feedback_from_round }, &params).unwrap()
+        Demo::new(&DemoSettings { chunk: 8, topk: 3, decay: 0.5, feedback_from_round, bits }, &params).unwrap()
     }
 
     #[test]
@@ -93,9 +133,40 @@ mod tests {
     }
 
     #[test]
+    fn what_is_taken_off_is_what_the_others_receive() {
+        let gradient: Vec<f32> = (0..252).map(|i| ((i * 31) % 17) as f32 - 8.0).collect();
+        let mut whole = vec![1.0; 252];
+        let mut expected = demo_of_bits(u64::MAX, 32).encode(&mut whole, &gradient, 0.25, 0);
+        expected.tensors.iter_mut().for_each(|tensor| quantise(&mut tensor.values, 2));
+        let mut rest = vec![1.0; 252];
+        let sent = demo_of_bits(0, 2).encode(&mut rest, &gradient, 0.25, 0);
+        assert_eq!(sent, expected);
+
+        // Taken off in the basis: a DCT of it has the coefficients that were sent, each of the value that was sent.
+        let taken: Vec<f32> = whole.iter().zip(&rest).map(|(whole, rest)| whole - rest).collect();
+        let back = demo_of_bits(u64::MAX, 32).encode(&mut [0.0; 252], &taken, 1.0, 0);
+        let sorted = |payload: &PseudoGradient| {
+            let all = payload.tensors.iter().flat_map(|tensor| {
+                tensor
+                    .indices
+                    .iter()
+                    .zip(&tensor.values)
+                    .enumerate()
+                    .map(|(at, (&index, &value))| (at / 3, index, value))
+            });
+            let mut all: Vec<(usize, u16, f32)> = all.collect();
+            all.sort_by_key(|&(chunk, index, _)| (chunk, index));
+            all
+        };
+        for (sent, back) in sorted(&sent).iter().zip(sorted(&back)) {
+            assert!((sent.0, sent.1) == (back.0, back.1) && (sent.2 - back.2).abs() < 1e-4, "{sent:?} {back:?}");
+        }
+    }
+
+    #[test]
     fn nothing_to_send_is_sent_as_zeros() {
         let sent = demo(0).encode(&mut [0.0; 252], &[0.0; 252], 1.0, 0);
-        demo(0).layout().check(&sent).unwrap();
+        demo(0).shape().check(&sent).unwrap();
         assert!(sent.tensors.iter().all(|tensor| tensor.values.iter().all(|&value| value == 0.0)));
         assert!(sent.tensors[0].indices.chunks(3).all(|chunk| chunk == [0, 1, 2]));
     }
@@ -105,6 +176,6 @@ mod tests {
         let mut gradient = [0.0; 252];
         gradient[3] = f32::NAN;
         let sent = demo(0).encode(&mut [0.0; 252], &gradient, 1.0, 0);
-        assert!(matches!(demo(0).layout().check(&sent), Err(PayloadError::NotFinite { chunk: 0, .. })));
+        assert!(matches!(demo(0).shape().check(&sent), Err(PayloadError::NotFinite { chunk: 0, .. })));
     }
 }

@@ -1,0 +1,170 @@
+//! AdamW (Loshchilov and Hutter, arXiv 1711.05101) on flat parameters.
+//!
+//! One pass over memory: several times faster than the optimiser of Burn, whose element-wise operations are a pass
+//! each (`cargo bench --bench sparseloco`). Of one thread and without fused operations, so that its bits are the same
+//! on every CPU.
+
+use serde::{Deserialize, Serialize};
+
+/// What is added to the root of the second moment.
+const EPSILON: f32 = 1e-8;
+
+/// Settings that stay the same from step to step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamW {
+    pub beta1: f64,
+    pub beta2: f64,
+    /// Decoupled, of all parameters (gains of the norms included).
+    pub weight_decay: f64,
+    /// Largest L2 norm of a gradient, over all tensors together; one above it is scaled down to it.
+    pub clip_norm: f64,
+}
+
+/// Moving averages of gradients.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Moments {
+    /// Steps done.
+    pub steps: u64,
+    /// Average gradient; as many as parameters.
+    pub moment_1: Vec<f32>,
+    /// Average squared gradient; as many as parameters.
+    pub moment_2: Vec<f32>,
+}
+
+impl Moments {
+    /// Before the first step.
+    pub fn new(parameters: usize) -> Self {
+        Self { steps: 0, moment_1: vec![0.0; parameters], moment_2: vec![0.0; parameters] }
+    }
+}
+
+impl Moments {
+    /// These, if they are of so many parameters.
+    ///
+    /// # Errors
+    /// Says how many there are.
+    pub fn of_size(self, parameters: usize) -> Result<Self, String> {
+        for moment in [&self.moment_1, &self.moment_2] {
+            if moment.len() != parameters {
+                return Err(format!("moments of {} parameters, expected {parameters}", moment.len()));
+            }
+        }
+        Ok(self)
+    }
+}
+
+impl AdamW {
+    /// One step of `theta` at this learning rate.
+    ///
+    /// # Panics
+    /// If the moments or the gradient are not as many as the parameters.
+    pub fn step(&self, moments: &mut Moments, theta: &mut [f32], gradient: &[f32], lr: f64) {
+        for values in [&moments.moment_1[..], &moments.moment_2, gradient] {
+            assert_eq!(values.len(), theta.len(), "one a parameter");
+        }
+        moments.steps += 1;
+        let steps = moments.steps.min(i32::MAX as u64) as i32;
+        let constants = Constants {
+            clip: self.clip(gradient),
+            beta1: self.beta1 as f32,
+            beta2: self.beta2 as f32,
+            unbias1: (1.0 / (1.0 - self.beta1.powi(steps))) as f32,
+            unbias2: (1.0 / (1.0 - self.beta2.powi(steps))) as f32,
+            lr: lr as f32,
+            keep: (1.0 - lr * self.weight_decay) as f32,
+        };
+        update(constants, moments, theta, gradient);
+    }
+
+    /// What a gradient is multiplied with.
+    fn clip(&self, gradient: &[f32]) -> f32 {
+        let mut sums = [0.0; 8];
+        let (blocks, rest) = gradient.as_chunks::<8>();
+        for block in blocks {
+            sums = std::array::from_fn(|lane| sums[lane] + f64::from(block[lane]) * f64::from(block[lane]));
+        }
+        let rest: f64 = rest.iter().map(|&value| f64::from(value) * f64::from(value)).sum();
+        let norm = (sums.iter().sum::<f64>() + rest).sqrt();
+        if norm > self.clip_norm { (self.clip_norm / norm) as f32 } else { 1.0 }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Constants {
+    clip: f32,
+    beta1: f32,
+    beta2: f32,
+    unbias1: f32,
+    unbias2: f32,
+    lr: f32,
+    keep: f32,
+}
+
+fn update(constants: Constants, moments: &mut Moments, theta: &mut [f32], gradient: &[f32]) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx2")]
+        fn wide(constants: Constants, moments: &mut Moments, theta: &mut [f32], gradient: &[f32]) {
+            update_all(constants, moments, theta, gradient);
+        }
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: the CPU has the feature.
+            return unsafe { wide(constants, moments, theta, gradient) };
+        }
+    }
+    update_all(constants, moments, theta, gradient);
+}
+
+#[inline(always)]
+fn update_all(c: Constants, moments: &mut Moments, theta: &mut [f32], gradient: &[f32]) {
+    let (moment_1, moment_2) = (moments.moment_1.iter_mut(), moments.moment_2.iter_mut());
+    for (((theta, m), v), &gradient) in theta.iter_mut().zip(moment_1).zip(moment_2).zip(gradient) {
+        let gradient = gradient * c.clip;
+        *m = c.beta1 * *m + (1.0 - c.beta1) * gradient;
+        *v = c.beta2 * *v + (1.0 - c.beta2) * (gradient * gradient);
+        *theta = *theta * c.keep - c.lr * (*m * c.unbias1 / ((*v * c.unbias2).sqrt() + EPSILON));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::optim::{AdamWConfig, Optimizer};
+    use burn::tensor::{Tensor, TensorData};
+
+    use super::*;
+    use crate::model::Device;
+    use crate::random;
+
+    const SIZE: usize = 1003;
+
+    fn gradient(step: u64) -> Vec<f32> {
+        let mut rng = random::rng(2, "adamw test", 0, step);
+        (0..SIZE).map(|_| random::normal(&mut rng)).collect()
+    }
+
+    #[test]
+    fn agrees_with_burn() {
+        let ours = AdamW { beta1: 0.9, beta2: 0.95, weight_decay: 0.1, clip_norm: f64::INFINITY };
+        let burn =
+            AdamWConfig::new().with_beta_1(0.9).with_beta_2(0.95).with_epsilon(EPSILON).with_weight_decay(0.1).build();
+        let device = Device::Cpu.burn();
+        let tensor = |values: Vec<f32>| Tensor::<1>::from_data(TensorData::new(values, [SIZE]), &device);
+        let (mut theta, mut moments) = (gradient(99), Moments::new(SIZE));
+        let (mut expected, mut state) = (tensor(theta.clone()), None);
+        for step in 0..10 {
+            let (lr, gradient) = (1e-2 / (step + 1) as f64, gradient(step));
+            ours.step(&mut moments, &mut theta, &gradient, lr);
+            (expected, state) = burn.step(lr, expected, tensor(gradient), state);
+            let expected = expected.clone().into_data().try_into_vec::<f32>().unwrap();
+            for (ours, burn) in theta.iter().zip(expected) {
+                assert!((ours - burn).abs() < 2e-6, "step {step}: {ours}, {burn}");
+            }
+        }
+    }
+
+    #[test]
+    fn clipping_is_of_the_whole_gradient() {
+        let clip = |clip_norm| AdamW { beta1: 0.9, beta2: 0.95, weight_decay: 0.0, clip_norm }.clip(&[3.0, 4.0]);
+        assert_eq!([clip(10.0), clip(5.0), clip(1.0)], [1.0, 1.0, 0.2]);
+    }
+}

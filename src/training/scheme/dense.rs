@@ -1,0 +1,110 @@
+//! Everything is sent: the upper bound that compressed schemes are compared with.
+//!
+//! A peer's update is its mean gradient times the learning rate, or what some steps of AdamW moved (local AdamW, as
+//! DiLoCo without its outer momentum; Douillard et al., arXiv 2311.08105). It is sent whole, as it is, and everybody
+//! subtracts the mean, each tensor of a peer clipped to the median norm.
+
+use std::sync::Arc;
+
+use super::local_steps::LocalSteps;
+use super::{ChunkError, ChunkLayout, LocalTraining, Round, Scheme};
+use crate::model::ParamLayout;
+use crate::scenario::{DenseSettings, DenseUpdate};
+use crate::training::adamw::Moments;
+use crate::training::aggregate::mean_step;
+use crate::training::{Evaluator, PayloadShape, PseudoGradient, Replica, SparseTensor};
+
+/// Side of the chunks that tensors are sent in; all of each is sent.
+const CHUNK: usize = 64;
+
+/// The dense scheme for one model.
+#[derive(Clone, Debug)]
+pub struct Dense {
+    layout: Arc<ChunkLayout>,
+    shape: PayloadShape,
+    update: DenseUpdate,
+    steps: LocalSteps,
+    outer_lr: f64,
+}
+
+impl Dense {
+    /// # Errors
+    /// A tensor that is neither vector nor matrix.
+    pub fn new(settings: &DenseSettings, params: &ParamLayout) -> Result<Self, ChunkError> {
+        let layout = ChunkLayout::new(params, CHUNK, CHUNK * CHUNK)?;
+        Ok(Self {
+            shape: layout.shape(32),
+            layout: Arc::new(layout),
+            update: settings.update,
+            steps: LocalSteps::new(&settings.inner),
+            outer_lr: settings.outer_lr,
+        })
+    }
+
+    /// All values, chunk by chunk.
+    fn encode(&self, update: &[f32]) -> PseudoGradient {
+        let tensors = self.layout.tensors.iter().map(|chunks| {
+            let update = &update[chunks.range.clone()];
+            let indices: Vec<u16> = (0..chunks.size()).map(|index| index as u16).collect();
+            let values = (0..chunks.chunks()).flat_map(|chunk| {
+                let chunk = &update[chunks.corner(chunk)..];
+                indices.iter().map(|&index| chunk[chunks.offset(index)])
+            });
+            SparseTensor { values: values.collect(), indices: indices.repeat(chunks.chunks()) }
+        });
+        PseudoGradient { tensors: tensors.collect() }
+    }
+}
+
+impl Scheme for Dense {
+    fn local(&self) -> Box<dyn LocalTraining> {
+        let parameters = match self.update {
+            DenseUpdate::Gradient => 0,
+            DenseUpdate::Adamw => self.layout.total(),
+        };
+        Box::new(Local { scheme: self.clone(), moments: Moments::new(parameters) })
+    }
+
+    fn shape(&self) -> &PayloadShape {
+        &self.shape
+    }
+
+    fn step(&self, theta: &[f32], _lr: f64, payloads: &[&PseudoGradient], fraction: f64) -> Vec<f32> {
+        mean_step(&self.layout, theta, payloads, fraction * self.outer_lr)
+    }
+
+    fn step_size(&self, lr: f64) -> f64 {
+        lr * self.outer_lr
+    }
+}
+
+/// One peer's side.
+struct Local {
+    scheme: Dense,
+    /// Of no values where the gradient is sent.
+    moments: Moments,
+}
+
+impl LocalTraining for Local {
+    fn train(&mut self, evaluator: &Evaluator, replica: &Replica, pages: &[Vec<u32>], round: Round) -> PseudoGradient {
+        let update = match self.scheme.update {
+            DenseUpdate::Gradient => {
+                let mut gradient = evaluator.gradient(&replica.model, pages).values;
+                gradient.iter_mut().for_each(|value| *value *= round.lr as f32);
+                gradient
+            }
+            DenseUpdate::Adamw => self.scheme.steps.update(evaluator, &mut self.moments, replica, pages, round.lr),
+        };
+        self.scheme.encode(&update)
+    }
+
+    fn save(&self) -> Vec<u8> {
+        postcard::to_stdvec(&self.moments).expect("plain values")
+    }
+
+    fn restore(&mut self, saved: &[u8]) -> Result<(), String> {
+        let moments: Moments = postcard::from_bytes(saved).map_err(|error| error.to_string())?;
+        self.moments = moments.of_size(self.moments.moment_1.len())?;
+        Ok(())
+    }
+}

@@ -1,0 +1,44 @@
+//! Several steps of AdamW by one peer alone: what its update of a round is made of.
+
+use crate::scenario::InnerSettings;
+use crate::training::adamw::{AdamW, Moments};
+use crate::training::{Evaluator, Replica};
+
+/// Steps from the agreed parameters; the optimiser's state is kept from round to round.
+#[derive(Clone, Debug)]
+pub struct LocalSteps {
+    steps: usize,
+    adamw: AdamW,
+}
+
+impl LocalSteps {
+    /// Steps with these settings.
+    pub fn new(settings: &InnerSettings) -> Self {
+        let InnerSettings { inner_steps, beta1, beta2, weight_decay, clip_norm } = *settings;
+        Self { steps: inner_steps, adamw: AdamW { beta1, beta2, weight_decay, clip_norm } }
+    }
+
+    /// The update of a round: `theta - theta_local`, with the pages dealt out evenly to the steps, in their order. Fewer
+    /// pages than steps make one step each.
+    pub fn update(
+        &self,
+        evaluator: &Evaluator,
+        moments: &mut Moments,
+        replica: &Replica,
+        pages: &[Vec<u32>],
+        lr: f64,
+    ) -> Vec<f32> {
+        let steps = self.steps.min(pages.len());
+        let mut theta = replica.theta.clone();
+        for step in 0..steps {
+            let pages = &pages[step * pages.len() / steps..(step + 1) * pages.len() / steps];
+            let gradient = match step {
+                0 => evaluator.gradient(&replica.model, pages),
+                _ => evaluator.gradient(&evaluator.model(&theta), pages),
+            };
+            self.adamw.step(moments, &mut theta, &gradient.values, lr);
+        }
+        theta.iter_mut().zip(&replica.theta).for_each(|(local, agreed)| *local = agreed - *local);
+        theta
+    }
+}

@@ -1,0 +1,201 @@
+//! SparseLoCo (Sarfi et al., arXiv 2508.15706).
+//!
+//! From the agreed model a peer makes some steps of AdamW alone. What it moved is added to what it still owes (error
+//! feedback, which fades); of each chunk of that, the few values of largest magnitude are sent, quantised, and taken
+//! off. Everybody subtracts the mean of the peers' values, each tensor of a peer clipped to the median norm.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::local_steps::LocalSteps;
+use super::topk::TopK;
+use super::{ChunkError, ChunkLayout, LocalTraining, Round, Scheme, TensorChunks, restored};
+use crate::model::ParamLayout;
+use crate::scenario::SparseLocoSettings;
+use crate::training::adamw::Moments;
+use crate::training::aggregate::mean_step;
+use crate::training::quantise::quantise;
+use crate::training::{Evaluator, PayloadShape, PseudoGradient, Replica, SparseTensor};
+
+/// SparseLoCo for one model. The error is the caller's: one a peer, of as many values as the model has, zero at first.
+#[derive(Clone, Debug)]
+pub struct SparseLoco {
+    layout: Arc<ChunkLayout>,
+    shape: PayloadShape,
+    steps: LocalSteps,
+    decay: f32,
+    outer_lr: f64,
+}
+
+impl SparseLoco {
+    /// # Errors
+    /// A chunk size or top-k out of range, a tensor that is neither vector nor matrix.
+    pub fn new(settings: &SparseLocoSettings, params: &ParamLayout) -> Result<Self, ChunkError> {
+        let layout = ChunkLayout::new(params, settings.chunk, settings.topk)?;
+        Ok(Self {
+            shape: layout.shape(settings.bits),
+            layout: Arc::new(layout),
+            steps: LocalSteps::new(&settings.inner),
+            decay: settings.decay as f32,
+            outer_lr: settings.outer_lr,
+        })
+    }
+
+    /// How tensors are cut.
+    pub fn layout(&self) -> &ChunkLayout {
+        &self.layout
+    }
+
+    /// What is sent of `error = decay * error + update`, and that error without it. Indices of a chunk come by falling
+    /// magnitude; of equal magnitudes the lower index comes first.
+    ///
+    /// # Panics
+    /// If `error` or `update` does not have as many values as the model.
+    pub fn encode(&self, error: &mut [f32], update: &[f32]) -> PseudoGradient {
+        assert_eq!(error.len(), self.layout.total(), "the error has the model's size");
+        assert_eq!(update.len(), self.layout.total(), "the update has the model's size");
+        let mut encoder = Encoder::default();
+        let tensors = self.layout.tensors.iter().zip(&self.shape.tensors).map(|(chunks, shape)| {
+            let (error, update) = (&mut error[chunks.range.clone()], &update[chunks.range.clone()]);
+            let mut sent = encoder.select(chunks, error, update, self.decay);
+            quantise(&mut sent.values, shape.value_bits);
+            subtract(chunks, error, &sent);
+            sent
+        });
+        PseudoGradient { tensors: tensors.collect() }
+    }
+}
+
+impl Scheme for SparseLoco {
+    fn local(&self) -> Box<dyn LocalTraining> {
+        let parameters = self.layout.total();
+        let state = State { error: vec![0.0; parameters], moments: Moments::new(parameters) };
+        Box::new(Local { scheme: self.clone(), state })
+    }
+
+    fn shape(&self) -> &PayloadShape {
+        &self.shape
+    }
+
+    fn step(&self, theta: &[f32], _lr: f64, payloads: &[&PseudoGradient], fraction: f64) -> Vec<f32> {
+        mean_step(&self.layout, theta, payloads, fraction * self.outer_lr)
+    }
+
+    fn step_size(&self, lr: f64) -> f64 {
+        lr * self.outer_lr
+    }
+}
+
+/// One peer's side.
+struct Local {
+    scheme: SparseLoco,
+    state: State,
+}
+
+#[derive(Serialize, Deserialize)]
+struct State {
+    /// What is still to be sent.
+    error: Vec<f32>,
+    moments: Moments,
+}
+
+impl LocalTraining for Local {
+    fn train(&mut self, evaluator: &Evaluator, replica: &Replica, pages: &[Vec<u32>], round: Round) -> PseudoGradient {
+        let Self { scheme, state } = self;
+        let update = scheme.steps.update(evaluator, &mut state.moments, replica, pages, round.lr);
+        scheme.encode(&mut state.error, &update)
+    }
+
+    fn save(&self) -> Vec<u8> {
+        postcard::to_stdvec(&self.state).expect("plain values")
+    }
+
+    fn restore(&mut self, saved: &[u8]) -> Result<(), String> {
+        let State { error, moments } = postcard::from_bytes(saved).map_err(|error| error.to_string())?;
+        let parameters = self.scheme.layout.total();
+        self.state = State { error: restored(error, parameters)?, moments: moments.of_size(parameters)? };
+        Ok(())
+    }
+}
+
+/// Scratch memory for chunks, and the selection for each size of them.
+#[derive(Default)]
+struct Encoder {
+    selections: Vec<(usize, TopK)>,
+    /// 0, 1, 2 ...
+    index: Vec<u16>,
+    chunk: Vec<f32>,
+}
+
+impl Encoder {
+    /// Updates the error of one tensor and returns what is to be sent of it.
+    fn select(&mut self, chunks: &TensorChunks, error: &mut [f32], update: &[f32], decay: f32) -> SparseTensor {
+        #[cfg(target_arch = "x86_64")]
+        {
+            #[target_feature(enable = "avx2")]
+            fn wide(
+                encoder: &mut Encoder,
+                chunks: &TensorChunks,
+                error: &mut [f32],
+                update: &[f32],
+                decay: f32,
+            ) -> SparseTensor {
+                encoder.select_all(chunks, error, update, decay)
+            }
+            if is_x86_feature_detected!("avx2") {
+                // SAFETY: the CPU has the feature.
+                return unsafe { wide(self, chunks, error, update, decay) };
+            }
+        }
+        self.select_all(chunks, error, update, decay)
+    }
+
+    #[inline(always)]
+    fn select_all(&mut self, chunks: &TensorChunks, error: &mut [f32], update: &[f32], decay: f32) -> SparseTensor {
+        let (size, width, cols) = (chunks.size(), chunks.width, chunks.cols);
+        self.index.extend((self.index.len()..size).map(|index| index as u16));
+        let known = self.selections.iter().position(|(of_size, _)| *of_size == size);
+        let at = known.unwrap_or_else(|| {
+            self.selections.push((size, TopK::new(chunks.k, size)));
+            self.selections.len() - 1
+        });
+        let topk = &mut self.selections[at].1;
+        self.chunk.resize(size, 0.0);
+
+        let mut out = SparseTensor {
+            indices: Vec::with_capacity(chunks.coefficients()),
+            values: Vec::with_capacity(chunks.coefficients()),
+        };
+        let band = chunks.height * cols;
+        for (error, update) in error.chunks_exact_mut(band).zip(update.chunks_exact(band)) {
+            // In the order of memory, while chunks jump from row to row: they find the band in the cache.
+            error.iter_mut().zip(update).for_each(|(error, &update)| *error = decay * *error + update);
+            for left in (0..cols).step_by(width) {
+                for (row, error) in self.chunk.chunks_exact_mut(width).zip(error.chunks_exact(cols)) {
+                    row.copy_from_slice(&error[left..][..width]);
+                }
+                let chunk = &self.chunk;
+                topk.select(chunk, &self.index, |index, position| {
+                    out.indices.push(index);
+                    out.values.push(chunk[usize::from(position)]);
+                });
+            }
+        }
+        out
+    }
+}
+
+/// Takes what is sent off the error of a tensor.
+fn subtract(chunks: &TensorChunks, error: &mut [f32], sent: &SparseTensor) {
+    let coefficients = sent.indices.chunks_exact(chunks.k).zip(sent.values.chunks_exact(chunks.k));
+    for (chunk, (indices, values)) in coefficients.enumerate() {
+        let chunk = &mut error[chunks.corner(chunk)..];
+        for (&index, &value) in indices.iter().zip(values) {
+            chunk[chunks.offset(index)] -= value;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
