@@ -35,6 +35,9 @@ const ROUND: Duration = Duration::from_secs(2);
 /// Nothing takes longer, however slow the machine: after that the network hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// What lies where a record belongs.
+const SQUATTED: &str = "no record";
+
 /// Two validators and five peers, and what they meet in.
 struct Network {
     schedule: Schedule,
@@ -153,11 +156,10 @@ impl Network {
         };
         let decided = record(round);
         let seen = self.server.bucket().wait_for(PATIENCE, |objects| {
-            let is_there = |key: &str| objects.contains_key(key);
-            // The newest record: older ones are removed.
-            let newest =
-                objects.range("rounds/".to_string()..).take_while(|(key, _)| key.starts_with("rounds/")).last();
-            (is_there(&key) || newest.is_some_and(|(newest, _)| *newest >= decided)).then_some(())
+            let is_there = |key: &str| objects.get(key).is_some_and(|object| object.bytes != SQUATTED);
+            let mut later = objects.range(decided.clone()..).map(|(key, _)| key);
+            let is_over = later.any(|key| key.starts_with("rounds/") && is_there(key));
+            (is_there(&key) || is_over).then_some(())
         });
         assert!(seen.is_some(), "nothing happens: {moment:?} of round {round} does not come\n{}", self.said());
         self.revive();
@@ -187,6 +189,9 @@ impl Network {
                 // While it is away nothing can be seen in it.
                 std::thread::sleep(ROUND * rounds);
                 self.server.come_back();
+            }
+            Event::Squat => {
+                self.server.bucket().create(&format!("rounds/{round:08}/record"), SQUATTED);
             }
             Event::Damage(what, harm) => self.damage(round, what, harm),
             Event::DiskFull(peer) => self.peers[peer].limit_files(Some(64 << 10)),
@@ -248,7 +253,7 @@ impl Network {
     /// The record of every round that there ever was: exactly one, whatever happened.
     fn records(&self) -> BTreeMap<u64, RoundRecord> {
         let mut all: BTreeMap<String, BTreeSet<Bytes>> = BTreeMap::new();
-        for (key, bytes) in self.server.bucket().history("rounds/") {
+        for (key, bytes) in self.server.bucket().history("rounds/").into_iter().filter(|(_, bytes)| bytes != SQUATTED) {
             all.entry(key).or_default().insert(bytes);
         }
         let read = all.into_iter().map(|(key, versions)| {

@@ -233,6 +233,8 @@ async fn with_its_policy_a_validator_writes_a_record_once_and_prunes() {
     assert!(denied(validator.put(&path(record), "1".into())).await, "only where nothing is");
     create(&validator, record, "1").await.unwrap();
     assert!(matches!(create(&validator, record, "2").await, Err(Error::AlreadyExists { .. })));
+    let version = UpdateVersion { e_tag: validator.head(&path(record)).await.unwrap().e_tag, version: None };
+    validator.put_opts(&path(record), "3".into(), PutMode::Update(version).into()).await.unwrap();
     validator.delete(&path(record)).await.unwrap();
     validator.put(&path("nodes/ba/checkpoints/00000100"), "1".into()).await.unwrap();
     for elsewhere in ["nodes/aa/rounds/00000001/upload", "genesis", "chain/slots/00000/00000000"] {

@@ -31,6 +31,8 @@ pub enum Event {
     Down(u32),
     /// A bit of what is stored turns, or its end is lost.
     Damage(Damaged, Harm),
+    /// Something that is no record lies where the round's record belongs.
+    Squat,
     /// A peer's disk is full.
     DiskFull(usize),
     DiskFree(usize),
@@ -104,10 +106,11 @@ enum Kind {
     LeadRestarted,
     DiskFull,
     Damage,
+    Squatted,
 }
 
 impl Kind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Errors,
         Self::Resets,
         Self::Slow,
@@ -117,6 +120,7 @@ impl Kind {
         Self::LeadRestarted,
         Self::DiskFull,
         Self::Damage,
+        Self::Squatted,
     ];
 }
 
@@ -147,6 +151,10 @@ fn stretch(rng: &mut ChaCha8Rng, kind: Kind, start: u64, planned: &mut Vec<Plann
             let moment = moment(rng);
             plan(0, moment, Event::KillLead);
             plan(0, moment, Event::StartLead);
+        }
+        Kind::Squatted => {
+            plan(0, Moment::Begun, Event::Squat);
+            plan(2, Moment::Begun, Event::Squat);
         }
         Kind::DiskFull => between([Event::DiskFull(other), Event::DiskFree(other)]),
         Kind::Damage => {

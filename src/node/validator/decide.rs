@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use object_store::path::Path;
-use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion};
+use object_store::{Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion};
 
 use super::Validator;
 use super::gather::Gathered;
 use crate::Uid;
 use crate::chain::ChainState;
-use crate::node::follow::{apply, fetch_record, follow_record, wait_a_little};
+use crate::node::follow::{apply, fetch_record, follow_record, max_record_len, read_record, wait_a_little};
 use crate::training::Replica;
 use crate::transport::record::{self, Included, RoundRecord};
 use crate::transport::{bundle, checkpoint, keys};
@@ -80,9 +80,14 @@ impl Validator {
         let replica = apply(&self.network, &self.ports, &self.replica, &record, payloads.clone()).await;
         record.model_after = replica.digest;
 
-        // The bundle first: whoever sees the record finds what it names.
-        self.put(keys::bundle(&own, round), bundle::encode(&payloads)).await;
+        // The bundle first: whoever sees the record finds what it names. If there is one, this validator was here before
+        // it was stopped, and may have decided the round with it.
+        let (key, bundle) = (keys::bundle(&own, round), bundle::encode(&payloads));
+        let was_here = !self.create(&key, &bundle).await;
         let written = self.put_record(&record).await;
+        if written && was_here {
+            self.put(key, bundle).await;
+        }
         written.then_some(Decided { replica, included: uids, own: true })
     }
 
@@ -90,15 +95,11 @@ impl Validator {
     async fn put_record(&self, record: &RoundRecord) -> bool {
         let (key, bytes) = (keys::record(record.round), record::encode(record, &self.ports.identity));
         loop {
-            let options = PutOptions { mode: PutMode::Create, ..Default::default() };
-            match self.ports.bucket.put_opts(&key, bytes.clone().into(), options).await {
-                Ok(_) => return true,
-                Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {
-                    if let Some(written) = self.settle_dispute(record, &bytes).await {
-                        return written;
-                    }
-                }
-                Err(error) => tracing::warn!(%key, %error, "put failed; trying again"),
+            if self.create(&key, &bytes).await {
+                return true;
+            }
+            if let Some(written) = self.settle_dispute(record, &bytes).await {
+                return written;
             }
             wait_a_little(&self.ports).await;
         }
@@ -108,14 +109,17 @@ impl Validator {
     /// record had to be taken away first.
     async fn settle_dispute(&self, record: &RoundRecord, bytes: &Bytes) -> Option<bool> {
         let key = keys::record(record.round);
-        let found = self.ports.bucket.get(&key).await.ok()?;
-        let version = UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };
+        let (found, version) = self.look(&key).await?;
         // A request that was tried again may have met its own first try.
-        if found.bytes().await.ok()? == *bytes {
+        if found == *bytes {
             return Some(true);
         }
-        if fetch_record(&self.network, &self.ports, record.round).await.is_some() {
+        if read_record(&self.network, &self.ports, record.round, &found).await.is_ok() {
             return Some(false);
+        }
+        // What arrives may have been damaged on its way. Only what is read twice alike lies there.
+        if self.look(&key).await? != (found, version.clone()) {
+            return None;
         }
         // Somebody who should not be able to has written there. Where the store can replace exactly what was seen, no
         // other validator's record is lost.
@@ -127,6 +131,19 @@ impl Validator {
                 None
             }
         }
+    }
+
+    /// What lies at a key, up to one byte more than a record has, and which version of it.
+    async fn look(&self, key: &Path) -> Option<(Bytes, UpdateVersion)> {
+        let most = max_record_len(&self.network) as u64 + 1;
+        let options = GetOptions { range: Some(GetRange::Bounded(0..most)), ..Default::default() };
+        let found = match self.ports.bucket.get_opts(key, options).await {
+            Ok(found) => found,
+            // A range does not fit what is empty.
+            Err(_) => self.ports.bucket.get(key).await.ok().filter(|found| found.meta.size == 0)?,
+        };
+        let version = UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };
+        Some((found.bytes().await.ok()?, version))
     }
 
     /// Leaves the model before `round` for nodes that join, and removes the one that nobody needs any more.
@@ -152,6 +169,19 @@ impl Validator {
         if let Some(old) = old.filter(|old| self.checkpointed.is_some_and(|newest| newest > *old)) {
             let _ = self.ports.bucket.delete(&keys::bundle(&own, old)).await;
             let _ = self.ports.bucket.delete(&keys::record(old)).await;
+        }
+    }
+
+    /// Puts something where nothing is yet, however long that takes; whether nothing was there.
+    async fn create(&self, key: &Path, bytes: &Bytes) -> bool {
+        loop {
+            let options = PutOptions { mode: PutMode::Create, ..Default::default() };
+            match self.ports.bucket.put_opts(key, bytes.clone().into(), options).await {
+                Ok(_) => return true,
+                Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => return false,
+                Err(error) => tracing::warn!(%key, %error, "put failed; trying again"),
+            }
+            wait_a_little(&self.ports).await;
         }
     }
 

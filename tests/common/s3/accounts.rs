@@ -1,7 +1,7 @@
 //! Who may do what: access keys, and policies as S3 understands them.
 //!
 //! A policy is the JSON of `deploy/s3`. What is understood of it is what stands there: statements that allow actions on
-//! resources with `*` at their end, some only for requests that carry `If-None-Match`. Anything else is a mistake of
+//! resources with `*` at their end, some only for requests with a condition. Anything else is a mistake of
 //! the test's author, and panics.
 
 use std::collections::BTreeMap;
@@ -54,25 +54,46 @@ enum OneOrMore {
     More(Vec<String>),
 }
 
+/// Only requests in which a header is not null.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct Condition {
-    #[serde(rename = "Null")]
-    _null: MustCreate,
+    null: NotNull,
 }
 
-/// Only requests in which the header is not null.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MustCreate {
+enum NotNull {
     #[serde(rename = "s3:if-none-match")]
-    _if_none_match: False,
+    IfNoneMatch(False),
+    #[serde(rename = "s3:if-match")]
+    IfMatch(False),
 }
 
 #[derive(Deserialize)]
 enum False {
     #[serde(rename = "false")]
     False,
+}
+
+/// Something that an account asks for.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    pub action: &'a str,
+    pub bucket: &'a str,
+    /// Without one it is about the bucket.
+    pub key: Option<&'a str>,
+    /// Has the header `If-None-Match`, or `If-Match`.
+    pub if_none_match: bool,
+    pub if_match: bool,
+}
+
+impl Condition {
+    fn holds(&self, asked: &Asked<'_>) -> bool {
+        match self.null {
+            NotNull::IfNoneMatch(False::False) => asked.if_none_match,
+            NotNull::IfMatch(False::False) => asked.if_match,
+        }
+    }
 }
 
 impl OneOrMore {
@@ -90,15 +111,15 @@ impl Policy {
         serde_json::from_str(json).unwrap_or_else(|error| panic!("{json}\nis no policy that is understood: {error}"))
     }
 
-    fn allows(&self, action: &str, resource: &str, creates: bool) -> bool {
+    fn allows(&self, asked: &Asked<'_>, resource: &str) -> bool {
         let matches = |pattern: &str| match pattern.strip_suffix('*') {
             Some(prefix) => resource.starts_with(prefix),
             None => resource == pattern,
         };
         let applies = |statement: &Statement| {
-            statement.action.any(|allowed| allowed == action)
+            statement.action.any(|allowed| allowed == asked.action)
                 && statement.resource.any(matches)
-                && (statement.condition.is_none() || creates)
+                && statement.condition.as_ref().is_none_or(|condition| condition.holds(asked))
         };
         self.statement.iter().any(applies)
     }
@@ -110,20 +131,14 @@ impl Accounts {
         self.0.lock().unwrap().insert(access_key.into(), Account { secret: secret.into(), policy });
     }
 
-    /// Whether an account may do something to a bucket (no key) or an object.
-    pub fn check(
-        &self,
-        access_key: &str,
-        action: &str,
-        bucket: &str,
-        key: Option<&str>,
-        creates: bool,
-    ) -> S3Result<()> {
+    /// Whether an account may do what it asks for.
+    pub fn check(&self, access_key: &str, asked: &Asked<'_>) -> S3Result<()> {
         let accounts = self.0.lock().unwrap();
         let Some(account) = accounts.get(access_key) else { return Err(s3_error!(InvalidAccessKeyId)) };
+        let Asked { action, bucket, key, .. } = asked;
         let resource = key.map_or(format!("arn:aws:s3:::{bucket}"), |key| format!("arn:aws:s3:::{bucket}/{key}"));
         match &account.policy {
-            Some(policy) if !policy.allows(action, &resource, creates) => {
+            Some(policy) if !policy.allows(asked, &resource) => {
                 Err(s3_error!(AccessDenied, "{access_key} may not {action} {resource}"))
             }
             _ => Ok(()),

@@ -81,6 +81,11 @@ impl Bucket {
         let _ = self.put_if(key, bytes.into(), &Condition::Any);
     }
 
+    /// Puts an object where nothing is; whether nothing was there.
+    pub fn create(&self, key: &str, bytes: impl Into<Bytes>) -> bool {
+        self.put_if(key, bytes.into(), &Condition::Absent).is_ok()
+    }
+
     /// Changes the bytes of an object and leaves its stamp, as a bad disk would. Whether there is such an object.
     pub fn damage(&self, key: &str, change: impl FnOnce(&mut Vec<u8>)) -> bool {
         let mut objects = self.lock();

@@ -6,7 +6,7 @@ use s3s::access::{S3Access, S3AccessContext};
 use s3s::dto::DeleteObjectsInput;
 use s3s::{S3Request, S3Result, s3_error};
 
-use super::accounts::Accounts;
+use super::accounts::{Accounts, Asked};
 use super::connection::break_current;
 use super::faults::{Fault, Faults};
 
@@ -31,8 +31,9 @@ impl Gate {
             ("POST", None) => return Ok(()),
             _ => return Err(s3_error!(NotImplemented)),
         };
-        let creates = request.headers().contains_key("if-none-match");
-        self.accounts.check(&credentials.access_key, action, bucket, key, creates)
+        let has = |header| request.headers().contains_key(header);
+        let (if_none_match, if_match) = (has("if-none-match"), has("if-match"));
+        self.accounts.check(&credentials.access_key, &Asked { action, bucket, key, if_none_match, if_match })
     }
 }
 
@@ -61,7 +62,8 @@ impl S3Access for Gate {
     async fn delete_objects(&self, request: &mut S3Request<DeleteObjectsInput>) -> S3Result<()> {
         let credentials = request.credentials.as_ref().ok_or_else(|| s3_error!(AccessDenied))?;
         let DeleteObjectsInput { bucket, delete, .. } = &request.input;
-        let check = |key| self.accounts.check(&credentials.access_key, "s3:DeleteObject", bucket, Some(key), false);
+        let asked = Asked { action: "s3:DeleteObject", bucket, key: None, if_none_match: false, if_match: false };
+        let check = |key| self.accounts.check(&credentials.access_key, &Asked { key: Some(key), ..asked });
         delete.objects.iter().try_for_each(|object| check(&object.key))
     }
 }
