@@ -34,6 +34,8 @@ use crate::transport::simulated::SimClock;
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(600);
 /// How often something outside is looked for: the run's start, a signal to stop.
 const LOOK: Duration = Duration::from_millis(200);
+/// Real time that nodes on a paused clock have to end their round.
+const VIRTUAL_GRACE: Duration = Duration::from_secs(2);
 /// How long a validator waits for each that comes before it to start the run.
 const START_TURN: Duration = Duration::from_secs(60);
 
@@ -137,6 +139,11 @@ impl Process {
         }
         let Some((clock, store)) = self.clock_and_store().await? else { return Ok(Ended::Stopped) };
         let compute = Compute::new(self.threads);
+        let grace = match self.clock {
+            ClockKind::Real { .. } => clock.round_length() * 3 / 2,
+            ClockKind::Virtual(_) => VIRTUAL_GRACE,
+        };
+        let over = patience(self.stop.clone(), grace);
         let mut tasks = JoinSet::new();
         for node in self.nodes {
             let hotkey = node.identity.hotkey();
@@ -172,13 +179,13 @@ impl Process {
                 host: host.clone(),
             };
             let life = start(&self.network, node.role, &node.state, ports, &host).await?;
-            let (stop, is_real) = (self.stop.clone(), matches!(self.clock, ClockKind::Real { .. }));
+            let over = over.clone();
             tasks.spawn(async move {
                 tokio::select! {
                     biased;
                     () = host.stopped.notified() => {}
                     () = life => {}
-                    () = patience(&stop, &host.clock), if is_real => {}
+                    () = over.notified() => tracing::warn!("the round did not end; the state saved last stays"),
                 }
                 host.settle().await;
             });
@@ -309,11 +316,20 @@ async fn start(
     }
 }
 
-/// Returns when a node that is to stop has had time to end its round: it may be waiting for something that never comes.
-async fn patience(stop: &AtomicBool, clock: &Clock) {
-    while !stop.load(Ordering::Relaxed) {
-        tokio::time::sleep(LOOK).await;
-    }
-    tokio::time::sleep(clock.round_length() * 2).await;
-    tracing::warn!("the round did not end; stopping with the state saved last");
+/// Tells when nodes that are to stop have had time to end their round: they may be waiting for something that never
+/// comes. By real time, which passes for nodes on a paused clock too.
+fn patience(stop: Arc<AtomicBool>, grace: Duration) -> Arc<Notify> {
+    let over = Arc::new(Notify::new());
+    let tell = over.clone();
+    std::thread::spawn(move || {
+        while !stop.load(Ordering::Relaxed) {
+            std::thread::sleep(LOOK);
+        }
+        std::thread::sleep(grace);
+        loop {
+            tell.notify_waiters();
+            std::thread::sleep(LOOK);
+        }
+    });
+    over
 }

@@ -1,8 +1,9 @@
 //! Who is in. There is one record a round, because it is written where nothing may be yet.
 //!
 //! The validator with the highest stake writes it when the put window has closed. The next in the succession waits half
-//! a round, the one after it a whole one, and so on; whoever finds that there is a record follows it. So a silent lead
-//! costs the network half a round, and whatever happens nobody's model forks.
+//! a round, the one after it a whole one, and so on; whoever finds that there is a record follows it. Who has once had
+//! to step in waits only a moment from then on, so that the lead is first again when it is back. So a silent lead costs
+//! the network half a round, once, and whatever happens nobody's model forks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,10 @@ use crate::chain::ChainState;
 use crate::node::follow::{apply, fetch_record, follow_record, max_record_len, read_record, wait_a_little};
 use crate::training::Replica;
 use crate::transport::record::{self, Included, RoundRecord};
-use crate::transport::{bundle, checkpoint, keys};
+use crate::transport::{Hotkey, bundle, checkpoint, keys};
+
+/// A validator that has stepped in gives those before it this part of a round.
+const MOMENT: u32 = 50;
 
 /// What a round led to.
 pub struct Decided {
@@ -27,39 +31,50 @@ pub struct Decided {
     pub included: Vec<Uid>,
     /// Whether it was this validator that decided.
     pub own: bool,
+    /// Place in the succession of the validator that decided.
+    pub place: usize,
 }
 
 impl Validator {
-    /// Waits for the record of the round, and writes it when it is this validator's turn.
-    pub async fn decide(&self, gathered: &Gathered, chain: &ChainState) -> Decided {
-        let turn = self.turn(chain);
+    /// Waits for the record of the round, and writes it when it is this validator's turn. `None` when the next round is
+    /// over too, and what the record names cannot be had: something is lost, and only catching up helps.
+    pub async fn decide(&self, gathered: &Gathered, chain: &ChainState) -> Option<Decided> {
+        let own = self.ports.identity.hotkey();
+        let place = place_of(chain, &own).expect("a validator of genesis");
+        let turn = self.turn(place);
         loop {
             if self.ports.clock.now() >= turn
-                && let Some(decided) = self.propose(gathered).await
+                && let Some((replica, included)) = self.propose(gathered).await
             {
-                return decided;
+                return Some(Decided { replica, included, own: true, place });
             }
-            if let Some(record) = fetch_record(&self.network, &self.ports, self.round).await
-                && let Some(followed) = follow_record(&self.network, &self.ports, &self.replica, &record, true).await
-            {
-                let included = record.included.iter().map(|included| included.uid).collect();
-                return Decided { replica: followed.replica, included, own: false };
+            if let Some(record) = fetch_record(&self.network, &self.ports, self.round).await {
+                let followed = follow_record(&self.network, &self.ports, &self.replica, &record, true).await;
+                if let Some(followed) = followed {
+                    let included = record.included.iter().map(|included| included.uid).collect();
+                    let place = place_of(chain, &record.validator).unwrap_or(0);
+                    let own = record.validator == own;
+                    return Some(Decided { replica: followed.replica, included, own, place });
+                }
+                if self.ports.clock.round() > self.round + 1 {
+                    return None;
+                }
             }
             wait_a_little(&self.ports).await;
         }
     }
 
-    /// When this validator would write the record, since genesis.
-    fn turn(&self, chain: &ChainState) -> Duration {
-        let own = self.ports.identity.hotkey().0;
-        let mut succession = chain.succession().into_iter().map(|nth| chain.validators[nth].hotkey);
-        let place = succession.position(|hotkey| hotkey == own).expect("a validator of genesis");
-        let closes = self.ports.clock.put_window(self.round).closes;
-        closes + self.ports.clock.round_length() / 2 * place as u32
+    /// When the validator at a place of the succession writes the record, since genesis.
+    fn turn(&self, place: usize) -> Duration {
+        let (closes, length) = (self.ports.clock.put_window(self.round).closes, self.ports.clock.round_length());
+        match place.checked_sub(self.acting) {
+            None | Some(0) => closes + length / MOMENT * place as u32,
+            Some(after) => closes + length / 2 * after as u32,
+        }
     }
 
     /// Aggregates those whom this validator would take, and writes the record; `None` if there is one already.
-    async fn propose(&self, gathered: &Gathered) -> Option<Decided> {
+    async fn propose(&self, gathered: &Gathered) -> Option<(Arc<Replica>, Vec<Uid>)> {
         let (own, round) = (self.ports.identity.hotkey(), self.round);
         let uids = self.gauntlet.included(round);
         let received = || uids.iter().map(|uid| &gathered.valid[uid]);
@@ -88,7 +103,7 @@ impl Validator {
         if written && was_here {
             self.put(key, bundle).await;
         }
-        written.then_some(Decided { replica, included: uids, own: true })
+        written.then_some((replica, uids))
     }
 
     /// Whether the record was written, and is thereby the round's.
@@ -192,4 +207,9 @@ impl Validator {
             wait_a_little(&self.ports).await;
         }
     }
+}
+
+/// Where a validator stands in the succession, the lead at 0.
+fn place_of(chain: &ChainState, hotkey: &Hotkey) -> Option<usize> {
+    chain.succession().into_iter().position(|nth| chain.validators[nth].hotkey == hotkey.0)
 }

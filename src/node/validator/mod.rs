@@ -48,6 +48,8 @@ pub struct Validator {
     secret: u64,
     /// The newest checkpoint that it has put into the bucket: what came before is not pruned without one.
     checkpointed: Option<u64>,
+    /// Place in the succession of the validator that decided last.
+    acting: usize,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -58,6 +60,7 @@ struct Saved {
     replica: Digest,
     round: u64,
     checkpointed: Option<u64>,
+    acting: usize,
 }
 
 impl Validator {
@@ -77,6 +80,7 @@ impl Validator {
             pay: BTreeMap::new(),
             round: 0,
             checkpointed: None,
+            acting: 0,
         }
     }
 
@@ -85,7 +89,7 @@ impl Validator {
         let saved: Saved = postcard::from_bytes(bytes).map_err(|error| error.to_string())?;
         self.replica = replica(&saved.replica).ok_or("the replica is missing")?;
         (self.gauntlet, self.owners, self.pay) = (saved.gauntlet, saved.owners, saved.pay);
-        (self.round, self.checkpointed) = (saved.round, saved.checkpointed);
+        (self.round, self.checkpointed, self.acting) = (saved.round, saved.checkpointed, saved.acting);
         Ok(())
     }
 
@@ -97,6 +101,7 @@ impl Validator {
             replica: self.replica.digest,
             round: self.round,
             checkpointed: self.checkpointed,
+            acting: self.acting,
         };
         let bytes = postcard::to_stdvec(&saved).expect("a plain structure");
         NodeState { bytes, replicas: vec![self.replica.clone()] }
@@ -110,8 +115,7 @@ impl Validator {
             if self.round >= self.network.scenario.rounds || leaves.is_some_and(|leaves| self.round >= leaves) {
                 return;
             }
-            if !self.is_late().await {
-                self.validate().await;
+            if !self.is_late().await && self.validate().await {
                 self.round += 1;
                 continue;
             }
@@ -135,8 +139,8 @@ impl Validator {
                 || newest_checkpoint_round(&self.ports).await.is_some_and(|newest| newest > self.round))
     }
 
-    /// One round, told from top to bottom.
-    async fn validate(&mut self) {
+    /// One round, told from top to bottom; whether it came to its end.
+    async fn validate(&mut self) -> bool {
         let round = self.round;
         let window = self.ports.clock.put_window(round);
         // A moment later, so that what arrived as the window closed is visible.
@@ -152,6 +156,8 @@ impl Validator {
 
         // Before the evaluation, which changes whom the next round would take.
         let decided = self.ports.phase("decide", self.decide(&gathered, &chain)).await;
+        let Some(decided) = decided else { return false };
+        self.acting = decided.place;
         let before = std::mem::replace(&mut self.replica, decided.replica.clone());
         self.ports.host.trace(&format!("model {} {}", round + 1, self.replica.digest));
 
@@ -172,6 +178,7 @@ impl Validator {
         self.ports.host.report(report);
         // The next round has begun.
         self.pay = self.owners.keys().map(|&uid| (uid, chain.incentive(uid))).collect();
+        true
     }
 
     /// Takes note of new owners of slots.
