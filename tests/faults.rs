@@ -66,7 +66,7 @@ seed = 3
 rounds = {rounds}
 model = {{ preset = "nano", sequence_length = 16 }}
 corpus = {{ held_out_pages = 16 }}
-demo = {{ topk = 8 }}
+scheme = {{ kind = "demo", topk = 8 }}
 
 [training]
 lr = 3e-3
