@@ -160,6 +160,51 @@ fn every_subcommand_explains_itself() {
 }
 
 #[test]
+fn a_network_runs_in_the_operations_and_precision_of_a_gpu() {
+    let place = Place::new();
+    for threads in [1, 2] {
+        place.succeed(&format!(
+            "run net.toml --quiet --rounds 16 --device cpu-bf16 --threads {threads} --out {threads}"
+        ));
+    }
+    place.assert_same_runs("1", "2");
+    let rounds = place.read("1/rounds.csv");
+    let losses: Vec<f64> = rounds.lines().filter_map(|line| line.split(',').nth(3)?.parse().ok()).collect();
+    assert!(losses.last().unwrap() + 0.01 < losses[0], "{losses:?}");
+}
+
+/// Rows that a table for any device has, as `benches/torch` prints them too.
+const BENCH: [&str; 7] = [
+    "forward + backward, 2 x 64 tokens",
+    "the same",
+    "DeMo encode",
+    "aggregate 15 peers",
+    "evaluate one peer, 2 x 2 x 64 tokens",
+    "peak memory of all of it",
+    "memory of forward + backward, counted",
+];
+
+#[test]
+fn a_model_is_measured_on_every_device_of_the_machine() {
+    let place = Place::new();
+    for device in ["cpu", "cpu-bf16", "ndarray"] {
+        let arguments = format!("bench --preset nano --device {device} --micro-batch 2 --seconds 0 --threads 2");
+        let table = place.succeed(&arguments);
+        assert!(table.contains(&format!("nano on {device}")), "{table}");
+        let rows = BENCH.iter().take(if device == "cpu" { 6 } else { 7 });
+        for row in rows.filter(|row| cfg!(target_os = "linux") || !row.starts_with("peak")) {
+            let line =
+                table.lines().find(|line| line.contains(&format!("| {row} "))).unwrap_or_else(|| panic!("{row}"));
+            let value: f64 = line.split('|').nth(2).unwrap().trim().parse().unwrap();
+            assert!(value >= 0.0, "{line}");
+        }
+        assert_eq!(table.contains("one round of mixed-250, 2 threads"), device == "cpu", "{table}");
+    }
+    place.fail("bench --micro-batch 0", 2, &["expected 1 to 1024"]);
+    place.fail("bench --device gpu", 2, &["cuda:N"]);
+}
+
+#[test]
 fn scenarios_are_listed_and_known_by_their_names() {
     let place = Place::new();
     let listed = place.succeed("scenarios");
@@ -205,7 +250,7 @@ fn a_wrong_command_line_is_refused_before_anything_is_done() {
     for (words, code, expected) in [
         ("run nothing.toml", 2, "nothing.toml: no such file, and no shipped scenario has this name"),
         ("run folder", 2, "folder: cannot be read"),
-        ("run net.toml --device gpu", 2, "device `gpu`: expected `cpu`, `ndarray` or `cuda:N`"),
+        ("run net.toml --device gpu", 2, "device `gpu`: expected `cpu`, `cpu-bf16`, `ndarray` or `cuda:N`"),
         (
             "run net.toml --set training.lrr=1",
             2,
@@ -295,7 +340,7 @@ fn a_run_from_start_to_verification() {
     let other = format!("{}{}", if digest.starts_with('0') { '1' } else { '0' }, &digest[1..]);
     std::fs::write(&file, text.replace(digest, &other)).unwrap();
     place.fail("verify runs/net-3", 1, &["digests differ", digest, "models agree; scores or events differ"]);
-    std::fs::write(&file, text.replace("\"format\": 1", "\"format\": 99")).unwrap();
+    std::fs::write(&file, text.replace("\"format\": 2", "\"format\": 99")).unwrap();
     for words in ["verify runs/net-3", "plot runs/net-3", resume] {
         place.fail(words, 1, &["was written by gauntlet", "format 99"]);
     }
@@ -314,9 +359,10 @@ fn runs_are_drawn_again_and_compared() {
     std::fs::remove_dir_all(place.path("runs/net-1/plots")).unwrap();
     place.succeed("plot runs/net-1");
     assert_eq!(place.read("runs/net-1/plots/loss.svg"), drawn);
-    assert_eq!(place.succeed("plot runs/net-1 runs/net-2"), "plots/compare-loss.svg\n");
+    let drawn = place.succeed("plot runs/net-1 runs/net-2");
+    assert_eq!(drawn, ["", "-tokens", "-bytes", "-time"].map(|by| format!("plots/compare-loss{by}.svg\n")).concat());
     let both = place.read("plots/compare-loss.svg");
-    assert!(both.contains("net-1") && both.contains("net-2"));
+    assert!(both.contains("net (2 seeds)"));
     place.succeed("plot runs/net-1 runs/net-2 --out elsewhere");
     assert_eq!(place.read("elsewhere/compare-loss.svg"), both);
 }

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use futures::TryStreamExt;
 use gauntlet::corpus::Corpus;
-use gauntlet::model::LlamaConfig;
+use gauntlet::model::{Device, LlamaConfig};
 use gauntlet::node::{RoundReport, get_bounded};
 use gauntlet::report::{self, Manifest, References, RunFolder};
 use gauntlet::runtime::{Run, bucket, report as reports};
 use gauntlet::scenario::Scenario;
-use gauntlet::transport::{Hotkey, keys};
+use gauntlet::training::scheme;
+use gauntlet::transport::{Hotkey, keys, wire};
 use object_store::ObjectStore;
 
 use super::folder::FolderObserver;
@@ -73,6 +74,8 @@ impl Collector {
             manifest.bucket = Some(url.into());
             manifest.parameters = config.layout().total() as u64;
             manifest.tokens_per_round = (scenario.baseline_pages() * config.sequence_length) as u64;
+            let scheme = scheme::from_settings(&scenario.scheme, &config.layout(), Device::Cpu)?;
+            manifest.upload_bytes = wire::encoded_len(scheme.shape()) as u64;
             manifest.references = references(scenario, &config);
             let folder = RunFolder::create(root)?;
             folder.write_manifest(&manifest)?;

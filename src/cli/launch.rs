@@ -61,15 +61,15 @@ pub fn launch(args: Args) -> anyhow::Result<()> {
     let root = root.unwrap_or_else(|| Path::new("runs").join(format!("{}-{}-launch", scenario.name, scenario.seed)));
     let url = args.bucket.clone().unwrap_or_else(|| root.join("bucket").to_string_lossy().into_owned());
     let is_virtual = args.clock == "virtual";
+    if is_virtual && url.contains("://") && !url.starts_with("file://") {
+        bail!(UsageError(format!("--clock virtual needs a folder as bucket, not {url}")));
+    }
     let network = open::network(scenario, "cpu")?;
     let scenario = &network.scenario;
     let mut collector = Collector::open(scenario, &url, &root, &args.devices.join(","), args.quiet)?;
     let peers = scenario.each_peer().filter(|(_, _, group)| group.joins == 0);
     let peers = peers.map(|(index, _, _)| identity_of(scenario, "peer", index).hotkey()).collect();
     let (run, _) = genesis::create(&url, &network, peers)?;
-    if is_virtual && run.bucket.folder.is_none() {
-        bail!(UsageError(format!("--clock virtual needs a folder as bucket, not {url}")));
-    }
     std::fs::create_dir_all(root.join("nodes")).with_context(|| root.display().to_string())?;
 
     let plans = plan(scenario, &args.devices);
@@ -217,7 +217,17 @@ fn follow(
     let tended = loop {
         let stopping = stop.load(Ordering::Relaxed);
         if stopping && !told {
-            nodes.iter_mut().filter(|node| node.ended.is_none()).for_each(|node| terminate(&mut node.child));
+            for node in nodes.iter_mut().filter(|node| node.ended.is_none()) {
+                match lockstep {
+                    None => terminate(&mut node.child),
+                    // Time must not run on while one node after the other ends; each has saved its state between the
+                    // rounds.
+                    Some(lockstep) => {
+                        lockstep.stop();
+                        node.child.kill()?;
+                    }
+                }
+            }
             told = true;
         }
         let tended = nodes.iter_mut().try_for_each(|node| node.tend(stopping, lockstep));

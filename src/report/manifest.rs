@@ -7,7 +7,7 @@ use crate::scenario::Scenario;
 
 /// Version of the run folder's layout; goes up when an older program could not read a newer folder, or the other way
 /// round.
-pub const FORMAT: u64 = 1;
+pub const FORMAT: u64 = 2;
 
 /// Everything needed to run the scenario again and to judge whether the result should be the same.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,6 +35,8 @@ pub struct Manifest {
     pub parameters: u64,
     /// Tokens that the aggregated peers train on together in a round.
     pub tokens_per_round: u64,
+    /// Length of a peer's upload of a round.
+    pub upload_bytes: u64,
     /// Held-out loss of the model before the first round.
     pub initial_loss: Option<f64>,
     pub references: References,
@@ -59,6 +61,7 @@ impl Manifest {
             wall_seconds: 0.0,
             parameters: 0,
             tokens_per_round: 0,
+            upload_bytes: 0,
             initial_loss: None,
             references: References::default(),
             scenario,

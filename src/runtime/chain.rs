@@ -69,16 +69,24 @@ impl BucketChain {
     /// Reads the calls that have come since, and goes on to the present block.
     async fn refresh(&self, seen: &mut Seen) -> object_store::Result<()> {
         let block = self.clock.block();
-        let mut new = Vec::new();
+        let (mut new, mut read_all) = (Vec::new(), Ok(()));
         for meta in self.list_new(seen).await? {
-            seen.claimed.extend(self.registration_at(&meta.location).map(|found| (found.uid, found.generation)));
+            let registration = self.registration_at(&meta.location);
+            seen.claimed.extend(registration.iter().map(|found| (found.uid, found.generation)));
             match self.read(&meta).await {
                 Ok(found) => {
                     new.extend(found.map(|extrinsic| (self.clock.block_of(meta.last_modified), extrinsic)));
                     seen.paths.insert(meta.location);
                 }
-                // One that cannot be read does not hold up the others.
-                Err(error) => tracing::warn!(path = %meta.location, %error, "a call cannot be read yet"),
+                // Anybody may write one: that it cannot be read does not hold up the others.
+                Err(error) if registration.is_some() => {
+                    tracing::warn!(path = %meta.location, %error, "a registration cannot be read");
+                }
+                // The rest is read with the next block.
+                Err(error) => {
+                    read_all = Err(error);
+                    break;
+                }
             }
         }
         // A call that became visible only after its block was over changes what came of it.
@@ -95,7 +103,7 @@ impl BucketChain {
             }
         }
         seen.newest = Arc::new(seen.ledger.state_at(block.max(seen.newest.block)).clone());
-        Ok(())
+        read_all
     }
 
     /// Objects that may be calls and have not been read.

@@ -76,7 +76,7 @@ impl Default for CorpusSettings {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainingSettings {
-    /// Peak learning rate: the size of a sign step.
+    /// Peak learning rate: the size of DeMo's sign step, or the rate of a peer's own steps of AdamW.
     pub lr: f64,
     /// Rounds of linear warm-up.
     pub warmup_rounds: u64,
@@ -148,7 +148,7 @@ pub struct GauntletSettings {
     pub bins: usize,
     /// Fraction of a peer's pages on which the loss is measured.
     pub evaluated_fraction: f64,
-    /// Step of the loss score, as a fraction of the learning rate.
+    /// Step of the loss score, as a fraction of the step that the payload would make alone.
     pub beta_fraction: f64,
     /// Decay of the proof-of-computation average.
     pub proof_decay: f64,

@@ -56,7 +56,7 @@ impl TrainingCore {
         let layout = config.layout();
         Ok(Self {
             schedule: Schedule::new(&scenario.training, scenario.rounds),
-            scheme: scheme::from_settings(&scenario.scheme, &layout)?,
+            scheme: scheme::from_settings(&scenario.scheme, &layout, device)?,
             evaluator: Evaluator { config: config.clone(), device, micro_batch: scenario.training.micro_batch },
             beta_fraction: scenario.gauntlet.beta_fraction,
             advanced: Mutex::default(),

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use object_store::path::Path;
-use object_store::{Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion};
+use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion};
 
 use super::Validator;
 use super::gather::Gathered;
@@ -148,16 +148,13 @@ impl Validator {
         }
     }
 
-    /// What lies at a key, up to one byte more than a record has, and which version of it.
+    /// What lies at a key, and which version of it; nothing of what is too long for a record.
     async fn look(&self, key: &Path) -> Option<(Bytes, UpdateVersion)> {
-        let most = max_record_len(&self.network) as u64 + 1;
-        let options = GetOptions { range: Some(GetRange::Bounded(0..most)), ..Default::default() };
-        let found = match self.ports.bucket.get_opts(key, options).await {
-            Ok(found) => found,
-            // A range does not fit what is empty.
-            Err(_) => self.ports.bucket.get(key).await.ok().filter(|found| found.meta.size == 0)?,
-        };
+        let found = self.ports.bucket.get(key).await.ok()?;
         let version = UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };
+        if found.meta.size > max_record_len(&self.network) as u64 {
+            return Some((Bytes::new(), version));
+        }
         Some((found.bytes().await.ok()?, version))
     }
 

@@ -10,19 +10,20 @@ mod local_steps;
 pub mod sparseloco;
 mod topk;
 
-use std::fmt::Debug;
-
 pub use chunks::{ChunkError, ChunkLayout, MAX_CHUNK, TensorChunks};
 
 use super::evaluator::Evaluator;
 use super::{PayloadShape, PseudoGradient, Replica};
-use crate::model::ParamLayout;
+use crate::model::{Device, ParamLayout};
 use crate::scenario::SchemeSettings;
 
 /// A way to train together: what is sent, and the step that all take of it.
-pub trait Scheme: Debug + Send + Sync {
+pub trait Scheme: Send + Sync {
     /// What a newcomer starts with.
     fn local(&self) -> Box<dyn LocalTraining>;
+
+    /// How many f32 values a peer keeps from round to round.
+    fn kept_values(&self) -> usize;
 
     /// What every valid payload looks like.
     fn shape(&self) -> &PayloadShape;
@@ -63,13 +64,17 @@ pub struct Round {
     pub lr: f64,
 }
 
-/// The scheme of a scenario, for a model of this layout.
+/// The scheme of a scenario, for a model of this layout, with its heavy work on `device`.
 ///
 /// # Errors
 /// A chunk size or top-k that the scheme cannot use.
-pub fn from_settings(settings: &SchemeSettings, params: &ParamLayout) -> Result<Box<dyn Scheme>, ChunkError> {
+pub fn from_settings(
+    settings: &SchemeSettings,
+    params: &ParamLayout,
+    device: Device,
+) -> Result<Box<dyn Scheme>, ChunkError> {
     Ok(match settings {
-        SchemeSettings::Demo(settings) => Box::new(demo::Demo::new(settings, params)?),
+        SchemeSettings::Demo(settings) => Box::new(demo::Demo::new(settings, params)?.on(device)),
         SchemeSettings::Sparseloco(settings) => Box::new(sparseloco::SparseLoco::new(settings, params)?),
         SchemeSettings::Dense(settings) => Box::new(dense::Dense::new(settings, params)?),
     })

@@ -5,6 +5,7 @@
 //! (error feedback).
 
 pub(crate) mod dct;
+mod device;
 mod encode;
 mod forward;
 pub(crate) mod inverse;
@@ -17,9 +18,9 @@ use encode::{Encoder, Step};
 use local::Momentum;
 
 use super::{ChunkError, ChunkLayout, LocalTraining, Scheme, TensorChunks};
-use crate::model::ParamLayout;
+use crate::model::{Device, ParamLayout};
 use crate::scenario::DemoSettings;
-use crate::training::aggregate::{aggregate, apply};
+use crate::training::aggregate::{aggregate, aggregate_on, apply};
 use crate::training::quantise::quantise;
 use crate::training::{PayloadShape, PseudoGradient, TensorShape};
 
@@ -33,6 +34,8 @@ pub struct Demo {
     shape: PayloadShape,
     decay: f32,
     feedback_from_round: u64,
+    /// Where payloads are aggregated.
+    device: Device,
 }
 
 impl Demo {
@@ -45,7 +48,13 @@ impl Demo {
             layout: Arc::new(layout),
             decay: settings.decay as f32,
             feedback_from_round: settings.feedback_from_round,
+            device: Device::Cpu,
         })
+    }
+
+    /// The same, aggregating on `device`, to the same bits.
+    pub fn on(self, device: Device) -> Self {
+        Self { device, ..self }
     }
 
     /// The chunks that are transformed one by one.
@@ -89,13 +98,21 @@ impl Scheme for Demo {
         Box::new(Momentum::new(self.clone()))
     }
 
+    fn kept_values(&self) -> usize {
+        self.layout.total()
+    }
+
     fn shape(&self) -> &PayloadShape {
         &self.shape
     }
 
     /// Against the sign of the decoded mean (Lidin et al., arXiv 2505.21684).
     fn step(&self, theta: &[f32], lr: f64, payloads: &[&PseudoGradient], fraction: f64) -> Vec<f32> {
-        apply(theta, &aggregate(&self.layout, payloads), (fraction * lr) as f32)
+        let signs = match self.device {
+            Device::Cpu => aggregate(&self.layout, payloads),
+            device => aggregate_on(&device.burn(), &self.layout, payloads),
+        };
+        apply(theta, &signs, (fraction * lr) as f32)
     }
 
     fn step_size(&self, lr: f64) -> f64 {
