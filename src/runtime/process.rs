@@ -21,12 +21,13 @@ use super::metrics::Metrics;
 use super::run::{Run, RunError};
 use super::stamps::StampedStore;
 use super::state::{StateError, StateFolder};
-use super::{store_clock, sweep};
+use super::store_clock::{self, StoreTime};
+use super::{Bucket, sweep};
 use crate::chain::LedgerError;
 use crate::digest::Digest;
 use crate::node::ports::{Clock, Ports};
 use crate::node::{Compute, Network, Peer, PeerPlan, Processor, Validator};
-use crate::transport::Identity;
+use crate::transport::{Hotkey, Identity};
 use crate::transport::retry::{Backoff, RetryStore};
 use crate::transport::simulated::SimClock;
 
@@ -105,13 +106,11 @@ pub enum ProcessError {
     #[error("{path}: {what}; move it away to start this node afresh")]
     Restore { path: PathBuf, what: String },
     #[error("{hotkey} is no validator of this run; its genesis names them")]
-    NotAValidator { hotkey: crate::transport::Hotkey },
+    NotAValidator { hotkey: Hotkey },
     #[error("the launcher at {address} does not answer: {source}")]
     Launcher { address: SocketAddr, source: std::io::Error },
     #[error("a shared clock needs a bucket that is a folder of this machine")]
     NoFolder,
-    #[error("the store's clock cannot be read: {0}")]
-    Clock(object_store::Error),
     #[error("a node stopped unexpectedly ({0}): a defect; please report it with the scenario and the seed")]
     Node(JoinError),
 }
@@ -214,7 +213,7 @@ impl Process {
     async fn real_clock(&self) -> Result<Option<(Clock, Arc<dyn ObjectStore>)>, ProcessError> {
         let bucket = &self.run.bucket;
         let node = self.nodes.first().expect("a process has nodes").identity.hotkey();
-        let read = store_clock::read(bucket, &node).await.map_err(ProcessError::Clock)?;
+        let Some(read) = self.store_time(bucket, &node).await else { return Ok(None) };
         let Some(genesis) = self.genesis_time(read.now()).await? else { return Ok(None) };
         // Before round 0 nobody does anything.
         while read.now() < genesis {
@@ -240,13 +239,31 @@ impl Process {
         Ok(Some((clock, self.run.bucket.store.clone())))
     }
 
+    /// The store's clock, as soon as it can be read; `None` if the process is to stop before.
+    async fn store_time(&self, bucket: &Bucket, node: &Hotkey) -> Option<StoreTime> {
+        while !self.stop.load(Ordering::Relaxed) {
+            match store_clock::read(bucket, node).await {
+                Ok(read) => return Some(read),
+                Err(error) => tracing::warn!(%error, "the store's clock cannot be read; trying again"),
+            }
+            tokio::time::sleep(LOOK * 5).await;
+        }
+        None
+    }
+
     /// When round 0 begins; a validator says so if nobody has.
     async fn genesis_time(&self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, ProcessError> {
         let waiting = tokio::time::Instant::now();
         let mut told = false;
         while !self.stop.load(Ordering::Relaxed) {
-            if let Some(start) = self.run.start().await? {
-                return Ok(DateTime::from_timestamp_millis(start.unix_ms));
+            match self.run.start().await {
+                Ok(Some(start)) => return Ok(DateTime::from_timestamp_millis(start.unix_ms)),
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "the run's start cannot be read; trying again");
+                    tokio::time::sleep(LOOK * 5).await;
+                    continue;
+                }
             }
             let ClockKind::Real { start_in } = self.clock else { return Ok(None) };
             if let Some((validator, turn)) = self.starter()
