@@ -221,10 +221,10 @@ impl Peer {
         }
     }
 
-    /// Applies the record of `round`, which has just ended.
+    /// Applies the record of `round`, which has just ended, unless it cannot be had: then it catches up.
     async fn follow(&mut self, round: u64) {
         let newest = self.replicas.back().expect("never empty").clone();
-        let followed = follow(&self.network, &self.ports, &newest, round, true).await;
+        let Some(followed) = follow(&self.network, &self.ports, &newest, round, true).await else { return };
         self.ports.host.trace(&format!("model {} {}", round + 1, followed.replica.digest));
         if !followed.in_sync && self.behaviour.mends() {
             return self.start_over().await;

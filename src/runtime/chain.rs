@@ -3,19 +3,19 @@
 //! The store's stamp of a call says which block it is in, so that all who see the same objects compute the same state.
 //! Nothing that the model depends on is read from it: who is aggregated is in the round's record.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::path::Path;
-use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use object_store::{Error, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use tokio::sync::Mutex;
 
 use crate::Uid;
 use crate::chain::{Call, ChainState, Extrinsic, Genesis, Ledger, LedgerError};
 use crate::digest::Digest;
-use crate::node::get_bounded;
 use crate::node::ports::{Chain, Clock};
 use crate::scenario::ChainSettings;
 use crate::transport::call::{self, Registration, Weights};
@@ -43,6 +43,8 @@ struct Seen {
     calls: Vec<(u64, Extrinsic)>,
     /// Where they lie, and what lies there and is none.
     paths: BTreeSet<Path>,
+    /// Registrations of which there is something, readable or not: slot and generation.
+    claimed: BTreeSet<(Uid, u32)>,
 }
 
 impl BucketChain {
@@ -60,19 +62,32 @@ impl BucketChain {
     ) -> Result<Self, LedgerError> {
         let mut ledger = Ledger::new(&settings, genesis.clone())?;
         let newest = Arc::new(ledger.state_at(0).clone());
-        let seen = Seen { ledger, newest, calls: Vec::new(), paths: BTreeSet::new() };
+        let seen = Seen { ledger, newest, calls: Vec::new(), paths: BTreeSet::new(), claimed: BTreeSet::new() };
         Ok(Self { run, identity, bucket, clock, settings, genesis, seen: Mutex::new(seen) })
     }
 
     /// Reads the calls that have come since, and goes on to the present block.
     async fn refresh(&self, seen: &mut Seen) -> object_store::Result<()> {
         let block = self.clock.block();
-        let mut new = Vec::new();
+        let (mut new, mut read_all) = (Vec::new(), Ok(()));
         for meta in self.list_new(seen).await? {
-            if let Some(extrinsic) = self.read(&meta.location).await? {
-                new.push((self.clock.block_of(meta.last_modified), extrinsic));
+            let registration = self.registration_at(&meta.location);
+            seen.claimed.extend(registration.iter().map(|found| (found.uid, found.generation)));
+            match self.read(&meta).await {
+                Ok(found) => {
+                    new.extend(found.map(|extrinsic| (self.clock.block_of(meta.last_modified), extrinsic)));
+                    seen.paths.insert(meta.location);
+                }
+                // Anybody may write one: that it cannot be read does not hold up the others.
+                Err(error) if registration.is_some() => {
+                    tracing::warn!(path = %meta.location, %error, "a registration cannot be read");
+                }
+                // The rest is read with the next block.
+                Err(error) => {
+                    read_all = Err(error);
+                    break;
+                }
             }
-            seen.paths.insert(meta.location);
         }
         // A call that became visible only after its block was over changes what came of it.
         let is_late = new.iter().any(|(at, _)| *at < seen.newest.block);
@@ -88,7 +103,7 @@ impl BucketChain {
             }
         }
         seen.newest = Arc::new(seen.ledger.state_at(block.max(seen.newest.block)).clone());
-        Ok(())
+        read_all
     }
 
     /// Objects that may be calls and have not been read.
@@ -109,21 +124,28 @@ impl BucketChain {
         Ok(found)
     }
 
-    /// The call at a path; `None` for what is none.
-    async fn read(&self, path: &Path) -> object_store::Result<Option<Extrinsic>> {
+    /// The call in an object; `None` for what is none.
+    async fn read(&self, meta: &ObjectMeta) -> object_store::Result<Option<Extrinsic>> {
+        let path = &meta.location;
         let most = if path.prefix_matches(&keys::slots()) { call::REGISTRATION_LEN } else { call::WEIGHTS_LEN };
-        let Some(bytes) = get_bounded(&self.bucket, path, most as u64).await else {
-            // Too long, or gone: not a call. A failure of the store would be another answer.
-            return match self.bucket.head(path).await {
-                Err(error @ Error::Generic { .. }) => Err(error),
-                _ => Ok(None),
-            };
-        };
-        let read = self.decode(path, &bytes);
-        if read.is_none() {
-            tracing::warn!(%path, "ignoring what is no call to the chain");
+        if meta.size == 0 || meta.size > most as u64 {
+            return Ok(None);
         }
-        Ok(read)
+        let first = self.bytes(path, meta.size).await?;
+        if let Some(extrinsic) = self.decode(path, &first) {
+            return Ok(Some(extrinsic));
+        }
+        // What arrives may have been damaged on its way. Only what is read twice alike lies there.
+        if self.bytes(path, meta.size).await? != first {
+            return Err(Error::Generic { store: "chain", source: "two reads of one object differ".into() });
+        }
+        tracing::warn!(%path, "ignoring what is no call to the chain");
+        Ok(None)
+    }
+
+    async fn bytes(&self, path: &Path, most: u64) -> object_store::Result<Bytes> {
+        let options = GetOptions { range: Some(GetRange::Bounded(0..most)), ..Default::default() };
+        self.bucket.get_opts(path, options).await?.bytes().await
     }
 
     fn decode(&self, path: &Path, bytes: &[u8]) -> Option<Extrinsic> {
@@ -179,14 +201,9 @@ impl BucketChain {
             .filter_map(|(_, extrinsic)| if let Call::Claim(uid) = extrinsic.call { Some(uid) } else { None })
             .collect();
         let uid = seen.newest.slot_to_claim(&taken)?;
-        let mut generations: BTreeMap<Uid, u32> = BTreeMap::new();
-        for path in &seen.paths {
-            if let Some(found) = self.registration_at(path) {
-                let next = generations.entry(found.uid).or_default();
-                *next = (*next).max(found.generation.saturating_add(1));
-            }
-        }
-        Some(Registration { run: self.run, uid, generation: generations.get(&uid).copied().unwrap_or(0) })
+        // The first that is not taken, by whatever lies there: garbage costs its author an object each.
+        let generation = (0..).find(|&generation| !seen.claimed.contains(&(uid, generation)))?;
+        Some(Registration { run: self.run, uid, generation })
     }
 
     async fn set_weights(&self, weights: Vec<(Uid, f64)>) -> object_store::Result<()> {
@@ -217,5 +234,52 @@ impl Chain for BucketChain {
         if let Err(error) = sent {
             tracing::warn!(%error, "a call to the chain was not sent");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use chrono::Utc;
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    fn chain(bucket: &Arc<dyn ObjectStore>, index: u64) -> BucketChain {
+        let identity = Arc::new(Identity::from_seed(1, "peer", index));
+        let validator = Identity::from_seed(1, "validator", 0).hotkey();
+        let genesis = Genesis { validators: vec![(validator.0, 1000.0)], peers: Vec::new() };
+        let settings = ChainSettings { slots: 3, block_seconds: 60.0, ..ChainSettings::default() };
+        let clock = Clock::starting(Duration::ZERO, Utc::now(), &settings, 10.0);
+        BucketChain::new(Digest::of(b"run"), identity, bucket.clone(), clock, settings, genesis).unwrap()
+    }
+
+    async fn slot(chain: &BucketChain) -> Option<Uid> {
+        tokio::time::advance(Duration::from_secs(60)).await;
+        chain.state().await.uid_of(&chain.identity.hotkey().0)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_registers_has_a_slot_in_the_next_block() {
+        let bucket: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let (first, second) = (chain(&bucket, 0), chain(&bucket, 1));
+        first.submit(Call::Register).await;
+        second.submit(Call::Register).await;
+        assert_eq!((slot(&first).await, slot(&second).await), (Some(0), Some(1)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn garbage_below_a_slot_keeps_nobody_out() {
+        let bucket: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        for generation in [0, 1, 3, u32::MAX] {
+            bucket.put(&keys::slot(0, generation), "garbage".into()).await.unwrap();
+        }
+        bucket.put(&keys::slot(1, 0), "".into()).await.unwrap();
+        let (first, second) = (chain(&bucket, 0), chain(&bucket, 1));
+        first.submit(Call::Register).await;
+        second.submit(Call::Register).await;
+        assert!(bucket.head(&keys::slot(0, 2)).await.is_ok(), "the first generation that is free");
+        assert_eq!((slot(&first).await, slot(&second).await), (Some(0), Some(1)));
     }
 }
