@@ -10,13 +10,14 @@
 //! | [`process`] | nodes of one process, from start to stop |
 //! | [`chain`] | the ledger that everybody computes from the calls in the bucket |
 //! | [`peer_buckets`] | buckets of peers' own, named in the ledger |
-//! | [`store_clock`] | the network's time is the store's |
+//! | [`clocks`], [`store_clock`] | the network's time is the store's |
 //! | [`lockstep`], [`stamps`] | one paused clock for several processes, and a folder that stamps by it |
 //! | [`host`], [`state`], [`report`], [`sweep`] | what nodes leave on disk and in the bucket |
 //! | [`metrics`], [`counted`] | numbers for Prometheus |
 
 pub mod bucket;
 mod chain;
+mod clocks;
 mod counted;
 mod credentials;
 mod host;
