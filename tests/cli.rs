@@ -160,6 +160,50 @@ fn every_subcommand_explains_itself() {
 }
 
 #[test]
+fn a_network_runs_in_the_operations_and_precision_of_a_gpu() {
+    let place = Place::new();
+    for threads in [1, 2] {
+        place.succeed(&format!(
+            "run net.toml --quiet --rounds 16 --device cpu-bf16 --threads {threads} --out {threads}"
+        ));
+    }
+    place.assert_same_runs("1", "2");
+    let rounds = place.read("1/rounds.csv");
+    let losses: Vec<f64> = rounds.lines().filter_map(|line| line.split(',').nth(3)?.parse().ok()).collect();
+    assert!(losses.last().unwrap() + 0.01 < losses[0], "{losses:?}");
+}
+
+/// Rows that a table for any device has, as `benches/torch` prints them too.
+const BENCH: [&str; 7] = [
+    "forward + backward, 2 x 64 tokens",
+    "the same",
+    "DeMo encode",
+    "aggregate 15 peers",
+    "evaluate one peer, 2 x 2 x 64 tokens",
+    "peak memory of all of it",
+    "memory of forward + backward, counted",
+];
+
+#[test]
+fn a_model_is_measured_on_every_device_of_the_machine() {
+    let place = Place::new();
+    for device in ["cpu", "cpu-bf16", "ndarray"] {
+        let arguments = format!("bench --preset nano --device {device} --micro-batch 2 --seconds 0");
+        let table = place.succeed(&arguments);
+        assert!(table.contains(&format!("nano on {device}")), "{table}");
+        let rows = BENCH.iter().take(if device == "cpu" { 6 } else { 7 });
+        for row in rows.filter(|row| cfg!(target_os = "linux") || !row.starts_with("peak")) {
+            let line =
+                table.lines().find(|line| line.contains(&format!("| {row} "))).unwrap_or_else(|| panic!("{row}"));
+            let value: f64 = line.split('|').nth(2).unwrap().trim().parse().unwrap();
+            assert!(value >= 0.0, "{line}");
+        }
+    }
+    place.fail("bench --micro-batch 0", 2, &["expected 1 to 1024"]);
+    place.fail("bench --device gpu", 2, &["cuda:N"]);
+}
+
+#[test]
 fn scenarios_are_listed_and_known_by_their_names() {
     let place = Place::new();
     let listed = place.succeed("scenarios");
@@ -205,7 +249,7 @@ fn a_wrong_command_line_is_refused_before_anything_is_done() {
     for (words, code, expected) in [
         ("run nothing.toml", 2, "nothing.toml: no such file, and no shipped scenario has this name"),
         ("run folder", 2, "folder: cannot be read"),
-        ("run net.toml --device gpu", 2, "device `gpu`: expected `cpu`, `ndarray` or `cuda:N`"),
+        ("run net.toml --device gpu", 2, "device `gpu`: expected `cpu`, `cpu-bf16`, `ndarray` or `cuda:N`"),
         (
             "run net.toml --set training.lrr=1",
             2,

@@ -217,7 +217,17 @@ fn follow(
     let tended = loop {
         let stopping = stop.load(Ordering::Relaxed);
         if stopping && !told {
-            nodes.iter_mut().filter(|node| node.ended.is_none()).for_each(|node| terminate(&mut node.child));
+            for node in nodes.iter_mut().filter(|node| node.ended.is_none()) {
+                match lockstep {
+                    None => terminate(&mut node.child),
+                    // Time must not run on while one node after the other ends; each has saved its state between the
+                    // rounds.
+                    Some(lockstep) => {
+                        lockstep.stop();
+                        node.child.kill()?;
+                    }
+                }
+            }
             told = true;
         }
         let tended = nodes.iter_mut().try_for_each(|node| node.tend(stopping, lockstep));

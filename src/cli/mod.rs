@@ -70,7 +70,7 @@ enum Command {
     Collect(collect::Args),
     /// List the scenarios that come with this program
     Scenarios,
-    /// Measure this machine: gradient, DeMo encode, aggregation, one round of mixed-250
+    /// Measure a model on a device: gradient, DeMo encode, aggregation, evaluation, memory; or this machine
     Bench(bench::Args),
 }
 

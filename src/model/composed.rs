@@ -1,12 +1,82 @@
 //! The parts of a Llama in Burn's own operations: what every device can run, and what the fused kernels are tested
 //! against.
-
-use std::sync::Arc;
+//!
+//! Large matrix products take factors of the [`Precision`] asked for, all else is f32. Attention scores are f32
+//! products too: they are exponentiated, so that a rounding relative to a large score would become one of the whole
+//! probability, and they are a few percent of the work.
 
 use burn::tensor::activation::{log_softmax, silu, softmax};
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{FloatDType, Int, Tensor, TensorData};
 
+use super::device::Precision;
+use super::kernels::attention::Heads;
 use super::kernels::attention_block::AttentionShape;
+
+/// What the blocks of one pass share.
+#[derive(Clone, Debug)]
+pub struct Pass {
+    heads: Heads,
+    /// Of each position's angles: [1, 1, length, size / 2].
+    cosines: Tensor<4>,
+    sines: Tensor<4>,
+    epsilon: f32,
+    precision: Precision,
+    tiles: Tiles,
+}
+
+/// How much of a large intermediate result exists at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tiles {
+    /// Queries whose scores are computed together. Keys after the last of them are left out, so that smaller tiles save
+    /// work, up to half of it.
+    pub queries: usize,
+    /// Logits computed together, in whole rows.
+    pub logits: usize,
+}
+
+impl Default for Tiles {
+    /// A quarter of a sequence of 2048; 256 MiB of logits.
+    fn default() -> Self {
+        Self { queries: 512, logits: 1 << 26 }
+    }
+}
+
+impl Tiles {
+    /// Rows of a head of `vocabulary` outputs.
+    pub fn rows(&self, vocabulary: usize) -> usize {
+        (self.logits / vocabulary).max(1)
+    }
+}
+
+impl Pass {
+    /// A pass over sequences of a shape.
+    pub fn new(shape: &AttentionShape, precision: Precision, tiles: Tiles, device: &burn::tensor::Device) -> Self {
+        let (length, half) = (shape.heads.length, shape.heads.size / 2);
+        let table = |values: &[f32]| {
+            let data = TensorData::new(values[..length * half].to_vec(), [1, 1, length, half]);
+            Tensor::from_data(data, device)
+        };
+        Self {
+            heads: shape.heads,
+            cosines: table(&shape.rotary.cosines),
+            sines: table(&shape.rotary.sines),
+            epsilon: shape.epsilon,
+            precision,
+            tiles,
+        }
+    }
+
+    /// Rows whose losses are computed together.
+    pub fn loss_rows(&self, vocabulary: usize) -> usize {
+        self.tiles.rows(vocabulary)
+    }
+
+    /// `x` [rows, in] times the transpose of `weight` [out, in]: [rows, out].
+    fn project(&self, x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+        let product = self.precision.factor(x).matmul(self.precision.factor(weight).transpose());
+        product.cast(FloatDType::F32)
+    }
+}
 
 /// Rows of `table` by their numbers; as [`fused::embedding`](super::fused::embedding).
 pub fn embedding(table: Tensor<2>, ids: &[u32]) -> Tensor<2> {
@@ -21,43 +91,44 @@ pub fn rms_norm(x: Tensor<2>, gain: Tensor<1>, epsilon: f32) -> Tensor<2> {
 }
 
 /// `x + attention(norm(x))`; as [`fused::attention_block`](super::fused::attention_block).
-pub fn attention_block(
-    x: Tensor<2>,
-    gain: Tensor<1>,
-    qkv: Tensor<2>,
-    out: Tensor<2>,
-    shape: AttentionShape,
-) -> Tensor<2> {
-    let heads = shape.heads;
+pub fn attention_block(x: Tensor<2>, gain: Tensor<1>, qkv: Tensor<2>, out: Tensor<2>, pass: &Pass) -> Tensor<2> {
+    let heads = pass.heads;
     let [rows, _] = x.dims();
     let sequences = rows / heads.length;
-    let projected = rms_norm(x.clone(), gain, shape.epsilon).matmul(qkv.transpose());
-    let split = |first: usize, count: usize| {
-        let columns = first * heads.size..(first + count) * heads.size;
-        let part = projected.clone().slice([0..rows, columns]);
-        part.reshape([sequences, heads.length, count, heads.size]).swap_dims(1, 2)
+    let normalised = rms_norm(x.clone(), gain, pass.epsilon);
+    // Weights are cut rather than products: that way backwards no gradient of the whole product is put together.
+    let project = |first: usize, count: usize| {
+        let weight = qkv.clone().slice_dim(0, first * heads.size..(first + count) * heads.size);
+        let product = pass.project(normalised.clone(), weight);
+        product.reshape([sequences, heads.length, count, heads.size]).swap_dims(1, 2)
     };
-    let query = rotate(split(0, heads.count), &shape);
-    let key = share(rotate(split(heads.count, heads.kv_count), &shape), heads.count);
-    let value = share(split(heads.count + heads.kv_count, heads.kv_count), heads.count);
+    let query = rotate(project(0, heads.count), pass) / (heads.size as f32).sqrt();
+    let key = share(rotate(project(heads.count, heads.kv_count), pass), heads.count);
+    let value = share(project(heads.count + heads.kv_count, heads.kv_count), heads.count);
+    let mixed = attention(query, key, value, pass).swap_dims(1, 2).reshape([rows, heads.mixed()]);
+    x + pass.project(mixed, out)
+}
 
-    let scores = query.matmul(key.transpose()) / (heads.size as f32).sqrt();
-    let scores = scores + causal_mask(heads.length, &x.device());
-    let mixed = softmax(scores, 3).matmul(value).swap_dims(1, 2).reshape([rows, heads.mixed()]);
-    x + mixed.matmul(out.transpose())
+/// Each query's mean of the values up to its own, weighed by `softmax(query . key)`: [sequences, heads, length, size],
+/// as all three.
+fn attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, pass: &Pass) -> Tensor<4> {
+    let [_, _, length, _] = query.dims();
+    let value = pass.precision.factor(value);
+    let tile = |first: usize| {
+        let last = length.min(first + pass.tiles.queries);
+        let mask = causal_mask(first, last, &query.device());
+        let query = query.clone().slice_dim(2, first..last);
+        let [key, value] = [&key, &value].map(|x| x.clone().slice_dim(2, 0..last));
+        let scores = query.matmul(key.transpose()) + mask;
+        pass.precision.factor(softmax(scores, 3)).matmul(value).cast(FloatDType::F32)
+    };
+    Tensor::cat((0..length).step_by(pass.tiles.queries).map(tile).collect(), 2)
 }
 
 /// Turns each head of `x` [sequences, heads, length, size] by its position.
-fn rotate(x: Tensor<4>, shape: &AttentionShape) -> Tensor<4> {
-    let [sequences, heads, length, size] = x.dims();
-    let half = size / 2;
-    let table = |values: &[f32]| {
-        let data = TensorData::new(values[..length * half].to_vec(), [1, 1, length, half]);
-        Tensor::<4>::from_data(data, &x.device())
-    };
-    let (cosines, sines) = (table(&shape.rotary.cosines), table(&shape.rotary.sines));
-    let first = x.clone().slice([0..sequences, 0..heads, 0..length, 0..half]);
-    let second = x.slice([0..sequences, 0..heads, 0..length, half..size]);
+fn rotate(x: Tensor<4>, pass: &Pass) -> Tensor<4> {
+    let [first, second] = x.chunk(2, 3).try_into().expect("two halves");
+    let (cosines, sines) = (pass.cosines.clone(), pass.sines.clone());
     let turned = first.clone() * cosines.clone() - second.clone() * sines.clone();
     Tensor::cat(vec![turned, second * cosines + first * sines], 3)
 }
@@ -65,33 +136,40 @@ fn rotate(x: Tensor<4>, shape: &AttentionShape) -> Tensor<4> {
 /// Repeats key or value heads so that there is one for each of `count` query heads.
 fn share(x: Tensor<4>, count: usize) -> Tensor<4> {
     let [sequences, kv_count, length, size] = x.dims();
+    if kv_count == count {
+        return x;
+    }
     let group = count / kv_count;
     let x = x.reshape([sequences, kv_count, 1, length, size]);
     x.expand([sequences, kv_count, group, length, size]).reshape([sequences, count, length, size])
 }
 
-/// 0 where a query may look, -1e30 at later keys.
-fn causal_mask(length: usize, device: &burn::tensor::Device) -> Tensor<4> {
-    let values: Vec<f32> = (0..length * length).map(|at| if at % length > at / length { -1e30 } else { 0.0 }).collect();
-    Tensor::from_data(TensorData::new(values, [1, 1, length, length]), device)
+/// 0 where a query of `first..last` may look, -1e30 at later keys: [1, 1, last - first, last].
+fn causal_mask(first: usize, last: usize, device: &burn::tensor::Device) -> Tensor<4> {
+    Tensor::<2>::full([last - first, last], -1e30, device).triu(first as i64 + 1).unsqueeze()
 }
 
 /// `x + down(swiglu(norm(x)))`; as [`fused::mlp_block`](super::fused::mlp_block).
-pub fn mlp_block(x: Tensor<2>, gain: Tensor<1>, gate_up: Tensor<2>, down: Tensor<2>, epsilon: f32) -> Tensor<2> {
-    let projected = rms_norm(x.clone(), gain, epsilon).matmul(gate_up.transpose());
-    let [gate, up] = projected.chunk(2, 1).try_into().expect("two halves");
-    x + (silu(gate) * up).matmul(down.transpose())
+pub fn mlp_block(x: Tensor<2>, gain: Tensor<1>, gate_up: Tensor<2>, down: Tensor<2>, pass: &Pass) -> Tensor<2> {
+    let normalised = rms_norm(x.clone(), gain, pass.epsilon);
+    let halves: [Tensor<2>; 2] = gate_up.chunk(2, 0).try_into().expect("two halves");
+    let [gate, up] = halves.map(|weight| pass.project(normalised.clone(), weight));
+    x + pass.project(silu(gate) * up, down)
+}
+
+/// `head(norm(x))`: [rows, vocabulary].
+pub fn logits(x: Tensor<2>, gain: Tensor<1>, head: Tensor<2>, pass: &Pass) -> Tensor<2> {
+    pass.project(rms_norm(x, gain, pass.epsilon), head)
 }
 
 /// Loss of each row; as [`fused::loss_head`](super::fused::loss_head).
-pub fn loss_head(x: Tensor<2>, gain: Tensor<1>, head: Tensor<2>, targets: Arc<[u32]>, epsilon: f32) -> Tensor<1> {
-    let targets = tokens(&targets, &x.device()).reshape([targets.len(), 1]);
-    let logits = rms_norm(x, gain, epsilon).matmul(head.transpose());
-    -log_softmax(logits, 1).gather(1, targets).flatten(0, 1)
+pub fn loss_head(x: Tensor<2>, gain: Tensor<1>, head: Tensor<2>, targets: &[u32], pass: &Pass) -> Tensor<1> {
+    let targets = tokens(targets, &x.device()).reshape([targets.len(), 1]);
+    -log_softmax(logits(x, gain, head, pass), 1).gather(1, targets).flatten(0, 1)
 }
 
 /// Tokens as a tensor.
-fn tokens(tokens: &[u32], device: &burn::tensor::Device) -> Tensor<1, Int> {
+pub fn tokens(tokens: &[u32], device: &burn::tensor::Device) -> Tensor<1, Int> {
     let values: Vec<i32> = tokens.iter().map(|&token| token as i32).collect();
     Tensor::from_data(TensorData::new(values, [tokens.len()]), device)
 }

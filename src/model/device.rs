@@ -3,15 +3,18 @@
 use std::fmt;
 use std::str::FromStr;
 
+use burn::tensor::{FloatDType, Tensor};
 use thiserror::Error;
 
-/// A device, written `cpu`, `ndarray` or `cuda:N`.
+/// A device, written `cpu`, `cpu-bf16`, `ndarray` or `cuda:N`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Device {
     /// Burn's Flex backend, with our fused kernels.
     #[default]
     Cpu,
-    /// Burn's NdArray backend: slower, a second opinion.
+    /// Flex with the operations and the precision of a CUDA device: slow, to try these without one.
+    CpuBf16,
+    /// Burn's NdArray backend with the operations of a CUDA device, in f32: slow, a second opinion.
     NdArray,
     /// A CUDA device by its number (feature `cuda`).
     #[cfg(feature = "cuda")]
@@ -22,7 +25,7 @@ pub enum Device {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum DeviceError {
     /// Not one of the names.
-    #[error("device `{0}`: expected `cpu`, `ndarray` or `cuda:N` with N the number of a CUDA device")]
+    #[error("device `{0}`: expected `cpu`, `cpu-bf16`, `ndarray` or `cuda:N` with N the number of a CUDA device")]
     Unknown(String),
     /// CUDA in a build without it.
     #[error("device `{0}`: this build has no CUDA; build with `--features cuda`, or use `cpu`")]
@@ -33,11 +36,49 @@ impl Device {
     /// Burn's name for it, without autodiff.
     pub fn burn(&self) -> burn::tensor::Device {
         match self {
-            Self::Cpu => burn::tensor::Device::flex(),
+            Self::Cpu | Self::CpuBf16 => burn::tensor::Device::flex(),
             #[allow(deprecated)] // In favour of Flex, which is the default here; kept to check Flex against.
             Self::NdArray => burn::tensor::Device::ndarray(),
             #[cfg(feature = "cuda")]
             Self::Cuda(index) => burn::tensor::Device::cuda(*index),
+        }
+    }
+
+    /// What matrix products are computed in.
+    pub fn precision(&self) -> Precision {
+        match self {
+            Self::Cpu | Self::NdArray => Precision::F32,
+            Self::CpuBf16 => Precision::Bf16,
+            #[cfg(feature = "cuda")]
+            Self::Cuda(_) => Precision::Bf16,
+        }
+    }
+}
+
+/// What the large matrix products of a model are computed in. All else is f32: parameters, the residual stream, norms,
+/// attention scores, losses and gradients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// 32 bits.
+    F32,
+    /// bfloat16 factors and products; tensor cores sum in f32.
+    Bf16,
+}
+
+impl Precision {
+    /// A tensor as a factor.
+    pub(super) fn factor<const D: usize>(self, tensor: Tensor<D>) -> Tensor<D> {
+        match self {
+            Self::F32 => tensor,
+            Self::Bf16 => tensor.cast(FloatDType::BF16),
+        }
+    }
+
+    /// Bytes of a factor.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::Bf16 => 2,
         }
     }
 }
@@ -48,6 +89,7 @@ impl FromStr for Device {
     fn from_str(text: &str) -> Result<Self, DeviceError> {
         match text {
             "cpu" => return Ok(Self::Cpu),
+            "cpu-bf16" => return Ok(Self::CpuBf16),
             "ndarray" => return Ok(Self::NdArray),
             _ => {}
         }
@@ -64,6 +106,7 @@ impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cpu => f.write_str("cpu"),
+            Self::CpuBf16 => f.write_str("cpu-bf16"),
             Self::NdArray => f.write_str("ndarray"),
             #[cfg(feature = "cuda")]
             Self::Cuda(index) => write!(f, "cuda:{index}"),
@@ -77,7 +120,7 @@ mod tests {
 
     #[test]
     fn names_read_back() {
-        for name in ["cpu", "ndarray"] {
+        for name in ["cpu", "cpu-bf16", "ndarray"] {
             assert_eq!(name.parse::<Device>().unwrap().to_string(), name);
         }
         for name in ["", "gpu", "cuda", "cuda:", "cuda:x", "CPU"] {

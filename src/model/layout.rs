@@ -24,6 +24,14 @@ pub struct ParamLayout {
     pub tensors: Vec<TensorSpec>,
 }
 
+impl TensorSpec {
+    /// Rows and columns; a vector is a matrix of one row.
+    pub fn matrix(&self) -> [usize; 2] {
+        let columns = self.shape.last().copied().unwrap_or(1);
+        [self.range.len() / columns.max(1), columns]
+    }
+}
+
 impl ParamLayout {
     /// Lays tensors of these names and shapes one behind the other.
     pub fn new(tensors: impl IntoIterator<Item = (String, Vec<usize>)>) -> Self {

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Gradients, Tensor, TensorData};
 
+use super::composed::{self, Pass, Tiles};
+use super::device::Precision;
 use super::kernels::attention::Heads;
 use super::kernels::attention_block::AttentionShape;
 use super::kernels::rotary::Rotary;
-use super::{Device, LlamaConfig, composed, fused};
+use super::{Device, LlamaConfig, ParamTensors, fused};
 
 /// A Llama (Touvron et al., arXiv 2302.13971).
 ///
@@ -17,10 +19,10 @@ use super::{Device, LlamaConfig, composed, fused};
 /// graph until [`Module::train`].
 #[derive(Module, Debug)]
 pub struct Llama {
-    embedding: Param<Tensor<2>>,
-    blocks: Vec<Block>,
-    gain: Param<Tensor<1>>,
-    head: Param<Tensor<2>>,
+    pub(super) embedding: Param<Tensor<2>>,
+    pub(super) blocks: Vec<Block>,
+    pub(super) gain: Param<Tensor<1>>,
+    pub(super) head: Param<Tensor<2>>,
     #[module(skip)]
     config: LlamaConfig,
     #[module(skip)]
@@ -31,7 +33,7 @@ pub struct Llama {
 
 /// A transformer block. Fields in the layout's order.
 #[derive(Module, Debug)]
-struct Block {
+pub(super) struct Block {
     qkv: Param<Tensor<2>>,
     out: Param<Tensor<2>>,
     gate_up: Param<Tensor<2>>,
@@ -44,7 +46,16 @@ struct Block {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kernels {
     Fused,
-    Composed,
+    Composed(Precision, Tiles),
+}
+
+impl Kernels {
+    pub fn of(device: &Device) -> Self {
+        match device {
+            Device::Cpu => Self::Fused,
+            _ => Self::Composed(device.precision(), Tiles::default()),
+        }
+    }
 }
 
 impl Llama {
@@ -53,8 +64,7 @@ impl Llama {
     /// # Panics
     /// If there are not as many as the layout has.
     pub fn from_flat(config: &LlamaConfig, theta: &[f32], device: &Device) -> Self {
-        let kernels = if *device == Device::Cpu { Kernels::Fused } else { Kernels::Composed };
-        Self::with_kernels(config, theta, device, kernels)
+        Self::with_kernels(config, theta, device, Kernels::of(device))
     }
 
     pub(super) fn with_kernels(config: &LlamaConfig, theta: &[f32], device: &Device, kernels: Kernels) -> Self {
@@ -82,11 +92,22 @@ impl Llama {
         &self.config
     }
 
+    /// Whether the kernels of the CPU run it. Then its gradient is computed in one piece, by [`Llama::add_gradients`];
+    /// else block by block, by [`Llama::add_gradients_by_blocks`].
+    pub fn is_fused(&self) -> bool {
+        self.kernels == Kernels::Fused
+    }
+
+    /// Zero for each parameter, on the model's device.
+    pub fn zeros(&self) -> ParamTensors {
+        ParamTensors::zeros(&self.config.layout(), &self.gain.val().device())
+    }
+
     /// Logits [inputs.len(), vocabulary] of the token after each of `inputs`, which are sequences of `length` one after
     /// the other.
     pub fn logits(&self, inputs: &[u32], length: usize) -> Tensor<2> {
-        let normalised = composed::rms_norm(self.hidden(inputs, length), self.gain.val(), self.epsilon());
-        normalised.matmul(self.head.val().transpose())
+        let x = self.hidden(inputs, length);
+        composed::logits(x, self.gain.val(), self.head.val(), &self.pass(length))
     }
 
     /// Cross-entropy in nats of each of `targets`, given that of `inputs` in its place and those before it in the same
@@ -99,15 +120,50 @@ impl Llama {
         assert_eq!(inputs.len(), targets.len(), "a target for each input");
         self.check_tokens(&targets);
         let x = self.hidden(inputs, length);
-        let (gain, head, epsilon) = (self.gain.val(), self.head.val(), self.epsilon());
-        match self.kernels {
-            Kernels::Fused => fused::loss_head(x, gain, head, targets, epsilon),
-            Kernels::Composed => composed::loss_head(x, gain, head, targets, epsilon),
+        let (gain, head) = (self.gain.val(), self.head.val());
+        if self.is_fused() {
+            return fused::loss_head(x, gain, head, targets, self.epsilon());
         }
+        let pass = self.pass(length);
+        let rows = pass.loss_rows(self.config.vocab_size);
+        let x = x.split(rows, 0).into_iter().zip(targets.chunks(rows));
+        Tensor::cat(
+            x.map(|(x, targets)| composed::loss_head(x, gain.clone(), head.clone(), targets, &pass)).collect(),
+            0,
+        )
     }
 
     /// The residual stream after the last block: [inputs.len(), hidden].
     fn hidden(&self, inputs: &[u32], length: usize) -> Tensor<2> {
+        self.check_inputs(inputs, length);
+        let embedding = self.embedding.val();
+        if self.is_fused() {
+            let (x, shape) = (fused::embedding(embedding, inputs.into()), self.shape(length));
+            return self.blocks.iter().fold(x, |x, block| block.fused(x, &shape));
+        }
+        let (x, pass) = (composed::embedding(embedding, inputs), self.pass(length));
+        self.blocks.iter().fold(x, |x, block| block.composed(x, &pass))
+    }
+
+    /// What the blocks of a fused pass share.
+    fn shape(&self, length: usize) -> AttentionShape {
+        let LlamaConfig { num_heads: count, num_kv_heads: kv_count, head_size: size, .. } = self.config;
+        let heads = Heads { count, kv_count, size, length };
+        AttentionShape { heads, rotary: self.rotary.clone(), epsilon: self.epsilon() }
+    }
+
+    /// What the blocks of a pass in Burn's operations share.
+    pub(super) fn pass(&self, length: usize) -> Pass {
+        let (precision, tiles) = match self.kernels {
+            Kernels::Fused => (Precision::F32, Tiles::default()),
+            Kernels::Composed(precision, tiles) => (precision, tiles),
+        };
+        Pass::new(&self.shape(length), precision, tiles, &self.gain.val().device())
+    }
+
+    /// # Panics
+    /// If the tokens are not in the vocabulary, or no whole number of sequences of a length the model knows.
+    pub(super) fn check_inputs(&self, inputs: &[u32], length: usize) {
         self.check_tokens(inputs);
         assert!(
             (1..=self.config.sequence_length).contains(&length) && inputs.len().is_multiple_of(length),
@@ -115,31 +171,26 @@ impl Llama {
             self.config.sequence_length,
             inputs.len()
         );
-        let embedding = self.embedding.val();
-        let x = match self.kernels {
-            Kernels::Fused => fused::embedding(embedding, inputs.into()),
-            Kernels::Composed => composed::embedding(embedding, inputs),
-        };
-        let shape = AttentionShape {
-            heads: Heads {
-                count: self.config.num_heads,
-                kv_count: self.config.num_kv_heads,
-                size: self.config.head_size,
-                length,
-            },
-            rotary: self.rotary.clone(),
-            epsilon: self.epsilon(),
-        };
-        self.blocks.iter().fold(x, |x, block| block.forward(x, &shape, self.kernels))
     }
 
-    fn check_tokens(&self, tokens: &[u32]) {
+    pub(super) fn check_tokens(&self, tokens: &[u32]) {
         let vocabulary = self.config.vocab_size;
         assert!(tokens.iter().all(|&token| (token as usize) < vocabulary), "tokens below {vocabulary}");
     }
 
     fn epsilon(&self) -> f32 {
         self.config.rms_norm_eps as f32
+    }
+
+    /// The model after a step: each parameter less `step` times its direction. Directions are matrices as those of
+    /// [`ParamTensors`], on the model's device, asked for one after the other.
+    ///
+    /// With directions of -1, 0 and 1 the product is exact, and the result the same on every device.
+    ///
+    /// # Panics
+    /// If they are not the directions of this model.
+    pub fn stepped(&self, step: f32, directions: impl Iterator<Item = Tensor<2>>) -> Self {
+        self.clone().map(&mut Stepper { step, directions })
     }
 
     /// Adds `weight` times the gradients of a [`Module::train`]ed model's parameters to `flat`, in the layout's order.
@@ -151,19 +202,18 @@ impl Llama {
 }
 
 impl Block {
-    fn forward(&self, x: Tensor<2>, shape: &AttentionShape, kernels: Kernels) -> Tensor<2> {
+    fn fused(&self, x: Tensor<2>, shape: &AttentionShape) -> Tensor<2> {
         let (attention_gain, qkv, out) = (self.attention_gain.val(), self.qkv.val(), self.out.val());
         let (mlp_gain, gate_up, down) = (self.mlp_gain.val(), self.gate_up.val(), self.down.val());
-        match kernels {
-            Kernels::Fused => {
-                let x = fused::attention_block(x, attention_gain, qkv, out, shape.clone());
-                fused::mlp_block(x, mlp_gain, gate_up, down, shape.epsilon)
-            }
-            Kernels::Composed => {
-                let x = composed::attention_block(x, attention_gain, qkv, out, shape.clone());
-                composed::mlp_block(x, mlp_gain, gate_up, down, shape.epsilon)
-            }
-        }
+        let x = fused::attention_block(x, attention_gain, qkv, out, shape.clone());
+        fused::mlp_block(x, mlp_gain, gate_up, down, shape.epsilon)
+    }
+
+    pub(super) fn composed(&self, x: Tensor<2>, pass: &Pass) -> Tensor<2> {
+        let (attention_gain, qkv, out) = (self.attention_gain.val(), self.qkv.val(), self.out.val());
+        let (mlp_gain, gate_up, down) = (self.mlp_gain.val(), self.gate_up.val(), self.down.val());
+        let x = composed::attention_block(x, attention_gain, qkv, out, pass);
+        composed::mlp_block(x, mlp_gain, gate_up, down, pass)
     }
 }
 
@@ -190,6 +240,27 @@ impl Cutter<'_> {
         self.next_id += 1;
         let tensor = Tensor::from_data(TensorData::new(values.to_vec(), shape), self.device);
         Param::initialized(id, tensor).set_require_grad(true)
+    }
+}
+
+/// Subtracts directions from the parameters, visited in the layout's order.
+struct Stepper<I> {
+    step: f32,
+    directions: I,
+}
+
+impl<I: Iterator<Item = Tensor<2>>> ModuleMapper for Stepper<I> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(|values| {
+            let (count, mut found, mut parts) = (values.shape().num_elements(), 0, Vec::new());
+            while found < count {
+                let direction = self.directions.next().expect("a direction for each parameter");
+                found += direction.shape().num_elements();
+                parts.push(direction);
+            }
+            let direction = Tensor::cat(parts, 0).reshape(values.dims());
+            values - direction * self.step
+        })
     }
 }
 

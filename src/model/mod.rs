@@ -4,8 +4,10 @@
 //! and digests cover. [`Llama::from_flat`] makes a Burn module of it; gradients come back flat in the same order.
 //!
 //! On the CPU the blocks run on fused kernels of ours (`fused`, `kernels`); everywhere else on Burn's own operations
-//! (`composed`).
+//! (`composed`), in bf16 where the device has it, and a gradient is computed block by block (`by_blocks`) into
+//! [`ParamTensors`] that stay on the device.
 
+mod by_blocks;
 mod composed;
 mod config;
 mod device;
@@ -15,10 +17,14 @@ mod init;
 mod kernels;
 mod layout;
 mod llama;
+mod memory;
+mod param_tensors;
 
 pub use config::{LlamaConfig, ModelError};
-pub use device::{Device, DeviceError};
+pub use device::{Device, DeviceError, Precision};
 pub use init::init_theta;
 pub use kernels::vector::arithmetic;
 pub use layout::{ParamLayout, TensorSpec};
 pub use llama::Llama;
+pub use memory::Memory;
+pub use param_tensors::ParamTensors;

@@ -221,10 +221,10 @@ impl Peer {
         }
     }
 
-    /// Applies the record of `round`, which has just ended.
+    /// Applies the record of `round`, which has just ended, unless it cannot be had: then it catches up.
     async fn follow(&mut self, round: u64) {
         let newest = self.replicas.back().expect("never empty").clone();
-        let followed = follow(&self.network, &self.ports, &newest, round, true).await;
+        let Some(followed) = follow(&self.network, &self.ports, &newest, round, true).await else { return };
         self.ports.host.trace(&format!("model {} {}", round + 1, followed.replica.digest));
         if !followed.in_sync && self.behaviour.mends() {
             return self.start_over().await;
@@ -253,7 +253,7 @@ impl Peer {
     /// Everybody has fetched what they need of rounds long past.
     async fn forget_uploads(&mut self, round: u64) {
         while let Some(old) = self.uploaded.pop_front_if(|old| *old + KEPT_UPLOADS <= round) {
-            let _ = self.ports.bucket.delete(&keys::upload(&self.ports.identity.hotkey(), old)).await;
+            let _ = self.ports.own_uploads.delete(&keys::upload(&self.ports.identity.hotkey(), old)).await;
         }
     }
 }

@@ -29,6 +29,7 @@ struct Shared {
     /// Processes that are still to connect.
     missing: usize,
     now_ms: u64,
+    stopped: bool,
     /// Connected processes, and the time that each waits for; `None` while it works.
     members: BTreeMap<usize, (TcpStream, Option<u64>)>,
 }
@@ -41,7 +42,8 @@ impl Lockstep {
     pub fn start(processes: usize, now: Duration) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
-        let shared = Shared { missing: processes, now_ms: now.as_millis() as u64, members: BTreeMap::new() };
+        let shared =
+            Shared { missing: processes, now_ms: now.as_millis() as u64, stopped: false, members: BTreeMap::new() };
         let shared = Arc::new(Mutex::new(shared));
         let accepting = shared.clone();
         std::thread::Builder::new().name("lockstep".into()).spawn(move || accept(&listener, processes, &accepting))?;
@@ -58,11 +60,9 @@ impl Lockstep {
         Duration::from_millis(lock(&self.shared).now_ms)
     }
 
-    /// Goes on without a process that has ended before it connected.
-    pub fn one_less(&self) {
-        let mut shared = lock(&self.shared);
-        shared.missing = shared.missing.saturating_sub(1);
-        shared.advance();
+    /// Lets time stand still, for good.
+    pub fn stop(&self) {
+        lock(&self.shared).stopped = true;
     }
 }
 
@@ -99,7 +99,7 @@ fn listen(member: usize, mut reader: TcpStream, shared: &Mutex<Shared>) {
 impl Shared {
     /// If everybody waits: on to the earliest time, and those go on who wait for it.
     fn advance(&mut self) {
-        if self.missing > 0 {
+        if self.missing > 0 || self.stopped {
             return;
         }
         let times: Option<Vec<u64>> = self.members.values().map(|(_, waits_for)| *waits_for).collect();

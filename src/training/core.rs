@@ -56,7 +56,7 @@ impl TrainingCore {
         let layout = config.layout();
         Ok(Self {
             schedule: Schedule::new(&scenario.training, scenario.rounds),
-            scheme: scheme::from_settings(&scenario.scheme, &layout)?,
+            scheme: scheme::from_settings(&scenario.scheme, &layout, device)?,
             evaluator: Evaluator { config: config.clone(), device, micro_batch: scenario.training.micro_batch },
             beta_fraction: scenario.gauntlet.beta_fraction,
             advanced: Mutex::default(),
@@ -122,8 +122,7 @@ impl TrainingCore {
         sets: [&[Vec<u32>]; N],
     ) -> [f64; N] {
         let lr = self.schedule.lr(round);
-        let stepped = self.scheme.step(&replica.theta, lr, &[contribution], self.beta_fraction);
-        let stepped = self.evaluator.model(&stepped);
+        let stepped = self.scheme.stepped(&self.evaluator, replica, lr, &[contribution], self.beta_fraction);
         sets.map(|pages| self.evaluator.loss(&stepped, pages))
     }
 

@@ -5,14 +5,24 @@
 use std::sync::Arc;
 
 use burn::module::Module;
+use burn::tensor::Tensor;
 
-use crate::model::Llama;
+use crate::model::{Llama, ParamTensors};
 
 /// A mean gradient and the loss it is the gradient of.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gradient {
     /// In the order of the model's layout.
     pub values: Vec<f32>,
+    /// Mean cross-entropy in nats a token.
+    pub loss: f64,
+}
+
+/// A mean gradient that stays on its device, and the loss it is the gradient of.
+#[derive(Debug)]
+pub struct DeviceGradient {
+    /// The gradient.
+    pub tensors: ParamTensors,
     /// Mean cross-entropy in nats a token.
     pub loss: f64,
 }
@@ -26,6 +36,10 @@ pub struct Gradient {
 /// If there are no pages, they are not of one length, longer than the model's sequence, or hold tokens outside of its
 /// vocabulary; or if `micro_batch` is 0.
 pub fn gradient(model: &Llama, pages: &[Vec<u32>], micro_batch: usize) -> Gradient {
+    if !model.is_fused() {
+        let DeviceGradient { tensors, loss } = gradient_on_device(model, pages, micro_batch);
+        return Gradient { values: tensors.into_flat(), loss };
+    }
     assert!(!pages.is_empty(), "a gradient needs pages");
     let mut values = vec![0.0; model.config().layout().total()];
     let mut total = 0.0;
@@ -38,6 +52,23 @@ pub fn gradient(model: &Llama, pages: &[Vec<u32>], micro_batch: usize) -> Gradie
         leaves.add_gradients(losses.mean().backward(), weight as f32, &mut values);
     }
     Gradient { values, loss: total }
+}
+
+/// As [`gradient`], of a model that is not [fused](Llama::is_fused): in f32 sums on its device, where it stays, and in
+/// the memory of one block's intermediate results. Returns when the losses are there.
+///
+/// # Panics
+/// As [`gradient`].
+pub fn gradient_on_device(model: &Llama, pages: &[Vec<u32>], micro_batch: usize) -> DeviceGradient {
+    assert!(!pages.is_empty(), "a gradient needs pages");
+    let mut tensors = model.zeros();
+    let of_batch = |pages_of_batch: &[Vec<u32>]| {
+        let Batch { inputs, targets, length } = Batch::new(pages_of_batch);
+        let weight = pages_of_batch.len() as f32 / pages.len() as f32;
+        model.add_gradients_by_blocks(&inputs, &targets, length, weight, &mut tensors)
+    };
+    let losses = pages.chunks(micro_batch).map(of_batch).collect();
+    DeviceGradient { loss: mean(Tensor::cat(losses, 0)), tensors }
 }
 
 /// Mean cross-entropy in nats a token, without autodiff; as [`gradient`] otherwise.
@@ -71,7 +102,7 @@ impl Batch {
 }
 
 /// Mean of a tensor, summed in f64 in its order.
-fn mean(losses: burn::tensor::Tensor<1>) -> f64 {
+fn mean(losses: Tensor<1>) -> f64 {
     let data = losses.into_data();
     let values = data.as_slice::<f32>().expect("f32 losses");
     values.iter().map(|&loss| loss as f64).sum::<f64>() / values.len() as f64
@@ -110,6 +141,20 @@ mod tests {
         let whole = gradient(&model, &pages, 5);
         close(&whole, &gradient(&model, &pages, 2));
         assert!((whole.loss - loss(&model, &pages, 2)).abs() < 1e-6);
+    }
+
+    #[test]
+    fn block_by_block_it_is_the_same_gradient() {
+        let config = nano();
+        let (theta, pages) = (init_theta(&config, 3), pages(5, 33));
+        let [fused, by_blocks] =
+            [Device::Cpu, Device::NdArray].map(|device| Llama::from_flat(&config, &theta, &device));
+        assert!(fused.is_fused() && !by_blocks.is_fused());
+        let expected = gradient(&fused, &pages, 5);
+        for micro_batch in [1, 2, 5] {
+            close(&gradient(&by_blocks, &pages, micro_batch), &expected);
+        }
+        assert!((loss(&by_blocks, &pages, 2) - expected.loss).abs() < 1e-6);
     }
 
     #[test]

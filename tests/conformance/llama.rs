@@ -71,3 +71,40 @@ fn hugging_face_llama_on_cpu() {
 fn hugging_face_llama_on_ndarray() {
     folders().iter().for_each(|folder| reproduces(folder, Device::NdArray));
 }
+
+/// Largest difference of losses, and of a tensor's gradient relative to the norm of the gradient: a factor in bf16 has
+/// 8 bits, and is off by up to 2^-9.
+const BF16_LOSS: f64 = 2e-3;
+const BF16_GRADIENT: f64 = 2e-2;
+
+#[test]
+fn bf16_stays_within_its_rounding() {
+    for folder in folders() {
+        let (config, theta) = huggingface::load(&folder).unwrap();
+        let bytes = std::fs::read(folder.join("expected.safetensors")).unwrap();
+        let expected = SafeTensors::deserialize(&bytes).unwrap();
+        let ids = words(&expected, "ids").into_iter().map(|word| i32::from_le_bytes(word) as u32).collect::<Vec<_>>();
+        let length = expected.tensor("ids").unwrap().shape()[1];
+        let pages: Vec<Vec<u32>> = ids.chunks(length).map(<[u32]>::to_vec).collect();
+        let model = Llama::from_flat(&config, &theta, &Device::CpuBf16);
+
+        let expected_loss = floats(&expected, "loss")[0] as f64;
+        let found = gradient(&model, &pages, 2);
+        for loss in [found.loss, loss(&model, &pages, 2)] {
+            assert!(
+                (loss - expected_loss).abs() <= BF16_LOSS,
+                "{}: loss {loss}, not {expected_loss}",
+                folder.display()
+            );
+        }
+        let norm = |values: &[f32]| values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
+        for tensor in config.layout().tensors {
+            let theirs = floats(&expected, &format!("grad.{}", tensor.name));
+            let difference: Vec<f32> = theirs.iter().zip(&found.values[tensor.range]).map(|(a, b)| a - b).collect();
+            let relative = norm(&difference) / norm(&theirs);
+            eprintln!("{} {relative}", tensor.name);
+            assert!(relative <= BF16_GRADIENT, "{}, {}: {relative}", folder.display(), tensor.name);
+            assert!(relative > 1e-6, "{}, {}: {relative}, as if not in bf16", folder.display(), tensor.name);
+        }
+    }
+}

@@ -1,9 +1,11 @@
 //! The fused operations against Burn's own, forward and backward.
 
 use super::*;
+use crate::model::Device;
+use crate::model::composed::{self, Pass, Tiles};
+use crate::model::device::Precision;
 use crate::model::kernels::attention::Heads;
 use crate::model::kernels::rotary::Rotary;
-use crate::model::{Device, composed};
 use crate::random;
 use rand::Rng;
 
@@ -46,6 +48,17 @@ fn agree(fused: Vec<TensorData>, composed: Vec<TensorData>, case: &str) {
     }
 }
 
+/// A composed pass over sequences of a shape, a few queries at a time.
+fn pass(shape: &AttentionShape) -> Pass {
+    Pass::new(shape, Precision::F32, Tiles { queries: 25, ..Tiles::default() }, &Device::Cpu.burn())
+}
+
+/// A shape for what does not look at the heads.
+fn no_heads() -> AttentionShape {
+    let heads = Heads { count: 1, kv_count: 1, size: 2, length: 1 };
+    AttentionShape { heads, rotary: Arc::new(Rotary::new(1, 2, 10_000.0)), epsilon: 1e-5 }
+}
+
 #[test]
 fn attention_is_the_composed_attention() {
     // Heads, key/value heads, head size, length, sequences, hidden: blocks of queries full and not, odd sizes, shared
@@ -59,7 +72,7 @@ fn attention_is_the_composed_attention() {
         let shape = AttentionShape { heads, rotary, epsilon: 1e-5 };
         let shapes = [[sequences * length, hidden], [heads.row(), hidden], [hidden, heads.mixed()]];
         let fused = run(|x, g, qkv, out| attention_block(x, g, qkv, out, shape.clone()), shapes);
-        let composed = run(|x, g, qkv, out| composed::attention_block(x, g, qkv, out, shape.clone()), shapes);
+        let composed = run(|x, g, qkv, out| composed::attention_block(x, g, qkv, out, &pass(&shape)), shapes);
         agree(fused, composed, &format!("{case:?}"));
     }
 }
@@ -78,7 +91,7 @@ fn mlp_is_the_composed_mlp() {
     for [rows, hidden, width] in [[64, 64, 192], [33, 24, 50], [1, 7, 3]] {
         let shapes = [[rows, hidden], [2 * width, hidden], [hidden, width]];
         let fused = run(|x, g, gate_up, down| mlp_block(x, g, gate_up, down, 1e-5), shapes);
-        let composed = run(|x, g, gate_up, down| composed::mlp_block(x, g, gate_up, down, 1e-5), shapes);
+        let composed = run(|x, g, gate_up, down| composed::mlp_block(x, g, gate_up, down, &pass(&no_heads())), shapes);
         agree(fused, composed, &format!("{rows} x {hidden} x {width}"));
     }
 }
@@ -90,7 +103,7 @@ fn loss_is_the_composed_loss() {
         let targets: Arc<[u32]> = (0..rows).map(|_| rng.next_u32() % vocabulary as u32).collect();
         let shapes = [[rows, hidden], [vocabulary, hidden], [1, 1]];
         let fused = run(|x, g, head, _| loss_head(x, g, head, targets.clone(), 1e-5), shapes);
-        let composed = run(|x, g, head, _| composed::loss_head(x, g, head, targets.clone(), 1e-5), shapes);
+        let composed = run(|x, g, head, _| composed::loss_head(x, g, head, &targets, &pass(&no_heads())), shapes);
         agree(fused, composed, &format!("{rows} x {hidden} x {vocabulary}"));
     }
 }

@@ -16,7 +16,7 @@ use super::Validator;
 use super::gather::Gathered;
 use crate::Uid;
 use crate::chain::ChainState;
-use crate::node::follow::{apply, fetch_record, follow_record, wait_a_little};
+use crate::node::follow::{apply, fetch_record, follow_record, max_record_len, read_record, wait_a_little};
 use crate::training::Replica;
 use crate::transport::record::{self, Included, RoundRecord};
 use crate::transport::{Hotkey, bundle, checkpoint, keys};
@@ -36,8 +36,9 @@ pub struct Decided {
 }
 
 impl Validator {
-    /// Waits for the record of the round, and writes it when it is this validator's turn.
-    pub async fn decide(&self, gathered: &Gathered, chain: &ChainState) -> Decided {
+    /// Waits for the record of the round, and writes it when it is this validator's turn. `None` when the next round is
+    /// over too, and what the record names cannot be had: something is lost, and only catching up helps.
+    pub async fn decide(&self, gathered: &Gathered, chain: &ChainState) -> Option<Decided> {
         let own = self.ports.identity.hotkey();
         let place = place_of(chain, &own).expect("a validator of genesis");
         let turn = self.turn(place);
@@ -45,15 +46,19 @@ impl Validator {
             if self.ports.clock.now() >= turn
                 && let Some((replica, included)) = self.propose(gathered).await
             {
-                return Decided { replica, included, own: true, place };
+                return Some(Decided { replica, included, own: true, place });
             }
-            if let Some(record) = fetch_record(&self.network, &self.ports, self.round).await
-                && let Some(followed) = follow_record(&self.network, &self.ports, &self.replica, &record, true).await
-            {
-                let included = record.included.iter().map(|included| included.uid).collect();
-                let place = place_of(chain, &record.validator).unwrap_or(0);
-                let own = record.validator == own;
-                return Decided { replica: followed.replica, included, own, place };
+            if let Some(record) = fetch_record(&self.network, &self.ports, self.round).await {
+                let followed = follow_record(&self.network, &self.ports, &self.replica, &record, true).await;
+                if let Some(followed) = followed {
+                    let included = record.included.iter().map(|included| included.uid).collect();
+                    let place = place_of(chain, &record.validator).unwrap_or(0);
+                    let own = record.validator == own;
+                    return Some(Decided { replica: followed.replica, included, own, place });
+                }
+                if self.ports.clock.round() > self.round + 1 {
+                    return None;
+                }
             }
             wait_a_little(&self.ports).await;
         }
@@ -90,9 +95,14 @@ impl Validator {
         let replica = apply(&self.network, &self.ports, &self.replica, &record, payloads.clone()).await;
         record.model_after = replica.digest;
 
-        // The bundle first: whoever sees the record finds what it names.
-        self.put(keys::bundle(&own, round), bundle::encode(&payloads)).await;
+        // The bundle first: whoever sees the record finds what it names. If there is one, this validator was here before
+        // it was stopped, and may have decided the round with it.
+        let (key, bundle) = (keys::bundle(&own, round), bundle::encode(&payloads));
+        let was_here = !self.create(&key, &bundle).await;
         let written = self.put_record(&record).await;
+        if written && was_here {
+            self.put(key, bundle).await;
+        }
         written.then_some((replica, uids))
     }
 
@@ -100,15 +110,11 @@ impl Validator {
     async fn put_record(&self, record: &RoundRecord) -> bool {
         let (key, bytes) = (keys::record(record.round), record::encode(record, &self.ports.identity));
         loop {
-            let options = PutOptions { mode: PutMode::Create, ..Default::default() };
-            match self.ports.bucket.put_opts(&key, bytes.clone().into(), options).await {
-                Ok(_) => return true,
-                Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {
-                    if let Some(written) = self.settle_dispute(record, &bytes).await {
-                        return written;
-                    }
-                }
-                Err(error) => tracing::warn!(%key, %error, "put failed; trying again"),
+            if self.create(&key, &bytes).await {
+                return true;
+            }
+            if let Some(written) = self.settle_dispute(record, &bytes).await {
+                return written;
             }
             wait_a_little(&self.ports).await;
         }
@@ -118,14 +124,17 @@ impl Validator {
     /// record had to be taken away first.
     async fn settle_dispute(&self, record: &RoundRecord, bytes: &Bytes) -> Option<bool> {
         let key = keys::record(record.round);
-        let found = self.ports.bucket.get(&key).await.ok()?;
-        let version = UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };
+        let (found, version) = self.look(&key).await?;
         // A request that was tried again may have met its own first try.
-        if found.bytes().await.ok()? == *bytes {
+        if found == *bytes {
             return Some(true);
         }
-        if fetch_record(&self.network, &self.ports, record.round).await.is_some() {
+        if read_record(&self.network, &self.ports, record.round, &found).await.is_ok() {
             return Some(false);
+        }
+        // What arrives may have been damaged on its way. Only what is read twice alike lies there.
+        if self.look(&key).await? != (found, version.clone()) {
+            return None;
         }
         // Somebody who should not be able to has written there. Where the store can replace exactly what was seen, no
         // other validator's record is lost.
@@ -137,6 +146,16 @@ impl Validator {
                 None
             }
         }
+    }
+
+    /// What lies at a key, and which version of it; nothing of what is too long for a record.
+    async fn look(&self, key: &Path) -> Option<(Bytes, UpdateVersion)> {
+        let found = self.ports.bucket.get(key).await.ok()?;
+        let version = UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };
+        if found.meta.size > max_record_len(&self.network) as u64 {
+            return Some((Bytes::new(), version));
+        }
+        Some((found.bytes().await.ok()?, version))
     }
 
     /// Leaves the model before `round` for nodes that join, and removes the one that nobody needs any more.
@@ -162,6 +181,19 @@ impl Validator {
         if let Some(old) = old.filter(|old| self.checkpointed.is_some_and(|newest| newest > *old)) {
             let _ = self.ports.bucket.delete(&keys::bundle(&own, old)).await;
             let _ = self.ports.bucket.delete(&keys::record(old)).await;
+        }
+    }
+
+    /// Puts something where nothing is yet, however long that takes; whether nothing was there.
+    async fn create(&self, key: &Path, bytes: &Bytes) -> bool {
+        loop {
+            let options = PutOptions { mode: PutMode::Create, ..Default::default() };
+            match self.ports.bucket.put_opts(key, bytes.clone().into(), options).await {
+                Ok(_) => return true,
+                Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => return false,
+                Err(error) => tracing::warn!(%key, %error, "put failed; trying again"),
+            }
+            wait_a_little(&self.ports).await;
         }
     }
 

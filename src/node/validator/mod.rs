@@ -115,8 +115,7 @@ impl Validator {
             if self.round >= self.network.scenario.rounds || leaves.is_some_and(|leaves| self.round >= leaves) {
                 return;
             }
-            if !self.is_late().await {
-                self.validate().await;
+            if !self.is_late().await && self.validate().await {
                 self.round += 1;
                 continue;
             }
@@ -140,8 +139,8 @@ impl Validator {
                 || newest_checkpoint_round(&self.ports).await.is_some_and(|newest| newest > self.round))
     }
 
-    /// One round, told from top to bottom.
-    async fn validate(&mut self) {
+    /// One round, told from top to bottom; whether it came to its end.
+    async fn validate(&mut self) -> bool {
         let round = self.round;
         let window = self.ports.clock.put_window(round);
         // A moment later, so that what arrived as the window closed is visible.
@@ -157,6 +156,7 @@ impl Validator {
 
         // Before the evaluation, which changes whom the next round would take.
         let decided = self.ports.phase("decide", self.decide(&gathered, &chain)).await;
+        let Some(decided) = decided else { return false };
         self.acting = decided.place;
         let before = std::mem::replace(&mut self.replica, decided.replica.clone());
         self.ports.host.trace(&format!("model {} {}", round + 1, self.replica.digest));
@@ -178,6 +178,7 @@ impl Validator {
         self.ports.host.report(report);
         // The next round has begun.
         self.pay = self.owners.keys().map(|&uid| (uid, chain.incentive(uid))).collect();
+        true
     }
 
     /// Takes note of new owners of slots.

@@ -1,54 +1,84 @@
-//! Exact aggregation with Burn tensors: sums on the host, products on the device.
+//! Exact aggregation with Burn tensors: values made whole on the host, everything else on the device.
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, FloatDType, IndexingUpdateOp, Int, IntDType, Tensor, TensorData};
 
-use super::{rms, round, whole_value};
+use super::{rms, whole_value};
 use crate::training::scheme::demo::dct;
 use crate::training::scheme::{ChunkLayout, TensorChunks};
 use crate::training::{PseudoGradient, SparseTensor};
 
-/// The signs of [`aggregate`](super::aggregate), to the byte, with f64 products on `device`, which must have f64.
+/// Most peers whose whole numbers, 2^20 at most, have a sum of 32 bits.
+const MOST_PEERS: usize = (1 << 11) - 1;
+
+/// The signs of [`aggregate`](super::aggregate), to the byte, with whole-number sums and f64 products on `device`,
+/// which must have f64.
 ///
 /// # Panics
-/// If a payload does not pass [`PayloadShape::check`](crate::training::PayloadShape::check), or the device fails.
+/// If a payload does not pass [`PayloadShape::check`](crate::training::PayloadShape::check), there are more than 2,047
+/// of them, or the device fails.
 pub fn aggregate_on(device: &Device, layout: &ChunkLayout, peers: &[&PseudoGradient]) -> Vec<i8> {
     let mut signs = Vec::with_capacity(layout.total());
-    for (tensor, chunks) in layout.tensors.iter().enumerate() {
-        let means = dense_means(chunks, peers.iter().map(|peer| &peer.tensors[tensor]));
-        let decoded = decode(device, chunks, means);
-        signs.extend(decoded.into_iter().map(|value| i8::from(value > 0.0) - i8::from(value < 0.0)));
+    for of_tensor in signs_on(device, layout, peers) {
+        signs.extend(of_tensor.cast(IntDType::I8).into_data().as_slice::<i8>().expect("i8 signs"));
     }
     signs
 }
 
-/// The mean of every coefficient as a whole number, chunk after chunk.
-fn dense_means<'a>(chunks: &TensorChunks, peers: impl Iterator<Item = &'a SparseTensor>) -> Vec<f64> {
-    let mut sums = vec![0.0; chunks.range.len()];
-    let mut senders = vec![0u32; sums.len()];
-    for sparse in peers {
-        let rms = rms(&sparse.values);
-        for (at, (&index, &value)) in sparse.indices.iter().zip(&sparse.values).enumerate() {
-            let at = at / chunks.k * chunks.size() + usize::from(index);
-            sums[at] += whole_value(value, rms);
-            senders[at] += 1;
-        }
-    }
-    sums.iter().zip(&senders).map(|(sum, &senders)| round(sum / f64::from(senders.max(1)))).collect()
+/// The same, left on the device: a matrix of f32 for each tensor, computed when it is asked for. What is on the device
+/// meanwhile is some 40 bytes a value of one tensor.
+///
+/// # Panics
+/// As [`aggregate_on`].
+pub fn signs_on(device: &Device, layout: &ChunkLayout, peers: &[&PseudoGradient]) -> impl Iterator<Item = Tensor<2>> {
+    assert!(peers.len() <= MOST_PEERS, "at most {MOST_PEERS} peers");
+    layout.tensors.iter().enumerate().map(move |(tensor, chunks)| {
+        let sparse: Vec<&SparseTensor> = peers.iter().map(|peer| &peer.tensors[tensor]).collect();
+        decode(chunks, means(device, chunks, &sparse)).sign().cast(FloatDType::F32)
+    })
 }
 
-/// Both passes for all chunks of a tensor at once; values in the tensor's own order.
-fn decode(device: &Device, chunks: &TensorChunks, means: Vec<f64>) -> Vec<f64> {
+/// The mean of every coefficient as a whole number: f64 [chunks, chunk size].
+fn means(device: &Device, chunks: &TensorChunks, peers: &[&SparseTensor]) -> Tensor<2> {
+    let shape = [chunks.chunks(), chunks.size()];
+    if peers.is_empty() {
+        return Tensor::zeros(shape, (device, DType::F64));
+    }
+    let rms: Vec<f64> = peers.iter().map(|sparse| rms(&sparse.values)).collect();
+    let sent = [chunks.chunks(), peers.len() * chunks.k];
+    let (mut indices, mut values) = (Vec::with_capacity(sent[0] * sent[1]), Vec::with_capacity(sent[0] * sent[1]));
+    for chunk in 0..chunks.chunks() {
+        let of_chunk = chunk * chunks.k..(chunk + 1) * chunks.k;
+        for (sparse, &rms) in peers.iter().zip(&rms) {
+            indices.extend(sparse.indices[of_chunk.clone()].iter().map(|&index| i32::from(index)));
+            values.extend(sparse.values[of_chunk.clone()].iter().map(|&value| whole_value(value, rms) as i32));
+        }
+    }
+    let int = (device, DType::I32);
+    let indices = Tensor::<2, Int>::from_data(TensorData::new(indices, sent), int);
+    let values = Tensor::<2, Int>::from_data(TensorData::new(values, sent), int);
+    // Sums of whole numbers are exact in any order.
+    let sum = |values| {
+        let zeros = Tensor::<2, Int>::zeros(shape, int);
+        zeros.scatter(1, indices.clone(), values, IndexingUpdateOp::Add)
+    };
+    let senders = sum(Tensor::ones(sent, int)).clamp_min(1);
+    round(sum(values).cast(FloatDType::F64) / senders.cast(FloatDType::F64))
+}
+
+/// Both passes for all chunks of a tensor at once: f64 [rows, columns].
+fn decode(chunks: &TensorChunks, means: Tensor<2>) -> Tensor<2> {
     let TensorChunks { rows, cols, height, width, .. } = *chunks;
-    let (down, across) = (rows / height, cols / width);
-    let float = (device, DType::F64);
-    let basis = |n| Tensor::<2>::from_data(TensorData::new(dct::exact_basis(n), [n, n]), float);
+    let (bands, in_band) = (rows / height, cols / width);
+    let device = means.device();
+    let basis = |n| Tensor::<2>::from_data(TensorData::new(dct::exact_basis(n), [n, n]), (&device, DType::F64));
 
-    let coefficients = Tensor::<2>::from_data(TensorData::new(means, [chunks.chunks() * height, width]), float);
     let rescale = 1.0 / f64::from(1 << dct::EXACT_BITS);
-    let first_pass = coefficients.matmul(basis(width)).mul_scalar(rescale).add_scalar(0.5).floor();
+    let first_pass = round(means.reshape([chunks.chunks() * height, width]).matmul(basis(width)) * rescale);
+    let in_bands = first_pass.reshape([bands, in_band, height, width]).swap_dims(1, 2).reshape([bands, height, cols]);
+    basis(height).transpose().unsqueeze::<3>().matmul(in_bands).reshape([rows, cols])
+}
 
-    let columns = first_pass.reshape([chunks.chunks(), height, width]).swap_dims(1, 2);
-    let decoded = columns.reshape([chunks.chunks() * width, height]).matmul(basis(height));
-    let in_place = decoded.reshape([down, across, width, height]).permute([0, 3, 1, 2]);
-    in_place.reshape([rows * cols]).into_data().try_into_vec().expect("the tensor was made of f64")
+/// To the nearest whole number, halves upwards.
+fn round(values: Tensor<2>) -> Tensor<2> {
+    (values + 0.5).floor()
 }

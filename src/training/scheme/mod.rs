@@ -14,7 +14,7 @@ pub use chunks::{ChunkError, ChunkLayout, MAX_CHUNK, TensorChunks};
 
 use super::evaluator::Evaluator;
 use super::{PayloadShape, PseudoGradient, Replica};
-use crate::model::ParamLayout;
+use crate::model::{Device, Llama, ParamLayout};
 use crate::scenario::SchemeSettings;
 
 /// A way to train together: what is sent, and the step that all take of it.
@@ -36,6 +36,21 @@ pub trait Scheme: Send + Sync {
     /// # Panics
     /// If `theta` is not of this model, or a payload does not pass [`PayloadShape::check`].
     fn step(&self, theta: &[f32], lr: f64, payloads: &[&PseudoGradient], fraction: f64) -> Vec<f32>;
+
+    /// The model of a replica after such a step, where the scheme can do without the parameters on the host.
+    ///
+    /// # Panics
+    /// As [`Scheme::step`].
+    fn stepped(
+        &self,
+        evaluator: &Evaluator,
+        replica: &Replica,
+        lr: f64,
+        payloads: &[&PseudoGradient],
+        fraction: f64,
+    ) -> Llama {
+        evaluator.model(&self.step(&replica.theta, lr, payloads, fraction))
+    }
 
     /// How far a round moves a parameter: the unit of a peer's distance from the validator's model.
     fn step_size(&self, lr: f64) -> f64;
@@ -64,13 +79,17 @@ pub struct Round {
     pub lr: f64,
 }
 
-/// The scheme of a scenario, for a model of this layout.
+/// The scheme of a scenario, for a model of this layout, with its heavy work on `device`.
 ///
 /// # Errors
 /// A chunk size or top-k that the scheme cannot use.
-pub fn from_settings(settings: &SchemeSettings, params: &ParamLayout) -> Result<Box<dyn Scheme>, ChunkError> {
+pub fn from_settings(
+    settings: &SchemeSettings,
+    params: &ParamLayout,
+    device: Device,
+) -> Result<Box<dyn Scheme>, ChunkError> {
     Ok(match settings {
-        SchemeSettings::Demo(settings) => Box::new(demo::Demo::new(settings, params)?),
+        SchemeSettings::Demo(settings) => Box::new(demo::Demo::new(settings, params)?.on(device)),
         SchemeSettings::Sparseloco(settings) => Box::new(sparseloco::SparseLoco::new(settings, params)?),
         SchemeSettings::Dense(settings) => Box::new(dense::Dense::new(settings, params)?),
     })

@@ -102,6 +102,12 @@ pub fn inverse(n: usize) -> &'static Inverse<f32> {
     TABLES[n].get_or_init(|| Inverse::new(n, |cosine| cosine as f32))
 }
 
+/// The whole `[n, n]` matrix of the DCT: frequency, then point.
+pub fn basis(n: usize) -> Vec<f32> {
+    let cosines = Cosines::new(n);
+    (0..n).flat_map(|u| (0..n).map(move |i| (u, i))).map(|(u, i)| cosines.at(u, i) as f32).collect()
+}
+
 /// The inverse DCT of `n` points, 1 to [`MAX_CHUNK`], times 2^[`EXACT_BITS`] and rounded to whole numbers, halves away
 /// from zero.
 pub fn exact_inverse(n: usize) -> &'static Inverse<f64> {

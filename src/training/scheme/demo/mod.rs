@@ -5,6 +5,7 @@
 //! (error feedback).
 
 pub(crate) mod dct;
+mod device;
 mod encode;
 mod forward;
 pub(crate) mod inverse;
@@ -17,11 +18,11 @@ use encode::{Encoder, Step};
 use local::Momentum;
 
 use super::{ChunkError, ChunkLayout, LocalTraining, Scheme, TensorChunks};
-use crate::model::ParamLayout;
+use crate::model::{Device, Llama, ParamLayout};
 use crate::scenario::DemoSettings;
-use crate::training::aggregate::{aggregate, apply};
+use crate::training::aggregate::{aggregate, aggregate_on, apply, signs_on};
 use crate::training::quantise::quantise;
-use crate::training::{PayloadShape, PseudoGradient, TensorShape};
+use crate::training::{Evaluator, PayloadShape, PseudoGradient, Replica, TensorShape};
 
 /// Whether kernels use fused multiply-add where the CPU is not asked at run time.
 pub(crate) const FUSED_BASELINE: bool = cfg!(any(target_feature = "fma", target_arch = "aarch64"));
@@ -33,6 +34,8 @@ pub struct Demo {
     shape: PayloadShape,
     decay: f32,
     feedback_from_round: u64,
+    /// Where payloads are aggregated.
+    device: Device,
 }
 
 impl Demo {
@@ -45,7 +48,13 @@ impl Demo {
             layout: Arc::new(layout),
             decay: settings.decay as f32,
             feedback_from_round: settings.feedback_from_round,
+            device: Device::Cpu,
         })
+    }
+
+    /// The same, aggregating on `device`, to the same bits.
+    pub fn on(self, device: Device) -> Self {
+        Self { device, ..self }
     }
 
     /// The chunks that are transformed one by one.
@@ -99,7 +108,26 @@ impl Scheme for Demo {
 
     /// Against the sign of the decoded mean (Lidin et al., arXiv 2505.21684).
     fn step(&self, theta: &[f32], lr: f64, payloads: &[&PseudoGradient], fraction: f64) -> Vec<f32> {
-        apply(theta, &aggregate(&self.layout, payloads), (fraction * lr) as f32)
+        let signs = match self.device {
+            Device::Cpu => aggregate(&self.layout, payloads),
+            device => aggregate_on(&device.burn(), &self.layout, payloads),
+        };
+        apply(theta, &signs, (fraction * lr) as f32)
+    }
+
+    fn stepped(
+        &self,
+        evaluator: &Evaluator,
+        replica: &Replica,
+        lr: f64,
+        payloads: &[&PseudoGradient],
+        fraction: f64,
+    ) -> Llama {
+        if self.device == Device::Cpu {
+            return evaluator.model(&self.step(&replica.theta, lr, payloads, fraction));
+        }
+        let device = self.device.burn();
+        replica.model.stepped((fraction * lr) as f32, signs_on(&device, &self.layout, payloads))
     }
 
     fn step_size(&self, lr: f64) -> f64 {

@@ -1,0 +1,105 @@
+//! `sim bench`
+
+mod machine;
+mod model;
+
+use std::time::Duration;
+
+use comfy_table::{Table, presets};
+use gauntlet::model::{Device, LlamaConfig};
+use gauntlet::scenario::ModelSettings;
+use serde::Serialize;
+
+use super::{UsageError, open, say};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Model to measure
+    #[arg(long, default_value = "tiny")]
+    preset: String,
+    /// Measure this device only: cpu, cpu-bf16, ndarray, or cuda:N [default: cpu, and the whole machine]
+    #[arg(long)]
+    device: Option<String>,
+    /// Sequences in a forward and backward pass [default: 8 of up to 256 tokens, else 6]
+    #[arg(long, value_name = "N", value_parser = micro_batch)]
+    micro_batch: Option<usize>,
+    /// Threads, each with work of its own, for the part that measures a whole machine [default: all cores]
+    #[arg(long, value_name = "N", value_parser = open::thread_count)]
+    threads: Option<usize>,
+    /// Repeat each measurement for about so long
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
+    seconds: Duration,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A measured figure.
+#[derive(Serialize)]
+struct Figure {
+    what: String,
+    value: f64,
+    unit: &'static str,
+}
+
+/// Sequences in a pass, where they are short.
+const SHORT_BATCH: usize = 8;
+/// Sequences in a pass of the Templar-I run.
+const LONG_BATCH: usize = 6;
+
+fn micro_batch(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|batch| (1..=1024).contains(batch)).ok_or("expected 1 to 1024".into())
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.0..=3600.0).contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or("expected 0 to 3600".into())
+}
+
+/// Measures a model on a device; without a device named, on the CPU, and the machine with all its threads.
+pub fn bench(args: Args) -> anyhow::Result<()> {
+    let name = args.device.as_deref().unwrap_or("cpu");
+    let device: Device = name.parse().map_err(|error| UsageError(format!("--device {name}: {error}")))?;
+    let settings = ModelSettings { preset: args.preset.clone(), ..ModelSettings::default() };
+    let config = LlamaConfig::from_settings(&settings).map_err(|error| UsageError(error.to_string()))?;
+    let batch = if config.sequence_length <= 256 { SHORT_BATCH } else { LONG_BATCH };
+
+    let mut figures = Vec::new();
+    let mut note = |figure: Figure| {
+        if !args.json {
+            eprintln!("measured {}", figure.what);
+        }
+        figures.push(figure);
+    };
+    model::measure(&config, device, args.micro_batch.unwrap_or(batch), args.seconds, &mut note)?;
+    if args.device.is_none() {
+        machine::measure(&config, open::threads(args.threads), args.seconds, &mut note)?;
+    }
+    if args.json {
+        say(serde_json::to_string_pretty(&figures)?);
+        return Ok(());
+    }
+    let title = format!("{} on {}", args.preset, model::name(&device));
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN).set_header([title.as_str(), "", ""]);
+    for figure in &figures {
+        table.add_row([figure.what.as_str(), &digits(figure.value), figure.unit]);
+    }
+    say(table);
+    Ok(())
+}
+
+/// Three digits that count.
+fn digits(value: f64) -> String {
+    let decimals = (2 - value.max(1e-9).log10().floor() as i32).clamp(0, 6) as usize;
+    format!("{value:.decimals$}")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn three_digits_count() {
+        let written = [0.0, 0.00123, 0.5, 12.345, 999.6, 123_456.0].map(super::digits);
+        assert_eq!(written, ["0.000000", "0.00123", "0.500", "12.3", "1000", "123456"]);
+    }
+}

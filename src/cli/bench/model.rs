@@ -1,0 +1,182 @@
+//! A model on one device: what a peer and a validator spend their time on. `benches/torch` prints the same rows.
+
+use std::time::{Duration, Instant};
+
+use gauntlet::digest::Digest;
+use gauntlet::model::{Device, Llama, LlamaConfig, Memory, ParamTensors, init_theta};
+use gauntlet::scenario::DemoSettings;
+use gauntlet::training::gradient::{gradient, gradient_on_device};
+use gauntlet::training::scheme::Scheme;
+use gauntlet::training::scheme::demo::Demo;
+use gauntlet::training::{Evaluator, PseudoGradient, Replica};
+
+use super::Figure;
+
+/// Peers of an aggregation, as in the Templar-I run.
+const PEERS: usize = 15;
+/// Learning rate and part of a step, as there.
+const LR: f32 = 4e-4;
+const BETA_FRACTION: f64 = 0.2;
+/// Times that work is done before it is timed: kernels are compiled and chosen then.
+const WARM_UP: usize = 2;
+
+/// Measures `config` with `micro_batch` sequences in a pass.
+pub fn measure(
+    config: &LlamaConfig,
+    device: Device,
+    micro_batch: usize,
+    time: Duration,
+    note: &mut impl FnMut(Figure),
+) -> anyhow::Result<()> {
+    let mut note = |what: String, value: f64, unit: &'static str| note(Figure { what, value, unit });
+    let seconds = |work: &mut dyn FnMut()| seconds(&device, time, work);
+    let theta = init_theta(config, 0);
+    let model = Llama::from_flat(config, &theta, &device);
+    let pages = pages(config, micro_batch);
+    let (length, parameters) = (config.sequence_length, config.layout().total() as f64);
+    let tokens = (micro_batch * length) as f64;
+
+    let one = seconds(&mut || match model.is_fused() {
+        true => drop(gradient(&model, &pages, micro_batch)),
+        false => drop(gradient_on_device(&model, &pages, micro_batch)),
+    });
+    note(format!("forward + backward, {micro_batch} x {length} tokens"), tokens / one / 1e3, "K tokens/s");
+    let flops = tokens / one * config.flops_per_token() as f64 / 1e12;
+    note("the same".into(), flops, "TFLOP/s");
+    if let Some(peak) = peak_tflops(&name(&device)) {
+        note(format!("share of {peak:.0} TFLOP/s in bf16"), 100.0 * flops / peak, "%");
+    }
+
+    let demo = Demo::new(&DemoSettings::default(), &config.layout())?.on(device);
+    let mut encoder = Encoder::new(&demo, &model, &pages, micro_batch);
+    let one = seconds(&mut || drop(encoder.encode()));
+    note("DeMo encode".into(), 1e3 * one, "ms");
+    // A gradient is read, a momentum is read and written.
+    note("the same".into(), 12.0 * parameters / one / 1e9, "GB/s");
+
+    let payloads: Vec<PseudoGradient> = (0..PEERS).map(|_| encoder.encode()).collect();
+    drop(encoder);
+    let references: Vec<&PseudoGradient> = payloads.iter().collect();
+    let evaluator = Evaluator { config: config.clone(), device, micro_batch };
+    let replica = Replica { digest: Digest::of_f32(&theta), theta, model };
+    let aggregate = || evaluator.model(&demo.step(&replica.theta, LR.into(), &references, 1.0));
+    let one = seconds(&mut || drop(aggregate()));
+    note(format!("aggregate {PEERS} peers"), 1e3 * one, "ms");
+    // The parameters are read and written; a coefficient is an index of 16 and a value of 32 bits.
+    let bytes = 8.0 * parameters + 6.0 * (PEERS * demo.layout().coefficients()) as f64;
+    note("the same".into(), bytes / one / 1e9, "GB/s");
+
+    let one = seconds(&mut || {
+        let stepped = demo.stepped(&evaluator, &replica, LR.into(), &references[..1], BETA_FRACTION);
+        std::hint::black_box([&pages, &pages].map(|pages| evaluator.loss(&stepped, pages)));
+    });
+    note(format!("evaluate one peer, 2 x {micro_batch} x {length} tokens"), 1e3 * one, "ms");
+
+    if !replica.model.is_fused() {
+        let counted = Memory::of_gradient(config, micro_batch, device.precision());
+        note("memory of forward + backward, counted".into(), counted.total() as f64 / 1e9, "GB");
+    }
+    if let Some(bytes) = peak_memory(&device) {
+        note("peak memory of all of it".into(), bytes as f64 / 1e9, "GB");
+    }
+    Ok(())
+}
+
+/// Seconds that `work` takes: repeated for about `time`, until the device has done all of it.
+fn seconds(device: &Device, time: Duration, work: &mut dyn FnMut()) -> f64 {
+    let device = device.burn();
+    let wait = || device.sync().expect("the device works");
+    (0..WARM_UP).for_each(|_| work());
+    wait();
+    let started = Instant::now();
+    let mut times = 0;
+    while times == 0 || started.elapsed() < time {
+        work();
+        times += 1;
+    }
+    wait();
+    started.elapsed().as_secs_f64() / f64::from(times)
+}
+
+/// Random-looking sequences.
+fn pages(config: &LlamaConfig, count: usize) -> Vec<Vec<u32>> {
+    let token = |page: usize, at: usize| ((page * 31 + at * 17) % config.vocab_size) as u32;
+    (0..count).map(|page| (0..=config.sequence_length).map(|at| token(page, at)).collect()).collect()
+}
+
+/// One peer's momentum and a gradient that it takes up again and again, where the model is.
+enum Encoder<'a> {
+    Host(&'a Demo, Vec<f32>, Vec<f32>),
+    Device(&'a Demo, ParamTensors, ParamTensors),
+}
+
+impl<'a> Encoder<'a> {
+    fn new(demo: &'a Demo, model: &Llama, pages: &[Vec<u32>], micro_batch: usize) -> Self {
+        if model.is_fused() {
+            let gradient = gradient(model, pages, micro_batch).values;
+            return Self::Host(demo, vec![0.0; gradient.len()], gradient);
+        }
+        Self::Device(demo, model.zeros(), gradient_on_device(model, pages, micro_batch).tensors)
+    }
+
+    fn encode(&mut self) -> PseudoGradient {
+        match self {
+            Self::Host(demo, momentum, gradient) => demo.encode(momentum, gradient, LR, u64::MAX),
+            Self::Device(demo, momentum, gradient) => demo.encode_on_device(momentum, gradient.clone(), LR, u64::MAX),
+        }
+    }
+}
+
+/// What a device calls itself.
+pub fn name(device: &Device) -> String {
+    #[cfg(feature = "cuda")]
+    if let Device::Cuda(_) = device
+        && let Some(identity) = device.burn().identity()
+    {
+        return identity.name;
+    }
+    device.to_string()
+}
+
+/// Dense bf16 peak of a device by its data sheet, where we know it.
+fn peak_tflops(name: &str) -> Option<f64> {
+    let has = |part: &str| name.contains(part);
+    match () {
+        _ if has("A100") => Some(312.0),
+        // The SXM modules: the cards of these names are slower.
+        _ if has("H100") && has("HBM3") => Some(989.0),
+        _ if has("H200") && !has("NVL") => Some(989.0),
+        _ => None,
+    }
+}
+
+/// The most memory that was taken: of a device what its allocator reserved, of the CPU what was resident, where the
+/// system says it.
+fn peak_memory(device: &Device) -> Option<u64> {
+    if let Some(usage) = device.burn().memory_pool_usage() {
+        return Some(usage.bytes_reserved);
+    }
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(1024 * line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peaks_are_of_the_devices_that_have_them() {
+        let peaks = [
+            ("NVIDIA H100 80GB HBM3", Some(989.0)),
+            ("NVIDIA H100 PCIe", None),
+            ("NVIDIA H200", Some(989.0)),
+            ("NVIDIA A100-SXM4-40GB", Some(312.0)),
+            ("NVIDIA GeForce RTX 4090", None),
+            ("cpu", None),
+        ];
+        for (name, peak) in peaks {
+            assert_eq!(peak_tflops(name), peak, "{name}");
+        }
+    }
+}
