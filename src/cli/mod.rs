@@ -39,7 +39,7 @@ enum Command {
     Verify(verify::Args),
     /// List the scenarios that come with this program
     Scenarios,
-    /// Measure a model on a device: gradient, DeMo encode, aggregation, evaluation, memory; on the CPU the machine too
+    /// Measure a model on a device: gradient, DeMo encode, aggregation, evaluation, memory; or this machine
     Bench(bench::Args),
 }
 
