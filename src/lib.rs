@@ -8,10 +8,11 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`report`] | run folder, CSV, plots, tables |
+//! | [`runtime`] | the real network: nodes in processes, on real clocks, that meet in a bucket |
 //! | [`engine`] | the paused-clock world: starts nodes, gives them hardware and links, records |
 //! | [`node`] | the peer and the validator: a round told from top to bottom; behaviours |
 //! | [`transport`] | keys and wire format; the simulated links and bucket |
-//! | [`training`] | gradient of a round, DeMo, exact aggregation, schedule, AdamW baseline |
+//! | [`training`] | gradient of a round, schemes (DeMo, SparseLoCo, dense), exact aggregation, schedule, AdamW |
 //! | [`corpus`] | tokens, and which pages are whose |
 //! | [`model`] | Llama in Burn; presets; Hugging Face folders |
 //! | [`chain`] | registry, rounds from blocks, stake, weights, Yuma consensus, emission |
@@ -27,6 +28,7 @@ pub mod model;
 pub mod node;
 pub mod random;
 pub mod report;
+pub mod runtime;
 pub mod scenario;
 pub mod training;
 pub mod transport;

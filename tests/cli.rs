@@ -339,7 +339,7 @@ fn a_run_from_start_to_verification() {
     let other = format!("{}{}", if digest.starts_with('0') { '1' } else { '0' }, &digest[1..]);
     std::fs::write(&file, text.replace(digest, &other)).unwrap();
     place.fail("verify runs/net-3", 1, &["digests differ", digest, "models agree; scores or events differ"]);
-    std::fs::write(&file, text.replace("\"format\": 1", "\"format\": 99")).unwrap();
+    std::fs::write(&file, text.replace("\"format\": 2", "\"format\": 99")).unwrap();
     for words in ["verify runs/net-3", "plot runs/net-3", resume] {
         place.fail(words, 1, &["was written by gauntlet", "format 99"]);
     }
@@ -358,9 +358,10 @@ fn runs_are_drawn_again_and_compared() {
     std::fs::remove_dir_all(place.path("runs/net-1/plots")).unwrap();
     place.succeed("plot runs/net-1");
     assert_eq!(place.read("runs/net-1/plots/loss.svg"), drawn);
-    assert_eq!(place.succeed("plot runs/net-1 runs/net-2"), "plots/compare-loss.svg\n");
+    let drawn = place.succeed("plot runs/net-1 runs/net-2");
+    assert_eq!(drawn, ["", "-tokens", "-bytes", "-time"].map(|by| format!("plots/compare-loss{by}.svg\n")).concat());
     let both = place.read("plots/compare-loss.svg");
-    assert!(both.contains("net-1") && both.contains("net-2"));
+    assert!(both.contains("net (2 seeds)"));
     place.succeed("plot runs/net-1 runs/net-2 --out elsewhere");
     assert_eq!(place.read("elsewhere/compare-loss.svg"), both);
 }

@@ -237,6 +237,29 @@ fn a_killed_run_goes_on_from_any_checkpoint() {
     }
 }
 
+/// Whatever the scheme, honest replicas stay in sync, threads change nothing, and a run can be taken up again.
+#[test]
+fn every_scheme_has_one_digest_and_goes_on() {
+    for scheme in [
+        "scheme={kind='demo', topk=4, bits=2}",
+        "scheme={kind='sparseloco', inner_steps=3, topk=8}",
+        "scheme={kind='dense', inner_steps=2}",
+        "scheme={kind='dense', update='gradient'}",
+    ] {
+        let zoo = small(ZOO, &[scheme]);
+        let (whole, expected) = Run { threads: 2, ..Run::default() }.of(&zoo).unwrap();
+        let (again, _) = Run { threads: 1, ..Run::default() }.of(&zoo).unwrap();
+        let (bytes, rounds) = &expected.checkpoints[0];
+        let (resumed, told) = Run { threads: 2, resume: Some(bytes.clone()), ..Run::default() }.of(&zoo).unwrap();
+        assert_same_reports(&told.reports, &expected.reports[*rounds..]);
+        assert_eq!(digest(again), digest(whole), "{scheme}");
+        assert_eq!(digest(resumed), digest(whole), "{scheme}");
+        for node in 2..5 {
+            assert_in_sync(&expected, node, 1..=14);
+        }
+    }
+}
+
 #[test]
 fn a_checkpoint_of_another_run_or_a_damaged_one_is_refused() {
     let network = small(HONEST, &[]);

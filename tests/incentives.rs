@@ -53,8 +53,15 @@ struct Fared {
 }
 
 fn fare(adversaries: &str, seeds: &[u64]) -> Fared {
+    fare_under(&[], adversaries, seeds)
+}
+
+/// Under the scheme that these settings say.
+fn fare_under(scheme: &[&str], adversaries: &str, seeds: &[u64]) -> Fared {
     let run = |seed: &u64| {
-        let network = network(&format!("{NETWORK}{adversaries}"), &[&format!("seed={seed}")]);
+        let seed = format!("seed={seed}");
+        let settings: Vec<&str> = scheme.iter().copied().chain([seed.as_str()]).collect();
+        let network = network(&format!("{NETWORK}{adversaries}"), &settings);
         let told = finished(&network);
         (network, told)
     };
@@ -65,6 +72,13 @@ fn fare(adversaries: &str, seeds: &[u64]) -> Fared {
 fn two(behaviour: &str, seeds: &[u64]) -> Fared {
     fare(&format!("[[peers]]\ncount = 2\nbehaviour = {behaviour}\n"), seeds)
 }
+
+/// Two peers of this behaviour under SparseLoCo.
+fn two_under_sparseloco(behaviour: &str, seeds: &[u64]) -> Fared {
+    fare_under(SPARSELOCO, &format!("[[peers]]\ncount = 2\nbehaviour = {behaviour}\n"), seeds)
+}
+
+const SPARSELOCO: &[&str] = &["scheme={kind='sparseloco', inner_steps=4, topk=256, bits=2}"];
 
 const ONE_SEED: &[u64] = &[5];
 const SEEDS: &[u64] = &[5, 6, 7];
@@ -246,4 +260,56 @@ fn byzantine() {
     let five: String = five.iter().map(|kind| format!("[[peers]]\nbehaviour = \"{kind}\"\n")).collect();
     let fared = snapshot!("byzantine", fare(&five, ONE_SEED));
     assert!(fared.learns());
+}
+
+#[test]
+fn sparseloco_copycat() {
+    let fared = snapshot!("sparseloco-copycat", two_under_sparseloco("\"copycat\"", ONE_SEED));
+    assert!(fared.pay() < 0.25 && fared.learns());
+}
+
+#[test]
+fn sparseloco_lazy() {
+    let fared = snapshot!("sparseloco-lazy", two_under_sparseloco("\"lazy\"", SEEDS));
+    // There is no long momentum to hide behind: half of the work is half of the gain, and the rating tells at once.
+    assert!(fared.pay() < 0.25);
+}
+
+#[test]
+fn sparseloco_stale() {
+    let fared = snapshot!("sparseloco-stale", two_under_sparseloco("{ kind = \"stale\", rounds = 5 }", ONE_SEED));
+    // Unlike sign steps, these do not cancel: five rounds behind is more than three steps behind.
+    assert!(fared.pay() < 0.01);
+}
+
+/// Aggregated, it is clipped to the median norm and does no harm; scored alone, its step is as large as it says, and its
+/// rating is gone.
+#[test]
+fn sparseloco_rescaled() {
+    let fared = snapshot!("sparseloco-rescaled", two_under_sparseloco("\"rescaled\"", ONE_SEED));
+    assert!(fared.pay() < 0.01 && fared.learns());
+}
+
+/// A quarter of the network, one of them the opposite of its honest work a million times too large.
+#[test]
+fn sparseloco_byzantine() {
+    let attackers = ["\"noise\"", "{ kind = \"rescaled\", factor = -1e6 }"];
+    let attackers: String = attackers.iter().map(|kind| format!("[[peers]]\nbehaviour = {kind}\n")).collect();
+    let fared = snapshot!("sparseloco-byzantine", fare_under(SPARSELOCO, &attackers, ONE_SEED));
+    assert!(fared.pay() < 0.05 && fared.learns());
+}
+
+/// Every kind of malformed upload is found under every scheme, and the model learns without it.
+#[test]
+fn malformed_uploads_fail_under_every_scheme() {
+    let schemes = ["{kind='demo', bits=4}", "{kind='sparseloco', inner_steps=2}", "{kind='dense', inner_steps=2}"];
+    for scheme in schemes {
+        let scheme = format!("scheme={scheme}");
+        let settings = [scheme.as_str(), "rounds=12", "training.eval_every=12"];
+        let fared = fare_under(&settings, "[[peers]]\ncount = 2\nbehaviour = \"malformed\"\n", ONE_SEED);
+        assert!(fared.is_out_from(0), "{scheme}");
+        assert!(fared.reports(HONEST..HONEST + 2, 0).iter().all(|report| report.status == "malformed"), "{scheme}");
+        let (initial, last) = fared.losses();
+        assert!(last < initial, "{scheme}: {initial} to {last}");
+    }
 }

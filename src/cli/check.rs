@@ -7,7 +7,7 @@ use gauntlet::corpus::Corpus;
 use gauntlet::model::{Device, LlamaConfig};
 use gauntlet::node::OpenError;
 use gauntlet::scenario::{self, Scenario};
-use gauntlet::training::{PayloadShape, scheme};
+use gauntlet::training::scheme::{self, Scheme};
 use gauntlet::transport::wire;
 
 use super::say;
@@ -30,7 +30,7 @@ pub fn check(args: Args) -> anyhow::Result<()> {
         .map_err(OpenError::from)?;
     let scheme = scheme::from_settings(&scenario.scheme, &config.layout(), Device::Cpu).map_err(OpenError::from)?;
     say(peers(&scenario).trim_end());
-    say(amounts(&scenario, &config, scheme.shape(), &corpus));
+    say(amounts(&scenario, &config, &*scheme, &corpus));
     say(format_args!("# resolved settings\n{}", scenario.to_toml()));
     Ok(())
 }
@@ -53,15 +53,15 @@ fn peers(scenario: &Scenario) -> String {
 }
 
 /// What a round takes.
-fn amounts(scenario: &Scenario, config: &LlamaConfig, shape: &PayloadShape, corpus: &Corpus) -> String {
+fn amounts(scenario: &Scenario, config: &LlamaConfig, scheme: &dyn Scheme, corpus: &Corpus) -> String {
     let layout = config.layout();
-    let upload = wire::encoded_len(shape) as f64;
+    let upload = wire::encoded_len(scheme.shape()) as f64;
     let parameters = layout.total() as f64;
     let peers = scenario.peers_total() as f64;
     let tokens = (scenario.training.pages_per_round * config.sequence_length) as f64;
     let flops = config.flops_per_token() as f64;
     let included = scenario.gauntlet.top_peers as f64;
-    let momentum = 4.0 * parameters * peers;
+    let kept = 4.0 * scheme.kept_values() as f64 * peers;
     let shared = 4.0 * parameters * 4.0;
     let mut lines = vec![
         format!("parameters          {}", si(parameters, "")),
@@ -77,16 +77,19 @@ fn amounts(scenario: &Scenario, config: &LlamaConfig, shape: &PayloadShape, corp
             si(tokens * peers * flops, "FLOP")
         ),
         format!(
-            "an upload           {} ({:.0} times smaller than the gradient)",
+            "an upload           {}, {:.2} bits a parameter: {:.1} times smaller than {} of f32 ({})",
             si(upload, "B"),
-            4.0 * parameters / upload
+            8.0 * upload / parameters,
+            4.0 * parameters / upload,
+            si(4.0 * parameters, "B"),
+            scenario.scheme.kind()
         ),
         format!(
             "traffic a round     {} up, about {} down",
             si(upload * peers, "B"),
             si(upload * (peers * (included + 1.0)), "B")
         ),
-        format!("memory, simulated   about {}", si(momentum + shared + upload * peers * 4.0, "B")),
+        format!("memory, simulated   about {}", si(kept + shared + upload * peers * 4.0, "B")),
         format!(
             "all rounds          {} tokens aggregated, {}",
             si(tokens * included * scenario.rounds as f64, ""),

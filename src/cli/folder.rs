@@ -6,9 +6,9 @@ use anyhow::Context;
 use gauntlet::Uid;
 use gauntlet::digest::Digest;
 use gauntlet::engine::{BaselineState, BaselineStep, Checkpoint, Observer, ObserverError, Traffic, peer_identity};
-use gauntlet::node::{Network, PeerReport, RoundReport, behaviour};
+use gauntlet::node::{PeerReport, RoundReport, behaviour};
 use gauntlet::report::{BaselineRow, Leaderboard, Manifest, PeerRow, RoundRow, RunFolder, SlotRow, Status};
-use gauntlet::scenario::PeerGroup;
+use gauntlet::scenario::{PeerGroup, Scenario};
 use gauntlet::transport::Hotkey;
 
 use super::progress::Progress;
@@ -48,14 +48,14 @@ impl FolderObserver {
     pub fn new(
         mut folder: RunFolder,
         manifest: Manifest,
-        network: &Network,
+        scenario: &Scenario,
+        sequence_length: usize,
         (rounds, baseline_rounds): (u64, u64),
         quiet: bool,
     ) -> anyhow::Result<Self> {
         folder.truncate_to(rounds)?;
         folder.truncate_baseline_to(baseline_rounds)?;
         let (leaderboard, slots) = folder.standings()?;
-        let scenario = &network.scenario;
         let peers = scenario.each_peer().map(|(index, _, group)| {
             (peer_identity(scenario.seed, index).hotkey(), (index as u32, group.behaviour.label()))
         });
@@ -72,17 +72,17 @@ impl FolderObserver {
             leaderboard,
             peers,
             holders,
-            tokens_per_round: (pages * network.core.config.sequence_length) as f64,
+            tokens_per_round: (pages * sequence_length) as f64,
         })
     }
 
-    /// Writes the leaderboard and the manifest of a run that has ended with a digest, or was stopped.
-    pub fn close(&mut self, digest: Option<Digest>) -> anyhow::Result<()> {
+    /// Writes the leaderboard and the manifest of a run that has ended, or was stopped.
+    pub fn close(&mut self, finished: bool, digest: Option<Digest>) -> anyhow::Result<()> {
         self.folder.write_leaderboard(&self.leaderboard.rows())?;
-        self.manifest.finished = digest.is_some();
+        self.manifest.finished = finished;
         self.manifest.digest = digest;
         self.folder.write_manifest(&self.manifest)?;
-        if digest.is_some() {
+        if finished {
             self.folder.remove(CHECKPOINT)?;
             self.folder.remove(BASELINE)?;
         }
@@ -90,7 +90,9 @@ impl FolderObserver {
     }
 
     fn peer_row(&mut self, round: u64, peer: &PeerReport) -> Result<PeerRow, ObserverError> {
-        let (owner, behaviour) = self.peers.get(&peer.hotkey).ok_or("a peer that is not of the scenario")?.clone();
+        let next = self.peers.len() as u32;
+        // Anybody may join a real network; what they do there, nobody knows.
+        let (owner, behaviour) = self.peers.entry(peer.hotkey).or_insert_with(|| (next, "peer".into())).clone();
         if self.holders.insert(peer.uid, owner) != Some(owner) {
             let (uid, hotkey, behaviour) = (peer.uid, peer.hotkey.to_string(), behaviour.clone());
             self.folder.append_slot(&SlotRow { round, uid, peer: owner, hotkey, behaviour })?;
@@ -112,10 +114,9 @@ impl FolderObserver {
             aggregated: peer.aggregated,
         })
     }
-}
 
-impl Observer for FolderObserver {
-    fn round(&mut self, report: &RoundReport, traffic: Traffic) -> Result<(), ObserverError> {
+    /// Writes a round; what all nodes sent and received in it is known of a simulated network only.
+    pub fn write_round(&mut self, report: &RoundReport, traffic: Option<Traffic>) -> Result<(), ObserverError> {
         let peers: Vec<PeerRow> =
             report.peers.iter().map(|peer| self.peer_row(report.round, peer)).collect::<Result<_, _>>()?;
         let round = RoundRow {
@@ -126,8 +127,8 @@ impl Observer for FolderObserver {
             train_loss: report.train_loss,
             aggregated: peers.iter().filter(|peer| peer.aggregated).count(),
             uploads: report.uploads,
-            bytes_up: traffic.up,
-            bytes_down: traffic.down,
+            bytes_up: traffic.map(|traffic| traffic.up),
+            bytes_down: traffic.map(|traffic| traffic.down),
             replica_digest: report.model,
         };
         self.folder.append_round(&round, &peers)?;
@@ -135,6 +136,12 @@ impl Observer for FolderObserver {
         self.manifest.rounds_done = report.round + 1;
         self.progress.round(report.round, report.loss, self.tokens_per_round);
         Ok(())
+    }
+}
+
+impl Observer for FolderObserver {
+    fn round(&mut self, report: &RoundReport, traffic: Traffic) -> Result<(), ObserverError> {
+        self.write_round(report, Some(traffic))
     }
 
     fn baseline(&mut self, step: BaselineStep) -> Result<(), ObserverError> {

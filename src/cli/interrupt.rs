@@ -1,16 +1,16 @@
-//! Ctrl-C asks a run to finish its round; a second Ctrl-C ends the program at once.
+//! Ctrl-C, or a polite signal to end, asks a run to finish its round; a second one ends the program at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A flag that Ctrl-C sets.
-pub fn on_ctrl_c() -> Arc<AtomicBool> {
+/// A flag that Ctrl-C and SIGTERM set.
+pub fn on_stop() -> Arc<AtomicBool> {
     let flag = Arc::new(AtomicBool::new(false));
     let set = flag.clone();
     let listen = move || {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else { return };
         runtime.block_on(async {
-            while tokio::signal::ctrl_c().await.is_ok() {
+            while signal().await.is_ok() {
                 if set.swap(true, Ordering::Relaxed) {
                     std::process::exit(130);
                 }
@@ -21,4 +21,19 @@ pub fn on_ctrl_c() -> Arc<AtomicBool> {
     // Without the thread Ctrl-C ends the program as usual; the last checkpoint stays.
     let _ = std::thread::Builder::new().name("ctrl-c".into()).spawn(listen);
     flag
+}
+
+/// Waits for a signal to end.
+async fn signal() -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminated = signal(SignalKind::terminate())?;
+        tokio::select! {
+            pressed = tokio::signal::ctrl_c() => pressed,
+            _ = terminated.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
 }

@@ -2,13 +2,19 @@
 
 mod bench;
 mod check;
+mod collect;
 mod folder;
+mod genesis;
 mod interrupt;
+mod key;
+mod launch;
+mod node;
 mod open;
 mod plot;
 mod progress;
 mod run;
 mod scenarios;
+mod status;
 mod verify;
 
 use std::io::IsTerminal;
@@ -25,6 +31,16 @@ use gauntlet::scenario::ScenarioError;
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// How to log; what, RUST_LOG says
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Human)]
+    log: LogFormat,
+}
+
+/// A line for people, or one for programs.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum LogFormat {
+    Human,
+    Json,
 }
 
 #[derive(Subcommand)]
@@ -37,6 +53,21 @@ enum Command {
     Plot(plot::Args),
     /// Run a finished run again and compare the digests
     Verify(verify::Args),
+    /// Write a run for real nodes into a bucket: settings, the model to start from, an empty ledger
+    Genesis(genesis::Args),
+    /// Make or show a node's key
+    #[command(subcommand)]
+    Key(key::Key),
+    /// Train in a real network, as one peer or several
+    Peer(node::PeerArgs),
+    /// Validate a real network
+    Validator(node::ValidatorArgs),
+    /// Run a scenario with real processes on this machine
+    Launch(launch::Args),
+    /// Say how a real run is doing: round, who is in, standings, loss
+    Status(status::Args),
+    /// Write a real run's folder: tables and pictures, as `sim run` does
+    Collect(collect::Args),
     /// List the scenarios that come with this program
     Scenarios,
     /// Measure a model on a device: gradient, DeMo encode, aggregation, evaluation, memory; or this machine
@@ -52,24 +83,47 @@ fn say(text: impl std::fmt::Display) {
     }
 }
 
+/// Waits for something that is not part of a network's life.
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("the system lets a program wait").block_on(work)
+}
+
 /// A wrong command line or scenario: exit code 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct UsageError(String);
 
+/// What happens goes to standard error: of nodes every round, of other commands what is wrong.
+fn start_log(cli: &Cli) {
+    let default = if matches!(cli.command, Command::Peer(_) | Command::Validator(_)) { "info" } else { "warn" };
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| default.into());
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    match cli.log {
+        LogFormat::Human => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+}
+
 /// Parses the command line and does what it says; 0, 1 for a failure, 2 for a wrong command line or scenario.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()))
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
+    start_log(&cli);
     let done = match cli.command {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::check(args),
         Command::Plot(args) => plot::plot(args),
         Command::Verify(args) => verify::verify(args),
+        Command::Genesis(args) => genesis::genesis(args),
+        Command::Key(args) => key::key(args),
+        Command::Peer(args) => node::peer(args),
+        Command::Validator(args) => node::validator(args),
+        Command::Launch(args) => launch::launch(args),
+        Command::Status(args) => status::status(args),
+        Command::Collect(args) => collect::collect(args),
         Command::Scenarios => scenarios::list(),
         Command::Bench(args) => bench::bench(args),
     };

@@ -28,7 +28,7 @@ pub fn plot(args: Args) -> anyhow::Result<()> {
         ([run], Some(_)) => plots::all(&report::load(run)?)?,
         (runs, _) => {
             let runs: Vec<RunData> = runs.iter().map(|run| report::load(run)).collect::<Result<_, _>>()?;
-            vec![("compare-loss.svg", plots::loss(&runs.iter().collect::<Vec<_>>())?)]
+            plots::compare(&runs.iter().collect::<Vec<_>>())?
         }
     };
     let out = args.out.unwrap_or_else(|| "plots".into());

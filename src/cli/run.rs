@@ -9,6 +9,7 @@ use gauntlet::engine::{Outcome, RunOptions, simulate};
 use gauntlet::node::Network;
 use gauntlet::report::{self, Manifest, References, RunFolder};
 use gauntlet::scenario::{self, Scenario};
+use gauntlet::transport::wire;
 
 use super::folder::{self, FolderObserver};
 use super::{UsageError, interrupt, open, plot, say};
@@ -70,11 +71,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
     let started = Instant::now();
     let wall_before = manifest.wall_seconds;
-    let done = (resume.as_ref().map_or(0, |c| c.rounds), resume_baseline.as_ref().map_or(0, |b| b.steps));
-    let observer = FolderObserver::new(folder, manifest, &network, done, args.quiet)?;
+    let done = (resume.as_ref().map_or(0, |c| c.rounds), resume_baseline.as_ref().map_or(0, |b| b.moments.steps));
+    let length = network.core.config.sequence_length;
+    let observer = FolderObserver::new(folder, manifest, &network.scenario, length, done, args.quiet)?;
     let observer = Arc::new(Mutex::new(observer));
     let options =
-        RunOptions { threads, baseline: !args.no_baseline, resume, resume_baseline, interrupt: interrupt::on_ctrl_c() };
+        RunOptions { threads, baseline: !args.no_baseline, resume, resume_baseline, interrupt: interrupt::on_stop() };
     let outcome = simulate(network, options, observer.clone());
     let mut observer = observer.lock().expect("no panic while held");
     observer.progress.finish();
@@ -83,7 +85,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Ok(Outcome::Finished(digest)) => Some(*digest),
         _ => None,
     };
-    let closed = observer.close(digest);
+    let closed = observer.close(digest.is_some(), digest);
     // Why the run ended says more than what that led to.
     let outcome = outcome?;
     closed?;
@@ -140,6 +142,7 @@ fn create(root: &Path, network: &Network, device: &str, threads: usize) -> anyho
     let mut manifest = Manifest::new(scenario.clone(), device.into(), threads);
     manifest.parameters = core.layout.total() as u64;
     manifest.tokens_per_round = (scenario.baseline_pages() * core.config.sequence_length) as u64;
+    manifest.upload_bytes = wire::encoded_len(&network.shape) as u64;
     manifest.initial_loss = Some(core.loss(&network.genesis.model, core.corpus.held_out()));
     manifest.references = References {
         entropy_floor: core.corpus.entropy_floor(),

@@ -27,6 +27,9 @@ pub fn verify(args: Args) -> anyhow::Result<()> {
     let recorded = report::load(&args.run)?;
     let manifest = &recorded.manifest;
     let Some(expected) = manifest.digest.filter(|_| manifest.finished) else {
+        if let Some(bucket) = &manifest.bucket {
+            bail!("{}: a real run, of {bucket}: it cannot be run again", args.run.display());
+        }
         bail!("{}: the run is not finished; `sim run ... --resume` first", args.run.display());
     };
     let network = open::network(manifest.scenario.clone(), &manifest.device)?;
@@ -38,7 +41,7 @@ pub fn verify(args: Args) -> anyhow::Result<()> {
         baseline: false,
         resume: None,
         resume_baseline: None,
-        interrupt: interrupt::on_ctrl_c(),
+        interrupt: interrupt::on_stop(),
     };
     let outcome = simulate(network, options, observer.clone()).context("the run cannot be repeated")?;
     let differs = observer.lock().expect("no panic while held").differs;

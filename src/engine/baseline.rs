@@ -31,7 +31,7 @@ pub fn train(
         }
         baseline.restore(state);
     }
-    for round in baseline.state().steps..scenario.rounds {
+    for round in baseline.state().moments.steps..scenario.rounds {
         let network = network.clone();
         let (trained, step) = compute.call(move || {
             let step = step(&network, &mut baseline, round);

@@ -12,7 +12,7 @@ use super::ports::Ports;
 use super::upload;
 use crate::digest::Digest;
 use crate::training::{PseudoGradient, Replica};
-use crate::transport::record::{self, Included, RoundRecord};
+use crate::transport::record::{self, Included, RecordError, RoundRecord};
 use crate::transport::{Hotkey, bundle, keys, wire};
 
 /// How often something is asked for that is not there yet, at least.
@@ -29,22 +29,23 @@ pub struct Followed {
 
 /// Waits until the record of `round` is there, and applies it to the replica before the round. `fresh` fetches the
 /// payloads from the peers that made them, and the bundle only for what is missing; a node that catches up takes the
-/// bundle at once.
+/// bundle at once. `None` when the next round is over too: something may be lost, and only catching up helps.
 pub async fn follow(
     network: &Arc<Network>,
     ports: &Ports,
     replica: &Arc<Replica>,
     round: u64,
     fresh: bool,
-) -> Followed {
-    loop {
+) -> Option<Followed> {
+    while ports.clock.round() <= round + 1 {
         if let Some(record) = fetch_record(network, ports, round).await
             && let Some(followed) = follow_record(network, ports, replica, &record, fresh).await
         {
-            return followed;
+            return Some(followed);
         }
         wait_a_little(ports).await;
     }
+    None
 }
 
 /// Waits a moment for others to do something.
@@ -78,13 +79,30 @@ pub async fn follow_record(
 
 /// The record of a round, if a validator has written one.
 pub async fn fetch_record(network: &Network, ports: &Ports, round: u64) -> Option<RoundRecord> {
-    let most = record::max_len(network.scenario.gauntlet.top_peers);
     let key = keys::record(round);
-    let bytes = get_bounded(&ports.bucket, &key, most as u64).await?;
+    let bytes = get_bounded(&ports.bucket, &key, max_record_len(network) as u64).await?;
+    let read = read_record(network, ports, round, &bytes).await;
+    read.inspect_err(|error| tracing::error!(%key, %error, "ignoring what is not a validator's record")).ok()
+}
+
+/// Length in bytes of a record of this run at most.
+pub fn max_record_len(network: &Network) -> usize {
+    record::max_len(network.scenario.gauntlet.top_peers)
+}
+
+/// The record in these bytes, if they are one of a round, signed by a validator.
+///
+/// # Errors
+/// They are not.
+pub async fn read_record(
+    network: &Network,
+    ports: &Ports,
+    round: u64,
+    bytes: &[u8],
+) -> Result<RoundRecord, RecordError> {
     let chain = ports.chain.state().await;
     let is_validator = |hotkey: &Hotkey| chain.validators.iter().any(|validator| validator.hotkey == hotkey.0);
-    let decoded = record::decode(&bytes, most, &network.run, round, is_validator);
-    decoded.inspect_err(|error| tracing::error!(%key, %error, "ignoring what is not a validator's record")).ok()
+    record::decode(bytes, max_record_len(network), &network.run, round, is_validator)
 }
 
 /// The payloads of a record, in its order; `None` if some of them could not be had now.
@@ -93,7 +111,8 @@ async fn fetch_payloads(network: &Network, ports: &Ports, record: &RoundRecord, 
     if fresh {
         let fetched = join_all(record.included.iter().map(|included| async {
             let key = keys::upload(&included.hotkey, record.round);
-            get_bounded(&ports.bucket, &key, most).await.filter(|bytes| Digest::of(bytes) == included.payload)
+            let bucket = ports.uploads_of(&included.hotkey).await?;
+            get_bounded(&bucket, &key, most).await.filter(|bytes| Digest::of(bytes) == included.payload)
         }))
         .await;
         if let Some(payloads) = fetched.into_iter().collect() {

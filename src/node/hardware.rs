@@ -42,6 +42,11 @@ impl Processor {
         Self { tokens_per_second: peer.tokens_per_second.max(needed) }
     }
 
+    /// A real one: its work takes the time that it takes.
+    pub fn real() -> Self {
+        Self { tokens_per_second: f64::INFINITY }
+    }
+
     /// Forward and backward of so many tokens.
     pub fn training(&self, tokens: f64) -> Duration {
         Duration::from_secs_f64((tokens / self.tokens_per_second).min(NEVER_SECONDS))

@@ -15,9 +15,11 @@ mod report;
 mod upload;
 mod validator;
 
+pub use catch_up::newest_checkpoint_round;
 pub use compute::Compute;
+pub use follow::{fetch_record, get_bounded};
 pub use hardware::Processor;
 pub use network::{Network, OpenError};
-pub use peer::{Peer, PeerPlan};
+pub use peer::{KEPT_UPLOADS, Peer, PeerPlan};
 pub use report::{PeerReport, RoundReport};
 pub use validator::Validator;

@@ -20,8 +20,10 @@ use crate::training::scheme::LocalTraining;
 use crate::training::{PseudoGradient, Replica};
 use crate::transport::keys;
 
+/// How often it tries to register: another peer may be first, or the bucket may fail.
+const REGISTRATIONS: u32 = 10;
 /// Own uploads are kept for so many rounds.
-const KEPT_UPLOADS: u64 = 3;
+pub const KEPT_UPLOADS: u64 = 3;
 
 /// A peer of the network.
 pub struct Peer {
@@ -128,7 +130,10 @@ impl Peer {
     async fn slot(&mut self) -> Option<Uid> {
         let hotkey = self.ports.identity.hotkey().0;
         let mut uid = self.ports.chain.state().await.uid_of(&hotkey);
-        if uid.is_none() && self.uid.is_none() {
+        for _ in 0..REGISTRATIONS {
+            if uid.is_some() || self.uid.is_some() {
+                break;
+            }
             self.ports.chain.submit(Call::Register).await;
             self.ports.clock.sleep_until_next_block().await;
             uid = self.ports.chain.state().await.uid_of(&hotkey);
@@ -146,30 +151,33 @@ impl Peer {
 
     /// One round, from the model before it to the model after it.
     async fn take_part(&mut self, uid: Uid, round: u64) {
-        self.catch_up(round).await;
+        let (network, ports) = (self.network.clone(), self.ports.clone());
+        ports.phase("catch up", self.catch_up(round)).await;
         if self.ports.clock.round() != round {
             // Catching up took until a later round.
             return;
         }
-        let network = self.network.clone();
-        let ports = self.ports.clone();
         let window = ports.clock.put_window(round);
         let around = Surroundings { network: &network, ports: &ports, uid, round, window };
 
         let replica = self.computed_on();
-        let own = if self.behaviour.trains() { Some(self.train(&around, replica.clone()).await) } else { None };
+        let own = if self.behaviour.trains() {
+            Some(ports.phase("train", self.train(&around, replica.clone())).await)
+        } else {
+            None
+        };
         if let Some(gradient) = self.behaviour.pseudo_gradient(own, &around).await {
             let signed = upload::sign(&network, &ports.identity, uid, round, &replica, gradient);
             let bytes = self.behaviour.bytes(signed, &around);
             ports.clock.sleep_until(self.behaviour.put_at(&around)).await;
             ports.host.trace(&format!("put {round} {}", Digest::of(&bytes)));
-            upload::put(&ports, round, bytes).await;
+            ports.phase("upload", upload::put(&ports, round, bytes)).await;
             self.uploaded.push_back(round);
         }
         ports.clock.sleep_until(window.closes).await;
         // Who needed much longer than the round catches up instead.
         if ports.clock.round() <= round + 1 {
-            self.follow(round).await;
+            ports.phase("follow", self.follow(round)).await;
         }
         self.forget_uploads(round).await;
     }
@@ -213,10 +221,10 @@ impl Peer {
         }
     }
 
-    /// Applies the record of `round`, which has just ended.
+    /// Applies the record of `round`, which has just ended, unless it cannot be had: then it catches up.
     async fn follow(&mut self, round: u64) {
         let newest = self.replicas.back().expect("never empty").clone();
-        let followed = follow(&self.network, &self.ports, &newest, round, true).await;
+        let Some(followed) = follow(&self.network, &self.ports, &newest, round, true).await else { return };
         self.ports.host.trace(&format!("model {} {}", round + 1, followed.replica.digest));
         if !followed.in_sync && self.behaviour.mends() {
             return self.start_over().await;
@@ -245,7 +253,7 @@ impl Peer {
     /// Everybody has fetched what they need of rounds long past.
     async fn forget_uploads(&mut self, round: u64) {
         while let Some(old) = self.uploaded.pop_front_if(|old| *old + KEPT_UPLOADS <= round) {
-            let _ = self.ports.bucket.delete(&keys::upload(&self.ports.identity.hotkey(), old)).await;
+            let _ = self.ports.own_uploads.delete(&keys::upload(&self.ports.identity.hotkey(), old)).await;
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::chain::{Call, ChainState, PutWindow, RoundClock};
 use crate::node::report::RoundReport;
 use crate::scenario::ChainSettings;
 use crate::training::Replica;
-use crate::transport::Identity;
+use crate::transport::{Hotkey, Identity};
 
 /// All ports of one node.
 #[derive(Clone)]
@@ -25,12 +25,46 @@ pub struct Ports {
     pub identity: Arc<Identity>,
     pub clock: Clock,
     pub bucket: Arc<dyn ObjectStore>,
+    /// Where it puts its own uploads: the same bucket, or one of its own.
+    pub own_uploads: Arc<dyn ObjectStore>,
+    pub peer_buckets: Arc<dyn PeerBuckets>,
     pub chain: Arc<dyn Chain>,
     pub compute: Compute,
     pub host: Arc<dyn Host>,
 }
 
+/// Buckets that peers have named for their uploads.
+pub trait PeerBuckets: Send + Sync {
+    /// The bucket at a URL; `None` for one that this node does not read.
+    fn open(&self, url: &str) -> Option<Arc<dyn ObjectStore>>;
+}
+
+/// A network in which all uploads lie in the one bucket.
+pub struct OneBucket;
+
+impl PeerBuckets for OneBucket {
+    fn open(&self, _url: &str) -> Option<Arc<dyn ObjectStore>> {
+        None
+    }
+}
+
 impl Ports {
+    /// Where a peer's uploads lie, if this node reads them there.
+    pub async fn uploads_of(&self, peer: &Hotkey) -> Option<Arc<dyn ObjectStore>> {
+        match self.chain.state().await.bucket_of(&peer.0) {
+            None => Some(self.bucket.clone()),
+            Some(url) => self.peer_buckets.open(url),
+        }
+    }
+
+    /// Does a part of the node's round, and tells the host how long it took.
+    pub async fn phase<T>(&self, phase: &'static str, part: impl Future<Output = T>) -> T {
+        let began = self.clock.now();
+        let done = part.await;
+        self.host.phase(phase, self.clock.now().saturating_sub(began));
+        done
+    }
+
     /// Starts `job` on the pool at once, and returns its result when the node's hardware would be done with it: when
     /// `cost` has passed.
     pub async fn run<T: Send + 'static>(&self, cost: Duration, job: impl FnOnce() -> T + Send + 'static) -> T {
@@ -101,6 +135,11 @@ impl Clock {
     /// When something was stamped; what was stamped before genesis counts as of genesis.
     pub fn since_genesis(&self, stamp: DateTime<Utc>) -> Duration {
         (stamp - self.genesis).to_std().unwrap_or_default()
+    }
+
+    /// The block in which something was stamped.
+    pub fn block_of(&self, stamp: DateTime<Utc>) -> u64 {
+        self.rounds.block_at(self.since_genesis(stamp))
     }
 
     /// Time since genesis.
@@ -178,6 +217,8 @@ pub trait Host: Send + Sync {
     /// Called between two rounds, before anything of `round` is done: the host may ask for the node's state, to start
     /// it again from here.
     fn between_rounds(&self, round: u64, state: &dyn Fn() -> NodeState);
+    /// A part of the node's round is over, and took so long.
+    fn phase(&self, _phase: &'static str, _took: Duration) {}
     /// A validator's account of a finished round.
     fn report(&self, report: RoundReport);
 }

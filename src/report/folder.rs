@@ -296,7 +296,7 @@ mod tests {
         std::fs::write(dir.path().join(MANIFEST), r#"{"format": 9, "version": "3.1.0", "unknown": []}"#).unwrap();
         let message = RunFolder::open(dir.path()).unwrap_err().to_string();
         assert!(message.contains("written by gauntlet 3.1.0") && message.contains("format 9"), "{message}");
-        std::fs::write(dir.path().join(MANIFEST), "{\"format\": 1,\n \"version\": }").unwrap();
+        std::fs::write(dir.path().join(MANIFEST), "{\"format\": 2,\n \"version\": }").unwrap();
         let message = load(dir.path()).unwrap_err().to_string();
         assert!(message.contains("manifest.json: ") && message.contains("line 2"), "{message}");
         let message = load(&dir.path().join("nothing")).unwrap_err().to_string();

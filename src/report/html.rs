@@ -44,6 +44,7 @@ fn facts(run: &RunData) -> Vec<(&'static str, String)> {
         ("rounds", format!("{} of {}{unfinished}", manifest.rounds_done, manifest.scenario.rounds)),
         ("parameters", plots::number(manifest.parameters as f64)),
         ("tokens aggregated a round", plots::number(manifest.tokens_per_round as f64)),
+        ("a peer's upload", format!("{} bytes", plots::number(manifest.upload_bytes as f64))),
         ("real time", format!("{:.1} s, {} threads, {}", manifest.wall_seconds, manifest.threads, manifest.device)),
         ("gauntlet", format!("{}, {} {}", manifest.version, manifest.target.arch, manifest.target.os)),
         ("digest", manifest.digest.map_or_else(|| "none yet".into(), |digest| digest.to_string())),

@@ -7,7 +7,7 @@ use crate::scenario::Scenario;
 
 /// Version of the run folder's layout; goes up when an older program could not read a newer folder, or the other way
 /// round.
-pub const FORMAT: u64 = 1;
+pub const FORMAT: u64 = 2;
 
 /// Everything needed to run the scenario again and to judge whether the result should be the same.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,6 +22,9 @@ pub struct Manifest {
     /// Digest of models, scores and incentives of all rounds so far.
     pub digest: Option<Digest>,
     pub target: Target,
+    /// Where a real run lives; none for a simulated one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bucket: Option<String>,
     /// As given to `--device`.
     pub device: String,
     /// Results do not depend on it.
@@ -32,6 +35,8 @@ pub struct Manifest {
     pub parameters: u64,
     /// Tokens that the aggregated peers train on together in a round.
     pub tokens_per_round: u64,
+    /// Length of a peer's upload of a round.
+    pub upload_bytes: u64,
     /// Held-out loss of the model before the first round.
     pub initial_loss: Option<f64>,
     pub references: References,
@@ -50,11 +55,13 @@ impl Manifest {
             finished: false,
             digest: None,
             target: Target::current(),
+            bucket: None,
             device,
             threads,
             wall_seconds: 0.0,
             parameters: 0,
             tokens_per_round: 0,
+            upload_bytes: 0,
             initial_loss: None,
             references: References::default(),
             scenario,

@@ -24,9 +24,9 @@ pub struct RoundRow {
     /// Uploads the bucket accepted.
     pub uploads: usize,
     /// Bytes that all nodes sent, and received, between the round's start and its end. The payloads of a round are
-    /// mostly fetched after its end, so they count for the next.
-    pub bytes_up: u64,
-    pub bytes_down: u64,
+    /// mostly fetched after its end, so they count for the next. Nobody knows them of a real network.
+    pub bytes_up: Option<u64>,
+    pub bytes_down: Option<u64>,
     /// Digest of the model that all synchronised replicas have now.
     pub replica_digest: Digest,
 }

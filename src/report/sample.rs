@@ -73,6 +73,7 @@ fn make(name: &str, kinds: &[&Kind], rounds: u64, seed: u64, top: usize) -> RunD
     manifest.initial_loss = Some(5.55);
     manifest.parameters = 139_584;
     manifest.tokens_per_round = 40_960;
+    manifest.upload_bytes = 47_000;
     manifest.wall_seconds = 41.25;
     manifest.references = References { entropy_floor: Some(1.386), bigram: Some(2.301), unigram: Some(4.2) };
 
@@ -94,8 +95,8 @@ fn make(name: &str, kinds: &[&Kind], rounds: u64, seed: u64, top: usize) -> RunD
             train_loss: Some(fall(5.55, 1.6, 5.0, round) + noise(0.05)),
             aggregated: top,
             uploads: kinds.len(),
-            bytes_up: 123_456,
-            bytes_down: 1_234_567,
+            bytes_up: Some(123_456),
+            bytes_down: Some(1_234_567),
             replica_digest: Digest::of(&round.to_le_bytes()),
         });
         if measured {

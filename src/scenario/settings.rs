@@ -76,7 +76,7 @@ impl Default for CorpusSettings {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainingSettings {
-    /// Peak learning rate: the size of a sign step.
+    /// Peak learning rate: the size of DeMo's sign step, or the rate of a peer's own steps of AdamW.
     pub lr: f64,
     /// Rounds of linear warm-up.
     pub warmup_rounds: u64,
@@ -148,7 +148,7 @@ pub struct GauntletSettings {
     pub bins: usize,
     /// Fraction of a peer's pages on which the loss is measured.
     pub evaluated_fraction: f64,
-    /// Step of the loss score, as a fraction of the learning rate.
+    /// Step of the loss score, as a fraction of the step that the payload would make alone.
     pub beta_fraction: f64,
     /// Decay of the proof-of-computation average.
     pub proof_decay: f64,
@@ -212,6 +212,10 @@ pub struct ChainSettings {
     pub slots: usize,
     pub block_seconds: f64,
     pub blocks_per_round: u64,
+    /// Beginnings of URLs at which peers may keep their uploads in buckets of their own, named when they register. Whose
+    /// store it is must be trusted to stamp rightly.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub peer_buckets: Vec<String>,
     /// Rounds in which a newly registered peer cannot be pushed out.
     pub immunity_rounds: u64,
     /// Validators post weights every so many rounds.
@@ -230,6 +234,7 @@ impl Default for ChainSettings {
             slots: 250,
             block_seconds: 12.0,
             blocks_per_round: 7,
+            peer_buckets: Vec::new(),
             immunity_rounds: 50,
             weights_every: 50,
             kappa: 0.5,

@@ -1,16 +1,13 @@
 //! Central AdamW (Loshchilov and Hutter, arXiv 1711.05101), which a network's loss is compared with.
 
-use burn::optim::{AdamW, AdamWConfig, AdamWState, AdaptiveMomentumState, Optimizer};
-use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+use super::adamw::{AdamW, Moments};
 use super::gradient::gradient;
 use super::schedule::Schedule;
 use crate::model::{Device, Llama, LlamaConfig};
 use crate::scenario::{BaselineSettings, TrainingSettings};
 
-/// What AdamW adds to the root of the second moment.
-const EPSILON: f32 = 1e-8;
 /// The warm-up starts at this fraction of the peak learning rate.
 const WARMUP_FROM: f64 = 0.1;
 
@@ -18,9 +15,8 @@ const WARMUP_FROM: f64 = 0.1;
 pub struct Baseline {
     config: LlamaConfig,
     device: Device,
-    optimizer: AdamW,
+    adamw: AdamW,
     schedule: Schedule,
-    clip_norm: f64,
     micro_batch: usize,
     state: BaselineState,
 }
@@ -28,14 +24,10 @@ pub struct Baseline {
 /// All that changes from step to step. Saved and restored, training goes on to the same bits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BaselineState {
-    /// Steps done.
-    pub steps: u64,
     /// The parameters, in the layout's order.
     pub theta: Vec<f32>,
-    /// Moving average of the gradient; as many as parameters.
-    pub moment_1: Vec<f32>,
-    /// Moving average of the squared gradient; as many as parameters.
-    pub moment_2: Vec<f32>,
+    /// The optimiser's, with the number of steps done.
+    pub moments: Moments,
 }
 
 impl Baseline {
@@ -50,12 +42,6 @@ impl Baseline {
         micro_batch: usize,
         device: &Device,
     ) -> Self {
-        let optimizer = AdamWConfig::new()
-            .with_beta_1(settings.beta1 as f32)
-            .with_beta_2(settings.beta2 as f32)
-            .with_epsilon(EPSILON)
-            .with_weight_decay(settings.weight_decay as f32)
-            .build();
         let schedule = TrainingSettings {
             lr: settings.lr,
             warmup_rounds: settings.warmup_rounds,
@@ -63,15 +49,14 @@ impl Baseline {
             final_fraction: settings.final_fraction,
             ..Default::default()
         };
-        let zeros = vec![0.0; theta.len()];
+        let BaselineSettings { beta1, beta2, weight_decay, clip_norm, .. } = *settings;
         Self {
             config: config.clone(),
             device: *device,
-            optimizer,
+            adamw: AdamW { beta1, beta2, weight_decay, clip_norm },
             schedule: Schedule::new(&schedule, rounds),
-            clip_norm: settings.clip_norm,
             micro_batch,
-            state: BaselineState { steps: 0, theta: theta.to_vec(), moment_1: zeros.clone(), moment_2: zeros },
+            state: BaselineState { theta: theta.to_vec(), moments: Moments::new(theta.len()) },
         }
     }
 
@@ -80,10 +65,10 @@ impl Baseline {
     /// # Panics
     /// If the state is of a model of another size.
     pub fn restore(&mut self, state: BaselineState) {
-        for values in [&state.theta, &state.moment_1, &state.moment_2] {
-            assert_eq!(values.len(), self.state.theta.len(), "the state of a model of this size");
-        }
-        self.state = state;
+        let parameters = self.state.theta.len();
+        let moments = state.moments.of_size(parameters).expect("the state of a model of this size");
+        assert_eq!(state.theta.len(), parameters, "the state of a model of this size");
+        self.state = BaselineState { theta: state.theta, moments };
     }
 
     /// What to save.
@@ -93,7 +78,7 @@ impl Baseline {
 
     /// Learning rate of the next step.
     pub fn lr(&self) -> f64 {
-        self.schedule.lr(self.state.steps)
+        self.schedule.lr(self.state.moments.steps)
     }
 
     /// The parameters, in the layout's order.
@@ -108,40 +93,10 @@ impl Baseline {
 
     /// One step on these pages. Returns their mean loss before it, in nats a token.
     pub fn step(&mut self, pages: &[Vec<u32>]) -> f64 {
-        let mut gradient = gradient(&self.model(), pages, self.micro_batch);
-        clip(&mut gradient.values, self.clip_norm);
-
-        // Element-wise, so it gains nothing from another device; here it is the same on all.
-        let device = Device::Cpu.burn();
-        let tensor = |values: Vec<f32>| {
-            let size = values.len();
-            Tensor::<1>::from_data(TensorData::new(values, [size]), &device)
-        };
-        let lr = self.lr();
-        let state = &mut self.state;
-        let [theta, moment_1, moment_2] =
-            [&mut state.theta, &mut state.moment_1, &mut state.moment_2].map(|values| tensor(std::mem::take(values)));
-        let moments = AdaptiveMomentumState::new(state.steps as usize, moment_1, moment_2);
-        let (theta, moments) = self.optimizer.step(lr, theta, tensor(gradient.values), Some(AdamWState::new(moments)));
-        let moments = moments.expect("AdamW keeps moments").momentum;
-        let values = |tensor: Tensor<1>| tensor.into_data().try_into_vec::<f32>().expect("f32 values");
-        *state = BaselineState {
-            steps: moments.time as u64,
-            theta: values(theta),
-            moment_1: values(moments.moment_1),
-            moment_2: values(moments.moment_2),
-        };
+        let gradient = gradient(&self.model(), pages, self.micro_batch);
+        let (lr, BaselineState { theta, moments }) = (self.lr(), &mut self.state);
+        self.adamw.step(moments, theta, &gradient.values, lr);
         gradient.loss
-    }
-}
-
-/// Scales a gradient to this L2 norm, if its own, over all tensors together, is above it (Burn clips each tensor by
-/// itself).
-fn clip(gradient: &mut [f32], largest: f64) {
-    let norm = gradient.iter().map(|&value| value as f64 * value as f64).sum::<f64>().sqrt();
-    if norm > largest {
-        let scale = (largest / norm) as f32;
-        gradient.iter_mut().for_each(|value| *value *= scale);
     }
 }
 
@@ -200,14 +155,5 @@ mod tests {
                 assert!((step - lr * gradient.signum()).abs() < 1e-6, "step {step}, gradient {gradient}");
             }
         }
-    }
-
-    #[test]
-    fn clipping_is_of_the_whole_gradient() {
-        let mut gradient = [3.0, 4.0];
-        clip(&mut gradient, 10.0);
-        assert_eq!(gradient, [3.0, 4.0]);
-        clip(&mut gradient, 1.0);
-        assert_eq!(gradient, [0.6, 0.8]);
     }
 }

@@ -12,6 +12,9 @@ use super::hex;
 /// Bytes of a signature.
 pub const SIGNATURE_LEN: usize = 64;
 
+/// What a key file begins with, so that it is not taken for anything else.
+const KEY_FILE: &str = "gauntlet ed25519 secret key\n";
+
 /// A node's key pair.
 #[derive(Clone)]
 pub struct Identity {
@@ -30,6 +33,19 @@ impl Identity {
     /// The identity with this ed25519 secret key.
     pub fn from_secret(secret: &[u8; 32]) -> Self {
         Self { key: SigningKey::from_bytes(secret) }
+    }
+
+    /// The text of a key file: who holds it can sign as this node.
+    pub fn to_key_file(&self) -> String {
+        let mut text = String::from(KEY_FILE);
+        hex::write(&mut text, &self.key.to_bytes()).expect("a string takes any text");
+        text + "\n"
+    }
+
+    /// The identity in the text of a key file; `None` for any other text.
+    pub fn from_key_file(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix(KEY_FILE)?.trim_end();
+        hex::parse(digits.as_bytes()).map(|secret| Self::from_secret(&secret))
     }
 
     /// The public half.
@@ -113,6 +129,16 @@ mod tests {
         assert!(!Identity::from_seed(1, "peer", 4).hotkey().verify(b"round 7", &signature));
         signature[5] ^= 1;
         assert!(!peer.hotkey().verify(b"round 7", &signature));
+    }
+
+    #[test]
+    fn a_key_file_reads_back() {
+        let peer = Identity::from_seed(1, "peer", 3);
+        let text = peer.to_key_file();
+        assert_eq!(Identity::from_key_file(&text).unwrap().hotkey(), peer.hotkey());
+        for wrong in ["", &text[1..], &text[..text.len() - 2], &peer.hotkey().to_string()] {
+            assert!(Identity::from_key_file(wrong).is_none());
+        }
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Who is in. There is one record a round, because it is written where nothing may be yet.
 //!
 //! The validator with the highest stake writes it when the put window has closed. The next in the succession waits half
-//! a round, the one after it a whole one, and so on; whoever finds that there is a record follows it. So a silent lead
-//! costs the network half a round, and whatever happens nobody's model forks.
+//! a round, the one after it a whole one, and so on; whoever finds that there is a record follows it. Who has once had
+//! to step in waits only a moment from then on, so that the lead is first again when it is back. So a silent lead costs
+//! the network half a round, once, and whatever happens nobody's model forks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,10 +16,13 @@ use super::Validator;
 use super::gather::Gathered;
 use crate::Uid;
 use crate::chain::ChainState;
-use crate::node::follow::{apply, fetch_record, follow_record, wait_a_little};
+use crate::node::follow::{apply, fetch_record, follow_record, max_record_len, read_record, wait_a_little};
 use crate::training::Replica;
 use crate::transport::record::{self, Included, RoundRecord};
-use crate::transport::{bundle, checkpoint, keys};
+use crate::transport::{Hotkey, bundle, checkpoint, keys};
+
+/// A validator that has stepped in gives those before it this part of a round.
+const MOMENT: u32 = 50;
 
 /// What a round led to.
 pub struct Decided {
@@ -27,39 +31,50 @@ pub struct Decided {
     pub included: Vec<Uid>,
     /// Whether it was this validator that decided.
     pub own: bool,
+    /// Place in the succession of the validator that decided.
+    pub place: usize,
 }
 
 impl Validator {
-    /// Waits for the record of the round, and writes it when it is this validator's turn.
-    pub async fn decide(&self, gathered: &Gathered, chain: &ChainState) -> Decided {
-        let turn = self.turn(chain);
+    /// Waits for the record of the round, and writes it when it is this validator's turn. `None` when the next round is
+    /// over too, and what the record names cannot be had: something is lost, and only catching up helps.
+    pub async fn decide(&self, gathered: &Gathered, chain: &ChainState) -> Option<Decided> {
+        let own = self.ports.identity.hotkey();
+        let place = place_of(chain, &own).expect("a validator of genesis");
+        let turn = self.turn(place);
         loop {
             if self.ports.clock.now() >= turn
-                && let Some(decided) = self.propose(gathered).await
+                && let Some((replica, included)) = self.propose(gathered).await
             {
-                return decided;
+                return Some(Decided { replica, included, own: true, place });
             }
-            if let Some(record) = fetch_record(&self.network, &self.ports, self.round).await
-                && let Some(followed) = follow_record(&self.network, &self.ports, &self.replica, &record, true).await
-            {
-                let included = record.included.iter().map(|included| included.uid).collect();
-                return Decided { replica: followed.replica, included, own: false };
+            if let Some(record) = fetch_record(&self.network, &self.ports, self.round).await {
+                let followed = follow_record(&self.network, &self.ports, &self.replica, &record, true).await;
+                if let Some(followed) = followed {
+                    let included = record.included.iter().map(|included| included.uid).collect();
+                    let place = place_of(chain, &record.validator).unwrap_or(0);
+                    let own = record.validator == own;
+                    return Some(Decided { replica: followed.replica, included, own, place });
+                }
+                if self.ports.clock.round() > self.round + 1 {
+                    return None;
+                }
             }
             wait_a_little(&self.ports).await;
         }
     }
 
-    /// When this validator would write the record, since genesis.
-    fn turn(&self, chain: &ChainState) -> Duration {
-        let own = self.ports.identity.hotkey().0;
-        let mut succession = chain.succession().into_iter().map(|nth| chain.validators[nth].hotkey);
-        let place = succession.position(|hotkey| hotkey == own).expect("a validator of genesis");
-        let closes = self.ports.clock.put_window(self.round).closes;
-        closes + self.ports.clock.round_length() / 2 * place as u32
+    /// When the validator at a place of the succession writes the record, since genesis.
+    fn turn(&self, place: usize) -> Duration {
+        let (closes, length) = (self.ports.clock.put_window(self.round).closes, self.ports.clock.round_length());
+        match place.checked_sub(self.acting) {
+            None | Some(0) => closes + length / MOMENT * place as u32,
+            Some(after) => closes + length / 2 * after as u32,
+        }
     }
 
     /// Aggregates those whom this validator would take, and writes the record; `None` if there is one already.
-    async fn propose(&self, gathered: &Gathered) -> Option<Decided> {
+    async fn propose(&self, gathered: &Gathered) -> Option<(Arc<Replica>, Vec<Uid>)> {
         let (own, round) = (self.ports.identity.hotkey(), self.round);
         let uids = self.gauntlet.included(round);
         let received = || uids.iter().map(|uid| &gathered.valid[uid]);
@@ -80,25 +95,26 @@ impl Validator {
         let replica = apply(&self.network, &self.ports, &self.replica, &record, payloads.clone()).await;
         record.model_after = replica.digest;
 
-        // The bundle first: whoever sees the record finds what it names.
-        self.put(keys::bundle(&own, round), bundle::encode(&payloads)).await;
+        // The bundle first: whoever sees the record finds what it names. If there is one, this validator was here before
+        // it was stopped, and may have decided the round with it.
+        let (key, bundle) = (keys::bundle(&own, round), bundle::encode(&payloads));
+        let was_here = !self.create(&key, &bundle).await;
         let written = self.put_record(&record).await;
-        written.then_some(Decided { replica, included: uids, own: true })
+        if written && was_here {
+            self.put(key, bundle).await;
+        }
+        written.then_some((replica, uids))
     }
 
     /// Whether the record was written, and is thereby the round's.
     async fn put_record(&self, record: &RoundRecord) -> bool {
         let (key, bytes) = (keys::record(record.round), record::encode(record, &self.ports.identity));
         loop {
-            let options = PutOptions { mode: PutMode::Create, ..Default::default() };
-            match self.ports.bucket.put_opts(&key, bytes.clone().into(), options).await {
-                Ok(_) => return true,
-                Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {
-                    if let Some(written) = self.settle_dispute(record, &bytes).await {
-                        return written;
-                    }
-                }
-                Err(error) => tracing::warn!(%key, %error, "put failed; trying again"),
+            if self.create(&key, &bytes).await {
+                return true;
+            }
+            if let Some(written) = self.settle_dispute(record, &bytes).await {
+                return written;
             }
             wait_a_little(&self.ports).await;
         }
@@ -108,14 +124,17 @@ impl Validator {
     /// record had to be taken away first.
     async fn settle_dispute(&self, record: &RoundRecord, bytes: &Bytes) -> Option<bool> {
         let key = keys::record(record.round);
-        let found = self.ports.bucket.get(&key).await.ok()?;
-        let version = UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };
+        let (found, version) = self.look(&key).await?;
         // A request that was tried again may have met its own first try.
-        if found.bytes().await.ok()? == *bytes {
+        if found == *bytes {
             return Some(true);
         }
-        if fetch_record(&self.network, &self.ports, record.round).await.is_some() {
+        if read_record(&self.network, &self.ports, record.round, &found).await.is_ok() {
             return Some(false);
+        }
+        // What arrives may have been damaged on its way. Only what is read twice alike lies there.
+        if self.look(&key).await? != (found, version.clone()) {
+            return None;
         }
         // Somebody who should not be able to has written there. Where the store can replace exactly what was seen, no
         // other validator's record is lost.
@@ -127,6 +146,16 @@ impl Validator {
                 None
             }
         }
+    }
+
+    /// What lies at a key, and which version of it; nothing of what is too long for a record.
+    async fn look(&self, key: &Path) -> Option<(Bytes, UpdateVersion)> {
+        let found = self.ports.bucket.get(key).await.ok()?;
+        let version = UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };
+        if found.meta.size > max_record_len(&self.network) as u64 {
+            return Some((Bytes::new(), version));
+        }
+        Some((found.bytes().await.ok()?, version))
     }
 
     /// Leaves the model before `round` for nodes that join, and removes the one that nobody needs any more.
@@ -155,6 +184,19 @@ impl Validator {
         }
     }
 
+    /// Puts something where nothing is yet, however long that takes; whether nothing was there.
+    async fn create(&self, key: &Path, bytes: &Bytes) -> bool {
+        loop {
+            let options = PutOptions { mode: PutMode::Create, ..Default::default() };
+            match self.ports.bucket.put_opts(key, bytes.clone().into(), options).await {
+                Ok(_) => return true,
+                Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => return false,
+                Err(error) => tracing::warn!(%key, %error, "put failed; trying again"),
+            }
+            wait_a_little(&self.ports).await;
+        }
+    }
+
     /// Puts what others wait for, however long that takes.
     async fn put(&self, key: Path, bytes: Bytes) {
         while let Err(error) = self.ports.bucket.put(&key, bytes.clone().into()).await {
@@ -162,4 +204,9 @@ impl Validator {
             wait_a_little(&self.ports).await;
         }
     }
+}
+
+/// Where a validator stands in the succession, the lead at 0.
+fn place_of(chain: &ChainState, hotkey: &Hotkey) -> Option<usize> {
+    chain.succession().into_iter().position(|nth| chain.validators[nth].hotkey == hotkey.0)
 }

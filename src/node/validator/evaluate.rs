@@ -16,6 +16,9 @@ impl Validator {
     pub async fn evaluate(&mut self, before: &Arc<Replica>, gathered: &Gathered) -> Option<f64> {
         let (network, round) = (&self.network, self.round);
         let chosen = self.gauntlet.choose_for_evaluation(round);
+        if chosen.is_empty() {
+            return None;
+        }
         let fraction = network.scenario.gauntlet.evaluated_fraction;
         let pages_per_round = network.scenario.training.pages_per_round;
         let unassigned_pages = network.assignment.unassigned(round, pages_per_round);

@@ -48,6 +48,8 @@ pub struct Validator {
     secret: u64,
     /// The newest checkpoint that it has put into the bucket: what came before is not pruned without one.
     checkpointed: Option<u64>,
+    /// Place in the succession of the validator that decided last.
+    acting: usize,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -58,6 +60,7 @@ struct Saved {
     replica: Digest,
     round: u64,
     checkpointed: Option<u64>,
+    acting: usize,
 }
 
 impl Validator {
@@ -77,6 +80,7 @@ impl Validator {
             pay: BTreeMap::new(),
             round: 0,
             checkpointed: None,
+            acting: 0,
         }
     }
 
@@ -85,7 +89,7 @@ impl Validator {
         let saved: Saved = postcard::from_bytes(bytes).map_err(|error| error.to_string())?;
         self.replica = replica(&saved.replica).ok_or("the replica is missing")?;
         (self.gauntlet, self.owners, self.pay) = (saved.gauntlet, saved.owners, saved.pay);
-        (self.round, self.checkpointed) = (saved.round, saved.checkpointed);
+        (self.round, self.checkpointed, self.acting) = (saved.round, saved.checkpointed, saved.acting);
         Ok(())
     }
 
@@ -97,6 +101,7 @@ impl Validator {
             replica: self.replica.digest,
             round: self.round,
             checkpointed: self.checkpointed,
+            acting: self.acting,
         };
         let bytes = postcard::to_stdvec(&saved).expect("a plain structure");
         NodeState { bytes, replicas: vec![self.replica.clone()] }
@@ -110,8 +115,7 @@ impl Validator {
             if self.round >= self.network.scenario.rounds || leaves.is_some_and(|leaves| self.round >= leaves) {
                 return;
             }
-            if !self.is_late().await {
-                self.validate().await;
+            if !self.is_late().await && self.validate().await {
                 self.round += 1;
                 continue;
             }
@@ -135,8 +139,8 @@ impl Validator {
                 || newest_checkpoint_round(&self.ports).await.is_some_and(|newest| newest > self.round))
     }
 
-    /// One round, told from top to bottom.
-    async fn validate(&mut self) {
+    /// One round, told from top to bottom; whether it came to its end.
+    async fn validate(&mut self) -> bool {
         let round = self.round;
         let window = self.ports.clock.put_window(round);
         // A moment later, so that what arrived as the window closed is visible.
@@ -144,18 +148,21 @@ impl Validator {
 
         let chain = self.ports.chain.state().await;
         self.meet(&chain);
-        let gathered = self.gather().await;
+        let gathered = self.ports.phase("gather", self.gather()).await;
         self.gauntlet.fast_evaluation(round, &gathered.outcomes);
         let copies = self.find_copies(&gathered);
         let paid: Vec<(Uid, f64)> = self.owners.keys().map(|&uid| (uid, chain.incentive(uid))).collect();
         self.gauntlet.renew_list(round, &paid);
 
         // Before the evaluation, which changes whom the next round would take.
-        let decided = self.decide(&gathered, &chain).await;
+        let decided = self.ports.phase("decide", self.decide(&gathered, &chain)).await;
+        let Some(decided) = decided else { return false };
+        self.acting = decided.place;
         let before = std::mem::replace(&mut self.replica, decided.replica.clone());
         self.ports.host.trace(&format!("model {} {}", round + 1, self.replica.digest));
 
-        let train_loss = self.evaluate(&before, &gathered).await;
+        let ports = self.ports.clone();
+        let train_loss = ports.phase("evaluate", self.evaluate(&before, &gathered)).await;
         let settings = &self.network.scenario;
         // The next round has begun; before the one after it the chain may hold an epoch.
         if (round + 2).is_multiple_of(settings.chain.weights_every) {
@@ -171,6 +178,7 @@ impl Validator {
         self.ports.host.report(report);
         // The next round has begun.
         self.pay = self.owners.keys().map(|&uid| (uid, chain.incentive(uid))).collect();
+        true
     }
 
     /// Takes note of new owners of slots.

@@ -9,87 +9,75 @@ use crate::report::{ReportError, RunData};
 const HEIGHT: f64 = 500.0;
 /// Room for the labels of levels.
 const RIGHT: f64 = 150.0;
+const EXPLANATION: &str = "mean cross-entropy on held-out data, of the model that all honest peers share";
 
-/// One line of the picture.
-struct Curve {
-    label: String,
-    stroke: Stroke,
-    points: Vec<Point>,
+/// One line of a picture of losses.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Curve {
+    pub label: String,
+    pub stroke: Stroke,
+    pub points: Vec<Point>,
+    /// The least and the largest of several runs, as (x, low, high); empty for one run.
+    pub spread: Vec<(f64, f64, f64)>,
 }
 
-/// The loss of one run, or of several on one set of axes: one colour a run, AdamW dashed (once, where it is the same
-/// for all).
-pub fn loss(runs: &[&RunData]) -> Result<String, ReportError> {
-    let curves = curves(runs);
+/// The loss of one run, and AdamW's.
+pub fn loss(run: &RunData) -> Result<String, ReportError> {
+    let settings = &run.manifest.scenario;
+    let network = format!("the network (peak learning rate {})", settings.training.lr);
+    let losses = run.rounds.iter().map(|row| (row.round, row.loss));
+    let mut curves = vec![curve(network, Stroke::solid(LINES[0], 2.8), run, losses)];
+    if !run.baseline.is_empty() {
+        let losses = run.baseline.iter().map(|row| (row.round, row.loss));
+        curves.push(curve(adamw(run), Stroke::solid(BLACK, 1.8).dash(Dash::Dashed), run, losses));
+    }
+    let title = format!("Held-out loss: {}, seed {}", settings.name, run.manifest.seed);
+    draw(&[run], &title, "communication rounds done", &curves)
+}
+
+/// Losses by the number of rounds done when they were measured.
+fn curve(label: String, stroke: Stroke, run: &RunData, losses: impl Iterator<Item = (u64, Option<f64>)>) -> Curve {
+    let start = run.manifest.initial_loss.map(|loss| (0.0, loss));
+    let measured = losses.filter_map(|(round, loss)| loss.map(|loss| (round as f64 + 1.0, loss)));
+    Curve { label, stroke, points: start.into_iter().chain(measured).collect(), spread: Vec::new() }
+}
+
+/// What the baseline of a run is called.
+pub(super) fn adamw(run: &RunData) -> String {
+    format!("central AdamW on as many tokens (peak learning rate {})", run.manifest.scenario.baseline.lr)
+}
+
+/// Curves of losses on one set of axes, with the levels that belong to the runs.
+pub(super) fn draw(runs: &[&RunData], title: &str, x_title: &str, curves: &[Curve]) -> Result<String, ReportError> {
     let levels = levels(runs);
-    let end = curves.iter().flat_map(|curve| curve.points.last()).map(|point| point.0).fold(1.0, f64::max);
+    let x = || curves.iter().flat_map(|curve| &curve.points).map(|point| point.0);
+    let x = x().fold(f64::INFINITY, f64::min).min(1e300)..x().fold(f64::NEG_INFINITY, f64::max).max(-1e300);
+    let x = if x.start < x.end { x } else { 0.0..1.0 };
     let start = runs.iter().filter_map(|run| run.manifest.initial_loss).fold(f64::NEG_INFINITY, f64::max);
     // A run that blew up is drawn to the upper edge.
     let ceiling = if start.is_finite() { 1.5 * start } else { f64::INFINITY };
     let values = curves.iter().flat_map(|curve| &curve.points).map(|point| point.1.min(ceiling));
     let y = range_of(values.chain(levels.iter().map(|level| level.y)), 0.04);
 
-    let entries = curves.iter().map(|curve| (Sample::Line(curve.stroke), curve.label.clone()));
-    let legend = Legend::new(entries, WIDTH - 90.0);
+    let sample = |curve: &Curve| {
+        if curve.spread.is_empty() { Sample::Line(curve.stroke) } else { Sample::Band(curve.stroke) }
+    };
+    let legend = Legend::new(curves.iter().map(|curve| (sample(curve), curve.label.clone())), WIDTH - 90.0);
     let top = BELOW_HEADING + legend.height() + 10.0;
     picture("the loss", (WIDTH, HEIGHT + legend.height()), |page| {
-        heading(page, &title(runs), "mean cross-entropy on held-out data, of the model that all honest peers share");
+        heading(page, title, EXPLANATION);
         legend.draw(page, (70.0, BELOW_HEADING));
         let bottom = HEIGHT + legend.height() - 50.0;
-        let frame = Frame { left: 70.0, top, right: WIDTH - RIGHT, bottom, x: 0.0..end, y: y.clone() };
-        frame.axes(page, "communication rounds done", "held-out loss (nats per token)");
+        let frame = Frame { left: 70.0, top, right: WIDTH - RIGHT, bottom, x: x.clone(), y: y.clone() };
+        frame.axes(page, x_title, "held-out loss (nats per token)");
         frame.levels(page, &levels);
-        for curve in &curves {
+        for curve in curves {
+            frame.band(page, &curve.spread, curve.stroke.color, 0.2);
+        }
+        for curve in curves {
             frame.line(page, &curve.points, curve.stroke);
         }
     })
-}
-
-fn title(runs: &[&RunData]) -> String {
-    match runs {
-        [run] => format!("Held-out loss: {}, seed {}", run.manifest.scenario.name, run.manifest.seed),
-        _ => "Held-out loss".into(),
-    }
-}
-
-fn curves(runs: &[&RunData]) -> Vec<Curve> {
-    let mut curves = Vec::new();
-    let same_baseline = runs.windows(2).all(|pair| pair[0].baseline == pair[1].baseline);
-    for (index, run) in runs.iter().enumerate() {
-        let color = LINES[index % LINES.len()];
-        // Where curves coincide, the first shows at both sides of the later ones.
-        let width = (2.8 - 0.5 * index as f64).max(1.3);
-        let stroke =
-            Stroke::solid(color, width).dash(if index < LINES.len() { Dash::Solid } else { Dash::Alternating });
-        let label = if runs.len() == 1 { network(run) } else { run.name.clone() };
-        let losses = run.rounds.iter().map(|row| (row.round, row.loss));
-        curves.push(Curve { label, stroke, points: points(run, losses) });
-        if run.baseline.is_empty() || same_baseline && index > 0 {
-            continue;
-        }
-        let (label, color) = match (runs.len(), same_baseline) {
-            (1, _) | (_, true) => (adamw(run), BLACK),
-            _ => (format!("AdamW beside {}", run.name), color),
-        };
-        let losses = run.baseline.iter().map(|row| (row.round, row.loss));
-        curves.push(Curve { label, stroke: Stroke::solid(color, 1.8).dash(Dash::Dashed), points: points(run, losses) });
-    }
-    curves
-}
-
-fn network(run: &RunData) -> String {
-    format!("the network (peak learning rate {})", run.manifest.scenario.training.lr)
-}
-
-fn adamw(run: &RunData) -> String {
-    format!("central AdamW on as many tokens (peak learning rate {})", run.manifest.scenario.baseline.lr)
-}
-
-/// Losses by the number of rounds done when they were measured.
-fn points(run: &RunData, losses: impl Iterator<Item = (u64, Option<f64>)>) -> Vec<Point> {
-    let start = run.manifest.initial_loss.map(|loss| (0.0, loss));
-    let measured = losses.filter_map(|(round, loss)| loss.map(|loss| (round as f64 + 1.0, loss)));
-    start.into_iter().chain(measured).collect()
 }
 
 /// The reference losses, once where runs share them.
@@ -123,7 +111,7 @@ mod tests {
     #[test]
     fn one_run_shows_the_baseline_and_the_levels() {
         let run = sample::copycat();
-        let svg = loss(&[&run]).unwrap();
+        let svg = loss(&run).unwrap();
         for text in
             ["Held-out loss: copycat, seed 1", "central AdamW", "entropy floor 1.386", "bigram 2.301", "nats per token"]
         {
@@ -132,23 +120,13 @@ mod tests {
     }
 
     #[test]
-    fn a_shared_baseline_is_drawn_once() {
-        let (one, mut other) = (sample::copycat(), sample::copycat());
-        other.name = "other".into();
-        assert_eq!(curves(&[&one, &other]).len(), 3);
-        other.baseline[3].lr *= 2.0;
-        assert_eq!(curves(&[&one, &other]).len(), 4);
-        assert_eq!(curves(&[&one, &other])[0].stroke.color, LINES[0]);
-    }
-
-    #[test]
     fn a_loss_that_is_no_number_breaks_the_line() {
         let mut run = sample::copycat();
         run.rounds[80].loss = Some(f64::NAN);
         run.rounds[81].loss = Some(f64::INFINITY);
-        assert!(!loss(&[&run]).unwrap().contains("NaN"));
+        assert!(!loss(&run).unwrap().contains("NaN"));
         run.rounds.clear();
         run.baseline.clear();
-        loss(&[&run]).unwrap();
+        loss(&run).unwrap();
     }
 }

@@ -2,6 +2,7 @@
 //! are needed to draw them.
 
 mod canvas;
+mod compare;
 mod frame;
 mod grid;
 mod incentive;
@@ -11,6 +12,7 @@ mod peers;
 mod series;
 mod status;
 
+pub use compare::compare;
 pub(super) use frame::number;
 pub use incentive::incentive;
 pub use loss::loss;
@@ -32,7 +34,7 @@ impl series::Group<'_> {
 /// All pictures of a run: names of their files, and the SVG text.
 pub fn all(run: &RunData) -> Result<Vec<(&'static str, String)>, ReportError> {
     Ok(vec![
-        ("loss.svg", loss(&[run])?),
+        ("loss.svg", loss(run)?),
         ("incentive.svg", incentive(run)?),
         ("rating.svg", rating(run)?),
         ("proof.svg", proof(run)?),
@@ -68,6 +70,11 @@ mod tests {
                 write(&folder.join(&run.name).join(file), &svg);
             }
         }
-        write(&folder.join("several.svg"), &loss(&[&runs[0], &runs[3], &runs[4]]).unwrap());
+        let mut again = runs[4].clone();
+        (again.manifest.seed, again.manifest.scenario.seed) = (6, 6);
+        again.rounds.iter_mut().for_each(|row| row.loss = row.loss.map(|loss| loss * 1.03));
+        for (file, svg) in compare(&[&runs[0], &runs[3], &runs[4], &again]).unwrap() {
+            write(&folder.join(file), &svg);
+        }
     }
 }

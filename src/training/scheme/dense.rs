@@ -58,11 +58,15 @@ impl Dense {
 
 impl Scheme for Dense {
     fn local(&self) -> Box<dyn LocalTraining> {
-        let parameters = match self.update {
+        Box::new(Local { scheme: self.clone(), moments: Moments::new(self.kept_values() / 2) })
+    }
+
+    /// Two moments a parameter, or nothing.
+    fn kept_values(&self) -> usize {
+        match self.update {
             DenseUpdate::Gradient => 0,
-            DenseUpdate::Adamw => self.layout.total(),
-        };
-        Box::new(Local { scheme: self.clone(), moments: Moments::new(parameters) })
+            DenseUpdate::Adamw => 2 * self.layout.total(),
+        }
     }
 
     fn shape(&self) -> &PayloadShape {
@@ -74,7 +78,10 @@ impl Scheme for Dense {
     }
 
     fn step_size(&self, lr: f64) -> f64 {
-        lr * self.outer_lr
+        match self.update {
+            DenseUpdate::Gradient => self.outer_lr * lr,
+            DenseUpdate::Adamw => self.outer_lr * self.steps.size(lr),
+        }
     }
 }
 

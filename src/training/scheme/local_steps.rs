@@ -4,6 +4,11 @@ use crate::scenario::InnerSettings;
 use crate::training::adamw::{AdamW, Moments};
 use crate::training::{Evaluator, Replica};
 
+/// How far a step moves the agreed parameters, as a fraction of the learning rate: each moves by about the rate, in
+/// directions that cancel from step to step and from peer to peer. Measured on `tiny` with eight steps of eight peers,
+/// where it is as much with all values sent as with a sixteenth of them.
+const MOVED: f64 = 0.1;
+
 /// Steps from the agreed parameters; the optimiser's state is kept from round to round.
 #[derive(Clone, Debug)]
 pub struct LocalSteps {
@@ -16,6 +21,11 @@ impl LocalSteps {
     pub fn new(settings: &InnerSettings) -> Self {
         let InnerSettings { inner_steps, beta1, beta2, weight_decay, clip_norm } = *settings;
         Self { steps: inner_steps, adamw: AdamW { beta1, beta2, weight_decay, clip_norm } }
+    }
+
+    /// How far a round moves a parameter at this learning rate.
+    pub fn size(&self, lr: f64) -> f64 {
+        MOVED * self.steps as f64 * lr
     }
 
     /// The update of a round: `theta - theta_local`, with the pages dealt out evenly to the steps, in their order. Fewer

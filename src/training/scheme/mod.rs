@@ -10,8 +10,6 @@ mod local_steps;
 pub mod sparseloco;
 mod topk;
 
-use std::fmt::Debug;
-
 pub use chunks::{ChunkError, ChunkLayout, MAX_CHUNK, TensorChunks};
 
 use super::evaluator::Evaluator;
@@ -20,9 +18,12 @@ use crate::model::{Device, Llama, ParamLayout};
 use crate::scenario::SchemeSettings;
 
 /// A way to train together: what is sent, and the step that all take of it.
-pub trait Scheme: Debug + Send + Sync {
+pub trait Scheme: Send + Sync {
     /// What a newcomer starts with.
     fn local(&self) -> Box<dyn LocalTraining>;
+
+    /// How many f32 values a peer keeps from round to round.
+    fn kept_values(&self) -> usize;
 
     /// What every valid payload looks like.
     fn shape(&self) -> &PayloadShape;

@@ -74,6 +74,10 @@ impl Scheme for SparseLoco {
         Box::new(Local { scheme: self.clone(), state })
     }
 
+    fn kept_values(&self) -> usize {
+        3 * self.layout.total()
+    }
+
     fn shape(&self) -> &PayloadShape {
         &self.shape
     }
@@ -83,7 +87,7 @@ impl Scheme for SparseLoco {
     }
 
     fn step_size(&self, lr: f64) -> f64 {
-        lr * self.outer_lr
+        self.outer_lr * self.steps.size(lr)
     }
 }
 

@@ -98,6 +98,10 @@ impl Scheme for Demo {
         Box::new(Momentum::new(self.clone()))
     }
 
+    fn kept_values(&self) -> usize {
+        self.layout.total()
+    }
+
     fn shape(&self) -> &PayloadShape {
         &self.shape
     }

@@ -1,0 +1,29 @@
+//! A model to start from.
+#![no_main]
+
+use std::sync::LazyLock;
+
+use gauntlet::digest::Digest;
+use gauntlet::transport::checkpoint;
+use gauntlet_fuzz::{change, take};
+use libfuzzer_sys::fuzz_target;
+
+const PARAMETERS: usize = 40;
+
+static RUN: LazyLock<Digest> = LazyLock::new(|| Digest::of(b"run"));
+
+fuzz_target!(|input: &[u8]| {
+    let mut input = input;
+    let [mode] = take(&mut input);
+    let bytes = if mode % 4 == 0 {
+        input.to_vec()
+    } else {
+        let theta: Vec<f32> = (0..PARAMETERS).map(|nth| nth as f32).collect();
+        let mut bytes = checkpoint::encode(&RUN, 100, &Digest::of_f32(&theta), &theta).to_vec();
+        change(&mut bytes, input);
+        bytes
+    };
+    let Ok(read) = checkpoint::decode(&bytes, &RUN, PARAMETERS) else { return };
+    assert_eq!(read.model, Digest::of_f32(&read.theta));
+    assert_eq!(checkpoint::encode(&read.run, read.round, &read.model, &read.theta), bytes);
+});

@@ -1,0 +1,62 @@
+//! What a validator says of a round, as `sim status` and `sim collect` read it.
+#![no_main]
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gauntlet::digest::Digest;
+use gauntlet::node::{PeerReport, RoundReport};
+use gauntlet::runtime::report;
+use gauntlet::transport::Identity;
+use gauntlet_fuzz::reseal;
+use libfuzzer_sys::fuzz_target;
+
+struct World {
+    validator: Identity,
+    run: Digest,
+    valid: Bytes,
+}
+
+static WORLD: LazyLock<World> = LazyLock::new(|| {
+    let (validator, run) = (Identity::from_seed(7, "validator", 0), Digest::of(b"run"));
+    let peer = |uid| PeerReport {
+        uid,
+        hotkey: Identity::from_seed(7, "peer", uid.into()).hotkey(),
+        status: "passed".into(),
+        steps_behind: Some(0.5),
+        loss_score_assigned: Some(-0.25),
+        loss_score_unassigned: None,
+        rating_mu: 25.0,
+        rating_sigma: 8.0,
+        proof_of_computation: 0.1,
+        peer_score: 1e-17,
+        incentive: 0.5,
+        aggregated: true,
+    };
+    let whole = RoundReport {
+        round: 12,
+        validator: validator.hotkey(),
+        decided: true,
+        at: Duration::from_millis(1_234_567),
+        lr: 4e-4,
+        loss: Some(2.5),
+        train_loss: None,
+        uploads: 2,
+        model: Digest::of(b"model"),
+        peers: (0..2).map(peer).collect(),
+    };
+    World { valid: report::encode(&run, &whole, &validator), validator, run }
+});
+
+fuzz_target!(|input: &[u8]| {
+    let World { validator, run, valid } = &*WORLD;
+    let read = |bytes: &[u8]| report::decode(bytes, run, 12, &validator.hotkey());
+    let Some((mode, input)) = input.split_first() else { return };
+    if mode % 4 == 0 {
+        assert!(read(input).is_err(), "nobody has signed it");
+        return;
+    }
+    let Ok(read) = read(&reseal("report", valid, input, validator)) else { return };
+    assert_eq!((read.round, read.validator), (12, validator.hotkey()));
+});

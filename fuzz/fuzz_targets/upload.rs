@@ -1,0 +1,89 @@
+//! A peer's upload, as validators and followers read it: format, signature, and whether it can be aggregated.
+#![no_main]
+
+use std::sync::LazyLock;
+
+use gauntlet::digest::Digest;
+use gauntlet::model::ParamLayout;
+use gauntlet::scenario::{DemoSettings, SchemeSettings, SparseLocoSettings};
+use gauntlet::training::scheme::{Scheme, from_settings};
+use gauntlet::training::{PayloadShape, PseudoGradient, SparseTensor, TensorShape};
+use gauntlet::transport::wire::{self, Expected, Upload};
+use gauntlet::transport::{Identity, identity::SIGNATURE_LEN};
+use gauntlet_fuzz::{change, take};
+use libfuzzer_sys::fuzz_target;
+
+/// A scheme for a model of three tensors, and a valid upload for it.
+struct World {
+    scheme: Box<dyn Scheme>,
+    theta: Vec<f32>,
+    /// The upload without its signature.
+    valid: Vec<u8>,
+}
+
+static PEER: LazyLock<Identity> = LazyLock::new(|| Identity::from_seed(7, "peer", 3));
+static EXPECTED: LazyLock<Expected> =
+    LazyLock::new(|| Expected { run: Digest::of(b"run"), round: 12, uid: 3, hotkey: PEER.hotkey() });
+/// Values as they are, and values of two bits.
+static WORLDS: LazyLock<[World; 2]> = LazyLock::new(|| {
+    let demo = DemoSettings { chunk: 4, topk: 3, ..DemoSettings::default() };
+    let sparseloco = SparseLocoSettings { chunk: 8, topk: 20, bits: 2, ..SparseLocoSettings::default() };
+    [SchemeSettings::Demo(demo), SchemeSettings::Sparseloco(sparseloco)].map(|settings| World::new(&settings))
+});
+
+impl World {
+    fn new(settings: &SchemeSettings) -> Self {
+        let tensors = [("embed".into(), vec![16, 8]), ("norm".into(), vec![8]), ("project".into(), vec![8, 24])];
+        let layout = ParamLayout::new(tensors);
+        let scheme = from_settings(settings, &layout).unwrap();
+        let shape = scheme.shape();
+        let upload = Upload {
+            run: EXPECTED.run,
+            round: EXPECTED.round,
+            uid: EXPECTED.uid,
+            hotkey: EXPECTED.hotkey,
+            model: Digest::of(b"model"),
+            samples: vec![[0.5, -0.5]; shape.tensors.len()],
+            gradient: PseudoGradient { tensors: shape.tensors.iter().map(coefficients).collect() },
+        };
+        assert!(shape.check(&upload.gradient).is_ok());
+        let mut valid = wire::encode(&upload, shape, &PEER).to_vec();
+        valid.truncate(valid.len() - SIGNATURE_LEN);
+        let theta = vec![0.25; layout.total()];
+        Self { scheme, theta, valid }
+    }
+}
+
+/// Valid ones, of two values.
+fn coefficients(shape: &TensorShape) -> SparseTensor {
+    let all = 0..shape.coefficients();
+    SparseTensor {
+        indices: all.clone().map(|nth| (nth % shape.per_chunk) as u16).collect(),
+        values: all.map(|nth| if nth % 3 == 0 { 1.0 } else { -0.5 }).collect(),
+    }
+}
+
+fn read(bytes: &[u8], shape: &PayloadShape) -> Option<Upload> {
+    wire::decode(bytes, shape, &EXPECTED).ok()
+}
+
+fuzz_target!(|input: &[u8]| {
+    let mut input = input;
+    let [mode] = take(&mut input);
+    let world = &WORLDS[usize::from(mode / 4 % 2)];
+    let shape = world.scheme.shape();
+    if mode % 4 == 0 {
+        assert!(read(input, shape).is_none(), "nobody has signed it");
+        return;
+    }
+    let mut bytes = world.valid.clone();
+    change(&mut bytes, input);
+    let signature = PEER.sign(&Digest::of(&bytes).0);
+    bytes.extend(signature);
+    let Some(upload) = read(&bytes, shape) else { return };
+    assert_eq!(bytes.len(), wire::encoded_len(shape), "one length");
+    if shape.check(&upload.gradient).is_ok() {
+        let after = world.scheme.step(&world.theta, 1e-3, &[&upload.gradient], 1.0);
+        assert!(after.iter().all(|value| value.is_finite()), "a valid upload leaves a model");
+    }
+});

@@ -1,0 +1,68 @@
+//! What the fuzz targets share: changes to a valid object, as a hostile node would make them.
+//!
+//! Bytes that a fuzzer makes up never carry a valid signature or digest, and so would only ever test the first lines of
+//! a decoder. A target therefore takes its input for a list of changes to a valid object, and signs the result again.
+
+use gauntlet::digest::Digest;
+use gauntlet::transport::Identity;
+use gauntlet::transport::sealed::TRAILER_LEN;
+
+/// Takes bytes off the front of a fuzzer's input; zeros when it has ended.
+pub fn take<const N: usize>(input: &mut &[u8]) -> [u8; N] {
+    let mut taken = [0; N];
+    let len = N.min(input.len());
+    let (head, rest) = input.split_at(len);
+    taken[..len].copy_from_slice(head);
+    *input = rest;
+    taken
+}
+
+/// Changes `bytes` as the input says: one byte, two or four, cut off, cut out, put in, or copied from elsewhere.
+pub fn change(bytes: &mut Vec<u8>, mut input: &[u8]) {
+    while !input.is_empty() {
+        let [what] = take(&mut input);
+        let [low, high, value] = take(&mut input);
+        let at = usize::from(u16::from_le_bytes([low, high])) % (bytes.len() + 1);
+        let rest = bytes.len() - at;
+        match what % 7 {
+            0 if rest > 0 => bytes[at] = value,
+            1 if rest > 1 => bytes[at..at + 2].copy_from_slice(&take::<2>(&mut input)),
+            2 if rest > 3 => bytes[at..at + 4].copy_from_slice(&take::<4>(&mut input)),
+            3 => bytes.truncate(at),
+            4 => drop(bytes.drain(at..at + rest.min(value.into()))),
+            5 => bytes.insert(at, value),
+            6 => {
+                let len = rest.min(value.into());
+                let to = usize::from(u16::from_le_bytes(take(&mut input))) % (bytes.len() - len + 1);
+                bytes.copy_within(at..at + len, to);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A valid object of signed JSON ([`gauntlet::transport::sealed`]), changed as the input says and signed again.
+pub fn reseal(kind: &str, valid: &[u8], input: &[u8], identity: &Identity) -> Vec<u8> {
+    let mut text = valid[..valid.len() - TRAILER_LEN].to_vec();
+    change(&mut text, input);
+    let signature = identity.sign(&Digest::of_parts([b"gauntlet message", kind.as_bytes(), &text]).0);
+    text.push(b'\n');
+    text.extend(identity.hotkey().to_string().bytes());
+    text.push(b' ');
+    text.extend(signature.iter().flat_map(|byte| format!("{byte:02x}").into_bytes()));
+    text.push(b'\n');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gauntlet::transport::sealed;
+
+    #[test]
+    fn what_is_not_changed_is_sealed_as_it_was() {
+        let identity = Identity::from_seed(1, "validator", 0);
+        let valid = sealed::seal("numbers", &[1, 2, 3], &identity);
+        assert_eq!(reseal("numbers", &valid, &[], &identity), valid);
+    }
+}

@@ -1,0 +1,168 @@
+//! `sim collect`: a real run as a run folder, from what its validators reported.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use futures::TryStreamExt;
+use gauntlet::corpus::Corpus;
+use gauntlet::model::{Device, LlamaConfig};
+use gauntlet::node::{RoundReport, get_bounded};
+use gauntlet::report::{self, Manifest, References, RunFolder};
+use gauntlet::runtime::{Run, bucket, report as reports};
+use gauntlet::scenario::Scenario;
+use gauntlet::training::scheme;
+use gauntlet::transport::{Hotkey, keys, wire};
+use object_store::ObjectStore;
+
+use super::folder::FolderObserver;
+use super::{UsageError, block_on, interrupt, plot, say};
+
+/// A round whose decider's report is missing is taken from another validator when so many later ones are there.
+const PATIENCE: u64 = 3;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Bucket of the run
+    #[arg(long, value_name = "URL")]
+    bucket: String,
+    /// Run folder to write, or to go on with
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// No progress line and no tables
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// Writes what is in the bucket so far.
+pub fn collect(args: Args) -> anyhow::Result<()> {
+    let run = block_on(Run::read(bucket::open(&args.bucket, false)?))?;
+    let mut collector = Collector::open(&run.scenario, &args.bucket, &args.out, "", args.quiet)?;
+    let stop = interrupt::on_stop();
+    while block_on(collector.step(&run))? > 0 && !stop.load(std::sync::atomic::Ordering::Relaxed) {}
+    let rounds = collector.close()?;
+    if rounds == 0 {
+        bail!("bucket {}: no round has been reported yet", args.bucket);
+    }
+    let data = report::redraw(&args.out)?;
+    if !args.quiet {
+        say(report::tables::summary(&data, &args.out, plot::look()));
+    }
+    Ok(())
+}
+
+/// Writes a run folder from reports, as they come.
+pub struct Collector {
+    observer: FolderObserver,
+    /// The round that is to be written next.
+    next: u64,
+    rounds: u64,
+}
+
+impl Collector {
+    /// A collector that writes, or goes on with, the folder `root`.
+    pub fn open(scenario: &Scenario, url: &str, root: &Path, device: &str, quiet: bool) -> anyhow::Result<Self> {
+        let config = LlamaConfig::from_settings(&scenario.model)?;
+        let (folder, manifest) = if root.join("manifest.json").exists() {
+            let (folder, manifest) = RunFolder::open(root)?;
+            if manifest.scenario != *scenario || manifest.bucket.is_none() {
+                bail!(UsageError(format!("{}: it holds another run", root.display())));
+            }
+            (folder, manifest)
+        } else {
+            let mut manifest = Manifest::new(scenario.clone(), device.into(), 0);
+            manifest.bucket = Some(url.into());
+            manifest.parameters = config.layout().total() as u64;
+            manifest.tokens_per_round = (scenario.baseline_pages() * config.sequence_length) as u64;
+            let scheme = scheme::from_settings(&scenario.scheme, &config.layout(), Device::Cpu)?;
+            manifest.upload_bytes = wire::encoded_len(scheme.shape()) as u64;
+            manifest.references = references(scenario, &config);
+            let folder = RunFolder::create(root)?;
+            folder.write_manifest(&manifest)?;
+            (folder, manifest)
+        };
+        let next = manifest.rounds_done;
+        let observer = FolderObserver::new(folder, manifest, scenario, config.sequence_length, (next, 0), quiet)?;
+        Ok(Self { observer, next, rounds: scenario.rounds })
+    }
+
+    /// Writes the rounds that have been reported since; how many.
+    pub async fn step(&mut self, run: &Run) -> anyhow::Result<u64> {
+        let mut available: BTreeMap<u64, Vec<Hotkey>> = BTreeMap::new();
+        for (validator, _) in &run.genesis.validators {
+            for round in reported(run, validator, self.next).await? {
+                available.entry(round).or_default().push(*validator);
+            }
+        }
+        let last = available.keys().next_back().copied();
+        let mut written = 0;
+        while let Some(last) = last
+            && self.next <= last
+        {
+            let mut fetched = Vec::new();
+            for validator in available.get(&self.next).into_iter().flatten() {
+                fetched.extend(fetch(run, validator, self.next).await);
+            }
+            let is_over = self.next + PATIENCE <= last || self.next + 1 == self.rounds;
+            let decided = fetched.iter().position(|report| report.decided);
+            let Some(chosen) = decided.or((is_over && !fetched.is_empty()).then_some(0)) else {
+                if !is_over {
+                    break;
+                }
+                tracing::warn!(round = self.next, "no validator has reported this round");
+                self.next += 1;
+                continue;
+            };
+            let written_round = self.observer.write_round(&fetched[chosen], None);
+            written_round.map_err(|error| anyhow::anyhow!("round {}: {error}", self.next))?;
+            self.next += 1;
+            written += 1;
+        }
+        Ok(written)
+    }
+
+    /// Whether the last round has been written.
+    pub fn is_complete(&self) -> bool {
+        self.next >= self.rounds
+    }
+
+    /// Ends the folder; how many rounds are in it.
+    pub fn close(&mut self) -> anyhow::Result<u64> {
+        self.observer.progress.finish();
+        self.observer.close(self.is_complete(), None)?;
+        Ok(self.next)
+    }
+}
+
+/// Lines to read the losses by, where this machine has the corpus.
+fn references(scenario: &Scenario, config: &LlamaConfig) -> References {
+    let corpus = Corpus::open(&scenario.corpus, scenario.seed, config.vocab_size, config.sequence_length);
+    corpus.map_or_else(
+        |_| References::default(),
+        |corpus| References {
+            entropy_floor: corpus.entropy_floor(),
+            bigram: corpus.bigram_entropy(),
+            unigram: corpus.unigram_entropy(),
+        },
+    )
+}
+
+/// The rounds from `from` on that a validator has reported.
+async fn reported(run: &Run, validator: &Hotkey, from: u64) -> anyhow::Result<Vec<u64>> {
+    let prefix = keys::reports(validator);
+    let store = &run.bucket.store;
+    let listed = match from.checked_sub(1) {
+        Some(before) => store.list_with_offset(Some(&prefix), &keys::report(validator, before)),
+        None => store.list(Some(&prefix)),
+    };
+    let objects: Vec<_> = listed.try_collect().await.with_context(|| format!("bucket {}", run.bucket.url))?;
+    Ok(objects.iter().filter_map(|meta| keys::number(&meta.location)).filter(|round| *round >= from).collect())
+}
+
+/// A validator's report of a round; `None` for what is none.
+pub async fn fetch(run: &Run, validator: &Hotkey, round: u64) -> Option<RoundReport> {
+    let key = keys::report(validator, round);
+    let bytes = get_bounded(&run.bucket.store, &key, reports::MAX_LEN as u64).await?;
+    let report = reports::decode(&bytes, &run.id, round, validator);
+    report.inspect_err(|error| tracing::warn!(%key, %error, "ignoring what is no report")).ok()
+}

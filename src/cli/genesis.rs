@@ -1,0 +1,60 @@
+//! `sim genesis`
+
+use std::sync::Arc;
+
+use anyhow::bail;
+use gauntlet::node::Network;
+use gauntlet::runtime::{Run, bucket};
+use gauntlet::scenario;
+use gauntlet::transport::Hotkey;
+
+use super::{UsageError, block_on, open, say};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Scenario file, or the name of a shipped one; its validators need hotkeys (`--set validators.0.hotkey=...`)
+    scenario: String,
+    /// Where the run is to be: a folder, s3://BUCKET/PATH, gs://BUCKET/PATH or az://CONTAINER/PATH
+    #[arg(long, value_name = "URL")]
+    bucket: String,
+    /// Seed of the run [default: the scenario's]
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Rounds to run [default: the scenario's]
+    #[arg(long)]
+    rounds: Option<u64>,
+    /// Replaces a setting, such as `--set training.lr=1e-3`
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+}
+
+/// Writes a run's settings and the model it starts from.
+pub fn genesis(args: Args) -> anyhow::Result<()> {
+    let mut overrides = args.overrides;
+    overrides.extend(args.seed.map(|seed| format!("seed={seed}")));
+    overrides.extend(args.rounds.map(|rounds| format!("rounds={rounds}")));
+    let scenario = scenario::load(&args.scenario, &overrides)?;
+    if let Some(index) = scenario.validators.iter().position(|validator| validator.hotkey.is_none()) {
+        bail!(UsageError(format!(
+            "validator {index} has no hotkey: `sim key new validator.key` makes one; then --set \
+             validators.{index}.hotkey=HOTKEY (`sim launch` takes keys that follow from the seed, for trials)"
+        )));
+    }
+    let network = open::network(scenario, "cpu")?;
+    let (run, new) = create(&args.bucket, &network, Vec::new())?;
+    let what = if new { "written" } else { "there already, with the same settings" };
+    say(format_args!("run {} {what}", run.id));
+    say(format_args!("theta_0 {}, {} parameters", run.genesis.theta, network.core.layout.total()));
+    for (hotkey, stake) in &run.genesis.validators {
+        say(format_args!("validator {hotkey}, stake {stake}"));
+    }
+    Ok(())
+}
+
+/// Writes the run of a network into a bucket; whether it was new.
+pub fn create(url: &str, network: &Arc<Network>, peers: Vec<Hotkey>) -> anyhow::Result<(Run, bool)> {
+    let bucket = bucket::open(url, true)?;
+    let mut nonce = [0; 8];
+    getrandom::fill(&mut nonce).map_err(|error| anyhow::anyhow!("the system gives no random numbers: {error}"))?;
+    Ok(block_on(Run::create(bucket, network, peers, u64::from_le_bytes(nonce)))?)
+}

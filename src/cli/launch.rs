@@ -1,0 +1,262 @@
+//! `sim launch`: a whole network of real processes on this machine.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use gauntlet::report;
+use gauntlet::runtime::Run;
+use gauntlet::runtime::lockstep::Lockstep;
+use gauntlet::runtime::run::identity_of;
+use gauntlet::scenario::{self, Scenario};
+use gauntlet::transport::simulated::SimClock;
+
+use super::collect::Collector;
+use super::{UsageError, block_on, genesis, interrupt, open, plot, say};
+
+/// A node that dies is started again so often.
+const RESTARTS: u32 = 5;
+const LOOK: Duration = Duration::from_millis(200);
+/// Time of a network on a paused clock when it was stopped.
+const CLOCK_FILE: &str = "clock";
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Scenario file, or the name of a shipped one
+    scenario: String,
+    /// Where the nodes meet [default: a folder in --out]
+    #[arg(long, value_name = "URL")]
+    bucket: Option<String>,
+    /// Run folder [default: runs/<name>-<seed>-launch]; holds the nodes' states and logs too
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Where to compute: cpu, one process a node, or cuda:0,cuda:1,..., one process a device, whose peers share the model
+    #[arg(long, value_name = "DEVICES", default_value = "cpu", value_delimiter = ',')]
+    devices: Vec<String>,
+    /// real: rounds take as long as the scenario says. virtual: time jumps to the next event, as in `sim run`; needs a
+    /// folder as bucket
+    #[arg(long, value_name = "CLOCK", default_value = "real", value_parser = ["real", "virtual"])]
+    clock: String,
+    /// Seed of the run [default: the scenario's]
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Rounds to run [default: the scenario's]
+    #[arg(long)]
+    rounds: Option<u64>,
+    /// Replaces a setting, such as `--set chain.block_seconds=0.5`
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    /// No progress line and no tables
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// Starts all nodes of a scenario, follows them, and writes the run folder.
+pub fn launch(args: Args) -> anyhow::Result<()> {
+    let scenario = load(&args)?;
+    let root = args.out.clone();
+    let root = root.unwrap_or_else(|| Path::new("runs").join(format!("{}-{}-launch", scenario.name, scenario.seed)));
+    let url = args.bucket.clone().unwrap_or_else(|| root.join("bucket").to_string_lossy().into_owned());
+    let is_virtual = args.clock == "virtual";
+    if is_virtual && url.contains("://") && !url.starts_with("file://") {
+        bail!(UsageError(format!("--clock virtual needs a folder as bucket, not {url}")));
+    }
+    let network = open::network(scenario, "cpu")?;
+    let scenario = &network.scenario;
+    let mut collector = Collector::open(scenario, &url, &root, &args.devices.join(","), args.quiet)?;
+    let peers = scenario.each_peer().filter(|(_, _, group)| group.joins == 0);
+    let peers = peers.map(|(index, _, _)| identity_of(scenario, "peer", index).hotkey()).collect();
+    let (run, _) = genesis::create(&url, &network, peers)?;
+    std::fs::create_dir_all(root.join("nodes")).with_context(|| root.display().to_string())?;
+
+    let plans = plan(scenario, &args.devices);
+    let lockstep = is_virtual.then(|| start_clock(&root, &run, plans.len())).transpose()?;
+    if !args.quiet && !is_virtual {
+        let (rounds, seconds) = (scenario.rounds, scenario.round_seconds());
+        eprintln!(
+            "{rounds} rounds of {seconds} s take {}; `--clock virtual` takes as long as the work does",
+            indicatif::HumanDuration(Duration::from_secs_f64(rounds as f64 * seconds)),
+        );
+    }
+    let mut nodes = Vec::new();
+    for plan in plans {
+        nodes.push(Node::start(plan, &url, &root, lockstep.as_ref())?);
+    }
+    let followed = follow(&mut nodes, &run, &mut collector, lockstep.as_ref());
+    if let Some(lockstep) = &lockstep {
+        std::fs::write(root.join(CLOCK_FILE), lockstep.now().as_millis().to_string())?;
+    }
+    let rounds = collector.close()?;
+    let interrupted = followed?;
+    if rounds > 0 {
+        let data = report::redraw(&root)?;
+        if !args.quiet {
+            say(report::tables::summary(&data, &root, plot::look()));
+        }
+    }
+    if interrupted {
+        say(format_args!("stopped after {rounds} rounds; the same command goes on"));
+    }
+    Ok(())
+}
+
+fn load(args: &Args) -> anyhow::Result<Scenario> {
+    let mut overrides = args.overrides.clone();
+    overrides.extend(args.seed.map(|seed| format!("seed={seed}")));
+    overrides.extend(args.rounds.map(|rounds| format!("rounds={rounds}")));
+    Ok(scenario::load(&args.scenario, &overrides)?)
+}
+
+/// The paused clock, at the time at which it was stopped before.
+fn start_clock(root: &Path, run: &Run, processes: usize) -> anyhow::Result<Lockstep> {
+    let stopped = std::fs::read_to_string(root.join(CLOCK_FILE)).ok();
+    let now_ms = stopped.and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+    let starter = identity_of(&run.scenario, "validator", 0);
+    block_on(run.write_start(SimClock::stamp(0).timestamp_millis(), &starter))?;
+    Ok(Lockstep::start(processes, Duration::from_millis(now_ms))?)
+}
+
+/// A process to be.
+struct Plan {
+    name: String,
+    role: &'static str,
+    parts: Vec<usize>,
+    device: String,
+}
+
+/// Validators, then peers: each in a process of its own, or on devices in turn, one process a role and device.
+fn plan(scenario: &Scenario, devices: &[String]) -> Vec<Plan> {
+    let peers: Vec<usize> = scenario.each_peer().map(|(index, _, _)| index).collect();
+    let roles = [("validator", (0..scenario.validators.len()).collect()), ("peer", peers)];
+    let is_cpu = devices.iter().all(|device| !device.starts_with("cuda"));
+    let plans = roles.into_iter().flat_map(|(role, parts): (&'static str, Vec<usize>)| {
+        let processes: Vec<(String, Vec<usize>, String)> = if is_cpu {
+            let one = |part: &usize| (format!("{role}-{part}"), vec![*part], devices[0].clone());
+            parts.iter().map(one).collect()
+        } else {
+            let on = |(nth, device): (usize, &String)| {
+                let parts: Vec<usize> = parts.iter().copied().skip(nth).step_by(devices.len()).collect();
+                (format!("{role}s-{}", device.replace(':', "-")), parts, device.clone())
+            };
+            devices.iter().enumerate().map(on).filter(|(_, parts, _)| !parts.is_empty()).collect()
+        };
+        processes.into_iter().map(move |(name, parts, device)| Plan { name, role, parts, device })
+    });
+    plans.collect()
+}
+
+/// A process, and how to start it again.
+struct Node {
+    name: String,
+    command: Command,
+    log: PathBuf,
+    child: Child,
+    restarts: u32,
+    ended: Option<ExitStatus>,
+}
+
+impl Node {
+    fn start(plan: Plan, url: &str, root: &Path, lockstep: Option<&Lockstep>) -> anyhow::Result<Self> {
+        let program = std::env::current_exe().context("this program cannot be found")?;
+        let mut command = Command::new(program);
+        command.arg(plan.role).args(["--bucket", url, "--device", &plan.device, "--threads", "1"]);
+        command.args(plan.parts.iter().flat_map(|part| ["--as".to_string(), part.to_string()]));
+        command.arg("--state").arg(root.join("nodes"));
+        if let Some(lockstep) = lockstep {
+            command.args(["--clock", &lockstep.address().to_string()]);
+        }
+        command.stdin(Stdio::null());
+        // Ctrl-C is for the launcher, which passes it on.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let log = root.join("nodes").join(format!("{}.log", plan.name));
+        let child = spawn(&mut command, &log)?;
+        Ok(Self { name: plan.name, command, log, child, restarts: 0, ended: None })
+    }
+
+    /// Looks after the process: starts it again when it has failed, unless that is of no use.
+    fn tend(&mut self, stopping: bool, lockstep: Option<&Lockstep>) -> anyhow::Result<()> {
+        if self.ended.is_some() {
+            return Ok(());
+        }
+        let Some(status) = self.child.try_wait()? else { return Ok(()) };
+        if status.success() || stopping {
+            self.ended = Some(status);
+            return Ok(());
+        }
+        let why = format!("{} has failed ({status}); {} says why", self.name, self.log.display());
+        // On a shared clock the others have gone on without it, or never started.
+        if lockstep.is_some() || self.restarts == RESTARTS {
+            bail!("{why}");
+        }
+        eprintln!("{why}; starting it again");
+        self.restarts += 1;
+        self.child = spawn(&mut self.command, &self.log)?;
+        Ok(())
+    }
+}
+
+fn spawn(command: &mut Command, log: &Path) -> anyhow::Result<Child> {
+    let file = File::options().create(true).append(true).open(log).with_context(|| log.display().to_string())?;
+    command.stdout(file.try_clone()?).stderr(file);
+    command.spawn().context("a node's process cannot be started")
+}
+
+/// Follows the nodes until all have ended; whether they were interrupted.
+fn follow(
+    nodes: &mut [Node],
+    run: &Run,
+    collector: &mut Collector,
+    lockstep: Option<&Lockstep>,
+) -> anyhow::Result<bool> {
+    let stop = interrupt::on_stop();
+    let mut told = false;
+    let tended = loop {
+        let stopping = stop.load(Ordering::Relaxed);
+        if stopping && !told {
+            for node in nodes.iter_mut().filter(|node| node.ended.is_none()) {
+                match lockstep {
+                    None => terminate(&mut node.child),
+                    // Time must not run on while one node after the other ends; each has saved its state between the
+                    // rounds.
+                    Some(lockstep) => {
+                        lockstep.stop();
+                        node.child.kill()?;
+                    }
+                }
+            }
+            told = true;
+        }
+        let tended = nodes.iter_mut().try_for_each(|node| node.tend(stopping, lockstep));
+        let tended = tended.and_then(|()| block_on(collector.step(run)).map(|_| ()));
+        if tended.is_err() || nodes.iter().all(|node| node.ended.is_some()) {
+            break tended;
+        }
+        std::thread::sleep(LOOK);
+    };
+    let deadline = Instant::now() + Duration::from_secs(5);
+    for node in nodes.iter_mut().filter(|node| node.ended.is_none()) {
+        terminate(&mut node.child);
+        while node.child.try_wait()?.is_none() && Instant::now() < deadline {
+            std::thread::sleep(LOOK);
+        }
+        let _ = node.child.kill();
+        let _ = node.child.wait();
+    }
+    tended?;
+    Ok(told && !collector.is_complete())
+}
+
+/// Asks a process to end its round.
+fn terminate(child: &mut Child) {
+    #[cfg(unix)]
+    {
+        // SAFETY: a signal to a child that has not been waited for, so that its number is its own.
+        unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGTERM) };
+    }
+    #[cfg(not(unix))]
+    let _ = child.kill();
+}

@@ -1,0 +1,198 @@
+//! `sim peer` and `sim validator`
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use gauntlet::model::Device;
+use gauntlet::node::{PeerPlan, Processor, behaviour};
+use gauntlet::runtime::process::{ClockKind, Ended, NodePlan, Role};
+use gauntlet::runtime::run::identity_of;
+use gauntlet::runtime::{Metrics, Process, Run, bucket};
+use gauntlet::scenario::{Behaviour, Scenario};
+use gauntlet::transport::Identity;
+
+use super::{UsageError, block_on, interrupt, key, open};
+
+/// What peers and validators have in common.
+#[derive(clap::Args)]
+pub struct NodeArgs {
+    /// Bucket of the run: a folder, s3://BUCKET/PATH, gs://BUCKET/PATH or az://CONTAINER/PATH
+    #[arg(long, value_name = "URL")]
+    bucket: String,
+    /// The node's key, of `sim key new`; several make several nodes that share device and model
+    #[arg(long, value_name = "FILE", required_unless_present = "parts")]
+    key: Vec<PathBuf>,
+    /// Instead of a key: play node N of the scenario, with a key that follows from the seed, for trials
+    #[arg(long = "as", value_name = "N", conflicts_with = "key")]
+    parts: Vec<usize>,
+    /// Where to compute: cpu, ndarray or cuda:N
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    /// Threads that compute [default: all cores]
+    #[arg(long, value_name = "N", value_parser = open::thread_count)]
+    threads: Option<usize>,
+    /// Folder for the nodes' own state [default: FILE.state beside each key]
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Serve numbers for Prometheus at this address, such as 0.0.0.0:9100, under /metrics
+    #[arg(long, value_name = "ADDR")]
+    metrics: Option<SocketAddr>,
+    /// Refuse any other run than this one, by the first digits of its digest
+    #[arg(long, value_name = "DIGEST")]
+    run: Option<String>,
+    /// Live by the launcher's clock
+    #[arg(long, hide = true, value_name = "ADDR")]
+    clock: Option<SocketAddr>,
+}
+
+#[derive(clap::Args)]
+pub struct PeerArgs {
+    #[command(flatten)]
+    node: NodeArgs,
+    /// What it does instead of the honest thing: a behaviour's name, or `{ kind = "lazy", fraction = 0.25 }`
+    #[arg(long, value_name = "BEHAVIOUR", conflicts_with = "parts")]
+    behaviour: Option<String>,
+    /// Keep the uploads in a bucket of the peer's own, which the run must allow (`chain.peer_buckets`)
+    #[arg(long, value_name = "URL", conflicts_with = "parts")]
+    own_bucket: Option<String>,
+}
+
+#[derive(clap::Args)]
+pub struct ValidatorArgs {
+    #[command(flatten)]
+    node: NodeArgs,
+    /// Seconds until round 0 begins, if this validator starts the run
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
+    start_in: f64,
+}
+
+/// Trains until the run ends, or until it is stopped.
+pub fn peer(args: PeerArgs) -> anyhow::Result<()> {
+    let node = args.node;
+    let behaviour = args.behaviour.as_deref().map(parse_behaviour).transpose()?.unwrap_or_default();
+    let (run, stop) = (read_run(&node)?, interrupt::on_stop());
+    let scenario = &run.scenario;
+    let mut nodes = Vec::new();
+    for path in &node.key {
+        let identity = key::read(path)?;
+        // Draws of a peer that is not of the scenario are keyed by its hotkey.
+        let index = u64::from_le_bytes(*identity.hotkey().0.first_chunk().expect("32 bytes"));
+        let behaviour = behaviour::from_scenario(&behaviour);
+        let plan = PeerPlan { index, processor: Processor::real(), behaviour, leaves: None };
+        let role = Role::Peer { plan, joins: 0 };
+        let own_bucket = args.own_bucket.clone();
+        nodes.push(NodePlan { own_bucket, ..plan_node(&node, Some(path), identity, role) });
+    }
+    for &part in &node.parts {
+        let Some((index, _, group)) = scenario.each_peer().nth(part) else {
+            bail!(UsageError(format!("--as {part}: the scenario has peers 0 to {}", scenario.peers_total() - 1)));
+        };
+        let behaviour = behaviour::from_scenario(&group.behaviour);
+        let length = sequence_length(scenario)?;
+        let processor = match node.clock {
+            None => Processor::real(),
+            Some(_) => Processor::of_peer(&group.hardware, scenario, length),
+        };
+        let plan = PeerPlan { index: index as u64, processor, behaviour, leaves: group.leaves };
+        let role = Role::Peer { plan, joins: group.joins };
+        nodes.push(plan_node(&node, None, identity_of(scenario, "peer", index), role));
+    }
+    live(node, run, nodes, stop, Duration::ZERO)
+}
+
+/// Validates until the run ends, or until it is stopped.
+pub fn validator(args: ValidatorArgs) -> anyhow::Result<()> {
+    let node = args.node;
+    let start_in = Duration::try_from_secs_f64(args.start_in)
+        .map_err(|error| UsageError(format!("--start-in {}: {error}", args.start_in)))?;
+    let (run, stop) = (read_run(&node)?, interrupt::on_stop());
+    let scenario = &run.scenario;
+    let mut nodes = Vec::new();
+    for path in &node.key {
+        let role = Role::Validator { processor: Processor::real(), leaves: None };
+        nodes.push(plan_node(&node, Some(path), key::read(path)?, role));
+    }
+    for &part in &node.parts {
+        let Some(settings) = scenario.validators.get(part) else {
+            bail!(UsageError(format!(
+                "--as {part}: the scenario has validators 0 to {}",
+                scenario.validators.len() - 1
+            )));
+        };
+        let processor = match node.clock {
+            None => Processor::real(),
+            Some(_) => Processor::of_validator(&settings.hardware, scenario, sequence_length(scenario)?),
+        };
+        let role = Role::Validator { processor, leaves: settings.leaves };
+        nodes.push(plan_node(&node, None, identity_of(scenario, "validator", part), role));
+    }
+    live(node, run, nodes, stop, start_in)
+}
+
+fn sequence_length(scenario: &Scenario) -> anyhow::Result<usize> {
+    Ok(gauntlet::model::LlamaConfig::from_settings(&scenario.model)?.sequence_length)
+}
+
+fn parse_behaviour(text: &str) -> anyhow::Result<Behaviour> {
+    #[derive(serde::Deserialize)]
+    struct Value {
+        value: Behaviour,
+    }
+    let quoted = if text.trim_start().starts_with('{') { text.to_string() } else { format!("{text:?}") };
+    let parsed: Result<Value, _> = toml::from_str(&format!("value = {quoted}"));
+    Ok(parsed.map_err(|error| UsageError(format!("--behaviour {text}: {}", error.message())))?.value)
+}
+
+/// The run, which may still be written: nodes may be started in any order.
+fn read_run(node: &NodeArgs) -> anyhow::Result<Run> {
+    let run = block_on(Run::read(bucket::open(&node.bucket, false)?))?;
+    if let Some(expected) = &node.run
+        && !run.id.to_string().starts_with(expected)
+    {
+        bail!("bucket {}: its run is {}, not {expected}", node.bucket, run.id);
+    }
+    Ok(run)
+}
+
+fn plan_node(node: &NodeArgs, key: Option<&PathBuf>, identity: Identity, role: Role) -> NodePlan {
+    let name = identity.hotkey().to_string()[..12].to_string();
+    let state = match (&node.state, key) {
+        (Some(folder), _) => folder.join(name),
+        (None, Some(key)) => key.with_extension("state"),
+        (None, None) => Path::new("state").join(name),
+    };
+    NodePlan { identity, role, state, own_bucket: None }
+}
+
+fn live(
+    node: NodeArgs,
+    run: Run,
+    nodes: Vec<NodePlan>,
+    stop: Arc<std::sync::atomic::AtomicBool>,
+    start_in: Duration,
+) -> anyhow::Result<()> {
+    let device: Device =
+        node.device.parse().map_err(|error| UsageError(format!("--device {}: {error}", node.device)))?;
+    let metrics = Metrics::default();
+    if let Some(address) = node.metrics {
+        metrics.serve(address).with_context(|| format!("--metrics {address}"))?;
+    }
+    for plan in &nodes {
+        tracing::info!(hotkey = %plan.identity.hotkey(), run = %run.id.short(), "node");
+    }
+    let network = block_on(run.network(device))?;
+    let clock = match node.clock {
+        Some(address) => ClockKind::Virtual(address),
+        None => ClockKind::Real { start_in },
+    };
+    let threads = open::threads(node.threads);
+    let process = Process { run: Arc::new(run), network, nodes, clock, threads, metrics, stop };
+    match process.live()? {
+        Ended::Finished => tracing::info!("done"),
+        Ended::Stopped => tracing::info!("stopped; the same command goes on"),
+    }
+    Ok(())
+}

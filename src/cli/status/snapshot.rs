@@ -1,0 +1,166 @@
+//! What a bucket says of its run at one moment.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use chrono::Utc;
+use futures::TryStreamExt;
+use gauntlet::chain::RoundClock;
+use gauntlet::node::RoundReport;
+use gauntlet::runtime::Run;
+use gauntlet::transport::{Hotkey, keys};
+use object_store::{ObjectStore, ObjectStoreExt};
+
+use crate::cli::collect::fetch;
+
+/// A run as its validators have reported it.
+pub struct Snapshot {
+    pub name: String,
+    pub run: String,
+    pub rounds: u64,
+    /// The round that the clock shows; none before a validator has started the run.
+    pub now: Option<u64>,
+    pub validators: Vec<ValidatorLine>,
+    /// The newest report of the validator that decided.
+    pub newest: Option<RoundReport>,
+    /// The newest held-out loss, and the round after which it was measured.
+    pub loss: Option<(u64, f64)>,
+    /// Bytes of the uploads that were aggregated in that round.
+    pub bytes: Option<u64>,
+}
+
+/// A validator, and what it said last.
+pub struct ValidatorLine {
+    pub hotkey: Hotkey,
+    pub stake: f64,
+    pub round: Option<u64>,
+    /// Whether its model of that round is the decider's.
+    pub agrees: Option<bool>,
+}
+
+impl Snapshot {
+    /// Reads the bucket.
+    pub async fn read(run: &Run) -> anyhow::Result<Self> {
+        let scenario = &run.scenario;
+        let mut validators = Vec::new();
+        let mut reports = Vec::new();
+        for (hotkey, stake) in &run.genesis.validators {
+            let newest = newest_round(run, hotkey).await?;
+            let report = match newest {
+                Some(round) => fetch(run, hotkey, round).await,
+                None => None,
+            };
+            validators.push(ValidatorLine { hotkey: *hotkey, stake: *stake, round: newest, agrees: None });
+            reports.push(report);
+        }
+        let decided = reports.iter().flatten().filter(|report| report.decided);
+        let newest = decided.max_by_key(|report| report.round).cloned();
+        for (line, report) in validators.iter_mut().zip(&reports) {
+            let (Some(own), Some(newest)) = (report, &newest) else { continue };
+            line.agrees = match own.round == newest.round {
+                true => Some(own.model == newest.model),
+                // What the decider of that round said of it.
+                false => model_of(run, own.round).await.map(|model| model == own.model),
+            };
+        }
+        let bytes = match &newest {
+            Some(report) => {
+                let head = run.bucket.store.head(&keys::bundle(&report.validator, report.round)).await;
+                head.ok().map(|meta| meta.size)
+            }
+            None => None,
+        };
+        Ok(Self {
+            name: scenario.name.clone(),
+            run: run.id.short(),
+            rounds: scenario.rounds,
+            now: round_now(run).await?,
+            loss: loss(run, newest.as_ref()).await,
+            validators,
+            newest,
+            bytes,
+        })
+    }
+
+    /// Registered peers, the best paid first.
+    pub fn peers(&self) -> Vec<&gauntlet::node::PeerReport> {
+        let mut peers: Vec<_> = self.newest.iter().flat_map(|report| &report.peers).collect();
+        peers.sort_by(|a, b| {
+            b.incentive.total_cmp(&a.incentive).then(b.peer_score.total_cmp(&a.peer_score)).then(a.uid.cmp(&b.uid))
+        });
+        peers
+    }
+
+    /// Lines above the table of peers.
+    pub fn heading(&self) -> Vec<String> {
+        let mut lines = vec![format!("{}, run {}", self.name, self.run)];
+        let (done, rounds) = (self.newest.as_ref().map_or(0, |report| report.round + 1), self.rounds);
+        lines.push(match self.now {
+            None => "not started: no validator has been there yet".into(),
+            Some(now) if now >= rounds => format!("{done} of {rounds} rounds done; over by the clock"),
+            Some(now) => format!("{done} of {rounds} rounds done; the clock is in round {now}"),
+        });
+        if let Some(report) = &self.newest {
+            let loss = self.loss.map_or("not measured yet".into(), |(round, loss)| format!("{loss:.4} after {round}"));
+            let aggregated = report.peers.iter().filter(|peer| peer.aggregated).count();
+            let bytes = self.bytes.map_or(String::new(), |bytes| format!(", {}", indicatif::HumanBytes(bytes)));
+            lines.push(format!("held-out loss {loss}; learning rate {:.3e}", report.lr));
+            lines.push(format!("{} uploads, {aggregated} aggregated{bytes}", report.uploads));
+            let behind = |status: &str| report.peers.iter().filter(|peer| peer.status == status).count();
+            lines.push(format!("model {}; {} peers out of sync", report.model.short(), behind("out_of_sync")));
+        }
+        for validator in &self.validators {
+            let hotkey = &validator.hotkey.to_string()[..12];
+            let said = validator.round.map_or("silent".into(), |round| format!("round {round}"));
+            let agrees = match validator.agrees {
+                Some(true) => ", in sync",
+                Some(false) => ", ANOTHER MODEL",
+                None => "",
+            };
+            lines.push(format!("validator {hotkey}, stake {}: {said}{agrees}", validator.stake));
+        }
+        lines
+    }
+}
+
+async fn newest_round(run: &Run, validator: &Hotkey) -> anyhow::Result<Option<u64>> {
+    let mut listed = run.bucket.store.list(Some(&keys::reports(validator)));
+    let mut newest = None;
+    while let Some(meta) = listed.try_next().await.with_context(|| format!("bucket {}", run.bucket.url))? {
+        newest = newest.max(keys::number(&meta.location));
+    }
+    Ok(newest)
+}
+
+/// The model after a round, by the report of whoever decided it.
+async fn model_of(run: &Run, round: u64) -> Option<gauntlet::digest::Digest> {
+    for (validator, _) in &run.genesis.validators {
+        if let Some(report) = fetch(run, validator, round).await.filter(|report| report.decided) {
+            return Some(report.model);
+        }
+    }
+    None
+}
+
+/// The held-out loss that was measured last.
+async fn loss(run: &Run, newest: Option<&RoundReport>) -> Option<(u64, f64)> {
+    let newest = newest?;
+    if let Some(loss) = newest.loss {
+        return Some((newest.round, loss));
+    }
+    let every = run.scenario.training.eval_every;
+    let measured = ((newest.round + 1) / every * every).checked_sub(1)?;
+    for (validator, _) in &run.genesis.validators {
+        if let Some(loss) = fetch(run, validator, measured).await.and_then(|report| report.loss) {
+            return Some((measured, loss));
+        }
+    }
+    None
+}
+
+async fn round_now(run: &Run) -> anyhow::Result<Option<u64>> {
+    let Some(start) = run.start().await? else { return Ok(None) };
+    let since = Utc::now().timestamp_millis().saturating_sub(start.unix_ms);
+    let clock = RoundClock::new(&run.scenario.chain);
+    Ok(Some(clock.round_at(Duration::from_millis(since.max(0) as u64))))
+}

@@ -1,0 +1,154 @@
+//! Opening the bucket that a URL names.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::aws::AmazonS3Builder;
+use object_store::azure::MicrosoftAzureBuilder;
+use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::prefix::PrefixStore;
+use object_store::{BackoffConfig, ClientOptions, ObjectStore, ObjectStoreScheme, RetryConfig};
+use thiserror::Error;
+use url::Url;
+
+use super::credentials;
+
+/// A request that has not been answered by then is tried again; the largest that is made moves some tens of megabytes.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The bucket of a run.
+#[derive(Clone)]
+pub struct Bucket {
+    pub store: Arc<dyn ObjectStore>,
+    /// As it was asked for, for messages.
+    pub url: String,
+    /// Stamps are cut to multiples of this.
+    pub stamp_resolution: Duration,
+    /// Where it is, if it is a folder of this machine.
+    pub folder: Option<PathBuf>,
+}
+
+/// Why a bucket cannot be opened.
+#[derive(Debug, Error)]
+pub enum BucketError {
+    #[error("bucket {url}: {source}")]
+    Url { url: String, source: url::ParseError },
+    #[error(
+        "bucket {url}: expected a folder, file://, s3://BUCKET/PATH, gs://BUCKET/PATH or az://CONTAINER/PATH; for \
+         MinIO, R2 and others set AWS_ENDPOINT_URL"
+    )]
+    Scheme { url: String },
+    #[error("bucket {url}: there is no such folder; `sim genesis` and `sim launch` make it")]
+    NoFolder { url: String },
+    #[error("bucket {url}: {source}")]
+    Folder { url: String, source: std::io::Error },
+    #[error("bucket {url}: {source}")]
+    Store { url: String, source: object_store::Error },
+}
+
+/// Opens a bucket: a folder, by its path or a `file://` URL, or an object store by an `s3://`, `gs://` or `az://` URL,
+/// with credentials from the usual environment variables and files. With `create` a folder that is not there is made.
+///
+/// # Errors
+/// A URL that names no bucket, a folder that is not there, or credentials that are missing or do not fit.
+pub fn open(url: &str, create: bool) -> Result<Bucket, BucketError> {
+    let named = || url.to_string();
+    if !url.contains("://") {
+        return open_folder(url, PathBuf::from(url), create);
+    }
+    let parsed = Url::parse(url).map_err(|source| BucketError::Url { url: named(), source })?;
+    let (scheme, path) = ObjectStoreScheme::parse(&parsed).map_err(|_| BucketError::Scheme { url: named() })?;
+    if scheme == ObjectStoreScheme::Local {
+        let folder = parsed.to_file_path().map_err(|()| BucketError::Scheme { url: named() })?;
+        return open_folder(url, folder, create);
+    }
+    let store = open_remote(scheme, url).map_err(|source| BucketError::Store { url: named(), source });
+    let store = store.and_then(|store| store.ok_or(BucketError::Scheme { url: named() }))?;
+    // The header that tells when an object was stored has whole seconds.
+    let stamp_resolution = Duration::from_secs(1);
+    Ok(Bucket { store: below(store, path), url: named(), stamp_resolution, folder: None })
+}
+
+fn open_remote(scheme: ObjectStoreScheme, url: &str) -> object_store::Result<Option<Arc<dyn ObjectStore>>> {
+    let client = ClientOptions::new().with_timeout(REQUEST_TIMEOUT).with_connect_timeout(CONNECT_TIMEOUT);
+    // Quick tries for a connection that broke; nodes themselves go on trying, and know how long it is worth while.
+    let retry = RetryConfig {
+        max_retries: 2,
+        retry_timeout: Duration::from_secs(10),
+        backoff: BackoffConfig {
+            init_backoff: Duration::from_millis(100),
+            max_backoff: Duration::from_secs(1),
+            base: 2.0,
+        },
+    };
+    Ok(Some(match scheme {
+        ObjectStoreScheme::AmazonS3 => {
+            let builder = credentials::from_files(AmazonS3Builder::from_env());
+            Arc::new(builder.with_url(url).with_client_options(s3_client(client)).with_retry(retry).build()?)
+        }
+        ObjectStoreScheme::GoogleCloudStorage => {
+            let builder = GoogleCloudStorageBuilder::from_env().with_url(url);
+            Arc::new(builder.with_client_options(client).with_retry(retry).build()?)
+        }
+        ObjectStoreScheme::MicrosoftAzure => {
+            let builder = MicrosoftAzureBuilder::from_env().with_url(url);
+            Arc::new(builder.with_client_options(client).with_retry(retry).build()?)
+        }
+        _ => return Ok(None),
+    }))
+}
+
+/// Setting client options replaces those that came from the environment; plain HTTP is one of them, for a server on
+/// the same machine.
+fn s3_client(client: ClientOptions) -> ClientOptions {
+    let allowed = std::env::var("AWS_ALLOW_HTTP").is_ok_and(|value| value.eq_ignore_ascii_case("true") || value == "1");
+    client.with_allow_http(allowed)
+}
+
+fn open_folder(url: &str, folder: PathBuf, create: bool) -> Result<Bucket, BucketError> {
+    let failed = |source| BucketError::Folder { url: url.into(), source };
+    if create {
+        std::fs::create_dir_all(&folder).map_err(failed)?;
+    }
+    if !folder.is_dir() {
+        return Err(BucketError::NoFolder { url: url.into() });
+    }
+    let folder = std::path::absolute(folder).map_err(failed)?;
+    let store = LocalFileSystem::new_with_prefix(&folder)
+        .map_err(|source| BucketError::Store { url: url.into(), source })?
+        .with_automatic_cleanup(true);
+    let stamp_resolution = Duration::ZERO;
+    Ok(Bucket { store: Arc::new(store), url: url.into(), stamp_resolution, folder: Some(folder) })
+}
+
+fn below(store: Arc<dyn ObjectStore>, path: Path) -> Arc<dyn ObjectStore> {
+    if path.as_ref().is_empty() { store } else { Arc::new(PrefixStore::new(store, path)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_are_named_by_path_or_url() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("a/bucket");
+        assert!(matches!(open(path.to_str().unwrap(), false), Err(BucketError::NoFolder { .. })));
+        let made = open(path.to_str().unwrap(), true).unwrap();
+        assert_eq!(made.folder.as_deref(), Some(path.as_path()));
+        let url = Url::from_file_path(&path).unwrap();
+        assert_eq!(open(url.as_str(), false).unwrap().folder, made.folder);
+    }
+
+    #[test]
+    fn what_is_no_bucket_is_told() {
+        for wrong in ["http://example.org/bucket", "ftp://x", "memory://"] {
+            assert!(matches!(open(wrong, true), Err(BucketError::Scheme { .. })), "{wrong}");
+        }
+        assert!(matches!(open("s3://[", true), Err(BucketError::Url { .. })));
+    }
+}

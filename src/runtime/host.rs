@@ -1,0 +1,99 @@
+//! What a real node leaves with its host: its state on disk, its reports in the bucket, its numbers for Prometheus.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use object_store::{ObjectStore, ObjectStoreExt};
+use tokio::sync::Notify;
+
+use super::metrics::NodeMetrics;
+use super::report;
+use super::state::StateFolder;
+use crate::digest::Digest;
+use crate::node::RoundReport;
+use crate::node::ports::{Clock, Host, NodeState};
+use crate::transport::{Identity, keys};
+
+/// A state of so many bytes is saved every round; a larger one with the checkpoints only.
+const SMALL_STATE: usize = 64 << 20;
+
+/// The host of one node.
+pub struct NodeHost {
+    pub run: Digest,
+    pub identity: Arc<Identity>,
+    pub bucket: Arc<dyn ObjectStore>,
+    pub clock: Clock,
+    pub state: StateFolder,
+    pub metrics: NodeMetrics,
+    /// Rounds between two saved states.
+    pub save_every: u64,
+    /// Set from outside: the node is to end with its round.
+    pub stop: Arc<AtomicBool>,
+    /// Told when it has ended for that reason.
+    pub stopped: Notify,
+    /// Reports on their way.
+    pub under_way: Arc<AtomicUsize>,
+}
+
+impl NodeHost {
+    /// How often to save a node's state.
+    pub fn save_every(parameters: usize, checkpoint_every: u64) -> u64 {
+        // Replica and momentum.
+        if parameters.saturating_mul(8) <= SMALL_STATE { 1 } else { checkpoint_every }
+    }
+
+    /// Waits until all reports are in the bucket.
+    pub async fn settle(&self) {
+        while self.under_way.load(Ordering::Relaxed) > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Host for NodeHost {
+    fn trace(&self, event: &str) {
+        if event.starts_with("diverged") {
+            self.metrics.diverged();
+            tracing::warn!(hotkey = %self.identity.hotkey(), event);
+        } else {
+            tracing::debug!(hotkey = %self.identity.hotkey(), event);
+        }
+    }
+
+    fn between_rounds(&self, round: u64, state: &dyn Fn() -> NodeState) {
+        self.metrics.round(round, self.clock.round());
+        let stopping = self.stop.load(Ordering::Relaxed);
+        if (stopping || round.is_multiple_of(self.save_every))
+            && let Err(error) = self.state.save(round, &state())
+        {
+            // The one before is still there, and the bucket has the rest.
+            tracing::warn!(round, %error, "the node's state was not saved");
+        }
+        if stopping {
+            self.stopped.notify_one();
+        }
+    }
+
+    fn phase(&self, phase: &'static str, took: Duration) {
+        self.metrics.phase(phase, took);
+    }
+
+    fn report(&self, report: RoundReport) {
+        tracing::info!(
+            round = report.round, decided = report.decided, uploads = report.uploads, loss = report.loss,
+            model = %report.model.short(), "round"
+        );
+        self.metrics.report(&report);
+        let key = keys::report(&self.identity.hotkey(), report.round);
+        let bytes = report::encode(&self.run, &report, &self.identity);
+        let (bucket, under_way) = (self.bucket.clone(), self.under_way.clone());
+        under_way.fetch_add(1, Ordering::Relaxed);
+        tokio::spawn(async move {
+            if let Err(error) = bucket.put(&key, bytes.into()).await {
+                tracing::warn!(%key, %error, "the round's report was not put");
+            }
+            under_way.fetch_sub(1, Ordering::Relaxed);
+        });
+    }
+}

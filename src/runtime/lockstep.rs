@@ -1,0 +1,219 @@
+//! One paused clock for several processes, so that a network of real processes takes no longer than its work.
+//!
+//! Each process runs on tokio's paused clock, which jumps to the process's next event when there is nothing else to do.
+//! Before it acts there, it asks the launcher, and goes on when no process is at an earlier time: the usual
+//! conservative simulation of several clocks (Chandy and Misra, "Distributed simulation", 1979), with the launcher as
+//! the one who knows them all. So the processes see the same order of events as the simulator's nodes do, and real time
+//! does not matter.
+//!
+//! Over a connection a process sends the time that it has come to, milliseconds since genesis as a u64, and gets the
+//! time that it may go on at; at first, without asking, that of the whole network. Processes that end are left out.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::node::ports::Gate;
+
+/// The launcher's side: lets the process go on that is at the earliest time.
+pub struct Lockstep {
+    address: SocketAddr,
+    shared: Arc<Mutex<Shared>>,
+}
+
+struct Shared {
+    /// Processes that are still to connect.
+    missing: usize,
+    now_ms: u64,
+    stopped: bool,
+    /// Connected processes, and the time that each waits for; `None` while it works.
+    members: BTreeMap<usize, (TcpStream, Option<u64>)>,
+}
+
+impl Lockstep {
+    /// A clock for so many processes, which stands at `now` until all have connected.
+    ///
+    /// # Errors
+    /// No port can be had on the loopback device.
+    pub fn start(processes: usize, now: Duration) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = listener.local_addr()?;
+        let shared =
+            Shared { missing: processes, now_ms: now.as_millis() as u64, stopped: false, members: BTreeMap::new() };
+        let shared = Arc::new(Mutex::new(shared));
+        let accepting = shared.clone();
+        std::thread::Builder::new().name("lockstep".into()).spawn(move || accept(&listener, processes, &accepting))?;
+        Ok(Self { address, shared })
+    }
+
+    /// Where processes connect to.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The time that all have reached, since genesis.
+    pub fn now(&self) -> Duration {
+        Duration::from_millis(lock(&self.shared).now_ms)
+    }
+
+    /// Lets time stand still, for good.
+    pub fn stop(&self) {
+        lock(&self.shared).stopped = true;
+    }
+}
+
+fn accept(listener: &TcpListener, processes: usize, shared: &Arc<Mutex<Shared>>) {
+    for (member, connection) in listener.incoming().take(processes).enumerate() {
+        let Ok(stream) = connection else { continue };
+        let (Ok(reader), Ok(())) = (stream.try_clone(), stream.set_nodelay(true)) else { continue };
+        let mut locked = lock(shared);
+        locked.missing = locked.missing.saturating_sub(1);
+        let now_ms = locked.now_ms;
+        locked.members.insert(member, (stream, None));
+        locked.tell(member, now_ms);
+        drop(locked);
+        let shared = shared.clone();
+        let listen = move || listen(member, reader, &shared);
+        std::thread::Builder::new().name("lockstep".into()).spawn(listen).expect("the system can start a thread");
+    }
+}
+
+fn listen(member: usize, mut reader: TcpStream, shared: &Mutex<Shared>) {
+    let mut bytes = [0; 8];
+    while reader.read_exact(&mut bytes).is_ok() {
+        let mut shared = lock(shared);
+        if let Some((_, waits_for)) = shared.members.get_mut(&member) {
+            *waits_for = Some(u64::from_le_bytes(bytes));
+        }
+        shared.advance();
+    }
+    let mut shared = lock(shared);
+    shared.members.remove(&member);
+    shared.advance();
+}
+
+impl Shared {
+    /// If everybody waits: on to the earliest time, and those go on who wait for it.
+    fn advance(&mut self) {
+        if self.missing > 0 || self.stopped {
+            return;
+        }
+        let times: Option<Vec<u64>> = self.members.values().map(|(_, waits_for)| *waits_for).collect();
+        let Some(earliest) = times.and_then(|times| times.into_iter().min()) else { return };
+        self.now_ms = self.now_ms.max(earliest);
+        let next: Vec<usize> =
+            self.members.iter().filter(|(_, (_, at))| *at == Some(earliest)).map(|(m, _)| *m).collect();
+        for member in next {
+            self.tell(member, earliest);
+        }
+    }
+
+    fn tell(&mut self, member: usize, now_ms: u64) {
+        if let Some((stream, waits_for)) = self.members.get_mut(&member) {
+            *waits_for = None;
+            // A process that has gone is taken out by its listener.
+            let _ = stream.write_all(&now_ms.to_le_bytes());
+        }
+    }
+}
+
+/// A process's side.
+pub struct LockstepGate {
+    stream: Arc<Mutex<Connection>>,
+}
+
+struct Connection {
+    stream: TcpStream,
+    granted_ms: u64,
+}
+
+impl LockstepGate {
+    /// Connects to the launcher; the gate, and the time that the network is at.
+    ///
+    /// # Errors
+    /// The launcher is not there.
+    pub fn connect(address: SocketAddr) -> io::Result<(Self, Duration)> {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        let granted_ms = read(&mut stream)?;
+        let connection = Connection { stream, granted_ms };
+        Ok((Self { stream: Arc::new(Mutex::new(connection)) }, Duration::from_millis(granted_ms)))
+    }
+}
+
+#[async_trait]
+impl Gate for LockstepGate {
+    async fn pass(&self, at: Duration) {
+        let (connection, at_ms) = (self.stream.clone(), at.as_millis() as u64);
+        if lock(&connection).granted_ms >= at_ms {
+            return;
+        }
+        // A blocking task holds the process's own clock.
+        let asked = tokio::task::spawn_blocking(move || lock(&connection).pass(at_ms));
+        if asked.await.expect("waiting does not panic").is_err() {
+            // Without the launcher there is no time any more.
+            tracing::error!("the launcher is gone");
+            std::process::exit(1);
+        }
+    }
+}
+
+impl Connection {
+    fn pass(&mut self, at_ms: u64) -> io::Result<()> {
+        while self.granted_ms < at_ms {
+            self.stream.write_all(&at_ms.to_le_bytes())?;
+            self.granted_ms = read(&mut self.stream)?;
+        }
+        Ok(())
+    }
+}
+
+fn read(stream: &mut TcpStream) -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    stream.read_exact(&mut bytes)?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().expect("no panic while held")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Three processes' clocks, in threads: all events come in the order of their times.
+    #[test]
+    fn events_of_several_clocks_come_in_order() {
+        let lockstep = Lockstep::start(3, Duration::from_millis(5)).unwrap();
+        let address = lockstep.address();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        std::thread::scope(|scope| {
+            for member in 0..3u64 {
+                let log = log.clone();
+                scope.spawn(move || {
+                    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                    let (gate, now) = LockstepGate::connect(address).unwrap();
+                    assert_eq!(now, Duration::from_millis(5));
+                    for step in 1..=50u64 {
+                        // Steps of different lengths, and one process that does something slow at each.
+                        let at = 5 + step * (3 + member * 2);
+                        runtime.block_on(gate.pass(Duration::from_millis(at)));
+                        if member == 1 {
+                            std::thread::yield_now();
+                        }
+                        log.lock().unwrap().push(at);
+                    }
+                });
+            }
+        });
+        let log = log.lock().unwrap();
+        assert_eq!(log.len(), 150);
+        assert!(log.is_sorted(), "{log:?}");
+        assert_eq!(lockstep.now(), Duration::from_millis(5 + 50 * 7));
+    }
+}

@@ -1,0 +1,37 @@
+//! The network for real: nodes in processes of their own, which meet in a bucket.
+//!
+//! The peer and the validator are those of the simulator ([`crate::node`]); here is what stands behind their ports. A
+//! [`Process`] runs some nodes of one run on one device. Which run, everybody reads from the bucket ([`Run`]).
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`bucket`] | opening the bucket that a URL names |
+//! | [`run`] | the run in it: genesis and start |
+//! | [`process`] | nodes of one process, from start to stop |
+//! | [`chain`] | the ledger that everybody computes from the calls in the bucket |
+//! | [`peer_buckets`] | buckets of peers' own, named in the ledger |
+//! | [`store_clock`] | the network's time is the store's |
+//! | [`lockstep`], [`stamps`] | one paused clock for several processes, and a folder that stamps by it |
+//! | [`host`], [`state`], [`report`], [`sweep`] | what nodes leave on disk and in the bucket |
+//! | [`metrics`], [`counted`] | numbers for Prometheus |
+
+pub mod bucket;
+mod chain;
+mod counted;
+mod credentials;
+mod host;
+pub mod lockstep;
+pub mod metrics;
+mod peer_buckets;
+pub mod process;
+pub mod report;
+pub mod run;
+mod stamps;
+mod state;
+mod store_clock;
+mod sweep;
+
+pub use bucket::Bucket;
+pub use metrics::Metrics;
+pub use process::Process;
+pub use run::Run;

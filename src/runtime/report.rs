@@ -1,0 +1,100 @@
+//! A validator's report of a round in the bucket: signed JSON ([`crate::transport::sealed`]), for `sim status` and
+//! `sim collect`.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::node::RoundReport;
+use crate::transport::sealed::{self, SealError};
+use crate::transport::{Hotkey, Identity};
+
+const KIND: &str = "report";
+
+/// Length in bytes of a report at most: a line for each of 250 peers.
+pub const MAX_LEN: usize = 1 << 20;
+
+#[derive(Serialize, Deserialize)]
+struct Reported<T> {
+    run: Digest,
+    report: T,
+}
+
+/// Why some bytes are not the report that was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    #[error("not a report: {0}")]
+    Seal(#[from] SealError),
+    #[error("the report is of another run, round or validator")]
+    Misplaced,
+}
+
+/// The report's bytes, signed by its validator.
+pub fn encode(run: &Digest, report: &RoundReport, identity: &Identity) -> Bytes {
+    sealed::seal(KIND, &Reported { run: *run, report }, identity)
+}
+
+/// Reads a validator's report of a round.
+///
+/// # Errors
+/// Anything but a report of this run and round, signed by this validator.
+pub fn decode(bytes: &[u8], run: &Digest, round: u64, validator: &Hotkey) -> Result<RoundReport, ReportError> {
+    let (found, signer): (Reported<RoundReport>, Hotkey) = sealed::open(KIND, bytes, MAX_LEN)?;
+    let is_expected = found.run == *run
+        && found.report.round == round
+        && found.report.validator == *validator
+        && signer == *validator;
+    if is_expected { Ok(found.report) } else { Err(ReportError::Misplaced) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::node::PeerReport;
+
+    fn report(validator: Hotkey, peers: u16) -> RoundReport {
+        let peer = |uid| PeerReport {
+            uid,
+            hotkey: validator,
+            status: "out_of_sync".into(),
+            steps_behind: Some(1.0 / 3.0),
+            loss_score_assigned: Some(-1.0 / 3.0),
+            loss_score_unassigned: None,
+            rating_mu: 100.0 / 3.0,
+            rating_sigma: 25.0 / 3.0,
+            proof_of_computation: -1e-17 / 3.0,
+            peer_score: 1e17 / 3.0,
+            incentive: 1.0 / 3.0,
+            aggregated: true,
+        };
+        RoundReport {
+            round: 12,
+            validator,
+            decided: true,
+            at: Duration::from_millis(1_234_567),
+            lr: 4e-4,
+            loss: Some(2.5),
+            train_loss: None,
+            uploads: 250,
+            model: Digest::of(b"model"),
+            peers: (0..peers).map(peer).collect(),
+        }
+    }
+
+    #[test]
+    fn a_report_reads_back_and_only_where_it_belongs() {
+        let (validator, run) = (Identity::from_seed(1, "validator", 0), Digest::of(b"run"));
+        let whole = report(validator.hotkey(), 250);
+        let bytes = encode(&run, &whole, &validator);
+        assert!(bytes.len() <= MAX_LEN, "{}", bytes.len());
+        let read = decode(&bytes, &run, 12, &validator.hotkey()).unwrap();
+        assert_eq!(postcard::to_stdvec(&read).unwrap(), postcard::to_stdvec(&whole).unwrap());
+        let other = Identity::from_seed(1, "validator", 1);
+        assert!(matches!(decode(&bytes, &run, 13, &validator.hotkey()), Err(ReportError::Misplaced)));
+        assert!(matches!(decode(&bytes, &run, 12, &other.hotkey()), Err(ReportError::Misplaced)));
+        let forged = encode(&run, &whole, &other);
+        assert!(matches!(decode(&forged, &run, 12, &validator.hotkey()), Err(ReportError::Misplaced)));
+    }
+}

@@ -1,0 +1,221 @@
+//! A run in a bucket: writing its genesis, and reading it.
+
+use std::sync::Arc;
+
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use thiserror::Error;
+
+use super::Bucket;
+use crate::chain;
+use crate::digest::Digest;
+use crate::model::Device;
+use crate::node::{Network, OpenError, get_bounded};
+use crate::scenario::{Scenario, ScenarioError};
+use crate::transport::genesis::{self, Genesis, GenesisError, Start};
+use crate::transport::{Hotkey, Identity, checkpoint, keys};
+
+/// A run in a bucket.
+pub struct Run {
+    pub bucket: Bucket,
+    pub genesis: Genesis,
+    /// Digest that names the run.
+    pub id: Digest,
+    pub scenario: Scenario,
+}
+
+/// Why a run cannot be written, read or joined.
+#[derive(Debug, Error)]
+pub enum RunError {
+    #[error("bucket {url}: there is no run; `sim genesis SCENARIO.toml --bucket {url}` writes one")]
+    NoRun { url: String },
+    #[error("bucket {url}: genesis: {source}")]
+    Genesis { url: String, source: GenesisError },
+    #[error("bucket {url}: genesis: the scenario in it is not one of this version of the program: {source}")]
+    Scenario { url: String, source: Box<ScenarioError> },
+    #[error("bucket {url}: another run is in it ({found}); take another bucket, or another path in it")]
+    OtherRun { url: String, found: String },
+    #[error("bucket {url}: it is not empty and has no run; take another bucket, or another path in it")]
+    NotEmpty { url: String },
+    #[error("bucket {url}: {source}")]
+    Store { url: String, source: object_store::Error },
+    #[error("bucket {url}: theta: {what}")]
+    Theta { url: String, what: String },
+    #[error("the corpus of this machine is not the run's: digest {found}, the run has {expected}; see corpus.path")]
+    Corpus { expected: String, found: String },
+    #[error(transparent)]
+    Open(#[from] OpenError),
+}
+
+/// Keys of the nodes that a scenario names none for: whoever knows the seed knows them, so they are for trials.
+pub fn identity_of(scenario: &Scenario, role: &str, index: usize) -> Identity {
+    Identity::from_seed(scenario.seed, role, index as u64)
+}
+
+/// Hotkey and stake of each validator of a scenario: as it says, or derived from the seed.
+pub fn validators_of(scenario: &Scenario) -> Vec<(Hotkey, f64)> {
+    let validators = scenario.validators.iter().enumerate();
+    let hotkey = |(index, settings): (usize, &crate::scenario::ValidatorSettings)| {
+        let named = settings.hotkey.as_deref().and_then(|text| text.parse().ok());
+        (named.unwrap_or_else(|| identity_of(scenario, "validator", index).hotkey()), settings.stake)
+    };
+    validators.map(hotkey).collect()
+}
+
+impl Run {
+    /// Writes a run of this network's scenario, whose slots `peers` hold from the start. `nonce` makes it another one
+    /// than any before. Whether it was new: a bucket that has a run of the same settings stays as it is.
+    ///
+    /// # Errors
+    /// The bucket has something else in it, or does not take the run.
+    pub async fn create(
+        bucket: Bucket,
+        network: &Network,
+        peers: Vec<Hotkey>,
+        nonce: u64,
+    ) -> Result<(Self, bool), RunError> {
+        let scenario = &network.scenario;
+        let genesis = Genesis::new(
+            scenario.to_toml(),
+            validators_of(scenario),
+            peers,
+            network.genesis.digest,
+            network.core.corpus.fingerprint(),
+            nonce,
+        );
+        let failed = |source| RunError::Store { url: bucket.url.clone(), source };
+        match Self::read(bucket.clone()).await {
+            Ok(found) => return found.if_like(&genesis),
+            Err(RunError::NoRun { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let mut objects = bucket.store.list(None);
+        let ours = [keys::theta(), keys::genesis()];
+        while let Some(meta) = objects.try_next().await.map_err(failed)? {
+            if !ours.contains(&meta.location) {
+                return Err(RunError::NotEmpty { url: bucket.url });
+            }
+        }
+        drop(objects);
+        let bytes = genesis::encode(&genesis);
+        let id = Digest::of(&bytes);
+        // Theta first: whoever sees the genesis finds it.
+        let theta = checkpoint::encode(&id, 0, &network.genesis.digest, &network.genesis.theta);
+        bucket.store.put(&keys::theta(), theta.into()).await.map_err(failed)?;
+        match create(&bucket, &keys::genesis(), bytes).await {
+            Ok(()) => Ok((Self { scenario: scenario.clone(), bucket, genesis, id }, true)),
+            Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {
+                Self::read(bucket).await?.if_like(&genesis)
+            }
+            Err(source) => Err(failed(source)),
+        }
+    }
+
+    fn if_like(self, genesis: &Genesis) -> Result<(Self, bool), RunError> {
+        if self.genesis.is_like(genesis) {
+            return Ok((self, false));
+        }
+        let found = format!("{}, seed {}, run {}", self.scenario.name, self.scenario.seed, self.id.short());
+        Err(RunError::OtherRun { url: self.bucket.url, found })
+    }
+
+    /// The run that is in a bucket.
+    ///
+    /// # Errors
+    /// There is none, or none that this program reads.
+    pub async fn read(bucket: Bucket) -> Result<Self, RunError> {
+        let url = || bucket.url.clone();
+        let failed = |source| RunError::Store { url: url(), source };
+        let meta = match bucket.store.head(&keys::genesis()).await {
+            Ok(meta) => meta,
+            Err(Error::NotFound { .. }) => return Err(RunError::NoRun { url: url() }),
+            Err(source) => return Err(failed(source)),
+        };
+        let bad = |source| RunError::Genesis { url: url(), source };
+        if meta.size > genesis::MAX_LEN as u64 {
+            return Err(bad(GenesisError::TooLong { found: meta.size as usize }));
+        }
+        let found = bucket.store.get(&keys::genesis()).await.map_err(failed)?;
+        let (genesis, id) = genesis::decode(&found.bytes().await.map_err(failed)?).map_err(bad)?;
+        let scenario = Scenario::from_toml(&genesis.scenario, "genesis", &[])
+            .map_err(|source| RunError::Scenario { url: url(), source: Box::new(source) })?;
+        Ok(Self { bucket, genesis, id, scenario })
+    }
+
+    /// Everything that a node of the run shares with others, on a device.
+    ///
+    /// # Errors
+    /// This machine's corpus is another one, or the model to start from cannot be had.
+    pub async fn network(&self, device: Device) -> Result<Arc<Network>, RunError> {
+        let mut network = Network::open(self.scenario.clone(), device)?;
+        network.run = self.id;
+        let fingerprint = network.core.corpus.fingerprint();
+        if fingerprint != self.genesis.corpus {
+            let (expected, found) = (self.genesis.corpus.short(), fingerprint.short());
+            return Err(RunError::Corpus { expected, found });
+        }
+        if network.genesis.digest != self.genesis.theta {
+            network.genesis = network.core.replica(self.theta(network.core.layout.total()).await?);
+        }
+        Ok(Arc::new(network))
+    }
+
+    /// The model that the run starts from, as the bucket has it.
+    async fn theta(&self, parameters: usize) -> Result<Vec<f32>, RunError> {
+        let failed = |what: String| RunError::Theta { url: self.bucket.url.clone(), what };
+        let most = checkpoint::encoded_len(parameters) as u64;
+        let bytes = get_bounded(&self.bucket.store, &keys::theta(), most).await;
+        let bytes = bytes.ok_or_else(|| failed(format!("expected an object of {most} bytes")))?;
+        let found = checkpoint::decode(&bytes, &self.id, parameters).map_err(|error| failed(error.to_string()))?;
+        if found.model != self.genesis.theta {
+            return Err(failed("it is not the model that the genesis names".into()));
+        }
+        Ok(found.theta)
+    }
+
+    /// The chain's block 0.
+    pub fn chain(&self) -> chain::Genesis {
+        chain::Genesis {
+            validators: self.genesis.validators.iter().map(|(hotkey, stake)| (hotkey.0, *stake)).collect(),
+            peers: self.genesis.peers.iter().map(|hotkey| hotkey.0).collect(),
+        }
+    }
+
+    /// When round 0 begins, if a validator has said so.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn start(&self) -> Result<Option<Start>, RunError> {
+        let found = match self.bucket.store.get(&keys::start()).await {
+            Ok(found) if found.meta.size <= genesis::START_LEN as u64 => found.bytes().await,
+            Ok(_) | Err(Error::NotFound { .. }) => return Ok(None),
+            Err(error) => Err(error),
+        };
+        let bytes = found.map_err(|source| RunError::Store { url: self.bucket.url.clone(), source })?;
+        let decoded = genesis::decode_start(&bytes).ok();
+        Ok(decoded.filter(|(start, signer)| start.run == self.id && self.is_validator(signer)).map(|(start, _)| start))
+    }
+
+    /// Says when round 0 begins, unless somebody has.
+    ///
+    /// # Errors
+    /// The store does not take it.
+    pub async fn write_start(&self, unix_ms: i64, validator: &Identity) -> Result<(), RunError> {
+        let bytes = genesis::encode_start(&Start { run: self.id, unix_ms }, validator);
+        match create(&self.bucket, &keys::start(), bytes).await {
+            Ok(()) | Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(()),
+            Err(source) => Err(RunError::Store { url: self.bucket.url.clone(), source }),
+        }
+    }
+
+    /// Whether a key is a validator's.
+    pub fn is_validator(&self, hotkey: &Hotkey) -> bool {
+        self.genesis.validators.iter().any(|(validator, _)| validator == hotkey)
+    }
+}
+
+async fn create(bucket: &Bucket, key: &Path, bytes: bytes::Bytes) -> object_store::Result<()> {
+    let options = PutOptions { mode: PutMode::Create, ..Default::default() };
+    bucket.store.put_opts(key, bytes.into(), options).await.map(|_| ())
+}

@@ -1,0 +1,228 @@
+//! A node's own state on disk, to go on from after a stop or a crash: momentum or ratings, and the replica.
+//!
+//! The file is written beside itself and renamed, so that there is always a whole one; a digest at its end tells a
+//! damaged one. All numbers are little-endian:
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 4, 2 | `GNTS`, version |
+//! | 32, 32 | digest of the run, hotkey |
+//! | 8 | round |
+//! | 4 | number of replicas; of each 32 digest, 8 number of parameters, 4 a parameter |
+//! | 8 | length of the rest of the state, and that |
+//! | 32 | blake3 digest of everything before |
+
+use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::digest::Digest;
+use crate::node::ports::NodeState;
+use crate::transport::{Hotkey, floats, take};
+
+const MAGIC: [u8; 4] = *b"GNTS";
+const VERSION: u16 = 1;
+const FILE: &str = "state.bin";
+const LOCK: &str = "lock";
+
+/// The folder of one node.
+pub struct StateFolder {
+    path: PathBuf,
+    run: Digest,
+    hotkey: Hotkey,
+    /// Held as long as the node lives: a second process with the same key would overwrite what this one does.
+    _lock: File,
+}
+
+/// A state that was read.
+pub struct SavedState {
+    pub round: u64,
+    pub bytes: Vec<u8>,
+    pub replicas: BTreeMap<Digest, Vec<f32>>,
+}
+
+/// Why there is no state to go on from.
+#[derive(Debug, Error)]
+pub enum StateError {
+    #[error("{path}: {source}")]
+    Io { path: PathBuf, source: io::Error },
+    #[error("{0}: another process is running this node; stop it first, or give each node a --state of its own")]
+    InUse(PathBuf),
+    #[error("{path}: {what}; move it away to start this node afresh")]
+    Unfit { path: PathBuf, what: String },
+}
+
+impl StateFolder {
+    /// The folder of a node of a run; it is made if it is not there.
+    ///
+    /// # Errors
+    /// It cannot be made, or another process works in it.
+    pub fn open(path: &Path, run: Digest, hotkey: Hotkey) -> Result<Self, StateError> {
+        let io = |source| StateError::Io { path: path.into(), source };
+        std::fs::create_dir_all(path).map_err(io)?;
+        let lock = File::create(path.join(LOCK)).map_err(io)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.into(), run, hotkey, _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(StateError::InUse(path.into())),
+            Err(TryLockError::Error(source)) => Err(io(source)),
+        }
+    }
+
+    /// Replaces the state.
+    ///
+    /// # Errors
+    /// The disk is full, or otherwise does not take it; the state before is still there.
+    pub fn save(&self, round: u64, state: &NodeState) -> io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(&self.path)?;
+        let mut writer = Hashing { inner: BufWriter::new(file.as_file_mut()), hasher: blake3::Hasher::new() };
+        self.encode(round, state, &mut writer)?;
+        let digest = writer.hasher.finalize();
+        writer.inner.write_all(digest.as_bytes())?;
+        writer.inner.flush()?;
+        drop(writer);
+        file.as_file().sync_data()?;
+        file.persist(self.path.join(FILE))?;
+        Ok(())
+    }
+
+    fn encode(&self, round: u64, state: &NodeState, writer: &mut impl Write) -> io::Result<()> {
+        writer.write_all(&MAGIC)?;
+        writer.write_all(&VERSION.to_le_bytes())?;
+        writer.write_all(&self.run.0)?;
+        writer.write_all(&self.hotkey.0)?;
+        writer.write_all(&round.to_le_bytes())?;
+        writer.write_all(&(state.replicas.len() as u32).to_le_bytes())?;
+        for replica in &state.replicas {
+            writer.write_all(&replica.digest.0)?;
+            writer.write_all(&(replica.theta.len() as u64).to_le_bytes())?;
+            for values in replica.theta.chunks(1 << 14) {
+                let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+                writer.write_all(&bytes)?;
+            }
+        }
+        writer.write_all(&(state.bytes.len() as u64).to_le_bytes())?;
+        writer.write_all(&state.bytes)
+    }
+
+    /// The state that was left, if any; replicas have `parameters` parameters each.
+    ///
+    /// # Errors
+    /// It cannot be read, is damaged, or is of another run or node.
+    pub fn load(&self, parameters: usize) -> Result<Option<SavedState>, StateError> {
+        let path = self.path.join(FILE);
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(StateError::Io { path, source }),
+        };
+        self.decode(&bytes, parameters).map(Some).map_err(|what| StateError::Unfit { path, what })
+    }
+
+    fn decode(&self, bytes: &[u8], parameters: usize) -> Result<SavedState, String> {
+        let damaged = || "it is damaged".to_string();
+        let (body, digest) = bytes.split_last_chunk::<32>().ok_or_else(damaged)?;
+        let mut rest = body;
+        if take(&mut rest) != Some(MAGIC) || Digest::of(body).0 != *digest {
+            return Err(damaged());
+        }
+        let version = take(&mut rest).map(u16::from_le_bytes).ok_or_else(damaged)?;
+        if version != VERSION {
+            return Err(format!("it is of format {version}, this program reads format {VERSION}"));
+        }
+        let (run, hotkey) = (take(&mut rest).map(Digest), take(&mut rest).map(Hotkey));
+        if run != Some(self.run) {
+            return Err("it is the state of a node of another run".into());
+        }
+        if hotkey != Some(self.hotkey) {
+            return Err("it is the state of another node".into());
+        }
+        let round = take(&mut rest).map(u64::from_le_bytes).ok_or_else(damaged)?;
+        let count = take(&mut rest).map(u32::from_le_bytes).ok_or_else(damaged)?;
+        let mut replicas = BTreeMap::new();
+        for _ in 0..count {
+            let digest = take(&mut rest).map(Digest).ok_or_else(damaged)?;
+            let found = take(&mut rest).map(u64::from_le_bytes).ok_or_else(damaged)?;
+            if found != parameters as u64 {
+                return Err(format!("its model has {found} parameters, the run's has {parameters}"));
+            }
+            let (theta, after) = rest.split_at_checked(4 * parameters).ok_or_else(damaged)?;
+            replicas.insert(digest, floats(theta).collect());
+            rest = after;
+        }
+        let length = take(&mut rest).map(u64::from_le_bytes).ok_or_else(damaged)?;
+        if length != rest.len() as u64 {
+            return Err(damaged());
+        }
+        Ok(SavedState { round, bytes: rest.to_vec(), replicas })
+    }
+}
+
+/// A writer that keeps a digest of what goes through it.
+struct Hashing<W> {
+    inner: W,
+    hasher: blake3::Hasher,
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::{Device, Llama, LlamaConfig, init_theta};
+    use crate::scenario::ModelSettings;
+    use crate::training::Replica;
+    use crate::transport::Identity;
+
+    fn replica() -> Arc<Replica> {
+        let config =
+            LlamaConfig::from_settings(&ModelSettings { preset: "nano".into(), ..Default::default() }).unwrap();
+        let theta = init_theta(&config, 1);
+        let model = Llama::from_flat(&config, &theta, &Device::Cpu);
+        Arc::new(Replica { digest: Digest::of_f32(&theta), theta, model })
+    }
+
+    fn hotkey(index: u64) -> Hotkey {
+        Identity::from_seed(1, "peer", index).hotkey()
+    }
+
+    #[test]
+    fn a_state_reads_back_and_a_damaged_or_foreign_one_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, run) = (folder.path().join("node"), Digest::of(b"run"));
+        let replica = replica();
+        let parameters = replica.theta.len();
+        let open = |run, hotkey| StateFolder::open(&path, run, hotkey);
+        let state = open(run, hotkey(0)).unwrap();
+        assert!(state.load(parameters).unwrap().is_none());
+        state.save(7, &NodeState { bytes: vec![1, 2, 3], replicas: vec![replica.clone()] }).unwrap();
+        let read = state.load(parameters).unwrap().unwrap();
+        assert_eq!((read.round, read.bytes), (7, vec![1, 2, 3]));
+        assert_eq!(read.replicas[&replica.digest], replica.theta);
+        assert!(matches!(open(run, hotkey(0)), Err(StateError::InUse(_))));
+        assert!(matches!(state.load(3), Err(StateError::Unfit { .. })));
+        drop(state);
+
+        let refused = |run, hotkey| open(run, hotkey).unwrap().load(parameters).is_err();
+        assert!(refused(Digest::of(b"other"), hotkey(0)) && refused(run, hotkey(1)) && !refused(run, hotkey(0)));
+        let file = path.join(FILE);
+        let mut bytes = std::fs::read(&file).unwrap();
+        bytes[200] ^= 1;
+        std::fs::write(&file, bytes).unwrap();
+        assert!(refused(run, hotkey(0)));
+    }
+}

@@ -1,0 +1,109 @@
+//! The store's clock: stamps decide what is on time, so the network's time is the store's, and a node whose own clock
+//! is wrong takes part all the same.
+//!
+//! A small object is put and looked at. Its stamp lies between the put's start and end by the store's clock, give or
+//! take the stamps' resolution, which bounds how far this machine's clock is behind or ahead. Puts are repeated until
+//! the bounds are close: a store that stamps whole seconds gives itself away where one second ends.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use object_store::{ObjectStore, ObjectStoreExt};
+use tokio::time::Instant;
+
+use super::Bucket;
+use crate::transport::{Hotkey, keys};
+
+/// Bounds as close as this are close enough: a put window is wider.
+const CLOSE: TimeDelta = TimeDelta::milliseconds(120);
+/// Puts at most, each a little later than the one before: somewhat more than a second in all.
+const PUTS: u32 = 14;
+const PAUSE: Duration = Duration::from_millis(80);
+
+/// What the store's clock showed at an instant of this process.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreTime {
+    at: Instant,
+    time: DateTime<Utc>,
+}
+
+impl StoreTime {
+    /// What it shows now.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.time + TimeDelta::from_std(self.at.elapsed()).unwrap_or_default()
+    }
+}
+
+/// Reads the store's clock, with an object below the prefix of `node`.
+///
+/// # Errors
+/// The store does not take the object.
+pub async fn read(bucket: &Bucket, node: &Hotkey) -> object_store::Result<StoreTime> {
+    let start = Instant::now();
+    let resolution = TimeDelta::from_std(bucket.stamp_resolution).unwrap_or_default();
+    let mut bounds: Option<Bounds> = None;
+    for _ in 0..PUTS {
+        let before = elapsed(start);
+        let stamp = put(bucket.store.as_ref(), node).await?;
+        let after = elapsed(start);
+        let seen = Bounds { least: stamp - after, most: stamp + resolution - before };
+        // A clock that was set meanwhile: what is seen now counts.
+        let both = bounds.and_then(|bounds| bounds.intersection(&seen)).unwrap_or(seen);
+        bounds = Some(both);
+        if both.most - both.least <= CLOSE {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    let bounds = bounds.expect("at least one put");
+    Ok(StoreTime { at: start, time: bounds.least + (bounds.most - bounds.least) / 2 })
+}
+
+/// What the store's clock showed at the start, at least and at most.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Bounds {
+    least: DateTime<Utc>,
+    most: DateTime<Utc>,
+}
+
+impl Bounds {
+    fn intersection(&self, other: &Self) -> Option<Self> {
+        let both = Self { least: self.least.max(other.least), most: self.most.min(other.most) };
+        (both.least <= both.most).then_some(both)
+    }
+}
+
+fn elapsed(start: Instant) -> TimeDelta {
+    TimeDelta::from_std(start.elapsed()).unwrap_or_default()
+}
+
+async fn put(store: &dyn ObjectStore, node: &Hotkey) -> object_store::Result<DateTime<Utc>> {
+    let key = keys::clock(node);
+    store.put(&key, Vec::from(*b"what time is it?").into()).await?;
+    Ok(store.head(&key).await?.last_modified)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::Identity;
+
+    #[tokio::test]
+    async fn a_folder_shows_this_machines_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let bucket = super::super::bucket::open(folder.path().to_str().unwrap(), false).unwrap();
+        let time = read(&bucket, &Identity::from_seed(1, "peer", 0).hotkey()).await.unwrap();
+        let apart = (time.now() - Utc::now()).abs();
+        assert!(apart < TimeDelta::seconds(2), "{apart}");
+    }
+
+    #[test]
+    fn bounds_close_in_on_the_end_of_a_second() {
+        let at = |ms: i64| DateTime::from_timestamp_millis(ms).unwrap();
+        // Stamps of whole seconds, asked at 100 ms and 180 ms since the start, of a clock that shows 9.85 s at the start.
+        let first = Bounds { least: at(9_000 - 120), most: at(10_000 - 100) };
+        let second = Bounds { least: at(10_000 - 200), most: at(11_000 - 180) };
+        assert_eq!(first.intersection(&second), Some(Bounds { least: at(9_800), most: at(9_900) }));
+        assert_eq!(first.intersection(&Bounds { least: at(20_000), most: at(21_000) }), None);
+    }
+}
