@@ -214,7 +214,6 @@ pub struct ChainSettings {
     pub blocks_per_round: u64,
     /// Beginnings of URLs at which peers may keep their uploads in buckets of their own, named when they register. Whose
     /// store it is must be trusted to stamp rightly.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub peer_buckets: Vec<String>,
     /// Rounds in which a newly registered peer cannot be pushed out.
     pub immunity_rounds: u64,
