@@ -31,7 +31,7 @@ pub struct NodeArgs {
     /// Where to compute: cpu, ndarray or cuda:N
     #[arg(long, default_value = "cpu")]
     device: String,
-    /// Threads that compute [default: all cores]
+    /// Threads that compute [default: all cores; for a GPU 1]
     #[arg(long, value_name = "N", value_parser = open::thread_count)]
     threads: Option<usize>,
     /// Folder for the nodes' own state [default: FILE.state beside each key]
@@ -188,7 +188,7 @@ fn live(
         Some(address) => ClockKind::Virtual(address),
         None => ClockKind::Real { start_in },
     };
-    let threads = open::threads(node.threads);
+    let threads = open::threads(node.threads, &node.device);
     let process = Process { run: Arc::new(run), network, nodes, clock, threads, metrics, stop };
     match process.live()? {
         Ended::Finished => tracing::info!("done"),

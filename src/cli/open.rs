@@ -56,7 +56,20 @@ pub fn thread_count(text: &str) -> Result<usize, String> {
         .ok_or(format!("expected 1 to {MOST_THREADS}"))
 }
 
-/// Threads to compute with: as asked, or as many as the machine has.
-pub fn threads(asked: Option<usize>) -> usize {
-    asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+/// Threads to compute with: as asked; or one for a GPU, where each would have a pool of memory of its own, and as many
+/// as the machine has for the CPU.
+pub fn threads(asked: Option<usize>, device: &str) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    asked.unwrap_or_else(|| if device.starts_with("cuda:") { 1 } else { cores() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gpu_is_computed_on_by_one_thread_unless_more_are_asked_for() {
+        assert_eq!([threads(None, "cuda:1"), threads(Some(3), "cuda:1"), threads(Some(3), "cpu")], [1, 3, 3]);
+        assert_eq!(threads(None, "cpu"), std::thread::available_parallelism().unwrap().get());
+    }
 }

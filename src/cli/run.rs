@@ -24,7 +24,7 @@ pub struct Args {
     /// Where to compute: cpu, ndarray, or cuda:N
     #[arg(long, default_value = "cpu")]
     device: String,
-    /// Threads that compute; results do not depend on them [default: all cores]
+    /// Threads that compute; results do not depend on them [default: all cores; for a GPU 1]
     #[arg(long, value_name = "N", value_parser = open::thread_count)]
     threads: Option<usize>,
     /// Goes on with an interrupted run
@@ -43,7 +43,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let scenario = args.scenario.load()?;
     let root =
         args.out.clone().unwrap_or_else(|| Path::new("runs").join(format!("{}-{}", scenario.name, scenario.seed)));
-    let threads = open::threads(args.threads);
+    let threads = open::threads(args.threads, &args.device);
     // Refused before anything is computed.
     let opened = if args.resume { Some(resumable(&root, &scenario, &args.device)?) } else { None };
     if opened.is_none() && root.join("manifest.json").exists() {

@@ -37,7 +37,7 @@ pub fn verify(args: Args) -> anyhow::Result<()> {
     let progress = Progress::new(manifest.scenario.rounds, args.quiet);
     let observer = Arc::new(Mutex::new(Comparison { models, progress, differs: None }));
     let options = RunOptions {
-        threads: open::threads(args.threads),
+        threads: open::threads(args.threads, &manifest.device),
         baseline: false,
         resume: None,
         resume_baseline: None,

@@ -73,7 +73,7 @@ pub fn bench(args: Args) -> anyhow::Result<()> {
     };
     model::measure(&config, device, args.micro_batch.unwrap_or(batch), args.seconds, &mut note)?;
     if args.device.is_none() {
-        machine::measure(&config, open::threads(args.threads), args.seconds, &mut note)?;
+        machine::measure(&config, open::threads(args.threads, "cpu"), args.seconds, &mut note)?;
     }
     if args.json {
         say(serde_json::to_string_pretty(&figures)?);
