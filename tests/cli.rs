@@ -188,7 +188,7 @@ const BENCH: [&str; 7] = [
 fn a_model_is_measured_on_every_device_of_the_machine() {
     let place = Place::new();
     for device in ["cpu", "cpu-bf16", "ndarray"] {
-        let arguments = format!("bench --preset nano --device {device} --micro-batch 2 --seconds 0 --threads 2");
+        let arguments = format!("bench --preset nano --device {device} --micro-batch 2 --seconds 0");
         let table = place.succeed(&arguments);
         assert!(table.contains(&format!("nano on {device}")), "{table}");
         let rows = BENCH.iter().take(if device == "cpu" { 6 } else { 7 });
@@ -198,7 +198,6 @@ fn a_model_is_measured_on_every_device_of_the_machine() {
             let value: f64 = line.split('|').nth(2).unwrap().trim().parse().unwrap();
             assert!(value >= 0.0, "{line}");
         }
-        assert_eq!(table.contains("one round of mixed-250, 2 threads"), device == "cpu", "{table}");
     }
     place.fail("bench --micro-batch 0", 2, &["expected 1 to 1024"]);
     place.fail("bench --device gpu", 2, &["cuda:N"]);

@@ -201,6 +201,8 @@ fn nodes_of_ones_own_meet_in_a_bucket() {
         "name = 'small'\nrounds = 4\nmodel.preset = 'nano'\n[[peers]]\ncount = 2\n",
     )
     .unwrap();
+    let own = format!("file://{}/buckets", folder.display());
+    let allowed = format!("chain.peer_buckets=['{own}/']");
     let genesis = |more: &[&str]| {
         let mut args = vec!["genesis", "small.toml", "--bucket", "bucket"];
         for set in [
@@ -210,6 +212,7 @@ fn nodes_of_ones_own_meet_in_a_bucket() {
             "gauntlet.put_window_seconds=1",
             "chain.block_seconds=1",
             "chain.blocks_per_round=2",
+            &allowed,
         ] {
             args.extend(["--set", set]);
         }
@@ -231,10 +234,14 @@ fn nodes_of_ones_own_meet_in_a_bucket() {
     hotkey("b.key");
     let not_one = refused(folder, &["validator", "--bucket", "bucket", "--key", "a.key"]);
     assert!(not_one.0 == Some(1) && not_one.1.contains("no validator of this run"), "{not_one:?}");
-    // Both in one process, on one copy of the model.
+    let third = hotkey("c.key");
+    let elsewhere = refused(folder, &["peer", "--bucket", "bucket", "--key", "c.key", "--own-bucket", "elsewhere"]);
+    assert!(elsewhere.0 == Some(1) && elsewhere.1.contains("chain.peer_buckets"), "{elsewhere:?}");
+    // Two in one process, on one copy of the model; one keeps its uploads in a bucket of its own.
     let peers = node(&["peer", "--key", "a.key", "--key", "b.key"]);
+    let other = node(&["peer", "--key", "c.key", "--own-bucket", &format!("{own}/c")]);
     let validators = node(&["validator", "--key", "validator.key", "--start-in", "1", "--metrics", "127.0.0.1:0"]);
-    for process in [peers, validators] {
+    for process in [peers, other, validators] {
         let output = process.output();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success() && said.contains("done"), "{said}");
@@ -244,10 +251,11 @@ fn nodes_of_ones_own_meet_in_a_bucket() {
     done(folder, &["collect", "--bucket", "bucket", "--out", "collected", "--quiet"]);
     let uploads = column(&folder.join("collected"), "rounds.csv", "uploads");
     assert_eq!(uploads.len(), 4);
-    assert_eq!(
-        column(&folder.join("collected"), "peers.csv", "status").keys().filter(|(round, _)| *round == 3).count(),
-        2
-    );
+    let status = column(&folder.join("collected"), "peers.csv", "status");
+    assert_eq!(status.keys().filter(|(round, _)| *round == 3).count(), 3);
+    assert!(uploads.values().any(|found| found == "3"), "{uploads:?}");
+    assert!(folder.join(format!("buckets/c/nodes/{third}/rounds")).exists());
+    assert!(!folder.join(format!("bucket/nodes/{third}/rounds")).exists());
 }
 
 #[test]

@@ -19,7 +19,7 @@ struct World {
 
 static WORLD: LazyLock<World> = LazyLock::new(|| {
     let (signer, run) = (Identity::from_seed(7, "validator", 0), Digest::of(b"run"));
-    let registration = Registration { run, uid: 7, generation: 2 };
+    let registration = Registration { run, uid: 7, generation: 2, bucket: Some("s3://mine/uploads".into()) };
     let weights = Weights { run, block: 84, weights: vec![(0, 0.25), (7, 1e-300), (249, 3.0)] };
     World {
         valid_registration: call::encode_registration(&registration, &signer),
@@ -31,7 +31,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
 
 fuzz_target!(|input: &[u8]| {
     let World { signer, registration, valid_registration, valid_weights } = &*WORLD;
-    let registered = |bytes: &[u8]| call::decode_registration(bytes, registration);
+    let registered = |bytes: &[u8]| call::decode_registration(bytes, &registration.run, registration.uid, registration.generation);
     let weighed = |bytes: &[u8]| call::decode_weights(bytes, &registration.run, 84, &signer.hotkey());
     let Some((mode, input)) = input.split_first() else { return };
     match mode % 4 {

@@ -23,8 +23,9 @@ pub struct Extrinsic {
 pub enum Call {
     /// A slot for the hotkey.
     Register,
-    /// This slot for the hotkey: refused unless it is free, or the one that whoever registers now would get.
-    Claim(Uid),
+    /// This slot for the hotkey: refused unless it is free, or the one that whoever registers now would get. The
+    /// hotkey may keep its uploads in a bucket of its own, at this URL.
+    Claim { uid: Uid, bucket: Option<String> },
     /// A validator's weights for all peers, of any scale; slots that are not named get 0.
     SetWeights(Vec<(Uid, f64)>),
 }

@@ -31,6 +31,8 @@ pub struct ChainState {
     /// Calls that were refused: block, hotkey, why.
     pub refused: Vec<(u64, Hotkey, Refusal)>,
     registry: Registry,
+    /// Where hotkeys keep their uploads that have buckets of their own.
+    buckets: BTreeMap<Hotkey, String>,
 }
 
 /// A validator on the chain.
@@ -102,6 +104,7 @@ impl ChainState {
             unpaid: 0.0,
             refused: Vec::new(),
             registry,
+            buckets: BTreeMap::new(),
         }
     }
 
@@ -147,12 +150,26 @@ impl ChainState {
     pub(super) fn apply(&mut self, hotkey: &Hotkey, call: &Call) {
         let applied = match call {
             Call::Register => self.register(*hotkey, None),
-            Call::Claim(uid) => self.register(*hotkey, Some(*uid)),
+            Call::Claim { uid, bucket } => self.claim(*hotkey, *uid, bucket.as_ref()),
             Call::SetWeights(weights) => self.set_weights(hotkey, weights),
         };
         if let Err(refusal) = applied {
             self.refused.push((self.block, *hotkey, refusal));
         }
+    }
+
+    /// The bucket that a hotkey named for its uploads, if it has one of its own.
+    pub fn bucket_of(&self, hotkey: &Hotkey) -> Option<&str> {
+        self.buckets.get(hotkey).map(String::as_str)
+    }
+
+    fn claim(&mut self, hotkey: Hotkey, uid: Uid, bucket: Option<&String>) -> Result<(), Refusal> {
+        self.register(hotkey, Some(uid))?;
+        match bucket {
+            Some(bucket) => self.buckets.insert(hotkey, bucket.clone()),
+            None => self.buckets.remove(&hotkey),
+        };
+        Ok(())
     }
 
     /// The slot to claim for a newcomer in the present block, other than those that others are about to get.

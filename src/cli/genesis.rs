@@ -5,35 +5,22 @@ use std::sync::Arc;
 use anyhow::bail;
 use gauntlet::node::Network;
 use gauntlet::runtime::{Run, bucket};
-use gauntlet::scenario;
 use gauntlet::transport::Hotkey;
 
 use super::{UsageError, block_on, open, say};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Scenario file, or the name of a shipped one; its validators need hotkeys (`--set validators.0.hotkey=...`)
-    scenario: String,
+    #[command(flatten)]
+    scenario: open::ScenarioArgs,
     /// Where the run is to be: a folder, s3://BUCKET/PATH, gs://BUCKET/PATH or az://CONTAINER/PATH
     #[arg(long, value_name = "URL")]
     bucket: String,
-    /// Seed of the run [default: the scenario's]
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Rounds to run [default: the scenario's]
-    #[arg(long)]
-    rounds: Option<u64>,
-    /// Replaces a setting, such as `--set training.lr=1e-3`
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    overrides: Vec<String>,
 }
 
 /// Writes a run's settings and the model it starts from.
 pub fn genesis(args: Args) -> anyhow::Result<()> {
-    let mut overrides = args.overrides;
-    overrides.extend(args.seed.map(|seed| format!("seed={seed}")));
-    overrides.extend(args.rounds.map(|rounds| format!("rounds={rounds}")));
-    let scenario = scenario::load(&args.scenario, &overrides)?;
+    let scenario = args.scenario.load()?;
     if let Some(index) = scenario.validators.iter().position(|validator| validator.hotkey.is_none()) {
         bail!(UsageError(format!(
             "validator {index} has no hotkey: `sim key new validator.key` makes one; then --set \

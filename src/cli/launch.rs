@@ -11,7 +11,7 @@ use gauntlet::report;
 use gauntlet::runtime::Run;
 use gauntlet::runtime::lockstep::Lockstep;
 use gauntlet::runtime::run::identity_of;
-use gauntlet::scenario::{self, Scenario};
+use gauntlet::scenario::Scenario;
 use gauntlet::transport::simulated::SimClock;
 
 use super::collect::Collector;
@@ -25,8 +25,8 @@ const CLOCK_FILE: &str = "clock";
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Scenario file, or the name of a shipped one
-    scenario: String,
+    #[command(flatten)]
+    scenario: open::ScenarioArgs,
     /// Where the nodes meet [default: a folder in --out]
     #[arg(long, value_name = "URL")]
     bucket: Option<String>,
@@ -40,15 +40,6 @@ pub struct Args {
     /// folder as bucket
     #[arg(long, value_name = "CLOCK", default_value = "real", value_parser = ["real", "virtual"])]
     clock: String,
-    /// Seed of the run [default: the scenario's]
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Rounds to run [default: the scenario's]
-    #[arg(long)]
-    rounds: Option<u64>,
-    /// Replaces a setting, such as `--set chain.block_seconds=0.5`
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    overrides: Vec<String>,
     /// No progress line and no tables
     #[arg(long, short)]
     quiet: bool,
@@ -56,7 +47,7 @@ pub struct Args {
 
 /// Starts all nodes of a scenario, follows them, and writes the run folder.
 pub fn launch(args: Args) -> anyhow::Result<()> {
-    let scenario = load(&args)?;
+    let scenario = args.scenario.load()?;
     let root = args.out.clone();
     let root = root.unwrap_or_else(|| Path::new("runs").join(format!("{}-{}-launch", scenario.name, scenario.seed)));
     let url = args.bucket.clone().unwrap_or_else(|| root.join("bucket").to_string_lossy().into_owned());
@@ -101,13 +92,6 @@ pub fn launch(args: Args) -> anyhow::Result<()> {
         say(format_args!("stopped after {rounds} rounds; the same command goes on"));
     }
     Ok(())
-}
-
-fn load(args: &Args) -> anyhow::Result<Scenario> {
-    let mut overrides = args.overrides.clone();
-    overrides.extend(args.seed.map(|seed| format!("seed={seed}")));
-    overrides.extend(args.rounds.map(|rounds| format!("rounds={rounds}")));
-    Ok(scenario::load(&args.scenario, &overrides)?)
 }
 
 /// The paused clock, at the time at which it was stopped before.

@@ -53,7 +53,8 @@ enum Command {
     Plot(plot::Args),
     /// Run a finished run again and compare the digests
     Verify(verify::Args),
-    /// Write a run for real nodes into a bucket: settings, the model to start from, an empty ledger
+    /// Write a run for real nodes into a bucket: settings, the model to start from, an empty ledger. Validators need
+    /// hotkeys (--set validators.0.hotkey=...)
     Genesis(genesis::Args),
     /// Make or show a node's key
     #[command(subcommand)]
@@ -70,7 +71,7 @@ enum Command {
     Collect(collect::Args),
     /// List the scenarios that come with this program
     Scenarios,
-    /// Measure a model on a device: gradient, DeMo encode, aggregation, evaluation, memory; on the CPU the machine too
+    /// Measure a model on a device: gradient, DeMo encode, aggregation, evaluation, memory; or this machine
     Bench(bench::Args),
 }
 

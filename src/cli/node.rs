@@ -55,6 +55,9 @@ pub struct PeerArgs {
     /// What it does instead of the honest thing: a behaviour's name, or `{ kind = "lazy", fraction = 0.25 }`
     #[arg(long, value_name = "BEHAVIOUR", conflicts_with = "parts")]
     behaviour: Option<String>,
+    /// Keep the uploads in a bucket of the peer's own, which the run must allow (`chain.peer_buckets`)
+    #[arg(long, value_name = "URL", conflicts_with = "parts")]
+    own_bucket: Option<String>,
 }
 
 #[derive(clap::Args)]
@@ -79,7 +82,9 @@ pub fn peer(args: PeerArgs) -> anyhow::Result<()> {
         let index = u64::from_le_bytes(*identity.hotkey().0.first_chunk().expect("32 bytes"));
         let behaviour = behaviour::from_scenario(&behaviour);
         let plan = PeerPlan { index, processor: Processor::real(), behaviour, leaves: None };
-        nodes.push(plan_node(&node, Some(path), identity, Role::Peer { plan, joins: 0 }));
+        let role = Role::Peer { plan, joins: 0 };
+        let own_bucket = args.own_bucket.clone();
+        nodes.push(NodePlan { own_bucket, ..plan_node(&node, Some(path), identity, role) });
     }
     for &part in &node.parts {
         let Some((index, _, group)) = scenario.each_peer().nth(part) else {
@@ -159,7 +164,7 @@ fn plan_node(node: &NodeArgs, key: Option<&PathBuf>, identity: Identity, role: R
         (None, Some(key)) => key.with_extension("state"),
         (None, None) => Path::new("state").join(name),
     };
-    NodePlan { identity, role, state }
+    NodePlan { identity, role, state, own_bucket: None }
 }
 
 fn live(

@@ -1,12 +1,39 @@
 //! From a scenario to a network that can be run.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use gauntlet::model::Device;
 use gauntlet::node::Network;
-use gauntlet::scenario::Scenario;
+use gauntlet::scenario::{self, Scenario, ScenarioError};
 
 use super::UsageError;
+
+/// The scenario that a command is about.
+#[derive(clap::Args)]
+pub struct ScenarioArgs {
+    /// Scenario file, or the name of a shipped one
+    scenario: PathBuf,
+    /// Seed of every random draw [default: the scenario's]
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Communication rounds [default: the scenario's]
+    #[arg(long)]
+    rounds: Option<u64>,
+    /// Replaces a setting, such as `--set training.lr=1e-3` or `--set peers.0.count=3`
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+}
+
+impl ScenarioArgs {
+    /// Reads and checks it.
+    pub fn load(&self) -> Result<Scenario, ScenarioError> {
+        let mut overrides = self.overrides.clone();
+        overrides.extend(self.seed.map(|seed| format!("seed={seed}")));
+        overrides.extend(self.rounds.map(|rounds| format!("rounds={rounds}")));
+        scenario::load(&self.scenario, &overrides)
+    }
+}
 
 /// More threads than any machine has cores are a slip of the keyboard.
 const MOST_THREADS: usize = 1024;

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use gauntlet::engine::{Outcome, RunOptions, simulate};
 use gauntlet::node::Network;
 use gauntlet::report::{self, Manifest, References, RunFolder};
-use gauntlet::scenario::{self, Scenario};
+use gauntlet::scenario::Scenario;
 use gauntlet::transport::wire;
 
 use super::folder::{self, FolderObserver};
@@ -16,14 +16,8 @@ use super::{UsageError, interrupt, open, plot, say};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Scenario file, or the name of a shipped one
-    scenario: PathBuf,
-    /// Seed of every random draw [default: the scenario's]
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Communication rounds [default: the scenario's]
-    #[arg(long)]
-    rounds: Option<u64>,
+    #[command(flatten)]
+    scenario: open::ScenarioArgs,
     /// Run folder [default: runs/<scenario>-<seed>]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -33,9 +27,6 @@ pub struct Args {
     /// Threads that compute; results do not depend on them [default: all cores]
     #[arg(long, value_name = "N", value_parser = open::thread_count)]
     threads: Option<usize>,
-    /// Replaces a setting, such as `--set training.lr=1e-3` or `--set peers.0.count=3`
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    overrides: Vec<String>,
     /// Goes on with an interrupted run
     #[arg(long)]
     resume: bool,
@@ -49,7 +40,7 @@ pub struct Args {
 
 /// Runs a scenario to its end, or to Ctrl-C.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let scenario = load(&args)?;
+    let scenario = args.scenario.load()?;
     let root =
         args.out.clone().unwrap_or_else(|| Path::new("runs").join(format!("{}-{}", scenario.name, scenario.seed)));
     let threads = open::threads(args.threads);
@@ -102,13 +93,6 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-fn load(args: &Args) -> anyhow::Result<Scenario> {
-    let mut overrides = args.overrides.clone();
-    overrides.extend(args.seed.map(|seed| format!("seed={seed}")));
-    overrides.extend(args.rounds.map(|rounds| format!("rounds={rounds}")));
-    Ok(scenario::load(&args.scenario, &overrides)?)
 }
 
 /// Opens the folder of an interrupted run of this very scenario.

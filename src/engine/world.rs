@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use object_store::ObjectStore;
 use thiserror::Error;
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
@@ -16,7 +17,7 @@ use super::{ObserverError, Outcome, RunOptions, SharedObserver};
 use crate::chain::{Genesis, Ledger, LedgerError};
 use crate::digest::Digest;
 use crate::node::behaviour;
-use crate::node::ports::{Clock, Ports};
+use crate::node::ports::{Clock, OneBucket, Ports};
 use crate::node::{Compute, Network, Peer, PeerPlan, Processor, Validator};
 use crate::scenario::Link;
 use crate::transport::retry::{Backoff, RetryStore};
@@ -97,10 +98,14 @@ async fn live(
     let saved = Saved::new(network, resume);
     let mut tasks = JoinSet::new();
     for (node, plan) in plans.iter().enumerate() {
+        let bucket = RetryStore::new(Arc::new(recorder.nodes[node].link.clone()), Backoff::default());
+        let bucket: Arc<dyn ObjectStore> = Arc::new(bucket);
         let ports = Ports {
             identity: plan.identity.clone(),
             clock: clock.clone(),
-            bucket: Arc::new(RetryStore::new(Arc::new(recorder.nodes[node].link.clone()), Backoff::default())),
+            own_uploads: bucket.clone(),
+            bucket,
+            peer_buckets: Arc::new(OneBucket),
             chain: recorder.nodes[node].account.clone(),
             compute: compute.clone(),
             host: Arc::new(Place { recorder: recorder.clone(), node, clock: clock.clone() }),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Gradients, Tensor, TensorData};
 
 use super::composed::{self, Pass, Tiles};
@@ -182,6 +182,17 @@ impl Llama {
         self.config.rms_norm_eps as f32
     }
 
+    /// The model after a step: each parameter less `step` times its direction. Directions are matrices as those of
+    /// [`ParamTensors`], on the model's device, asked for one after the other.
+    ///
+    /// With directions of -1, 0 and 1 the product is exact, and the result the same on every device.
+    ///
+    /// # Panics
+    /// If they are not the directions of this model.
+    pub fn stepped(&self, step: f32, directions: impl Iterator<Item = Tensor<2>>) -> Self {
+        self.clone().map(&mut Stepper { step, directions })
+    }
+
     /// Adds `weight` times the gradients of a [`Module::train`]ed model's parameters to `flat`, in the layout's order.
     pub fn add_gradients(&self, gradients: Gradients, weight: f32, flat: &mut [f32]) {
         let mut collector = Collector { gradients, weight, rest: flat };
@@ -229,6 +240,27 @@ impl Cutter<'_> {
         self.next_id += 1;
         let tensor = Tensor::from_data(TensorData::new(values.to_vec(), shape), self.device);
         Param::initialized(id, tensor).set_require_grad(true)
+    }
+}
+
+/// Subtracts directions from the parameters, visited in the layout's order.
+struct Stepper<I> {
+    step: f32,
+    directions: I,
+}
+
+impl<I: Iterator<Item = Tensor<2>>> ModuleMapper for Stepper<I> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(|values| {
+            let (count, mut found, mut parts) = (values.shape().num_elements(), 0, Vec::new());
+            while found < count {
+                let direction = self.directions.next().expect("a direction for each parameter");
+                found += direction.shape().num_elements();
+                parts.push(direction);
+            }
+            let direction = Tensor::cat(parts, 0).reshape(values.dims());
+            values - direction * self.step
+        })
     }
 }
 

@@ -111,7 +111,8 @@ async fn fetch_payloads(network: &Network, ports: &Ports, record: &RoundRecord, 
     if fresh {
         let fetched = join_all(record.included.iter().map(|included| async {
             let key = keys::upload(&included.hotkey, record.round);
-            get_bounded(&ports.bucket, &key, most).await.filter(|bytes| Digest::of(bytes) == included.payload)
+            let bucket = ports.uploads_of(&included.hotkey).await?;
+            get_bounded(&bucket, &key, most).await.filter(|bytes| Digest::of(bytes) == included.payload)
         }))
         .await;
         if let Some(payloads) = fetched.into_iter().collect() {

@@ -253,7 +253,7 @@ impl Peer {
     /// Everybody has fetched what they need of rounds long past.
     async fn forget_uploads(&mut self, round: u64) {
         while let Some(old) = self.uploaded.pop_front_if(|old| *old + KEPT_UPLOADS <= round) {
-            let _ = self.ports.bucket.delete(&keys::upload(&self.ports.identity.hotkey(), old)).await;
+            let _ = self.ports.own_uploads.delete(&keys::upload(&self.ports.identity.hotkey(), old)).await;
         }
     }
 }

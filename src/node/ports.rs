@@ -17,7 +17,7 @@ use crate::chain::{Call, ChainState, PutWindow, RoundClock};
 use crate::node::report::RoundReport;
 use crate::scenario::ChainSettings;
 use crate::training::Replica;
-use crate::transport::Identity;
+use crate::transport::{Hotkey, Identity};
 
 /// All ports of one node.
 #[derive(Clone)]
@@ -25,12 +25,38 @@ pub struct Ports {
     pub identity: Arc<Identity>,
     pub clock: Clock,
     pub bucket: Arc<dyn ObjectStore>,
+    /// Where it puts its own uploads: the same bucket, or one of its own.
+    pub own_uploads: Arc<dyn ObjectStore>,
+    pub peer_buckets: Arc<dyn PeerBuckets>,
     pub chain: Arc<dyn Chain>,
     pub compute: Compute,
     pub host: Arc<dyn Host>,
 }
 
+/// Buckets that peers have named for their uploads.
+pub trait PeerBuckets: Send + Sync {
+    /// The bucket at a URL; `None` for one that this node does not read.
+    fn open(&self, url: &str) -> Option<Arc<dyn ObjectStore>>;
+}
+
+/// A network in which all uploads lie in the one bucket.
+pub struct OneBucket;
+
+impl PeerBuckets for OneBucket {
+    fn open(&self, _url: &str) -> Option<Arc<dyn ObjectStore>> {
+        None
+    }
+}
+
 impl Ports {
+    /// Where a peer's uploads lie, if this node reads them there.
+    pub async fn uploads_of(&self, peer: &Hotkey) -> Option<Arc<dyn ObjectStore>> {
+        match self.chain.state().await.bucket_of(&peer.0) {
+            None => Some(self.bucket.clone()),
+            Some(url) => self.peer_buckets.open(url),
+        }
+    }
+
     /// Does a part of the node's round, and tells the host how long it took.
     pub async fn phase<T>(&self, phase: &'static str, part: impl Future<Output = T>) -> T {
         let began = self.clock.now();

@@ -76,12 +76,13 @@ pub async fn fetch(network: &Network, ports: &Ports, round: u64, uid: Uid, hotke
     let most = wire::encoded_len(&network.shape) as u64;
     let options = GetOptions { range: Some(GetRange::Bounded(0..most)), ..Default::default() };
     let key = keys::upload(&hotkey, round);
-    let answer = match ports.bucket.get_opts(&key, options).await {
+    let Some(bucket) = ports.uploads_of(&hotkey).await else { return Fetched::Absent };
+    let answer = match bucket.get_opts(&key, options).await {
         Ok(answer) => answer,
         Err(Error::NotFound { .. } | Error::Generic { .. }) => return Fetched::Absent,
         // There is something, but the range does not fit it: it is empty.
         Err(_) => {
-            let Ok(meta) = ports.bucket.head(&key).await else { return Fetched::Absent };
+            let Ok(meta) = bucket.head(&key).await else { return Fetched::Absent };
             return Fetched::Malformed { stamp: ports.clock.since_genesis(meta.last_modified) };
         }
     };
@@ -109,7 +110,7 @@ pub fn decode(network: &Network, bytes: &[u8], round: u64, uid: Uid, hotkey: Hot
 
 /// Uploads `bytes`; a failure is a missed round, not an error.
 pub async fn put(ports: &Ports, round: u64, bytes: Bytes) {
-    if let Err(error) = ports.bucket.put(&keys::upload(&ports.identity.hotkey(), round), bytes.into()).await {
+    if let Err(error) = ports.own_uploads.put(&keys::upload(&ports.identity.hotkey(), round), bytes.into()).await {
         tracing::warn!(round, %error, "upload failed");
     }
 }

@@ -24,6 +24,19 @@ use crate::transport::{Hotkey, Identity, keys};
 /// How many slots are tried to register, one taken by somebody else after the other.
 const CLAIMS: usize = 300;
 
+/// Whether a run's peers may keep their uploads in the bucket at this URL.
+pub fn allows(settings: &ChainSettings, url: &str) -> bool {
+    settings.peer_buckets.iter().any(|prefix| url.starts_with(prefix.as_str()))
+}
+
+/// The slot and generation that are claimed at a path.
+fn claimed_at(path: &Path) -> Option<(Uid, u32)> {
+    let mut parts = path.prefix_match(&keys::slots())?;
+    let uid = parts.next()?.as_ref().parse().ok()?;
+    let generation = parts.next()?.as_ref().parse().ok()?;
+    (*path == keys::slot(uid, generation)).then_some((uid, generation))
+}
+
 /// The chain as one node sees it, and its account on it.
 pub struct BucketChain {
     run: Digest,
@@ -32,6 +45,8 @@ pub struct BucketChain {
     clock: Clock,
     settings: ChainSettings,
     genesis: Genesis,
+    /// Where this node keeps its uploads, if in a bucket of its own.
+    own_bucket: Option<String>,
     seen: Mutex<Seen>,
 }
 
@@ -63,7 +78,13 @@ impl BucketChain {
         let mut ledger = Ledger::new(&settings, genesis.clone())?;
         let newest = Arc::new(ledger.state_at(0).clone());
         let seen = Seen { ledger, newest, calls: Vec::new(), paths: BTreeSet::new(), claimed: BTreeSet::new() };
-        Ok(Self { run, identity, bucket, clock, settings, genesis, seen: Mutex::new(seen) })
+        let seen = Mutex::new(seen);
+        Ok(Self { run, identity, bucket, clock, settings, genesis, own_bucket: None, seen })
+    }
+
+    /// The same account, of a node that keeps its uploads in a bucket of its own.
+    pub fn with_own_bucket(self, url: Option<String>) -> Self {
+        Self { own_bucket: url, ..self }
     }
 
     /// Reads the calls that have come since, and goes on to the present block.
@@ -71,15 +92,15 @@ impl BucketChain {
         let block = self.clock.block();
         let (mut new, mut read_all) = (Vec::new(), Ok(()));
         for meta in self.list_new(seen).await? {
-            let registration = self.registration_at(&meta.location);
-            seen.claimed.extend(registration.iter().map(|found| (found.uid, found.generation)));
+            let claim = claimed_at(&meta.location);
+            seen.claimed.extend(claim);
             match self.read(&meta).await {
                 Ok(found) => {
                     new.extend(found.map(|extrinsic| (self.clock.block_of(meta.last_modified), extrinsic)));
                     seen.paths.insert(meta.location);
                 }
                 // Anybody may write one: that it cannot be read does not hold up the others.
-                Err(error) if registration.is_some() => {
+                Err(error) if claim.is_some() => {
                     tracing::warn!(path = %meta.location, %error, "a registration cannot be read");
                 }
                 // The rest is read with the next block.
@@ -149,23 +170,16 @@ impl BucketChain {
     }
 
     fn decode(&self, path: &Path, bytes: &[u8]) -> Option<Extrinsic> {
-        if let Some(expected) = self.registration_at(path) {
-            let hotkey = call::decode_registration(bytes, &expected).ok()?;
-            return Some(Extrinsic { hotkey: hotkey.0, call: Call::Claim(expected.uid) });
+        if let Some((uid, generation)) = claimed_at(path) {
+            let (hotkey, bucket) = call::decode_registration(bytes, &self.run, uid, generation).ok()?;
+            let is_allowed = bucket.as_ref().is_none_or(|url| allows(&self.settings, url));
+            return is_allowed.then_some(Extrinsic { hotkey: hotkey.0, call: Call::Claim { uid, bucket } });
         }
         let block = keys::number(path)?;
         let (validator, _) =
             self.genesis.validators.iter().find(|(validator, _)| *path == keys::weights(&Hotkey(*validator), block))?;
         let weights = call::decode_weights(bytes, &self.run, block, &Hotkey(*validator)).ok()?;
         Some(Extrinsic { hotkey: *validator, call: Call::SetWeights(weights) })
-    }
-
-    /// What belongs at a path below the slots.
-    fn registration_at(&self, path: &Path) -> Option<Registration> {
-        let mut parts = path.prefix_match(&keys::slots())?;
-        let uid = parts.next()?.as_ref().parse().ok()?;
-        let generation = parts.next()?.as_ref().parse().ok()?;
-        (*path == keys::slot(uid, generation)).then_some(Registration { run: self.run, uid, generation })
     }
 
     /// Claims a slot: the first whose next registration nobody has written.
@@ -195,15 +209,14 @@ impl BucketChain {
 
     fn next_claim(&self, seen: &Seen) -> Option<Registration> {
         let present = seen.newest.block;
-        let claims =
-            seen.calls.iter().filter(|(at, extrinsic)| *at >= present && matches!(extrinsic.call, Call::Claim(_)));
-        let taken: BTreeSet<Uid> = claims
-            .filter_map(|(_, extrinsic)| if let Call::Claim(uid) = extrinsic.call { Some(uid) } else { None })
+        let pending = seen.calls.iter().filter(|(at, _)| *at >= present);
+        let taken: BTreeSet<Uid> = pending
+            .filter_map(|(_, extrinsic)| if let Call::Claim { uid, .. } = extrinsic.call { Some(uid) } else { None })
             .collect();
         let uid = seen.newest.slot_to_claim(&taken)?;
         // The first that is not taken, by whatever lies there: garbage costs its author an object each.
         let generation = (0..).find(|&generation| !seen.claimed.contains(&(uid, generation)))?;
-        Some(Registration { run: self.run, uid, generation })
+        Some(Registration { run: self.run, uid, generation, bucket: self.own_bucket.clone() })
     }
 
     async fn set_weights(&self, weights: Vec<(Uid, f64)>) -> object_store::Result<()> {
@@ -228,7 +241,7 @@ impl Chain for BucketChain {
 
     async fn submit(&self, call: Call) {
         let sent = match call {
-            Call::Register | Call::Claim(_) => self.register().await,
+            Call::Register | Call::Claim { .. } => self.register().await,
             Call::SetWeights(weights) => self.set_weights(weights).await,
         };
         if let Err(error) = sent {

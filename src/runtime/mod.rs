@@ -9,18 +9,21 @@
 //! | [`run`] | the run in it: genesis and start |
 //! | [`process`] | nodes of one process, from start to stop |
 //! | [`chain`] | the ledger that everybody computes from the calls in the bucket |
-//! | [`store_clock`] | the network's time is the store's |
+//! | [`peer_buckets`] | buckets of peers' own, named in the ledger |
+//! | [`clocks`], [`store_clock`] | the network's time is the store's |
 //! | [`lockstep`], [`stamps`] | one paused clock for several processes, and a folder that stamps by it |
 //! | [`host`], [`state`], [`report`], [`sweep`] | what nodes leave on disk and in the bucket |
 //! | [`metrics`], [`counted`] | numbers for Prometheus |
 
 pub mod bucket;
 mod chain;
+mod clocks;
 mod counted;
 mod credentials;
 mod host;
 pub mod lockstep;
 pub mod metrics;
+mod peer_buckets;
 pub mod process;
 pub mod report;
 pub mod run;

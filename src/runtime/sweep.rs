@@ -1,5 +1,7 @@
 //! Taking away what a node left in the bucket before it was stopped: nobody else may.
 
+use std::sync::Arc;
+
 use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -13,21 +15,21 @@ pub async fn sweep(network: &Network, ports: &Ports, is_validator: bool) {
     let own = ports.identity.hotkey();
     let round = ports.clock.round();
     if !is_validator {
-        return remove(ports, &keys::rounds(&own), round.saturating_sub(KEPT_UPLOADS)).await;
+        return remove(&ports.own_uploads, &keys::rounds(&own), round.saturating_sub(KEPT_UPLOADS)).await;
     }
     let Some(newest) = newest_checkpoint_round(ports).await else { return };
     let before = round.saturating_sub(network.scenario.keep_rounds()).min(newest);
-    remove(ports, &keys::rounds(&own), before).await;
-    remove(ports, &keys::records(), before).await;
+    remove(&ports.bucket, &keys::rounds(&own), before).await;
+    remove(&ports.bucket, &keys::records(), before).await;
 }
 
 /// Removes what lies below a prefix in rounds before this one.
-async fn remove(ports: &Ports, prefix: &Path, before: u64) {
-    let Ok(objects) = ports.bucket.list(Some(prefix)).try_collect::<Vec<_>>().await else { return };
+async fn remove(bucket: &Arc<dyn ObjectStore>, prefix: &Path, before: u64) {
+    let Ok(objects) = bucket.list(Some(prefix)).try_collect::<Vec<_>>().await else { return };
     for meta in objects {
         let round = meta.location.prefix_match(prefix).and_then(|mut parts| parts.next()?.as_ref().parse::<u64>().ok());
         if round.is_some_and(|round| round < before) {
-            let _ = ports.bucket.delete(&meta.location).await;
+            let _ = bucket.delete(&meta.location).await;
         }
     }
 }

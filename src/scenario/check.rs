@@ -270,6 +270,11 @@ impl Findings {
         self.at_least_one("chain.blocks_per_round", c.blocks_per_round);
         self.at_least_one("chain.weights_every", c.weights_every);
         self.positive_fraction("chain.kappa", c.kappa);
+        for (index, prefix) in c.peer_buckets.iter().enumerate() {
+            let is_whole = prefix.contains("://") && prefix.ends_with('/');
+            let expected = "the beginning of a URL that ends with `/`, such as \"s3://uploads/\"";
+            self.require(is_whole, format!("chain.peer_buckets.{index}"), format!("{prefix:?}"), expected);
+        }
         self.positive_fraction("chain.bond_alpha", c.bond_alpha);
         self.fraction("chain.bond_penalty", c.bond_penalty);
     }

@@ -212,6 +212,10 @@ pub struct ChainSettings {
     pub slots: usize,
     pub block_seconds: f64,
     pub blocks_per_round: u64,
+    /// Beginnings of URLs at which peers may keep their uploads in buckets of their own, named when they register. Whose
+    /// store it is must be trusted to stamp rightly.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub peer_buckets: Vec<String>,
     /// Rounds in which a newly registered peer cannot be pushed out.
     pub immunity_rounds: u64,
     /// Validators post weights every so many rounds.
@@ -230,6 +234,7 @@ impl Default for ChainSettings {
             slots: 250,
             block_seconds: 12.0,
             blocks_per_round: 7,
+            peer_buckets: Vec::new(),
             immunity_rounds: 50,
             weights_every: 50,
             kappa: 0.5,

@@ -122,8 +122,7 @@ impl TrainingCore {
         sets: [&[Vec<u32>]; N],
     ) -> [f64; N] {
         let lr = self.schedule.lr(round);
-        let stepped = self.scheme.step(&replica.theta, lr, &[contribution], self.beta_fraction);
-        let stepped = self.evaluator.model(&stepped);
+        let stepped = self.scheme.stepped(&self.evaluator, replica, lr, &[contribution], self.beta_fraction);
         sets.map(|pages| self.evaluator.loss(&stepped, pages))
     }
 

@@ -28,6 +28,9 @@ pub struct Registration {
     pub uid: Uid,
     /// So many registrations for the slot came before.
     pub generation: u32,
+    /// Where the peer keeps its uploads, if it has a bucket of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bucket: Option<String>,
 }
 
 /// A validator's weights.
@@ -57,13 +60,21 @@ pub fn encode_registration(registration: &Registration, identity: &Identity) -> 
     sealed::seal(REGISTRATION, registration, identity)
 }
 
-/// Who claims a slot with these bytes.
+/// Who claims a slot with these bytes, and the bucket that it keeps its uploads in.
 ///
 /// # Errors
 /// Anything but a signed registration of this run for this slot and generation.
-pub fn decode_registration(bytes: &[u8], expected: &Registration) -> Result<Hotkey, CallError> {
+pub fn decode_registration(
+    bytes: &[u8],
+    run: &Digest,
+    uid: Uid,
+    generation: u32,
+) -> Result<(Hotkey, Option<String>), CallError> {
     let (found, signer): (Registration, Hotkey) = sealed::open(REGISTRATION, bytes, REGISTRATION_LEN)?;
-    if found == *expected { Ok(signer) } else { Err(CallError::Misplaced) }
+    if (found.run, found.uid, found.generation) != (*run, uid, generation) {
+        return Err(CallError::Misplaced);
+    }
+    Ok((signer, found.bucket))
 }
 
 /// The bytes of a validator's weights, signed by it.
@@ -101,18 +112,15 @@ mod tests {
 
     #[test]
     fn a_registration_is_for_one_slot_of_one_run() {
-        let registration = Registration { run: Digest::of(b"run"), uid: 7, generation: 2 };
+        let (run, bucket) = (Digest::of(b"run"), Some("s3://mine/uploads".to_string()));
+        let registration = Registration { run, uid: 7, generation: 2, bucket: bucket.clone() };
         let bytes = encode_registration(&registration, &identity(0));
         assert!(bytes.len() <= REGISTRATION_LEN);
-        assert_eq!(decode_registration(&bytes, &registration).unwrap(), identity(0).hotkey());
-        for other in [
-            Registration { run: Digest::of(b"other"), ..registration.clone() },
-            Registration { uid: 8, ..registration.clone() },
-            Registration { generation: 3, ..registration.clone() },
-        ] {
-            assert!(matches!(decode_registration(&bytes, &other), Err(CallError::Misplaced)));
+        assert_eq!(decode_registration(&bytes, &run, 7, 2).unwrap(), (identity(0).hotkey(), bucket));
+        for (run, uid, generation) in [(Digest::of(b"other"), 7, 2), (run, 8, 2), (run, 7, 3)] {
+            assert!(matches!(decode_registration(&bytes, &run, uid, generation), Err(CallError::Misplaced)));
         }
-        assert!(matches!(decode_registration(&bytes[1..], &registration), Err(CallError::Seal(_))));
+        assert!(matches!(decode_registration(&bytes[1..], &run, 7, 2), Err(CallError::Seal(_))));
     }
 
     #[test]

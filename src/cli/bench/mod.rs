@@ -17,9 +17,9 @@ pub struct Args {
     /// Model to measure
     #[arg(long, default_value = "tiny")]
     preset: String,
-    /// Where to compute: cpu, cpu-bf16, ndarray, or cuda:N
-    #[arg(long, default_value = "cpu")]
-    device: String,
+    /// Measure this device only: cpu, cpu-bf16, ndarray, or cuda:N [default: cpu, and the whole machine]
+    #[arg(long)]
+    device: Option<String>,
     /// Sequences in a forward and backward pass [default: 8 of up to 256 tokens, else 6]
     #[arg(long, value_name = "N", value_parser = micro_batch)]
     micro_batch: Option<usize>,
@@ -56,10 +56,10 @@ fn seconds(text: &str) -> Result<Duration, String> {
     seconds.map(Duration::from_secs_f64).ok_or("expected 0 to 3600".into())
 }
 
-/// Measures a model on a device, and on the CPU the machine with all its threads.
+/// Measures a model on a device; without a device named, on the CPU, and the machine with all its threads.
 pub fn bench(args: Args) -> anyhow::Result<()> {
-    let device: Device =
-        args.device.parse().map_err(|error| UsageError(format!("--device {}: {error}", args.device)))?;
+    let name = args.device.as_deref().unwrap_or("cpu");
+    let device: Device = name.parse().map_err(|error| UsageError(format!("--device {name}: {error}")))?;
     let settings = ModelSettings { preset: args.preset.clone(), ..ModelSettings::default() };
     let config = LlamaConfig::from_settings(&settings).map_err(|error| UsageError(error.to_string()))?;
     let batch = if config.sequence_length <= 256 { SHORT_BATCH } else { LONG_BATCH };
@@ -72,7 +72,7 @@ pub fn bench(args: Args) -> anyhow::Result<()> {
         figures.push(figure);
     };
     model::measure(&config, device, args.micro_batch.unwrap_or(batch), args.seconds, &mut note)?;
-    if device == Device::Cpu {
+    if args.device.is_none() {
         machine::measure(&config, open::threads(args.threads), args.seconds, &mut note)?;
     }
     if args.json {
@@ -91,7 +91,7 @@ pub fn bench(args: Args) -> anyhow::Result<()> {
 
 /// Three digits that count.
 fn digits(value: f64) -> String {
-    let decimals = (2 - value.log10().floor() as i32).clamp(0, 6) as usize;
+    let decimals = (2 - value.max(1e-9).log10().floor() as i32).clamp(0, 6) as usize;
     format!("{value:.decimals$}")
 }
 

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use gauntlet::digest::Digest;
 use gauntlet::model::{Device, Llama, LlamaConfig, Memory, ParamTensors, init_theta};
 use gauntlet::scenario::DemoSettings;
 use gauntlet::training::gradient::{gradient, gradient_on_device};
 use gauntlet::training::scheme::Scheme;
 use gauntlet::training::scheme::demo::Demo;
-use gauntlet::training::{Evaluator, PseudoGradient};
+use gauntlet::training::{Evaluator, PseudoGradient, Replica};
 
 use super::Figure;
 
@@ -57,20 +58,21 @@ pub fn measure(
     drop(encoder);
     let references: Vec<&PseudoGradient> = payloads.iter().collect();
     let evaluator = Evaluator { config: config.clone(), device, micro_batch };
-    let step = |peers: &[&PseudoGradient], fraction| evaluator.model(&demo.step(&theta, LR.into(), peers, fraction));
-    let one = seconds(&mut || drop(step(&references, 1.0)));
+    let replica = Replica { digest: Digest::of_f32(&theta), theta, model };
+    let aggregate = || evaluator.model(&demo.step(&replica.theta, LR.into(), &references, 1.0));
+    let one = seconds(&mut || drop(aggregate()));
     note(format!("aggregate {PEERS} peers"), 1e3 * one, "ms");
     // The parameters are read and written; a coefficient is an index of 16 and a value of 32 bits.
     let bytes = 8.0 * parameters + 6.0 * (PEERS * demo.layout().coefficients()) as f64;
     note("the same".into(), bytes / one / 1e9, "GB/s");
 
     let one = seconds(&mut || {
-        let stepped = step(&references[..1], BETA_FRACTION);
+        let stepped = demo.stepped(&evaluator, &replica, LR.into(), &references[..1], BETA_FRACTION);
         std::hint::black_box([&pages, &pages].map(|pages| evaluator.loss(&stepped, pages)));
     });
     note(format!("evaluate one peer, 2 x {micro_batch} x {length} tokens"), 1e3 * one, "ms");
 
-    if !model.is_fused() {
+    if !replica.model.is_fused() {
         let counted = Memory::of_gradient(config, micro_batch, device.precision());
         note("memory of forward + backward, counted".into(), counted.total() as f64 / 1e9, "GB");
     }

@@ -46,7 +46,8 @@ impl Validator {
     /// Whether the upload of the round before came after all: it was not there when that round was judged.
     async fn was_late(&self, hotkey: Hotkey) -> bool {
         let Some(before) = self.round.checked_sub(1) else { return false };
-        let Ok(meta) = self.ports.bucket.head(&keys::upload(&hotkey, before)).await else { return false };
+        let Some(bucket) = self.ports.uploads_of(&hotkey).await else { return false };
+        let Ok(meta) = bucket.head(&keys::upload(&hotkey, before)).await else { return false };
         self.ports.clock.since_genesis(meta.last_modified) > self.ports.clock.put_window(before).closes
     }
 

@@ -11,21 +11,30 @@ use crate::training::{PseudoGradient, SparseTensor};
 const MOST_PEERS: usize = (1 << 11) - 1;
 
 /// The signs of [`aggregate`](super::aggregate), to the byte, with whole-number sums and f64 products on `device`,
-/// which must have f64. One tensor after the other: what is on the device at a time is some 40 bytes a value of the
-/// largest.
+/// which must have f64.
 ///
 /// # Panics
 /// If a payload does not pass [`PayloadShape::check`](crate::training::PayloadShape::check), there are more than 2,047
 /// of them, or the device fails.
 pub fn aggregate_on(device: &Device, layout: &ChunkLayout, peers: &[&PseudoGradient]) -> Vec<i8> {
-    assert!(peers.len() <= MOST_PEERS, "at most {MOST_PEERS} peers");
     let mut signs = Vec::with_capacity(layout.total());
-    for (tensor, chunks) in layout.tensors.iter().enumerate() {
-        let sparse: Vec<&SparseTensor> = peers.iter().map(|peer| &peer.tensors[tensor]).collect();
-        let of_tensor = decode(chunks, means(device, chunks, &sparse)).sign().cast(IntDType::I8).into_data();
-        signs.extend(of_tensor.as_slice::<i8>().expect("i8 signs"));
+    for of_tensor in signs_on(device, layout, peers) {
+        signs.extend(of_tensor.cast(IntDType::I8).into_data().as_slice::<i8>().expect("i8 signs"));
     }
     signs
+}
+
+/// The same, left on the device: a matrix of f32 for each tensor, computed when it is asked for. What is on the device
+/// meanwhile is some 40 bytes a value of one tensor.
+///
+/// # Panics
+/// As [`aggregate_on`].
+pub fn signs_on(device: &Device, layout: &ChunkLayout, peers: &[&PseudoGradient]) -> impl Iterator<Item = Tensor<2>> {
+    assert!(peers.len() <= MOST_PEERS, "at most {MOST_PEERS} peers");
+    layout.tensors.iter().enumerate().map(move |(tensor, chunks)| {
+        let sparse: Vec<&SparseTensor> = peers.iter().map(|peer| &peer.tensors[tensor]).collect();
+        decode(chunks, means(device, chunks, &sparse)).sign().cast(FloatDType::F32)
+    })
 }
 
 /// The mean of every coefficient as a whole number: f64 [chunks, chunk size].

@@ -24,7 +24,7 @@ mod device;
 mod host;
 pub mod mean;
 
-pub use device::aggregate_on;
+pub use device::{aggregate_on, signs_on};
 pub use host::{aggregate, aggregate_threads};
 pub use mean::mean_step;
 

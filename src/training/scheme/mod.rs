@@ -14,7 +14,7 @@ pub use chunks::{ChunkError, ChunkLayout, MAX_CHUNK, TensorChunks};
 
 use super::evaluator::Evaluator;
 use super::{PayloadShape, PseudoGradient, Replica};
-use crate::model::{Device, ParamLayout};
+use crate::model::{Device, Llama, ParamLayout};
 use crate::scenario::SchemeSettings;
 
 /// A way to train together: what is sent, and the step that all take of it.
@@ -36,6 +36,21 @@ pub trait Scheme: Send + Sync {
     /// # Panics
     /// If `theta` is not of this model, or a payload does not pass [`PayloadShape::check`].
     fn step(&self, theta: &[f32], lr: f64, payloads: &[&PseudoGradient], fraction: f64) -> Vec<f32>;
+
+    /// The model of a replica after such a step, where the scheme can do without the parameters on the host.
+    ///
+    /// # Panics
+    /// As [`Scheme::step`].
+    fn stepped(
+        &self,
+        evaluator: &Evaluator,
+        replica: &Replica,
+        lr: f64,
+        payloads: &[&PseudoGradient],
+        fraction: f64,
+    ) -> Llama {
+        evaluator.model(&self.step(&replica.theta, lr, payloads, fraction))
+    }
 
     /// How far a round moves a parameter: the unit of a peer's distance from the validator's model.
     fn step_size(&self, lr: f64) -> f64;

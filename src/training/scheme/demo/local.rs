@@ -75,14 +75,21 @@ mod tests {
     use crate::scenario::{DemoSettings, ModelSettings};
     use crate::training::scheme::Scheme;
 
+    fn nano() -> LlamaConfig {
+        LlamaConfig::from_settings(&ModelSettings { preset: "nano".into(), ..Default::default() }).unwrap()
+    }
+
+    fn replica(evaluator: &Evaluator) -> Replica {
+        let theta = init_theta(&evaluator.config, 2);
+        Replica { digest: Digest::of_f32(&theta), model: evaluator.model(&theta), theta }
+    }
+
     /// Rounds of a peer whose state is saved and restored after the second.
     fn rounds(device: Device) -> Vec<PseudoGradient> {
-        let settings = ModelSettings { preset: "nano".into(), ..Default::default() };
-        let config = LlamaConfig::from_settings(&settings).unwrap();
-        let theta = init_theta(&config, 2);
-        let evaluator = Evaluator { config: config.clone(), device, micro_batch: 2 };
-        let replica = Replica { digest: Digest::of_f32(&theta), model: evaluator.model(&theta), theta };
+        let config = nano();
         let demo = Demo::new(&DemoSettings { feedback_from_round: 1, ..Default::default() }, &config.layout()).unwrap();
+        let evaluator = Evaluator { config, device, micro_batch: 2 };
+        let replica = replica(&evaluator);
         let mut local = demo.local();
         let round = |number| {
             let pages: Vec<Vec<u32>> =
@@ -108,6 +115,22 @@ mod tests {
                     assert!((a.abs() - b.abs()).abs() <= 1e-4 * largest, "{a} {b}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_model_stepped_on_a_device_is_the_model_of_the_stepped_parameters() {
+        let payloads = rounds(Device::Cpu);
+        let payloads: Vec<&PseudoGradient> = payloads.iter().collect();
+        let demo = Demo::new(&DemoSettings::default(), &nano().layout()).unwrap();
+        for device in [Device::CpuBf16, Device::NdArray] {
+            let evaluator = Evaluator { config: nano(), device, micro_batch: 2 };
+            let (replica, demo) = (replica(&evaluator), demo.clone().on(device));
+            let expected = evaluator.model(&demo.step(&replica.theta, 0.01, &payloads, 0.2));
+            let stepped = demo.stepped(&evaluator, &replica, 0.01, &payloads, 0.2);
+            let logits = |model: Llama| model.logits(&[1, 2, 3, 4], 4).into_data();
+            assert_ne!(logits(stepped.clone()), logits(replica.model));
+            assert_eq!(logits(stepped), logits(expected));
         }
     }
 }

@@ -18,11 +18,11 @@ use encode::{Encoder, Step};
 use local::Momentum;
 
 use super::{ChunkError, ChunkLayout, LocalTraining, Scheme, TensorChunks};
-use crate::model::{Device, ParamLayout};
+use crate::model::{Device, Llama, ParamLayout};
 use crate::scenario::DemoSettings;
-use crate::training::aggregate::{aggregate, aggregate_on, apply};
+use crate::training::aggregate::{aggregate, aggregate_on, apply, signs_on};
 use crate::training::quantise::quantise;
-use crate::training::{PayloadShape, PseudoGradient, TensorShape};
+use crate::training::{Evaluator, PayloadShape, PseudoGradient, Replica, TensorShape};
 
 /// Whether kernels use fused multiply-add where the CPU is not asked at run time.
 pub(crate) const FUSED_BASELINE: bool = cfg!(any(target_feature = "fma", target_arch = "aarch64"));
@@ -113,6 +113,21 @@ impl Scheme for Demo {
             device => aggregate_on(&device.burn(), &self.layout, payloads),
         };
         apply(theta, &signs, (fraction * lr) as f32)
+    }
+
+    fn stepped(
+        &self,
+        evaluator: &Evaluator,
+        replica: &Replica,
+        lr: f64,
+        payloads: &[&PseudoGradient],
+        fraction: f64,
+    ) -> Llama {
+        if self.device == Device::Cpu {
+            return evaluator.model(&self.step(&replica.theta, lr, payloads, fraction));
+        }
+        let device = self.device.burn();
+        replica.model.stepped((fraction * lr) as f32, signs_on(&device, &self.layout, payloads))
     }
 
     fn step_size(&self, lr: f64) -> f64 {
