@@ -24,9 +24,13 @@ use crate::transport::{Hotkey, Identity, keys};
 /// How many slots are tried to register, one taken by somebody else after the other.
 const CLAIMS: usize = 300;
 
-/// Whether a run's peers may keep their uploads in the bucket at this URL.
+/// Whether a run's peers may keep their uploads in the bucket at this URL. What comes after the allowed beginning is
+/// plain names, so that nothing in it leads out again, as `..` would and `%2e%2e`.
 pub fn allows(settings: &ChainSettings, url: &str) -> bool {
-    settings.peer_buckets.iter().any(|prefix| url.starts_with(prefix.as_str()))
+    let is_plain = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
+    let is_name = |name: &str| name.chars().all(is_plain) && name != "." && name != "..";
+    let mut rests = settings.peer_buckets.iter().filter_map(|prefix| url.strip_prefix(prefix.as_str()));
+    rests.any(|rest| rest.split('/').all(is_name))
 }
 
 /// The slot and generation that are claimed at a path.

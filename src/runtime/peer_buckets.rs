@@ -77,5 +77,8 @@ mod tests {
         assert!(buckets.open(&at("secret")).is_none());
         assert!(buckets.open(&at("peers-of-others/a")).is_none());
         assert!(buckets.open(&(at("peers") + "/nothing")).is_none());
+        for way_out in ["../secret", "a/../../secret", "%2e%2e/secret", ".%2E/secret", ".\t./secret", "..\\secret"] {
+            assert!(buckets.open(&(at("peers") + "/" + way_out)).is_none(), "{way_out}");
+        }
     }
 }
