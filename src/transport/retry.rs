@@ -40,8 +40,8 @@ impl Backoff {
         let mut wait = self.first;
         for _ in 1..self.attempts {
             match operation().await {
-                Err(Error::Generic { store, source }) => {
-                    tracing::debug!(store, %source, ?wait, "transient failure, trying again");
+                Err(error) if is_transient(&error) => {
+                    tracing::debug!(%error, ?wait, "transient failure, trying again");
                     tokio::time::sleep(wait).await;
                     wait = wait.saturating_mul(2).min(self.longest);
                 }
@@ -50,6 +50,12 @@ impl Backoff {
         }
         operation().await
     }
+}
+
+/// Whether the same request may succeed later. That a range does not fit the object, which may be empty, is an answer
+/// too, but the crate has no kind of its own for it.
+fn is_transient(error: &Error) -> bool {
+    matches!(error, Error::Generic { source, .. } if !source.to_string().contains("416 Range Not Satisfiable"))
 }
 
 /// A store whose operations are tried again after a transient failure. The body of a get that breaks off is not: only
@@ -165,5 +171,8 @@ mod tests {
         let (made, _, outcome) = attempt(Backoff::default(), 1, || Err(not_found())).await;
         assert_eq!(made, 2);
         assert!(matches!(outcome, Err(Error::NotFound { .. })));
+        let range = || Err(Error::Generic { store: "S3", source: "status code: 416 Range Not Satisfiable: ".into() });
+        let (made, waited, _) = attempt(Backoff::default(), 0, range).await;
+        assert_eq!((made, waited), (1, 0.0));
     }
 }
