@@ -76,7 +76,7 @@ pub fn launch(args: Args) -> anyhow::Result<()> {
     for plan in plans {
         nodes.push(Node::start(plan, &url, &root, lockstep.as_ref())?);
     }
-    let followed = follow(&mut nodes, &run, &mut collector, lockstep.as_ref());
+    let followed = follow(&mut nodes, &run, &mut collector, lockstep.as_ref(), &root.join(CLOCK_FILE));
     if let Some(lockstep) = &lockstep {
         std::fs::write(root.join(CLOCK_FILE), lockstep.now().as_millis().to_string())?;
     }
@@ -195,6 +195,7 @@ fn follow(
     run: &Run,
     collector: &mut Collector,
     lockstep: Option<&Lockstep>,
+    clock_file: &Path,
 ) -> anyhow::Result<bool> {
     let stop = interrupt::on_stop();
     let mut told = false;
@@ -215,7 +216,12 @@ fn follow(
             told = true;
         }
         let tended = nodes.iter_mut().try_for_each(|node| node.tend(stopping, lockstep));
-        let tended = tended.and_then(|()| block_on(collector.step(run)).map(|_| ()));
+        if let Err(error) = block_on(collector.step(run)) {
+            tracing::warn!("the bucket cannot be read now: {error:#}");
+        }
+        if let Some(lockstep) = lockstep {
+            std::fs::write(clock_file, lockstep.now().as_millis().to_string())?;
+        }
         if tended.is_err() || nodes.iter().all(|node| node.ended.is_some()) {
             break tended;
         }

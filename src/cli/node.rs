@@ -16,6 +16,9 @@ use gauntlet::transport::Identity;
 
 use super::{UsageError, block_on, interrupt, key, open};
 
+/// A run starts within days.
+const MOST_SECONDS: f64 = 1e6;
+
 /// What peers and validators have in common.
 #[derive(clap::Args)]
 pub struct NodeArgs {
@@ -106,8 +109,10 @@ pub fn peer(args: PeerArgs) -> anyhow::Result<()> {
 /// Validates until the run ends, or until it is stopped.
 pub fn validator(args: ValidatorArgs) -> anyhow::Result<()> {
     let node = args.node;
-    let start_in = Duration::try_from_secs_f64(args.start_in)
-        .map_err(|error| UsageError(format!("--start-in {}: {error}", args.start_in)))?;
+    if !(0.0..=MOST_SECONDS).contains(&args.start_in) {
+        bail!(UsageError(format!("--start-in {}: expected 0 to {MOST_SECONDS} seconds", args.start_in)));
+    }
+    let start_in = Duration::from_secs_f64(args.start_in);
     let (run, stop) = (read_run(&node)?, interrupt::on_stop());
     let scenario = &run.scenario;
     let mut nodes = Vec::new();
@@ -146,7 +151,7 @@ fn parse_behaviour(text: &str) -> anyhow::Result<Behaviour> {
     Ok(parsed.map_err(|error| UsageError(format!("--behaviour {text}: {}", error.message())))?.value)
 }
 
-/// The run, which may still be written: nodes may be started in any order.
+/// The run, if it is the one that was asked for.
 fn read_run(node: &NodeArgs) -> anyhow::Result<Run> {
     let run = block_on(Run::read(bucket::open(&node.bucket, false)?))?;
     if let Some(expected) = &node.run

@@ -5,16 +5,19 @@ use std::sync::Arc;
 
 use futures::TryStreamExt;
 use futures::future::join_all;
-use object_store::ObjectStore;
+use object_store::{Error, ObjectStore, ObjectStoreExt};
 
 use super::follow::{Followed, fetch_record, follow_record, get_bounded, wait_a_little};
 use super::network::Network;
 use super::ports::Ports;
 use crate::training::Replica;
+use crate::transport::record::RoundRecord;
 use crate::transport::{Hotkey, checkpoint, keys};
 
 /// Checkpoints that are tried, the newest first: one may be damaged, or still on its way.
 const TRIED: usize = 3;
+/// Candidates that are looked at: what has a checkpoint's name may be anything.
+const LOOKED_AT: usize = 30;
 
 /// A model that a node catches up to: the replica before round `at`.
 pub struct Step {
@@ -29,39 +32,42 @@ pub async fn step_forward(network: &Arc<Network>, ports: &Ports, at: u64, replic
     loop {
         let behind = ports.clock.round().min(network.scenario.rounds).saturating_sub(at);
         if behind > every
-            && let Some((newest, replica)) = newest_checkpoint(network, ports).await
-            && newest > at
+            && let Some((newest, replica)) = newest_checkpoint(network, ports, at).await
         {
             ports.host.trace(&format!("checkpoint {newest} {}", replica.digest));
             return Step { at: newest, followed: Followed { replica, in_sync: true } };
         }
         // Records of long ago are removed: then only a checkpoint helps.
-        if let Some(record) = fetch_record(network, ports, at).await
-            && let Some(followed) = follow_record(network, ports, replica, &record, false).await
-        {
-            ports.host.trace(&format!("model {} {}", at + 1, followed.replica.digest));
-            return Step { at: at + 1, followed };
+        if let Some(record) = fetch_record(network, ports, at).await {
+            let mut followed = follow_record(network, ports, replica, &record, false).await;
+            if followed.is_none() {
+                // Without the bundle: the peers may have what they sent.
+                followed = follow_record(network, ports, replica, &record, true).await;
+            }
+            if let Some(followed) = followed {
+                ports.host.trace(&format!("model {} {}", at + 1, followed.replica.digest));
+                return Step { at: at + 1, followed };
+            }
         }
         wait_a_little(ports).await;
     }
 }
 
-/// The newest model that validators have put into the bucket and vouch for: `(round, replica)`, the replica before
-/// `round`.
-pub async fn newest_checkpoint(network: &Arc<Network>, ports: &Ports) -> Option<(u64, Arc<Replica>)> {
+/// The newest model after round `beyond` that validators have put into the bucket and vouch for: `(round, replica)`, the
+/// replica before `round`.
+pub async fn newest_checkpoint(network: &Arc<Network>, ports: &Ports, beyond: u64) -> Option<(u64, Arc<Replica>)> {
     let parameters = network.core.layout.total();
     let most = checkpoint::encoded_len(parameters) as u64;
-    for (at, validator) in checkpoints(ports).await.into_iter().take(TRIED) {
+    let mut tried = 0;
+    for (at, validator) in checkpoints(ports).await?.into_iter().take(LOOKED_AT) {
+        if at <= beyond || tried == TRIED {
+            break;
+        }
+        // A checkpoint is not signed; the record of the round before it is.
+        let Some(record) = vouching_record(network, ports, at).await else { continue };
+        tried += 1;
         let Some(bytes) = get_bounded(&ports.bucket, &keys::checkpoint(&validator, at), most).await else { continue };
         let Ok(checkpoint) = checkpoint::decode(&bytes, &network.run, parameters) else { continue };
-        // A checkpoint is not signed; the record of the round before it is.
-        let vouched = at.checked_sub(1).map(|round| fetch_record(network, ports, round));
-        let Some(record) = (match vouched {
-            Some(record) => record.await,
-            None => None,
-        }) else {
-            continue;
-        };
         if checkpoint.round == at && checkpoint.model == record.model_after {
             return Some((at, network.core.replica(checkpoint.theta)));
         }
@@ -70,28 +76,50 @@ pub async fn newest_checkpoint(network: &Arc<Network>, ports: &Ports) -> Option<
     None
 }
 
-/// The round before which the newest checkpoint is, if there is any; it may turn out to be damaged.
-pub async fn newest_checkpoint_round(ports: &Ports) -> Option<u64> {
-    checkpoints(ports).await.first().map(|(round, _)| *round)
+/// The record of the round before a checkpoint.
+async fn vouching_record(network: &Network, ports: &Ports, at: u64) -> Option<RoundRecord> {
+    fetch_record(network, ports, at.checked_sub(1)?).await
 }
 
-/// Checkpoints of all validators, the newest first.
-async fn checkpoints(ports: &Ports) -> Vec<(u64, Hotkey)> {
+/// The round before which the newest checkpoint is whose record is there, if there is any; it may turn out to be
+/// damaged. The outer `None`: the bucket does not tell.
+pub async fn newest_checkpoint_round(network: &Network, ports: &Ports) -> Option<Option<u64>> {
+    for (at, _) in checkpoints(ports).await?.into_iter().take(LOOKED_AT) {
+        if vouching_record(network, ports, at).await.is_some() {
+            return Some(Some(at));
+        }
+    }
+    Some(None)
+}
+
+/// Whether a round is decided; `None` if the bucket does not tell.
+pub async fn is_decided(network: &Network, ports: &Ports, round: u64) -> Option<bool> {
+    if fetch_record(network, ports, round).await.is_some() {
+        return Some(true);
+    }
+    match ports.bucket.head(&keys::record(round)).await {
+        Err(Error::NotFound { .. }) => Some(false),
+        // What lies there is no record, or could not be read.
+        Ok(_) => Some(false),
+        Err(_) => None,
+    }
+}
+
+/// Checkpoints of all validators, the newest first; `None` if the bucket does not tell.
+async fn checkpoints(ports: &Ports) -> Option<Vec<(u64, Hotkey)>> {
     let chain = ports.chain.state().await;
+    // Nobody has a model of a round that is to come.
+    let now = ports.clock.round();
     let validators = chain.succession().into_iter().map(|nth| Hotkey(chain.validators[nth].hotkey));
     let listed = join_all(validators.map(|validator| async move {
         let objects: Vec<_> = ports.bucket.list(Some(&keys::checkpoints(&validator))).try_collect().await.ok()?;
-        Some(
-            objects
-                .into_iter()
-                .filter_map(|meta| keys::number(&meta.location))
-                .map(move |round| (round, validator))
-                .collect::<Vec<_>>(),
-        )
+        let rounds = objects.into_iter().filter_map(|meta| keys::number(&meta.location));
+        Some(rounds.filter(|round| *round <= now + 1).map(|round| (round, validator)).collect::<Vec<_>>())
     }))
     .await;
-    let mut found: Vec<(u64, Hotkey)> = listed.into_iter().flatten().flatten().collect();
+    let listed: Option<Vec<Vec<(u64, Hotkey)>>> = listed.into_iter().collect();
+    let mut found: Vec<(u64, Hotkey)> = listed?.into_iter().flatten().collect();
     // Stable: of equals the one of the higher stake first.
     found.sort_by_key(|(round, _)| std::cmp::Reverse(*round));
-    found
+    Some(found)
 }

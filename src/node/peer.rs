@@ -113,7 +113,10 @@ impl Peer {
             if round >= self.network.scenario.rounds || self.leaves.is_some_and(|leaves| round >= leaves) {
                 return;
             }
-            let Some(uid) = self.slot().await else { return };
+            let Some(uid) = self.slot().await else {
+                self.ports.host.without_slot();
+                return;
+            };
             match self.behaviour.presence(self.network.scenario.seed, self.index, round) {
                 Presence::Active => self.take_part(uid, round).await,
                 Presence::Away => self.sleep_through(round).await,
@@ -236,7 +239,7 @@ impl Peer {
     async fn start_over(&mut self) {
         tracing::warn!(at = self.at, "this node's model is not the network's; starting over from a checkpoint");
         let (at, replica) =
-            newest_checkpoint(&self.network, &self.ports).await.unwrap_or((0, self.network.genesis.clone()));
+            newest_checkpoint(&self.network, &self.ports, 0).await.unwrap_or((0, self.network.genesis.clone()));
         self.replicas.clear();
         self.take(at, replica);
     }

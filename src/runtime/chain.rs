@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -21,6 +22,8 @@ use crate::scenario::ChainSettings;
 use crate::transport::call::{self, Registration, Weights};
 use crate::transport::{Hotkey, Identity, keys};
 
+/// How long to wait for a chain that cannot be read yet.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How many slots are tried to register, one taken by somebody else after the other.
 const CLAIMS: usize = 300;
 
@@ -64,6 +67,8 @@ struct Seen {
     paths: BTreeSet<Path>,
     /// Registrations of which there is something, readable or not: slot and generation.
     claimed: BTreeSet<(Uid, u32)>,
+    /// Whether everything has been read once: before that nobody can be told who is registered.
+    is_complete: bool,
 }
 
 impl BucketChain {
@@ -81,7 +86,14 @@ impl BucketChain {
     ) -> Result<Self, LedgerError> {
         let mut ledger = Ledger::new(&settings, genesis.clone())?;
         let newest = Arc::new(ledger.state_at(0).clone());
-        let seen = Seen { ledger, newest, calls: Vec::new(), paths: BTreeSet::new(), claimed: BTreeSet::new() };
+        let seen = Seen {
+            ledger,
+            newest,
+            calls: Vec::new(),
+            paths: BTreeSet::new(),
+            claimed: BTreeSet::new(),
+            is_complete: false,
+        };
         let seen = Mutex::new(seen);
         Ok(Self { run, identity, bucket, clock, settings, genesis, own_bucket: None, seen })
     }
@@ -127,8 +139,11 @@ impl BucketChain {
                 tracing::warn!(%error, "ignoring a call");
             }
         }
+        // Without all calls of a block there is no state after it.
+        read_all?;
         seen.newest = Arc::new(seen.ledger.state_at(block.max(seen.newest.block)).clone());
-        read_all
+        seen.is_complete = true;
+        Ok(())
     }
 
     /// Objects that may be calls and have not been read.
@@ -234,13 +249,22 @@ impl BucketChain {
 #[async_trait]
 impl Chain for BucketChain {
     async fn state(&self) -> Arc<ChainState> {
-        let mut seen = self.seen.lock().await;
-        if seen.newest.block < self.clock.block()
-            && let Err(error) = self.refresh(&mut seen).await
-        {
-            tracing::warn!(%error, "the chain cannot be read; going on with what was read before");
+        loop {
+            let mut seen = self.seen.lock().await;
+            if seen.is_complete && seen.newest.block >= self.clock.block() {
+                return seen.newest.clone();
+            }
+            match self.refresh(&mut seen).await {
+                Ok(()) => return seen.newest.clone(),
+                Err(error) if seen.is_complete => {
+                    tracing::warn!(%error, "the chain cannot be read; going on with what was read before");
+                    return seen.newest.clone();
+                }
+                Err(error) => tracing::warn!(%error, "the chain cannot be read; trying again"),
+            }
+            drop(seen);
+            self.clock.sleep(LOOK_AGAIN).await;
         }
-        seen.newest.clone()
     }
 
     async fn submit(&self, call: Call) {
@@ -256,8 +280,6 @@ impl Chain for BucketChain {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use chrono::Utc;
     use object_store::memory::InMemory;
 

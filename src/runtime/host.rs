@@ -75,6 +75,16 @@ impl Host for NodeHost {
         }
     }
 
+    fn without_slot(&self) {
+        tracing::warn!(
+            hotkey = %self.identity.hotkey(),
+            "without a slot: pushed out of it, or not registered; the same command registers anew"
+        );
+        if let Err(error) = self.state.clear() {
+            tracing::warn!(%error, "the node's state was not removed");
+        }
+    }
+
     fn phase(&self, phase: &'static str, took: Duration) {
         self.metrics.phase(phase, took);
     }

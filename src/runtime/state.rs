@@ -107,6 +107,17 @@ impl StateFolder {
         writer.write_all(&state.bytes)
     }
 
+    /// Removes the state, if there is one.
+    ///
+    /// # Errors
+    /// The file system does not let go of it.
+    pub fn clear(&self) -> io::Result<()> {
+        match std::fs::remove_file(self.path.join(FILE)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// The state that was left, if any; replicas have `parameters` parameters each.
     ///
     /// # Errors

@@ -17,8 +17,10 @@ pub async fn sweep(network: &Network, ports: &Ports, is_validator: bool) {
     if !is_validator {
         return remove(&ports.own_uploads, &keys::rounds(&own), round.saturating_sub(KEPT_UPLOADS)).await;
     }
-    let Some(newest) = newest_checkpoint_round(ports).await else { return };
-    let before = round.saturating_sub(network.scenario.keep_rounds()).min(newest);
+    let Some(Some(newest)) = newest_checkpoint_round(network, ports).await else { return };
+    // The record of the round before it vouches for the checkpoint.
+    let before = round.saturating_sub(network.scenario.keep_rounds()).min(newest.saturating_sub(1));
+    remove(&ports.bucket, &keys::checkpoints(&own), before).await;
     remove(&ports.bucket, &keys::rounds(&own), before).await;
     remove(&ports.bucket, &keys::records(), before).await;
 }

@@ -51,6 +51,10 @@ impl Validator {
             if let Some(record) = fetch_record(&self.network, &self.ports, self.round).await {
                 let followed = follow_record(&self.network, &self.ports, &self.replica, &record, true).await;
                 if let Some(followed) = followed {
+                    if !followed.in_sync {
+                        // This validator has another model: it starts over as one that is late.
+                        return None;
+                    }
                     let included = record.included.iter().map(|included| included.uid).collect();
                     let place = place_of(chain, &record.validator).unwrap_or(0);
                     let own = record.validator == own;
@@ -178,7 +182,7 @@ impl Validator {
     pub async fn forget(&self, round: u64) {
         let own = self.ports.identity.hotkey();
         let old = round.checked_sub(self.network.scenario.keep_rounds());
-        if let Some(old) = old.filter(|old| self.checkpointed.is_some_and(|newest| newest > *old)) {
+        if let Some(old) = old.filter(|old| self.checkpointed.is_some_and(|newest| newest > *old + 1)) {
             let _ = self.ports.bucket.delete(&keys::bundle(&own, old)).await;
             let _ = self.ports.bucket.delete(&keys::record(old)).await;
         }

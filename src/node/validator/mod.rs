@@ -20,8 +20,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::catch_up::{newest_checkpoint, newest_checkpoint_round, step_forward};
-use super::follow::fetch_record;
+use super::catch_up::{is_decided, newest_checkpoint, newest_checkpoint_round, step_forward};
 use super::hardware::Processor;
 use super::network::Network;
 use super::ports::{NodeState, Ports};
@@ -125,7 +124,7 @@ impl Validator {
             } else {
                 tracing::warn!(round = self.round, "this validator's model is not the network's; starting over");
                 (self.round, self.replica) =
-                    newest_checkpoint(&self.network, &self.ports).await.unwrap_or((0, self.network.genesis.clone()));
+                    newest_checkpoint(&self.network, &self.ports, 0).await.unwrap_or((0, self.network.genesis.clone()));
             }
             mended = !step.followed.in_sync;
         }
@@ -134,9 +133,18 @@ impl Validator {
     /// Whether the round to validate is long over and was decided without this validator. One that nobody has decided
     /// is validated however late it is: everybody waits for its record.
     async fn is_late(&self) -> bool {
-        self.ports.clock.round() > self.round + 1
-            && (fetch_record(&self.network, &self.ports, self.round).await.is_some()
-                || newest_checkpoint_round(&self.ports).await.is_some_and(|newest| newest > self.round))
+        let (network, ports) = (&self.network, &self.ports);
+        if ports.clock.round() <= self.round + 1 {
+            return false;
+        }
+        match is_decided(network, ports, self.round).await {
+            Some(false) => {}
+            // While the bucket does not tell, nothing is decided anew.
+            Some(true) | None => return true,
+        }
+        newest_checkpoint_round(network, ports)
+            .await
+            .is_none_or(|newest| newest.is_some_and(|newest| newest > self.round))
     }
 
     /// One round, told from top to bottom; whether it came to its end.
