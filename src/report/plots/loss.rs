@@ -80,27 +80,24 @@ pub(super) fn draw(runs: &[&RunData], title: &str, x_title: &str, curves: &[Curv
     })
 }
 
-/// The reference losses, once where runs share them.
+/// The reference losses: of runs that have different ones, as seeds of a corpus do, their mean.
 fn levels(runs: &[&RunData]) -> Vec<Level> {
-    let mut levels: Vec<Level> = Vec::new();
-    let all_alike = runs.windows(2).all(|pair| pair[0].manifest.references == pair[1].manifest.references);
-    for (index, run) in runs.iter().enumerate() {
-        if all_alike && index > 0 {
-            break;
-        }
-        let color = if all_alike { SHADE } else { LINES[index % LINES.len()] };
-        let References { entropy_floor, bigram, unigram } = run.manifest.references;
-        for (name, y, dash) in [
-            ("entropy floor", entropy_floor, Dash::Dashed),
-            ("bigram", bigram, Dash::Alternating),
-            ("unigram", unigram, Dash::Dotted),
-        ] {
-            if let Some(y) = y.filter(|y| y.is_finite()) {
-                levels.push(Level { y, label: format!("{name} {y:.3}"), stroke: Stroke::solid(color, 1.2).dash(dash) });
-            }
-        }
-    }
-    levels
+    type Kind = (&'static str, fn(&References) -> Option<f64>, Dash);
+    let kinds: [Kind; 3] = [
+        ("entropy floor", |references| references.entropy_floor, Dash::Dashed),
+        ("bigram", |references| references.bigram, Dash::Alternating),
+        ("unigram", |references| references.unigram, Dash::Dotted),
+    ];
+    let level = |(name, of, dash): Kind| {
+        let values = runs.iter().filter_map(|run| of(&run.manifest.references)).filter(|value| value.is_finite());
+        let values: Vec<f64> = values.collect();
+        let first = *values.first()?;
+        let is_mean = values.iter().any(|value| *value != first);
+        let y = if is_mean { values.iter().sum::<f64>() / values.len() as f64 } else { first };
+        let label = format!("{name} {y:.3}{}", if is_mean { " (mean)" } else { "" });
+        Some(Level { y, label, stroke: Stroke::solid(SHADE, 1.2).dash(dash) })
+    };
+    kinds.into_iter().filter_map(level).collect()
 }
 
 #[cfg(test)]
