@@ -94,7 +94,7 @@ fn levels(runs: &[&RunData]) -> Vec<Level> {
         let first = *values.first()?;
         let is_mean = values.iter().any(|value| *value != first);
         let y = if is_mean { values.iter().sum::<f64>() / values.len() as f64 } else { first };
-        let label = format!("{name} {y:.3}{}", if is_mean { " (mean)" } else { "" });
+        let label = format!("{name} {}{y:.3}", if is_mean { "\u{2248}" } else { "" });
         Some(Level { y, label, stroke: Stroke::solid(SHADE, 1.2).dash(dash) })
     };
     kinds.into_iter().filter_map(level).collect()
