@@ -120,7 +120,7 @@ impl LlamaConfig {
     }
 
     /// Checks what holds for every model, wherever its sizes come from.
-    pub(super) fn check(&self) -> Result<(), ModelError> {
+    pub(crate) fn check(&self) -> Result<(), ModelError> {
         let wrong = |key, value, expected: &str| Err(ModelError::Size { key, value, expected: expected.into() });
         let sizes = [
             ("model.vocab_size", self.vocab_size),
