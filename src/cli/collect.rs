@@ -82,7 +82,7 @@ impl Collector {
             (folder, manifest)
         };
         let next = manifest.rounds_done;
-        let observer = FolderObserver::new(folder, manifest, scenario, config.sequence_length, (next, 0), quiet)?;
+        let observer = FolderObserver::new(folder, manifest, scenario, config, (next, 0), quiet)?;
         Ok(Self { observer, next, rounds: scenario.rounds })
     }
 

@@ -1,20 +1,40 @@
 //! Writing a run into its folder as it goes.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use gauntlet::Uid;
 use gauntlet::digest::Digest;
 use gauntlet::engine::{BaselineState, BaselineStep, Checkpoint, Observer, ObserverError, Traffic, peer_identity};
+use gauntlet::model::LlamaConfig;
+use gauntlet::model::huggingface::{self, Values};
 use gauntlet::node::{PeerReport, RoundReport, behaviour};
 use gauntlet::report::{BaselineRow, Leaderboard, Manifest, PeerRow, RoundRow, RunFolder, SlotRow, Status};
 use gauntlet::scenario::{PeerGroup, Scenario};
+use gauntlet::training::Replica;
 use gauntlet::transport::Hotkey;
 
 use super::progress::Progress;
 
 const CHECKPOINT: &str = "checkpoint.bin";
 const BASELINE: &str = "baseline.bin";
+/// Where the models after some rounds lie, each as a Hugging Face folder.
+const MODELS: &str = "checkpoints";
+
+/// The models in a run's folder: rounds that were done, and where.
+pub fn models(root: &Path) -> Vec<(u64, PathBuf)> {
+    let entries = fs::read_dir(root.join(MODELS)).into_iter().flatten().flatten();
+    let mut models: Vec<(u64, PathBuf)> = entries
+        .filter_map(|entry| {
+            let rounds = entry.file_name().to_str()?.strip_prefix("round-")?.parse().ok()?;
+            Some((rounds, entry.path()))
+        })
+        .collect();
+    models.sort_unstable();
+    models
+}
 
 /// The checkpoint that a run left.
 pub fn checkpoint(folder: &RunFolder) -> anyhow::Result<Option<Checkpoint>> {
@@ -41,6 +61,7 @@ pub struct FolderObserver {
     /// Who holds which slot.
     holders: BTreeMap<Uid, u32>,
     tokens_per_round: f64,
+    config: LlamaConfig,
 }
 
 impl FolderObserver {
@@ -49,7 +70,7 @@ impl FolderObserver {
         mut folder: RunFolder,
         manifest: Manifest,
         scenario: &Scenario,
-        sequence_length: usize,
+        config: LlamaConfig,
         (rounds, baseline_rounds): (u64, u64),
         quiet: bool,
     ) -> anyhow::Result<Self> {
@@ -72,7 +93,8 @@ impl FolderObserver {
             leaderboard,
             peers,
             holders,
-            tokens_per_round: (pages * sequence_length) as f64,
+            tokens_per_round: (pages * config.sequence_length) as f64,
+            config,
         })
     }
 
@@ -148,6 +170,23 @@ impl Observer for FolderObserver {
         self.folder.append_baseline(&BaselineRow { round: step.round, lr: step.lr, loss: step.loss })?;
         if self.manifest.rounds_done == self.manifest.scenario.rounds {
             self.progress.waiting_for_baseline(step.round);
+        }
+        Ok(())
+    }
+
+    fn model(&mut self, rounds: u64, replica: &Replica) -> Result<(), ObserverError> {
+        let root = self.folder.path().to_path_buf();
+        let to = root.join(MODELS).join(format!("round-{rounds:06}"));
+        // A resumed run makes the same model again.
+        if !to.exists() {
+            let model = (&self.config, &replica.theta[..]);
+            huggingface::write_folder(&to, model, Values::F32, (None, None), |_| Ok(()))?;
+        }
+        let kept = self.manifest.scenario.keep_rounds();
+        for (old, folder) in models(&root) {
+            if old + kept < rounds {
+                fs::remove_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+            }
         }
         Ok(())
     }

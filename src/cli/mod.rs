@@ -1,13 +1,18 @@
 //! The command line: one file a subcommand.
 
 mod bench;
+mod card;
 mod check;
 mod collect;
+mod export;
 mod folder;
+mod generate;
 mod genesis;
+mod import;
 mod interrupt;
 mod key;
 mod launch;
+mod model;
 mod node;
 mod open;
 mod plot;
@@ -69,6 +74,12 @@ enum Command {
     Status(status::Args),
     /// Write a real run's folder: tables and pictures, as `sim run` does
     Collect(collect::Args),
+    /// Write a run's model as a Hugging Face folder: configuration, weights, tokenizer, card
+    Export(export::Args),
+    /// Take the weights of a Hugging Face Llama, to start a run from them
+    Import(import::Args),
+    /// Go on with a text
+    Generate(generate::Args),
     /// List the scenarios that come with this program
     Scenarios,
     /// Measure a model on a device: gradient, DeMo encode, aggregation, evaluation, memory; or this machine
@@ -125,6 +136,9 @@ pub fn main() -> ExitCode {
         Command::Launch(args) => launch::launch(args),
         Command::Status(args) => status::status(args),
         Command::Collect(args) => collect::collect(args),
+        Command::Export(args) => export::export(args),
+        Command::Import(args) => import::import(args),
+        Command::Generate(args) => generate::run(args),
         Command::Scenarios => scenarios::list(),
         Command::Bench(args) => bench::bench(args),
     };

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use gauntlet::model::Device;
-use gauntlet::node::Network;
-use gauntlet::scenario::{self, Scenario, ScenarioError};
+use gauntlet::model::{Device, LlamaConfig, huggingface};
+use gauntlet::node::{Network, OpenError};
+use gauntlet::scenario::{self, ModelSettings, Scenario};
 
 use super::UsageError;
 
@@ -27,12 +27,26 @@ pub struct ScenarioArgs {
 
 impl ScenarioArgs {
     /// Reads and checks it.
-    pub fn load(&self) -> Result<Scenario, ScenarioError> {
+    pub fn load(&self) -> anyhow::Result<Scenario> {
         let mut overrides = self.overrides.clone();
         overrides.extend(self.seed.map(|seed| format!("seed={seed}")));
         overrides.extend(self.rounds.map(|rounds| format!("rounds={rounds}")));
-        scenario::load(&self.scenario, &overrides)
+        let mut scenario = scenario::load(&self.scenario, &overrides)?;
+        if let Some(folder) = &scenario.model.init {
+            let config = huggingface::read_config(folder.as_ref()).map_err(OpenError::Init)?;
+            scenario.model = sizes_of(&scenario.model, &config.llama);
+        }
+        Ok(scenario)
     }
+}
+
+/// Settings of a model that is loaded: its sizes, but for the length of the sequences where one is asked for.
+fn sizes_of(settings: &ModelSettings, found: &LlamaConfig) -> ModelSettings {
+    let mut sizes = found.to_settings();
+    sizes.preset = settings.preset.clone();
+    sizes.init = settings.init.clone();
+    sizes.sequence_length = settings.sequence_length.or(sizes.sequence_length);
+    sizes
 }
 
 /// More threads than any machine has cores are a slip of the keyboard.

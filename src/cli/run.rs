@@ -63,8 +63,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let started = Instant::now();
     let wall_before = manifest.wall_seconds;
     let done = (resume.as_ref().map_or(0, |c| c.rounds), resume_baseline.as_ref().map_or(0, |b| b.moments.steps));
-    let length = network.core.config.sequence_length;
-    let observer = FolderObserver::new(folder, manifest, &network.scenario, length, done, args.quiet)?;
+    let config = network.core.config.clone();
+    let observer = FolderObserver::new(folder, manifest, &network.scenario, config, done, args.quiet)?;
     let observer = Arc::new(Mutex::new(observer));
     let options =
         RunOptions { threads, baseline: !args.no_baseline, resume, resume_baseline, interrupt: interrupt::on_stop() };

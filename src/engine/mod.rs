@@ -23,6 +23,7 @@ pub use world::{RunError, peer_identity, simulate};
 
 use crate::digest::Digest;
 use crate::node::RoundReport;
+use crate::training::Replica;
 pub use crate::training::baseline::BaselineState;
 
 /// What a run tells while it goes on; whoever is not interested does nothing. An error of an observer ends the run.
@@ -38,6 +39,11 @@ pub trait Observer: Send {
 
     /// The AdamW baseline has taken the step of a round.
     fn baseline(&mut self, _step: BaselineStep) -> Result<(), ObserverError> {
+        Ok(())
+    }
+
+    /// The model before a round, which is a checkpoint's or comes after the last.
+    fn model(&mut self, _round: u64, _replica: &Replica) -> Result<(), ObserverError> {
         Ok(())
     }
 

@@ -33,6 +33,10 @@ pub struct Recorder {
     pub ledger: Arc<SharedLedger>,
     pub nodes: Vec<NodeEntry>,
     pub checkpoint_every: u64,
+    /// Validators are the first of the nodes.
+    pub validators: usize,
+    /// Rounds of the run.
+    pub length: u64,
     pub interrupt: Arc<AtomicBool>,
     pub observer: SharedObserver,
     /// Wakes the world when it must end before all nodes have.
@@ -56,6 +60,8 @@ pub struct Inner {
     pub saved_rounds: u64,
     /// The round before which the next checkpoint is taken.
     pub next_checkpoint: u64,
+    /// The round whose model the observer was shown last.
+    pub shown: u64,
     /// The run ends with the next checkpoint.
     pub stopping: bool,
     pub deposits: BTreeMap<usize, Deposit>,
@@ -79,6 +85,7 @@ impl Inner {
             highest: rounds,
             saved_rounds: rounds,
             next_checkpoint: (rounds / every + 1) * every,
+            shown: rounds,
             stopping: false,
             deposits: BTreeMap::new(),
         }
@@ -135,6 +142,9 @@ impl Recorder {
     fn between_rounds(&self, node: usize, at: Duration, round: u64, state: &dyn Fn() -> NodeState) {
         let mut inner = self.lock();
         inner.highest = inner.highest.max(round);
+        if node < self.validators {
+            self.show_model(&mut inner, round, state);
+        }
         if self.interrupt.load(Ordering::Relaxed) && !inner.stopping {
             inner.stopping = true;
             // States of an earlier round that some nodes have left stay good: each is taken up at its own time.
@@ -143,6 +153,20 @@ impl Recorder {
         if round >= inner.next_checkpoint && !inner.deposits.contains_key(&node) {
             let state = state();
             self.deposit(&mut inner, node, at, Some(state));
+        }
+    }
+
+    /// Shows the observer the first validator's model before a round with a checkpoint, and after the last.
+    fn show_model(&self, inner: &mut Inner, round: u64, state: &dyn Fn() -> NodeState) {
+        let due = round.is_multiple_of(self.checkpoint_every) || round == self.length;
+        if !due || round <= inner.shown || inner.failed.is_some() {
+            return;
+        }
+        inner.shown = round;
+        let Some(replica) = state().replicas.into_iter().next() else { return };
+        if let Err(error) = self.observer.lock().expect("no panic while held").model(round, &replica) {
+            inner.failed = Some(error);
+            self.stopped.notify_one();
         }
     }
 

@@ -224,6 +224,8 @@ fn build(
         nodes: nodes.collect(),
         ledger: ledger.clone(),
         checkpoint_every: every,
+        validators: validators.len(),
+        length: scenario.rounds,
         interrupt: interrupt.clone(),
         observer: observer.clone(),
         stopped: Notify::new(),

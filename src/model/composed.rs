@@ -49,12 +49,18 @@ impl Tiles {
 }
 
 impl Pass {
-    /// A pass over sequences of a shape.
-    pub fn new(shape: &AttentionShape, precision: Precision, tiles: Tiles, device: &burn::tensor::Device) -> Self {
+    /// A pass over sequences of a shape, which begin at position `first`.
+    pub fn new(
+        shape: &AttentionShape,
+        first: usize,
+        precision: Precision,
+        tiles: Tiles,
+        device: &burn::tensor::Device,
+    ) -> Self {
         let (length, half) = (shape.heads.length, shape.heads.size / 2);
         let table = |values: &[f32]| {
-            let data = TensorData::new(values[..length * half].to_vec(), [1, 1, length, half]);
-            Tensor::from_data(data, device)
+            let values = values[first * half..(first + length) * half].to_vec();
+            Tensor::from_data(TensorData::new(values, [1, 1, length, half]), device)
         };
         Self {
             heads: shape.heads,
@@ -90,8 +96,23 @@ pub fn rms_norm(x: Tensor<2>, gain: Tensor<1>, epsilon: f32) -> Tensor<2> {
     x * factors * gain.unsqueeze()
 }
 
-/// `x + attention(norm(x))`; as [`fused::attention_block`](super::fused::attention_block).
-pub fn attention_block(x: Tensor<2>, gain: Tensor<1>, qkv: Tensor<2>, out: Tensor<2>, pass: &Pass) -> Tensor<2> {
+/// Keys and values of the tokens that come before those of a pass: [sequences, key heads, tokens, size].
+#[derive(Clone, Debug)]
+pub struct Past {
+    pub key: Tensor<4>,
+    pub value: Tensor<4>,
+}
+
+/// `x + attention(norm(x))`, as [`fused::attention_block`](super::fused::attention_block), of sequences that may go on
+/// behind a past; and the past of what comes next.
+pub fn attention_block(
+    past: Option<Past>,
+    x: Tensor<2>,
+    gain: Tensor<1>,
+    qkv: Tensor<2>,
+    out: Tensor<2>,
+    pass: &Pass,
+) -> (Tensor<2>, Past) {
     let heads = pass.heads;
     let [rows, _] = x.dims();
     let sequences = rows / heads.length;
@@ -103,22 +124,28 @@ pub fn attention_block(x: Tensor<2>, gain: Tensor<1>, qkv: Tensor<2>, out: Tenso
         product.reshape([sequences, heads.length, count, heads.size]).swap_dims(1, 2)
     };
     let query = rotate(project(0, heads.count), pass) / (heads.size as f32).sqrt();
-    let key = share(rotate(project(heads.count, heads.kv_count), pass), heads.count);
-    let value = share(project(heads.count + heads.kv_count, heads.kv_count), heads.count);
+    let key = rotate(project(heads.count, heads.kv_count), pass);
+    let value = project(heads.count + heads.kv_count, heads.kv_count);
+    let whole = match past {
+        Some(past) => Past { key: Tensor::cat(vec![past.key, key], 2), value: Tensor::cat(vec![past.value, value], 2) },
+        None => Past { key, value },
+    };
+    let [key, value] = [&whole.key, &whole.value].map(|x| share(x.clone(), heads.count));
     let mixed = attention(query, key, value, pass).swap_dims(1, 2).reshape([rows, heads.mixed()]);
-    x + pass.project(mixed, out)
+    (x + pass.project(mixed, out), whole)
 }
 
 /// Each query's mean of the values up to its own, weighed by `softmax(query . key)`: [sequences, heads, length, size],
-/// as all three.
+/// as all three; of keys and values there may be more, which come before the first query.
 fn attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, pass: &Pass) -> Tensor<4> {
-    let [_, _, length, _] = query.dims();
+    let ([_, _, length, _], [_, _, keys, _]) = (query.dims(), key.dims());
+    let past = keys - length;
     let value = pass.precision.factor(value);
     let tile = |first: usize| {
         let last = length.min(first + pass.tiles.queries);
-        let mask = causal_mask(first, last, &query.device());
+        let mask = causal_mask(past + first, past + last, &query.device());
         let query = query.clone().slice_dim(2, first..last);
-        let [key, value] = [&key, &value].map(|x| x.clone().slice_dim(2, 0..last));
+        let [key, value] = [&key, &value].map(|x| x.clone().slice_dim(2, 0..past + last));
         let scores = query.matmul(key.transpose()) + mask;
         pass.precision.factor(softmax(scores, 3)).matmul(value).cast(FloatDType::F32)
     };

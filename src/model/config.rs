@@ -102,13 +102,13 @@ impl LlamaConfig {
             num_layers: settings.num_layers.unwrap_or(preset.num_layers),
             num_heads,
             num_kv_heads: settings.num_kv_heads.unwrap_or(num_heads),
-            head_size: hidden_size / num_heads.max(1),
+            head_size: settings.head_size.unwrap_or(hidden_size / num_heads.max(1)),
             intermediate_size: settings.intermediate_size.unwrap_or(preset.intermediate_size),
             sequence_length: settings.sequence_length.unwrap_or(preset.sequence_length),
-            rope_theta: 10_000.0,
-            rms_norm_eps: 1e-5,
+            rope_theta: settings.rope_theta.unwrap_or(10_000.0),
+            rms_norm_eps: settings.rms_norm_eps.unwrap_or(1e-5),
         };
-        if num_heads > 0 && !hidden_size.is_multiple_of(num_heads) {
+        if num_heads > 0 && settings.head_size.is_none() && !hidden_size.is_multiple_of(num_heads) {
             return Err(ModelError::Size {
                 key: "model.num_heads",
                 value: num_heads,
@@ -117,6 +117,23 @@ impl LlamaConfig {
         }
         config.check()?;
         Ok(config)
+    }
+
+    /// The settings of a scenario that ask for these sizes.
+    pub fn to_settings(&self) -> ModelSettings {
+        ModelSettings {
+            vocab_size: Some(self.vocab_size),
+            hidden_size: Some(self.hidden_size),
+            num_layers: Some(self.num_layers),
+            num_heads: Some(self.num_heads),
+            num_kv_heads: Some(self.num_kv_heads),
+            intermediate_size: Some(self.intermediate_size),
+            sequence_length: Some(self.sequence_length),
+            head_size: Some(self.head_size),
+            rope_theta: Some(self.rope_theta),
+            rms_norm_eps: Some(self.rms_norm_eps),
+            ..ModelSettings::default()
+        }
     }
 
     /// Checks what holds for every model, wherever its sizes come from.
@@ -231,6 +248,12 @@ mod tests {
         let layout = config.layout();
         assert_eq!(layout.tensors[2].name, "model.layers.0.self_attn.k_proj.weight");
         assert_eq!(layout.tensors[2].shape, [16, 64]);
+    }
+
+    #[test]
+    fn sizes_become_settings_and_back() {
+        let config = LlamaConfig { rope_theta: 5e5, head_size: 32, num_kv_heads: 2, ..preset("tiny") };
+        assert_eq!(LlamaConfig::from_settings(&config.to_settings()).unwrap(), config);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Gradients, Tensor, TensorData};
 
-use super::composed::{self, Pass, Tiles};
+use super::composed::{self, Pass, Past, Tiles};
 use super::device::Precision;
 use super::kernels::attention::Heads;
 use super::kernels::attention_block::AttentionShape;
@@ -120,17 +120,19 @@ impl Llama {
         assert_eq!(inputs.len(), targets.len(), "a target for each input");
         self.check_tokens(&targets);
         let x = self.hidden(inputs, length);
-        let (gain, head) = (self.gain.val(), self.head.val());
         if self.is_fused() {
-            return fused::loss_head(x, gain, head, targets, self.epsilon());
+            return fused::loss_head(x, self.gain.val(), self.head.val(), targets, self.epsilon());
         }
-        let pass = self.pass(length);
+        self.losses(x, &targets, &self.pass(length))
+    }
+
+    /// Cross-entropy of each of `targets` given a row of the residual stream, with logits of a few rows at a time.
+    pub(super) fn losses(&self, x: Tensor<2>, targets: &[u32], pass: &Pass) -> Tensor<1> {
+        let (gain, head) = (self.gain.val(), self.head.val());
         let rows = pass.loss_rows(self.config.vocab_size);
-        let x = x.split(rows, 0).into_iter().zip(targets.chunks(rows));
-        Tensor::cat(
-            x.map(|(x, targets)| composed::loss_head(x, gain.clone(), head.clone(), targets, &pass)).collect(),
-            0,
-        )
+        let parts = x.split(rows, 0).into_iter().zip(targets.chunks(rows));
+        let losses = parts.map(|(x, targets)| composed::loss_head(x, gain.clone(), head.clone(), targets, pass));
+        Tensor::cat(losses.collect(), 0)
     }
 
     /// The residual stream after the last block: [inputs.len(), hidden].
@@ -154,11 +156,16 @@ impl Llama {
 
     /// What the blocks of a pass in Burn's operations share.
     pub(super) fn pass(&self, length: usize) -> Pass {
+        self.pass_from(0, length)
+    }
+
+    /// The same of sequences that begin at position `first`.
+    pub(super) fn pass_from(&self, first: usize, length: usize) -> Pass {
         let (precision, tiles) = match self.kernels {
             Kernels::Fused => (Precision::F32, Tiles::default()),
             Kernels::Composed(precision, tiles) => (precision, tiles),
         };
-        Pass::new(&self.shape(length), precision, tiles, &self.gain.val().device())
+        Pass::new(&self.shape(length), first, precision, tiles, &self.gain.val().device())
     }
 
     /// # Panics
@@ -210,10 +217,15 @@ impl Block {
     }
 
     pub(super) fn composed(&self, x: Tensor<2>, pass: &Pass) -> Tensor<2> {
+        self.after(None, x, pass).0
+    }
+
+    /// The block for tokens that come after a past; and the past of what comes after them.
+    pub(super) fn after(&self, past: Option<Past>, x: Tensor<2>, pass: &Pass) -> (Tensor<2>, Past) {
         let (attention_gain, qkv, out) = (self.attention_gain.val(), self.qkv.val(), self.out.val());
         let (mlp_gain, gate_up, down) = (self.mlp_gain.val(), self.gate_up.val(), self.down.val());
-        let x = composed::attention_block(x, attention_gain, qkv, out, pass);
-        composed::mlp_block(x, mlp_gain, gate_up, down, pass)
+        let (x, past) = composed::attention_block(past, x, attention_gain, qkv, out, pass);
+        (composed::mlp_block(x, mlp_gain, gate_up, down, pass), past)
     }
 }
 

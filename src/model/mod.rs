@@ -8,10 +8,12 @@
 //! [`ParamTensors`] that stay on the device.
 
 mod by_blocks;
+mod cache;
 mod composed;
 mod config;
 mod device;
 mod fused;
+pub mod generate;
 pub mod huggingface;
 mod init;
 mod kernels;
@@ -19,7 +21,9 @@ mod layout;
 mod llama;
 mod memory;
 mod param_tensors;
+pub mod tokenizer;
 
+pub use cache::{Cache, Read};
 pub use config::{LlamaConfig, ModelError};
 pub use device::{Device, DeviceError, Precision};
 pub use init::init_theta;

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::corpus::{Assignment, Corpus, CorpusError, PageId};
 use crate::digest::Digest;
+use crate::model::huggingface::{self, HfError};
 use crate::model::{Device, LlamaConfig, ModelError, init_theta};
 use crate::scenario::Scenario;
 use crate::training::scheme::ChunkError;
@@ -33,6 +34,10 @@ pub enum OpenError {
     Corpus(#[from] CorpusError),
     #[error(transparent)]
     Chunks(#[from] ChunkError),
+    #[error("model.init: {0}")]
+    Init(#[from] HfError),
+    #[error("model.init: {folder} holds a model of other sizes: {found:?}, the settings ask for {expected:?}")]
+    InitSizes { folder: String, found: Box<LlamaConfig>, expected: Box<LlamaConfig> },
 }
 
 impl Network {
@@ -40,13 +45,18 @@ impl Network {
     pub fn open(scenario: Scenario, device: Device) -> Result<Self, OpenError> {
         let config = LlamaConfig::from_settings(&scenario.model)?;
         let corpus = Corpus::open(&scenario.corpus, scenario.seed, config.vocab_size, config.sequence_length)?;
+        let theta = first_theta(&scenario, &config)?;
         let core = TrainingCore::new(&scenario, config, corpus, device)?;
-        Ok(Self::new(scenario, core))
+        Ok(Self::new(scenario, core, theta))
     }
 
-    fn new(scenario: Scenario, core: TrainingCore) -> Self {
-        let run =
-            Digest::of_parts([b"gauntlet run".as_slice(), scenario.to_toml().as_bytes(), &core.corpus.fingerprint().0]);
+    fn new(scenario: Scenario, core: TrainingCore, theta: Vec<f32>) -> Self {
+        let genesis = core.replica(theta);
+        let (settings, fingerprint) = (scenario.to_toml(), core.corpus.fingerprint());
+        let parts = [b"gauntlet run".as_slice(), settings.as_bytes(), &fingerprint.0];
+        // What the seed does not make belongs to the run's name.
+        let loaded = scenario.model.init.as_ref().map(|_| &genesis.digest.0[..]);
+        let run = Digest::of_parts(parts.into_iter().chain(loaded));
         let assignment = Assignment::new(
             scenario.seed,
             scenario.chain.slots,
@@ -54,7 +64,6 @@ impl Network {
             core.corpus.train_pages(),
         );
         let shape = core.shape().clone();
-        let genesis = core.replica(init_theta(&core.config, scenario.seed));
         Self { scenario, run, core, assignment, shape, genesis }
     }
 
@@ -62,4 +71,16 @@ impl Network {
     pub fn tokens(&self, pages: &[PageId]) -> f64 {
         (pages.len() * self.core.config.sequence_length) as f64
     }
+}
+
+/// The parameters that a run starts from: drawn from the seed, or those of a folder.
+fn first_theta(scenario: &Scenario, config: &LlamaConfig) -> Result<Vec<f32>, OpenError> {
+    let Some(folder) = &scenario.model.init else { return Ok(init_theta(config, scenario.seed)) };
+    let (found, theta) = huggingface::load(folder.as_ref())?;
+    // No parameter depends on the length.
+    if (LlamaConfig { sequence_length: config.sequence_length, ..found.clone() }) != *config {
+        let (found, expected) = (Box::new(found), Box::new(config.clone()));
+        return Err(OpenError::InitSizes { folder: folder.clone(), found, expected });
+    }
+    Ok(theta)
 }

@@ -198,6 +198,16 @@ pub fn load(root: &Path) -> Result<RunData, ReportError> {
     })
 }
 
+/// Reads a run's manifest.
+pub fn load_manifest(root: &Path) -> Result<Manifest, ReportError> {
+    read_manifest(root)
+}
+
+/// Reads `rounds.csv` of a run's folder.
+pub fn load_rounds(root: &Path) -> Result<Vec<RoundRow>, ReportError> {
+    Ok(read_rows(root)?.unwrap_or_default())
+}
+
 /// Reads a run's folder and draws its `plots/` and `report.html` anew.
 pub fn redraw(root: &Path) -> Result<RunData, ReportError> {
     let run = load(root)?;

@@ -17,7 +17,7 @@ pub mod tables;
 
 pub use error::ReportError;
 pub use files::replace as write_file;
-pub use folder::{RunData, RunFolder, load, redraw};
+pub use folder::{RunData, RunFolder, load, load_manifest, load_rounds, redraw};
 pub use leaderboard::Leaderboard;
 pub use manifest::{FORMAT, Manifest, References, Target};
 pub use record::{BaselineRow, LeaderboardRow, PeerRow, RoundRow, SlotRow, Status};

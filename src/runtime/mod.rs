@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`bucket`] | opening the bucket that a URL names |
 //! | [`run`] | the run in it: genesis and start |
+//! | `model` | the newest model in the bucket, for those who take no part
 //! | [`process`] | nodes of one process, from start to stop |
 //! | [`chain`] | the ledger that everybody computes from the calls in the bucket |
 //! | [`peer_buckets`] | buckets of peers' own, named in the ledger |
@@ -23,6 +24,7 @@ mod credentials;
 mod host;
 pub mod lockstep;
 pub mod metrics;
+mod model;
 mod peer_buckets;
 pub mod process;
 pub mod report;

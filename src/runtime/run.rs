@@ -44,6 +44,8 @@ pub enum RunError {
     Theta { url: String, what: String },
     #[error("the corpus of this machine is not the run's: digest {found}, the run has {expected}; see corpus.path")]
     Corpus { expected: String, found: String },
+    #[error("bucket {url}: there is no model after {rounds} rounds; there are those after: {available}")]
+    NoModel { url: String, rounds: u64, available: String },
     #[error(transparent)]
     Open(#[from] OpenError),
 }
@@ -148,7 +150,10 @@ impl Run {
     /// # Errors
     /// This machine's corpus is another one, or the model to start from cannot be had.
     pub async fn network(&self, device: Device) -> Result<Arc<Network>, RunError> {
-        let mut network = Network::open(self.scenario.clone(), device)?;
+        // The model to start from is in the bucket; the folder that it came from need not be here.
+        let mut scenario = self.scenario.clone();
+        scenario.model.init = None;
+        let mut network = Network::open(scenario, device)?;
         network.run = self.id;
         let fingerprint = network.core.corpus.fingerprint();
         if fingerprint != self.genesis.corpus {
@@ -162,7 +167,7 @@ impl Run {
     }
 
     /// The model that the run starts from, as the bucket has it.
-    async fn theta(&self, parameters: usize) -> Result<Vec<f32>, RunError> {
+    pub(super) async fn theta(&self, parameters: usize) -> Result<Vec<f32>, RunError> {
         let failed = |what: String| RunError::Theta { url: self.bucket.url.clone(), what };
         let most = checkpoint::encoded_len(parameters) as u64;
         let bytes = get_bounded(&self.bucket.store, &keys::theta(), most).await;

@@ -23,6 +23,19 @@ pub struct ModelSettings {
     /// Tokens a sequence predicts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sequence_length: Option<usize>,
+    /// Width of a head [default: hidden_size / num_heads].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head_size: Option<usize>,
+    /// Base of the rotary angles [default: 10,000].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rope_theta: Option<f64>,
+    /// What RMSNorm adds to the mean square [default: 1e-5].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rms_norm_eps: Option<f64>,
+    /// Hugging Face folder whose weights the run starts from, and whose sizes the model has; without it weights are
+    /// drawn from the seed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init: Option<String>,
 }
 
 impl Default for ModelSettings {
@@ -36,6 +49,10 @@ impl Default for ModelSettings {
             num_kv_heads: None,
             intermediate_size: None,
             sequence_length: None,
+            head_size: None,
+            rope_theta: None,
+            rms_norm_eps: None,
+            init: None,
         }
     }
 }

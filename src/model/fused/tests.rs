@@ -50,7 +50,7 @@ fn agree(fused: Vec<TensorData>, composed: Vec<TensorData>, case: &str) {
 
 /// A composed pass over sequences of a shape, a few queries at a time.
 fn pass(shape: &AttentionShape) -> Pass {
-    Pass::new(shape, Precision::F32, Tiles { queries: 25, ..Tiles::default() }, &Device::Cpu.burn())
+    Pass::new(shape, 0, Precision::F32, Tiles { queries: 25, ..Tiles::default() }, &Device::Cpu.burn())
 }
 
 /// A shape for what does not look at the heads.
@@ -72,7 +72,7 @@ fn attention_is_the_composed_attention() {
         let shape = AttentionShape { heads, rotary, epsilon: 1e-5 };
         let shapes = [[sequences * length, hidden], [heads.row(), hidden], [hidden, heads.mixed()]];
         let fused = run(|x, g, qkv, out| attention_block(x, g, qkv, out, shape.clone()), shapes);
-        let composed = run(|x, g, qkv, out| composed::attention_block(x, g, qkv, out, &pass(&shape)), shapes);
+        let composed = run(|x, g, qkv, out| composed::attention_block(None, x, g, qkv, out, &pass(&shape)).0, shapes);
         agree(fused, composed, &format!("{case:?}"));
     }
 }

@@ -15,7 +15,7 @@ use std::path::Path;
 pub use config::{FolderConfig, config_json, read_config};
 pub use error::HfError;
 pub use read::load;
-pub use write::{SHARD_BYTES, Values, write_weights};
+pub use write::{SHARD_BYTES, Values, write_folder, write_weights};
 
 /// The largest JSON file that is read.
 const LARGEST_JSON: u64 = 1 << 24;

@@ -12,8 +12,8 @@ use safetensors::Dtype;
 use safetensors::tensor::View;
 use serde::Serialize;
 
-use super::HfError;
-use crate::model::{ParamLayout, TensorSpec};
+use super::{HfError, config_json};
+use crate::model::{LlamaConfig, ParamLayout, TensorSpec};
 
 /// Type of the values in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +98,39 @@ struct Index<'a> {
     weight_map: BTreeMap<&'a str, String>,
 }
 
+/// Writes a folder that is there whole or not at all: what `files` puts into it, besides configuration and weights.
+///
+/// `begin` and `end` are the tokens that begin and end a document, where they are known.
+///
+/// # Errors
+/// There is something already, or see [`write_weights`].
+pub fn write_folder(
+    folder: &Path,
+    (config, theta): (&LlamaConfig, &[f32]),
+    values: Values,
+    (begin, end): (Option<u32>, Option<u32>),
+    files: impl FnOnce(&Path) -> Result<(), HfError>,
+) -> Result<(), HfError> {
+    if folder.exists() {
+        return Err(HfError::Exists(folder.into()));
+    }
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(parent).map_err(HfError::io(parent))?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".writing-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
+    let temporary = builder.tempdir_in(parent).map_err(HfError::io(parent))?;
+    let path = temporary.path().join("config.json");
+    fs::write(&path, config_json(config, values.torch_name(), begin, end)).map_err(HfError::io(&path))?;
+    write_weights(temporary.path(), &config.layout(), theta, values, SHARD_BYTES)?;
+    files(temporary.path())?;
+    fs::rename(temporary.path(), folder).map_err(HfError::io(folder))?;
+    // There is nothing left to remove.
+    let _ = temporary.keep();
+    Ok(())
+}
+
 /// Writes the parameters into a folder, in shards of at most `shard_bytes` of values.
 ///
 /// # Errors
@@ -151,5 +184,17 @@ fn write_file(path: &Path, tensors: &[&TensorSpec], theta: &[f32], values: Value
     let views = tensors.iter().map(|spec| (spec.name.as_str(), Lazy { spec, theta, values }));
     let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
     safetensors::serialize_to_file(views, Some(metadata), path)
-        .map_err(|error| HfError::io(path)(std::io::Error::other(error)))
+        .map_err(|error| HfError::io(path)(std::io::Error::other(error)))?;
+    // The library's files are for their owner only; this one is as readable as any other of the user's.
+    let folder = path.parent().expect("a file of a folder");
+    let usual = usual_permissions(folder).map_err(HfError::io(folder))?;
+    fs::set_permissions(path, usual).map_err(HfError::io(path))
+}
+
+/// What the user's new files are allowed.
+fn usual_permissions(folder: &Path) -> std::io::Result<fs::Permissions> {
+    let path = folder.join(".permissions");
+    let permissions = fs::File::create(&path)?.metadata()?.permissions();
+    fs::remove_file(&path)?;
+    Ok(permissions)
 }

@@ -1,0 +1,80 @@
+//! `sim generate`: text from a model.
+
+use std::io::Write;
+
+use gauntlet::model::generate::{Sampling, generate};
+
+use super::UsageError;
+use super::model::ModelArgs;
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Text to go on with
+    #[arg(long)]
+    prompt: String,
+    /// Tokens to add, at most
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    tokens: usize,
+    /// 0 takes the most likely token; the higher, the more random
+    #[arg(long, value_name = "T", default_value_t = 0.8)]
+    temperature: f64,
+    /// Of the draws: the same seed gives the same text
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Where to compute: cpu, ndarray, or cuda:N
+    #[arg(long, default_value = "cpu")]
+    device: String,
+}
+
+/// Prints the prompt, and what the model makes of it as it comes.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    if !(args.temperature >= 0.0 && args.temperature.is_finite()) {
+        return Err(UsageError(format!("--temperature {}: expected 0 or more", args.temperature)).into());
+    }
+    let loaded = args.model.load()?;
+    let tokenizer = loaded.tokenizer()?;
+    let failed = |error: String| anyhow::anyhow!("the tokenizer: {error}");
+    let mut tokens = tokenizer.encode(&args.prompt).map_err(failed)?;
+    if tokens.is_empty() {
+        tokens.extend(tokenizer.begin().or(tokenizer.end()).map(|(_, id)| id));
+    }
+    if tokens.is_empty() {
+        return Err(UsageError("--prompt \"\": expected some text: the model has no token to begin with".into()).into());
+    }
+    let model = loaded.model(&args.device)?;
+    let end = tokenizer.end().map(|(_, id)| id);
+    let mut out = std::io::stdout();
+    // A token alone may be half a character, or lack the space before it: what is new is what the whole text has more.
+    let mut said = 0;
+    let mut problem = None;
+    let mut say_new = |tokens: &[u32], last: bool| -> anyhow::Result<()> {
+        let text = tokenizer.decode(tokens).map_err(failed)?;
+        let whole = if last { text.len() } else { text.trim_end_matches('\u{fffd}').len() };
+        if let Some(new) = text.get(said..whole) {
+            out.write_all(new.as_bytes())?;
+            out.flush()?;
+            said = whole;
+        }
+        Ok(())
+    };
+    say_new(&tokens, false)?;
+    let sampling = Sampling { temperature: args.temperature, seed: args.seed };
+    let prompt = tokens.clone();
+    generate(&model, &prompt, args.tokens, end, sampling, |token| {
+        tokens.push(token);
+        problem = say_new(&tokens, false).err();
+        problem.is_none()
+    });
+    match problem {
+        // Whoever read it has gone, as `head` does.
+        Some(error) if error.is::<std::io::Error>() => Ok(()),
+        Some(error) => Err(error),
+        None => {
+            say_new(&tokens, true)?;
+            super::say("");
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! A model to use: from a Hugging Face folder, a run's folder, or the bucket of a real run.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use gauntlet::digest::Digest;
+use gauntlet::model::tokenizer::Tokenizer;
+use gauntlet::model::{Device, Llama, LlamaConfig, huggingface};
+use gauntlet::report::{self, Manifest};
+use gauntlet::runtime::{Run, bucket};
+use gauntlet::scenario::{CorpusKind, CorpusSettings, Scenario};
+
+use super::{UsageError, block_on, folder};
+
+#[derive(clap::Args)]
+pub struct ModelArgs {
+    /// Hugging Face folder, run folder, or bucket of a real run
+    #[arg(value_name = "MODEL")]
+    pub source: String,
+    /// Of a run: the model after so many rounds [default: the newest]
+    #[arg(long, value_name = "N")]
+    pub round: Option<u64>,
+    /// tokenizer.json [default: the folder's, or the one that the run's corpus went through]
+    #[arg(long, value_name = "FILE")]
+    pub tokenizer: Option<PathBuf>,
+}
+
+/// A model, and where it comes from.
+pub struct Loaded {
+    pub config: LlamaConfig,
+    pub theta: Vec<f32>,
+    pub origin: Origin,
+    tokenizer: Option<TokenizerSource>,
+}
+
+/// Where a model comes from.
+pub enum Origin {
+    Folder(PathBuf),
+    /// A run, after so many rounds; its manifest, where it has a folder.
+    Run {
+        scenario: Box<Scenario>,
+        rounds: u64,
+        manifest: Option<Box<Manifest>>,
+    },
+}
+
+/// What turns text into a model's tokens.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TokenizerSource {
+    Bytes,
+    File(PathBuf),
+}
+
+impl ModelArgs {
+    /// Finds and reads the model.
+    pub fn load(&self) -> anyhow::Result<Loaded> {
+        let path = Path::new(&self.source);
+        let mut loaded = if self.source.contains("://") || path.join("genesis").exists() {
+            self.from_bucket(&self.source)?
+        } else if path.join("manifest.json").exists() {
+            self.from_run(path)?
+        } else if path.join("config.json").exists() {
+            from_folder(path)?
+        } else {
+            bail!(UsageError(format!(
+                "{}: expected a Hugging Face folder (config.json), a run folder (manifest.json) or the bucket of a run",
+                self.source
+            )));
+        };
+        if let Some(file) = &self.tokenizer {
+            loaded.tokenizer = Some(TokenizerSource::File(file.clone()));
+        }
+        Ok(loaded)
+    }
+
+    fn from_run(&self, root: &Path) -> anyhow::Result<Loaded> {
+        let manifest = report::load_manifest(root)?;
+        let models = folder::models(root);
+        let chosen = match self.round {
+            Some(rounds) => models.iter().find(|(at, _)| *at == rounds),
+            None => models.last(),
+        };
+        let Some((rounds, path)) = chosen else {
+            if let Some(bucket) = manifest.bucket.as_ref().filter(|_| models.is_empty()) {
+                return self.from_bucket(bucket);
+            }
+            let available: Vec<String> = models.iter().map(|(at, _)| at.to_string()).collect();
+            let available = if available.is_empty() { "none".into() } else { available.join(", ") };
+            bail!("{}: no such model in it; there are those after these rounds: {available}", root.display());
+        };
+        let (config, theta) = huggingface::load(path)?;
+        let row = report::load_rounds(root)?.into_iter().find(|row| row.round + 1 == *rounds);
+        if row.is_some_and(|row| row.replica_digest != Digest::of_f32(&theta)) {
+            bail!("{}: it is not the model that rounds.csv names; it is damaged, or of another run", path.display());
+        }
+        let tokenizer = tokenizer_of(&manifest.scenario.corpus);
+        let scenario = Box::new(manifest.scenario.clone());
+        let origin = Origin::Run { scenario, rounds: *rounds, manifest: Some(Box::new(manifest)) };
+        Ok(Loaded { config, theta, origin, tokenizer })
+    }
+
+    fn from_bucket(&self, url: &str) -> anyhow::Result<Loaded> {
+        let run = block_on(Run::read(bucket::open(url, false)?))?;
+        let config = LlamaConfig::from_settings(&run.scenario.model)?;
+        let (rounds, theta) = block_on(run.model(self.round))?;
+        let tokenizer = tokenizer_of(&run.scenario.corpus);
+        let origin = Origin::Run { scenario: Box::new(run.scenario), rounds, manifest: None };
+        Ok(Loaded { config, theta, origin, tokenizer })
+    }
+}
+
+fn from_folder(path: &Path) -> anyhow::Result<Loaded> {
+    let (config, theta) = huggingface::load(path)?;
+    let tokenizer = Some(path.join("tokenizer.json")).filter(|file| file.exists()).map(TokenizerSource::File);
+    Ok(Loaded { config, theta, origin: Origin::Folder(path.into()), tokenizer })
+}
+
+/// The tokenizer of a run's corpus, if its tokens are text.
+fn tokenizer_of(corpus: &CorpusSettings) -> Option<TokenizerSource> {
+    match (&corpus.tokenizer, corpus.kind) {
+        (Some(file), _) => Some(TokenizerSource::File(file.into())),
+        (None, CorpusKind::Text) => Some(TokenizerSource::Bytes),
+        (None, _) => None,
+    }
+}
+
+impl Loaded {
+    /// As a module on a device.
+    pub fn model(&self, device: &str) -> anyhow::Result<Llama> {
+        let device: Device = device.parse().map_err(|error| UsageError(format!("--device {device}: {error}")))?;
+        Ok(Llama::from_flat(&self.config, &self.theta, &device))
+    }
+
+    /// Where the tokenizer comes from, if there is any.
+    pub fn tokenizer_source(&self) -> Option<&TokenizerSource> {
+        self.tokenizer.as_ref()
+    }
+
+    /// What turns text into its tokens.
+    pub fn tokenizer(&self) -> anyhow::Result<Tokenizer> {
+        match &self.tokenizer {
+            Some(TokenizerSource::Bytes) => Ok(Tokenizer::Bytes),
+            Some(TokenizerSource::File(file)) => Tokenizer::open(file, self.config.vocab_size)
+                .context("the model's tokenizer; --tokenizer FILE names another"),
+            None => bail!(UsageError(
+                "the model has no tokenizer: its folder has no tokenizer.json, or its run's tokens are no text; \
+                 --tokenizer FILE names one"
+                    .into()
+            )),
+        }
+    }
+}
