@@ -10,6 +10,7 @@
 //! | [`report`] | run folder, CSV, plots, tables |
 //! | [`runtime`] | the real network: nodes in processes, on real clocks, that meet in a bucket |
 //! | [`engine`] | the paused-clock world: starts nodes, gives them hardware and links, records |
+//! | [`evaluation`] | zero-shot tasks by a model, as the field's harness defines them |
 //! | [`node`] | the peer and the validator: a round told from top to bottom; behaviours |
 //! | [`transport`] | keys and wire format; the simulated links and bucket |
 //! | [`training`] | gradient of a round, schemes (DeMo, SparseLoCo, dense), exact aggregation, schedule, AdamW |
@@ -23,6 +24,7 @@ pub mod chain;
 pub mod corpus;
 pub mod digest;
 pub mod engine;
+pub mod evaluation;
 pub mod gauntlet;
 pub mod model;
 pub mod node;

@@ -4,6 +4,7 @@ mod bench;
 mod card;
 mod check;
 mod collect;
+mod eval;
 mod export;
 mod folder;
 mod generate;
@@ -80,6 +81,8 @@ enum Command {
     Import(import::Args),
     /// Go on with a text
     Generate(generate::Args),
+    /// Ask a model the questions of zero-shot tasks: hellaswag, piqa, arc_easy
+    Eval(eval::Args),
     /// List the scenarios that come with this program
     Scenarios,
     /// Measure a model on a device: gradient, DeMo encode, aggregation, evaluation, memory; or this machine
@@ -139,6 +142,7 @@ pub fn main() -> ExitCode {
         Command::Export(args) => export::export(args),
         Command::Import(args) => import::import(args),
         Command::Generate(args) => generate::run(args),
+        Command::Eval(args) => eval::eval(args),
         Command::Scenarios => scenarios::list(),
         Command::Bench(args) => bench::bench(args),
     };

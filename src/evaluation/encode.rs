@@ -1,0 +1,54 @@
+//! From a question to tokens, in the harness's way.
+
+use super::Question;
+use crate::model::tokenizer::Tokenizer;
+
+/// A question in tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encoded {
+    /// What all answers come after; at least one token.
+    pub context: Vec<u32>,
+    /// The answers, each of at least one token.
+    pub choices: Vec<Vec<u32>>,
+}
+
+/// Encodes a question.
+///
+/// An answer's tokens are those that context and answer together have more than the context alone: so they are tokenised
+/// as they would be in a text. Spaces that end the context go to the answer (`_encode_pair` of the harness).
+///
+/// # Errors
+/// What the tokenizer says, or an answer that adds no token.
+pub fn encode(question: &Question, tokenizer: &Tokenizer) -> Result<Encoded, String> {
+    let stem = question.context.trim_end();
+    let context = tokenizer.encode(stem)?;
+    if context.is_empty() {
+        return Err("the tokenizer makes nothing of the question".into());
+    }
+    let choices = question.choices.iter().map(|choice| {
+        let whole = tokenizer.encode(&format!("{} {choice}", question.context))?;
+        let answer = whole.get(context.len()..).unwrap_or_default().to_vec();
+        if answer.is_empty() {
+            return Err(format!("the tokenizer makes nothing of the answer {choice:?}"));
+        }
+        Ok(answer)
+    });
+    Ok(Encoded { choices: choices.collect::<Result<_, _>>()?, context })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spaces_between_go_to_the_answer() {
+        for context in ["ab", "ab "] {
+            let question = Question { context: context.into(), choices: vec!["c".into(), "de".into()], gold: 0 };
+            let encoded = encode(&question, &Tokenizer::Bytes).unwrap();
+            assert_eq!(encoded.context, [97, 98]);
+            let spaces = context.len() - 2 + 1;
+            assert_eq!(encoded.choices[0], [vec![32; spaces], vec![99]].concat());
+            assert_eq!(encoded.choices[1].len(), spaces + 2);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Log-likelihoods of answers by a model.
+//!
+//! Contexts of one length are read together, each once for all of its answers; the answers go on from there, those of
+//! similar length together.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::Encoded;
+use crate::model::{Llama, Read};
+
+/// Tokens that are read in one pass, about.
+const PASS_TOKENS: usize = 4096;
+
+/// A context and the answers after it.
+struct Item<'a> {
+    context: &'a [u32],
+    /// Question, number of the answer, tokens.
+    answers: Vec<(usize, usize, &'a [u32])>,
+}
+
+/// The sum of the log-probabilities of each answer's tokens, in nats, for each question.
+///
+/// What is longer than the model knows loses its beginning. `told` hears how many questions a pass has answered; results
+/// do not depend on the number of threads.
+pub fn log_likelihoods(
+    model: &Llama,
+    questions: &[Encoded],
+    threads: usize,
+    told: impl Fn(usize) + Sync,
+) -> Vec<Vec<f64>> {
+    let (mut items, cut) = items(questions, model.config().sequence_length);
+    for (question, answer, tokens) in &cut {
+        let of_answer = questions[*question].choices[*answer].len().min(tokens.len() - 1);
+        let (context, rest) = tokens.split_at(tokens.len() - of_answer);
+        items.push(Item { context, answers: vec![(*question, *answer, rest)] });
+    }
+    // Long ones first: when memory does not suffice, it is found out at once.
+    items.sort_by_key(|item| std::cmp::Reverse(item.context.len()));
+    let batches: Vec<&[Item]> = items
+        .chunk_by(|a, b| a.context.len() == b.context.len())
+        .flat_map(|same| same.chunks((PASS_TOKENS / same[0].context.len()).max(1)))
+        .collect();
+    let found = Mutex::new(questions.iter().map(|question| vec![0.0; question.choices.len()]).collect::<Vec<_>>());
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..threads.clamp(1, batches.len().max(1)) {
+            scope.spawn(|| {
+                while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let sums = score(model, batch);
+                    let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+                    for (question, answer, sum) in sums {
+                        found[question][answer] = sum;
+                    }
+                    drop(found);
+                    told(batch.len());
+                }
+            });
+        }
+    });
+    found.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Questions that the model can read whole; and answers that it cannot with their context, each with the tokens that are
+/// left of both.
+fn items(questions: &[Encoded], longest: usize) -> (Vec<Item<'_>>, Vec<(usize, usize, Vec<u32>)>) {
+    let (mut items, mut cut) = (Vec::new(), Vec::new());
+    for (index, question) in questions.iter().enumerate() {
+        let mut answers = Vec::new();
+        for (at, answer) in question.choices.iter().enumerate() {
+            // The last token is predicted only.
+            if question.context.len() + answer.len() <= longest + 1 {
+                answers.push((index, at, &answer[..]));
+            } else {
+                let whole = [&question.context[..], answer].concat();
+                cut.push((index, at, whole[whole.len() - (longest + 1)..].to_vec()));
+            }
+        }
+        if !answers.is_empty() {
+            items.push(Item { context: &question.context, answers });
+        }
+    }
+    (items, cut)
+}
+
+/// The answers of contexts of one length: question, number of the answer, sum.
+fn score(model: &Llama, items: &[Item]) -> Vec<(usize, usize, f64)> {
+    let length = items[0].context.len();
+    let contexts: Vec<u32> = items.iter().flat_map(|item| item.context).copied().collect();
+    let read = model.read(None, &contexts, length);
+    let answers: Vec<(u32, usize, usize, &[u32])> = items
+        .iter()
+        .enumerate()
+        .flat_map(|(row, item)| {
+            item.answers.iter().map(move |&(question, at, tokens)| (row as u32, question, at, tokens))
+        })
+        .collect();
+    let first: Vec<_> = answers.iter().map(|(row, _, _, tokens)| (*row as usize, length - 1, tokens[0])).collect();
+    let first = model.log_probabilities(&read, &first);
+    let mut sums: Vec<(usize, usize, f64)> =
+        answers.iter().zip(first).map(|(&(_, question, at, _), log)| (question, at, f64::from(log))).collect();
+    // Those of one token are done; the others by length, so that little is read in vain.
+    let mut order: Vec<usize> = (0..answers.len()).filter(|&index| answers[index].3.len() > 1).collect();
+    order.sort_by_key(|&index| answers[index].3.len());
+    let mut rest = &order[..];
+    while let Some(&last) = rest.last() {
+        let longest = answers[last].3.len() - 1;
+        let (before, together) = rest.split_at(rest.len().saturating_sub((PASS_TOKENS / (length + longest)).max(1)));
+        let logs = go_on(model, &read, together.iter().map(|&index| (answers[index].0, answers[index].3)), longest);
+        for (&index, log) in together.iter().zip(logs) {
+            sums[index].2 += log;
+        }
+        rest = before;
+    }
+    sums
+}
+
+/// Sums over all but the first token of answers that go on from rows of what was read.
+fn go_on<'a>(
+    model: &Llama,
+    read: &Read,
+    answers: impl Iterator<Item = (u32, &'a [u32])> + Clone,
+    longest: usize,
+) -> Vec<f64> {
+    let rows: Vec<u32> = answers.clone().map(|(row, _)| row).collect();
+    let mut inputs = vec![0; rows.len() * longest];
+    let mut asked = Vec::new();
+    for (at, ((_, tokens), row)) in answers.clone().zip(inputs.chunks_exact_mut(longest)).enumerate() {
+        row[..tokens.len() - 1].copy_from_slice(&tokens[..tokens.len() - 1]);
+        asked.extend(tokens[1..].iter().enumerate().map(|(position, &token)| (at, position, token)));
+    }
+    let after = model.read(Some(read.cache.select(&rows)), &inputs, longest);
+    let mut logs = model.log_probabilities(&after, &asked).into_iter();
+    answers.map(|(_, tokens)| logs.by_ref().take(tokens.len() - 1).map(f64::from).sum()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Device, LlamaConfig, init_theta};
+    use crate::scenario::ModelSettings;
+
+    fn model() -> Llama {
+        let settings = ModelSettings { preset: "nano".into(), sequence_length: Some(24), ..Default::default() };
+        let config = LlamaConfig::from_settings(&settings).unwrap();
+        let theta: Vec<f32> = init_theta(&config, 3).iter().map(|value| value * 10.0).collect();
+        Llama::from_flat(&config, &theta, &Device::Cpu)
+    }
+
+    fn tokens(seed: u32, length: u32) -> Vec<u32> {
+        (0..length).map(|at| (at * at * 3 + 11 * at + 17 * seed) % 256).collect()
+    }
+
+    /// By reading each answer with its context alone.
+    fn alone(model: &Llama, context: &[u32], answer: &[u32]) -> f64 {
+        let whole = [context, answer].concat();
+        let whole = &whole[whole.len().saturating_sub(25)..];
+        let length = whole.len() - 1;
+        let losses = model.token_losses(&whole[..length], whole[1..].into(), length).into_data();
+        -losses.as_slice::<f32>().unwrap()[length - answer.len()..].iter().map(|&loss| f64::from(loss)).sum::<f64>()
+    }
+
+    #[test]
+    fn sums_are_those_of_each_answer_alone() {
+        let model = model();
+        // Some contexts of one length, answers of one token and of many, and one too long for the model.
+        let questions: Vec<Encoded> = (0..40)
+            .map(|seed| Encoded {
+                context: tokens(seed, 3 + seed % 5 + if seed == 7 { 30 } else { 0 }),
+                choices: (0..3).map(|choice| tokens(100 + seed * 3 + choice, 1 + (seed * choice) % 19)).collect(),
+            })
+            .collect();
+        let told = AtomicUsize::new(0);
+        let found = log_likelihoods(&model, &questions, 3, |count| {
+            told.fetch_add(count, Ordering::Relaxed);
+        });
+        for (question, sums) in questions.iter().zip(found) {
+            for (choice, sum) in question.choices.iter().zip(sums) {
+                let expected = alone(&model, &question.context, choice);
+                assert!((sum - expected).abs() < 1e-5 * expected.abs().max(100.0), "{sum} for {expected}");
+            }
+        }
+        assert!(told.load(Ordering::Relaxed) >= 40);
+    }
+}
