@@ -18,6 +18,7 @@ mod node;
 mod open;
 mod plot;
 mod progress;
+mod publish;
 mod run;
 mod scenarios;
 mod status;
@@ -57,6 +58,8 @@ enum Command {
     Check(check::Args),
     /// Draw the pictures of a run again, or compare several runs on one set of axes
     Plot(plot::Args),
+    /// Copy of a run's folder what is worth keeping: manifest, tables, pictures; of long runs every Nth round of the peers
+    Publish(publish::Args),
     /// Run a finished run again and compare the digests
     Verify(verify::Args),
     /// Write a run for real nodes into a bucket: settings, the model to start from, an empty ledger. Validators need
@@ -131,6 +134,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::check(args),
         Command::Plot(args) => plot::plot(args),
+        Command::Publish(args) => publish::publish(args),
         Command::Verify(args) => verify::verify(args),
         Command::Genesis(args) => genesis::genesis(args),
         Command::Key(args) => key::key(args),

@@ -10,6 +10,7 @@ mod html;
 mod leaderboard;
 mod manifest;
 pub mod plots;
+mod publish;
 mod record;
 #[cfg(test)]
 mod sample;
@@ -20,4 +21,5 @@ pub use files::replace as write_file;
 pub use folder::{RunData, RunFolder, load, load_manifest, load_rounds, redraw};
 pub use leaderboard::Leaderboard;
 pub use manifest::{FORMAT, Manifest, References, Target};
+pub use publish::publish;
 pub use record::{BaselineRow, LeaderboardRow, PeerRow, RoundRow, SlotRow, Status};
