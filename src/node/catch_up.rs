@@ -92,15 +92,15 @@ pub async fn newest_checkpoint_round(network: &Network, ports: &Ports) -> Option
     Some(None)
 }
 
-/// Whether a round is decided; `None` if the bucket does not tell.
-pub async fn is_decided(network: &Network, ports: &Ports, round: u64) -> Option<bool> {
-    if fetch_record(network, ports, round).await.is_some() {
-        return Some(true);
+/// The record of a round, if it is decided. The outer `None`: the bucket does not tell.
+pub async fn decision(network: &Network, ports: &Ports, round: u64) -> Option<Option<RoundRecord>> {
+    if let Some(record) = fetch_record(network, ports, round).await {
+        return Some(Some(record));
     }
     match ports.bucket.head(&keys::record(round)).await {
-        Err(Error::NotFound { .. }) => Some(false),
+        Err(Error::NotFound { .. }) => Some(None),
         // What lies there is no record, or could not be read.
-        Ok(_) => Some(false),
+        Ok(_) => Some(None),
         Err(_) => None,
     }
 }

@@ -248,6 +248,7 @@ async fn start(
             let mut validator = Validator::new(network.clone(), ports, processor);
             if let Some(saved) = &saved {
                 validator.restore(&saved.bytes, replica).map_err(unfit)?;
+                validator = validator.after_a_stop();
             }
             Ok(Box::pin(validator.run(leaves)))
         }

@@ -20,7 +20,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::catch_up::{is_decided, newest_checkpoint, newest_checkpoint_round, step_forward};
+use super::catch_up::{decision, newest_checkpoint, newest_checkpoint_round, step_forward};
+use super::follow::wait_a_little;
 use super::hardware::Processor;
 use super::network::Network;
 use super::ports::{NodeState, Ports};
@@ -49,6 +50,8 @@ pub struct Validator {
     checkpointed: Option<u64>,
     /// Place in the succession of the validator that decided last.
     acting: usize,
+    /// Whether it was stopped, and has not yet compared its model with what was agreed.
+    was_stopped: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -80,6 +83,7 @@ impl Validator {
             round: 0,
             checkpointed: None,
             acting: 0,
+            was_stopped: false,
         }
     }
 
@@ -90,6 +94,12 @@ impl Validator {
         (self.gauntlet, self.owners, self.pay) = (saved.gauntlet, saved.owners, saved.pay);
         (self.round, self.checkpointed, self.acting) = (saved.round, saved.checkpointed, saved.acting);
         Ok(())
+    }
+
+    /// This validator, as one that was stopped: before it goes on, it compares its model with what was agreed. As long as
+    /// it is first to decide it reads no record, and would not see that it goes on from another model than everybody.
+    pub fn after_a_stop(self) -> Self {
+        Self { was_stopped: true, ..self }
     }
 
     fn state(&self) -> NodeState {
@@ -108,26 +118,50 @@ impl Validator {
 
     /// Validates until the last round is over, or until the round in which it leaves.
     pub async fn run(mut self, leaves: Option<u64>) {
-        let mut mended = false;
+        // The round whose record made it start over last. Where it comes to the same model again, others go on with that
+        // too, and the record's author is the one who has another.
+        let mut doubted = None;
         loop {
             self.ports.host.between_rounds(self.round, &|| self.state());
             if self.round >= self.network.scenario.rounds || leaves.is_some_and(|leaves| self.round >= leaves) {
                 return;
+            }
+            if std::mem::take(&mut self.was_stopped) && !self.has_agreed_model().await {
+                self.start_over().await;
+                continue;
             }
             if !self.is_late().await && self.validate().await {
                 self.round += 1;
                 continue;
             }
             let step = step_forward(&self.network, &self.ports, self.round, &self.replica).await;
-            if step.followed.in_sync || mended {
+            if step.followed.in_sync || doubted == Some(self.round) {
                 (self.round, self.replica) = (step.at, step.followed.replica);
             } else {
-                tracing::warn!(round = self.round, "this validator's model is not the network's; starting over");
-                (self.round, self.replica) =
-                    newest_checkpoint(&self.network, &self.ports, 0).await.unwrap_or((0, self.network.genesis.clone()));
+                doubted = Some(self.round);
+                self.start_over().await;
             }
-            mended = !step.followed.in_sync;
         }
+    }
+
+    /// Whether this validator's model is the one that the record of the round before names. Where there is none, nothing
+    /// says that it is another.
+    async fn has_agreed_model(&self) -> bool {
+        let Some(before) = self.round.checked_sub(1) else { return self.replica.digest == self.network.genesis.digest };
+        loop {
+            if let Some(decision) = decision(&self.network, &self.ports, before).await {
+                return decision.is_none_or(|record| record.model_after == self.replica.digest);
+            }
+            wait_a_little(&self.ports).await;
+        }
+    }
+
+    /// Goes back to a model that validators vouch for, to catch up from there. Whatever the records lead to is right:
+    /// should that be this model again, then the author of the record was wrong.
+    async fn start_over(&mut self) {
+        tracing::warn!(round = self.round, "this validator's model is not the network's; starting over");
+        (self.round, self.replica) =
+            newest_checkpoint(&self.network, &self.ports, 0).await.unwrap_or((0, self.network.genesis.clone()));
     }
 
     /// Whether the round to validate is long over and was decided without this validator. One that nobody has decided
@@ -137,10 +171,10 @@ impl Validator {
         if ports.clock.round() <= self.round + 1 {
             return false;
         }
-        match is_decided(network, ports, self.round).await {
-            Some(false) => {}
+        match decision(network, ports, self.round).await {
+            Some(None) => {}
             // While the bucket does not tell, nothing is decided anew.
-            Some(true) | None => return true,
+            Some(Some(_)) | None => return true,
         }
         newest_checkpoint_round(network, ports)
             .await
