@@ -3,16 +3,18 @@
 //! The store's stamp of a call says which block it is in, so that all who see the same objects compute the same state.
 //! Nothing that the model depends on is read from it: who is aggregated is in the round's record.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::TryStreamExt;
+use chrono::{DateTime, Utc};
+use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
-use object_store::{Error, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use object_store::{Error, GetOptions, GetRange, ObjectMeta, ObjectStore, PutMode, PutOptions};
 use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 
 use crate::Uid;
 use crate::chain::{Call, ChainState, Extrinsic, Genesis, Ledger, LedgerError};
@@ -26,6 +28,12 @@ use crate::transport::{Hotkey, Identity, keys};
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How many slots are tried to register, one taken by somebody else after the other.
 const CLAIMS: usize = 300;
+/// How long everybody waits for a new registration to be read.
+const FIRST_TRY: Duration = Duration::from_secs(2);
+/// Registrations that are read at the same time.
+const AT_ONCE: usize = 16;
+/// What cannot be read is left alone for 2 to the power of this many blocks at most.
+const LONGEST_WAIT: u32 = 10;
 
 /// Whether a run's peers may keep their uploads in the bucket at this URL. What comes after the allowed beginning is
 /// plain names, so that nothing in it leads out again, as `..` would and `%2e%2e`.
@@ -46,30 +54,51 @@ fn claimed_at(path: &Path) -> Option<(Uid, u32)> {
 
 /// The chain as one node sees it, and its account on it.
 pub struct BucketChain {
-    run: Digest,
+    reader: Arc<Reader>,
     identity: Arc<Identity>,
-    bucket: Arc<dyn ObjectStore>,
     clock: Clock,
-    settings: ChainSettings,
-    genesis: Genesis,
     /// Where this node keeps its uploads, if in a bucket of its own.
     own_bucket: Option<String>,
     seen: Mutex<Seen>,
 }
 
+/// Reads the calls of a run.
+struct Reader {
+    run: Digest,
+    bucket: Arc<dyn ObjectStore>,
+    settings: ChainSettings,
+    genesis: Genesis,
+}
+
+/// A call by its place in the order of all calls: stamps decide, among equals the path.
+type Place = (DateTime<Utc>, Path);
+
 /// What has been read so far.
 struct Seen {
     ledger: Ledger,
     newest: Arc<ChainState>,
-    /// Calls in the order in which they were seen, with their blocks.
-    calls: Vec<(u64, Extrinsic)>,
+    calls: BTreeMap<Place, Extrinsic>,
     /// Where they lie, and what lies there and is none.
     paths: BTreeSet<Path>,
     /// Registrations of which there is something, readable or not: slot and generation.
     claimed: BTreeSet<(Uid, u32)>,
+    unread: BTreeMap<Path, Unread>,
+    /// Reads what could not be read, while everybody goes on.
+    reading_again: Option<JoinHandle<Vec<Tried>>>,
     /// Whether everything has been read once: before that nobody can be told who is registered.
     is_complete: bool,
 }
+
+/// A registration that could not be read. Anybody may leave such, so nobody waits for it.
+struct Unread {
+    meta: ObjectMeta,
+    tries: u32,
+    /// The block in which it is tried again.
+    again_at: u64,
+}
+
+/// An object, and what came of reading it: the call in it, if it is one.
+type Tried = (ObjectMeta, object_store::Result<Option<Extrinsic>>);
 
 impl BucketChain {
     /// The chain of a run.
@@ -89,13 +118,15 @@ impl BucketChain {
         let seen = Seen {
             ledger,
             newest,
-            calls: Vec::new(),
+            calls: BTreeMap::new(),
             paths: BTreeSet::new(),
             claimed: BTreeSet::new(),
+            unread: BTreeMap::new(),
+            reading_again: None,
             is_complete: false,
         };
-        let seen = Mutex::new(seen);
-        Ok(Self { run, identity, bucket, clock, settings, genesis, own_bucket: None, seen })
+        let (reader, seen) = (Arc::new(Reader { run, bucket, settings, genesis }), Mutex::new(seen));
+        Ok(Self { reader, identity, clock, own_bucket: None, seen })
     }
 
     /// The same account, of a node that keeps its uploads in a bucket of its own.
@@ -106,19 +137,22 @@ impl BucketChain {
     /// Reads the calls that have come since, and goes on to the present block.
     async fn refresh(&self, seen: &mut Seen) -> object_store::Result<()> {
         let block = self.clock.block();
+        let listed = self.reader.list_new(seen).await?;
+        let (claims, weights): (Vec<_>, Vec<_>) =
+            listed.into_iter().partition(|meta| claimed_at(&meta.location).is_some());
+        seen.claimed.extend(claims.iter().filter_map(|meta| claimed_at(&meta.location)));
+        let mut tried = finished(&mut seen.reading_again).await;
+        tried.extend(self.reader.read_all(claims, Some(FIRST_TRY)).await);
         let (mut new, mut read_all) = (Vec::new(), Ok(()));
-        for meta in self.list_new(seen).await? {
-            let claim = claimed_at(&meta.location);
-            seen.claimed.extend(claim);
-            match self.read(&meta).await {
-                Ok(found) => {
-                    new.extend(found.map(|extrinsic| (self.clock.block_of(meta.last_modified), extrinsic)));
-                    seen.paths.insert(meta.location);
-                }
-                // Anybody may write one: that it cannot be read does not hold up the others.
-                Err(error) if claim.is_some() => {
-                    tracing::warn!(path = %meta.location, %error, "a registration cannot be read");
-                }
+        for (meta, read) in tried {
+            match read {
+                Ok(found) => new.extend(seen.note(meta, found)),
+                Err(error) => seen.put_off(meta, &error, block),
+            }
+        }
+        for meta in weights {
+            match self.reader.read(&meta).await {
+                Ok(found) => new.extend(seen.note(meta, found)),
                 // The rest is read with the next block.
                 Err(error) => {
                     read_all = Err(error);
@@ -126,19 +160,8 @@ impl BucketChain {
                 }
             }
         }
-        // A call that became visible only after its block was over changes what came of it.
-        let is_late = new.iter().any(|(at, _)| *at < seen.newest.block);
-        seen.calls.extend(new.iter().cloned());
-        if is_late {
-            seen.ledger = Ledger::new(&self.settings, self.genesis.clone()).expect("taken before");
-            new = seen.calls.clone();
-            new.sort_by_key(|(at, _)| *at);
-        }
-        for (at, extrinsic) in new {
-            if let Err(error) = seen.ledger.submit(at, extrinsic) {
-                tracing::warn!(%error, "ignoring a call");
-            }
-        }
+        self.read_again(seen, block);
+        self.take(seen, new);
         // Without all calls of a block there is no state after it.
         read_all?;
         seen.newest = Arc::new(seen.ledger.state_at(block.max(seen.newest.block)).clone());
@@ -146,7 +169,125 @@ impl BucketChain {
         Ok(())
     }
 
-    /// Objects that may be calls and have not been read.
+    /// Reads aside, and without an end of patience, what could not be read before and is due.
+    fn read_again(&self, seen: &mut Seen, block: u64) {
+        let due = seen.unread.values().filter(|unread| unread.again_at <= block);
+        let due: Vec<ObjectMeta> = due.map(|unread| unread.meta.clone()).collect();
+        if seen.reading_again.is_none() && !due.is_empty() {
+            let reader = self.reader.clone();
+            seen.reading_again = Some(tokio::spawn(async move { reader.read_all(due, None).await }));
+        }
+    }
+
+    /// Takes calls into the ledger, in the order of their places whenever they became visible: all nodes compute the
+    /// same.
+    fn take(&self, seen: &mut Seen, mut new: Vec<(Place, Extrinsic)>) {
+        new.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let is_late = new.iter().any(|(place, extrinsic)| self.is_late(seen, place, extrinsic));
+        seen.calls.extend(new.iter().cloned());
+        if is_late {
+            let Reader { settings, genesis, .. } = &*self.reader;
+            seen.ledger = Ledger::new(settings, genesis.clone()).expect("taken before");
+            new = seen.calls.iter().map(|(place, extrinsic)| (place.clone(), extrinsic.clone())).collect();
+        }
+        for ((stamp, _), extrinsic) in new {
+            if let Err(error) = seen.ledger.submit(self.clock.block_of(stamp), extrinsic) {
+                tracing::warn!(%error, "ignoring a call");
+            }
+        }
+    }
+
+    /// Whether a call became visible only after its block was over, or after a later one of the same hotkey in its
+    /// block: either changes what came of it.
+    fn is_late(&self, seen: &Seen, place: &Place, extrinsic: &Extrinsic) -> bool {
+        let block = self.clock.block_of(place.0);
+        let after = seen.calls.range(place..).take_while(|((stamp, _), _)| self.clock.block_of(*stamp) == block);
+        block < seen.newest.block || after.into_iter().any(|(_, other)| other.hotkey == extrinsic.hotkey)
+    }
+
+    /// Claims a slot: the first whose next registration nobody has written.
+    async fn register(&self) -> object_store::Result<()> {
+        for _ in 0..CLAIMS {
+            let mut seen = self.seen.lock().await;
+            self.refresh(&mut seen).await?;
+            let Some(registration) = self.next_claim(&seen) else {
+                tracing::warn!("the chain has no slots");
+                return Ok(());
+            };
+            let key = keys::slot(registration.uid, registration.generation);
+            if self.create(&key, call::encode_registration(&registration, &self.identity)).await? {
+                return Ok(());
+            }
+            // Somebody was first; the next look shows it.
+            drop(seen);
+            self.clock.sleep(self.clock.round_length() / 100).await;
+        }
+        tracing::warn!("all slots were taken by others while this node registered");
+        Ok(())
+    }
+
+    fn next_claim(&self, seen: &Seen) -> Option<Registration> {
+        let present = seen.newest.block;
+        let pending = seen.calls.iter().filter(|((stamp, _), _)| self.clock.block_of(*stamp) >= present);
+        let taken: BTreeSet<Uid> = pending
+            .filter_map(|(_, extrinsic)| if let Call::Claim { uid, .. } = extrinsic.call { Some(uid) } else { None })
+            .collect();
+        let uid = seen.newest.slot_to_claim(&taken)?;
+        // The first that is not taken, by whatever lies there: garbage costs its author an object each.
+        let generation = (0..).find(|&generation| !seen.claimed.contains(&(uid, generation)))?;
+        Some(Registration { run: self.reader.run, uid, generation, bucket: self.own_bucket.clone() })
+    }
+
+    /// Posts weights, once a block: what others have read is not replaced, nor is its stamp, by a put that was tried
+    /// again or by a validator that was started again.
+    async fn set_weights(&self, weights: Vec<(Uid, f64)>) -> object_store::Result<()> {
+        let block = self.clock.block();
+        let key = keys::weights(&self.identity.hotkey(), block);
+        let bytes = call::encode_weights(&Weights { run: self.reader.run, block, weights }, &self.identity);
+        if !self.create(&key, bytes).await? {
+            tracing::debug!(%key, "weights were posted in this block before; those count");
+        }
+        Ok(())
+    }
+
+    /// Puts something where nothing is yet; whether nothing was there.
+    async fn create(&self, key: &Path, bytes: Bytes) -> object_store::Result<bool> {
+        let options = PutOptions { mode: PutMode::Create, ..Default::default() };
+        match self.reader.bucket.put_opts(key, bytes.into(), options).await {
+            Ok(_) => Ok(true),
+            Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Seen {
+    /// Notes that an object has been read, and gives the call in it, if it is one, with its place.
+    fn note(&mut self, meta: ObjectMeta, found: Option<Extrinsic>) -> Option<(Place, Extrinsic)> {
+        self.unread.remove(&meta.location);
+        self.paths.insert(meta.location.clone());
+        found.map(|extrinsic| ((meta.last_modified, meta.location), extrinsic))
+    }
+
+    /// Notes that a registration could not be read in this block; it is left alone twice as long as before.
+    fn put_off(&mut self, meta: ObjectMeta, error: &Error, block: u64) {
+        let tries = self.unread.get(&meta.location).map_or(0, |unread| unread.tries);
+        tracing::warn!(path = %meta.location, %error, "a registration cannot be read; trying again later");
+        let again_at = block + (1 << tries.min(LONGEST_WAIT));
+        self.unread.insert(meta.location.clone(), Unread { meta, tries: tries + 1, again_at });
+    }
+}
+
+/// What a task has come to that has ended; nothing while it is under way.
+async fn finished(task: &mut Option<JoinHandle<Vec<Tried>>>) -> Vec<Tried> {
+    match task.take_if(|task| task.is_finished()) {
+        Some(ended) => ended.await.expect("reading does not panic"),
+        None => Vec::new(),
+    }
+}
+
+impl Reader {
+    /// Objects that may be calls and have not been looked at, in the order of their places.
     async fn list_new(&self, seen: &Seen) -> object_store::Result<Vec<ObjectMeta>> {
         let mut found: Vec<ObjectMeta> = self.bucket.list(Some(&keys::slots())).try_collect().await?;
         for (validator, _) in &self.genesis.validators {
@@ -158,10 +299,22 @@ impl BucketChain {
             };
             found.extend(listed.try_collect::<Vec<_>>().await?);
         }
-        found.retain(|meta| !seen.paths.contains(&meta.location));
-        // Stamps decide; among equals the path, so that everybody reads in the same order.
+        found.retain(|meta| !seen.paths.contains(&meta.location) && !seen.unread.contains_key(&meta.location));
         found.sort_by(|a, b| (a.last_modified, &a.location).cmp(&(b.last_modified, &b.location)));
         Ok(found)
+    }
+
+    /// Reads several objects, a few at a time; one that takes longer than `limit` counts as one that cannot be read.
+    async fn read_all(&self, objects: Vec<ObjectMeta>, limit: Option<Duration>) -> Vec<Tried> {
+        let read = objects.into_iter().map(|meta| async move {
+            let reading = self.read(&meta);
+            let read = match limit {
+                Some(limit) => tokio::time::timeout(limit, reading).await.unwrap_or_else(|_| Err(failed("no answer"))),
+                None => reading.await,
+            };
+            (meta, read)
+        });
+        stream::iter(read).buffered(AT_ONCE).collect().await
     }
 
     /// The call in an object; `None` for what is none.
@@ -177,7 +330,7 @@ impl BucketChain {
         }
         // What arrives may have been damaged on its way. Only what is read twice alike lies there.
         if self.bytes(path, meta.size).await? != first {
-            return Err(Error::Generic { store: "chain", source: "two reads of one object differ".into() });
+            return Err(failed("two reads of one object differ"));
         }
         tracing::warn!(%path, "ignoring what is no call to the chain");
         Ok(None)
@@ -200,50 +353,10 @@ impl BucketChain {
         let weights = call::decode_weights(bytes, &self.run, block, &Hotkey(*validator)).ok()?;
         Some(Extrinsic { hotkey: *validator, call: Call::SetWeights(weights) })
     }
+}
 
-    /// Claims a slot: the first whose next registration nobody has written.
-    async fn register(&self) -> object_store::Result<()> {
-        for _ in 0..CLAIMS {
-            let mut seen = self.seen.lock().await;
-            self.refresh(&mut seen).await?;
-            let Some(registration) = self.next_claim(&seen) else {
-                tracing::warn!("the chain has no slots");
-                return Ok(());
-            };
-            let key = keys::slot(registration.uid, registration.generation);
-            let bytes = call::encode_registration(&registration, &self.identity);
-            let options = PutOptions { mode: PutMode::Create, ..Default::default() };
-            match self.bucket.put_opts(&key, bytes.into(), options).await {
-                Ok(_) => return Ok(()),
-                // Somebody was first; the next look shows it.
-                Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {}
-                Err(error) => return Err(error),
-            }
-            drop(seen);
-            self.clock.sleep(self.clock.round_length() / 100).await;
-        }
-        tracing::warn!("all slots were taken by others while this node registered");
-        Ok(())
-    }
-
-    fn next_claim(&self, seen: &Seen) -> Option<Registration> {
-        let present = seen.newest.block;
-        let pending = seen.calls.iter().filter(|(at, _)| *at >= present);
-        let taken: BTreeSet<Uid> = pending
-            .filter_map(|(_, extrinsic)| if let Call::Claim { uid, .. } = extrinsic.call { Some(uid) } else { None })
-            .collect();
-        let uid = seen.newest.slot_to_claim(&taken)?;
-        // The first that is not taken, by whatever lies there: garbage costs its author an object each.
-        let generation = (0..).find(|&generation| !seen.claimed.contains(&(uid, generation)))?;
-        Some(Registration { run: self.run, uid, generation, bucket: self.own_bucket.clone() })
-    }
-
-    async fn set_weights(&self, weights: Vec<(Uid, f64)>) -> object_store::Result<()> {
-        let block = self.clock.block();
-        let key = keys::weights(&self.identity.hotkey(), block);
-        let bytes = call::encode_weights(&Weights { run: self.run, block, weights }, &self.identity);
-        self.bucket.put(&key, bytes.into()).await.map(|_| ())
-    }
+fn failed(why: &str) -> Error {
+    Error::Generic { store: "chain", source: why.into() }
 }
 
 #[async_trait]
@@ -280,18 +393,34 @@ impl Chain for BucketChain {
 
 #[cfg(test)]
 mod tests {
-    use chrono::Utc;
+    use std::fmt;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use futures::stream::BoxStream;
+    use object_store::local::LocalFileSystem;
     use object_store::memory::InMemory;
+    use object_store::{
+        CopyOptions, GetResult, ListResult, MultipartUpload, ObjectStoreExt, PutMultipartOptions, PutPayload, PutResult,
+    };
+    use tokio::time::Instant;
 
     use super::*;
+    use crate::transport::retry::{Backoff, RetryStore};
+
+    fn validator() -> Identity {
+        Identity::from_seed(1, "validator", 0)
+    }
+
+    fn chain_of(bucket: &Arc<dyn ObjectStore>, identity: Identity) -> BucketChain {
+        let peer = Identity::from_seed(1, "peer of genesis", 0).hotkey();
+        let genesis = Genesis { validators: vec![(validator().hotkey().0, 1000.0)], peers: vec![peer.0] };
+        let settings = ChainSettings { slots: 4, block_seconds: 60.0, ..ChainSettings::default() };
+        let clock = Clock::starting(Duration::ZERO, Utc::now(), &settings, 10.0);
+        BucketChain::new(Digest::of(b"run"), Arc::new(identity), bucket.clone(), clock, settings, genesis).unwrap()
+    }
 
     fn chain(bucket: &Arc<dyn ObjectStore>, index: u64) -> BucketChain {
-        let identity = Arc::new(Identity::from_seed(1, "peer", index));
-        let validator = Identity::from_seed(1, "validator", 0).hotkey();
-        let genesis = Genesis { validators: vec![(validator.0, 1000.0)], peers: Vec::new() };
-        let settings = ChainSettings { slots: 3, block_seconds: 60.0, ..ChainSettings::default() };
-        let clock = Clock::starting(Duration::ZERO, Utc::now(), &settings, 10.0);
-        BucketChain::new(Digest::of(b"run"), identity, bucket.clone(), clock, settings, genesis).unwrap()
+        chain_of(bucket, Identity::from_seed(1, "peer", index))
     }
 
     async fn slot(chain: &BucketChain) -> Option<Uid> {
@@ -305,20 +434,160 @@ mod tests {
         let (first, second) = (chain(&bucket, 0), chain(&bucket, 1));
         first.submit(Call::Register).await;
         second.submit(Call::Register).await;
-        assert_eq!((slot(&first).await, slot(&second).await), (Some(0), Some(1)));
+        assert_eq!((slot(&first).await, slot(&second).await), (Some(1), Some(2)));
     }
 
     #[tokio::test(start_paused = true)]
     async fn garbage_below_a_slot_keeps_nobody_out() {
         let bucket: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
         for generation in [0, 1, 3, u32::MAX] {
-            bucket.put(&keys::slot(0, generation), "garbage".into()).await.unwrap();
+            bucket.put(&keys::slot(1, generation), "garbage".into()).await.unwrap();
         }
-        bucket.put(&keys::slot(1, 0), "".into()).await.unwrap();
+        bucket.put(&keys::slot(2, 0), "".into()).await.unwrap();
         let (first, second) = (chain(&bucket, 0), chain(&bucket, 1));
         first.submit(Call::Register).await;
         second.submit(Call::Register).await;
-        assert!(bucket.head(&keys::slot(0, 2)).await.is_ok(), "the first generation that is free");
-        assert_eq!((slot(&first).await, slot(&second).await), (Some(0), Some(1)));
+        assert!(bucket.head(&keys::slot(1, 2)).await.is_ok(), "the first generation that is free");
+        assert_eq!((slot(&first).await, slot(&second).await), (Some(1), Some(2)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_a_registration_that_cannot_be_read() {
+        let memory = Arc::new(InMemory::new());
+        let plain: Arc<dyn ObjectStore> = memory.clone();
+        let (hidden, seen) = (chain(&plain, 0), chain(&plain, 1));
+        hidden.submit(Call::Register).await;
+        seen.submit(Call::Register).await;
+        let unreadable = Arc::new(Unreadable { inner: memory, path: keys::slot(1, 0), heals: AtomicBool::new(false) });
+        let bucket: Arc<dyn ObjectStore> = Arc::new(RetryStore::new(unreadable.clone(), Backoff::default()));
+        let chain = chain(&bucket, 2);
+        for block in 1..10 {
+            tokio::time::advance(Duration::from_secs(60)).await;
+            let asked = Instant::now();
+            let state = chain.state().await;
+            assert_eq!(
+                (state.uid_of(&hidden.identity.hotkey().0), state.uid_of(&seen.identity.hotkey().0)),
+                (None, Some(2))
+            );
+            let most = if block == 1 { FIRST_TRY } else { Duration::ZERO };
+            assert!(asked.elapsed() <= most, "{:?} in block {block}", asked.elapsed());
+        }
+        unreadable.heals.store(true, Ordering::Relaxed);
+        for _ in 0..10 {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            chain.state().await;
+        }
+        assert_eq!(
+            chain.state().await.uid_of(&hidden.identity.hotkey().0),
+            Some(1),
+            "it is seen as soon as it can be read"
+        );
+    }
+
+    /// Weights of one validator in one block, of which one node sees the later ones first.
+    #[tokio::test(start_paused = true)]
+    async fn calls_take_effect_in_the_order_of_their_stamps_whoever_saw_them_when() {
+        let folder = tempfile::tempdir().unwrap();
+        let bucket: Arc<dyn ObjectStore> = Arc::new(LocalFileSystem::new_with_prefix(folder.path()).unwrap());
+        let (first, last) = (chain(&bucket, 0), chain(&bucket, 1));
+        let genesis = std::time::SystemTime::now() + Duration::from_secs(1);
+        let weigh = async |block: u64, weight: f64, after_ms: u64| {
+            let key = keys::weights(&validator().hotkey(), block);
+            let weights = Weights { run: Digest::of(b"run"), block, weights: vec![(0, weight)] };
+            bucket.put(&key, call::encode_weights(&weights, &validator()).into()).await.unwrap();
+            let file = std::fs::File::options().write(true).open(folder.path().join(key.as_ref())).unwrap();
+            file.set_modified(genesis + Duration::from_millis(after_ms)).unwrap();
+        };
+        let posted = |state: &ChainState| state.validators[0].posted.clone().map(|posted| posted.weights);
+        weigh(1, 1.0, 20).await;
+        first.state().await;
+        weigh(2, 2.0, 10).await;
+        // Within the block, and after it.
+        first.seen.lock().await.is_complete = false;
+        first.state().await;
+        tokio::time::advance(Duration::from_secs(60)).await;
+        let states = (first.state().await, last.state().await);
+        assert_eq!((posted(&states.0), posted(&states.1)), (Some(vec![(0, 1.0)]), Some(vec![(0, 1.0)])));
+        assert_eq!(states.0, states.1);
+        weigh(3, 3.0, 30).await;
+        tokio::time::advance(Duration::from_secs(60)).await;
+        first.state().await;
+        weigh(4, 4.0, 25).await;
+        tokio::time::advance(Duration::from_secs(60)).await;
+        let states = (first.state().await, last.state().await);
+        assert_eq!((posted(&states.0), posted(&states.1)), (Some(vec![(0, 3.0)]), Some(vec![(0, 3.0)])));
+        assert_eq!(states.0, states.1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn weights_that_others_have_read_stay() {
+        let bucket: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let chain = chain_of(&bucket, validator());
+        chain.submit(Call::SetWeights(vec![(0, 1.0)])).await;
+        let key = keys::weights(&validator().hotkey(), 0);
+        let posted = bucket.head(&key).await.unwrap();
+        // Started again in the same block, with another opinion.
+        chain.submit(Call::SetWeights(vec![(0, 2.0)])).await;
+        assert_eq!(bucket.head(&key).await.unwrap(), posted);
+    }
+
+    /// A store that fails to give one object, as for one that was encrypted with a key of its author's.
+    #[derive(Debug)]
+    struct Unreadable {
+        inner: Arc<InMemory>,
+        path: Path,
+        heals: AtomicBool,
+    }
+
+    impl fmt::Display for Unreadable {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "Unreadable({})", self.inner)
+        }
+    }
+
+    #[async_trait]
+    impl ObjectStore for Unreadable {
+        async fn put_opts(
+            &self,
+            at: &Path,
+            payload: PutPayload,
+            options: PutOptions,
+        ) -> object_store::Result<PutResult> {
+            self.inner.put_opts(at, payload, options).await
+        }
+
+        async fn put_multipart_opts(
+            &self,
+            at: &Path,
+            options: PutMultipartOptions,
+        ) -> object_store::Result<Box<dyn MultipartUpload>> {
+            self.inner.put_multipart_opts(at, options).await
+        }
+
+        async fn get_opts(&self, at: &Path, options: GetOptions) -> object_store::Result<GetResult> {
+            if *at == self.path && !self.heals.load(Ordering::Relaxed) {
+                return Err(failed("no key for it"));
+            }
+            self.inner.get_opts(at, options).await
+        }
+
+        fn delete_stream(
+            &self,
+            at: BoxStream<'static, object_store::Result<Path>>,
+        ) -> BoxStream<'static, object_store::Result<Path>> {
+            self.inner.delete_stream(at)
+        }
+
+        fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
+            self.inner.list(prefix)
+        }
+
+        async fn list_with_delimiter(&self, prefix: Option<&Path>) -> object_store::Result<ListResult> {
+            self.inner.list_with_delimiter(prefix).await
+        }
+
+        async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> object_store::Result<()> {
+            self.inner.copy_opts(from, to, options).await
+        }
     }
 }
