@@ -325,16 +325,20 @@ fn nodes_of_ones_own_meet_in_a_bucket() {
     assert_eq!(run(&args).0, Some(0));
     assert_eq!(run(&args).0, Some(0), "the same run again");
     let other = run(&genesis(&["--set", "validators.0.stake=10", "--set", &named, "--seed", "2"]));
-    assert!(other.0 == Some(1) && other.1.contains("another run is in it"), "{other:?}");
+    assert!(other.0 == Some(2) && other.1.contains("another run is in it"), "{other:?}");
 
     let node = |args: &[&str]| Running::start(sim(folder, &[args, &["--bucket", "bucket", "--threads", "1"]].concat()));
     hotkey("a.key");
     hotkey("b.key");
     let not_one = refused(folder, &["validator", "--bucket", "bucket", "--key", "a.key"]);
-    assert!(not_one.0 == Some(1) && not_one.1.contains("no validator of this run"), "{not_one:?}");
+    assert!(not_one.0 == Some(2) && not_one.1.contains("no validator of this run"), "{not_one:?}");
+    let other_run = refused(folder, &["peer", "--bucket", "bucket", "--key", "a.key", "--run", "none"]);
+    assert!(other_run.0 == Some(2) && other_run.1.contains("--run none: the run in"), "{other_run:?}");
+    let no_peer = refused(folder, &["peer", "--bucket", "bucket", "--key", "validator.key"]);
+    assert!(no_peer.0 == Some(2) && no_peer.1.contains("is a validator of this run"), "{no_peer:?}");
     let third = hotkey("c.key");
     let elsewhere = refused(folder, &["peer", "--bucket", "bucket", "--key", "c.key", "--own-bucket", "elsewhere"]);
-    assert!(elsewhere.0 == Some(1) && elsewhere.1.contains("chain.peer_buckets"), "{elsewhere:?}");
+    assert!(elsewhere.0 == Some(2) && elsewhere.1.contains("chain.peer_buckets"), "{elsewhere:?}");
     // Two in one process, on one copy of the model; one keeps its uploads in a bucket of its own.
     let peers = node(&["peer", "--key", "a.key", "--key", "b.key"]);
     let other = node(&["peer", "--key", "c.key", "--own-bucket", &format!("{own}/c")]);
@@ -361,19 +365,19 @@ fn what_is_wrong_is_told() {
     let folder = folder();
     let folder = folder.path();
     let none = refused(folder, &["status", "--bucket", "nowhere"]);
-    assert!(none.0 == Some(1) && none.1.contains("no such folder"), "{none:?}");
+    assert!(none.0 == Some(2) && none.1.contains("no such folder"), "{none:?}");
     std::fs::create_dir(folder.join("empty")).unwrap();
     let empty = refused(folder, &["peer", "--bucket", "empty", "--as", "0"]);
     assert!(empty.0 == Some(1) && empty.1.contains("there is no run"), "{empty:?}");
     let scheme = refused(folder, &["status", "--bucket", "ftp://host/bucket"]);
-    assert!(scheme.0 == Some(1) && scheme.1.contains("s3://BUCKET/PATH"), "{scheme:?}");
+    assert!(scheme.0 == Some(2) && scheme.1.contains("s3://BUCKET/PATH"), "{scheme:?}");
     std::fs::write(folder.join("empty/stray"), "something else").unwrap();
     let key = "validators.0.hotkey=9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
     let stray = refused(folder, &["genesis", "parity.toml", "--bucket", "empty", "--set", key]);
     assert!(stray.0 == Some(2) && stray.1.contains("validator 1 has no hotkey"), "{stray:?}");
     let second = "validators.1.hotkey=3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c";
     let stray = refused(folder, &["genesis", "parity.toml", "--bucket", "empty", "--set", key, "--set", second]);
-    assert!(stray.0 == Some(1) && stray.1.contains("not empty and has no run"), "{stray:?}");
+    assert!(stray.0 == Some(2) && stray.1.contains("not empty and has no run"), "{stray:?}");
     let behaviour = refused(folder, &["peer", "--bucket", "empty", "--key", "k", "--behaviour", "lasy"]);
     assert!(behaviour.0 == Some(2) && behaviour.1.contains("lazy"), "{behaviour:?}");
     let remote = refused(folder, &["launch", "parity.toml", "--clock", "virtual", "--bucket", "s3://b/c"]);

@@ -172,8 +172,8 @@ impl Node {
             return Ok(());
         }
         let why = format!("{} has failed ({status}); {} says why", self.name, self.log.display());
-        // On a shared clock the others have gone on without it, or never started.
-        if lockstep.is_some() || self.restarts == RESTARTS {
+        // On a shared clock the others have gone on without it, or never started. What it was told is wrong (2) stays so.
+        if lockstep.is_some() || self.restarts == RESTARTS || status.code() == Some(2) {
             bail!("{why}");
         }
         eprintln!("{why}; starting it again");

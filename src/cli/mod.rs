@@ -29,6 +29,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use gauntlet::node::OpenError;
+use gauntlet::runtime::bucket::BucketError;
+use gauntlet::runtime::process::ProcessError;
+use gauntlet::runtime::run::RunError;
 use gauntlet::scenario::ScenarioError;
 
 /// Permissionless distributed training of language models: simulate a network of honest and adversarial peers, and see
@@ -154,8 +157,17 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            let usage = error.is::<UsageError>() || error.is::<ScenarioError>() || error.is::<OpenError>();
-            ExitCode::from(if usage { 2 } else { 1 })
+            ExitCode::from(if is_usage(&error) { 2 } else { 1 })
         }
     }
+}
+
+/// Whether the same command would fail again, whatever happens meanwhile: what starts nodes goes by that.
+fn is_usage(error: &anyhow::Error) -> bool {
+    error.is::<UsageError>()
+        || error.is::<ScenarioError>()
+        || error.is::<OpenError>()
+        || error.downcast_ref::<BucketError>().is_some_and(BucketError::is_usage)
+        || error.downcast_ref::<RunError>().is_some_and(RunError::is_usage)
+        || error.downcast_ref::<ProcessError>().is_some_and(ProcessError::is_usage)
 }

@@ -157,7 +157,7 @@ fn read_run(node: &NodeArgs) -> anyhow::Result<Run> {
     if let Some(expected) = &node.run
         && !run.id.to_string().starts_with(expected)
     {
-        bail!("bucket {}: its run is {}, not {expected}", node.bucket, run.id);
+        bail!(UsageError(format!("--run {expected}: the run in bucket {} is {}", node.bucket, run.id)));
     }
     Ok(run)
 }

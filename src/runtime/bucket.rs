@@ -50,6 +50,13 @@ pub enum BucketError {
     Store { url: String, source: object_store::Error },
 }
 
+impl BucketError {
+    /// Whether another URL or other settings of the store are needed, so that trying again is of no use.
+    pub fn is_usage(&self) -> bool {
+        !matches!(self, Self::Folder { .. })
+    }
+}
+
 /// Opens a bucket: a folder, by its path or a `file://` URL, or an object store by an `s3://`, `gs://` or `az://` URL,
 /// with credentials from the usual environment variables and files. With `create` a folder that is not there is made.
 ///

@@ -108,6 +108,8 @@ pub enum ProcessError {
     Restore { path: PathBuf, what: String },
     #[error("{hotkey} is no validator of this run; its genesis names them")]
     NotAValidator { hotkey: Hotkey },
+    #[error("{hotkey} is a validator of this run, which gets no slot; `sim key new` makes a key for a peer")]
+    IsValidator { hotkey: Hotkey },
     #[error("the launcher at {address} does not answer: {source}")]
     Launcher { address: SocketAddr, source: std::io::Error },
     #[error("{url}: this run does not read uploads there; chain.peer_buckets in its settings says where it does")]
@@ -118,6 +120,22 @@ pub enum ProcessError {
     NoFolder,
     #[error("a node stopped unexpectedly ({0}): a defect; please report it with the scenario and the seed")]
     Node(JoinError),
+}
+
+impl ProcessError {
+    /// Whether another command line or run is needed, so that trying again is of no use.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Run(error) => error.is_usage(),
+            Self::Bucket(error) => error.is_usage(),
+            Self::Ledger(_)
+            | Self::NotAValidator { .. }
+            | Self::IsValidator { .. }
+            | Self::OwnBucket { .. }
+            | Self::NoFolder => true,
+            Self::State(_) | Self::Restore { .. } | Self::Launcher { .. } | Self::Node(_) => false,
+        }
+    }
 }
 
 impl Process {
@@ -137,8 +155,10 @@ impl Process {
     async fn run(mut self) -> Result<Ended, ProcessError> {
         for node in &self.nodes {
             let hotkey = node.identity.hotkey();
-            if matches!(node.role, Role::Validator { .. }) && !self.run.is_validator(&hotkey) {
-                return Err(ProcessError::NotAValidator { hotkey });
+            match (&node.role, self.run.is_validator(&hotkey)) {
+                (Role::Validator { .. }, false) => return Err(ProcessError::NotAValidator { hotkey }),
+                (Role::Peer { .. }, true) => return Err(ProcessError::IsValidator { hotkey }),
+                _ => {}
             }
             if let Some(url) = node.own_bucket.clone().filter(|url| !allows(&self.network.scenario.chain, url)) {
                 return Err(ProcessError::OwnBucket { url });

@@ -50,6 +50,17 @@ pub enum RunError {
     Open(#[from] OpenError),
 }
 
+impl RunError {
+    /// Whether another bucket, scenario or program is needed, so that trying again is of no use. A run that is not there
+    /// yet may come.
+    pub fn is_usage(&self) -> bool {
+        matches!(
+            self,
+            Self::Scenario { .. } | Self::OtherRun { .. } | Self::NotEmpty { .. } | Self::Corpus { .. } | Self::Open(_)
+        )
+    }
+}
+
 /// Keys of the nodes that a scenario names none for: whoever knows the seed knows them, so they are for trials.
 pub fn identity_of(scenario: &Scenario, role: &str, index: usize) -> Identity {
     Identity::from_seed(scenario.seed, role, index as u64)
