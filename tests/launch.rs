@@ -339,6 +339,10 @@ fn nodes_of_ones_own_meet_in_a_bucket() {
     let third = hotkey("c.key");
     let elsewhere = refused(folder, &["peer", "--bucket", "bucket", "--key", "c.key", "--own-bucket", "elsewhere"]);
     assert!(elsewhere.0 == Some(2) && elsewhere.1.contains("chain.peer_buckets"), "{elsewhere:?}");
+    // Somebody who may write in the folder squats where a record belongs.
+    let squatted = folder.join("bucket/rounds/00000002/record");
+    std::fs::create_dir_all(squatted.parent().unwrap()).unwrap();
+    std::fs::write(&squatted, "no record").unwrap();
     // Two in one process, on one copy of the model; one keeps its uploads in a bucket of its own.
     let peers = node(&["peer", "--key", "a.key", "--key", "b.key"]);
     let other = node(&["peer", "--key", "c.key", "--own-bucket", &format!("{own}/c")]);
@@ -353,6 +357,7 @@ fn nodes_of_ones_own_meet_in_a_bucket() {
     done(folder, &["collect", "--bucket", "bucket", "--out", "collected", "--quiet"]);
     let uploads = column(&folder.join("collected"), "rounds.csv", "uploads");
     assert_eq!(uploads.len(), 4);
+    assert_ne!(std::fs::read(squatted).unwrap(), b"no record", "the validator has put its record there");
     let status = column(&folder.join("collected"), "peers.csv", "status");
     assert_eq!(status.keys().filter(|(round, _)| *round == 3).count(), 3);
     assert!(uploads.values().any(|found| found == "3"), "{uploads:?}");

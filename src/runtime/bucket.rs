@@ -15,6 +15,7 @@ use thiserror::Error;
 use url::Url;
 
 use super::credentials;
+use super::folder::FolderStore;
 
 /// A request that has not been answered by then is tried again; the largest that is made moves some tens of megabytes.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -125,9 +126,8 @@ fn open_folder(url: &str, folder: PathBuf, create: bool) -> Result<Bucket, Bucke
         return Err(BucketError::NoFolder { url: url.into() });
     }
     let folder = std::path::absolute(folder).map_err(failed)?;
-    let store = LocalFileSystem::new_with_prefix(&folder)
-        .map_err(|source| BucketError::Store { url: url.into(), source })?
-        .with_automatic_cleanup(true);
+    let files = LocalFileSystem::new_with_prefix(&folder).map_err(|source| failed(std::io::Error::other(source)))?;
+    let store = FolderStore::new(files.with_automatic_cleanup(true));
     let stamp_resolution = Duration::ZERO;
     Ok(Bucket { store: Arc::new(store), url: url.into(), stamp_resolution, folder: Some(folder) })
 }

@@ -9,6 +9,7 @@ use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 
 use super::Bucket;
+use super::folder::FolderStore;
 use super::lockstep::LockstepGate;
 use super::process::{ClockKind, LOOK, Process, ProcessError, Role};
 use super::stamps::StampedStore;
@@ -34,7 +35,7 @@ impl Process {
         let clock = Clock::starting(now, SimClock::stamp(0), settings, window).with_gate(Arc::new(gate));
         let folder = self.run.bucket.folder.as_ref().ok_or(ProcessError::NoFolder)?;
         let folder = LocalFileSystem::new_with_prefix(folder).map_err(|_| ProcessError::NoFolder)?;
-        let store = StampedStore::new(folder, clock.clone());
+        let store = StampedStore::new(FolderStore::new(folder), clock.clone());
         Ok(Some((clock, Arc::new(store))))
     }
 

@@ -6,6 +6,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`bucket`] | opening the bucket that a URL names |
+//! | [`folder`] | a folder of this machine as one |
 //! | [`run`] | the run in it: genesis and start |
 //! | `model` | the newest model in the bucket, for those who take no part
 //! | [`process`] | nodes of one process, from start to stop |
@@ -21,6 +22,7 @@ mod chain;
 mod clocks;
 mod counted;
 mod credentials;
+mod folder;
 mod host;
 pub mod lockstep;
 pub mod metrics;

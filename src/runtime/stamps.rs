@@ -2,32 +2,31 @@
 //! the next millisecond on, as in the simulator's bucket.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::{BoxStream, StreamExt};
-use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
+use super::folder::FolderStore;
 use crate::node::ports::Clock;
 use crate::transport::simulated::SimClock;
 
 /// The folder, as of the clock's time.
 #[derive(Clone)]
 pub struct StampedStore {
-    folder: Arc<LocalFileSystem>,
+    folder: FolderStore,
     clock: Clock,
 }
 
 impl StampedStore {
     /// Stamps what is put into `folder` with the time of `clock`, whose genesis is that of simulated worlds.
-    pub fn new(folder: LocalFileSystem, clock: Clock) -> Self {
-        Self { folder: Arc::new(folder), clock }
+    pub fn new(folder: FolderStore, clock: Clock) -> Self {
+        Self { folder, clock }
     }
 
     fn is_visible(&self, meta: &ObjectMeta) -> bool {
@@ -40,23 +39,16 @@ impl StampedStore {
         }
         Err(Error::NotFound { path: meta.location.to_string(), source: "nothing is stored there yet".into() })
     }
-
-    /// Writes the network's time where the file system had written its own.
-    fn stamp(&self, location: &Path, at: Duration) -> Result<()> {
-        let stamp = SimClock::stamp(at.as_millis() as u64);
-        let path = self.folder.path_to_filesystem(location)?;
-        let file = std::fs::File::options().write(true).open(path);
-        let stamped = file.and_then(|file| file.set_modified(stamp.into()));
-        stamped.map_err(|source| Error::Generic { store: "StampedStore", source: source.into() })
-    }
 }
 
 #[async_trait]
 impl ObjectStore for StampedStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
         let at = self.clock.now();
-        let put = self.folder.put_opts(location, payload, options).await?;
-        self.stamp(location, at)?;
+        // One that had the file system's own time, were it only for a moment, would be an object of years to come for
+        // whoever goes on after a kill: nobody would see it, and nobody could put it again.
+        let stamp = SimClock::stamp(at.as_millis() as u64).into();
+        let put = self.folder.put_stamped(location, payload, options.mode, Some(stamp)).await?;
         // Who wrote it sees it.
         self.clock.sleep_until(at + Duration::from_millis(1)).await;
         Ok(put)

@@ -1,0 +1,280 @@
+//! A folder of this machine as a bucket, with two things that `object_store` leaves out for folders: what was seen can be
+//! replaced exactly, and an object can have a stamp of its own from the moment it is there.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path as FilePath;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
+    PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UpdateVersion,
+};
+use tempfile::NamedTempFile;
+
+/// Ends the name of a file that is still being written, so that it is not listed: `object_store` names its own so.
+const STAGED: &str = "#0";
+/// A folder may be removed as empty while a file is to be made in it; so often it is made again.
+const TRIES: usize = 10;
+
+/// A folder.
+#[derive(Clone)]
+pub struct FolderStore {
+    files: Arc<LocalFileSystem>,
+}
+
+impl FolderStore {
+    /// The folder in which these files lie.
+    pub fn new(files: LocalFileSystem) -> Self {
+        Self { files: Arc::new(files) }
+    }
+
+    /// Puts an object, stamped with a time other than the present one if `stamp` is given. It is there as a whole and
+    /// with its stamp, or not at all, whenever the process is killed.
+    pub async fn put_stamped(
+        &self,
+        location: &Path,
+        payload: PutPayload,
+        mode: PutMode,
+        stamp: Option<SystemTime>,
+    ) -> Result<PutResult> {
+        // Held until the object is replaced.
+        let _lock = match &mode {
+            PutMode::Update(seen) => Some(self.lock_as_seen(location, seen).await?),
+            _ => None,
+        };
+        let path = self.files.path_to_filesystem(location)?;
+        let only_if_new = mode == PutMode::Create;
+        let written = blocking(move || {
+            let staged = stage(&path, &payload, stamp)?;
+            if only_if_new {
+                staged.persist_noclobber(&path)?;
+            } else {
+                staged.persist(&path)?;
+            }
+            Ok(())
+        });
+        written.await.map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists => Error::AlreadyExists { path: location.to_string(), source: source.into() },
+            _ => generic(source),
+        })?;
+        Ok(PutResult { e_tag: None, version: None, extensions: Default::default() })
+    }
+
+    /// Keeps others from replacing an object that is still the one that was seen. The lock is on the very file, so that
+    /// nothing is left behind; who locked a file that has been replaced meanwhile finds another object there.
+    async fn lock_as_seen(&self, location: &Path, seen: &UpdateVersion) -> Result<File> {
+        let path = self.files.path_to_filesystem(location)?;
+        let locked = blocking(move || {
+            let file = File::open(path)?;
+            file.lock()?;
+            Ok(file)
+        });
+        let changed = || Error::Precondition { path: location.to_string(), source: "another object is there".into() };
+        let locked = locked.await.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => changed(),
+            _ => generic(error),
+        })?;
+        let found = self.files.head(location).await?;
+        if found.e_tag.is_none() || found.e_tag != seen.e_tag {
+            return Err(changed());
+        }
+        Ok(locked)
+    }
+}
+
+/// A file beside `path` with this content and stamp.
+fn stage(path: &FilePath, payload: &PutPayload, stamp: Option<SystemTime>) -> io::Result<NamedTempFile> {
+    let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut staged = create_in(folder)?;
+    payload.iter().try_for_each(|part| staged.write_all(part))?;
+    if let Some(stamp) = stamp {
+        staged.as_file().set_modified(stamp)?;
+    }
+    Ok(staged)
+}
+
+fn create_in(folder: &FilePath) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.suffix(STAGED);
+    // Others read it too, as far as the user's mask lets them.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    for _ in 1..TRIES {
+        std::fs::create_dir_all(folder)?;
+        match builder.tempfile_in(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            created => return created,
+        }
+    }
+    builder.tempfile_in(folder)
+}
+
+/// Work on files, aside: a paused clock stands still meanwhile.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+fn generic(source: io::Error) -> Error {
+    Error::Generic { store: "FolderStore", source: source.into() }
+}
+
+#[async_trait]
+impl ObjectStore for FolderStore {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        match options.mode {
+            PutMode::Update(_) => self.put_stamped(location, payload, options.mode, None).await,
+            _ => self.files.put_opts(location, payload, options).await,
+        }
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.files.put_multipart_opts(location, options).await
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.files.get_opts(location, options).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        self.files.delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.files.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.files.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.files.copy_opts(from, to, options).await
+    }
+}
+
+impl fmt::Display for FolderStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FolderStore({})", self.files)
+    }
+}
+
+impl fmt::Debug for FolderStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
+    use futures::TryStreamExt;
+    use futures::future::join_all;
+
+    use super::*;
+
+    fn store(folder: &tempfile::TempDir) -> FolderStore {
+        FolderStore::new(LocalFileSystem::new_with_prefix(folder.path()).unwrap())
+    }
+
+    async fn version(store: &FolderStore, key: &Path) -> UpdateVersion {
+        UpdateVersion { e_tag: store.head(key).await.unwrap().e_tag, version: None }
+    }
+
+    async fn replace(store: &FolderStore, key: &Path, seen: UpdateVersion, by: String) -> Result<PutResult> {
+        store.put_opts(key, by.into(), PutMode::Update(seen).into()).await
+    }
+
+    #[tokio::test]
+    async fn exactly_what_was_seen_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, key) = (store(&folder), Path::from("rounds/00000001/record"));
+        store.put(&key, "no record".into()).await.unwrap();
+        let seen = version(&store, &key).await;
+        replace(&store, &key, seen.clone(), "a record".into()).await.unwrap();
+        let again = replace(&store, &key, seen.clone(), "another".into()).await;
+        assert!(matches!(again, Err(Error::Precondition { .. })), "{again:?}");
+        assert_eq!(store.get(&key).await.unwrap().bytes().await.unwrap(), "a record");
+        store.delete(&key).await.unwrap();
+        let gone = replace(&store, &key, seen, "another".into()).await;
+        assert!(matches!(gone, Err(Error::Precondition { .. })), "{gone:?}");
+    }
+
+    #[tokio::test]
+    async fn of_several_that_saw_the_same_one_replaces_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, key) = (store(&folder), Path::from("record"));
+        for _ in 0..50 {
+            store.put(&key, "no record".into()).await.unwrap();
+            let seen = version(&store, &key).await;
+            let tried = join_all((0..8).map(|nth| replace(&store, &key, seen.clone(), format!("record {nth}")))).await;
+            let winner = tried.iter().position(Result::is_ok).unwrap();
+            assert_eq!(tried.iter().filter(|done| done.is_ok()).count(), 1);
+            let found = store.get(&key).await.unwrap().bytes().await.unwrap();
+            assert_eq!(found, format!("record {winner}"));
+        }
+    }
+
+    /// Somebody else looks at the file all the time, as whoever comes after a kill does.
+    #[tokio::test]
+    async fn an_object_has_its_stamp_from_the_moment_it_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, key, path) = (store(&folder), Path::from("a/object"), folder.path().join("a/object"));
+        let stamp = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let over = Arc::new(AtomicBool::new(false));
+        let watcher = std::thread::spawn({
+            let over = over.clone();
+            move || {
+                while !over.load(Ordering::Relaxed) {
+                    if let Ok(found) = std::fs::metadata(&path) {
+                        assert_eq!(found.modified().unwrap(), stamp);
+                        assert_eq!(found.len(), 1 << 20);
+                    }
+                }
+            }
+        });
+        for _ in 0..50 {
+            store.put_stamped(&key, vec![7; 1 << 20].into(), PutMode::Create, Some(stamp)).await.unwrap();
+            let again = store.put_stamped(&key, "other".into(), PutMode::Create, Some(stamp)).await;
+            assert!(matches!(again, Err(Error::AlreadyExists { .. })), "{again:?}");
+            store.delete(&key).await.unwrap();
+        }
+        over.store(true, Ordering::Relaxed);
+        watcher.join().unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_process_was_writing_is_no_object() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder);
+        let staged = stage(&folder.path().join("a/object"), &"half".into(), None).unwrap();
+        staged.keep().unwrap();
+        assert_eq!(store.list(None).try_collect::<Vec<_>>().await.unwrap(), Vec::new());
+        #[cfg(unix)]
+        {
+            let permissions = |path: &str| {
+                let found = std::fs::metadata(folder.path().join(path)).unwrap().permissions();
+                std::os::unix::fs::PermissionsExt::mode(&found)
+            };
+            store.put(&"usual".into(), "".into()).await.unwrap();
+            store.put_stamped(&"stamped".into(), "".into(), PutMode::Overwrite, None).await.unwrap();
+            assert_eq!(
+                permissions("stamped"),
+                permissions("usual"),
+                "others may read it as they may what is put plainly"
+            );
+        }
+    }
+}
