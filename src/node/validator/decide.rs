@@ -162,7 +162,7 @@ impl Validator {
         Some((found.bytes().await.ok()?, version))
     }
 
-    /// Leaves the model before `round` for nodes that join, and removes the one that nobody needs any more.
+    /// Leaves the model before `round` for nodes that join, and removes its own that nobody needs any more.
     pub async fn put_checkpoint(&mut self, round: u64) {
         let own = self.ports.identity.hotkey();
         let bytes = checkpoint::encode(&self.network.run, round, &self.replica.digest, &self.replica.theta);
@@ -171,8 +171,9 @@ impl Validator {
         if let Err(error) = self.ports.bucket.put(&key, bytes.into()).await {
             return tracing::warn!(%key, %error, "no checkpoint this time");
         }
-        self.checkpointed = Some(round);
-        if let Some(old) = round.checked_sub(self.network.scenario.keep_rounds()).filter(|&old| old > 0) {
+        let settings = &self.network.scenario;
+        let before = self.checkpointed.replace(round).unwrap_or(0);
+        for old in outdated(before, round, settings.training.checkpoint_every, settings.keep_rounds()) {
             let _ = self.ports.bucket.delete(&keys::checkpoint(&own, old)).await;
         }
     }
@@ -210,7 +211,29 @@ impl Validator {
     }
 }
 
+/// Checkpoints of a validator that are of no use once there is one of `round`. What was out of date with the one of
+/// `before`, its last until then, is gone. It has none in between: others decided, or the store did not take it.
+fn outdated(before: u64, round: u64, every: u64, keep: u64) -> impl Iterator<Item = u64> {
+    let (gone, last) = (before.saturating_sub(keep), round.saturating_sub(keep).min(before));
+    (gone + 1..=last).filter(move |old| old.is_multiple_of(every))
+}
+
 /// Where a validator stands in the succession, the lead at 0.
 fn place_of(chain: &ChainState, hotkey: &Hotkey) -> Option<usize> {
     chain.succession().into_iter().position(|nth| chain.validators[nth].hotkey == hotkey.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checkpoints_out_of_date_are_removed_whoever_led_in_between() {
+        let removed = |before, round, keep| outdated(before, round, 10, keep).collect::<Vec<_>>();
+        assert!(removed(0, 10, 20).is_empty() && removed(10, 20, 20).is_empty());
+        assert_eq!(removed(20, 30, 20), [10]);
+        assert_eq!(removed(40, 50, 25), [20], "also where not a whole number of checkpoints is kept");
+        assert_eq!(removed(40, 200, 20), [30, 40], "others led from 40 to 190");
+        assert_eq!(removed(200, 210, 20), [190]);
+    }
 }
