@@ -58,6 +58,30 @@ fn a_network_bears_with_everything_at_once() {
     network.check();
 }
 
+#[test]
+fn a_peer_that_may_not_register_says_so_and_fails() {
+    let (server, folder) = (S3Server::start(1), tempfile::tempdir().unwrap());
+    let (place, bucket) = (folder.path(), format!("s3://{BUCKET}"));
+    let validator = new_key(place, "validator-0");
+    let peer = new_key(place, "peer-0");
+    std::fs::write(place.join("faults.toml"), scenario(30, std::slice::from_ref(&validator))).unwrap();
+    sim(place, &["genesis", "faults.toml", "--bucket", &bucket], &server.environment(ACCESS_KEY, SECRET_KEY));
+    server.accounts().admit("validator-0", "its secret", Some(policy("validator.json", &validator)));
+    // It may do what a validator may, which does not register.
+    server.accounts().admit("peer-0", "its secret", Some(policy("validator.json", &peer)));
+    let node = |name: &str, role: &str, hotkey: &str| {
+        let (access_key, secret, bucket, clock) = (name, "its secret", &bucket, Clock::Right);
+        Node::new(place, hotkey, &NodeSettings { name, role, bucket, access_key, secret, clock }, &server)
+    };
+    let (mut validator, mut peer) = (node("validator-0", "validator", &validator), node("peer-0", "peer", &peer));
+    validator.start();
+    peer.start();
+    let ended = peer.wait(PATIENCE);
+    let said = peer.said();
+    assert_eq!(ended.and_then(|status| status.code()), Some(1), "{said}");
+    assert!(said.contains("got no slot") && said.contains("the same command tries again"), "{said}");
+}
+
 /// The scenario, with the validators' hotkeys.
 fn scenario(rounds: u64, validators: &[String]) -> String {
     let mut text = format!(

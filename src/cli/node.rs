@@ -198,6 +198,14 @@ fn live(
     match process.live()? {
         Ended::Finished => tracing::info!("done"),
         Ended::Stopped => tracing::info!("stopped; the same command goes on"),
+        // Of a scenario that is played, this is an outcome as in a simulation.
+        Ended::WithoutSlot(_) if !node.parts.is_empty() => tracing::info!("done"),
+        Ended::WithoutSlot(peers) => bail!(
+            "{} got no slot: a warning above says why bucket {} did not take the registration (a peer must be allowed to \
+             create below chain/slots/), or others were faster each time; the same command tries again",
+            peers.iter().map(|hotkey| format!("peer {hotkey}")).collect::<Vec<_>>().join(", "),
+            node.bucket
+        ),
     }
     Ok(())
 }

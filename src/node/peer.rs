@@ -113,8 +113,9 @@ impl Peer {
             if round >= self.network.scenario.rounds || self.leaves.is_some_and(|leaves| round >= leaves) {
                 return;
             }
+            let had_one = self.uid.is_some();
             let Some(uid) = self.slot().await else {
-                self.ports.host.without_slot();
+                self.ports.host.without_slot(had_one);
                 return;
             };
             match self.behaviour.presence(self.network.scenario.seed, self.index, round) {

@@ -217,8 +217,9 @@ pub trait Host: Send + Sync {
     /// Called between two rounds, before anything of `round` is done: the host may ask for the node's state, to start
     /// it again from here.
     fn between_rounds(&self, round: u64, state: &dyn Fn() -> NodeState);
-    /// The node has ended because it has no slot: what it has saved is of no use when it is started again.
-    fn without_slot(&self) {}
+    /// The node has ended because it has no slot, whether or not it ever had one: what it has saved is of no use when it
+    /// is started again.
+    fn without_slot(&self, _had_one: bool) {}
     /// A part of the node's round is over, and took so long.
     fn phase(&self, _phase: &'static str, _took: Duration) {}
     /// A validator's account of a finished round.

@@ -34,6 +34,8 @@ pub struct NodeHost {
     pub stopped: Notify,
     /// Reports on their way.
     pub under_way: Arc<AtomicUsize>,
+    /// Whether it has ended because it could not register.
+    pub never_had_slot: AtomicBool,
 }
 
 impl NodeHost {
@@ -75,11 +77,14 @@ impl Host for NodeHost {
         }
     }
 
-    fn without_slot(&self) {
-        tracing::warn!(
-            hotkey = %self.identity.hotkey(),
-            "without a slot: pushed out of it, or not registered; the same command registers anew"
-        );
+    fn without_slot(&self, had_one: bool) {
+        let hotkey = self.identity.hotkey();
+        if had_one {
+            tracing::warn!(%hotkey, "pushed out of its slot; the same command registers anew");
+        } else {
+            tracing::warn!(%hotkey, "could not register");
+            self.never_had_slot.store(true, Ordering::Relaxed);
+        }
         if let Err(error) = self.state.clear() {
             tracing::warn!(%error, "the node's state was not removed");
         }

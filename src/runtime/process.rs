@@ -87,12 +87,14 @@ pub struct Process {
 }
 
 /// How a process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// The run is over, or all of its nodes have left it.
     Finished,
     /// It was asked to stop.
     Stopped,
+    /// All of its nodes have ended, and these peers have never had a slot.
+    WithoutSlot(Vec<Hotkey>),
 }
 
 /// Why a process cannot go on.
@@ -171,12 +173,13 @@ impl Process {
             ClockKind::Virtual(_) => VIRTUAL_GRACE,
         };
         let over = patience(self.stop.clone(), grace);
-        let mut tasks = JoinSet::new();
+        let (mut tasks, mut hosts) = (JoinSet::new(), Vec::new());
         for node in std::mem::take(&mut self.nodes) {
             let world = World { clock: clock.clone(), store: store.clone(), compute: compute.clone() };
             let (ports, host) = self.outfit(node.identity, node.own_bucket, &node.state, world)?;
             let life = start(&self.network, node.role, &node.state, ports, &host).await?;
             let over = over.clone();
+            hosts.push(host.clone());
             tasks.spawn(async move {
                 tokio::select! {
                     biased;
@@ -190,7 +193,12 @@ impl Process {
         while let Some(ended) = tasks.join_next().await {
             ended.map_err(ProcessError::Node)?;
         }
-        Ok(if self.stop.load(Ordering::Relaxed) { Ended::Stopped } else { Ended::Finished })
+        if self.stop.load(Ordering::Relaxed) {
+            return Ok(Ended::Stopped);
+        }
+        let never = hosts.iter().filter(|host| host.never_had_slot.load(Ordering::Relaxed));
+        let never: Vec<Hotkey> = never.map(|host| host.identity.hotkey()).collect();
+        Ok(if never.is_empty() { Ended::Finished } else { Ended::WithoutSlot(never) })
     }
 
     /// The ports of a node, and the host behind them.
@@ -230,6 +238,7 @@ impl Process {
             stop: self.stop.clone(),
             stopped: Notify::new(),
             under_way: Arc::new(AtomicUsize::new(0)),
+            never_had_slot: AtomicBool::new(false),
         });
         let ports = Ports {
             identity,
