@@ -96,6 +96,16 @@ fn amounts(scenario: &Scenario, config: &LlamaConfig, scheme: &dyn Scheme, corpu
             si(tokens * peers * flops * scenario.rounds as f64, "FLOP")
         ),
     ];
+    lines.extend(corpus.size().map(|size| {
+        format!(
+            "corpus              {} tokens in {} {}: {} pages to train on, {} held out",
+            si(size.tokens as f64, ""),
+            size.shards,
+            if size.shards == 1 { "shard" } else { "shards" },
+            corpus.train_pages(),
+            corpus.held_out().len()
+        )
+    }));
     lines.extend(corpus.entropy_floor().map(|floor| format!("entropy floor       {floor:.4} nats a token")));
     lines.extend(corpus.bigram_entropy().map(|bigram| format!("best bigram model   {bigram:.4} nats a token")));
     lines.join("\n") + "\n"

@@ -3,8 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A flag that Ctrl-C and SIGTERM set.
+/// A flag that Ctrl-C and SIGTERM set, to end with the round.
 pub fn on_stop() -> Arc<AtomicBool> {
+    on_stop_of("the round")
+}
+
+/// A flag that Ctrl-C and SIGTERM set; `work` is what is finished all the same.
+pub fn on_stop_of(work: &'static str) -> Arc<AtomicBool> {
     let flag = Arc::new(AtomicBool::new(false));
     let set = flag.clone();
     let listen = move || {
@@ -14,7 +19,7 @@ pub fn on_stop() -> Arc<AtomicBool> {
                 if set.swap(true, Ordering::Relaxed) {
                     std::process::exit(130);
                 }
-                eprintln!("finishing the round; press Ctrl-C again to stop at once");
+                eprintln!("finishing {work}; press Ctrl-C again to stop at once");
             }
         });
     };

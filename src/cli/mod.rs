@@ -22,6 +22,7 @@ mod publish;
 mod run;
 mod scenarios;
 mod status;
+mod tokenize;
 mod verify;
 
 use std::io::IsTerminal;
@@ -81,6 +82,8 @@ enum Command {
     Status(status::Args),
     /// Write a real run's folder: tables and pictures, as `sim run` does
     Collect(collect::Args),
+    /// Make shards of tokens of Parquet, JSONL or text files, for `corpus.kind = "tokens"`
+    Tokenize(tokenize::Args),
     /// Write a run's model as a Hugging Face folder: configuration, weights, tokenizer, card
     Export(export::Args),
     /// Take the weights of a Hugging Face Llama, to start a run from them
@@ -146,6 +149,7 @@ pub fn main() -> ExitCode {
         Command::Launch(args) => launch::launch(args),
         Command::Status(args) => status::status(args),
         Command::Collect(args) => collect::collect(args),
+        Command::Tokenize(args) => tokenize::tokenize(args),
         Command::Export(args) => export::export(args),
         Command::Import(args) => import::import(args),
         Command::Generate(args) => generate::run(args),

@@ -1,16 +1,20 @@
-//! Why a corpus cannot be opened.
+//! Why a corpus cannot be opened, or a page of it not be had.
 
 use std::io;
 
-/// Each message names the setting and the file.
+/// Why a corpus cannot be opened. Each message names the setting and the file.
 #[derive(Debug, thiserror::Error)]
 pub enum CorpusError {
-    #[error("corpus.path is missing; expected the path of a text file")]
+    #[error("corpus.path is missing; expected a file, a folder or a pattern such as data/*.ds")]
     NoPath,
+    #[error("corpus.tokenizer is missing; expected the path of a tokenizer.json")]
+    NoTokenizer,
     #[error("{key} = {path:?} cannot be read: {reason}")]
     Unreadable { key: &'static str, path: String, reason: io::Error },
-    #[error("corpus.path = {path:?} is empty; expected a text")]
-    Empty { path: String },
+    #[error("corpus.path = {path:?} is empty; expected {expected}")]
+    Empty { path: String, expected: &'static str },
+    #[error("corpus.path = {path:?} names no file; expected {expected}")]
+    NoFiles { path: String, expected: String },
     #[error(
         "corpus.path = {path:?} has {tokens} tokens, too few: model.sequence_length = {sequence_length} needs at least {needed}; \
          take a longer text or shorter sequences"
@@ -21,12 +25,60 @@ pub enum CorpusError {
          {sequence_length} tokens: --set corpus.held_out_pages={available} or take a longer text"
     )]
     HeldOut { path: String, asked: usize, available: usize, sequence_length: usize },
+    #[error(
+        "corpus.path = {path:?} has {pages} pages of model.sequence_length = {sequence_length} tokens; expected more than \
+         corpus.held_out_pages = {held_out}, which are kept away from training: take more data, shorter sequences or \
+         fewer held-out pages"
+    )]
+    TooFewPages { path: String, pages: u64, held_out: usize, sequence_length: usize },
     #[error("corpus.path = {path:?} is not UTF-8 at byte {at}; expected a text, as corpus.tokenizer is set")]
     NotUtf8 { path: String, at: usize },
-    #[error("corpus.tokenizer = {path:?} is not a tokenizer.json: {reason}")]
+    #[error("{path:?} is not a tokenizer.json: {reason}")]
     Tokenizer { path: String, reason: String },
-    #[error("corpus.tokenizer = {path:?} fails on the text: {reason}")]
+    #[error("the tokenizer {path:?} fails on the text: {reason}")]
     Encode { path: String, reason: String },
+    #[error("{0}")]
+    Eos(String),
     #[error("model.vocab_size = {got}, but {what} needs {needed}: --set model.vocab_size={needed}")]
     Vocabulary { got: usize, needed: usize, what: String },
+    #[error("{path}: {reason}")]
+    Manifest { path: String, reason: String },
+    #[error("{path}: {bytes} bytes; expected {expected}")]
+    ShardLength { path: String, bytes: u64, expected: String },
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    #[error(transparent)]
+    Page(#[from] PageError),
+}
+
+/// A page that cannot be had although the corpus could be opened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PageError {
+    #[error("{shard}, page {page}: cannot be read: {reason}")]
+    Unreadable { shard: String, page: u64, reason: String },
+    #[error(
+        "{shard}, page {page}: token {token} at position {at} of the shard; expected ids below {vocab_size}, \
+         model.vocab_size: the shard is damaged, of another tokenizer, or of wider tokens"
+    )]
+    Token { shard: String, page: u64, at: u64, token: u32, vocab_size: usize },
+}
+
+/// How much is lost with something that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// The rest of a file.
+    File,
+    /// The rest of a row group of a Parquet file.
+    RowGroup,
+    Document,
+}
+
+/// Documents that cannot be read or encoded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {reason}")]
+pub struct DocumentError {
+    pub extent: Extent,
+    /// File, and row group, row or line.
+    pub place: String,
+    pub reason: String,
 }

@@ -5,20 +5,28 @@
 
 mod alias;
 mod assignment;
+mod documents;
+mod encoder;
 mod error;
+mod in_memory;
+mod inputs;
+mod packed;
 mod process;
 mod synthetic;
 #[cfg(test)]
 mod tests;
 mod text;
+pub mod tokenize;
+mod tokens;
 
 pub use assignment::{Assignment, Shortage, sample};
-pub use error::CorpusError;
+pub use error::{CorpusError, DocumentError, PageError};
 
 use crate::digest::Digest;
 use crate::scenario::{CorpusKind, CorpusSettings};
 use synthetic::Synthetic;
 use text::Text;
+use tokens::Shards;
 
 /// Number of a page of the training data.
 pub type PageId = u64;
@@ -33,6 +41,15 @@ pub struct Corpus {
 enum Source {
     Synthetic(Synthetic),
     Text(Text),
+    Shards(Shards),
+}
+
+/// How much there is of a corpus that has an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    pub tokens: u64,
+    /// Files, or 1 for what is kept in memory.
+    pub shards: usize,
 }
 
 impl Corpus {
@@ -60,6 +77,16 @@ impl Corpus {
                 let held_out = source.held_out(pages)?;
                 Self { source: Source::Text(source), held_out, fingerprint }
             }
+            CorpusKind::Parquet | CorpusKind::Jsonl => {
+                let (source, fingerprint) = in_memory::open(settings, vocab_size, sequence_length)?;
+                let held_out = source.held_out()?;
+                Self { source: Source::Shards(source), held_out, fingerprint }
+            }
+            CorpusKind::Tokens => {
+                let (source, fingerprint) = Shards::open(settings, vocab_size, sequence_length)?;
+                let held_out = source.held_out()?;
+                Self { source: Source::Shards(source), held_out, fingerprint }
+            }
         })
     }
 
@@ -68,18 +95,36 @@ impl Corpus {
         match &self.source {
             Source::Synthetic(_) => synthetic::TRAIN_PAGES,
             Source::Text(text) => text.train_pages(),
+            Source::Shards(shards) => shards.train_pages(),
         }
     }
 
-    /// The `sequence_length + 1` tokens of a training page. A function of its arguments alone.
+    /// The `sequence_length + 1` tokens of each of some training pages. A function of its arguments alone.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or has tokens that the model does not know.
     ///
     /// # Panics
-    /// If `page` is not below [`Self::train_pages`].
-    pub fn page(&self, page: PageId) -> Vec<u32> {
-        assert!(page < self.train_pages(), "page {page} of a corpus of {}", self.train_pages());
+    /// If a page is not below [`Self::train_pages`].
+    pub fn pages(&self, pages: &[PageId]) -> Result<Vec<Vec<u32>>, PageError> {
+        let all = self.train_pages();
+        pages.iter().for_each(|page| assert!(*page < all, "page {page} of a corpus of {all}"));
         match &self.source {
-            Source::Synthetic(synthetic) => synthetic.page(page),
-            Source::Text(text) => text.page(page),
+            Source::Synthetic(synthetic) => Ok(pages.iter().map(|&page| synthetic.page(page)).collect()),
+            Source::Text(text) => Ok(pages.iter().map(|&page| text.page(page)).collect()),
+            Source::Shards(shards) => shards.pages(pages),
+        }
+    }
+
+    /// How much there is of it, if it has an end.
+    pub fn size(&self) -> Option<Size> {
+        match &self.source {
+            Source::Synthetic(_) => None,
+            Source::Text(text) => Some(Size { tokens: text.tokens() as u64, shards: 1 }),
+            Source::Shards(shards) => {
+                let (tokens, shards) = shards.size();
+                Some(Size { tokens, shards })
+            }
         }
     }
 
@@ -112,7 +157,7 @@ impl Corpus {
     fn synthetic(&self) -> Option<&Synthetic> {
         match &self.source {
             Source::Synthetic(synthetic) => Some(synthetic),
-            Source::Text(_) => None,
+            Source::Text(_) | Source::Shards(_) => None,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{BaselineStep, ObserverError, SharedObserver};
 use crate::Uid;
+use crate::corpus::PageError;
 use crate::node::{Compute, Network};
 use crate::training::baseline::{Baseline, BaselineState};
 
@@ -38,6 +39,7 @@ pub fn train(
             (baseline, step)
         });
         baseline = trained;
+        let step = step?;
         let mut observer = observer.lock().expect("no panic while held");
         observer.baseline(step)?;
         let interrupted = interrupt.load(Ordering::Relaxed);
@@ -52,18 +54,18 @@ pub fn train(
 }
 
 /// One step, on pages such as the aggregated peers train on.
-fn step(network: &Network, baseline: &mut Baseline, round: u64) -> BaselineStep {
+fn step(network: &Network, baseline: &mut Baseline, round: u64) -> Result<BaselineStep, PageError> {
     let scenario = &network.scenario;
     let wanted = scenario.baseline_pages();
     let per_peer = scenario.training.pages_per_round;
     let pages: Vec<_> = (0..wanted.div_ceil(per_peer))
         .flat_map(|uid| network.assignment.assigned(uid as Uid, round))
         .take(wanted)
-        .map(|page| network.core.corpus.page(page))
         .collect();
+    let pages = network.core.corpus.pages(&pages)?;
     let lr = baseline.lr();
     baseline.step(&pages);
     let measured = (round + 1).is_multiple_of(scenario.training.eval_every) || round + 1 == scenario.rounds;
     let loss = measured.then(|| network.core.loss(&baseline.model(), network.core.corpus.held_out()));
-    BaselineStep { round, lr, loss }
+    Ok(BaselineStep { round, lr, loss })
 }

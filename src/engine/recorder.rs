@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use super::chain::{Account, SharedLedger};
 use super::checkpoint::{Checkpoint, NodeCheckpoint};
 use super::{ObserverError, Outcome, RunError, SharedObserver, Traffic};
+use crate::corpus::PageError;
 use crate::digest::Digest;
 use crate::node::RoundReport;
 use crate::node::ports::{Clock, Host, NodeState};
@@ -136,6 +137,12 @@ impl Recorder {
             inner.failed.get_or_insert(error);
             self.stopped.notify_one();
         }
+    }
+
+    /// Ends the run: it cannot go on as it should.
+    fn fail(&self, error: ObserverError) {
+        self.lock().failed.get_or_insert(error);
+        self.stopped.notify_one();
     }
 
     /// Takes a node's state if a checkpoint wants it.
@@ -303,6 +310,10 @@ impl Host for Place {
 
     fn between_rounds(&self, round: u64, state: &dyn Fn() -> NodeState) {
         self.recorder.between_rounds(self.node, self.clock.now(), round, state);
+    }
+
+    fn without_page(&self, error: &PageError) {
+        self.recorder.fail(error.clone().into());
     }
 
     fn report(&self, report: RoundReport) {

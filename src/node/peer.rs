@@ -15,6 +15,7 @@ use super::ports::{NodeState, Ports};
 use super::upload;
 use crate::Uid;
 use crate::chain::Call;
+use crate::corpus::PageError;
 use crate::digest::Digest;
 use crate::training::scheme::LocalTraining;
 use crate::training::{PseudoGradient, Replica};
@@ -166,11 +167,15 @@ impl Peer {
 
         let replica = self.computed_on();
         let own = if self.behaviour.trains() {
-            Some(ports.phase("train", self.train(&around, replica.clone())).await)
+            let trained = ports.phase("train", self.train(&around, replica.clone())).await;
+            trained.map(Some).inspect_err(|error| ports.host.without_page(error))
         } else {
-            None
+            Ok(None)
         };
-        if let Some(gradient) = self.behaviour.pseudo_gradient(own, &around).await {
+        // Without its pages it has nothing to send, and follows all the same.
+        if let Ok(own) = own
+            && let Some(gradient) = self.behaviour.pseudo_gradient(own, &around).await
+        {
             let signed = upload::sign(&network, &ports.identity, uid, round, &replica, gradient);
             let bytes = self.behaviour.bytes(signed, &around);
             ports.clock.sleep_until(self.behaviour.put_at(&around)).await;
@@ -193,7 +198,7 @@ impl Peer {
     }
 
     /// What the scheme makes of the round's pages, in the time that the hardware needs.
-    async fn train(&mut self, around: &Surroundings<'_>, replica: Arc<Replica>) -> PseudoGradient {
+    async fn train(&mut self, around: &Surroundings<'_>, replica: Arc<Replica>) -> Result<PseudoGradient, PageError> {
         let pages = self.behaviour.pages(around);
         let cost = self.processor.training(self.network.tokens(&pages));
         let (network, round) = (self.network.clone(), around.round);

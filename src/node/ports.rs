@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::compute::Compute;
 use crate::chain::{Call, ChainState, PutWindow, RoundClock};
+use crate::corpus::PageError;
 use crate::node::report::RoundReport;
 use crate::scenario::ChainSettings;
 use crate::training::Replica;
@@ -220,6 +221,11 @@ pub trait Host: Send + Sync {
     /// The node has ended because it has no slot, whether or not it ever had one: what it has saved is of no use when it
     /// is started again.
     fn without_slot(&self, _had_one: bool) {}
+    /// The node has to do without a page of the corpus, and so without what it was needed for. A network outlives that;
+    /// a simulation, whose results would depend on it, ends.
+    fn without_page(&self, error: &PageError) {
+        tracing::error!(%error, "a page of the corpus cannot be had");
+    }
     /// A part of the node's round is over, and took so long.
     fn phase(&self, _phase: &'static str, _took: Duration) {}
     /// A validator's account of a finished round.

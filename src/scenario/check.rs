@@ -135,18 +135,42 @@ impl Findings {
         }
         let corpus = &s.corpus;
         self.at_least_one("corpus.held_out_pages", corpus.held_out_pages as u64);
-        for (path, file) in [("corpus.path", &corpus.path), ("corpus.tokenizer", &corpus.tokenizer)] {
-            let file = file.as_deref();
-            let is_text = corpus.kind == CorpusKind::Text;
-            let is_fit = if path == "corpus.path" && is_text { file.is_some() } else { is_text || file.is_none() };
-            let got = file.map_or("missing".to_string(), |file| format!("{file:?}"));
-            let expected = if is_text {
-                "the path of a text file"
-            } else {
-                "none, as corpus.kind is \"synthetic\"; or set corpus.kind to \"text\""
-            };
-            self.require_with(is_fit && file != Some(""), path, got, expected, Some("corpus.kind"));
+        let files = corpus.kind != CorpusKind::Synthetic;
+        let text = "corpus.kind is \"synthetic\"; or set corpus.kind to \"text\"";
+        self.set_if("corpus.path", &corpus.path, files, files, "a path, a folder or a pattern", text);
+        let kind = corpus.kind;
+        let documents = matches!(kind, CorpusKind::Parquet | CorpusKind::Jsonl);
+        let tokenizer = documents || kind == CorpusKind::Text;
+        let others = if kind == CorpusKind::Synthetic {
+            text
+        } else {
+            "corpus.kind is \"tokens\": the tokenizer has done its work"
+        };
+        self.set_if(
+            "corpus.tokenizer",
+            &corpus.tokenizer,
+            tokenizer,
+            documents,
+            "the path of a tokenizer.json",
+            others,
+        );
+        if let Some(bytes) = corpus.token_bytes {
+            let expected =
+                if kind == CorpusKind::Tokens { "2 or 4" } else { "none: only corpus.kind = \"tokens\" has it" };
+            let fits = kind == CorpusKind::Tokens && [2, 4].contains(&bytes);
+            self.require_with(fits, "corpus.token_bytes", bytes, expected, Some("corpus.kind"));
         }
+    }
+
+    /// A file is named where it is needed, and only where it may be.
+    fn set_if(&mut self, path: &str, file: &Option<String>, may: bool, must: bool, what: &str, otherwise: &str) {
+        let fits = match file.as_deref() {
+            Some(name) => may && !name.is_empty(),
+            None => !must,
+        };
+        let got = file.as_ref().map_or("missing".to_string(), |file| format!("{file:?}"));
+        let expected = if may { what.to_string() } else { format!("none, as {otherwise}") };
+        self.require_with(fits, path, got, expected, Some("corpus.kind"));
     }
 
     fn training(&mut self, s: &Scenario) {

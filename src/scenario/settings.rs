@@ -62,12 +62,15 @@ impl Default for ModelSettings {
 #[serde(default, deny_unknown_fields)]
 pub struct CorpusSettings {
     pub kind: CorpusKind,
-    /// Text file (`kind = "text"`).
+    /// Files, by a path, a folder or a pattern (`tokens`, `parquet`, `jsonl`); a text file (`text`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// Hugging Face `tokenizer.json`; without it a text is read as bytes.
+    /// Hugging Face `tokenizer.json` (`text`, `parquet`, `jsonl`); without it a text is read as bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokenizer: Option<String>,
+    /// Bytes of a token in files without a manifest, 2 or 4 (`kind = "tokens"`); default: 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_bytes: Option<usize>,
     /// Pages kept away from training, on which the loss of the plots is measured.
     pub held_out_pages: usize,
 }
@@ -81,11 +84,17 @@ pub enum CorpusKind {
     Synthetic,
     /// A text file, as bytes or through a tokenizer.
     Text,
+    /// Shards of token ids, made by `sim tokenize` or by datatrove.
+    Tokens,
+    /// Texts of the column `text` of Parquet files, tokenised into memory when a run starts.
+    Parquet,
+    /// Texts of the field `text` of JSONL files, likewise.
+    Jsonl,
 }
 
 impl Default for CorpusSettings {
     fn default() -> Self {
-        Self { kind: CorpusKind::Synthetic, path: None, tokenizer: None, held_out_pages: 64 }
+        Self { kind: CorpusKind::Synthetic, path: None, tokenizer: None, token_bytes: None, held_out_pages: 64 }
     }
 }
 

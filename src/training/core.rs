@@ -10,7 +10,7 @@ use super::baseline::Baseline;
 use super::schedule::Schedule;
 use super::scheme::{self, ChunkError, LocalTraining, Round, Scheme};
 use super::{Evaluator, PayloadShape, PseudoGradient};
-use crate::corpus::{Corpus, PageId};
+use crate::corpus::{Corpus, PageError, PageId};
 use crate::digest::Digest;
 use crate::model::{Device, Llama, LlamaConfig, ParamLayout};
 use crate::scenario::Scenario;
@@ -88,16 +88,19 @@ impl TrainingCore {
     }
 
     /// A peer's work of a round: what it sends of these pages.
+    ///
+    /// # Errors
+    /// A page that cannot be read; `local` is as it was.
     pub fn train(
         &self,
         local: &mut dyn LocalTraining,
         replica: &Replica,
         pages: &[PageId],
         round: u64,
-    ) -> PseudoGradient {
-        let pages: Vec<Vec<u32>> = pages.iter().map(|&page| self.corpus.page(page)).collect();
+    ) -> Result<PseudoGradient, PageError> {
+        let pages = self.corpus.pages(pages)?;
         let round = Round { number: round, lr: self.schedule.lr(round) };
-        local.train(&self.evaluator, replica, &pages, round)
+        Ok(local.train(&self.evaluator, replica, &pages, round))
     }
 
     /// Mean loss of a model on some pages, in nats a token.

@@ -7,7 +7,7 @@ use futures::future::join_all;
 use super::Validator;
 use super::gather::Gathered;
 use crate::Uid;
-use crate::corpus;
+use crate::corpus::{self, PageError};
 use crate::gauntlet::LossScores;
 use crate::training::Replica;
 
@@ -23,13 +23,15 @@ impl Validator {
         let pages_per_round = network.scenario.training.pages_per_round;
         let unassigned_pages = network.assignment.unassigned(round, pages_per_round);
         let unassigned_pages = corpus::sample(self.secret, Uid::MAX, round, fraction, &unassigned_pages);
-        let unassigned =
-            Arc::new(unassigned_pages.iter().map(|&page| network.core.corpus.page(page)).collect::<Vec<_>>());
-
         let tokens = network.tokens(&unassigned_pages);
-        let (core, replica, pages) = (network.clone(), before.clone(), unassigned.clone());
+        let (core, replica) = (network.clone(), before.clone());
         let cost = self.processor.evaluation(tokens);
-        let unassigned_before = self.ports.run(cost, move || core.core.loss(&replica.model, &pages)).await;
+        let measured = self.ports.run(cost, move || {
+            let pages = core.core.corpus.pages(&unassigned_pages)?;
+            Ok((core.core.loss(&replica.model, &pages), Arc::new(pages)))
+        });
+        // Without a page there is nothing to compare by in this round.
+        let (unassigned_before, unassigned) = self.or_without_page(measured.await)?;
 
         let evaluations = join_all(chosen.iter().enumerate().map(|(place, &uid)| {
             let (network, before, unassigned) = (network.clone(), before.clone(), unassigned.clone());
@@ -40,16 +42,23 @@ impl Validator {
             // on the others.
             let cost = self.processor.evaluation(2.0 * network.tokens(&assigned_pages) + tokens) * (place as u32 + 1);
             self.ports.run(cost, move || {
-                let assigned: Vec<_> = assigned_pages.iter().map(|&page| network.core.corpus.page(page)).collect();
+                let assigned = network.core.corpus.pages(&assigned_pages)?;
                 let assigned_before = network.core.loss(&before.model, &assigned);
                 let [assigned_after, unassigned_after] =
                     network.core.losses_after(&before, round, &contribution, [&assigned, &unassigned]);
-                LossScores { uid, assigned_before, assigned_after, unassigned_before, unassigned_after }
+                Ok(LossScores { uid, assigned_before, assigned_after, unassigned_before, unassigned_after })
             })
         }))
         .await;
+        let evaluations: Vec<LossScores> =
+            evaluations.into_iter().filter_map(|scores| self.or_without_page(scores)).collect();
         self.gauntlet.primary_evaluation(round, &evaluations);
         let losses: Vec<f64> = evaluations.iter().map(|scores| scores.assigned_before).collect();
         (!losses.is_empty()).then(|| losses.iter().sum::<f64>() / losses.len() as f64)
+    }
+
+    /// What was made of some pages, or the host's knowing that one cannot be had.
+    fn or_without_page<T>(&self, made: Result<T, PageError>) -> Option<T> {
+        made.inspect_err(|error| self.ports.host.without_page(error)).ok()
     }
 }

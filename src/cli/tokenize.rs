@@ -1,0 +1,162 @@
+//! `sim tokenize`
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use gauntlet::corpus::tokenize::{self, Done, Encoder, Ended, Input, Job, TokenManifest};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::{UsageError, interrupt, open, say};
+
+/// Without a terminal, a line every so often.
+const PLAIN_EVERY: Duration = Duration::from_secs(10);
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Parquet (.parquet), JSONL (.jsonl) or text files; folders of them; patterns such as "data/*.parquet"
+    #[arg(required = true, value_name = "IN")]
+    inputs: Vec<String>,
+    /// Hugging Face tokenizer.json
+    #[arg(long, value_name = "FILE")]
+    tokenizer: PathBuf,
+    /// Folder for the shards and their manifest; a stopped call is gone on with
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// A shard ends with the document with which it has so many tokens
+    #[arg(long, value_name = "N", default_value_t = 100_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    shard_tokens: u64,
+    /// Column of Parquet, or field of JSONL, that holds the texts
+    #[arg(long, value_name = "NAME", default_value = "text")]
+    text_column: String,
+    /// Token that ends a document [default: eos_token of a tokenizer_config.json beside the tokenizer, or the usual one]
+    #[arg(long, value_name = "TOKEN")]
+    eos: Option<String>,
+    /// What to do about a file, row group or document that cannot be read
+    #[arg(long, value_enum, default_value_t = OnError::Stop)]
+    on_error: OnError,
+    /// Threads; results do not depend on them [default: all cores]
+    #[arg(long, value_name = "N", value_parser = open::thread_count)]
+    threads: Option<usize>,
+}
+
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+enum OnError {
+    /// Stop there
+    Stop,
+    /// Leave it out, and count it in the manifest
+    Skip,
+}
+
+/// Makes shards of tokens of texts.
+pub fn tokenize(args: Args) -> anyhow::Result<()> {
+    let tokenizer = args.tokenizer.to_str().ok_or(UsageError("--tokenizer: a name that is not UTF-8".into()))?;
+    let encoder = Encoder::open("--tokenizer", tokenizer)?;
+    let mut inputs: Vec<Input> = Vec::new();
+    for path in &args.inputs {
+        let found = tokenize::inputs(path).map_err(|error| UsageError(format!("{path}: {error}")))?;
+        inputs.extend(found);
+    }
+    let job = Job {
+        inputs,
+        text_column: args.text_column,
+        shard_tokens: args.shard_tokens,
+        skip: args.on_error == OnError::Skip,
+        eos: encoder.eos(args.eos.as_deref())?,
+        folder: args.out,
+        threads: open::threads(args.threads, "cpu"),
+    };
+    let stop = interrupt::on_stop_of("the document");
+    let mut progress = Progress::new(&job);
+    let started = Instant::now();
+    let ended = tokenize::tokenize(&job, &encoder, &stop, |done| progress.at(done));
+    progress.bar.finish_and_clear();
+    let folder = job.folder.display();
+    match ended? {
+        Ended::Finished(manifest) => {
+            say(format_args!("{folder}: {}", sums(&manifest)));
+            let speed = progress.tokens() / started.elapsed().as_secs_f64().max(1e-3);
+            if speed > 0.0 {
+                say(format_args!("{:.2} M tokens/s on {} threads", speed / 1e6, job.threads));
+            }
+        }
+        Ended::Stopped(manifest) => {
+            say(format_args!("stopped after {} that are full; the same command goes on", sums(&manifest)));
+        }
+    }
+    Ok(())
+}
+
+fn sums(manifest: &TokenManifest) -> String {
+    let skipped = match manifest.skipped.total() {
+        0 => String::new(),
+        _ => {
+            let left_out = &manifest.skipped;
+            format!(
+                "; left out: {} files, {} row groups, {} documents",
+                left_out.files, left_out.row_groups, left_out.documents
+            )
+        }
+    };
+    format!(
+        "{} tokens of {} documents in {} shards{skipped}",
+        manifest.tokens,
+        manifest.documents,
+        manifest.shards.len()
+    )
+}
+
+/// A bar on a terminal, a plain line now and then otherwise.
+struct Progress {
+    bar: ProgressBar,
+    plain: bool,
+    said: Instant,
+    started: Instant,
+    /// Tokens before this call, and now.
+    tokens: Option<(u64, u64)>,
+}
+
+impl Progress {
+    fn new(job: &Job) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let bar = ProgressBar::new(job.inputs.iter().map(|input| input.bytes).sum());
+        bar.set_draw_target(if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() });
+        let style = ProgressStyle::with_template("{bytes}/{total_bytes} {bar:30} {msg}  {elapsed} elapsed, {eta} left");
+        bar.set_style(style.expect("a constant template"));
+        let now = Instant::now();
+        Self { bar, plain: !terminal, said: now, started: now, tokens: None }
+    }
+
+    /// Tokens of this call.
+    fn tokens(&self) -> f64 {
+        self.tokens.map_or(0.0, |(before, now)| (now - before) as f64)
+    }
+
+    fn at(&mut self, done: Done) {
+        let before = match self.tokens {
+            Some((before, _)) => before,
+            None => {
+                self.bar.set_position(done.bytes);
+                self.bar.reset_eta();
+                done.tokens
+            }
+        };
+        self.tokens = Some((before, done.tokens));
+        self.bar.set_position(done.bytes);
+        // A message for each of millions of documents would take longer than the documents.
+        let often = if self.plain { PLAIN_EVERY } else { Duration::from_millis(200) };
+        if self.said.elapsed() < often {
+            return;
+        }
+        self.said = Instant::now();
+        let speed = self.tokens() / self.started.elapsed().as_secs_f64().max(1e-3) / 1e6;
+        let message =
+            format!("{} documents, {:.1} M tokens, {speed:.2} M tokens/s", done.documents, done.tokens as f64 / 1e6);
+        if self.plain {
+            let part = 100 * done.bytes / self.bar.length().unwrap_or(1).max(1);
+            eprintln!("{part} %: {message}");
+        } else {
+            self.bar.set_message(message);
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Parquet: one column of texts, row group by row group, page by page.
+
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::vec;
+
+use parquet::basic::Type as PhysicalType;
+use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
+use parquet::data_type::{ByteArray, ByteArrayType};
+use parquet::file::reader::{FileReader, SerializedFileReader};
+
+use super::whole;
+use crate::corpus::error::{DocumentError, Extent};
+
+/// Rows that are decoded at a time.
+const BATCH: usize = 256;
+
+/// The texts of a file.
+pub struct Rows {
+    path: String,
+    reader: SerializedFileReader<File>,
+    column: usize,
+    /// The column may be null.
+    optional: bool,
+    rows: u64,
+    read: u64,
+    /// The row group that is read next.
+    next_group: usize,
+    group: Option<Group>,
+}
+
+/// A row group that is being read.
+struct Group {
+    reader: ColumnReaderImpl<ByteArrayType>,
+    rows: u64,
+    read: u64,
+    decoded: vec::IntoIter<Option<ByteArray>>,
+}
+
+impl Rows {
+    pub fn open(path: &str, column: &str) -> Result<Self, DocumentError> {
+        let file = File::open(path).map_err(|error| whole(path, error))?;
+        let reader = guarded(|| SerializedFileReader::new(file).map_err(|error| error.to_string()))
+            .map_err(|reason| whole(path, format!("not a Parquet file, or damaged: {reason}")))?;
+        let metadata = reader.metadata();
+        let columns = metadata.file_metadata().schema_descr().columns();
+        let Some(at) = columns.iter().position(|found| found.path().string() == column) else {
+            let names: Vec<String> = columns.iter().map(|found| found.path().string()).collect();
+            return Err(whole(path, format!("without the column {column:?}; its columns: {}", names.join(", "))));
+        };
+        let found = &columns[at];
+        let is_text = found.physical_type() == PhysicalType::BYTE_ARRAY;
+        if !is_text || found.max_rep_level() > 0 || found.max_def_level() > 1 {
+            return Err(whole(path, format!("the column {column:?} does not hold texts")));
+        }
+        let optional = found.max_def_level() == 1;
+        let rows = metadata.row_groups().iter().map(|group| group.num_rows().max(0) as u64).sum();
+        if rows == 0 {
+            return Err(whole(path, "the file has no rows"));
+        }
+        Ok(Self { path: path.to_string(), reader, column: at, optional, rows, read: 0, next_group: 0, group: None })
+    }
+
+    pub fn fraction(&self) -> f64 {
+        self.read as f64 / self.rows as f64
+    }
+
+    /// The next row, or why there is none; `None` behind the last row group.
+    fn row(&mut self) -> Option<Result<Option<ByteArray>, String>> {
+        loop {
+            let Some(group) = &mut self.group else {
+                if self.next_group >= self.reader.num_row_groups() {
+                    return None;
+                }
+                let at = self.next_group;
+                self.next_group += 1;
+                let before = &self.reader.metadata().row_groups()[..at];
+                self.read = before.iter().map(|group| group.num_rows().max(0) as u64).sum();
+                match guarded(|| open_group(&self.reader, at, self.column)) {
+                    Ok(opened) => self.group = Some(opened),
+                    Err(reason) => return Some(Err(reason)),
+                }
+                continue;
+            };
+            if let Some(row) = group.decoded.next() {
+                self.read += 1;
+                return Some(Ok(row));
+            }
+            if group.read == group.rows {
+                self.group = None;
+                continue;
+            }
+            if let Err(reason) = guarded(|| group.decode(self.optional)) {
+                self.group = None;
+                return Some(Err(reason));
+            }
+        }
+    }
+}
+
+fn open_group(reader: &SerializedFileReader<File>, at: usize, column: usize) -> Result<Group, String> {
+    let group = reader.get_row_group(at).map_err(|error| error.to_string())?;
+    let rows = u64::try_from(group.metadata().num_rows()).map_err(|_| "a negative number of rows")?;
+    match group.get_column_reader(column).map_err(|error| error.to_string())? {
+        ColumnReader::ByteArrayColumnReader(reader) => {
+            Ok(Group { reader, rows, read: 0, decoded: Vec::new().into_iter() })
+        }
+        _ => Err("the column does not hold texts".into()),
+    }
+}
+
+impl Group {
+    /// Decodes the next rows.
+    fn decode(&mut self, optional: bool) -> Result<(), String> {
+        let (mut texts, mut levels) = (Vec::new(), Vec::new());
+        let wanted = BATCH.min((self.rows - self.read) as usize);
+        let (rows, _, _) = self
+            .reader
+            .read_records(wanted, optional.then_some(&mut levels), None, &mut texts)
+            .map_err(|error| error.to_string())?;
+        if rows == 0 || rows > wanted {
+            return Err(format!("the column ends after {} of {} rows", self.read, self.rows));
+        }
+        self.read += rows as u64;
+        let mut texts = texts.into_iter();
+        let decoded: Vec<Option<ByteArray>> = if optional {
+            levels.iter().map(|level| if *level > 0 { texts.next() } else { None }).collect()
+        } else {
+            texts.map(Some).collect()
+        };
+        if decoded.len() != rows {
+            return Err(format!("{} values for {rows} rows", decoded.len()));
+        }
+        self.decoded = decoded.into_iter();
+        Ok(())
+    }
+}
+
+impl Iterator for Rows {
+    type Item = Result<String, DocumentError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let row = self.row()?;
+        let group = format!("{}, row group {}", self.path, self.next_group - 1);
+        let bytes = match row {
+            Ok(row) => row,
+            Err(reason) => return Some(Err(DocumentError { extent: Extent::RowGroup, place: group, reason })),
+        };
+        let text = bytes.ok_or("null".to_string()).and_then(|bytes| {
+            let text = std::str::from_utf8(bytes.data()).map(str::to_string);
+            text.map_err(|error| format!("not UTF-8 at byte {} of the text", error.valid_up_to()))
+        });
+        Some(text.map_err(|reason| {
+            let place = format!("{group}, row {} of the file", self.read - 1);
+            DocumentError { extent: Extent::Document, place, reason }
+        }))
+    }
+}
+
+/// Damaged files lead the decoder into panics here and there; they are errors like others.
+fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err("damaged: the decoder gave up".into()))
+}

@@ -1,0 +1,206 @@
+//! From texts to shards of tokens, once, so that a run only reads.
+//!
+//! Each document's ids are those of the tokenizer for its whole text, and one more that ends it. Documents go into shards
+//! in the order of the inputs, whole; a shard ends with the document that fills it. The same call makes the same bytes
+//! on any number of threads, and after it was stopped or killed it goes on where it was.
+
+mod output;
+mod parallel;
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::io;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+
+use super::CorpusError;
+use super::documents;
+pub use super::error::DocumentError;
+use super::error::Extent;
+pub use super::inputs::Input;
+use super::tokens::{MANIFEST, SourceEntry};
+pub use super::tokens::{ShardEntry, Skipped, TokenManifest};
+use output::Output;
+use parallel::{Encoded, Reading};
+
+pub use super::encoder::Encoder;
+pub(super) use parallel::Reading as DocumentReading;
+pub(super) use parallel::encode as encode_documents;
+
+/// Work of so long is lost at most when the program is killed.
+const SAVE_EVERY: Duration = Duration::from_secs(60);
+/// Reasons that the manifest keeps.
+const MOST_REASONS: usize = 100;
+
+/// What to make.
+pub struct Job {
+    pub inputs: Vec<Input>,
+    /// Column of Parquet, field of JSONL.
+    pub text_column: String,
+    /// Tokens with which a shard is full.
+    pub shard_tokens: u64,
+    /// Leave out what cannot be read, instead of stopping at it.
+    pub skip: bool,
+    /// The id that ends a document.
+    pub eos: u32,
+    pub folder: PathBuf,
+    pub threads: usize,
+}
+
+/// How far it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Done {
+    /// Bytes of the inputs.
+    pub bytes: u64,
+    pub documents: u64,
+    pub tokens: u64,
+}
+
+/// How it ended.
+pub enum Ended {
+    Finished(TokenManifest),
+    /// It was stopped, and goes on when it is called again.
+    Stopped(TokenManifest),
+}
+
+/// Why shards cannot be made.
+#[derive(Debug, Error)]
+pub enum TokenizeError {
+    #[error("{0}; --on-error skip leaves it out; the same command goes on from here")]
+    Document(DocumentError),
+    #[error("{folder}: it holds shards of {what}; give the same inputs and settings as then, or another --out")]
+    OtherWork { folder: String, what: String },
+    #[error(transparent)]
+    Manifest(#[from] CorpusError),
+    #[error("{folder}: {reason}")]
+    Disk { folder: String, reason: io::Error },
+}
+
+/// The documents that a path, a folder or a pattern names.
+///
+/// # Errors
+/// What cannot be read, or names no file.
+pub fn inputs(path: &str) -> io::Result<Vec<Input>> {
+    documents::expand(path)
+}
+
+/// Makes the shards, or the rest of them, until all are made or `stop` is set.
+///
+/// # Errors
+/// [`TokenizeError`]; what was made by then stays.
+pub fn tokenize(
+    job: &Job,
+    encoder: &Encoder,
+    stop: &AtomicBool,
+    mut progress: impl FnMut(Done),
+) -> Result<Ended, TokenizeError> {
+    let disk = |reason| TokenizeError::Disk { folder: job.folder.display().to_string(), reason };
+    let manifest = begin(job, encoder)?;
+    let Some(unfinished) = manifest.unfinished else { return Ok(Ended::Finished(manifest)) };
+    let mut behind = (unfinished.input, unfinished.item);
+    let mut output = Output::open(&job.folder, manifest).map_err(disk)?;
+    let reading = Reading { inputs: &job.inputs, column: &job.text_column, from: behind };
+    let mut saved = Instant::now();
+    let broken_off = parallel::encode(&reading, encoder, job.threads, |encoded| {
+        if stop.load(Ordering::Relaxed) {
+            return ControlFlow::Break(None);
+        }
+        let Encoded { ids, behind: next, read_bytes } = encoded;
+        let pushed = match ids {
+            Ok(ids) => output.push(&ids, next).map_err(disk),
+            Err(error) if job.skip => {
+                skip(&mut output.manifest.skipped, &error);
+                Ok(())
+            }
+            Err(error) => Err(TokenizeError::Document(error)),
+        };
+        if let Err(error) = pushed {
+            return ControlFlow::Break(Some(error));
+        }
+        behind = next;
+        if saved.elapsed() >= SAVE_EVERY {
+            saved = Instant::now();
+            if let Err(reason) = output.save(behind) {
+                return ControlFlow::Break(Some(disk(reason)));
+            }
+        }
+        let TokenManifest { documents, tokens, .. } = output.manifest;
+        progress(Done { bytes: read_bytes, documents, tokens });
+        ControlFlow::Continue(())
+    });
+    match broken_off {
+        ControlFlow::Continue(()) => output.finish().map_err(disk)?,
+        // After an error of the disk there may be less of the open shard than is counted.
+        ControlFlow::Break(Some(error @ TokenizeError::Disk { .. })) => return Err(error),
+        ControlFlow::Break(error) => {
+            output.save(behind).map_err(disk)?;
+            return error.map_or(Ok(Ended::Stopped(output.manifest)), Err);
+        }
+    }
+    Ok(Ended::Finished(output.manifest))
+}
+
+/// The manifest to go on with: of the folder, if it is of the same work; or a new one.
+fn begin(job: &Job, encoder: &Encoder) -> Result<TokenManifest, TokenizeError> {
+    let folder = job.folder.display().to_string();
+    let disk = |reason| TokenizeError::Disk { folder: folder.clone(), reason };
+    let source = SourceEntry {
+        inputs: job.inputs.clone(),
+        text_column: job.text_column.clone(),
+        shard_tokens: job.shard_tokens,
+        skips: job.skip,
+    };
+    let path = job.folder.join(MANIFEST);
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(&job.folder).map_err(disk)?;
+            return Ok(TokenManifest::new(encoder.vocab_size, job.eos, encoder.digest, source));
+        }
+        Err(error) => return Err(disk(error)),
+    };
+    let mut manifest = TokenManifest::parse(&path.display().to_string(), &bytes)?;
+    let other = |what: &str| TokenizeError::OtherWork { folder: folder.clone(), what: what.into() };
+    // Who stopped at an error may go on by leaving it out.
+    manifest.source.skips = job.skip;
+    if manifest.tokenizer != encoder.digest || manifest.eos != job.eos {
+        return Err(other("another tokenizer or another end of documents"));
+    }
+    if manifest.source != source {
+        return Err(other("other inputs, or of another --shard-tokens or --text-column"));
+    }
+    whole(&job.folder, &manifest)?;
+    Ok(manifest)
+}
+
+/// Whether the shards that the manifest counts are there.
+fn whole(folder: &Path, manifest: &TokenManifest) -> Result<(), TokenizeError> {
+    for shard in &manifest.shards {
+        let path = folder.join(&shard.file);
+        let expected = shard.tokens * manifest.token_type.bytes();
+        let found = fs::metadata(&path).map_or(0, |data| data.len());
+        if found != expected {
+            let what = format!("{expected}, as {MANIFEST} says; remove the folder to start again");
+            let path = path.display().to_string();
+            return Err(CorpusError::ShardLength { path, bytes: found, expected: what }.into());
+        }
+    }
+    Ok(())
+}
+
+fn skip(skipped: &mut Skipped, error: &DocumentError) {
+    tracing::warn!(%error, "left out");
+    match error.extent {
+        Extent::File => skipped.files += 1,
+        Extent::RowGroup => skipped.row_groups += 1,
+        Extent::Document => skipped.documents += 1,
+    }
+    if skipped.reasons.len() < MOST_REASONS {
+        skipped.reasons.push(error.to_string());
+    }
+}

@@ -1,0 +1,136 @@
+//! Documents of many files through a tokenizer, on many threads, in their order.
+
+use std::ops::ControlFlow;
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use crate::corpus::documents::Documents;
+use crate::corpus::encoder::Encoder;
+use crate::corpus::error::{DocumentError, Extent};
+use crate::corpus::inputs::Input;
+
+/// A thread gets about so many bytes of text at a time.
+const BATCH_BYTES: usize = 1 << 20;
+/// And so many documents at most.
+const BATCH_ITEMS: usize = 4096;
+
+/// What to read, from where on.
+pub struct Reading<'a> {
+    pub inputs: &'a [Input],
+    pub column: &'a str,
+    /// The input to begin with, and how many of its items to pass over.
+    pub from: (usize, u64),
+}
+
+/// A document, encoded.
+pub struct Encoded {
+    /// Its ids, or why there are none.
+    pub ids: Result<Vec<u32>, DocumentError>,
+    /// The input and the number of its items up to this one.
+    pub behind: (usize, u64),
+    /// Bytes of the inputs read by now, about.
+    pub read_bytes: u64,
+}
+
+/// Documents that are encoded together.
+struct Batch {
+    items: Vec<Result<String, DocumentError>>,
+    input: usize,
+    /// Items of the input before these.
+    before: u64,
+    read_bytes: u64,
+}
+
+struct Job {
+    batch: Batch,
+    done: SyncSender<Vec<Encoded>>,
+}
+
+/// Reads and encodes on so many threads, and gives `take` each document in order until it breaks off. Neither order nor
+/// ids depend on the number of threads; memory does, some batches for each.
+pub fn encode<B>(
+    reading: &Reading,
+    encoder: &Encoder,
+    threads: usize,
+    mut take: impl FnMut(Encoded) -> ControlFlow<B>,
+) -> ControlFlow<B> {
+    thread::scope(|scope| {
+        let (jobs, queue) = sync_channel::<Job>(2 * threads);
+        let (order, in_order) = sync_channel(2 * threads);
+        let queue = std::sync::Arc::new(Mutex::new(queue));
+        for _ in 0..threads {
+            let queue = queue.clone();
+            scope.spawn(move || work(&queue, encoder, reading.inputs));
+        }
+        drop(queue);
+        scope.spawn(move || read(reading, &jobs, &order));
+        for done in in_order {
+            let Ok(encoded) = done.recv() else { unreachable!("a worker answers each job") };
+            for document in encoded {
+                take(document)?;
+            }
+        }
+        ControlFlow::Continue(())
+    })
+}
+
+/// Reads batches until there are no more, or nobody wants them.
+fn read(reading: &Reading, jobs: &SyncSender<Job>, order: &SyncSender<Receiver<Vec<Encoded>>>) {
+    let (first, passed) = reading.from;
+    let mut bytes_before: u64 = reading.inputs.iter().take(first).map(|input| input.bytes).sum();
+    for (number, input) in reading.inputs.iter().enumerate().skip(first) {
+        let mut documents = Documents::open(input, reading.column);
+        let mut before = 0;
+        if number == first {
+            before = passed;
+            documents.by_ref().take(passed as usize).for_each(drop);
+        }
+        loop {
+            let items = next_items(&mut documents);
+            if items.is_empty() {
+                break;
+            }
+            let count = items.len() as u64;
+            let read_bytes = bytes_before + (documents.fraction() * input.bytes as f64) as u64;
+            let (done, result) = sync_channel(1);
+            let job = Job { batch: Batch { items, input: number, before, read_bytes }, done };
+            if jobs.send(job).is_err() || order.send(result).is_err() {
+                return;
+            }
+            before += count;
+        }
+        bytes_before += input.bytes;
+    }
+}
+
+fn next_items(documents: &mut Documents) -> Vec<Result<String, DocumentError>> {
+    let (mut items, mut bytes) = (Vec::new(), 0);
+    while bytes < BATCH_BYTES
+        && items.len() < BATCH_ITEMS
+        && let Some(item) = documents.next()
+    {
+        bytes += item.as_ref().map_or(0, String::len);
+        items.push(item);
+    }
+    items
+}
+
+fn work(queue: &Mutex<Receiver<Job>>, encoder: &Encoder, inputs: &[Input]) {
+    loop {
+        let job = queue.lock().expect("receiving does not panic").recv();
+        let Ok(Job { batch, done }) = job else { return };
+        let Batch { items, input, before, read_bytes } = batch;
+        let encoded = items.into_iter().zip(before + 1..).map(|(item, count)| {
+            let ids = item.and_then(|text| {
+                encoder.ids(&text).map_err(|error| {
+                    let place = format!("{}, document {count}", inputs[input].path);
+                    DocumentError { extent: Extent::Document, place, reason: error.to_string() }
+                })
+            });
+            Encoded { ids, behind: (input, count), read_bytes }
+        });
+        // Whoever wanted it may have broken off.
+        let _ = done.send(encoded.collect());
+    }
+}

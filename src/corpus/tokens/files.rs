@@ -1,0 +1,146 @@
+//! Shards that are files of this machine: pages are read where they lie, so that memory does not grow with them.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use super::manifest::{MANIFEST, TokenManifest, TokenType};
+use crate::corpus::CorpusError;
+use crate::corpus::inputs;
+use crate::digest::Digest;
+
+/// Files kept open at most: systems allow a process some hundreds. Others are opened for each read.
+const KEPT_OPEN: usize = 256;
+
+/// The files of a corpus.
+pub struct Files {
+    paths: Vec<PathBuf>,
+    /// Of the first [`KEPT_OPEN`], once they have been read.
+    open: Vec<OnceLock<File>>,
+    token_type: TokenType,
+}
+
+/// Shards that were found, their files checked.
+pub struct Opened {
+    pub files: Files,
+    /// Name and number of tokens of each.
+    pub shards: Vec<(String, u64)>,
+    pub manifest: Option<TokenManifest>,
+    pub fingerprint: Digest,
+}
+
+/// Opens a folder with a manifest; or the `.ds` files of a folder, of a pattern, or one, whose tokens have `token_bytes`
+/// bytes, 2 unless it says otherwise.
+///
+/// # Errors
+/// No such file; lengths that are not those of the manifest, or of whole tokens.
+pub fn open(path: &str, token_bytes: Option<usize>) -> Result<Opened, CorpusError> {
+    let there = Path::new(path);
+    let named = there.file_name().is_some_and(|name| name == MANIFEST).then_some(there);
+    let folder = if let Some(manifest) = named { manifest.parent().unwrap_or(Path::new(".")) } else { there };
+    let manifest = folder.join(MANIFEST);
+    if named.is_some() || manifest.is_file() {
+        let bytes = fs::read(&manifest).map_err(|reason| unreadable(&manifest, reason))?;
+        let name = manifest.display().to_string();
+        return with_manifest(folder, TokenManifest::parse(&name, &bytes)?.finished(&name)?);
+    }
+    let found = inputs::files(path, |name| name.ends_with(".ds")).map_err(|reason| unreadable(there, reason))?;
+    if found.is_empty() {
+        let expected = format!("a folder with {MANIFEST}, or .ds files: a folder of them, a pattern or one");
+        return Err(CorpusError::NoFiles { path: path.to_string(), expected });
+    }
+    without_manifest(found, if token_bytes == Some(4) { TokenType::U32 } else { TokenType::U16 })
+}
+
+fn with_manifest(folder: &Path, manifest: TokenManifest) -> Result<Opened, CorpusError> {
+    let mut paths = Vec::new();
+    let mut shards = Vec::new();
+    for shard in &manifest.shards {
+        let path = folder.join(&shard.file);
+        let (name, expected) = (path.display().to_string(), shard.tokens * manifest.token_type.bytes());
+        let bytes = length(&path)?;
+        if bytes != expected {
+            let expected = format!("{expected}, as {MANIFEST} says: it was cut off or changed");
+            return Err(CorpusError::ShardLength { path: name, bytes, expected });
+        }
+        paths.push(path);
+        shards.push((name, shard.tokens));
+    }
+    let fingerprint = manifest.fingerprint();
+    Ok(Opened { files: Files::new(paths, manifest.token_type), shards, manifest: Some(manifest), fingerprint })
+}
+
+/// Nothing says what these files hold but they themselves: all of them are read once.
+fn without_manifest(found: Vec<String>, token_type: TokenType) -> Result<Opened, CorpusError> {
+    let width = token_type.bytes();
+    let (mut shards, mut digests) = (Vec::new(), Vec::new());
+    for path in &found {
+        let bytes = length(Path::new(path))?;
+        if bytes == 0 || !bytes.is_multiple_of(width) {
+            let expected = format!("tokens of {width} bytes each (corpus.token_bytes), one at least");
+            return Err(CorpusError::ShardLength { path: path.clone(), bytes, expected });
+        }
+        shards.push((path.clone(), bytes / width));
+        let mut hasher = blake3::Hasher::new();
+        let hashed = File::open(path).and_then(|file| hasher.update_reader(file).map(|_| ()));
+        hashed.map_err(|reason| unreadable(Path::new(path), reason))?;
+        digests.push(Digest(*hasher.finalize().as_bytes()));
+    }
+    let fingerprint = super::manifest::fingerprint(token_type, &digests);
+    let paths = found.into_iter().map(PathBuf::from).collect();
+    Ok(Opened { files: Files::new(paths, token_type), shards, manifest: None, fingerprint })
+}
+
+fn length(path: &Path) -> Result<u64, CorpusError> {
+    Ok(fs::metadata(path).map_err(|reason| unreadable(path, reason))?.len())
+}
+
+fn unreadable(path: &Path, reason: io::Error) -> CorpusError {
+    CorpusError::Unreadable { key: "corpus.path", path: path.display().to_string(), reason }
+}
+
+impl Files {
+    fn new(paths: Vec<PathBuf>, token_type: TokenType) -> Self {
+        let open = paths.iter().take(KEPT_OPEN).map(|_| OnceLock::new()).collect();
+        Self { paths, open, token_type }
+    }
+
+    /// So many tokens of a shard, from a position on.
+    ///
+    /// # Errors
+    /// Those of the disk; a file that has become shorter.
+    pub fn read(&self, shard: usize, at: u64, count: usize) -> io::Result<Vec<u32>> {
+        let width = self.token_type.bytes();
+        let mut bytes = vec![0; count * width as usize];
+        match self.open.get(shard) {
+            Some(kept) => {
+                if kept.get().is_none() {
+                    // Of two threads that open it at once one has it for nothing.
+                    let _ = kept.set(File::open(&self.paths[shard])?);
+                }
+                read_at(kept.get().expect("set above"), &mut bytes, at * width)?;
+            }
+            None => read_at(&File::open(&self.paths[shard])?, &mut bytes, at * width)?,
+        }
+        Ok(self.token_type.decode(&bytes))
+    }
+}
+
+#[cfg(unix)]
+fn read_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, bytes, at)
+}
+
+#[cfg(windows)]
+fn read_at(file: &File, mut bytes: &mut [u8], mut at: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let read = std::os::windows::fs::FileExt::seek_read(file, bytes, at)?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        bytes = &mut bytes[read..];
+        at += read as u64;
+    }
+    Ok(())
+}

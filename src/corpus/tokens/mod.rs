@@ -1,0 +1,155 @@
+//! Shards of tokens: files of ids without a header, as datatrove writes them (`.ds`), with a manifest beside them or
+//! without.
+//!
+//! A page is a window of `sequence_length + 1` tokens of one shard. Windows do not overlap, so that pages share no token
+//! and the sequences of a file that was shuffled sequence by sequence stay whole; what is left at a shard's end is not
+//! used. The last pages of all are held out. Which page lies where follows from the shards' lengths alone.
+
+mod files;
+mod manifest;
+#[cfg(test)]
+mod tests;
+
+use files::Files;
+pub use manifest::{MANIFEST, ShardEntry, Skipped, SourceEntry, TokenManifest, Unfinished};
+
+use super::packed::Packed;
+use super::{CorpusError, PageError, PageId};
+use crate::digest::Digest;
+use crate::scenario::CorpusSettings;
+
+/// Pages of shards, wherever those lie.
+pub struct Shards {
+    store: Store,
+    names: Vec<String>,
+    /// The number of the first page of each shard, and at the end that of all pages.
+    starts: Vec<u64>,
+    /// Tokens of all shards.
+    tokens: u64,
+    train_pages: u64,
+    /// Tokens of a page.
+    window: usize,
+    vocab_size: usize,
+}
+
+enum Store {
+    Files(Files),
+    /// One shard, made when the corpus was opened.
+    Memory(Packed),
+}
+
+/// A window of tokens: a shard, and a position in it.
+#[derive(Clone, Copy)]
+struct Window {
+    shard: usize,
+    at: u64,
+}
+
+impl Shards {
+    /// Opens the shards that `corpus.path` names: a folder with a manifest, or files, and the digest of what is in them.
+    pub fn open(
+        settings: &CorpusSettings,
+        vocab_size: usize,
+        sequence_length: usize,
+    ) -> Result<(Self, Digest), CorpusError> {
+        let path = settings.path.as_deref().ok_or(CorpusError::NoPath)?;
+        let opened = files::open(path, settings.token_bytes)?;
+        if let Some(manifest) = &opened.manifest {
+            fits(path, manifest, vocab_size)?;
+        }
+        let (names, lengths) = opened.shards.into_iter().unzip();
+        let store = Store::Files(opened.files);
+        let shards = Self::new(path, store, names, lengths, vocab_size, sequence_length, settings.held_out_pages)?;
+        Ok((shards, opened.fingerprint))
+    }
+
+    /// One shard in memory.
+    pub fn in_memory(
+        path: &str,
+        tokens: Packed,
+        vocab_size: usize,
+        sequence_length: usize,
+        held_out: usize,
+    ) -> Result<Self, CorpusError> {
+        let (names, lengths) = (vec![path.to_string()], vec![tokens.len() as u64]);
+        Self::new(path, Store::Memory(tokens), names, lengths, vocab_size, sequence_length, held_out)
+    }
+
+    fn new(
+        path: &str,
+        store: Store,
+        names: Vec<String>,
+        lengths: Vec<u64>,
+        vocab_size: usize,
+        sequence_length: usize,
+        held_out: usize,
+    ) -> Result<Self, CorpusError> {
+        let window = sequence_length + 1;
+        let mut starts = vec![0];
+        for length in &lengths {
+            starts.push(starts[starts.len() - 1] + length / window as u64);
+        }
+        let pages = starts[lengths.len()];
+        let Some(train_pages) = pages.checked_sub(held_out as u64).filter(|train| *train > 0) else {
+            return Err(CorpusError::TooFewPages { path: path.to_string(), pages, held_out, sequence_length });
+        };
+        Ok(Self { store, names, starts, tokens: lengths.iter().sum(), train_pages, window, vocab_size })
+    }
+
+    pub fn train_pages(&self) -> u64 {
+        self.train_pages
+    }
+
+    /// Tokens of all shards, and the number of shards.
+    pub fn size(&self) -> (u64, usize) {
+        (self.tokens, self.names.len())
+    }
+
+    /// The tokens of some pages.
+    pub fn pages(&self, pages: &[PageId]) -> Result<Vec<Vec<u32>>, PageError> {
+        pages.iter().map(|&page| self.page(page)).collect()
+    }
+
+    /// The pages that are not for training.
+    pub fn held_out(&self) -> Result<Vec<Vec<u32>>, PageError> {
+        let all: Vec<PageId> = (self.train_pages..self.starts[self.names.len()]).collect();
+        self.pages(&all)
+    }
+
+    fn page(&self, page: PageId) -> Result<Vec<u32>, PageError> {
+        let window = self.window_of(page);
+        let read = match &self.store {
+            Store::Files(files) => files.read(window.shard, window.at, self.window),
+            Store::Memory(tokens) => Ok(tokens.window(window.at as usize, self.window)),
+        };
+        self.checked(page, window, read.map_err(|error| error.to_string()))
+    }
+
+    fn window_of(&self, page: PageId) -> Window {
+        let shard = self.starts.partition_point(|start| *start <= page) - 1;
+        Window { shard, at: (page - self.starts[shard]) * self.window as u64 }
+    }
+
+    /// What was read, if the model knows all of it.
+    fn checked(&self, page: PageId, window: Window, read: Result<Vec<u32>, String>) -> Result<Vec<u32>, PageError> {
+        let shard = || self.names[window.shard].clone();
+        let tokens = read.map_err(|reason| PageError::Unreadable { shard: shard(), page, reason })?;
+        let is_known = |token: &u32| (*token as usize) < self.vocab_size;
+        // Without a way out in the middle this is many tokens at a time.
+        if tokens.iter().fold(true, |known, token| known & is_known(token)) {
+            return Ok(tokens);
+        }
+        let place = tokens.iter().position(|token| !is_known(token)).unwrap_or_default();
+        let (at, token) = (window.at + place as u64, tokens[place]);
+        Err(PageError::Token { shard: shard(), page, at, token, vocab_size: self.vocab_size })
+    }
+}
+
+/// Whether a model with so many tokens can read these shards.
+fn fits(path: &str, manifest: &TokenManifest, vocab_size: usize) -> Result<(), CorpusError> {
+    if vocab_size < manifest.vocab_size {
+        let what = format!("the tokenizer of {path:?}");
+        return Err(CorpusError::Vocabulary { got: vocab_size, needed: manifest.vocab_size, what });
+    }
+    Ok(())
+}

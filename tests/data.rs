@@ -1,0 +1,182 @@
+//! Real data, from Parquet to a run: as a user does it, and with the ids that the Python packages give.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use assert_cmd::assert::OutputAssertExt;
+use gauntlet::corpus::Corpus;
+use gauntlet::corpus::tokenize::TokenManifest;
+use gauntlet::scenario::{CorpusKind, CorpusSettings};
+use serde::Deserialize;
+use tempfile::TempDir;
+
+/// A network of a second, on shards.
+const NETWORK: &str = r#"name = "data"
+rounds = 3
+
+[model]
+preset = "nano"
+vocab_size = 420
+sequence_length = 16
+
+[corpus]
+kind = "tokens"
+path = "shards"
+held_out_pages = 4
+
+[training]
+pages_per_round = 2
+micro_batch = 2
+checkpoint_every = 6
+
+[chain]
+slots = 4
+
+[gauntlet]
+top_peers = 2
+min_peers = 1
+
+[[peers]]
+count = 2
+"#;
+
+#[derive(Deserialize)]
+struct Expected {
+    eos: u32,
+    ids: Vec<Vec<u32>>,
+}
+
+fn vectors() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/data")
+}
+
+fn expected(tokenizer: &str) -> Expected {
+    let all = fs::read(vectors().join("expected.json")).unwrap();
+    let mut all: std::collections::BTreeMap<String, Expected> = serde_json::from_slice(&all).unwrap();
+    all.remove(tokenizer).unwrap()
+}
+
+fn sim(folder: &TempDir, arguments: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sim"));
+    command.current_dir(folder).args(arguments.split_whitespace()).env_remove("RUST_LOG").output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Tokenises the texts of the vectors into `shards`.
+fn tokenize(folder: &TempDir, tokenizer: &str, more: &str) -> TokenManifest {
+    let data = vectors();
+    let data = data.display();
+    let arguments =
+        format!("tokenize {data}/fineweb-edu.parquet --tokenizer {data}/{tokenizer}.json --out shards {more}");
+    sim(folder, &arguments).assert().success();
+    serde_json::from_slice(&fs::read(folder.path().join("shards/manifest.json")).unwrap()).unwrap()
+}
+
+#[test]
+fn ids_are_those_of_the_python_packages() {
+    for tokenizer in ["llama", "gpt"] {
+        let expected = expected(tokenizer);
+        let folder = tempfile::tempdir().unwrap();
+        let manifest = tokenize(&folder, tokenizer, "--shard-tokens 100");
+        let shards =
+            manifest.shards.iter().map(|shard| fs::read(folder.path().join("shards").join(&shard.file)).unwrap());
+        let bytes = shards.collect::<Vec<_>>().concat();
+        let ids: Vec<u32> = bytes.as_chunks().0.iter().map(|two| u32::from(u16::from_le_bytes(*two))).collect();
+        let documents = expected.ids.iter().map(|ids| [&ids[..], &[expected.eos]].concat());
+        assert_eq!(ids, documents.collect::<Vec<_>>().concat(), "{tokenizer}");
+        assert_eq!((manifest.documents, manifest.eos), (9, expected.eos));
+        assert!(manifest.shards.len() > 3 && manifest.skipped.total() == 0);
+    }
+}
+
+#[test]
+fn a_text_file_has_the_ids_of_the_whole_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("text.txt");
+    // What is cut anywhere has one more token there, as its parts begin with a space.
+    let lines = "The lighthouse keeper's cat sleeps on the scale.\n".repeat(4000);
+    fs::write(&path, &lines).unwrap();
+    let name = |path: &Path| Some(path.to_str().unwrap().to_string());
+    let tokenizer = name(&vectors().join("llama.json"));
+    let settings = CorpusSettings { kind: CorpusKind::Text, path: name(&path), tokenizer, ..Default::default() };
+    let corpus = Corpus::open(&settings, 1, 420, 16).unwrap();
+    let tokenizer = tokenizers::Tokenizer::from_file(vectors().join("llama.json")).unwrap();
+    let ids = tokenizer.encode(lines, false).unwrap();
+    assert_eq!(corpus.size().unwrap().tokens, ids.len() as u64);
+    let pages = corpus.pages(&(0..corpus.train_pages()).collect::<Vec<_>>()).unwrap();
+    assert!(pages.iter().enumerate().all(|(page, tokens)| *tokens == ids.get_ids()[page * 16..page * 16 + 17]));
+}
+
+#[test]
+fn a_run_trains_on_shards() {
+    let folder = tempfile::tempdir().unwrap();
+    tokenize(&folder, "llama", "--threads 1");
+    fs::write(folder.path().join("data.toml"), NETWORK).unwrap();
+    let checked = sim(&folder, "check data.toml");
+    assert!(text(&checked.stdout).contains("in 1 shard: "), "{}", text(&checked.stdout));
+    sim(&folder, "run data.toml --quiet --out run").assert().success();
+    let data = vectors();
+    let same = format!(
+        "run data.toml --quiet --out other --set corpus.kind=parquet --set corpus.path={0} --set corpus.tokenizer={0}/llama.json",
+        data.display()
+    );
+    sim(&folder, &same).assert().success();
+    let losses = |run: &str| {
+        let rounds = fs::read_to_string(folder.path().join(run).join("rounds.csv")).unwrap();
+        rounds.lines().map(|line| line.split(',').nth(3).unwrap().to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(losses("run"), losses("other"));
+    assert_eq!(losses("run").len(), 4);
+    sim(&folder, "verify run").assert().success();
+}
+
+#[test]
+fn a_page_with_an_unknown_token_ends_a_simulation_and_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    tokenize(&folder, "llama", "");
+    fs::write(folder.path().join("data.toml"), NETWORK).unwrap();
+    let shard = folder.path().join("shards/00000.ds");
+    let mut bytes = fs::read(&shard).unwrap();
+    let training = bytes.len() - 4 * 17 * 2 - 40;
+    bytes[..training].fill(0xff);
+    fs::write(&shard, bytes).unwrap();
+    let run = sim(&folder, "run data.toml --quiet --out run");
+    let told = text(&run.stderr);
+    assert_eq!(run.status.code(), Some(1), "{told}");
+    assert!(told.contains("00000.ds, page ") && told.contains("token 65535 at position "), "{told}");
+}
+
+#[test]
+fn a_wrong_command_line_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = vectors();
+    let data = data.display();
+    fs::write(folder.path().join("bad.parquet"), "no").unwrap();
+    fs::write(folder.path().join("data.toml"), NETWORK).unwrap();
+    fs::write(
+        folder.path().join("words.json"),
+        fs::read_to_string(vectors().join("gpt.json")).unwrap().replace("<|endoftext|>", "<end>"),
+    )
+    .unwrap();
+    for (arguments, code, expected) in [
+        (format!("tokenize none --tokenizer {data}/gpt.json --out a"), 2, "none: no such file"),
+        (format!("tokenize . --tokenizer {data}/none.json --out a"), 1, "--tokenizer = "),
+        (format!("tokenize bad.parquet --tokenizer {data}/gpt.json --out a"), 1, "bad.parquet: not a Parquet file"),
+        ("tokenize bad.parquet --tokenizer words.json --out b".into(), 1, "sim tokenize --eos"),
+        ("tokenize bad.parquet --tokenizer words.json --out b --eos </s>".into(), 1, "has no token \"</s>\""),
+        ("tokenize bad.parquet --tokenizer words.json --out b --eos <end> --on-error skip".into(), 0, "left out"),
+        ("run data.toml".into(), 2, "corpus.path = \"shards\" names no file"),
+        ("run data.toml --set corpus.path=b".into(), 2, "has 0 pages"),
+        ("run data.toml --set corpus.kind=parquet".into(), 2, "corpus.tokenizer is missing"),
+        ("run data.toml --set corpus.token_bytes=3".into(), 2, "corpus.token_bytes is 3; expected 2 or 4"),
+    ] {
+        let output = sim(&folder, &arguments);
+        let told = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments}: {told}");
+        assert!(told.contains(expected), "{arguments}: {told}");
+    }
+}
