@@ -19,7 +19,9 @@
 //! | [`chain`] | registry, rounds from blocks, stake, weights, Yuma consensus, emission |
 //! | [`gauntlet`] | fast evaluation, loss scores, OpenSkill, proof of computation, incentive, selection |
 //! | [`scenario`] | what a TOML file may say |
+//! | [`bucket`] | opening the object store that a URL names |
 
+pub mod bucket;
 pub mod chain;
 pub mod corpus;
 pub mod digest;

@@ -1,5 +1,8 @@
 //! Real data, from Parquet to a run: as a user does it, and with the ids that the Python packages give.
 
+#[path = "common/s3/mod.rs"]
+mod s3;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -8,6 +11,7 @@ use assert_cmd::assert::OutputAssertExt;
 use gauntlet::corpus::Corpus;
 use gauntlet::corpus::tokenize::TokenManifest;
 use gauntlet::scenario::{CorpusKind, CorpusSettings};
+use s3::{ACCESS_KEY, S3Server, SECRET_KEY};
 use serde::Deserialize;
 use tempfile::TempDir;
 
@@ -58,8 +62,13 @@ fn expected(tokenizer: &str) -> Expected {
 }
 
 fn sim(folder: &TempDir, arguments: &str) -> Output {
+    command(folder, arguments).output().unwrap()
+}
+
+fn command(folder: &TempDir, arguments: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sim"));
-    command.current_dir(folder).args(arguments.split_whitespace()).env_remove("RUST_LOG").output().unwrap()
+    command.current_dir(folder).args(arguments.split_whitespace()).env_remove("RUST_LOG");
+    command
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -148,6 +157,33 @@ fn a_page_with_an_unknown_token_ends_a_simulation_and_names_it() {
     let told = text(&run.stderr);
     assert_eq!(run.status.code(), Some(1), "{told}");
     assert!(told.contains("00000.ds, page ") && told.contains("token 65535 at position "), "{told}");
+}
+
+#[test]
+fn a_run_on_shards_in_a_bucket_is_the_run_on_those_in_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = tokenize(&folder, "llama", "--shard-tokens 100");
+    fs::write(folder.path().join("data.toml"), NETWORK).unwrap();
+    sim(&folder, "run data.toml --quiet --out here").assert().success();
+    let server = S3Server::start(1);
+    let files = manifest.shards.iter().map(|shard| shard.file.as_str());
+    for file in files.chain(["manifest.json"]) {
+        server.bucket().put(&format!("some/data/{file}"), fs::read(folder.path().join("shards").join(file)).unwrap());
+    }
+    let there = |arguments: &str| {
+        let arguments = format!("{arguments} --set corpus.path=s3://gauntlet/some/data");
+        command(&folder, &arguments).envs(server.environment(ACCESS_KEY, SECRET_KEY)).output().unwrap()
+    };
+    there("run data.toml --quiet --out there").assert().success();
+    let rounds = |run: &str| fs::read_to_string(folder.path().join(run).join("rounds.csv")).unwrap();
+    assert_eq!(rounds("here"), rounds("there"));
+
+    server.bucket().damage("some/data/00001.ds", |bytes| bytes.truncate(7));
+    let told = text(&there("check data.toml").stderr);
+    assert!(told.contains("s3://gauntlet/some/data/00001.ds: 7 bytes; expected "), "{told}");
+    server.bucket().delete("some/data/manifest.json");
+    let told = text(&there("check data.toml").stderr);
+    assert!(told.contains("corpus.path = \"s3://gauntlet/some/data\": "), "{told}");
 }
 
 #[test]

@@ -43,6 +43,8 @@ pub enum CorpusError {
     Vocabulary { got: usize, needed: usize, what: String },
     #[error("{path}: {reason}")]
     Manifest { path: String, reason: String },
+    #[error("corpus.path = {url:?}: {reason}")]
+    Bucket { url: String, reason: String },
     #[error("{path}: {bytes} bytes; expected {expected}")]
     ShardLength { path: String, bytes: u64, expected: String },
     #[error(transparent)]

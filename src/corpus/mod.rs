@@ -116,6 +116,13 @@ impl Corpus {
         }
     }
 
+    /// Fetches pages that will be wanted soon, if it takes long to get them; does not wait for them.
+    pub fn fetch_ahead(&self, pages: &[PageId]) {
+        if let Source::Shards(shards) = &self.source {
+            shards.fetch_ahead(pages);
+        }
+    }
+
     /// How much there is of it, if it has an end.
     pub fn size(&self) -> Option<Size> {
         match &self.source {

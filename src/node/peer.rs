@@ -209,6 +209,9 @@ impl Peer {
         };
         let (local, sent) = self.ports.run(cost, work).await;
         self.local = Some(local);
+        // They come while the round ends and the next begins.
+        let next = self.network.assignment.assigned(around.uid, around.round + 1);
+        self.network.core.corpus.fetch_ahead(&next);
         sent
     }
 

@@ -9,7 +9,7 @@ use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 
 use super::Bucket;
-use super::folder::FolderStore;
+use crate::bucket::FolderStore;
 use super::lockstep::LockstepGate;
 use super::process::{ClockKind, LOOK, Process, ProcessError, Role};
 use super::stamps::StampedStore;

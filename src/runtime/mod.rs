@@ -5,8 +5,6 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`bucket`] | opening the bucket that a URL names |
-//! | [`folder`] | a folder of this machine as one |
 //! | [`run`] | the run in it: genesis and start |
 //! | `model` | the newest model in the bucket, for those who take no part
 //! | [`process`] | nodes of one process, from start to stop |
@@ -17,12 +15,9 @@
 //! | [`host`], [`state`], [`report`], [`sweep`] | what nodes leave on disk and in the bucket |
 //! | [`metrics`], [`counted`] | numbers for Prometheus |
 
-pub mod bucket;
 mod chain;
 mod clocks;
 mod counted;
-mod credentials;
-mod folder;
 mod host;
 pub mod lockstep;
 pub mod metrics;
@@ -36,7 +31,7 @@ mod state;
 mod store_clock;
 mod sweep;
 
-pub use bucket::Bucket;
+pub use crate::bucket::{self, Bucket};
 pub use metrics::Metrics;
 pub use process::Process;
 pub use run::Run;

@@ -12,7 +12,7 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
-use super::folder::FolderStore;
+use crate::bucket::FolderStore;
 use crate::node::ports::Clock;
 use crate::transport::simulated::SimClock;
 

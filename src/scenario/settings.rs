@@ -62,7 +62,8 @@ impl Default for ModelSettings {
 #[serde(default, deny_unknown_fields)]
 pub struct CorpusSettings {
     pub kind: CorpusKind,
-    /// Files, by a path, a folder or a pattern (`tokens`, `parquet`, `jsonl`); a text file (`text`).
+    /// Files, by a path, a folder or a pattern (`tokens`, `parquet`, `jsonl`), or the URL of a bucket
+    /// (`tokens`); a text file (`text`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// Hugging Face `tokenizer.json` (`text`, `parquet`, `jsonl`); without it a text is read as bytes.

@@ -7,14 +7,20 @@
 
 mod files;
 mod manifest;
+mod remote;
 #[cfg(test)]
 mod tests;
 
-use files::Files;
+use std::sync::Arc;
+
+use files::{Files, Opened};
 pub use manifest::{MANIFEST, ShardEntry, Skipped, SourceEntry, TokenManifest, Unfinished};
+use object_store::ObjectStore;
+use remote::Remote;
 
 use super::packed::Packed;
 use super::{CorpusError, PageError, PageId};
+use crate::bucket;
 use crate::digest::Digest;
 use crate::scenario::CorpusSettings;
 
@@ -34,6 +40,7 @@ pub struct Shards {
 
 enum Store {
     Files(Files),
+    Remote(Remote),
     /// One shard, made when the corpus was opened.
     Memory(Packed),
 }
@@ -53,14 +60,23 @@ impl Shards {
         sequence_length: usize,
     ) -> Result<(Self, Digest), CorpusError> {
         let path = settings.path.as_deref().ok_or(CorpusError::NoPath)?;
-        let opened = files::open(path, settings.token_bytes)?;
-        if let Some(manifest) = &opened.manifest {
-            fits(path, manifest, vocab_size)?;
-        }
-        let (names, lengths) = opened.shards.into_iter().unzip();
-        let store = Store::Files(opened.files);
+        let (store, shards, fingerprint) = match bucket_of(path)? {
+            Some(bucket) => {
+                let (remote, manifest) = remote::open(path, bucket)?;
+                fits(path, &manifest, vocab_size)?;
+                let name = |shard: &ShardEntry| format!("{}/{}", path.trim_end_matches('/'), shard.file);
+                let shards = manifest.shards.iter().map(|shard| (name(shard), shard.tokens)).collect();
+                (Store::Remote(remote), shards, manifest.fingerprint())
+            }
+            None => {
+                let Opened { files, shards, manifest, fingerprint } = files::open(path, settings.token_bytes)?;
+                manifest.map_or(Ok(()), |manifest| fits(path, &manifest, vocab_size))?;
+                (Store::Files(files), shards, fingerprint)
+            }
+        };
+        let (names, lengths): (Vec<String>, Vec<u64>) = shards.into_iter().unzip();
         let shards = Self::new(path, store, names, lengths, vocab_size, sequence_length, settings.held_out_pages)?;
-        Ok((shards, opened.fingerprint))
+        Ok((shards, fingerprint))
     }
 
     /// One shard in memory.
@@ -107,22 +123,40 @@ impl Shards {
 
     /// The tokens of some pages.
     pub fn pages(&self, pages: &[PageId]) -> Result<Vec<Vec<u32>>, PageError> {
-        pages.iter().map(|&page| self.page(page)).collect()
+        let windows = pages.iter().map(|&page| (page, self.window_of(page)));
+        match &self.store {
+            Store::Files(files) => windows
+                .map(|(page, window)| {
+                    let read = files.read(window.shard, window.at, self.window);
+                    self.checked(page, window, read.map_err(|error| error.to_string()))
+                })
+                .collect(),
+            Store::Memory(tokens) => {
+                windows.map(|(_, window)| Ok(tokens.window(window.at as usize, self.window))).collect()
+            }
+            Store::Remote(remote) => {
+                // All are asked for before the first answer is waited for.
+                let asked = windows.map(|(page, window)| (page, window, remote.ask(page, window, self.window)));
+                let asked: Vec<_> = asked.collect();
+                asked
+                    .into_iter()
+                    .map(|(page, window, answer)| self.checked(page, window, remote.tokens(answer)))
+                    .collect()
+            }
+        }
+    }
+
+    /// Fetches pages that will be wanted soon, where that takes time.
+    pub fn fetch_ahead(&self, pages: &[PageId]) {
+        if let Store::Remote(remote) = &self.store {
+            remote.fetch_ahead(pages.iter().map(|&page| (page, self.window_of(page))), self.window);
+        }
     }
 
     /// The pages that are not for training.
     pub fn held_out(&self) -> Result<Vec<Vec<u32>>, PageError> {
         let all: Vec<PageId> = (self.train_pages..self.starts[self.names.len()]).collect();
         self.pages(&all)
-    }
-
-    fn page(&self, page: PageId) -> Result<Vec<u32>, PageError> {
-        let window = self.window_of(page);
-        let read = match &self.store {
-            Store::Files(files) => files.read(window.shard, window.at, self.window),
-            Store::Memory(tokens) => Ok(tokens.window(window.at as usize, self.window)),
-        };
-        self.checked(page, window, read.map_err(|error| error.to_string()))
     }
 
     fn window_of(&self, page: PageId) -> Window {
@@ -143,6 +177,19 @@ impl Shards {
         let (at, token) = (window.at + place as u64, tokens[place]);
         Err(PageError::Token { shard: shard(), page, at, token, vocab_size: self.vocab_size })
     }
+}
+
+/// The bucket of a URL; `None` for a path, and for a URL of a folder, which is a path.
+fn bucket_of(path: &str) -> Result<Option<Arc<dyn ObjectStore>>, CorpusError> {
+    if !path.contains("://") {
+        return Ok(None);
+    }
+    let failed = |reason: String| CorpusError::Bucket { url: path.to_string(), reason };
+    let bucket = bucket::open(path, false).map_err(|error| failed(error.to_string()))?;
+    if bucket.folder.is_some() {
+        return Err(failed("a folder; expected its path, or the URL of a bucket".into()));
+    }
+    Ok(Some(bucket.store))
 }
 
 /// Whether a model with so many tokens can read these shards.

@@ -1,5 +1,8 @@
 //! Opening the bucket that a URL names.
 
+mod credentials;
+mod folder;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +17,7 @@ use object_store::{BackoffConfig, ClientOptions, ObjectStore, ObjectStoreScheme,
 use thiserror::Error;
 use url::Url;
 
-use super::credentials;
-use super::folder::FolderStore;
+pub(crate) use folder::FolderStore;
 
 /// A request that has not been answered by then is tried again; the largest that is made moves some tens of megabytes.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
