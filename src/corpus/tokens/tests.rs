@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use object_store::ObjectStoreExt;
 use proptest::prelude::*;
 
 use super::*;
@@ -138,4 +139,47 @@ proptest! {
             prop_assert!(corpus.pages(&(0..corpus.train_pages()).collect::<Vec<_>>()).is_ok());
         }
     }
+}
+
+/// The shards of a folder, copied into a bucket in memory.
+fn in_bucket(folder: &Path) -> Arc<object_store::memory::InMemory> {
+    let bucket = Arc::new(object_store::memory::InMemory::new());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    for name in ["0.ds", "1.ds", MANIFEST] {
+        let bytes = fs::read(folder.join(name)).unwrap();
+        runtime.block_on(bucket.put(&name.into(), bytes.into())).unwrap();
+    }
+    bucket
+}
+
+#[test]
+fn pages_of_a_bucket_are_those_of_the_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = with_manifest(folder.path());
+    let (remote, found) = remote::open("memory", in_bucket(folder.path())).unwrap();
+    assert_eq!(found, manifest);
+    let (names, lengths) = (vec!["0".into(), "1".into()], vec![10, 9]);
+    let shards = Shards::new("memory", Store::Remote(remote), names, lengths, 100, 3, 1).unwrap();
+    shards.fetch_ahead(&[0, 2, 2]);
+    for _ in 0..2 {
+        // Once as they were fetched ahead, once as they are asked for.
+        assert_eq!(shards.pages(&[2, 0, 1]).unwrap(), [[10, 11, 12, 13], [0, 1, 2, 3], [4, 5, 6, 7]]);
+    }
+    assert_eq!(shards.held_out().unwrap(), [[14, 15, 16, 17]]);
+}
+
+#[test]
+fn a_bucket_without_whole_shards_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut manifest = with_manifest(folder.path());
+    fs::write(folder.path().join("1.ds"), [0; 17]).unwrap();
+    let refused = |bucket| remote::open("s3://b/d/", bucket).map(drop).unwrap_err().to_string();
+    let message = refused(in_bucket(folder.path()));
+    assert!(message.contains("s3://b/d/1.ds: 17 bytes; expected 18"), "{message}");
+    manifest.unfinished = Some(Unfinished::default());
+    manifest.write(folder.path()).unwrap();
+    let message = refused(in_bucket(folder.path()));
+    assert!(message.contains("s3://b/d/manifest.json: the shards are not finished"), "{message}");
+    let message = refused(Arc::new(object_store::memory::InMemory::new()));
+    assert!(message.starts_with("corpus.path = \"s3://b/d\": "), "{message}");
 }
