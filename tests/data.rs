@@ -141,6 +141,11 @@ fn a_run_trains_on_shards() {
     assert_eq!(losses("run"), losses("other"));
     assert_eq!(losses("run").len(), 4);
     sim(&folder, "verify run").assert().success();
+    // The model goes with the tokenizer that its tokens were made by.
+    sim(&folder, "export run --to model").assert().success();
+    let exported = fs::read(folder.path().join("model/tokenizer.json")).unwrap();
+    assert_eq!(exported, fs::read(vectors().join("llama.json")).unwrap());
+    sim(&folder, "generate model --prompt light --tokens 3").assert().success();
 }
 
 #[test]

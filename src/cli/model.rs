@@ -120,6 +120,11 @@ fn tokenizer_of(corpus: &CorpusSettings) -> Option<TokenizerSource> {
     match (&corpus.tokenizer, corpus.kind) {
         (Some(file), _) => Some(TokenizerSource::File(file.into())),
         (None, CorpusKind::Text) => Some(TokenizerSource::Bytes),
+        // `sim tokenize` leaves it beside the shards.
+        (None, CorpusKind::Tokens) => {
+            let beside = corpus.path.as_ref().map(|path| Path::new(path).join("tokenizer.json"));
+            beside.filter(|file| file.exists()).map(TokenizerSource::File)
+        }
         (None, _) => None,
     }
 }

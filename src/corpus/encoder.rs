@@ -9,9 +9,7 @@ use tokenizers::Tokenizer;
 
 use super::CorpusError;
 use crate::digest::Digest;
-
-/// What tokenizers call the token that ends a document, where nothing else says it.
-const EOS: [&str; 6] = ["</s>", "<|endoftext|>", "<|end_of_text|>", "<eos>", "<|eos|>", "<EOS>"];
+use crate::model::tokenizer::END;
 
 /// A Hugging Face `tokenizer.json`.
 ///
@@ -20,7 +18,9 @@ const EOS: [&str; 6] = ["</s>", "<|endoftext|>", "<|end_of_text|>", "<eos>", "<|
 pub struct Encoder {
     path: String,
     tokenizer: Tokenizer,
-    /// Of the file's bytes.
+    /// The file's bytes.
+    pub definition: Vec<u8>,
+    /// Of them.
     pub digest: Digest,
     /// All ids are below this.
     pub vocab_size: usize,
@@ -39,7 +39,7 @@ impl Encoder {
         tokenizer.with_truncation(None).map_err(|error| broken(error.to_string()))?;
         let largest = tokenizer.get_vocab(true).into_values().max().unwrap_or(0);
         let vocab_size = largest as usize + 1;
-        Ok(Self { path: path.to_string(), tokenizer, digest: Digest::of(&bytes), vocab_size })
+        Ok(Self { path: path.to_string(), tokenizer, digest: Digest::of(&bytes), definition: bytes, vocab_size })
     }
 
     /// Whether a model with so many tokens can read what this gives.
@@ -67,7 +67,7 @@ impl Encoder {
             return self.tokenizer.token_to_id(&name).ok_or(CorpusError::Eos(unknown));
         }
         let known: BTreeMap<&str, u32> =
-            EOS.into_iter().filter_map(|name| Some((name, self.tokenizer.token_to_id(name)?))).collect();
+            END.into_iter().filter_map(|name| Some((name, self.tokenizer.token_to_id(name)?))).collect();
         match known.values().collect::<Vec<_>>()[..] {
             [id] => Ok(*id),
             _ => {

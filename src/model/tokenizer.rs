@@ -21,9 +21,10 @@ pub enum TokenizerError {
     TooLarge { path: PathBuf, needed: usize, vocabulary: usize },
 }
 
-/// A token with a meaning of its own, by its usual names.
-const BEGIN: [&str; 5] = ["<s>", "<|begin_of_text|>", "<|startoftext|>", "[CLS]", "<bos>"];
-const END: [&str; 5] = ["</s>", "<|end_of_text|>", "<|endoftext|>", "[SEP]", "<eos>"];
+/// What tokenizers call the token that begins a text.
+const BEGIN: [&str; 4] = ["<s>", "<|begin_of_text|>", "<|startoftext|>", "<bos>"];
+/// What they call the one that ends a document.
+pub const END: [&str; 6] = ["</s>", "<|endoftext|>", "<|end_of_text|>", "<eos>", "<|eos|>", "<EOS>"];
 
 impl Tokenizer {
     /// Reads a `tokenizer.json` for a model with a vocabulary of this size.

@@ -9,11 +9,11 @@ use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 
 use super::Bucket;
-use crate::bucket::FolderStore;
 use super::lockstep::LockstepGate;
 use super::process::{ClockKind, LOOK, Process, ProcessError, Role};
 use super::stamps::StampedStore;
 use super::store_clock::{self, StoreTime};
+use crate::bucket::FolderStore;
 use crate::node::ports::Clock;
 use crate::transport::simulated::SimClock;
 use crate::transport::{Hotkey, Identity};

@@ -160,6 +160,8 @@ fn begin(job: &Job, encoder: &Encoder) -> Result<TokenManifest, TokenizeError> {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             fs::create_dir_all(&job.folder).map_err(disk)?;
+            // Whoever has the tokens has what turns them back into text.
+            fs::write(job.folder.join("tokenizer.json"), &encoder.definition).map_err(disk)?;
             return Ok(TokenManifest::new(encoder.vocab_size, job.eos, encoder.digest, source));
         }
         Err(error) => return Err(disk(error)),
