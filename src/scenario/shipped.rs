@@ -31,7 +31,18 @@ pub fn shipped() -> Vec<Shipped> {
             vec![$(Shipped { name: $name, text: include_str!(concat!("../../scenarios/", $name, ".toml")) }),*]
         };
     }
-    scenarios!["honest", "sparseloco", "lazy", "stale", "copycat", "offline", "byzantine", "three-peers", "mixed-250"]
+    scenarios![
+        "honest",
+        "sparseloco",
+        "lazy",
+        "stale",
+        "copycat",
+        "offline",
+        "byzantine",
+        "three-peers",
+        "mixed-250",
+        "templar-1b"
+    ]
 }
 
 #[cfg(test)]
