@@ -19,7 +19,7 @@ use gauntlet::transport::Hotkey;
 use super::progress::Progress;
 
 const CHECKPOINT: &str = "checkpoint.bin";
-const BASELINE: &str = "baseline.bin";
+pub const BASELINE: &str = "baseline.bin";
 /// Where the models after some rounds lie, each as a Hugging Face folder.
 const MODELS: &str = "checkpoints";
 

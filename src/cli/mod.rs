@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand.
 
+mod baseline;
 mod bench;
 mod card;
 mod check;
@@ -60,6 +61,8 @@ enum Command {
     Run(run::Args),
     /// Say what a scenario will run, without running it
     Check(check::Args),
+    /// Train the central AdamW of a scenario alone, on one or more devices
+    Baseline(baseline::Args),
     /// Draw the pictures of a run again, or compare several runs on one set of axes
     Plot(plot::Args),
     /// Copy of a run's folder what is worth keeping: manifest, tables, pictures; of long runs every Nth round of the peers
@@ -139,6 +142,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::check(args),
+        Command::Baseline(args) => baseline::baseline(args),
         Command::Plot(args) => plot::plot(args),
         Command::Publish(args) => publish::publish(args),
         Command::Verify(args) => verify::verify(args),

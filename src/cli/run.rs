@@ -45,14 +45,14 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         args.out.clone().unwrap_or_else(|| Path::new("runs").join(format!("{}-{}", scenario.name, scenario.seed)));
     let threads = open::threads(args.threads, &args.device);
     // Refused before anything is computed.
-    let opened = if args.resume { Some(resumable(&root, &scenario, &args.device)?) } else { None };
+    let opened = if args.resume { Some(resumable(&root, &scenario, &args.device, false)?) } else { None };
     if opened.is_none() && root.join("manifest.json").exists() {
         bail!(report::ReportError::Exists(root));
     }
     let network = open::network(scenario, &args.device)?;
     let (folder, manifest) = match opened {
         Some(opened) => opened,
-        None => create(&root, &network, &args.device, threads)?,
+        None => create(&root, &network, Manifest::new(network.scenario.clone(), args.device.clone(), threads))?,
     };
     let resume = folder::checkpoint(&folder)?;
     let resume_baseline = folder::baseline_checkpoint(&folder)?;
@@ -89,15 +89,24 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         }
         Outcome::Interrupted(rounds) => {
             say(format_args!("stopped after {rounds} rounds; saved in {}", root.display()));
-            say(format_args!("to go on: {}", resume_command(&args)));
+            say(format_args!("to go on: {}", resume_command(args.resume)));
         }
     }
     Ok(())
 }
 
-/// Opens the folder of an interrupted run of this very scenario.
-fn resumable(root: &Path, scenario: &Scenario, device: &str) -> anyhow::Result<(RunFolder, Manifest)> {
+/// Opens the folder of an interrupted run of this very scenario; `central`: of its baseline alone.
+pub fn resumable(
+    root: &Path,
+    scenario: &Scenario,
+    device: &str,
+    central: bool,
+) -> anyhow::Result<(RunFolder, Manifest)> {
     let (folder, manifest) = RunFolder::open(root)?;
+    if manifest.central != central {
+        let command = if manifest.central { "sim baseline" } else { "sim run" };
+        bail!(UsageError(format!("{}: begun by `{command}`, which goes on with it", root.display())));
+    }
     if manifest.finished {
         bail!(UsageError(format!("{}: the run is finished; there is nothing to resume", root.display())));
     }
@@ -120,10 +129,10 @@ fn first_difference(manifest: &Manifest, scenario: &Scenario, device: &str) -> S
     }
 }
 
-fn create(root: &Path, network: &Network, device: &str, threads: usize) -> anyhow::Result<(RunFolder, Manifest)> {
+/// Begins a run's folder, with what the network says of itself in its manifest.
+pub fn create(root: &Path, network: &Network, mut manifest: Manifest) -> anyhow::Result<(RunFolder, Manifest)> {
     let folder = RunFolder::create(root)?;
     let (core, scenario) = (&network.core, &network.scenario);
-    let mut manifest = Manifest::new(scenario.clone(), device.into(), threads);
     manifest.parameters = core.layout.total() as u64;
     manifest.tokens_per_round = (scenario.baseline_pages() * core.config.sequence_length) as u64;
     manifest.upload_bytes = wire::encoded_len(&network.shape) as u64;
@@ -138,9 +147,9 @@ fn create(root: &Path, network: &Network, device: &str, threads: usize) -> anyho
 }
 
 /// The command line that goes on with this run.
-fn resume_command(args: &Args) -> String {
+pub fn resume_command(resumes: bool) -> String {
     let mut words: Vec<String> = std::env::args().collect();
-    if !args.resume {
+    if !resumes {
         words.push("--resume".into());
     }
     let quoted = words.iter().map(|word| {

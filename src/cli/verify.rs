@@ -8,7 +8,7 @@ use gauntlet::engine::{Observer, ObserverError, Outcome, RunOptions, Traffic, si
 use gauntlet::node::RoundReport;
 use gauntlet::report::{self, Target};
 
-use super::{interrupt, open, progress::Progress, say};
+use super::{baseline, interrupt, open, progress::Progress, say};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -26,6 +26,9 @@ pub struct Args {
 pub fn verify(args: Args) -> anyhow::Result<()> {
     let recorded = report::load(&args.run)?;
     let manifest = &recorded.manifest;
+    if manifest.central {
+        return baseline::verify(&args.run, manifest, args.threads, args.quiet);
+    }
     let Some(expected) = manifest.digest.filter(|_| manifest.finished) else {
         if let Some(bucket) = &manifest.bucket {
             bail!("{}: a real run, of {bucket}: it cannot be run again", args.run.display());

@@ -1,31 +1,47 @@
-//! The AdamW baseline beside a run: its own thread, its work on the run's pool, its own checkpoints.
+//! The AdamW baseline: beside a run, on a thread of its own, its work on the run's pool; or alone. Its own checkpoints.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{BaselineStep, ObserverError, SharedObserver};
+use super::{BaselineStep, ObserverError, Outcome, SharedObserver};
 use crate::Uid;
 use crate::corpus::PageError;
+use crate::digest::Digest;
+use crate::model::Device;
 use crate::node::{Compute, Network};
 use crate::training::baseline::{Baseline, BaselineState};
 
-/// How the training ended.
-pub enum Ended {
-    Finished,
-    /// Before the last round; its state was left with the observer.
-    Interrupted,
+/// Trains the baseline of a network without the network: the steps that [`simulate`](super::simulate) makes beside it,
+/// to the same bits, on `devices` of one kind (the CPU as often as there are threads).
+///
+/// The digest of a finished training is that of the last model.
+///
+/// # Errors
+/// The observer cannot go on; a page cannot be read; or `resume` is the state of another model.
+///
+/// # Panics
+/// If there are no devices.
+pub fn train_baseline(
+    network: &Arc<Network>,
+    devices: Vec<Device>,
+    resume: Option<BaselineState>,
+    interrupt: &AtomicBool,
+    observer: &SharedObserver,
+) -> Result<Outcome, ObserverError> {
+    let baseline = network.core.baseline(&network.genesis, &network.scenario).on(devices);
+    train(network, baseline, &Compute::new(1), resume, interrupt, observer)
 }
 
 /// Trains until the last round, or until the interrupt; then leaves its state.
 pub fn train(
     network: &Arc<Network>,
+    mut baseline: Baseline,
     compute: &Compute,
     resume: Option<BaselineState>,
     interrupt: &AtomicBool,
     observer: &SharedObserver,
-) -> Result<Ended, ObserverError> {
+) -> Result<Outcome, ObserverError> {
     let scenario = &network.scenario;
-    let mut baseline = network.core.baseline(&network.genesis, scenario);
     if let Some(state) = resume {
         if state.theta.len() != network.genesis.theta.len() {
             return Err("the baseline's checkpoint is of another model; remove baseline.bin".into());
@@ -47,10 +63,10 @@ pub fn train(
             observer.baseline_checkpoint(baseline.state())?;
         }
         if interrupted && round + 1 < scenario.rounds {
-            return Ok(Ended::Interrupted);
+            return Ok(Outcome::Interrupted(round + 1));
         }
     }
-    Ok(Ended::Finished)
+    Ok(Outcome::Finished(Digest::of_f32(baseline.theta())))
 }
 
 /// One step, on pages such as the aggregated peers train on.
@@ -66,6 +82,6 @@ fn step(network: &Network, baseline: &mut Baseline, round: u64) -> Result<Baseli
     let lr = baseline.lr();
     baseline.step(&pages);
     let measured = (round + 1).is_multiple_of(scenario.training.eval_every) || round + 1 == scenario.rounds;
-    let loss = measured.then(|| network.core.loss(&baseline.model(), network.core.corpus.held_out()));
+    let loss = measured.then(|| baseline.loss(network.core.corpus.held_out()));
     Ok(BaselineStep { round, lr, loss })
 }

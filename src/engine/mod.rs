@@ -18,6 +18,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+pub use baseline::train_baseline;
 pub use checkpoint::Checkpoint;
 pub use world::{RunError, peer_identity, simulate};
 

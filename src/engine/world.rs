@@ -49,7 +49,8 @@ pub fn simulate(network: Arc<Network>, options: RunOptions, observer: SharedObse
             let (network, compute, observer) = (&network, &compute, &observer);
             let (resume, interrupt) = (options.resume_baseline, &options.interrupt);
             scope.spawn(move || {
-                let trained = baseline::train(network, compute, resume, interrupt, observer);
+                let from = network.core.baseline(&network.genesis, &network.scenario);
+                let trained = baseline::train(network, from, compute, resume, interrupt, observer);
                 // Without the observer the network need not go on either.
                 trained.inspect_err(|_| interrupt.store(true, Ordering::Relaxed))
             })
@@ -66,7 +67,7 @@ pub fn simulate(network: Arc<Network>, options: RunOptions, observer: SharedObse
         let Some(baseline) = baseline else { return ended };
         let trained = baseline.join().expect("the baseline does not panic");
         match (ended?, trained?) {
-            (Outcome::Finished(_), baseline::Ended::Interrupted) => Ok(Outcome::Interrupted(network.scenario.rounds)),
+            (Outcome::Finished(_), Outcome::Interrupted(_)) => Ok(Outcome::Interrupted(network.scenario.rounds)),
             (outcome, _) => Ok(outcome),
         }
     })

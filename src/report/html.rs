@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::tables::{Look, by_behaviour, by_peer, losses};
-use super::{RunData, plots};
+use super::{LeaderboardRow, RunData, plots};
 
 const STYLE: &str = "body{font:15px/1.5 Helvetica,Arial,sans-serif;color:#282828;max-width:940px;margin:2em auto;padding:0 1em}\
                      pre{font:12.5px/1.35 Menlo,Consolas,monospace;overflow-x:auto}svg{max-width:100%;height:auto;display:block}\
@@ -23,11 +23,13 @@ pub(super) fn page(run: &RunData, pictures: &[(&'static str, String)]) -> String
         let _ = write!(page, "<dt>{name}</dt><dd>{}</dd>", escaped(&value));
     }
     page += "</dl>\n";
-    for (name, table) in [
-        ("Who was paid, by behaviour", by_behaviour(rows, manifest.rounds_done, Look::Terminal)),
-        ("Who was paid, by peer", by_peer(rows, manifest.rounds_done, Look::Terminal)),
-        ("Held-out loss (nats per token)", losses(run, Look::Terminal)),
-    ] {
+    let mut tables = vec![("Held-out loss (nats per token)", losses(run, Look::Terminal))];
+    if !manifest.central {
+        let paid = |by: &dyn Fn(&[LeaderboardRow], u64, Look) -> String| by(rows, manifest.rounds_done, Look::Terminal);
+        tables.insert(0, ("Who was paid, by behaviour", paid(&by_behaviour)));
+        tables.insert(1, ("Who was paid, by peer", paid(&by_peer)));
+    }
+    for (name, table) in tables {
         let _ = write!(page, "<h2>{name}</h2>\n<pre>{}</pre>\n", escaped(&table));
     }
     page += "<h2>Pictures</h2>\n";

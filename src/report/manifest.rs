@@ -19,12 +19,15 @@ pub struct Manifest {
     pub seed: u64,
     pub rounds_done: u64,
     pub finished: bool,
-    /// Digest of models, scores and incentives of all rounds so far.
+    /// Digest of models, scores and incentives of all rounds.
     pub digest: Option<Digest>,
     pub target: Target,
     /// Where a real run lives; none for a simulated one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bucket: Option<String>,
+    /// Central AdamW alone, without a network; `digest` is then that of the last model.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub central: bool,
     /// As given to `--device`.
     pub device: String,
     /// Results do not depend on it.
@@ -56,6 +59,7 @@ impl Manifest {
             digest: None,
             target: Target::current(),
             bucket: None,
+            central: false,
             device,
             threads,
             wall_seconds: 0.0,

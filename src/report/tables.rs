@@ -26,19 +26,18 @@ pub enum Look {
 /// All tables of a run, and where its files are.
 pub fn summary(run: &RunData, root: &Path, look: Look) -> String {
     let (rows, rounds) = (&run.leaderboard, run.manifest.rounds_done);
-    let mut parts = vec![
-        format!("Who was paid, by behaviour\n{}", by_behaviour(rows, rounds, look)),
-        format!("{}\n{}\n{LEGEND}", peers_title(rows.len()), by_peer(rows, rounds, look)),
-        format!("Held-out loss (nats per token)\n{}", losses(run, look)),
-    ];
+    let mut parts = Vec::new();
+    if !run.manifest.central {
+        parts.push(format!("Who was paid, by behaviour\n{}", by_behaviour(rows, rounds, look)));
+        parts.push(format!("{}\n{}\n{LEGEND}", peers_title(rows.len()), by_peer(rows, rounds, look)));
+    }
+    parts.push(format!("Held-out loss (nats per token)\n{}", losses(run, look)));
     if let Some(digest) = run.manifest.digest {
         parts.push(format!("digest {digest}"));
     }
-    parts.push(format!(
-        "{root}: manifest.json, leaderboard.csv, peers.csv, rounds.csv{baseline}, plots/, report.html",
-        root = root.display(),
-        baseline = if run.baseline.is_empty() { "" } else { ", baseline.csv" },
-    ));
+    let files = if run.manifest.central { "" } else { ", leaderboard.csv, peers.csv, rounds.csv" };
+    let baseline = if run.baseline.is_empty() { "" } else { ", baseline.csv" };
+    parts.push(format!("{}: manifest.json{files}{baseline}, plots/, report.html", root.display()));
     parts.join("\n\n")
 }
 

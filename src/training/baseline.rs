@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::adamw::{AdamW, Moments};
-use super::gradient::gradient;
+use super::gradient::{gradient_over, loss_over};
 use super::schedule::Schedule;
 use crate::model::{Device, Llama, LlamaConfig};
 use crate::scenario::{BaselineSettings, TrainingSettings};
@@ -14,7 +14,8 @@ const WARMUP_FROM: f64 = 0.1;
 /// A model in training by AdamW, all its parameters (gains of the norms included) under one weight decay.
 pub struct Baseline {
     config: LlamaConfig,
-    device: Device,
+    /// At least one. The CPU as often as there are threads.
+    devices: Vec<Device>,
     adamw: AdamW,
     schedule: Schedule,
     micro_batch: usize,
@@ -52,12 +53,22 @@ impl Baseline {
         let BaselineSettings { beta1, beta2, weight_decay, clip_norm, .. } = *settings;
         Self {
             config: config.clone(),
-            device: *device,
+            devices: vec![*device],
             adamw: AdamW { beta1, beta2, weight_decay, clip_norm },
             schedule: Schedule::new(&schedule, rounds),
             micro_batch,
             state: BaselineState { theta: theta.to_vec(), moments: Moments::new(theta.len()) },
         }
+    }
+
+    /// The same on several devices of one kind, or on as many threads of the CPU as it is named: each computes a part of
+    /// a step's gradient. The bits are those of one.
+    ///
+    /// # Panics
+    /// If there are none.
+    pub fn on(self, devices: Vec<Device>) -> Self {
+        assert!(!devices.is_empty(), "training needs a device");
+        Self { devices, ..self }
     }
 
     /// Goes on from a saved state.
@@ -86,14 +97,25 @@ impl Baseline {
         &self.state.theta
     }
 
-    /// The model, to measure a loss with.
-    pub fn model(&self) -> Llama {
-        Llama::from_flat(&self.config, &self.state.theta, &self.device)
+    /// The model on each of the devices; threads of the CPU share one.
+    fn models(&self) -> Vec<Llama> {
+        let mut models: Vec<Llama> = Vec::new();
+        for (at, device) in self.devices.iter().enumerate() {
+            let known = self.devices[..at].iter().position(|other| other == device);
+            let build = || Llama::from_flat(&self.config, &self.state.theta, device);
+            models.push(known.map_or_else(build, |known| models[known].clone()));
+        }
+        models
+    }
+
+    /// Mean loss on some pages now, in nats a token.
+    pub fn loss(&self, pages: &[Vec<u32>]) -> f64 {
+        loss_over(&self.models(), pages, self.micro_batch)
     }
 
     /// One step on these pages. Returns their mean loss before it, in nats a token.
     pub fn step(&mut self, pages: &[Vec<u32>]) -> f64 {
-        let gradient = gradient(&self.model(), pages, self.micro_batch);
+        let gradient = gradient_over(&self.models(), pages, self.micro_batch);
         let (lr, BaselineState { theta, moments }) = (self.lr(), &mut self.state);
         self.adamw.step(moments, theta, &gradient.values, lr);
         gradient.loss
@@ -141,11 +163,22 @@ mod tests {
     }
 
     #[test]
+    fn threads_do_not_change_the_bits() {
+        let one = &mut baseline(&BaselineSettings::default());
+        let three = &mut baseline(&BaselineSettings::default()).on(vec![Device::Cpu; 3]);
+        for _ in 0..3 {
+            assert_eq!(one.step(&pages()), three.step(&pages()));
+            assert_eq!(one.loss(&pages()), three.loss(&pages()));
+        }
+        assert_eq!(one.state(), three.state());
+    }
+
+    #[test]
     fn first_step_is_the_learning_rate_where_there_is_a_gradient() {
         let settings = BaselineSettings { weight_decay: 0.0, ..Default::default() };
         let mut baseline = baseline(&settings);
         let before = baseline.theta().to_vec();
-        let gradient = gradient(&baseline.model(), &pages(), 2).values;
+        let gradient = gradient_over(&baseline.models(), &pages(), 2).values;
         let lr = baseline.lr() as f32;
         assert_eq!(lr, 3e-4);
         baseline.step(&pages());

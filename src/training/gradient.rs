@@ -7,7 +7,12 @@ use std::sync::Arc;
 use burn::module::Module;
 use burn::tensor::Tensor;
 
+use super::lanes::in_order;
 use crate::model::{Llama, ParamTensors};
+
+/// Parts of the pages whose gradients are summed on a device before they come to the host, when devices share the work.
+/// More devices than this have nothing to do.
+const DEVICE_PARTS: usize = 8;
 
 /// A mean gradient and the loss it is the gradient of.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,6 +76,30 @@ pub fn gradient_on_device(model: &Llama, pages: &[Vec<u32>], micro_batch: usize)
     DeviceGradient { loss: mean(Tensor::cat(losses, 0)), tensors }
 }
 
+/// As [`gradient`], on several copies of one model at once: threads of the CPU, or devices of one kind. The bits do not
+/// depend on how many there are, as what the parts of the pages give is summed in their order.
+///
+/// Where gradients are summed on the device, only sums of an eighth of the pages are brought to the host.
+///
+/// # Panics
+/// As [`gradient`]; or if there are no models.
+pub fn gradient_over(models: &[Llama], pages: &[Vec<u32>], micro_batch: usize) -> Gradient {
+    assert!(!pages.is_empty(), "a gradient needs pages");
+    let passes = match models[0].is_fused() {
+        true => 1,
+        false => pages.len().div_ceil(micro_batch).div_ceil(DEVICE_PARTS),
+    };
+    let parts: Vec<&[Vec<u32>]> = pages.chunks(passes * micro_batch).collect();
+    let mut sum = Gradient { values: vec![0.0; models[0].config().layout().total()], loss: 0.0 };
+    let work = |model: &Llama, part: &&[Vec<u32>]| gradient(model, part, micro_batch);
+    in_order(models, &parts, work, |part, of_part| {
+        let weight = part.len() as f64 / pages.len() as f64;
+        sum.loss += weight * of_part.loss;
+        sum.values.iter_mut().zip(of_part.values).for_each(|(sum, value)| *sum += weight as f32 * value);
+    });
+    sum
+}
+
 /// Mean cross-entropy in nats a token, without autodiff; as [`gradient`] otherwise.
 pub fn loss(model: &Llama, pages: &[Vec<u32>], micro_batch: usize) -> f64 {
     assert!(!pages.is_empty(), "a loss needs pages");
@@ -80,6 +109,19 @@ pub fn loss(model: &Llama, pages: &[Vec<u32>], micro_batch: usize) -> f64 {
         weight * mean(model.token_losses(&batch.inputs, batch.targets, batch.length))
     };
     pages.chunks(micro_batch).map(of_batch).sum()
+}
+
+/// As [`loss`], on several copies of one model at once, to the same bits.
+///
+/// # Panics
+/// As [`gradient_over`].
+pub fn loss_over(models: &[Llama], pages: &[Vec<u32>], micro_batch: usize) -> f64 {
+    assert!(!pages.is_empty(), "a loss needs pages");
+    let parts: Vec<&[Vec<u32>]> = pages.chunks(micro_batch).collect();
+    let mut sum = 0.0;
+    let work = |model: &Llama, part: &&[Vec<u32>]| loss(model, part, micro_batch);
+    in_order(models, &parts, work, |part, of_part| sum += part.len() as f64 / pages.len() as f64 * of_part);
+    sum
 }
 
 /// Pages as the model takes them.
@@ -171,6 +213,29 @@ mod tests {
         };
         let slope = (at(1e-2) - at(-1e-2)) / 2e-2;
         assert!((slope / norm - 1.0).abs() < 1e-2, "slope {slope}, norm {norm}");
+    }
+
+    #[test]
+    fn any_number_of_models_gives_the_same_bits() {
+        let config = nano();
+        let theta = init_theta(&config, 3);
+        let pages = pages(37, 33);
+        for device in [Device::Cpu, Device::NdArray] {
+            let models = |count| vec![Llama::from_flat(&config, &theta, &device); count];
+            let [one, two, three] = [1, 2, 3].map(|count| gradient_over(&models(count), &pages, 2));
+            assert!(one == two && one == three, "{device}");
+            close(&one, &gradient(&models(1)[0], &pages, 2));
+            let expected = loss(&models(1)[0], &pages, 2);
+            assert_eq!([1, 2, 3].map(|count| loss_over(&models(count), &pages, 2)), [expected; 3]);
+        }
+    }
+
+    #[test]
+    fn on_the_cpu_threads_give_the_bits_of_one() {
+        let config = nano();
+        let model = Llama::from_flat(&config, &init_theta(&config, 3), &Device::Cpu);
+        let pages = pages(7, 33);
+        assert_eq!(gradient_over(&vec![model.clone(); 2], &pages, 2), gradient(&model, &pages, 2));
     }
 
     #[test]

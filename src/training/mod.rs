@@ -6,6 +6,7 @@ pub mod baseline;
 mod core;
 mod evaluator;
 pub mod gradient;
+mod lanes;
 mod pseudo_gradient;
 pub mod quantise;
 pub mod schedule;

@@ -68,9 +68,9 @@ pub fn compare(runs: &[&RunData]) -> Result<Vec<(&'static str, String)>, ReportE
 /// Runs that are alike but for the seed, in the order in which they were named.
 fn groups<'a>(runs: &[&'a RunData]) -> Vec<Vec<&'a RunData>> {
     let seedless = |run: &RunData| Scenario { seed: 0, ..run.manifest.scenario.clone() };
-    let mut groups: Vec<(Scenario, Vec<&RunData>)> = Vec::new();
+    let mut groups: Vec<((Scenario, bool), Vec<&RunData>)> = Vec::new();
     for &run in runs {
-        let scenario = seedless(run);
+        let scenario = (seedless(run), run.manifest.central);
         match groups.iter_mut().find(|(known, members)| {
             *known == scenario && members.iter().all(|other| other.manifest.seed != run.manifest.seed)
         }) {
@@ -111,12 +111,18 @@ fn curves(groups: &[Vec<&RunData>], over: Over) -> Vec<Curve> {
                 .filter_map(|row| row.loss.map(|loss| (over.place(run, row.round + 1, row.virtual_seconds), loss)));
             start.into_iter().chain(measured).collect()
         });
-        curves.push(mean(name(group), Stroke::solid(color, width).dash(dash), losses));
+        let is_central = group[0].manifest.central;
+        if !is_central {
+            curves.push(mean(name(group), Stroke::solid(color, width).dash(dash), losses));
+        }
         if !over.has_baseline() || baseline.points.is_empty() || shared && index > 0 {
             continue;
         }
-        let (label, color) =
-            if shared { (adamw(group[0]), BLACK) } else { (format!("AdamW beside {}", name(group)), color) };
+        let (label, color) = match (shared, is_central) {
+            (true, _) => (adamw(group[0]), BLACK),
+            (false, true) => (format!("central AdamW: {}", name(group)), color),
+            (false, false) => (format!("AdamW beside {}", name(group)), color),
+        };
         curves.push(Curve { label, stroke: Stroke { color, ..baseline.stroke }, ..baseline });
     }
     curves
@@ -181,6 +187,23 @@ mod tests {
         let measured = other.baseline.iter_mut().find(|row| row.loss.is_some()).unwrap();
         measured.loss = Some(9.0);
         assert_eq!(labels(&[&one, &other], Over::Tokens)[3], "AdamW beside other");
+    }
+
+    #[test]
+    fn a_baseline_alone_is_one_line_and_none_where_it_is_that_of_a_run() {
+        let (run, mut alone) = (sample::copycat(), sample::copycat());
+        alone.name = "alone".into();
+        alone.manifest.central = true;
+        alone.rounds.clear();
+        assert_eq!(labels(&[&run, &alone], Over::Rounds).len(), 2);
+        alone.baseline.iter_mut().for_each(|row| row.loss = row.loss.map(|loss| loss + 1.0));
+        (alone.manifest.seed, alone.manifest.scenario.seed) = (2, 2);
+        assert_eq!(labels(&[&run, &alone], Over::Rounds)[2], "central AdamW: alone");
+        assert_eq!(labels(&[&run, &alone], Over::Time), [run.name.as_str()]);
+        assert_eq!(labels(&[&alone], Over::Bytes), [""; 0]);
+        for (_, svg) in compare(&[&alone]).unwrap() {
+            assert!(svg.starts_with("<svg") && !svg.contains("NaN"));
+        }
     }
 
     #[test]

@@ -26,7 +26,10 @@ pub fn loss(run: &RunData) -> Result<String, ReportError> {
     let settings = &run.manifest.scenario;
     let network = format!("the network (peak learning rate {})", settings.training.lr);
     let losses = run.rounds.iter().map(|row| (row.round, row.loss));
-    let mut curves = vec![curve(network, Stroke::solid(LINES[0], 2.8), run, losses)];
+    let mut curves = Vec::new();
+    if !run.manifest.central {
+        curves.push(curve(network, Stroke::solid(LINES[0], 2.8), run, losses));
+    }
     if !run.baseline.is_empty() {
         let losses = run.baseline.iter().map(|row| (row.round, row.loss));
         curves.push(curve(adamw(run), Stroke::solid(BLACK, 1.8).dash(Dash::Dashed), run, losses));

@@ -31,8 +31,11 @@ impl series::Group<'_> {
     }
 }
 
-/// All pictures of a run: names of their files, and the SVG text.
+/// All pictures of a run: names of their files, and the SVG text. Of a baseline alone, the loss.
 pub fn all(run: &RunData) -> Result<Vec<(&'static str, String)>, ReportError> {
+    if run.manifest.central {
+        return Ok(vec![("loss.svg", loss(run)?)]);
+    }
     Ok(vec![
         ("loss.svg", loss(run)?),
         ("incentive.svg", incentive(run)?),

@@ -1,0 +1,184 @@
+//! `sim baseline`
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use gauntlet::engine::{BaselineState, BaselineStep, Observer, ObserverError, Outcome, train_baseline};
+use gauntlet::model::Device;
+use gauntlet::node::Network;
+use gauntlet::report::{self, BaselineRow, Manifest, ReportError, RunFolder};
+
+use super::progress::Progress;
+use super::{UsageError, folder, interrupt, open, plot, run, say};
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    scenario: open::ScenarioArgs,
+    /// Run folder [default: runs/<scenario>-<seed>-baseline]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Where to compute: cpu, ndarray, or cuda:0,cuda:1,... of which each computes a part of every step; results do not
+    /// depend on how many
+    #[arg(long, visible_alias = "device", value_name = "DEVICES", default_value = "cpu", value_delimiter = ',')]
+    devices: Vec<String>,
+    /// Threads of the CPU; results do not depend on them [default: all cores]
+    #[arg(long, value_name = "N", value_parser = open::thread_count)]
+    threads: Option<usize>,
+    /// Goes on with an interrupted run
+    #[arg(long)]
+    resume: bool,
+    /// No progress line and no table
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// Trains the baseline of a scenario to its end, or to Ctrl-C.
+pub fn baseline(args: Args) -> anyhow::Result<()> {
+    let scenario = args.scenario.load()?;
+    let root = args.out.clone();
+    let root = root.unwrap_or_else(|| Path::new("runs").join(format!("{}-{}-baseline", scenario.name, scenario.seed)));
+    let lanes = lanes(&args.devices, args.threads)?;
+    let device = args.devices.join(",");
+    // Refused before anything is computed.
+    let opened = if args.resume { Some(run::resumable(&root, &scenario, &device, true)?) } else { None };
+    if opened.is_none() && root.join("manifest.json").exists() {
+        bail!(ReportError::Exists(root));
+    }
+    let network = open::network(scenario, &args.devices[0])?;
+    let (mut run_folder, manifest) = match opened {
+        Some(opened) => opened,
+        None => {
+            let mut manifest = Manifest::new(network.scenario.clone(), device, lanes.len());
+            manifest.central = true;
+            run::create(&root, &network, manifest)?
+        }
+    };
+    let resume = folder::baseline_checkpoint(&run_folder)?;
+    if args.resume && resume.is_none() {
+        eprintln!("{}: stopped before its first checkpoint; starting from the first round", root.display());
+    }
+    let done = resume.as_ref().map_or(0, |state| state.moments.steps);
+    run_folder.truncate_baseline_to(done)?;
+
+    let (started, wall_before) = (Instant::now(), manifest.wall_seconds);
+    let mut progress = Progress::new(network.scenario.rounds, args.quiet);
+    progress.start_at(done);
+    let observer = Arc::new(Mutex::new(Writer { folder: run_folder, manifest, progress }));
+    let stop = interrupt::on_stop();
+    let outcome = train_baseline(&network, lanes, resume, &stop, &(observer.clone() as _));
+    let mut observer = observer.lock().expect("no panic while held");
+    observer.progress.finish();
+    observer.manifest.wall_seconds = wall_before + started.elapsed().as_secs_f64();
+    let closed = observer.close(outcome.as_ref().ok());
+    // Why the training ended says more than what that led to.
+    let outcome = outcome.map_err(|error| anyhow::anyhow!(error))?;
+    closed?;
+    match outcome {
+        Outcome::Finished(_) => {
+            let data = report::redraw(&root)?;
+            if !args.quiet {
+                say(report::tables::summary(&data, &root, plot::look()));
+            }
+        }
+        Outcome::Interrupted(rounds) => {
+            say(format_args!("stopped after {rounds} rounds; saved in {}", root.display()));
+            say(format_args!("to go on: {}", run::resume_command(args.resume)));
+        }
+    }
+    Ok(())
+}
+
+/// Where the parts of a step are computed: on each device, or on the threads of the CPU.
+fn lanes(names: &[String], threads: Option<usize>) -> anyhow::Result<Vec<Device>> {
+    let parse =
+        |name: &String| name.parse::<Device>().map_err(|error| UsageError(format!("--devices {name}: {error}")));
+    let devices = names.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+    if devices == [Device::Cpu] {
+        return Ok(vec![Device::Cpu; open::threads(threads, "cpu")]);
+    }
+    let kind = std::mem::discriminant(&devices[0]);
+    if devices.iter().any(|device| std::mem::discriminant(device) != kind) {
+        let names = names.join(",");
+        bail!(UsageError(format!("--devices {names}: expected devices of one kind; kinds round differently")));
+    }
+    if threads.is_some() {
+        bail!(UsageError("--threads is for `--device cpu`; each other device has one thread".into()));
+    }
+    Ok(devices)
+}
+
+/// Trains a finished baseline again, in memory, and compares the last models.
+pub fn verify(root: &Path, manifest: &Manifest, threads: Option<usize>, quiet: bool) -> anyhow::Result<()> {
+    let Some(expected) = manifest.digest.filter(|_| manifest.finished) else {
+        bail!("{}: the run is not finished; `sim baseline ... --resume` first", root.display());
+    };
+    let names: Vec<String> = manifest.device.split(',').map(str::to_string).collect();
+    let network: Arc<Network> = open::network(manifest.scenario.clone(), &names[0])?;
+    let progress = Progress::new(manifest.scenario.rounds, quiet);
+    let tokens = manifest.tokens_per_round as f64;
+    let observer = Arc::new(Mutex::new(Watcher { progress, tokens }));
+    let stop = interrupt::on_stop();
+    let outcome = train_baseline(&network, lanes(&names, threads)?, None, &stop, &(observer.clone() as _));
+    observer.lock().expect("no panic while held").progress.finish();
+    match outcome.map_err(|error| anyhow::anyhow!(error))? {
+        Outcome::Finished(digest) if digest == expected => {
+            say(format_args!("{}: verified, digest {digest}", root.display()));
+            Ok(())
+        }
+        Outcome::Finished(digest) => {
+            bail!("{}: digests differ\nrecorded {expected}\nnow      {digest}", root.display())
+        }
+        Outcome::Interrupted(rounds) => bail!("interrupted after {rounds} rounds; nothing was decided"),
+    }
+}
+
+/// Writes what the training tells into its folder, and shows it.
+struct Writer {
+    folder: RunFolder,
+    manifest: Manifest,
+    progress: Progress,
+}
+
+impl Writer {
+    fn close(&mut self, outcome: Option<&Outcome>) -> Result<(), ReportError> {
+        if let Some(Outcome::Finished(digest)) = outcome {
+            (self.manifest.finished, self.manifest.digest) = (true, Some(*digest));
+        }
+        self.folder.write_manifest(&self.manifest)?;
+        if self.manifest.finished {
+            self.folder.remove(folder::BASELINE)?;
+        }
+        Ok(())
+    }
+}
+
+impl Observer for Writer {
+    fn baseline(&mut self, step: BaselineStep) -> Result<(), ObserverError> {
+        self.folder.append_baseline(&BaselineRow { round: step.round, lr: step.lr, loss: step.loss })?;
+        self.manifest.rounds_done = step.round + 1;
+        self.progress.round(step.round, step.loss, self.manifest.tokens_per_round as f64);
+        Ok(())
+    }
+
+    fn baseline_checkpoint(&mut self, state: &BaselineState) -> Result<(), ObserverError> {
+        let bytes = postcard::to_stdvec(state).context("the checkpoint cannot be written")?;
+        self.folder.write(folder::BASELINE, &bytes)?;
+        Ok(self.folder.write_manifest(&self.manifest)?)
+    }
+}
+
+/// Shows how far a training is.
+struct Watcher {
+    progress: Progress,
+    tokens: f64,
+}
+
+impl Observer for Watcher {
+    fn baseline(&mut self, step: BaselineStep) -> Result<(), ObserverError> {
+        self.progress.round(step.round, step.loss, self.tokens);
+        Ok(())
+    }
+}
