@@ -25,8 +25,14 @@ pub struct Replica {
     pub model: Llama,
 }
 
-/// How many finished aggregations are remembered; honest nodes are at most a few rounds apart.
-const REMEMBERED: usize = 8;
+/// How many finished aggregations are remembered; honest nodes are at most a few rounds apart. On a device beside the
+/// host each is a model in its memory: a node that is further behind there computes one again.
+pub fn remembered(device: &Device) -> usize {
+    match device {
+        Device::Cpu => 8,
+        _ => 2,
+    }
+}
 
 /// Model, data, scheme and device of a run.
 pub struct TrainingCore {
@@ -141,7 +147,8 @@ impl TrainingCore {
         let key = Digest::of_parts(
             [&before.digest.0[..], &round.to_le_bytes()].into_iter().chain(payloads.iter().map(|digest| &digest.0[..])),
         );
-        let cell = self.advanced.lock().expect("no panic while held").cell(key);
+        let most = remembered(&self.evaluator.device);
+        let cell = self.advanced.lock().expect("no panic while held").cell(key, most);
         cell.get_or_init(|| {
             let contributions = contributions();
             let references: Vec<&PseudoGradient> = contributions.iter().map(Arc::as_ref).collect();
@@ -152,11 +159,12 @@ impl TrainingCore {
 }
 
 impl Advanced {
-    fn cell(&mut self, key: Digest) -> Arc<OnceLock<Arc<Replica>>> {
+    /// The place of a replica, of `most` that are remembered.
+    fn cell(&mut self, key: Digest, most: usize) -> Arc<OnceLock<Arc<Replica>>> {
         if let Some(cell) = self.replicas.get(&key) {
             return cell.clone();
         }
-        if self.order.len() == REMEMBERED
+        if self.order.len() == most
             && let Some(oldest) = self.order.pop_front()
         {
             self.replicas.remove(&oldest);

@@ -12,6 +12,6 @@ pub mod quantise;
 pub mod schedule;
 pub mod scheme;
 
-pub use core::{Replica, TrainingCore};
+pub use core::{Replica, TrainingCore, remembered};
 pub use evaluator::Evaluator;
 pub use pseudo_gradient::{PayloadError, PayloadShape, PseudoGradient, SparseTensor, TensorShape};
