@@ -8,6 +8,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`report`] | run folder, CSV, plots, tables |
+//! | [`plan`] | what a scenario takes on real devices, from counts |
 //! | [`runtime`] | the real network: nodes in processes, on real clocks, that meet in a bucket |
 //! | [`engine`] | the paused-clock world: starts nodes, gives them hardware and links, records |
 //! | [`evaluation`] | zero-shot tasks by a model, as the field's harness defines them |
@@ -30,6 +31,7 @@ pub mod evaluation;
 pub mod gauntlet;
 pub mod model;
 pub mod node;
+pub mod plan;
 pub mod random;
 pub mod report;
 pub mod runtime;

@@ -112,7 +112,7 @@ fn amounts(scenario: &Scenario, config: &LlamaConfig, scheme: &dyn Scheme, corpu
 }
 
 /// A number with an SI prefix.
-fn si(value: f64, unit: &str) -> String {
+pub fn si(value: f64, unit: &str) -> String {
     let prefixes = ["", "K", "M", "G", "T", "P", "E", "Z"];
     let step = if value < 1000.0 { 0 } else { ((value.log10() / 3.0) as usize).min(prefixes.len() - 1) };
     let scaled = value / 1000f64.powi(step as i32);

@@ -17,6 +17,7 @@ mod launch;
 mod model;
 mod node;
 mod open;
+mod plan;
 mod plot;
 mod progress;
 mod publish;
@@ -61,6 +62,8 @@ enum Command {
     Run(run::Args),
     /// Say what a scenario will run, without running it
     Check(check::Args),
+    /// Say what a scenario takes on real devices: operations, memory, bytes, time, cost
+    Plan(plan::Args),
     /// Train the central AdamW of a scenario alone, on one or more devices
     Baseline(baseline::Args),
     /// Draw the pictures of a run again, or compare several runs on one set of axes
@@ -142,6 +145,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::check(args),
+        Command::Plan(args) => plan::plan(args),
         Command::Baseline(args) => baseline::baseline(args),
         Command::Plot(args) => plot::plot(args),
         Command::Publish(args) => publish::publish(args),

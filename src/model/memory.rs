@@ -1,19 +1,19 @@
-//! What a gradient block by block takes of a device's memory, by part.
+//! What a gradient takes of a device's memory, by part: block by block, or by the fused kernels of the CPU.
 //!
-//! A count of what Burn's autodiff keeps and makes of the operations in `composed`, in bytes a value. `tests/memory.rs`
-//! holds it against what is really allocated.
+//! A count of what Burn's autodiff keeps and makes of the operations in `composed`, and of what the kernels keep, in
+//! bytes a value. `tests/memory.rs` holds it against what is really allocated.
 
 use super::composed::Tiles;
-use super::{LlamaConfig, Precision};
+use super::{Device, LlamaConfig, Precision};
 
 /// Bytes on a device while the gradient of one micro-batch is computed, at the moment when there are most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
     /// The parameters, in f32.
     pub parameters: u64,
-    /// Sums of the gradient, in f32.
+    /// Sums of the gradient, in f32; on the CPU autodiff's gradients of all parameters too.
     pub gradient: u64,
-    /// The input of each block.
+    /// The input of each block; on the CPU everything that the blocks keep for the backward pass.
     pub block_inputs: u64,
     /// Of one block: intermediate results, weights as factors, gradients.
     pub block: u64,
@@ -22,7 +22,36 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Of a gradient over `sequences` full sequences.
+    /// Of a gradient over `sequences` full sequences, as one device computes it.
+    pub fn on(device: &Device, config: &LlamaConfig, sequences: usize) -> Self {
+        match device {
+            Device::Cpu => Self::of_fused_gradient(config, sequences),
+            device => Self::of_gradient(config, sequences, device.precision()),
+        }
+    }
+
+    /// Of a gradient by the fused kernels of the CPU, over `sequences` full sequences.
+    pub fn of_fused_gradient(config: &LlamaConfig, sequences: usize) -> Self {
+        let (hidden, rows) = (config.hidden_size, sequences * config.sequence_length);
+        let f32s = |values: usize| 4 * values as u64;
+        // The input, its norm, queries, keys and values, their mixture, two numbers of each head's softmax.
+        let attention = 2 * hidden + 2 * config.query_size() + 2 * config.kv_size() + 2 * config.num_heads;
+        // The input, its norm, gate and up.
+        let mlp = 2 * hidden + 2 * config.intermediate_size;
+        let widest = (2 * config.intermediate_size).max(config.query_size() + 2 * config.kv_size());
+        Self {
+            parameters: f32s(config.layout().total()),
+            gradient: f32s(2 * config.layout().total()),
+            block_inputs: f32s(rows * (attention + mlp) * config.num_layers),
+            // The activated MLP and its gradient; gradients of the output, of the norm and of the input; the largest
+            // factor, packed.
+            block: f32s(rows * (2 * config.intermediate_size + 3 * hidden + widest)),
+            // The logits; the input, its norm and their gradients.
+            head: f32s(rows * (config.vocab_size + 4 * hidden)),
+        }
+    }
+
+    /// Of a gradient block by block, over `sequences` full sequences.
     pub fn of_gradient(config: &LlamaConfig, sequences: usize, precision: Precision) -> Self {
         let (tiles, factor) = (Tiles::default(), precision.bytes());
         let (hidden, length) = (config.hidden_size, config.sequence_length);
@@ -41,7 +70,7 @@ impl Memory {
         }
     }
 
-    /// All of it. A block and the head are never there at the same time.
+    /// All of it. A block and the head are never there at the same time, or take the same memory.
     pub fn total(&self) -> u64 {
         self.parameters + self.gradient + self.block_inputs + self.block.max(self.head)
     }

@@ -3,6 +3,8 @@
 mod machine;
 mod model;
 
+pub use model::{measure as measure_model, name as device_name};
+
 use std::time::Duration;
 
 use comfy_table::{Table, presets};
@@ -36,8 +38,8 @@ pub struct Args {
 
 /// A measured figure.
 #[derive(Serialize)]
-struct Figure {
-    what: String,
+pub struct Figure {
+    pub what: String,
     value: f64,
     unit: &'static str,
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use gauntlet::digest::Digest;
 use gauntlet::model::{Device, Llama, LlamaConfig, Memory, ParamTensors, init_theta};
+use gauntlet::plan::data_sheets;
 use gauntlet::scenario::DemoSettings;
 use gauntlet::training::gradient::{gradient, gradient_on_device};
 use gauntlet::training::scheme::Scheme;
@@ -20,6 +21,15 @@ const BETA_FRACTION: f64 = 0.2;
 /// Times that work is done before it is timed: kernels are compiled and chosen then.
 const WARM_UP: usize = 2;
 
+/// How fast a model's work is done.
+pub struct Measured {
+    /// Forward and backward.
+    pub tokens_per_second: f64,
+    pub encode_seconds: f64,
+    /// Of the Templar-I run's number of peers.
+    pub aggregate_seconds: f64,
+}
+
 /// Measures `config` with `micro_batch` sequences in a pass.
 pub fn measure(
     config: &LlamaConfig,
@@ -27,7 +37,7 @@ pub fn measure(
     micro_batch: usize,
     time: Duration,
     note: &mut impl FnMut(Figure),
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Measured> {
     let mut note = |what: String, value: f64, unit: &'static str| note(Figure { what, value, unit });
     let seconds = |work: &mut dyn FnMut()| seconds(&device, time, work);
     let theta = init_theta(config, 0);
@@ -40,6 +50,7 @@ pub fn measure(
         true => drop(gradient(&model, &pages, micro_batch)),
         false => drop(gradient_on_device(&model, &pages, micro_batch)),
     });
+    let tokens_per_second = tokens / one;
     note(format!("forward + backward, {micro_batch} x {length} tokens"), tokens / one / 1e3, "K tokens/s");
     let flops = tokens / one * config.flops_per_token() as f64 / 1e12;
     note("the same".into(), flops, "TFLOP/s");
@@ -49,10 +60,10 @@ pub fn measure(
 
     let demo = Demo::new(&DemoSettings::default(), &config.layout())?.on(device);
     let mut encoder = Encoder::new(&demo, &model, &pages, micro_batch);
-    let one = seconds(&mut || drop(encoder.encode()));
-    note("DeMo encode".into(), 1e3 * one, "ms");
+    let encode_seconds = seconds(&mut || drop(encoder.encode()));
+    note("DeMo encode".into(), 1e3 * encode_seconds, "ms");
     // A gradient is read, a momentum is read and written.
-    note("the same".into(), 12.0 * parameters / one / 1e9, "GB/s");
+    note("the same".into(), 12.0 * parameters / encode_seconds / 1e9, "GB/s");
 
     let payloads: Vec<PseudoGradient> = (0..PEERS).map(|_| encoder.encode()).collect();
     drop(encoder);
@@ -60,11 +71,11 @@ pub fn measure(
     let evaluator = Evaluator { config: config.clone(), device, micro_batch };
     let replica = Replica { digest: Digest::of_f32(&theta), theta, model };
     let aggregate = || evaluator.model(&demo.step(&replica.theta, LR.into(), &references, 1.0));
-    let one = seconds(&mut || drop(aggregate()));
-    note(format!("aggregate {PEERS} peers"), 1e3 * one, "ms");
+    let aggregate_seconds = seconds(&mut || drop(aggregate()));
+    note(format!("aggregate {PEERS} peers"), 1e3 * aggregate_seconds, "ms");
     // The parameters are read and written; a coefficient is an index of 16 and a value of 32 bits.
     let bytes = 8.0 * parameters + 6.0 * (PEERS * demo.layout().coefficients()) as f64;
-    note("the same".into(), bytes / one / 1e9, "GB/s");
+    note("the same".into(), bytes / aggregate_seconds / 1e9, "GB/s");
 
     let one = seconds(&mut || {
         let stepped = demo.stepped(&evaluator, &replica, LR.into(), &references[..1], BETA_FRACTION);
@@ -79,7 +90,7 @@ pub fn measure(
     if let Some(bytes) = peak_memory(&device) {
         note("peak memory of all of it".into(), bytes as f64 / 1e9, "GB");
     }
-    Ok(())
+    Ok(Measured { tokens_per_second, encode_seconds, aggregate_seconds })
 }
 
 /// Seconds that `work` takes: repeated for about `time`, until the device has done all of it.
@@ -141,13 +152,14 @@ pub fn name(device: &Device) -> String {
 /// Dense bf16 peak of a device by its data sheet, where we know it.
 fn peak_tflops(name: &str) -> Option<f64> {
     let has = |part: &str| name.contains(part);
-    match () {
-        _ if has("A100") => Some(312.0),
+    let sheet = match () {
+        _ if has("A100") => "a100",
         // The SXM modules: the cards of these names are slower.
-        _ if has("H100") && has("HBM3") => Some(989.0),
-        _ if has("H200") && !has("NVL") => Some(989.0),
-        _ => None,
-    }
+        _ if has("H100") && has("HBM3") => "h100",
+        _ if has("H200") && !has("NVL") => "h200",
+        _ => return None,
+    };
+    data_sheets().into_iter().find(|known| known.name == sheet).map(|sheet| sheet.flops / 1e12)
 }
 
 /// The most memory that was taken: of a device what its allocator reserved, of the CPU what was resident, where the

@@ -1,0 +1,72 @@
+//! What lies on a peer's device and on its host.
+
+use super::Plan;
+use crate::model::{Device, Memory};
+use crate::scenario::SchemeSettings;
+use crate::training::remembered;
+
+/// One thing in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryPart {
+    pub what: &'static str,
+    /// Bytes on the device; 0 where the host computes.
+    pub device: u64,
+    /// Bytes on the host.
+    pub host: u64,
+}
+
+/// Memory of a process with one peer, by part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerMemory {
+    pub parts: Vec<MemoryPart>,
+    /// At most at a time: results of a block and logits are never there together.
+    pub total: MemoryPart,
+    /// Of `total`, what a further peer in the same process adds.
+    pub further_peer: MemoryPart,
+}
+
+impl Plan {
+    /// Memory of a peer whose model is on an accelerator, or computed by the host's own kernels.
+    ///
+    /// Nodes of a process share replicas: the one that is trained on, the one before the first round, and those of the
+    /// last few aggregations, for nodes that lag behind.
+    pub fn peer_memory(&self, is_accelerator: bool) -> PeerMemory {
+        let model = 4 * self.parameters() as u64;
+        let kept = 4 * self.scheme.kept_values() as u64;
+        let batch = self.scenario.training.micro_batch.min(self.scenario.training.pages_per_round);
+        // What a CUDA device does, which not every build knows.
+        let device = if is_accelerator { Device::CpuBf16 } else { Device::Cpu };
+        let gradient = Memory::on(&device, &self.config, batch);
+        let is_demo = matches!(self.scenario.scheme, SchemeSettings::Demo(_));
+        // On the host a replica is the flat parameters, and where no device has it the model too.
+        let part = |what, bytes: u64| match is_accelerator {
+            true => MemoryPart { what, device: bytes, host: 0 },
+            false => MemoryPart { what, device: 0, host: bytes },
+        };
+        let replica = |what, count: u64| {
+            let part = part(what, count * gradient.parameters);
+            MemoryPart { host: part.host + count * model, ..part }
+        };
+        // Only DeMo's state lives where the gradient is.
+        let state = match is_demo {
+            true => part("momentum", kept),
+            false => MemoryPart { what: "error feedback and moments", device: 0, host: kept },
+        };
+        let parts = vec![
+            replica("weights", 1),
+            replica("further replicas", remembered(&device) as u64),
+            state,
+            part("gradient", gradient.gradient),
+            part("activations", gradient.block_inputs + gradient.block),
+            part("logits", gradient.head),
+        ];
+        let sum = |of: fn(&MemoryPart) -> u64| parts.iter().map(of).sum::<u64>();
+        let shared = gradient.block.min(gradient.head);
+        let (device, host) = (sum(|part| part.device), sum(|part| part.host));
+        let total = match is_accelerator {
+            true => MemoryPart { what: "at most at a time", device: device - shared, host },
+            false => MemoryPart { what: "at most at a time", device, host: host - shared },
+        };
+        PeerMemory { total, further_peer: MemoryPart { what: "each further peer", ..state }, parts }
+    }
+}

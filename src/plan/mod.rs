@@ -1,0 +1,125 @@
+//! What a scenario takes on real devices: floating-point operations, memory, bytes, time.
+//!
+//! Everything is counted from the scenario; only how fast a device is comes from outside, as a [`Speed`]: from a data
+//! sheet and an assumed part of its peak, or measured.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `mod` | operations of a round and of a run |
+//! | `memory` | what lies on a peer's device and on its host |
+//! | `traffic` | bytes of a round, and the links that they ask for |
+//! | `round` | how a round's time is spent, and whether it suffices |
+//! | `device` | data sheets and speeds |
+
+mod device;
+mod memory;
+mod round;
+mod traffic;
+
+pub use device::{DataSheet, MFU, Speed, Work, data_sheets};
+pub use memory::{MemoryPart, PeerMemory};
+pub use round::{RoundPart, RoundTime};
+pub use traffic::Traffic;
+
+use crate::model::{Device, LlamaConfig};
+use crate::node::OpenError;
+use crate::scenario::Scenario;
+use crate::training::scheme::{self, Scheme};
+
+/// A forward pass is a third of forward and backward.
+const FORWARD_SHARE: f64 = 1.0 / 3.0;
+
+/// A scenario, and what follows from it without opening its corpus.
+pub struct Plan {
+    pub scenario: Scenario,
+    pub config: LlamaConfig,
+    scheme: Box<dyn Scheme>,
+}
+
+/// Floating-point operations of a run, as [`LlamaConfig::flops_per_token`] counts them: what is computed twice to save
+/// memory counts once.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Flops {
+    /// Forward and backward, one token.
+    pub token: f64,
+    /// One peer's training of a round.
+    pub peer_round: f64,
+    /// One validator's evaluations of a round.
+    pub validator_round: f64,
+    /// One peer's training of all rounds.
+    pub peer: f64,
+    /// That of the aggregated peers.
+    pub aggregated: f64,
+    /// That of all peers registered at a time.
+    pub all: f64,
+}
+
+impl Plan {
+    /// The plan of a scenario.
+    ///
+    /// # Errors
+    /// Sizes of the model, or of the scheme's chunks, that cannot be.
+    pub fn new(scenario: Scenario) -> Result<Self, OpenError> {
+        let config = LlamaConfig::from_settings(&scenario.model)?;
+        let scheme = scheme::from_settings(&scenario.scheme, &config.layout(), Device::Cpu)?;
+        Ok(Self { scenario, config, scheme })
+    }
+
+    /// Parameters of the model.
+    pub fn parameters(&self) -> usize {
+        self.config.layout().total()
+    }
+
+    /// Tokens that one peer trains on in a round.
+    pub fn tokens_per_peer(&self) -> f64 {
+        (self.scenario.training.pages_per_round * self.config.sequence_length) as f64
+    }
+
+    /// Tokens that one validator runs forward in a round: the unassigned pages before the step, and for each peer that
+    /// it evaluates these after its step, and its assigned ones before and after.
+    pub fn evaluated_tokens(&self) -> f64 {
+        let settings = &self.scenario.gauntlet;
+        let pages = self.scenario.training.pages_per_round as f64;
+        let sample = (settings.evaluated_fraction * pages).round().max(1.0);
+        sample * (1 + 3 * settings.evaluated_per_round) as f64 * self.config.sequence_length as f64
+    }
+
+    /// Peers registered at a time, at most.
+    pub fn registered(&self) -> usize {
+        self.scenario.peers_total().min(self.scenario.chain.slots)
+    }
+
+    /// Operations.
+    pub fn flops(&self) -> Flops {
+        let token = self.config.flops_per_token() as f64;
+        let peer_round = token * self.tokens_per_peer();
+        let peer = peer_round * self.scenario.rounds as f64;
+        Flops {
+            token,
+            peer_round,
+            validator_round: token * self.evaluated_tokens() * FORWARD_SHARE,
+            peer,
+            aggregated: peer * self.scenario.gauntlet.top_peers as f64,
+            all: peer * self.registered() as f64,
+        }
+    }
+
+    /// What a device's time is spent on, for its [`Speed`].
+    pub fn work(&self) -> Work {
+        Work {
+            flops_per_token: self.config.flops_per_token() as f64,
+            parameters: self.parameters() as f64,
+            received: (self.scenario.gauntlet.top_peers * self.coefficients()) as f64,
+        }
+    }
+
+    /// Coefficients of an upload.
+    fn coefficients(&self) -> usize {
+        self.scheme.shape().tensors.iter().map(|tensor| tensor.coefficients()).sum()
+    }
+
+    /// Seconds that the network needs for all rounds: as long as the chain says.
+    pub fn seconds(&self) -> f64 {
+        self.scenario.rounds as f64 * self.scenario.round_seconds()
+    }
+}

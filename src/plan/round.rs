@@ -1,0 +1,99 @@
+//! How a round's time is spent.
+//!
+//! A round's model is known when the round before is over, its put window has closed, the deciding validator has
+//! gathered everybody's uploads, aggregated and told, and the peer has fetched and applied what it names. Then the peer
+//! trains, and must be done when its own put window opens.
+
+use super::traffic::mbps;
+use super::{FORWARD_SHARE, Plan, Speed};
+use crate::scenario::Link;
+
+/// A part of a round.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RoundPart {
+    pub what: &'static str,
+    pub seconds: f64,
+}
+
+/// A node's round.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RoundTime {
+    /// One after the other.
+    pub parts: Vec<RoundPart>,
+    /// Their sum.
+    pub needed: f64,
+    /// The round's length.
+    pub length: f64,
+    /// Megabits a second with which the download would take all the time that the other parts leave; `None` where they
+    /// leave none.
+    pub least_mbps: Option<f64>,
+}
+
+impl RoundTime {
+    /// `download` is the part whose link is looked for.
+    fn new(parts: Vec<RoundPart>, length: f64, download: (&'static str, u64)) -> Self {
+        let needed = parts.iter().map(|part| part.seconds).sum();
+        let downloading: f64 = parts.iter().filter(|part| part.what == download.0).map(|part| part.seconds).sum();
+        let left = length - (needed - downloading);
+        Self { parts, needed, length, least_mbps: (left > 0.0).then(|| mbps(download.1, left)) }
+    }
+
+    /// Whether the round is long enough.
+    pub fn fits(&self) -> bool {
+        self.needed <= self.length
+    }
+}
+
+const PEER_FETCHES: &str = "fetch the aggregated uploads";
+const VALIDATOR_GATHERS: &str = "validator: fetch all uploads";
+
+impl Plan {
+    /// A round of a peer of the first group, under the first validator.
+    pub fn peer_round(&self, speed: &Speed) -> RoundTime {
+        let traffic = self.traffic();
+        let part = |what, seconds| RoundPart { what, seconds };
+        let mut parts = vec![part("put window", self.scenario.gauntlet.put_window_seconds)];
+        parts.extend(self.deciding(speed));
+        parts.extend([
+            part(PEER_FETCHES, transfer(traffic.peer_down, self.peer_link())),
+            part("aggregate", speed.aggregate_seconds),
+            part("train", self.tokens_per_peer() / speed.tokens_per_second),
+            part("encode", speed.encode_seconds),
+        ]);
+        RoundTime::new(parts, self.scenario.round_seconds(), (PEER_FETCHES, traffic.peer_down))
+    }
+
+    /// A round of the first validator, which decides and evaluates.
+    pub fn validator_round(&self, speed: &Speed) -> RoundTime {
+        let mut parts = self.deciding(speed);
+        let seconds = self.evaluated_tokens() * FORWARD_SHARE / speed.tokens_per_second;
+        parts.push(RoundPart { what: "validator: evaluate", seconds });
+        let download = (VALIDATOR_GATHERS, self.traffic().validator_down);
+        RoundTime::new(parts, self.scenario.round_seconds(), download)
+    }
+
+    /// What the deciding validator does before anybody knows who is in.
+    fn deciding(&self, speed: &Speed) -> Vec<RoundPart> {
+        let (traffic, link) = (self.traffic(), &self.scenario.validators[0].link);
+        let part = |what, seconds| RoundPart { what, seconds };
+        vec![
+            part(VALIDATOR_GATHERS, transfer(traffic.validator_down, link)),
+            part("validator: aggregate", speed.aggregate_seconds),
+            part("validator: send bundle and record", transfer(traffic.validator_up, link)),
+        ]
+    }
+
+    /// Seconds of an upload by a peer of the first group.
+    pub fn upload_seconds(&self) -> f64 {
+        transfer(self.traffic().upload, self.peer_link())
+    }
+
+    fn peer_link(&self) -> &Link {
+        &self.scenario.peers[0].link
+    }
+}
+
+/// Seconds that bytes take on a link, there and back before them.
+fn transfer(bytes: u64, link: &Link) -> f64 {
+    2e-3 * link.latency_ms + 8.0 * bytes as f64 / (1e6 * link.bandwidth_mbps)
+}

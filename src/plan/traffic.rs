@@ -1,0 +1,43 @@
+//! Bytes of a round.
+
+use super::Plan;
+use crate::transport::{bundle, checkpoint, record, wire};
+
+/// Bytes that nodes send and receive. Requests, calls to the chain and what is sent twice are left out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Traffic {
+    /// One peer's upload of a round.
+    pub upload: u64,
+    /// What one peer receives of a round: the aggregated uploads and the record.
+    pub peer_down: u64,
+    /// What the deciding validator sends of a round: the bundle of these uploads, and the record.
+    pub validator_up: u64,
+    /// What a validator receives: everybody's uploads.
+    pub validator_down: u64,
+    /// A checkpoint, which the deciding validator sends every so many rounds, and a newcomer receives.
+    pub checkpoint: u64,
+    /// Megabits a second with which an upload takes the whole put window.
+    pub put_window_mbps: f64,
+}
+
+/// Megabits a second that bytes ask for, to be there in some seconds.
+pub(super) fn mbps(bytes: u64, seconds: f64) -> f64 {
+    8.0 * bytes as f64 / seconds / 1e6
+}
+
+impl Plan {
+    /// Bytes of a round.
+    pub fn traffic(&self) -> Traffic {
+        let settings = &self.scenario.gauntlet;
+        let (included, upload) = (settings.top_peers, wire::encoded_len(self.scheme.shape()));
+        let record = record::max_len(included);
+        Traffic {
+            upload: upload as u64,
+            peer_down: (included * upload + record) as u64,
+            validator_up: (bundle::encoded_len(included, upload) + record) as u64,
+            validator_down: (self.registered() * upload) as u64,
+            checkpoint: checkpoint::encoded_len(self.parameters()) as u64,
+            put_window_mbps: mbps(upload as u64, settings.put_window_seconds),
+        }
+    }
+}
