@@ -69,6 +69,14 @@ fn it_is_the_baseline_of_a_run_on_any_number_of_threads() {
     let files: Vec<_> = std::fs::read_dir(place.path("three/plots")).unwrap().map(|f| f.unwrap().file_name()).collect();
     assert_eq!(files, ["loss.svg"]);
 
+    // Its models can be exported and evaluated as those of a run.
+    let models = std::fs::read_dir(place.path("three/checkpoints")).unwrap();
+    let mut models: Vec<_> = models.map(|model| model.unwrap().file_name().into_string().unwrap()).collect();
+    models.sort();
+    assert_eq!(models, ["round-000004", "round-000008", "round-000012"]);
+    place.succeed("export three --to exported");
+    assert!(place.path("exported/model.safetensors").exists());
+
     let digest = place.digest("three");
     assert_eq!(place.succeed("verify three --threads 2"), format!("three: verified, digest {digest}\n"));
     let file = place.path("three/manifest.json");

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use gauntlet::engine::{BaselineState, BaselineStep, Observer, ObserverError, Outcome, train_baseline};
-use gauntlet::model::Device;
+use gauntlet::model::{Device, LlamaConfig};
 use gauntlet::node::Network;
 use gauntlet::report::{self, BaselineRow, Manifest, ReportError, RunFolder};
 
@@ -63,10 +63,11 @@ pub fn baseline(args: Args) -> anyhow::Result<()> {
     let done = resume.as_ref().map_or(0, |state| state.moments.steps);
     run_folder.truncate_baseline_to(done)?;
 
+    let config = network.core.config.clone();
     let (started, wall_before) = (Instant::now(), manifest.wall_seconds);
     let mut progress = Progress::new(network.scenario.rounds, args.quiet);
     progress.start_at(done);
-    let observer = Arc::new(Mutex::new(Writer { folder: run_folder, manifest, progress }));
+    let observer = Arc::new(Mutex::new(Writer { folder: run_folder, manifest, progress, config }));
     let stop = interrupt::on_stop();
     let outcome = train_baseline(&network, lanes, resume, &stop, &(observer.clone() as _));
     let mut observer = observer.lock().expect("no panic while held");
@@ -140,6 +141,7 @@ struct Writer {
     folder: RunFolder,
     manifest: Manifest,
     progress: Progress,
+    config: LlamaConfig,
 }
 
 impl Writer {
@@ -166,7 +168,12 @@ impl Observer for Writer {
     fn baseline_checkpoint(&mut self, state: &BaselineState) -> Result<(), ObserverError> {
         let bytes = postcard::to_stdvec(state).context("the checkpoint cannot be written")?;
         self.folder.write(folder::BASELINE, &bytes)?;
-        Ok(self.folder.write_manifest(&self.manifest)?)
+        self.folder.write_manifest(&self.manifest)?;
+        let (scenario, rounds) = (&self.manifest.scenario, state.moments.steps);
+        if rounds.is_multiple_of(scenario.training.checkpoint_every) || rounds == scenario.rounds {
+            folder::write_model(self.folder.path(), rounds, (&self.config, &state.theta), scenario.keep_rounds())?;
+        }
+        Ok(())
     }
 }
 

@@ -36,6 +36,26 @@ pub fn models(root: &Path) -> Vec<(u64, PathBuf)> {
     models
 }
 
+/// Writes the model after so many rounds into a run's folder, and removes those from more than `kept` rounds before it.
+pub fn write_model(
+    root: &Path,
+    rounds: u64,
+    (config, theta): (&LlamaConfig, &[f32]),
+    kept: u64,
+) -> Result<(), ObserverError> {
+    let to = root.join(MODELS).join(format!("round-{rounds:06}"));
+    // A resumed run makes the same model again.
+    if !to.exists() {
+        huggingface::write_folder(&to, (config, theta), Values::F32, (None, None), |_| Ok(()))?;
+    }
+    for (old, folder) in models(root) {
+        if old + kept < rounds {
+            fs::remove_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        }
+    }
+    Ok(())
+}
+
 /// The checkpoint that a run left.
 pub fn checkpoint(folder: &RunFolder) -> anyhow::Result<Option<Checkpoint>> {
     let Some(bytes) = folder.read(CHECKPOINT)? else { return Ok(None) };
@@ -175,20 +195,8 @@ impl Observer for FolderObserver {
     }
 
     fn model(&mut self, rounds: u64, replica: &Replica) -> Result<(), ObserverError> {
-        let root = self.folder.path().to_path_buf();
-        let to = root.join(MODELS).join(format!("round-{rounds:06}"));
-        // A resumed run makes the same model again.
-        if !to.exists() {
-            let model = (&self.config, &replica.theta[..]);
-            huggingface::write_folder(&to, model, Values::F32, (None, None), |_| Ok(()))?;
-        }
         let kept = self.manifest.scenario.keep_rounds();
-        for (old, folder) in models(&root) {
-            if old + kept < rounds {
-                fs::remove_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-            }
-        }
-        Ok(())
+        write_model(self.folder.path(), rounds, (&self.config, &replica.theta), kept)
     }
 
     fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<(), ObserverError> {

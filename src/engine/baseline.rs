@@ -59,10 +59,11 @@ pub fn train(
         let mut observer = observer.lock().expect("no panic while held");
         observer.baseline(step)?;
         let interrupted = interrupt.load(Ordering::Relaxed);
-        if interrupted || (round + 1).is_multiple_of(scenario.training.checkpoint_every) {
+        let is_last = round + 1 == scenario.rounds;
+        if interrupted || is_last || (round + 1).is_multiple_of(scenario.training.checkpoint_every) {
             observer.baseline_checkpoint(baseline.state())?;
         }
-        if interrupted && round + 1 < scenario.rounds {
+        if interrupted && !is_last {
             return Ok(Outcome::Interrupted(round + 1));
         }
     }
