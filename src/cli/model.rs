@@ -56,11 +56,11 @@ impl ModelArgs {
     pub fn load(&self) -> anyhow::Result<Loaded> {
         let path = Path::new(&self.source);
         let mut loaded = if self.source.contains("://") || path.join("genesis").exists() {
-            self.from_bucket(&self.source)?
+            self.of_bucket(&self.source)?
         } else if path.join("manifest.json").exists() {
-            self.from_run(path)?
+            self.of_run(path)?
         } else if path.join("config.json").exists() {
-            from_folder(path)?
+            of_folder(path)?
         } else {
             bail!(UsageError(format!(
                 "{}: expected a Hugging Face folder (config.json), a run folder (manifest.json) or the bucket of a run",
@@ -73,7 +73,7 @@ impl ModelArgs {
         Ok(loaded)
     }
 
-    fn from_run(&self, root: &Path) -> anyhow::Result<Loaded> {
+    fn of_run(&self, root: &Path) -> anyhow::Result<Loaded> {
         let manifest = report::load_manifest(root)?;
         let models = folder::models(root);
         let chosen = match self.round {
@@ -82,7 +82,7 @@ impl ModelArgs {
         };
         let Some((rounds, path)) = chosen else {
             if let Some(bucket) = manifest.bucket.as_ref().filter(|_| models.is_empty()) {
-                return self.from_bucket(bucket);
+                return self.of_bucket(bucket);
             }
             let available: Vec<String> = models.iter().map(|(at, _)| at.to_string()).collect();
             let available = if available.is_empty() { "none".into() } else { available.join(", ") };
@@ -99,7 +99,7 @@ impl ModelArgs {
         Ok(Loaded { config, theta, origin, tokenizer })
     }
 
-    fn from_bucket(&self, url: &str) -> anyhow::Result<Loaded> {
+    fn of_bucket(&self, url: &str) -> anyhow::Result<Loaded> {
         let run = block_on(Run::read(bucket::open(url, false)?))?;
         let config = LlamaConfig::from_settings(&run.scenario.model)?;
         let (rounds, theta) = block_on(run.model(self.round))?;
@@ -109,7 +109,7 @@ impl ModelArgs {
     }
 }
 
-fn from_folder(path: &Path) -> anyhow::Result<Loaded> {
+fn of_folder(path: &Path) -> anyhow::Result<Loaded> {
     let (config, theta) = huggingface::load(path)?;
     let tokenizer = Some(path.join("tokenizer.json")).filter(|file| file.exists()).map(TokenizerSource::File);
     Ok(Loaded { config, theta, origin: Origin::Folder(path.into()), tokenizer })

@@ -30,7 +30,7 @@ pub fn log_likelihoods(
     told: impl Fn(usize) + Sync,
 ) -> Vec<Vec<f64>> {
     let (mut items, cut) = items(questions, model.config().sequence_length);
-    for (question, answer, tokens) in &cut {
+    for Cut { question, answer, tokens } in &cut {
         let of_answer = questions[*question].choices[*answer].len().min(tokens.len() - 1);
         let (context, rest) = tokens.split_at(tokens.len() - of_answer);
         items.push(Item { context, answers: vec![(*question, *answer, rest)] });
@@ -61,9 +61,16 @@ pub fn log_likelihoods(
     found.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Questions that the model can read whole; and answers that it cannot with their context, each with the tokens that are
-/// left of both.
-fn items(questions: &[Encoded], longest: usize) -> (Vec<Item<'_>>, Vec<(usize, usize, Vec<u32>)>) {
+/// An answer that is too long for the model with its context.
+struct Cut {
+    question: usize,
+    answer: usize,
+    /// What is left of both.
+    tokens: Vec<u32>,
+}
+
+/// Questions that the model can read whole, and the answers that it cannot.
+fn items(questions: &[Encoded], longest: usize) -> (Vec<Item<'_>>, Vec<Cut>) {
     let (mut items, mut cut) = (Vec::new(), Vec::new());
     for (index, question) in questions.iter().enumerate() {
         let mut answers = Vec::new();
@@ -73,7 +80,8 @@ fn items(questions: &[Encoded], longest: usize) -> (Vec<Item<'_>>, Vec<(usize, u
                 answers.push((index, at, &answer[..]));
             } else {
                 let whole = [&question.context[..], answer].concat();
-                cut.push((index, at, whole[whole.len() - (longest + 1)..].to_vec()));
+                let tokens = whole[whole.len() - (longest + 1)..].to_vec();
+                cut.push(Cut { question: index, answer: at, tokens });
             }
         }
         if !answers.is_empty() {
