@@ -41,6 +41,8 @@ pub fn shipped() -> Vec<Shipped> {
         "byzantine",
         "three-peers",
         "mixed-250",
+        "real-text",
+        "templar-scaled",
         "templar-1b"
     ]
 }
