@@ -1,13 +1,17 @@
 //! A network of real processes to which everything happens that a network has to bear with.
 //!
 //! Two validators and five peers meet in the tests' S3 server, each with an account of its own and no more rights than
-//! `deploy/s3` gives it; one peer's clock is half a minute off. Then, as a seed says (`faults/schedule.rs`): processes
-//! are killed and come back, the store fails, breaks connections, is slow, goes away, garbles what it sends and what it
-//! keeps, and a disk is full. What must hold all the same: what was agreed stays, nobody panics, everybody has the same
-//! model in the end, and it has learned.
+//! `deploy/s3` gives it. Then, as a seed says (`faults/schedule.rs`): processes
+//! are killed and come back, the store fails, breaks connections, goes away, garbles what it sends and what it keeps,
+//! and a disk is full. What must hold all the same: what was agreed stays, nobody panics, everybody has the same model
+//! in the end, and it has learned.
 //!
-//! Nothing is timed: what happens is triggered by what is seen in the bucket. `GAUNTLET_FAULT_SEED=7 cargo test --test
-//! faults` makes another schedule; a failing test prints the one that it had.
+//! Nothing is timed: all live by a clock that stands still while anybody works (`faults/time.rs`), the store stamps by
+//! it, and what happens is triggered by what is seen in the bucket, while time is held. So a round takes as long as its
+//! work, and a slow machine makes no peer late. `GAUNTLET_FAULT_SEED=7 cargo test --test faults` makes another
+//! schedule; a failing test prints the one that it had.
+//!
+//! Another network lives by real clocks, of which one is half a minute off, on a store that is slow.
 
 #![cfg(target_os = "linux")]
 
@@ -18,20 +22,26 @@ mod s3;
 mod nodes;
 #[path = "faults/schedule.rs"]
 mod schedule;
+#[path = "faults/time.rs"]
+mod time;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use gauntlet::digest::Digest;
 use gauntlet::transport::record::RoundRecord;
 use gauntlet::transport::sealed;
 use nodes::{Clock, Node, NodeSettings, new_key, sim};
-use s3::{ACCESS_KEY, BUCKET, Policy, S3Server, SECRET_KEY};
+use s3::{ACCESS_KEY, BUCKET, Object, Policy, Rates, S3Server, SECRET_KEY};
 use schedule::{Damaged, Event, Harm, Moment, PEERS, Planned, Schedule};
+use time::Time;
 
-const ROUND: Duration = Duration::from_secs(2);
+/// On the shared clock. Long enough for the tries of a request that fails a few times.
+const ROUND: Duration = Duration::from_secs(12);
+/// On real clocks, where stamps have whole seconds and a round takes as long as it is.
+const REAL_ROUND: Duration = Duration::from_secs(3);
 /// Nothing takes longer, however slow the machine: after that the network hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -41,6 +51,7 @@ const SQUATTED: &str = "no record";
 /// Two validators and five peers, and what they meet in.
 struct Network {
     schedule: Schedule,
+    time: Time,
     server: S3Server,
     /// By falling stake: the first leads.
     validators: Vec<Node>,
@@ -64,7 +75,7 @@ fn a_peer_that_may_not_register_says_so_and_fails() {
     let (place, bucket) = (folder.path(), format!("s3://{BUCKET}"));
     let validator = new_key(place, "validator-0");
     let peer = new_key(place, "peer-0");
-    std::fs::write(place.join("faults.toml"), scenario(30, std::slice::from_ref(&validator))).unwrap();
+    std::fs::write(place.join("faults.toml"), scenario(30, REAL_ROUND, std::slice::from_ref(&validator))).unwrap();
     sim(place, &["genesis", "faults.toml", "--bucket", &bucket], &server.environment(ACCESS_KEY, SECRET_KEY));
     server.accounts().admit("validator-0", "its secret", Some(policy("validator.json", &validator)));
     // It may do what a validator may, which does not register.
@@ -82,8 +93,43 @@ fn a_peer_that_may_not_register_says_so_and_fails() {
     assert!(said.contains("got no slot") && said.contains("the same command tries again"), "{said}");
 }
 
+/// Waits for as many rounds as it takes: that a machine is too slow for some of them does not matter.
+#[test]
+fn a_wrong_clock_and_a_slow_store_keep_nobody_out() {
+    let (server, folder) = (S3Server::start(1), tempfile::tempdir().unwrap());
+    let (place, bucket) = (folder.path(), format!("s3://{BUCKET}"));
+    let validator = new_key(place, "validator-0");
+    std::fs::write(place.join("faults.toml"), scenario(1000, REAL_ROUND, std::slice::from_ref(&validator))).unwrap();
+    sim(place, &["genesis", "faults.toml", "--bucket", &bucket], &server.environment(ACCESS_KEY, SECRET_KEY));
+    server.faults().set(Rates { delay: Duration::from_millis(60), ..Rates::default() });
+    let node = |name: &str, role: &str, hotkey: &str, clock: Clock| {
+        let (access_key, secret, bucket) = (ACCESS_KEY, SECRET_KEY, &bucket);
+        let mut node =
+            Node::new(place, hotkey, &NodeSettings { name, role, bucket, access_key, secret, clock }, &server);
+        node.start();
+        node
+    };
+    let mut nodes = vec![node("validator-0", "validator", &validator, Clock::Right)];
+    let clocks = [Clock::Wrong, Clock::Right, Clock::Right];
+    nodes.extend(clocks.into_iter().enumerate().map(|(nth, clock)| {
+        let name = format!("peer-{nth}");
+        node(&name, "peer", &new_key(place, &name), clock)
+    }));
+    let everybody_is_in = server.bucket().wait_for(PATIENCE, |objects| {
+        let records = objects.iter().filter(|(key, _)| key.starts_with("rounds/") && key.ends_with("/record"));
+        let included: Vec<String> = records
+            .map(|(_, object)| sealed::open::<RoundRecord>("record", &object.bytes, 1 << 20).unwrap().0)
+            .flat_map(|record| record.included.into_iter().map(|by| by.hotkey.to_string()))
+            .collect();
+        let times = |hotkey: &String| included.iter().filter(|by| *by == hotkey).count();
+        nodes[1..].iter().all(|peer| times(&peer.hotkey) >= 2).then_some(())
+    });
+    let said: String = nodes.iter().map(|node| format!("--- {}\n{}", node.name, node.said())).collect();
+    assert!(everybody_is_in.is_some() && !said.contains("panicked"), "{said}");
+}
+
 /// The scenario, with the validators' hotkeys.
-fn scenario(rounds: u64, validators: &[String]) -> String {
+fn scenario(rounds: u64, round: Duration, validators: &[String]) -> String {
     let mut text = format!(
         r#"name = "faults"
 seed = 3
@@ -101,10 +147,10 @@ eval_every = 1
 checkpoint_every = 4
 
 [gauntlet]
-top_peers = 4
+top_peers = {PEERS}
 min_peers = 3
 evaluated_per_round = 2
-put_window_seconds = 1.6
+put_window_seconds = {}
 
 [chain]
 block_seconds = {}
@@ -114,7 +160,8 @@ weights_every = 2
 [[peers]]
 count = {PEERS}
 "#,
-        ROUND.as_secs_f64() / 2.0
+        round.as_secs_f64() * 0.8,
+        round.as_secs_f64() / 2.0
     );
     for (nth, hotkey) in validators.iter().enumerate() {
         text += &format!("\n[[validators]]\nstake = {}\nhotkey = \"{hotkey}\"\n", 1000 - nth);
@@ -125,13 +172,15 @@ count = {PEERS}
 impl Network {
     /// Writes the run and starts all nodes.
     fn start(schedule: Schedule) -> Self {
-        let (server, folder) = (S3Server::start(schedule.seed), tempfile::tempdir().unwrap());
+        let (time, folder) = (Time::start(PATIENCE), tempfile::tempdir().unwrap());
+        let server = S3Server::start_with_clock(schedule.seed, time.stamps());
         let (place, bucket) = (folder.path(), format!("s3://{BUCKET}"));
         let hotkeys: Vec<String> = (0..2).map(|nth| new_key(place, &format!("validator-{nth}"))).collect();
-        std::fs::write(place.join("faults.toml"), scenario(schedule.rounds, &hotkeys)).unwrap();
+        std::fs::write(place.join("faults.toml"), scenario(schedule.rounds, ROUND, &hotkeys)).unwrap();
         sim(place, &["genesis", "faults.toml", "--bucket", &bucket], &server.environment(ACCESS_KEY, SECRET_KEY));
 
-        let node = |role: &str, nth: usize, hotkey: &str, clock: Clock| {
+        let clock = Clock::Shared(time.address());
+        let node = |role: &str, nth: usize, hotkey: &str| {
             let name = format!("{role}-{nth}");
             let policy = policy(&format!("{role}.json"), hotkey);
             server.accounts().admit(&name, "its secret", Some(policy));
@@ -139,19 +188,27 @@ impl Network {
             let settings = NodeSettings { name: &name, role, bucket: &bucket, access_key, secret, clock };
             Node::new(place, hotkey, &settings, &server)
         };
-        let validators = hotkeys.iter().enumerate().map(|(nth, hotkey)| node("validator", nth, hotkey, Clock::Right));
-        let mut validators: Vec<Node> = validators.collect();
-        let peers = (0..PEERS).map(|nth| {
-            let hotkey = new_key(place, &format!("peer-{nth}"));
-            node("peer", nth, &hotkey, if nth == 0 { Clock::Wrong } else { Clock::Right })
-        });
-        let mut peers: Vec<Node> = peers.collect();
-        validators.iter_mut().chain(&mut peers).for_each(Node::start);
-        Self { schedule, server, validators, peers, _folder: folder }
+        let validators = hotkeys.iter().enumerate().map(|(nth, hotkey)| node("validator", nth, hotkey)).collect();
+        let peers = (0..PEERS).map(|nth| node("peer", nth, &new_key(place, &format!("peer-{nth}")))).collect();
+        let mut network = Self { schedule, time, server, validators, peers, _folder: folder };
+        (0..network.validators.len() + PEERS).for_each(|nth| network.start_node(nth));
+        network
     }
 
     fn nodes(&mut self) -> impl Iterator<Item = &mut Node> {
         self.validators.iter_mut().chain(&mut self.peers)
+    }
+
+    /// Starts a node, validators first, and holds time until it lives by the clock, or cannot start because the store
+    /// fails.
+    fn start_node(&mut self, nth: usize) {
+        let before = self.time.connections();
+        self.nodes().nth(nth).unwrap().start();
+        let start = Instant::now();
+        while self.time.connections() == before && !self.nodes().nth(nth).unwrap().has_failed() {
+            assert!(start.elapsed() < PATIENCE, "a node does not start\n{}", self.said());
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Lets everything happen, and waits until the run is over.
@@ -164,6 +221,7 @@ impl Network {
             }
             self.wait_until(round, Moment::Decided);
         }
+        self.time.let_go();
         for node in self.nodes() {
             let ended = node.wait(PATIENCE);
             assert!(ended.is_some_and(|status| status.success()), "{}: {ended:?}\n{}", node.name, node.said());
@@ -179,23 +237,30 @@ impl Network {
             Moment::Decided => record(round),
         };
         let decided = record(round);
-        let seen = self.server.bucket().wait_for(PATIENCE, |objects| {
+        let is_seen = |objects: &BTreeMap<String, Object>| {
             let is_there = |key: &str| objects.get(key).is_some_and(|object| object.bytes != SQUATTED);
             let mut later = objects.range(decided.clone()..).map(|(key, _)| key);
-            let is_over = later.any(|key| key.starts_with("rounds/") && is_there(key));
-            (is_there(&key) || is_over).then_some(())
-        });
-        assert!(seen.is_some(), "nothing happens: {moment:?} of round {round} does not come\n{}", self.said());
-        self.revive();
+            is_there(&key) || later.any(|key| key.starts_with("rounds/") && is_there(key))
+        };
+        let enough = self.time.now() + 20 * ROUND;
+        while !self.server.bucket().look(is_seen) {
+            let goes_on = self.time.step() && self.time.now() < enough;
+            assert!(goes_on, "nothing happens: {moment:?} of round {round} does not come\n{}", self.said());
+        }
+        // After the last round they end.
+        if round < self.schedule.rounds - 1 {
+            self.revive();
+        }
     }
 
     /// Starts what has failed, as whoever keeps nodes running does. A node gives up only where it cannot even start,
     /// because the store fails.
     fn revive(&mut self) {
-        for node in self.nodes() {
+        for nth in 0..self.validators.len() + PEERS {
+            let node = self.nodes().nth(nth).unwrap();
             if let Some(status) = node.ended() {
                 assert_eq!(status.code(), Some(1), "{}: {status}\n{}", node.name, node.said());
-                node.start();
+                self.start_node(nth);
             }
         }
     }
@@ -204,14 +269,13 @@ impl Network {
         let Planned { round, event, .. } = planned;
         match event {
             Event::KillPeer(peer) => self.peers[peer].kill(),
-            Event::StartPeer(peer) => self.peers[peer].start(),
+            Event::StartPeer(peer) => self.start_node(self.validators.len() + peer),
             Event::KillLead => self.validators[0].kill(),
-            Event::StartLead => self.validators[0].start(),
+            Event::StartLead => self.start_node(0),
             Event::Faults(rates) => self.server.faults().set(rates),
             Event::Down(rounds) => {
                 self.server.go_down();
-                // While it is away nothing can be seen in it.
-                std::thread::sleep(ROUND * rounds);
+                assert!(self.time.pass(ROUND * rounds), "time stands still without a store\n{}", self.said());
                 self.server.come_back();
             }
             Event::Squat => {

@@ -66,6 +66,20 @@ impl BucketError {
 /// # Errors
 /// A URL that names no bucket, a folder that is not there, or credentials that are missing or do not fit.
 pub fn open(url: &str, create: bool) -> Result<Bucket, BucketError> {
+    // Quick tries for a connection that broke; nodes themselves go on trying, and know how long it is worth while.
+    open_with(url, create, 2)
+}
+
+/// Opens a bucket whose requests are made once: a wait inside of one would never end on a clock that stands still
+/// while it is under way.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_without_retries(url: &str) -> Result<Bucket, BucketError> {
+    open_with(url, false, 0)
+}
+
+fn open_with(url: &str, create: bool, retries: usize) -> Result<Bucket, BucketError> {
     let named = || url.to_string();
     if !url.contains("://") {
         return open_folder(url, PathBuf::from(url), create);
@@ -76,18 +90,21 @@ pub fn open(url: &str, create: bool) -> Result<Bucket, BucketError> {
         let folder = parsed.to_file_path().map_err(|()| BucketError::Scheme { url: named() })?;
         return open_folder(url, folder, create);
     }
-    let store = open_remote(scheme, url).map_err(|source| BucketError::Store { url: named(), source });
+    let store = open_remote(scheme, url, retries).map_err(|source| BucketError::Store { url: named(), source });
     let store = store.and_then(|store| store.ok_or(BucketError::Scheme { url: named() }))?;
     // The header that tells when an object was stored has whole seconds.
     let stamp_resolution = Duration::from_secs(1);
     Ok(Bucket { store: below(store, path), url: named(), stamp_resolution, folder: None })
 }
 
-fn open_remote(scheme: ObjectStoreScheme, url: &str) -> object_store::Result<Option<Arc<dyn ObjectStore>>> {
+fn open_remote(
+    scheme: ObjectStoreScheme,
+    url: &str,
+    retries: usize,
+) -> object_store::Result<Option<Arc<dyn ObjectStore>>> {
     let client = ClientOptions::new().with_timeout(REQUEST_TIMEOUT).with_connect_timeout(CONNECT_TIMEOUT);
-    // Quick tries for a connection that broke; nodes themselves go on trying, and know how long it is worth while.
     let retry = RetryConfig {
-        max_retries: 2,
+        max_retries: retries,
         retry_timeout: Duration::from_secs(10),
         backoff: BackoffConfig {
             init_backoff: Duration::from_millis(100),

@@ -118,7 +118,7 @@ impl Permutation {
     }
 
     fn page(&self, place: u64) -> PageId {
-        debug_assert!(place < self.size);
+        assert!(place < self.size);
         let mask = (1u64 << self.half_bits) - 1;
         let mut at = place;
         loop {

@@ -166,6 +166,13 @@ impl Clock {
         }
     }
 
+    /// Waits until the others have got as far as this clock.
+    pub async fn let_others_catch_up(&self) {
+        if let Some(gate) = &self.gate {
+            gate.pass(self.now()).await;
+        }
+    }
+
     /// Sleeps for `time`.
     pub async fn sleep(&self, time: Duration) {
         self.sleep_until(self.now() + time).await;

@@ -30,6 +30,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const CLAIMS: usize = 300;
 /// How long everybody waits for a new registration to be read.
 const FIRST_TRY: Duration = Duration::from_secs(2);
+/// How often an object is read, at most, until it is a call or is read twice alike.
+const READS: usize = 8;
 /// Registrations that are read at the same time.
 const AT_ONCE: usize = 16;
 /// What cannot be read is left alone for 2 to the power of this many blocks at most.
@@ -324,16 +326,20 @@ impl Reader {
         if meta.size == 0 || meta.size > most as u64 {
             return Ok(None);
         }
-        let first = self.bytes(path, meta.size).await?;
-        if let Some(extrinsic) = self.decode(path, &first) {
-            return Ok(Some(extrinsic));
-        }
         // What arrives may have been damaged on its way. Only what is read twice alike lies there.
-        if self.bytes(path, meta.size).await? != first {
-            return Err(failed("two reads of one object differ"));
+        let mut before = None;
+        for _ in 0..READS {
+            let found = self.bytes(path, meta.size).await?;
+            if let Some(extrinsic) = self.decode(path, &found) {
+                return Ok(Some(extrinsic));
+            }
+            if before.as_ref() == Some(&found) {
+                tracing::warn!(%path, "ignoring what is no call to the chain");
+                return Ok(None);
+            }
+            before = Some(found);
         }
-        tracing::warn!(%path, "ignoring what is no call to the chain");
-        Ok(None)
+        Err(failed("another each time it is read"))
     }
 
     async fn bytes(&self, path: &Path, most: u64) -> object_store::Result<Bytes> {

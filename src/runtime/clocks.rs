@@ -1,5 +1,6 @@
 //! Which time it is for the nodes of a process: the store's, from a start that a validator names, or that of the launcher.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -9,6 +10,8 @@ use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 
 use super::Bucket;
+use super::bucket::{self, BucketError};
+use super::gated::GatedStore;
 use super::lockstep::LockstepGate;
 use super::process::{ClockKind, LOOK, Process, ProcessError, Role};
 use super::stamps::StampedStore;
@@ -32,11 +35,19 @@ impl Process {
         };
         let launcher = |source| ProcessError::Launcher { address, source };
         let (gate, now) = LockstepGate::connect(address).map_err(launcher)?;
-        let clock = Clock::starting(now, SimClock::stamp(0), settings, window).with_gate(Arc::new(gate));
-        let folder = self.run.bucket.folder.as_ref().ok_or(ProcessError::NoFolder)?;
-        let folder = LocalFileSystem::new_with_prefix(folder).map_err(|_| ProcessError::NoFolder)?;
-        let store = StampedStore::new(FolderStore::new(folder), clock.clone());
-        Ok(Some((clock, Arc::new(store))))
+        let bucket = &self.run.bucket;
+        let clock = Clock::starting(now, SimClock::stamp(0), settings, window)
+            .with_gate(Arc::new(gate))
+            .with_stamp_resolution(bucket.stamp_resolution);
+        let store: Arc<dyn ObjectStore> = match &bucket.folder {
+            Some(folder) => {
+                let gone = |source| BucketError::Folder { url: bucket.url.clone(), source: io::Error::other(source) };
+                let folder = LocalFileSystem::new_with_prefix(folder).map_err(gone)?;
+                Arc::new(StampedStore::new(FolderStore::new(folder), clock.clone()))
+            }
+            None => Arc::new(GatedStore::new(bucket::open_without_retries(&bucket.url)?.store, clock.clone())),
+        };
+        Ok(Some((clock, store)))
     }
 
     async fn real_clock(&self) -> Result<Option<(Clock, Arc<dyn ObjectStore>)>, ProcessError> {

@@ -19,7 +19,8 @@ use async_trait::async_trait;
 
 use crate::node::ports::Gate;
 
-/// The launcher's side: lets the process go on that is at the earliest time.
+/// The launcher's side: lets the process go on that is at the earliest time. Processes may also come later, while time
+/// is held by one that is there.
 pub struct Lockstep {
     address: SocketAddr,
     shared: Arc<Mutex<Shared>>,
@@ -30,6 +31,8 @@ struct Shared {
     missing: usize,
     now_ms: u64,
     stopped: bool,
+    /// How many have ever connected.
+    connections: usize,
     /// Connected processes, and the time that each waits for; `None` while it works.
     members: BTreeMap<usize, (TcpStream, Option<u64>)>,
 }
@@ -42,11 +45,15 @@ impl Lockstep {
     pub fn start(processes: usize, now: Duration) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
-        let shared =
-            Shared { missing: processes, now_ms: now.as_millis() as u64, stopped: false, members: BTreeMap::new() };
-        let shared = Arc::new(Mutex::new(shared));
+        let shared = Arc::new(Mutex::new(Shared {
+            missing: processes,
+            now_ms: now.as_millis() as u64,
+            stopped: false,
+            connections: 0,
+            members: BTreeMap::new(),
+        }));
         let accepting = shared.clone();
-        std::thread::Builder::new().name("lockstep".into()).spawn(move || accept(&listener, processes, &accepting))?;
+        std::thread::Builder::new().name("lockstep".into()).spawn(move || accept(&listener, &accepting))?;
         Ok(Self { address, shared })
     }
 
@@ -60,17 +67,23 @@ impl Lockstep {
         Duration::from_millis(lock(&self.shared).now_ms)
     }
 
+    /// How many processes have ever connected, those that came again counted again.
+    pub fn connections(&self) -> usize {
+        lock(&self.shared).connections
+    }
+
     /// Lets time stand still, for good.
     pub fn stop(&self) {
         lock(&self.shared).stopped = true;
     }
 }
 
-fn accept(listener: &TcpListener, processes: usize, shared: &Arc<Mutex<Shared>>) {
-    for (member, connection) in listener.incoming().take(processes).enumerate() {
-        let Ok(stream) = connection else { continue };
+fn accept(listener: &TcpListener, shared: &Arc<Mutex<Shared>>) {
+    for stream in listener.incoming().flatten() {
         let (Ok(reader), Ok(())) = (stream.try_clone(), stream.set_nodelay(true)) else { continue };
         let mut locked = lock(shared);
+        let member = locked.connections;
+        locked.connections += 1;
         locked.missing = locked.missing.saturating_sub(1);
         let now_ms = locked.now_ms;
         locked.members.insert(member, (stream, None));

@@ -11,13 +11,15 @@
 //! | [`chain`] | the ledger that everybody computes from the calls in the bucket |
 //! | [`peer_buckets`] | buckets of peers' own, named in the ledger |
 //! | [`clocks`], [`store_clock`] | the network's time is the store's |
-//! | [`lockstep`], [`stamps`] | one paused clock for several processes, and a folder that stamps by it |
+//! | [`lockstep`] | one paused clock for several processes |
+//! | [`stamps`], [`gated`] | buckets on it: a folder that is stamped by it, a store that is waited for |
 //! | [`host`], [`state`], [`report`], [`sweep`] | what nodes leave on disk and in the bucket |
 //! | [`metrics`], [`counted`] | numbers for Prometheus |
 
 mod chain;
 mod clocks;
 mod counted;
+mod gated;
 mod host;
 pub mod lockstep;
 pub mod metrics;

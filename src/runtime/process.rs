@@ -118,8 +118,6 @@ pub enum ProcessError {
     OwnBucket { url: String },
     #[error(transparent)]
     Bucket(#[from] BucketError),
-    #[error("a shared clock needs a bucket that is a folder of this machine")]
-    NoFolder,
     #[error("a node stopped unexpectedly ({0}): a defect; please report it with the scenario and the seed")]
     Node(JoinError),
 }
@@ -130,11 +128,7 @@ impl ProcessError {
         match self {
             Self::Run(error) => error.is_usage(),
             Self::Bucket(error) => error.is_usage(),
-            Self::Ledger(_)
-            | Self::NotAValidator { .. }
-            | Self::IsValidator { .. }
-            | Self::OwnBucket { .. }
-            | Self::NoFolder => true,
+            Self::Ledger(_) | Self::NotAValidator { .. } | Self::IsValidator { .. } | Self::OwnBucket { .. } => true,
             Self::State(_) | Self::Restore { .. } | Self::Launcher { .. } | Self::Node(_) => false,
         }
     }

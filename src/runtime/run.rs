@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
@@ -15,6 +16,9 @@ use crate::node::{Network, OpenError, get_bounded};
 use crate::scenario::{Scenario, ScenarioError};
 use crate::transport::genesis::{self, Genesis, GenesisError, Start};
 use crate::transport::{Hotkey, Identity, checkpoint, keys};
+
+/// How often the genesis is read, at most, until it is read twice alike.
+const GENESIS_READS: usize = 8;
 
 /// A run in a bucket.
 pub struct Run {
@@ -32,6 +36,8 @@ pub enum RunError {
     NoRun { url: String },
     #[error("bucket {url}: genesis: {source}")]
     Genesis { url: String, source: GenesisError },
+    #[error("bucket {url}: the genesis is another each time it is read; the store or the way to it is broken")]
+    Garbled { url: String },
     #[error("bucket {url}: genesis: the scenario in it is not one of this version of the program: {source}")]
     Scenario { url: String, source: Box<ScenarioError> },
     #[error("bucket {url}: another run is in it ({found}); take another bucket, or another path in it")]
@@ -139,18 +145,8 @@ impl Run {
     /// There is none, or none that this program reads.
     pub async fn read(bucket: Bucket) -> Result<Self, RunError> {
         let url = || bucket.url.clone();
-        let failed = |source| RunError::Store { url: url(), source };
-        let meta = match bucket.store.head(&keys::genesis()).await {
-            Ok(meta) => meta,
-            Err(Error::NotFound { .. }) => return Err(RunError::NoRun { url: url() }),
-            Err(source) => return Err(failed(source)),
-        };
-        let bad = |source| RunError::Genesis { url: url(), source };
-        if meta.size > genesis::MAX_LEN as u64 {
-            return Err(bad(GenesisError::TooLong { found: meta.size as usize }));
-        }
-        let found = bucket.store.get(&keys::genesis()).await.map_err(failed)?;
-        let (genesis, id) = genesis::decode(&found.bytes().await.map_err(failed)?).map_err(bad)?;
+        let bytes = genesis_bytes(&bucket).await?;
+        let (genesis, id) = genesis::decode(&bytes).map_err(|source| RunError::Genesis { url: url(), source })?;
         let scenario = Scenario::from_toml(&genesis.scenario, "genesis", &[])
             .map_err(|source| RunError::Scenario { url: url(), source: Box::new(source) })?;
         Ok(Self { bucket, genesis, id, scenario })
@@ -231,7 +227,32 @@ impl Run {
     }
 }
 
-async fn create(bucket: &Bucket, key: &Path, bytes: bytes::Bytes) -> object_store::Result<()> {
+/// The bytes of the genesis. They name the run themselves, so nothing else tells whether they arrived as they were: what
+/// is read twice alike lies there.
+async fn genesis_bytes(bucket: &Bucket) -> Result<Bytes, RunError> {
+    let url = || bucket.url.clone();
+    let failed = |source| RunError::Store { url: url(), source };
+    let mut before = None;
+    for _ in 0..GENESIS_READS {
+        let found = match bucket.store.get(&keys::genesis()).await {
+            Ok(found) => found,
+            Err(Error::NotFound { .. }) => return Err(RunError::NoRun { url: url() }),
+            Err(source) => return Err(failed(source)),
+        };
+        if found.meta.size > genesis::MAX_LEN as u64 {
+            let source = GenesisError::TooLong { found: found.meta.size as usize };
+            return Err(RunError::Genesis { url: url(), source });
+        }
+        let bytes = found.bytes().await.map_err(failed)?;
+        if before.as_ref() == Some(&bytes) {
+            return Ok(bytes);
+        }
+        before = Some(bytes);
+    }
+    Err(RunError::Garbled { url: url() })
+}
+
+async fn create(bucket: &Bucket, key: &Path, bytes: Bytes) -> object_store::Result<()> {
     let options = PutOptions { mode: PutMode::Create, ..Default::default() };
     bucket.store.put_opts(key, bytes.into(), options).await.map(|_| ())
 }

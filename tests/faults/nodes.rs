@@ -1,6 +1,7 @@
 //! Nodes as processes: started, killed, started again, and what they said.
 
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -19,12 +20,15 @@ pub struct NodeSettings<'a> {
     pub clock: Clock,
 }
 
-/// The system clock that a node sees.
+/// The clock by which a node lives.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Clock {
+    /// The machine's.
     Right,
-    /// Half a minute ahead.
+    /// The machine's, half a minute ahead.
     Wrong,
+    /// That of the test.
+    Shared(SocketAddr),
 }
 
 /// A node of the network, whether it runs or not. Its process is killed when it is dropped.
@@ -74,15 +78,18 @@ impl Node {
         let NodeSettings { name, role, bucket, access_key, secret, clock } = *settings;
         let key = format!("{name}.key");
         let words = [role, "--bucket", bucket, "--key", &key, "--threads", "1"];
+        let mut words: Vec<String> = words.map(String::from).into();
         let mut environment = Vec::from(server.environment(access_key, secret));
-        if clock == Clock::Wrong {
-            environment.push(("LD_PRELOAD", wrong_clock(folder)));
+        match clock {
+            Clock::Right => {}
+            Clock::Wrong => environment.push(("LD_PRELOAD", wrong_clock(folder))),
+            Clock::Shared(address) => words.extend(["--clock".into(), address.to_string()]),
         }
         Self {
             name: name.into(),
             hotkey: hotkey.into(),
             folder: folder.into(),
-            words: words.map(String::from).into(),
+            words,
             environment,
             child: None,
             listeners: Vec::new(),
@@ -148,6 +155,11 @@ impl Node {
         self.child = None;
         self.note(&format!("ended: {status}"));
         Some(status)
+    }
+
+    /// Whether its process has ended; what [`ended`](Self::ended) tells stays to be told.
+    pub fn has_failed(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_some())
     }
 
     /// Waits until it ends by itself.

@@ -1,7 +1,6 @@
 //! What goes wrong when: a function of the seed.
 
 use std::fmt;
-use std::time::Duration;
 
 use gauntlet::random::{self, ChaCha8Rng};
 use rand::seq::SliceRandom;
@@ -99,7 +98,6 @@ impl Schedule {
 enum Kind {
     Errors,
     Resets,
-    Slow,
     Garbled,
     Down,
     LeadAway,
@@ -110,10 +108,9 @@ enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 9] = [
         Self::Errors,
         Self::Resets,
-        Self::Slow,
         Self::Garbled,
         Self::Down,
         Self::LeadAway,
@@ -139,9 +136,6 @@ fn stretch(rng: &mut ChaCha8Rng, kind: Kind, start: u64, planned: &mut Vec<Plann
     match kind {
         Kind::Errors => between([Event::Faults(Rates { errors: 0.25, ..none }), Event::Faults(none)]),
         Kind::Resets => between([Event::Faults(Rates { resets: 0.25, ..none }), Event::Faults(none)]),
-        Kind::Slow => {
-            between([Event::Faults(Rates { delay: Duration::from_millis(60), ..none }), Event::Faults(none)]);
-        }
         Kind::Garbled => {
             between([Event::Faults(Rates { truncated: 0.2, flipped: 0.2, ..none }), Event::Faults(none)]);
         }

@@ -5,6 +5,7 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use gauntlet::digest::Digest;
 
 /// Keys to a page of a listing.
@@ -20,16 +21,16 @@ pub struct Object {
 }
 
 impl Object {
-    fn new(bytes: Bytes) -> Self {
-        let seconds = UNIX_EPOCH.elapsed().expect("the epoch is over").as_secs();
+    fn new(bytes: Bytes, at: DateTime<Utc>) -> Self {
+        let seconds = u64::try_from(at.timestamp()).expect("the epoch is over");
         let etag = Digest::of(&bytes).to_string();
         Self { bytes, stamp: UNIX_EPOCH + Duration::from_secs(seconds), etag }
     }
 }
 
 /// Objects by key, and all that ever were.
-#[derive(Default)]
 pub struct Bucket {
+    now: Box<dyn Fn() -> DateTime<Utc> + Send + Sync>,
     objects: Mutex<BTreeMap<String, Object>>,
     changed: Condvar,
     history: Mutex<Vec<(String, Bytes)>>,
@@ -60,6 +61,11 @@ pub struct Page {
 }
 
 impl Bucket {
+    /// An empty bucket that stamps with the time that `now` tells.
+    pub(super) fn new(now: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
+        Self { now: Box::new(now), objects: Mutex::default(), changed: Condvar::new(), history: Mutex::default() }
+    }
+
     /// The bytes under a key.
     pub fn bytes(&self, key: &str) -> Option<Bytes> {
         self.object(key).map(|object| object.bytes)
@@ -92,7 +98,7 @@ impl Bucket {
         let Some(object) = objects.get_mut(key) else { return false };
         let mut bytes = object.bytes.to_vec();
         change(&mut bytes);
-        *object = Object { stamp: object.stamp, ..Object::new(bytes.into()) };
+        *object = Object { stamp: object.stamp, ..Object::new(bytes.into(), (self.now)()) };
         true
     }
 
@@ -105,6 +111,11 @@ impl Bucket {
     pub fn history(&self, prefix: &str) -> Vec<(String, Bytes)> {
         let history = self.history.lock().unwrap();
         history.iter().filter(|(key, _)| key.starts_with(prefix)).cloned().collect()
+    }
+
+    /// What `look` makes of the objects.
+    pub fn look<T>(&self, look: impl FnOnce(&BTreeMap<String, Object>) -> T) -> T {
+        look(&self.lock())
     }
 
     /// Waits until `seen` finds among the objects what it looks for; `None` when that has not come to pass in `limit`.
@@ -135,7 +146,7 @@ impl Bucket {
             (Condition::Same(etag), Some(there)) if there.etag != *etag => return Err(Refused::Changed),
             (Condition::Same(_), Some(_)) => {}
         }
-        let object = Object::new(bytes);
+        let object = Object::new(bytes, (self.now)());
         objects.insert(key.into(), object.clone());
         self.history.lock().unwrap().push((key.into(), object.bytes.clone()));
         self.changed.notify_all();

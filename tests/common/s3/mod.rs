@@ -23,6 +23,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use chrono::{DateTime, Utc};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use s3s::service::{S3Service, S3ServiceBuilder};
@@ -31,7 +32,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
 pub use accounts::{Accounts, Policy};
-pub use bucket::Bucket;
+pub use bucket::{Bucket, Object};
 pub use faults::{Faults, Injected, Rates};
 
 /// Name of the one bucket that the server has.
@@ -59,9 +60,14 @@ struct Command {
 impl S3Server {
     /// A server with an empty bucket, on a free port of the loopback address. Faults are drawn from `seed`.
     pub fn start(seed: u64) -> Self {
+        Self::start_with_clock(seed, Utc::now)
+    }
+
+    /// The same, stamping objects with the time that `now` tells.
+    pub fn start_with_clock(seed: u64, now: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
         let accounts = Accounts::default();
         accounts.admit(ACCESS_KEY, SECRET_KEY, None);
-        let bucket = Arc::new(Bucket::default());
+        let bucket = Arc::new(Bucket::new(now));
         let faults = Arc::new(Faults::new(seed));
         let service = {
             let mut builder = S3ServiceBuilder::new(operations::Operations(bucket.clone()));
