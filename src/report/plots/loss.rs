@@ -1,4 +1,5 @@
-//! `loss.svg`: the held-out loss by round, AdamW's beside it, and what simpler models reach.
+//! `loss.svg`: the held-out loss by round, AdamW's beside it, and what simpler models reach. `loss-late.svg`: the same
+//! without the fall in the beginning, of a run that is long after it.
 
 use super::canvas::{Point, picture};
 use super::frame::{BELOW_HEADING, Frame, Legend, Level, Sample, WIDTH, heading, range_of};
@@ -9,7 +10,13 @@ use crate::report::{ReportError, RunData};
 const HEIGHT: f64 = 500.0;
 /// Room for the labels of levels.
 const RIGHT: f64 = 150.0;
+const ROUNDS: &str = "communication rounds done";
 const EXPLANATION: &str = "mean cross-entropy on held-out data, of the model that all honest peers share";
+
+/// The share of the rounds that [`late_loss`] leaves out.
+const EARLY: f64 = 0.1;
+/// It is drawn where the losses after that are within such a share of all losses: too close to tell apart in the whole.
+const CLOSE: f64 = 0.1;
 
 /// One line of a picture of losses.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +31,35 @@ pub(super) struct Curve {
 /// The loss of one run, and AdamW's.
 pub fn loss(run: &RunData) -> Result<String, ReportError> {
     let settings = &run.manifest.scenario;
+    let title = format!("Held-out loss: {}, seed {}", settings.name, run.manifest.seed);
+    draw(&[run], &title, ROUNDS, &curves(run))
+}
+
+/// The same without the first rounds, where lines are too close to tell apart after them.
+pub fn late_loss(run: &RunData) -> Result<Option<String>, ReportError> {
+    let all = curves(run);
+    let last = all.iter().flat_map(|curve| &curve.points).fold(0.0, |last: f64, point| last.max(point.0));
+    let is_late = |point: &Point| point.0 >= EARLY * last;
+    let late: Vec<Curve> = all
+        .iter()
+        .map(|curve| Curve { points: curve.points.iter().copied().filter(is_late).collect(), ..curve.clone() })
+        .collect();
+    let height = |curves: &[Curve]| {
+        let y = range_of(curves.iter().flat_map(|curve| &curve.points).map(|point| point.1), 0.0);
+        y.end - y.start
+    };
+    if late.iter().any(|curve| curve.points.len() < 2) || height(&late) > CLOSE * height(&all) {
+        return Ok(None);
+    }
+    let highest = late.iter().flat_map(|curve| &curve.points).fold(f64::MIN, |highest, point| highest.max(point.1));
+    let levels: Vec<Level> = levels(&[run]).into_iter().filter(|level| level.y < highest).collect();
+    let settings = &run.manifest.scenario;
+    let title = format!("Held-out loss after the first tenth: {}, seed {}", settings.name, run.manifest.seed);
+    draw_with(&levels, f64::INFINITY, &title, ROUNDS, &late).map(Some)
+}
+
+fn curves(run: &RunData) -> Vec<Curve> {
+    let settings = &run.manifest.scenario;
     let network = format!("the network (peak learning rate {})", settings.training.lr);
     let losses = run.rounds.iter().map(|row| (row.round, row.loss));
     let mut curves = Vec::new();
@@ -34,8 +70,7 @@ pub fn loss(run: &RunData) -> Result<String, ReportError> {
         let losses = run.baseline.iter().map(|row| (row.round, row.loss));
         curves.push(curve(adamw(run), Stroke::solid(BLACK, 1.8).dash(Dash::Dashed), run, losses));
     }
-    let title = format!("Held-out loss: {}, seed {}", settings.name, run.manifest.seed);
-    draw(&[run], &title, "communication rounds done", &curves)
+    curves
 }
 
 /// Losses by the number of rounds done when they were measured.
@@ -52,13 +87,23 @@ pub(super) fn adamw(run: &RunData) -> String {
 
 /// Curves of losses on one set of axes, with the levels that belong to the runs.
 pub(super) fn draw(runs: &[&RunData], title: &str, x_title: &str, curves: &[Curve]) -> Result<String, ReportError> {
-    let levels = levels(runs);
-    let x = || curves.iter().flat_map(|curve| &curve.points).map(|point| point.0);
-    let x = x().fold(f64::INFINITY, f64::min).min(1e300)..x().fold(f64::NEG_INFINITY, f64::max).max(-1e300);
-    let x = if x.start < x.end { x } else { 0.0..1.0 };
     let start = runs.iter().filter_map(|run| run.manifest.initial_loss).fold(f64::NEG_INFINITY, f64::max);
     // A run that blew up is drawn to the upper edge.
     let ceiling = if start.is_finite() { 1.5 * start } else { f64::INFINITY };
+    draw_with(&levels(runs), ceiling, title, x_title, curves)
+}
+
+/// Curves of losses up to `ceiling`, with these levels.
+fn draw_with(
+    levels: &[Level],
+    ceiling: f64,
+    title: &str,
+    x_title: &str,
+    curves: &[Curve],
+) -> Result<String, ReportError> {
+    let x = || curves.iter().flat_map(|curve| &curve.points).map(|point| point.0);
+    let x = x().fold(f64::INFINITY, f64::min).min(1e300)..x().fold(f64::NEG_INFINITY, f64::max).max(-1e300);
+    let x = if x.start < x.end { x } else { 0.0..1.0 };
     let values = curves.iter().flat_map(|curve| &curve.points).map(|point| point.1.min(ceiling));
     let y = range_of(values.chain(levels.iter().map(|level| level.y)), 0.04);
 
@@ -73,7 +118,7 @@ pub(super) fn draw(runs: &[&RunData], title: &str, x_title: &str, curves: &[Curv
         let bottom = HEIGHT + legend.height() - 50.0;
         let frame = Frame { left: 70.0, top, right: WIDTH - RIGHT, bottom, x: x.clone(), y: y.clone() };
         frame.axes(page, x_title, "held-out loss (nats per token)");
-        frame.levels(page, &levels);
+        frame.levels(page, levels);
         for curve in curves {
             frame.band(page, &curve.spread, curve.stroke.color, 0.2);
         }
@@ -117,6 +162,19 @@ mod tests {
         {
             assert!(svg.contains(text), "{text}");
         }
+    }
+
+    #[test]
+    fn the_end_is_drawn_apart_where_the_fall_hides_it() {
+        let mut run = sample::copycat();
+        assert!(late_loss(&run).unwrap().is_none(), "it falls all along");
+        let rounds = run.rounds.len();
+        for (nth, row) in run.rounds.iter_mut().enumerate() {
+            row.loss = Some(if nth * 20 < rounds { 5.0 } else { 1.5 - 1e-4 * nth as f64 });
+        }
+        run.baseline.clear();
+        let svg = late_loss(&run).unwrap().expect("drawn apart");
+        assert!(svg.contains("after the first tenth") && svg.contains("entropy floor") && !svg.contains("bigram"));
     }
 
     #[test]

@@ -15,7 +15,7 @@ mod status;
 pub use compare::compare;
 pub(super) use frame::number;
 pub use incentive::incentive;
-pub use loss::loss;
+pub use loss::{late_loss, loss};
 pub use peers::{proof, rating};
 pub use status::status;
 
@@ -33,16 +33,17 @@ impl series::Group<'_> {
 
 /// All pictures of a run: names of their files, and the SVG text. Of a baseline alone, the loss.
 pub fn all(run: &RunData) -> Result<Vec<(&'static str, String)>, ReportError> {
-    if run.manifest.central {
-        return Ok(vec![("loss.svg", loss(run)?)]);
+    let mut pictures = vec![("loss.svg", loss(run)?)];
+    pictures.extend(late_loss(run)?.map(|svg| ("loss-late.svg", svg)));
+    if !run.manifest.central {
+        pictures.extend([
+            ("incentive.svg", incentive(run)?),
+            ("rating.svg", rating(run)?),
+            ("proof.svg", proof(run)?),
+            ("status.svg", status(run)?),
+        ]);
     }
-    Ok(vec![
-        ("loss.svg", loss(run)?),
-        ("incentive.svg", incentive(run)?),
-        ("rating.svg", rating(run)?),
-        ("proof.svg", proof(run)?),
-        ("status.svg", status(run)?),
-    ])
+    Ok(pictures)
 }
 
 #[cfg(test)]
