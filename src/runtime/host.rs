@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use super::metrics::NodeMetrics;
 use super::report;
-use super::state::StateFolder;
+use super::saver::Saver;
 use crate::digest::Digest;
 use crate::node::RoundReport;
 use crate::node::ports::{Clock, Host, NodeState};
@@ -24,7 +24,7 @@ pub struct NodeHost {
     pub identity: Arc<Identity>,
     pub bucket: Arc<dyn ObjectStore>,
     pub clock: Clock,
-    pub state: StateFolder,
+    pub state: Saver,
     pub metrics: NodeMetrics,
     /// Rounds between two saved states.
     pub save_every: u64,
@@ -45,8 +45,9 @@ impl NodeHost {
         if parameters.saturating_mul(8) <= SMALL_STATE { 1 } else { checkpoint_every }
     }
 
-    /// Waits until all reports are in the bucket.
+    /// Waits until all reports are in the bucket, and the state is on disk.
     pub async fn settle(&self) {
+        self.state.settle().await;
         while self.under_way.load(Ordering::Relaxed) > 0 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -66,11 +67,8 @@ impl Host for NodeHost {
     fn between_rounds(&self, round: u64, state: &dyn Fn() -> NodeState) {
         self.metrics.round(round, self.clock.round());
         let stopping = self.stop.load(Ordering::Relaxed);
-        if (stopping || round.is_multiple_of(self.save_every))
-            && let Err(error) = self.state.save(round, &state())
-        {
-            // The one before is still there, and the bucket has the rest.
-            tracing::warn!(round, %error, "the node's state was not saved");
+        if stopping || round.is_multiple_of(self.save_every) {
+            self.state.save(round, state());
         }
         if stopping {
             self.stopped.notify_one();
@@ -85,9 +83,7 @@ impl Host for NodeHost {
             tracing::warn!(%hotkey, "could not register");
             self.never_had_slot.store(true, Ordering::Relaxed);
         }
-        if let Err(error) = self.state.clear() {
-            tracing::warn!(%error, "the node's state was not removed");
-        }
+        self.state.clear();
     }
 
     fn phase(&self, phase: &'static str, took: Duration) {

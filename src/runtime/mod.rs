@@ -13,7 +13,7 @@
 //! | [`clocks`], [`store_clock`] | the network's time is the store's |
 //! | [`lockstep`] | one paused clock for several processes |
 //! | [`stamps`], [`gated`] | buckets on it: a folder that is stamped by it, a store that is waited for |
-//! | [`host`], [`state`], [`report`], [`sweep`] | what nodes leave on disk and in the bucket |
+//! | [`host`], [`state`], [`saver`], [`report`], [`sweep`] | what nodes leave on disk and in the bucket |
 //! | [`metrics`], [`counted`] | numbers for Prometheus |
 
 mod chain;
@@ -28,6 +28,7 @@ mod peer_buckets;
 pub mod process;
 pub mod report;
 pub mod run;
+mod saver;
 mod stamps;
 mod state;
 mod store_clock;

@@ -18,6 +18,7 @@ use super::host::NodeHost;
 use super::metrics::Metrics;
 use super::peer_buckets::OpenBuckets;
 use super::run::{Run, RunError};
+use super::saver::Saver;
 use super::state::{StateError, StateFolder};
 use super::sweep;
 use crate::chain::LedgerError;
@@ -204,7 +205,7 @@ impl Process {
         world: World,
     ) -> Result<(Ports, Arc<NodeHost>), ProcessError> {
         let (hotkey, settings) = (identity.hotkey(), &self.network.scenario.chain);
-        let state = StateFolder::open(folder, self.run.id, hotkey)?;
+        let state = Saver::new(StateFolder::open(folder, self.run.id, hotkey)?);
         let metrics = self.metrics.of_node(&hotkey);
         let patient = |store| {
             let counted = Arc::new(CountedStore::new(store, metrics.clone()));
@@ -256,7 +257,7 @@ async fn start(
     ports: Ports,
     host: &NodeHost,
 ) -> Result<futures::future::BoxFuture<'static, ()>, ProcessError> {
-    let saved = host.state.load(network.core.layout.total())?;
+    let saved = host.state.folder().load(network.core.layout.total())?;
     if let Some(saved) = &saved {
         tracing::info!(hotkey = %ports.identity.hotkey(), round = saved.round, "going on from the saved state");
     }

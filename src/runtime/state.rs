@@ -14,19 +14,21 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
 use crate::digest::Digest;
 use crate::node::ports::NodeState;
-use crate::transport::{Hotkey, floats, take};
+use crate::transport::{Hotkey, floats};
 
 const MAGIC: [u8; 4] = *b"GNTS";
 const VERSION: u16 = 1;
 const FILE: &str = "state.bin";
 const LOCK: &str = "lock";
+/// Bytes of parameters that are read or written at a time.
+const PIECE: usize = 1 << 16;
 
 /// The folder of one node.
 pub struct StateFolder {
@@ -98,7 +100,7 @@ impl StateFolder {
         for replica in &state.replicas {
             writer.write_all(&replica.digest.0)?;
             writer.write_all(&(replica.theta.len() as u64).to_le_bytes())?;
-            for values in replica.theta.chunks(1 << 14) {
+            for values in replica.theta.chunks(PIECE / 4) {
                 let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
                 writer.write_all(&bytes)?;
             }
@@ -118,56 +120,124 @@ impl StateFolder {
         }
     }
 
-    /// The state that was left, if any; replicas have `parameters` parameters each.
+    /// The state that was left, if any; replicas have `parameters` parameters each. It is read piece by piece: memory
+    /// holds what is returned and little more.
     ///
     /// # Errors
     /// It cannot be read, is damaged, or is of another run or node.
     pub fn load(&self, parameters: usize) -> Result<Option<SavedState>, StateError> {
         let path = self.path.join(FILE);
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
+        let file = match File::open(&path) {
+            Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(StateError::Io { path, source }),
         };
-        self.decode(&bytes, parameters).map(Some).map_err(|what| StateError::Unfit { path, what })
+        self.decode(file, parameters).map(Some).map_err(|unread| match unread {
+            Unread::Io(source) => StateError::Io { path, source },
+            Unread::Damaged => StateError::Unfit { path, what: "it is damaged".into() },
+            Unread::Unfit(what) => StateError::Unfit { path, what },
+        })
     }
 
-    fn decode(&self, bytes: &[u8], parameters: usize) -> Result<SavedState, String> {
-        let damaged = || "it is damaged".to_string();
-        let (body, digest) = bytes.split_last_chunk::<32>().ok_or_else(damaged)?;
-        let mut rest = body;
-        if take(&mut rest) != Some(MAGIC) || Digest::of(body).0 != *digest {
-            return Err(damaged());
+    fn decode(&self, file: File, parameters: usize) -> Result<SavedState, Unread> {
+        let mut pieces = Pieces::of(file)?;
+        if pieces.take()? != MAGIC {
+            return Err(Unread::Damaged);
         }
-        let version = take(&mut rest).map(u16::from_le_bytes).ok_or_else(damaged)?;
+        let version = u16::from_le_bytes(pieces.take()?);
         if version != VERSION {
-            return Err(format!("it is of format {version}, this program reads format {VERSION}"));
+            return Err(Unread::Unfit(format!("it is of format {version}, this program reads format {VERSION}")));
         }
-        let (run, hotkey) = (take(&mut rest).map(Digest), take(&mut rest).map(Hotkey));
-        if run != Some(self.run) {
-            return Err("it is the state of a node of another run".into());
+        if Digest(pieces.take()?) != self.run {
+            return Err(Unread::Unfit("it is the state of a node of another run".into()));
         }
-        if hotkey != Some(self.hotkey) {
-            return Err("it is the state of another node".into());
+        if Hotkey(pieces.take()?) != self.hotkey {
+            return Err(Unread::Unfit("it is the state of another node".into()));
         }
-        let round = take(&mut rest).map(u64::from_le_bytes).ok_or_else(damaged)?;
-        let count = take(&mut rest).map(u32::from_le_bytes).ok_or_else(damaged)?;
+        let round = u64::from_le_bytes(pieces.take()?);
+        let count = u32::from_le_bytes(pieces.take()?);
         let mut replicas = BTreeMap::new();
         for _ in 0..count {
-            let digest = take(&mut rest).map(Digest).ok_or_else(damaged)?;
-            let found = take(&mut rest).map(u64::from_le_bytes).ok_or_else(damaged)?;
+            let digest = Digest(pieces.take()?);
+            let found = u64::from_le_bytes(pieces.take()?);
             if found != parameters as u64 {
-                return Err(format!("its model has {found} parameters, the run's has {parameters}"));
+                return Err(Unread::Unfit(format!("its model has {found} parameters, the run's has {parameters}")));
             }
-            let (theta, after) = rest.split_at_checked(4 * parameters).ok_or_else(damaged)?;
-            replicas.insert(digest, floats(theta).collect());
-            rest = after;
+            replicas.insert(digest, pieces.floats(parameters)?);
         }
-        let length = take(&mut rest).map(u64::from_le_bytes).ok_or_else(damaged)?;
-        if length != rest.len() as u64 {
-            return Err(damaged());
+        let length = u64::from_le_bytes(pieces.take()?);
+        if length != pieces.left {
+            return Err(Unread::Damaged);
         }
-        Ok(SavedState { round, bytes: rest.to_vec(), replicas })
+        let bytes = pieces.bytes(length)?;
+        pieces.end()?;
+        Ok(SavedState { round, bytes, replicas })
+    }
+}
+
+/// Why a file is no state.
+enum Unread {
+    Io(io::Error),
+    Damaged,
+    Unfit(String),
+}
+
+/// A file read piece by piece, up to the digest at its end.
+struct Pieces {
+    file: BufReader<File>,
+    hasher: blake3::Hasher,
+    /// Bytes before the digest.
+    left: u64,
+}
+
+impl Pieces {
+    fn of(file: File) -> Result<Self, Unread> {
+        let length = file.metadata().map_err(Unread::Io)?.len();
+        let left = length.checked_sub(blake3::OUT_LEN as u64).ok_or(Unread::Damaged)?;
+        Ok(Self { file: BufReader::new(file), hasher: blake3::Hasher::new(), left })
+    }
+
+    /// Fills `piece`, which is not read beyond what is there.
+    fn fill(&mut self, piece: &mut [u8]) -> Result<(), Unread> {
+        self.left = self.left.checked_sub(piece.len() as u64).ok_or(Unread::Damaged)?;
+        self.file.read_exact(piece).map_err(Unread::Io)?;
+        self.hasher.update(piece);
+        Ok(())
+    }
+
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], Unread> {
+        let mut piece = [0; N];
+        self.fill(&mut piece)?;
+        Ok(piece)
+    }
+
+    fn bytes(&mut self, length: u64) -> Result<Vec<u8>, Unread> {
+        if length > self.left {
+            return Err(Unread::Damaged);
+        }
+        let mut bytes = vec![0; length as usize];
+        self.fill(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn floats(&mut self, count: usize) -> Result<Vec<f32>, Unread> {
+        if 4 * count as u64 > self.left {
+            return Err(Unread::Damaged);
+        }
+        let (mut values, mut piece) = (Vec::with_capacity(count), vec![0; PIECE]);
+        while values.len() < count {
+            let piece = &mut piece[..PIECE.min(4 * (count - values.len()))];
+            self.fill(piece)?;
+            values.extend(floats(piece));
+        }
+        Ok(values)
+    }
+
+    /// Holds what was read against the digest that follows it.
+    fn end(mut self) -> Result<(), Unread> {
+        let mut digest = [0; blake3::OUT_LEN];
+        self.file.read_exact(&mut digest).map_err(Unread::Io)?;
+        if *self.hasher.finalize().as_bytes() == digest { Ok(()) } else { Err(Unread::Damaged) }
     }
 }
 

@@ -1,0 +1,140 @@
+//! Saves a node's state while the node goes on: with 1.2 billion parameters it is ten gigabytes.
+
+use std::mem::replace;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use super::state::StateFolder;
+use crate::node::ports::NodeState;
+
+/// Writes the states of one node, one after the other. Of those that come while one is written, the last counts: so
+/// there are never more than two in memory.
+#[derive(Clone)]
+pub struct Saver {
+    folder: Arc<StateFolder>,
+    work: Arc<Mutex<Work>>,
+}
+
+#[derive(Default)]
+struct Work {
+    waiting: Option<(u64, NodeState)>,
+    is_writing: bool,
+    /// No state is to be left.
+    is_over: bool,
+}
+
+impl Saver {
+    /// A saver for a node's folder.
+    pub fn new(folder: StateFolder) -> Self {
+        Self { folder: Arc::new(folder), work: Arc::default() }
+    }
+
+    /// Where it saves to.
+    pub fn folder(&self) -> &StateFolder {
+        &self.folder
+    }
+
+    /// Takes the state before `round`, and has it written. If that fails, the one before is still there.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime. A paused clock stands still until the state is written.
+    pub fn save(&self, round: u64, state: NodeState) {
+        let mut work = self.lock();
+        work.waiting = Some((round, state));
+        if !replace(&mut work.is_writing, true) {
+            let saver = self.clone();
+            tokio::task::spawn_blocking(move || saver.write());
+        }
+    }
+
+    fn write(&self) {
+        while let Some((round, state)) = self.next() {
+            if let Err(error) = self.folder.save(round, &state) {
+                // The bucket has what is missing.
+                tracing::warn!(round, %error, "the node's state was not saved");
+            }
+        }
+    }
+
+    /// The state to write; when there is none, writing is over.
+    fn next(&self) -> Option<(u64, NodeState)> {
+        let mut work = self.lock();
+        let next = work.waiting.take();
+        if next.is_none() {
+            work.is_writing = false;
+            if work.is_over {
+                self.remove();
+            }
+        }
+        next
+    }
+
+    /// Waits until what was to be saved is written.
+    pub async fn settle(&self) {
+        while self.lock().is_writing {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Leaves no state, at the latest when what is being written is.
+    pub fn clear(&self) {
+        let mut work = self.lock();
+        (work.waiting, work.is_over) = (None, true);
+        if !work.is_writing {
+            self.remove();
+        }
+    }
+
+    fn remove(&self) {
+        if let Err(error) = self.folder.clear() {
+            tracing::warn!(%error, "the node's state was not removed");
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Work> {
+        self.work.lock().expect("no panic while held")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+    use crate::transport::Identity;
+
+    fn saver(folder: &std::path::Path) -> Saver {
+        Saver::new(StateFolder::open(folder, Digest::of(b"run"), Identity::from_seed(1, "peer", 0).hotkey()).unwrap())
+    }
+
+    fn state(bytes: usize) -> NodeState {
+        NodeState { bytes: vec![1; bytes], replicas: Vec::new() }
+    }
+
+    #[tokio::test]
+    async fn the_last_state_is_the_one_that_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let saver = saver(folder.path());
+        // The first takes long enough for the others to come while it is written.
+        for round in 0..20 {
+            saver.save(round, state(if round == 0 { 4 << 20 } else { 10 }));
+        }
+        saver.settle().await;
+        let left = saver.folder().load(0).unwrap().unwrap();
+        assert_eq!((left.round, left.bytes.len()), (19, 10));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_left_of_a_node_that_is_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let saver = saver(folder.path());
+        for is_written in [true, false] {
+            saver.save(7, state(4 << 20));
+            if is_written {
+                saver.settle().await;
+            }
+            saver.clear();
+            saver.settle().await;
+            assert!(saver.folder().load(0).unwrap().is_none());
+        }
+    }
+}
