@@ -7,12 +7,13 @@ use futures::TryStreamExt;
 use futures::future::join_all;
 use object_store::{Error, ObjectStore, ObjectStoreExt};
 
-use super::follow::{Followed, fetch_record, follow_record, get_bounded, wait_a_little};
+use super::checkpoint::get_checkpoint;
+use super::follow::{Followed, fetch_record, follow_record, wait_a_little};
 use super::network::Network;
 use super::ports::Ports;
 use crate::training::Replica;
 use crate::transport::record::RoundRecord;
-use crate::transport::{Hotkey, checkpoint, keys};
+use crate::transport::{Hotkey, keys};
 
 /// Checkpoints that are tried, the newest first: one may be damaged, or still on its way.
 const TRIED: usize = 3;
@@ -57,7 +58,6 @@ pub async fn step_forward(network: &Arc<Network>, ports: &Ports, at: u64, replic
 /// replica before `round`.
 pub async fn newest_checkpoint(network: &Arc<Network>, ports: &Ports, beyond: u64) -> Option<(u64, Arc<Replica>)> {
     let parameters = network.core.layout.total();
-    let most = checkpoint::encoded_len(parameters) as u64;
     let mut tried = 0;
     for (at, validator) in checkpoints(ports).await?.into_iter().take(LOOKED_AT) {
         if at <= beyond || tried == TRIED {
@@ -66,12 +66,10 @@ pub async fn newest_checkpoint(network: &Arc<Network>, ports: &Ports, beyond: u6
         // A checkpoint is not signed; the record of the round before it is.
         let Some(record) = vouching_record(network, ports, at).await else { continue };
         tried += 1;
-        let Some(bytes) = get_bounded(&ports.bucket, &keys::checkpoint(&validator, at), most).await else { continue };
-        let Ok(checkpoint) = checkpoint::decode(&bytes, &network.run, parameters) else { continue };
-        if checkpoint.round == at && checkpoint.model == record.model_after {
-            return Some((at, network.core.replica(checkpoint.theta)));
+        let (key, expected) = (keys::checkpoint(&validator, at), (at, record.model_after));
+        if let Some(found) = get_checkpoint(&ports.bucket, &key, &network.run, parameters, expected).await {
+            return Some((at, network.core.replica(found.theta)));
         }
-        tracing::error!(%validator, at, "ignoring a checkpoint that is not the model of the round's record");
     }
     None
 }

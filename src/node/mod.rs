@@ -5,6 +5,7 @@
 
 pub mod behaviour;
 mod catch_up;
+mod checkpoint;
 mod compute;
 mod follow;
 mod hardware;
@@ -16,6 +17,7 @@ mod upload;
 mod validator;
 
 pub use catch_up::newest_checkpoint_round;
+pub use checkpoint::{get_checkpoint, put_checkpoint};
 pub use compute::Compute;
 pub use follow::{fetch_record, get_bounded};
 pub use hardware::Processor;

@@ -6,8 +6,8 @@ use object_store::ObjectStore;
 use super::Run;
 use super::run::RunError;
 use crate::model::LlamaConfig;
-use crate::node::{OpenError, get_bounded};
-use crate::transport::{Hotkey, checkpoint, keys, record};
+use crate::node::{OpenError, get_bounded, get_checkpoint};
+use crate::transport::{Hotkey, keys, record};
 
 impl Run {
     /// The newest model that validators have put into the bucket and vouch for, or that after just so many rounds:
@@ -54,9 +54,7 @@ impl Run {
         let bytes = get_bounded(&self.bucket.store, &keys::record(round), longest as u64).await?;
         let is_validator = |hotkey: &Hotkey| self.is_validator(hotkey);
         let record = record::decode(&bytes, longest, &self.id, round, is_validator).ok()?;
-        let most = checkpoint::encoded_len(parameters) as u64;
-        let bytes = get_bounded(&self.bucket.store, &keys::checkpoint(validator, at), most).await?;
-        let found = checkpoint::decode(&bytes, &self.id, parameters).ok()?;
-        (found.round == at && found.model == record.model_after).then_some(found.theta)
+        let (key, expected) = (keys::checkpoint(validator, at), (at, record.model_after));
+        Some(get_checkpoint(&self.bucket.store, &key, &self.id, parameters, expected).await?.theta)
     }
 }

@@ -12,7 +12,7 @@ use super::Bucket;
 use crate::chain;
 use crate::digest::Digest;
 use crate::model::Device;
-use crate::node::{Network, OpenError, get_bounded};
+use crate::node::{Network, OpenError, get_checkpoint, put_checkpoint};
 use crate::scenario::{Scenario, ScenarioError};
 use crate::transport::genesis::{self, Genesis, GenesisError, Start};
 use crate::transport::{Hotkey, Identity, checkpoint, keys};
@@ -46,8 +46,8 @@ pub enum RunError {
     NotEmpty { url: String },
     #[error("bucket {url}: {source}")]
     Store { url: String, source: object_store::Error },
-    #[error("bucket {url}: theta: {what}")]
-    Theta { url: String, what: String },
+    #[error("bucket {url}: theta: the model that the genesis names cannot be had")]
+    Theta { url: String },
     #[error("the corpus of this machine is not the run's: digest {found}, the run has {expected}; see corpus.path")]
     Corpus { expected: String, found: String },
     #[error("bucket {url}: there is no model after {rounds} rounds; there are those after: {available}")]
@@ -110,7 +110,8 @@ impl Run {
             Err(error) => return Err(error),
         }
         let mut objects = bucket.store.list(None);
-        let ours = [keys::theta(), keys::genesis()];
+        let parts = 0..checkpoint::parts(network.genesis.theta.len());
+        let ours: Vec<Path> = parts.map(|part| keys::part(&keys::theta(), part)).chain([keys::genesis()]).collect();
         while let Some(meta) = objects.try_next().await.map_err(failed)? {
             if !ours.contains(&meta.location) {
                 return Err(RunError::NotEmpty { url: bucket.url });
@@ -120,8 +121,8 @@ impl Run {
         let bytes = genesis::encode(&genesis);
         let id = Digest::of(&bytes);
         // Theta first: whoever sees the genesis finds it.
-        let theta = checkpoint::encode(&id, 0, &network.genesis.digest, &network.genesis.theta);
-        bucket.store.put(&keys::theta(), theta.into()).await.map_err(failed)?;
+        let model = (&network.genesis.digest, network.genesis.theta.as_slice());
+        put_checkpoint(&bucket.store, &keys::theta(), &id, 0, model).await.map_err(failed)?;
         match create(&bucket, &keys::genesis(), bytes).await {
             Ok(()) => Ok((Self { scenario: scenario.clone(), bucket, genesis, id }, true)),
             Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {
@@ -175,15 +176,9 @@ impl Run {
 
     /// The model that the run starts from, as the bucket has it.
     pub(super) async fn theta(&self, parameters: usize) -> Result<Vec<f32>, RunError> {
-        let failed = |what: String| RunError::Theta { url: self.bucket.url.clone(), what };
-        let most = checkpoint::encoded_len(parameters) as u64;
-        let bytes = get_bounded(&self.bucket.store, &keys::theta(), most).await;
-        let bytes = bytes.ok_or_else(|| failed(format!("expected an object of {most} bytes")))?;
-        let found = checkpoint::decode(&bytes, &self.id, parameters).map_err(|error| failed(error.to_string()))?;
-        if found.model != self.genesis.theta {
-            return Err(failed("it is not the model that the genesis names".into()));
-        }
-        Ok(found.theta)
+        let expected = (0, self.genesis.theta);
+        let found = get_checkpoint(&self.bucket.store, &keys::theta(), &self.id, parameters, expected).await;
+        Ok(found.ok_or_else(|| RunError::Theta { url: self.bucket.url.clone() })?.theta)
     }
 
     /// The chain's block 0.

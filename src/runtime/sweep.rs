@@ -29,7 +29,7 @@ pub async fn sweep(network: &Network, ports: &Ports, is_validator: bool) {
 async fn remove(bucket: &Arc<dyn ObjectStore>, prefix: &Path, before: u64) {
     let Ok(objects) = bucket.list(Some(prefix)).try_collect::<Vec<_>>().await else { return };
     for meta in objects {
-        let round = meta.location.prefix_match(prefix).and_then(|mut parts| parts.next()?.as_ref().parse::<u64>().ok());
+        let round = meta.location.prefix_match(prefix).and_then(|mut rest| keys::round_of_part(rest.next()?.as_ref()));
         if round.is_some_and(|round| round < before) {
             let _ = bucket.delete(&meta.location).await;
         }

@@ -10,6 +10,10 @@
 //! | 4 a parameter | theta, f32 |
 //!
 //! It is not signed: the digest of the model after a round is in the validator's signed record.
+//!
+//! A model of more than [`PART`] parameters is cut after each so many of them, into objects that are sent and received
+//! one by one ([`super::keys::part`]): stores limit the size of a request and links its time, and nobody has to hold the
+//! bytes of more than one.
 
 use bytes::Bytes;
 
@@ -35,8 +39,8 @@ pub struct Checkpoint {
 /// Why some bytes are not the checkpoint that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CheckpointError {
-    #[error("checkpoint of {found} bytes; a model of {parameters} parameters makes {expected}")]
-    Length { parameters: usize, expected: usize, found: usize },
+    #[error("part {part} of a checkpoint has {found} bytes; of a model of {parameters} parameters it has {expected}")]
+    Length { parameters: usize, part: usize, expected: usize, found: usize },
     #[error("not a checkpoint: it does not begin with \"GNTC\"")]
     NotACheckpoint,
     #[error("checkpoint of format version {found}; this program reads version {VERSION}")]
@@ -47,78 +51,168 @@ pub enum CheckpointError {
     Model { expected: Digest, found: Digest },
 }
 
-/// Length in bytes of a checkpoint of a model with so many parameters.
+/// Parameters of a part: 64 MiB.
+pub const PART: usize = 1 << 24;
+
+/// How many parts the checkpoint of a model with so many parameters has.
+pub fn parts(parameters: usize) -> usize {
+    parameters.div_ceil(PART).max(1)
+}
+
+/// Length in bytes of all parts together.
 pub fn encoded_len(parameters: usize) -> usize {
     HEADER_LEN + 4 * parameters
 }
 
-/// The checkpoint's bytes.
-pub fn encode(run: &Digest, round: u64, model: &Digest, theta: &[f32]) -> Bytes {
-    let mut bytes = Vec::with_capacity(encoded_len(theta.len()));
-    bytes.extend(MAGIC);
-    bytes.extend(VERSION.to_le_bytes());
-    bytes.extend(run.0);
-    bytes.extend(round.to_le_bytes());
-    bytes.extend(model.0);
-    bytes.extend(theta.iter().flat_map(|value| value.to_le_bytes()));
+/// Length in bytes of one part.
+pub fn part_len(parameters: usize, part: usize) -> usize {
+    let header = if part == 0 { HEADER_LEN } else { 0 };
+    header + 4 * (parameters - part * PART).min(PART)
+}
+
+/// The bytes of one part of a checkpoint.
+pub fn encode_part(run: &Digest, round: u64, model: &Digest, theta: &[f32], part: usize) -> Bytes {
+    let mut bytes = Vec::with_capacity(part_len(theta.len(), part));
+    if part == 0 {
+        bytes.extend(MAGIC);
+        bytes.extend(VERSION.to_le_bytes());
+        bytes.extend(run.0);
+        bytes.extend(round.to_le_bytes());
+        bytes.extend(model.0);
+    }
+    let values = theta.chunks(PART).nth(part).unwrap_or_default();
+    bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
     bytes.into()
 }
 
-/// Reads a checkpoint of a run's model with so many parameters. The caller compares `model` with a record that it
-/// trusts.
-///
-/// # Errors
-/// Any other length or format, another run, or parameters that do not have the digest that the header says.
-pub fn decode(bytes: &[u8], run: &Digest, parameters: usize) -> Result<Checkpoint, CheckpointError> {
-    let expected = encoded_len(parameters);
-    if bytes.len() != expected {
-        return Err(CheckpointError::Length { parameters, expected, found: bytes.len() });
+/// Reads a checkpoint of a run's model, part by part.
+pub struct Decoder {
+    checkpoint: Checkpoint,
+    parameters: usize,
+    hasher: blake3::Hasher,
+    parts: usize,
+}
+
+impl Decoder {
+    /// Begins with the first part of the checkpoint of a model with so many parameters.
+    ///
+    /// # Errors
+    /// Any other length or format, or another run.
+    pub fn begin(bytes: &[u8], run: &Digest, parameters: usize) -> Result<Self, CheckpointError> {
+        check_len(bytes, parameters, 0)?;
+        let mut rest = bytes;
+        let (Some(magic), Some(version), Some(found_run), Some(round), Some(model)) = (
+            take(&mut rest),
+            take(&mut rest).map(u16::from_le_bytes),
+            take(&mut rest).map(Digest),
+            take(&mut rest).map(u64::from_le_bytes),
+            take(&mut rest).map(Digest),
+        ) else {
+            return Err(CheckpointError::NotACheckpoint);
+        };
+        if magic != MAGIC {
+            return Err(CheckpointError::NotACheckpoint);
+        }
+        if version != VERSION {
+            return Err(CheckpointError::Version { found: version });
+        }
+        if found_run != *run {
+            return Err(CheckpointError::Run { expected: *run, found: found_run });
+        }
+        let theta = Vec::with_capacity(parameters);
+        let checkpoint = Checkpoint { run: found_run, round, model, theta };
+        let mut decoder = Self { checkpoint, parameters, hasher: blake3::Hasher::new(), parts: 0 };
+        decoder.take_values(rest);
+        Ok(decoder)
     }
-    let mut rest = bytes;
-    let (Some(magic), Some(version), Some(found_run), Some(round), Some(model)) = (
-        take(&mut rest),
-        take(&mut rest).map(u16::from_le_bytes),
-        take(&mut rest).map(Digest),
-        take(&mut rest).map(u64::from_le_bytes),
-        take(&mut rest).map(Digest),
-    ) else {
-        return Err(CheckpointError::NotACheckpoint);
-    };
-    if magic != MAGIC {
-        return Err(CheckpointError::NotACheckpoint);
+
+    /// The round after which the model was saved, and its digest: worth a look before the rest is fetched.
+    pub fn promises(&self) -> (u64, Digest) {
+        (self.checkpoint.round, self.checkpoint.model)
     }
-    if version != VERSION {
-        return Err(CheckpointError::Version { found: version });
+
+    /// The number of the next part; `None` when all are there.
+    pub fn next_part(&self) -> Option<usize> {
+        Some(self.parts).filter(|part| *part < parts(self.parameters))
     }
-    if found_run != *run {
-        return Err(CheckpointError::Run { expected: *run, found: found_run });
+
+    /// Takes the next part.
+    ///
+    /// # Errors
+    /// It has another length.
+    pub fn add(&mut self, bytes: &[u8]) -> Result<(), CheckpointError> {
+        check_len(bytes, self.parameters, self.parts)?;
+        self.take_values(bytes);
+        Ok(())
     }
-    let found = Digest::of(rest);
-    if found != model {
-        return Err(CheckpointError::Model { expected: model, found });
+
+    fn take_values(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        self.checkpoint.theta.extend(floats(bytes));
+        self.parts += 1;
     }
-    Ok(Checkpoint { run: found_run, round, model, theta: floats(rest).collect() })
+
+    /// The checkpoint, whose `model` the caller compares with a record that it trusts.
+    ///
+    /// # Errors
+    /// The parameters do not have the digest that the header says.
+    pub fn finish(self) -> Result<Checkpoint, CheckpointError> {
+        let found = Digest(*self.hasher.finalize().as_bytes());
+        let expected = self.checkpoint.model;
+        if found == expected { Ok(self.checkpoint) } else { Err(CheckpointError::Model { expected, found }) }
+    }
+}
+
+fn check_len(bytes: &[u8], parameters: usize, part: usize) -> Result<(), CheckpointError> {
+    let (expected, found) = (part_len(parameters, part), bytes.len());
+    if found == expected { Ok(()) } else { Err(CheckpointError::Length { parameters, part, expected, found }) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn decode(bytes: &[u8], run: &Digest, parameters: usize) -> Result<Checkpoint, CheckpointError> {
+        Decoder::begin(bytes, run, parameters)?.finish()
+    }
+
     #[test]
     fn a_checkpoint_reads_back_bit_for_bit() {
         let theta = [1.5, -0.0, f32::from_bits(0x7fc0_1234), f32::MIN_POSITIVE / 2.0];
         let (run, model) = (Digest::of(b"run"), Digest::of_f32(&theta));
-        let bytes = encode(&run, 100, &model, &theta);
+        let bytes = encode_part(&run, 100, &model, &theta, 0);
         let read = decode(&bytes, &run, 4).unwrap();
         assert_eq!((read.run, read.round, read.model), (run, 100, model));
-        assert_eq!(encode(&read.run, read.round, &read.model, &read.theta), bytes);
+        assert_eq!(encode_part(&read.run, read.round, &read.model, &read.theta, 0), bytes);
+    }
+
+    #[test]
+    fn a_large_one_reads_back_part_by_part() {
+        let theta: Vec<f32> = (0..PART + 3).map(|i| i as f32).collect();
+        let (run, model) = (Digest::of(b"run"), Digest::of_f32(&theta));
+        let part = |part| encode_part(&run, 7, &model, &theta, part);
+        assert_eq!((parts(theta.len()), part(1).len()), (2, 12));
+        assert_eq!(part(0).len() + part(1).len(), encoded_len(theta.len()));
+
+        let begun = || Decoder::begin(&part(0), &run, theta.len()).unwrap();
+        let mut decoder = begun();
+        assert_eq!((decoder.promises(), decoder.next_part()), ((7, model), Some(1)));
+        assert!(matches!(decoder.add(&part(1)[..8]), Err(CheckpointError::Length { part: 1, expected: 12, .. })));
+        decoder.add(&part(1)).unwrap();
+        assert_eq!(decoder.next_part(), None);
+        assert!(decoder.finish().unwrap().theta == theta);
+
+        let mut damaged = begun();
+        damaged.add(&[0; 12]).unwrap();
+        assert!(matches!(damaged.finish(), Err(CheckpointError::Model { .. })));
+        assert!(matches!(begun().finish(), Err(CheckpointError::Model { .. })), "a part is missing");
     }
 
     #[test]
     fn each_wrong_part_is_an_error_of_its_own() {
         let theta = [1.0f32, 2.0];
         let run = Digest::of(b"run");
-        let bytes = encode(&run, 100, &Digest::of_f32(&theta), &theta);
+        let bytes = encode_part(&run, 100, &Digest::of_f32(&theta), &theta, 0);
         let with = |at: usize| {
             let mut changed = bytes.to_vec();
             changed[at] ^= 1;

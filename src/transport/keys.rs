@@ -9,7 +9,8 @@
 //! chain/slots/00007/00000002                  the third registration for slot 7, written once
 //! nodes/<hotkey>/rounds/00000012/upload       a peer's pseudo-gradient of round 12
 //! nodes/<hotkey>/rounds/00000012/bundle       the uploads that a validator's record includes
-//! nodes/<hotkey>/checkpoints/00000100         a validator's model after round 100
+//! nodes/<hotkey>/checkpoints/00000100         a validator's model after round 100, its first part
+//! nodes/<hotkey>/checkpoints/00000100.0001    the next part of a model that has several
 //! nodes/<hotkey>/weights/0000000084           the weights that a validator posted in block 84
 //! nodes/<hotkey>/reports/00000012             what a validator has to say of round 12
 //! nodes/<hotkey>/clock                        written to see what time the store has
@@ -93,6 +94,16 @@ pub fn checkpoint(validator: &Hotkey, round: u64) -> Path {
     path(format!("nodes/{validator}/checkpoints/{round:08}"))
 }
 
+/// A part of the model at `key`, which is where the first lies.
+pub fn part(key: &Path, part: usize) -> Path {
+    if part == 0 { key.clone() } else { path(format!("{key}.{part:04}")) }
+}
+
+/// The round of a checkpoint or a part of one.
+pub fn round_of_part(name: &str) -> Option<u64> {
+    name.split('.').next()?.parse().ok()
+}
+
 /// All weights of a validator.
 pub fn all_weights(validator: &Hotkey) -> Path {
     path(format!("nodes/{validator}/weights"))
@@ -143,6 +154,9 @@ mod tests {
         assert!(record(9) < record(10));
         assert!(checkpoint(&node, 99_999) < checkpoint(&node, 100_000));
         assert_eq!(number(&checkpoint(&node, 100)), Some(100));
+        let second = part(&checkpoint(&node, 100), 1);
+        assert_eq!((part(&theta(), 0), number(&second)), (theta(), None), "a part is not taken for the whole");
+        assert_eq!(round_of_part(second.filename().unwrap()), Some(100));
         assert_eq!(number(&slot(7, 2)), Some(2));
         assert_eq!(round_of_record(record(12).as_ref()), Some(12));
         assert_eq!(round_of_record(upload(&node, 12).as_ref()), None);

@@ -16,6 +16,7 @@ use super::Validator;
 use super::gather::Gathered;
 use crate::Uid;
 use crate::chain::ChainState;
+use crate::node::checkpoint::{delete_checkpoint, put_checkpoint};
 use crate::node::follow::{apply, fetch_record, follow_record, max_record_len, read_record, wait_a_little};
 use crate::training::Replica;
 use crate::transport::record::{self, Included, RoundRecord};
@@ -162,19 +163,44 @@ impl Validator {
         Some((found.bytes().await.ok()?, version))
     }
 
-    /// Leaves the model before `round` for nodes that join, and removes its own that nobody needs any more.
+    /// Leaves the model before `round` for nodes that join: a small one at once, a large one while the network goes on.
     pub async fn put_checkpoint(&mut self, round: u64) {
-        let own = self.ports.identity.hotkey();
-        let bytes = checkpoint::encode(&self.network.run, round, &self.replica.digest, &self.replica.theta);
-        let key = keys::checkpoint(&own, round);
-        // The network goes on without it: the checkpoint before stays, and the records since.
-        if let Err(error) = self.ports.bucket.put(&key, bytes.into()).await {
-            return tracing::warn!(%key, %error, "no checkpoint this time");
+        let (network, replica, bucket) = (self.network.clone(), self.replica.clone(), self.ports.bucket.clone());
+        let key = keys::checkpoint(&self.ports.identity.hotkey(), round);
+        let parts = checkpoint::parts(replica.theta.len());
+        let put = async move {
+            let model = (&replica.digest, replica.theta.as_slice());
+            // The network goes on without it: the checkpoint before stays, and the records since.
+            let put = put_checkpoint(&bucket, &key, &network.run, round, model).await;
+            put.inspect_err(|error| tracing::warn!(%key, %error, "no checkpoint this time")).is_ok()
+        };
+        if parts == 1 {
+            if put.await {
+                self.prune_checkpoints(round).await;
+            }
+        } else if let Some((before, _)) = &self.leaving {
+            tracing::warn!(round, "no checkpoint this time: that of round {before} is still on its way");
+        } else {
+            self.leaving = Some((round, tokio::spawn(put)));
         }
-        let settings = &self.network.scenario;
+    }
+
+    /// Takes note of a checkpoint that has arrived meanwhile.
+    pub async fn note_checkpoint(&mut self) {
+        if let Some((round, put)) = self.leaving.take_if(|(_, put)| put.is_finished())
+            && put.await.expect("putting does not panic")
+        {
+            self.prune_checkpoints(round).await;
+        }
+    }
+
+    /// Removes its own checkpoints that nobody needs any more now that there is one of `round`.
+    async fn prune_checkpoints(&mut self, round: u64) {
+        let (own, settings) = (self.ports.identity.hotkey(), &self.network.scenario);
         let before = self.checkpointed.replace(round).unwrap_or(0);
+        let parameters = self.replica.theta.len();
         for old in outdated(before, round, settings.training.checkpoint_every, settings.keep_rounds()) {
-            let _ = self.ports.bucket.delete(&keys::checkpoint(&own, old)).await;
+            delete_checkpoint(&self.ports.bucket, &keys::checkpoint(&own, old), parameters).await;
         }
     }
 

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::task::JoinHandle;
 
 use super::catch_up::{decision, newest_checkpoint, newest_checkpoint_round, step_forward};
 use super::follow::wait_a_little;
@@ -48,6 +49,8 @@ pub struct Validator {
     secret: u64,
     /// The newest checkpoint that it has put into the bucket: what came before is not pruned without one.
     checkpointed: Option<u64>,
+    /// A checkpoint on its way to the bucket, and its round.
+    leaving: Option<(u64, JoinHandle<bool>)>,
     /// Place in the succession of the validator that decided last.
     acting: usize,
     /// Whether it was stopped, and has not yet compared its model with what was agreed.
@@ -82,6 +85,7 @@ impl Validator {
             pay: BTreeMap::new(),
             round: 0,
             checkpointed: None,
+            leaving: None,
             acting: 0,
             was_stopped: false,
         }
@@ -200,6 +204,7 @@ impl Validator {
         let decided = self.ports.phase("decide", self.decide(&gathered, &chain)).await;
         let Some(decided) = decided else { return false };
         self.acting = decided.place;
+        self.note_checkpoint().await;
         let before = std::mem::replace(&mut self.replica, decided.replica.clone());
         self.ports.host.trace(&format!("model {} {}", round + 1, self.replica.digest));
 
