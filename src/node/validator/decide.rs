@@ -187,7 +187,14 @@ impl Validator {
 
     /// Takes note of a checkpoint that has arrived meanwhile.
     pub async fn note_checkpoint(&mut self) {
-        if let Some((round, put)) = self.leaving.take_if(|(_, put)| put.is_finished())
+        if self.leaving.as_ref().is_some_and(|(_, put)| put.is_finished()) {
+            self.end_checkpoint().await;
+        }
+    }
+
+    /// Waits for a checkpoint that is on its way: the last one is what the run was for.
+    pub async fn end_checkpoint(&mut self) {
+        if let Some((round, put)) = self.leaving.take()
             && put.await.expect("putting does not panic")
         {
             self.prune_checkpoints(round).await;

@@ -128,7 +128,7 @@ impl Validator {
         loop {
             self.ports.host.between_rounds(self.round, &|| self.state());
             if self.round >= self.network.scenario.rounds || leaves.is_some_and(|leaves| self.round >= leaves) {
-                return;
+                return self.end_checkpoint().await;
             }
             if std::mem::take(&mut self.was_stopped) && !self.has_agreed_model().await {
                 self.start_over().await;
