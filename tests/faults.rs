@@ -98,23 +98,25 @@ fn a_peer_that_may_not_register_says_so_and_fails() {
 fn a_wrong_clock_and_a_slow_store_keep_nobody_out() {
     let (server, folder) = (S3Server::start(1), tempfile::tempdir().unwrap());
     let (place, bucket) = (folder.path(), format!("s3://{BUCKET}"));
-    let validator = new_key(place, "validator-0");
-    std::fs::write(place.join("faults.toml"), scenario(1000, REAL_ROUND, std::slice::from_ref(&validator))).unwrap();
+    let validators: Vec<String> = (0..2).map(|nth| new_key(place, &format!("validator-{nth}"))).collect();
+    std::fs::write(place.join("faults.toml"), scenario(1000, REAL_ROUND, &validators)).unwrap();
     sim(place, &["genesis", "faults.toml", "--bucket", &bucket], &server.environment(ACCESS_KEY, SECRET_KEY));
     server.faults().set(Rates { delay: Duration::from_millis(60), ..Rates::default() });
-    let node = |name: &str, role: &str, hotkey: &str, clock: Clock| {
-        let (access_key, secret, bucket) = (ACCESS_KEY, SECRET_KEY, &bucket);
-        let mut node =
-            Node::new(place, hotkey, &NodeSettings { name, role, bucket, access_key, secret, clock }, &server);
+    let node = |role: &str, nth: usize, hotkey: &str, clock: Clock| {
+        let (name, access_key, secret, bucket) = (&format!("{role}-{nth}"), ACCESS_KEY, SECRET_KEY, &bucket);
+        let settings = NodeSettings { name, role, bucket, access_key, secret, clock };
+        let mut node = Node::new(place, hotkey, &settings, &server);
         node.start();
         node
     };
-    let mut nodes = vec![node("validator-0", "validator", &validator, Clock::Right)];
-    let clocks = [Clock::Wrong, Clock::Right, Clock::Right];
-    nodes.extend(clocks.into_iter().enumerate().map(|(nth, clock)| {
-        let name = format!("peer-{nth}");
-        node(&name, "peer", &new_key(place, &name), clock)
-    }));
+    let lead_and_standby = validators.iter().enumerate();
+    let validators: Vec<Node> =
+        lead_and_standby.map(|(nth, hotkey)| node("validator", nth, hotkey, Clock::Right)).collect();
+    let peers = (0..PEERS).map(|nth| {
+        let clock = if nth == 0 { Clock::Wrong } else { Clock::Right };
+        node("peer", nth, &new_key(place, &format!("peer-{nth}")), clock)
+    });
+    let peers: Vec<Node> = peers.collect();
     let everybody_is_in = server.bucket().wait_for(PATIENCE, |objects| {
         let records = objects.iter().filter(|(key, _)| key.starts_with("rounds/") && key.ends_with("/record"));
         let included: Vec<String> = records
@@ -122,9 +124,10 @@ fn a_wrong_clock_and_a_slow_store_keep_nobody_out() {
             .flat_map(|record| record.included.into_iter().map(|by| by.hotkey.to_string()))
             .collect();
         let times = |hotkey: &String| included.iter().filter(|by| *by == hotkey).count();
-        nodes[1..].iter().all(|peer| times(&peer.hotkey) >= 2).then_some(())
+        peers.iter().all(|peer| times(&peer.hotkey) >= 2).then_some(())
     });
-    let said: String = nodes.iter().map(|node| format!("--- {}\n{}", node.name, node.said())).collect();
+    let said: String =
+        validators.iter().chain(&peers).map(|node| format!("--- {}\n{}", node.name, node.said())).collect();
     assert!(everybody_is_in.is_some() && !said.contains("panicked"), "{said}");
 }
 
