@@ -41,9 +41,9 @@ use time::Time;
 /// On the shared clock. Long enough for the tries of a request that fails a few times.
 const ROUND: Duration = Duration::from_secs(12);
 /// On real clocks, where stamps have whole seconds and a round takes as long as it is.
-const REAL_ROUND: Duration = Duration::from_secs(3);
+const REAL_ROUND: Duration = Duration::from_secs(8);
 /// Nothing takes longer, however slow the machine: after that the network hangs.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// What lies where a record belongs.
 const SQUATTED: &str = "no record";
