@@ -16,7 +16,7 @@ pub use compare::compare;
 pub(super) use frame::number;
 pub use incentive::incentive;
 pub use loss::{late_loss, loss};
-pub use peers::{proof, rating};
+pub use peers::{loss_score, proof, rating};
 pub use status::status;
 
 use super::{ReportError, RunData};
@@ -42,6 +42,7 @@ pub fn all(run: &RunData) -> Result<Vec<(&'static str, String)>, ReportError> {
             ("proof.svg", proof(run)?),
             ("status.svg", status(run)?),
         ]);
+        pictures.extend(loss_score(run)?.map(|svg| ("loss-score.svg", svg)));
     }
     Ok(pictures)
 }

@@ -1,4 +1,4 @@
-//! `rating.svg` and `proof.svg`: what the validator thinks of each peer.
+//! `rating.svg` and `proof.svg`: what the validator thinks of each peer; `loss-score.svg`, of very few: what it measured.
 //!
 //! Very few peers share one frame; more have a panel a behaviour, all with the same axes. Where there are too many to
 //! tell apart, a group shows its median and the middle of it.
@@ -38,6 +38,21 @@ pub fn proof(run: &RunData) -> Result<String, ReportError> {
         y: Some(-1.05..1.05),
     };
     figure.draw(run, |row| Some((row.proof_of_computation?, 0.0)))
+}
+
+/// The loss score on random pages, by which peers are ranked, of each peer and round; `None` where there are too many
+/// peers to see anything in it.
+pub fn loss_score(run: &RunData) -> Result<Option<String>, ReportError> {
+    if by_behaviour(&run.peers).iter().map(|group| group.peers.len()).sum::<usize>() > ONE_FRAME {
+        return Ok(None);
+    }
+    let figure = Figure {
+        name: "Loss score",
+        explanation: "what a step along each peer's pseudo-gradient takes off the loss on random pages; the rating is made of its ranks",
+        y_title: "loss score (nats per token)",
+        y: None,
+    };
+    figure.draw(run, |row| Some((row.loss_score_unassigned?, 0.0))).map(Some)
 }
 
 struct Figure {
@@ -167,6 +182,13 @@ fn middle(group: &Group<'_>, bins: Bins, value: &impl Fn(&PeerRow) -> Option<(f6
 mod tests {
     use super::*;
     use crate::report::sample;
+
+    #[test]
+    fn loss_scores_are_drawn_of_very_few_peers() {
+        let svg = loss_score(&sample::network(3, 60, 4)).unwrap().expect("three are few");
+        assert!(svg.contains("loss score (nats per token)"));
+        assert!(loss_score(&sample::copycat()).unwrap().is_none());
+    }
 
     #[test]
     fn few_peers_are_drawn_each_and_many_by_quantiles() {
