@@ -199,6 +199,14 @@ fn a_model_is_measured_on_every_device_of_the_machine() {
             assert!(value >= 0.0, "{line}");
         }
     }
+    std::fs::write(place.path("shard.ds"), [1, 0].repeat(10_000)).unwrap();
+    let table = place.succeed("bench net.toml --set corpus.kind=tokens --set corpus.path=shard.ds --seconds 0");
+    for row in ["training on the corpus, ", "of that waiting for pages, fetched ahead", "not fetched ahead"] {
+        assert!(table.contains("net on cpu") && table.contains(row), "{table}");
+    }
+    let missing = "bench net.toml --set corpus.kind=tokens --set corpus.path=none.ds";
+    place.fail(missing, 2, &["none.ds"]);
+    place.fail("bench net.toml --preset nano", 2, &["cannot be used with"]);
     place.fail("bench --micro-batch 0", 2, &["expected 1 to 1024"]);
     place.fail("bench --device gpu", 2, &["cuda:N"]);
 }
@@ -328,7 +336,7 @@ fn a_run_from_start_to_verification() {
     assert_eq!(manifest["rounds_done"], 12);
     assert_eq!(manifest["scenario"]["training"]["eval_every"], 4);
     assert!(!place.path("runs/net-3/checkpoint.bin").exists() && !place.path("runs/net-3/baseline.bin").exists());
-    for picture in ["loss", "incentive", "rating", "proof", "status"] {
+    for picture in ["loss", "incentive", "rating", "proof", "status", "bytes"] {
         assert!(place.read(&format!("runs/net-3/plots/{picture}.svg")).starts_with("<svg"), "{picture}");
     }
     assert!(place.path("runs/net-3/report.html").exists());

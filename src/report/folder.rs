@@ -318,7 +318,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         drop(written(dir.path(), &sample::copycat()));
         redraw(dir.path()).unwrap();
-        for name in ["loss", "incentive", "rating", "proof", "status"] {
+        for name in ["loss", "incentive", "rating", "proof", "status", "bytes"] {
             let svg = std::fs::read_to_string(dir.path().join(format!("plots/{name}.svg"))).unwrap();
             assert!(svg.starts_with("<svg") && svg.ends_with("</svg>\n"));
         }

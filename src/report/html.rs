@@ -67,9 +67,9 @@ mod tests {
         let mut run = sample::copycat();
         run.manifest.scenario.name = "<script>".into();
         let page = page(&run, &plots::all(&run).unwrap());
-        assert_eq!(page.matches("<svg ").count(), 5);
+        assert_eq!(page.matches("<svg ").count(), 6);
         assert!(page.contains("150 of 150") && page.contains("139,584") && page.contains("copycat of best"));
         assert!(!page.contains("<script"), "names are escaped");
-        assert!(page.matches("http").count() == 5, "only the namespaces of the pictures");
+        assert!(page.matches("http").count() == 6, "only the namespaces of the pictures");
     }
 }

@@ -1,6 +1,7 @@
 //! Pictures of a run, as SVG: readable on a white page at 900 pixels, in colours safe for the colour-blind. No fonts
 //! are needed to draw them.
 
+mod bytes;
 mod canvas;
 mod compare;
 mod frame;
@@ -12,6 +13,7 @@ mod peers;
 mod series;
 mod status;
 
+pub use bytes::bytes;
 pub use compare::compare;
 pub(super) use frame::number;
 pub use incentive::incentive;
@@ -43,6 +45,7 @@ pub fn all(run: &RunData) -> Result<Vec<(&'static str, String)>, ReportError> {
             ("status.svg", status(run)?),
         ]);
         pictures.extend(loss_score(run)?.map(|svg| ("loss-score.svg", svg)));
+        pictures.extend(bytes(run)?.map(|svg| ("bytes.svg", svg)));
     }
     Ok(pictures)
 }
