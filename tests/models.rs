@@ -137,6 +137,22 @@ fn tasks_are_evaluated() {
     let samples = |folder: &str| fs::read_to_string(here.join(folder).join("samples_piqa.jsonl")).unwrap();
     let first = samples("results").lines().take(7).collect::<Vec<_>>().join("\n");
     assert_eq!(first, samples("one").trim_end());
+    assert!(!here.join("results/unfinished_piqa.csv").exists());
+
+    // What could not be finished is there when it is tried again: of that, not computed once more.
+    fs::create_dir_all(here.join("later/results.json/in the way")).unwrap();
+    let error = refused(&mut sim(here, "eval run --tasks piqa --data . --out later"), 1);
+    assert!(error.contains("results.json"), "{error}");
+    let unfinished = here.join("later/unfinished_piqa.csv");
+    let lines = fs::read_to_string(&unfinished).unwrap();
+    let (kept, last) = lines.trim_end().rsplit_once('\n').unwrap();
+    let marked = last.rsplit_once(',').unwrap().0.to_string() + ",-1234.5\n";
+    fs::write(&unfinished, format!("{kept}\n{marked}")).unwrap();
+    fs::remove_dir_all(here.join("later/results.json")).unwrap();
+    said(&mut sim(here, "eval run --tasks piqa --data . --out later"));
+    let differ = samples("later").lines().zip(samples("results").lines()).filter(|(a, b)| a != b).count();
+    assert!(differ == 1 && samples("later").contains("-1234.5") && !unfinished.exists());
+
     let error = refused(&mut sim(here, "eval run --tasks piqa,winogrande --data ."), 2);
     assert!(error.contains("winogrande"), "{error}");
     let error = refused(&mut sim(here, "eval run --tasks arc_easy --data ."), 1);

@@ -15,5 +15,5 @@ mod task;
 
 pub use encode::{Encoded, encode};
 pub use results::{Accuracy, TaskResult, report};
-pub use score::log_likelihoods;
+pub use score::{Answer, Pass, log_likelihoods};
 pub use task::{DataError, Question, Task, read_questions};

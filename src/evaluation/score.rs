@@ -3,7 +3,9 @@
 //! Contexts of one length are read together, each once for all of its answers; the answers go on from there, those of
 //! similar length together.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::Encoded;
@@ -19,16 +21,34 @@ struct Item<'a> {
     answers: Vec<(usize, usize, &'a [u32])>,
 }
 
-/// The sum of the log-probabilities of each answer's tokens, in nats, for each question.
+/// The sum of the log-probabilities of an answer's tokens, in nats.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Answer {
+    pub question: usize,
+    /// Number of the answer among the question's.
+    pub choice: usize,
+    pub log_likelihood: f64,
+}
+
+/// What was read together. Which answers a number stands for follows from the questions and the model's length alone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pass {
+    pub number: usize,
+    pub answers: Vec<Answer>,
+}
+
+/// The log-likelihood of each answer, for each question, in nats.
 ///
-/// What is longer than the model knows loses its beginning. `told` hears how many questions a pass has answered; results
-/// do not depend on the number of threads.
+/// What is longer than the model knows loses its beginning. Passes in `known`, of an earlier call with the same
+/// questions, are not computed again. `told` hears of each pass that was, and can end the work: then there is no result.
+/// Results depend neither on the number of threads nor on what was known.
 pub fn log_likelihoods(
     model: &Llama,
     questions: &[Encoded],
     threads: usize,
-    told: impl Fn(usize) + Sync,
-) -> Vec<Vec<f64>> {
+    known: Vec<Pass>,
+    told: impl Fn(&Pass) -> ControlFlow<()> + Sync,
+) -> Option<Vec<Vec<f64>>> {
     let (mut items, cut) = items(questions, model.config().sequence_length);
     for Cut { question, answer, tokens } in &cut {
         let of_answer = questions[*question].choices[*answer].len().min(tokens.len() - 1);
@@ -41,24 +61,44 @@ pub fn log_likelihoods(
         .chunk_by(|a, b| a.context.len() == b.context.len())
         .flat_map(|same| same.chunks((PASS_TOKENS / same[0].context.len()).max(1)))
         .collect();
+    let known: BTreeMap<usize, Pass> = known.into_iter().map(|pass| (pass.number, pass)).collect();
     let found = Mutex::new(questions.iter().map(|question| vec![0.0; question.choices.len()]).collect::<Vec<_>>());
     let next = AtomicUsize::new(0);
+    let ended = AtomicBool::new(false);
+    let work = || {
+        while !ended.load(Ordering::Relaxed) {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(batch) = batches.get(number) else { return };
+            let note = |pass: &Pass| {
+                let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+                for answer in &pass.answers {
+                    found[answer.question][answer.choice] = answer.log_likelihood;
+                }
+            };
+            if let Some(pass) = known.get(&number).filter(|pass| is_of(pass, batch)) {
+                note(pass);
+                continue;
+            }
+            let pass = Pass { number, answers: score(model, batch) };
+            note(&pass);
+            if told(&pass).is_break() {
+                ended.store(true, Ordering::Relaxed);
+            }
+        }
+    };
     std::thread::scope(|scope| {
         for _ in 0..threads.clamp(1, batches.len().max(1)) {
-            scope.spawn(|| {
-                while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let sums = score(model, batch);
-                    let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
-                    for (question, answer, sum) in sums {
-                        found[question][answer] = sum;
-                    }
-                    drop(found);
-                    told(batch.len());
-                }
-            });
+            scope.spawn(work);
         }
     });
-    found.into_inner().unwrap_or_else(PoisonError::into_inner)
+    let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    (!ended.into_inner()).then_some(found)
+}
+
+/// Whether a pass has the answers of a batch, and no others.
+fn is_of(pass: &Pass, batch: &[Item]) -> bool {
+    let asked = batch.iter().flat_map(|item| item.answers.iter().map(|&(question, choice, _)| (question, choice)));
+    asked.eq(pass.answers.iter().map(|answer| (answer.question, answer.choice)))
 }
 
 /// An answer that is too long for the model with its context.
@@ -91,8 +131,8 @@ fn items(questions: &[Encoded], longest: usize) -> (Vec<Item<'_>>, Vec<Cut>) {
     (items, cut)
 }
 
-/// The answers of contexts of one length: question, number of the answer, sum.
-fn score(model: &Llama, items: &[Item]) -> Vec<(usize, usize, f64)> {
+/// The answers of contexts of one length, in the order of the items.
+fn score(model: &Llama, items: &[Item]) -> Vec<Answer> {
     let length = items[0].context.len();
     let contexts: Vec<u32> = items.iter().flat_map(|item| item.context).copied().collect();
     let read = model.read(None, &contexts, length);
@@ -105,8 +145,11 @@ fn score(model: &Llama, items: &[Item]) -> Vec<(usize, usize, f64)> {
         .collect();
     let first: Vec<_> = answers.iter().map(|(row, _, _, tokens)| (*row as usize, length - 1, tokens[0])).collect();
     let first = model.log_probabilities(&read, &first);
-    let mut sums: Vec<(usize, usize, f64)> =
-        answers.iter().zip(first).map(|(&(_, question, at, _), log)| (question, at, f64::from(log))).collect();
+    let mut sums: Vec<Answer> = answers
+        .iter()
+        .zip(first)
+        .map(|(&(_, question, choice, _), log)| Answer { question, choice, log_likelihood: f64::from(log) })
+        .collect();
     // Those of one token are done; the others by length, so that little is read in vain.
     let mut order: Vec<usize> = (0..answers.len()).filter(|&index| answers[index].3.len() > 1).collect();
     order.sort_by_key(|&index| answers[index].3.len());
@@ -116,7 +159,7 @@ fn score(model: &Llama, items: &[Item]) -> Vec<(usize, usize, f64)> {
         let (before, together) = rest.split_at(rest.len().saturating_sub((PASS_TOKENS / (length + longest)).max(1)));
         let logs = go_on(model, &read, together.iter().map(|&index| (answers[index].0, answers[index].3)), longest);
         for (&index, log) in together.iter().zip(logs) {
-            sums[index].2 += log;
+            sums[index].log_likelihood += log;
         }
         rest = before;
     }
@@ -168,26 +211,55 @@ mod tests {
         -losses.as_slice::<f32>().unwrap()[length - answer.len()..].iter().map(|&loss| f64::from(loss)).sum::<f64>()
     }
 
-    #[test]
-    fn sums_are_those_of_each_answer_alone() {
-        let model = model();
-        // Some contexts of one length, answers of one token and of many, and one too long for the model.
-        let questions: Vec<Encoded> = (0..40)
+    /// Some contexts of one length, answers of one token and of many, and one too long for the model.
+    fn questions() -> Vec<Encoded> {
+        (0..40)
             .map(|seed| Encoded {
                 context: tokens(seed, 3 + seed % 5 + if seed == 7 { 30 } else { 0 }),
                 choices: (0..3).map(|choice| tokens(100 + seed * 3 + choice, 1 + (seed * choice) % 19)).collect(),
             })
-            .collect();
+            .collect()
+    }
+
+    #[test]
+    fn sums_are_those_of_each_answer_alone() {
+        let (model, questions) = (model(), questions());
         let told = AtomicUsize::new(0);
-        let found = log_likelihoods(&model, &questions, 3, |count| {
-            told.fetch_add(count, Ordering::Relaxed);
+        let found = log_likelihoods(&model, &questions, 3, Vec::new(), |pass| {
+            told.fetch_add(pass.answers.len(), Ordering::Relaxed);
+            ControlFlow::Continue(())
         });
-        for (question, sums) in questions.iter().zip(found) {
+        assert_eq!(told.into_inner(), 120);
+        for (question, sums) in questions.iter().zip(found.expect("nobody ended it")) {
             for (choice, sum) in question.choices.iter().zip(sums) {
                 let expected = alone(&model, &question.context, choice);
                 assert!((sum - expected).abs() < 1e-5 * expected.abs().max(100.0), "{sum} for {expected}");
             }
         }
-        assert!(told.load(Ordering::Relaxed) >= 40);
+    }
+
+    #[test]
+    fn work_that_was_ended_goes_on_to_the_same_sums() {
+        let (model, questions) = (model(), questions());
+        let whole = log_likelihoods(&model, &questions, 2, Vec::new(), |_| ControlFlow::Continue(()));
+        let passes = Mutex::new(Vec::new());
+        let ended = log_likelihoods(&model, &questions, 1, Vec::new(), |pass| {
+            let mut passes = passes.lock().unwrap();
+            passes.push(pass.clone());
+            if passes.len() == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        assert_eq!(ended, None);
+        let mut known = passes.into_inner().unwrap();
+        assert_eq!(known.len(), 3);
+        // What is not the pass's is computed; what is, is taken as it stands.
+        known[0].answers.pop();
+        known[1].answers[0].question = 1000;
+        let Answer { question, choice, .. } = known[2].answers[0];
+        known[2].answers[0].log_likelihood = 17.5;
+        let mut resumed = log_likelihoods(&model, &questions, 2, known, |_| ControlFlow::Continue(())).unwrap();
+        let mut whole = whole.unwrap();
+        assert_eq!(resumed[question][choice], 17.5);
+        (resumed[question][choice], whole[question][choice]) = (0.0, 0.0);
+        assert_eq!(resumed, whole);
     }
 }

@@ -1,18 +1,31 @@
 //! `sim eval`: zero-shot tasks.
 
+mod unfinished;
+
 use std::fmt::Write;
-use std::path::PathBuf;
-use std::time::Instant;
+use std::io::IsTerminal;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use comfy_table::{CellAlignment, Table, presets};
-use gauntlet::evaluation::{Question, Task, TaskResult, encode, log_likelihoods, read_questions, report};
+use gauntlet::digest::Digest;
+use gauntlet::evaluation::{
+    Encoded, Pass, Question, Task, TaskResult, encode, log_likelihoods, read_questions, report,
+};
 use gauntlet::model::Llama;
 use gauntlet::model::tokenizer::Tokenizer;
 use gauntlet::report::write_file;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::model::ModelArgs;
-use super::{UsageError, open, say};
+use super::{UsageError, interrupt, open, say};
+use unfinished::Unfinished;
+
+/// Where there is no terminal, a line about so often.
+const SAID_EVERY: Duration = Duration::from_secs(10);
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -49,16 +62,29 @@ pub fn eval(args: Args) -> anyhow::Result<()> {
     let questions =
         tasks.iter().map(|task| read_questions(*task, &args.data, args.limit)).collect::<Result<Vec<_>, _>>()?;
     let loaded = args.model.load()?;
-    let (tokenizer, model) = (loaded.tokenizer()?, loaded.model(&args.device)?);
+    let tokenizer = loaded.tokenizer()?;
+    let encoded = tasks.iter().zip(&questions).map(|(task, questions)| encode_all(*task, questions, &tokenizer));
+    let encoded = encoded.collect::<anyhow::Result<Vec<_>>>()?;
+    let asker = Asker {
+        model: loaded.model(&args.device)?,
+        digest: Digest::of_f32(&loaded.theta),
+        device: &args.device,
+        threads: open::threads(args.threads, &args.device),
+        out: &args.out,
+        quiet: args.quiet,
+        stop: &interrupt::on_stop_of("the questions under way"),
+        resumed: AtomicBool::new(false),
+    };
     let started = Instant::now();
-    let threads = open::threads(args.threads, &args.device);
     let mut results = Vec::new();
-    for (task, questions) in tasks.into_iter().zip(&questions) {
-        let (result, sums) = ask(task, questions, &model, &tokenizer, threads, args.quiet)?;
-        write_file(
-            &args.out.join(format!("samples_{}.jsonl", task.name())),
-            samples(questions, &result, &sums).as_bytes(),
-        )?;
+    for (task, (questions, encoded)) in tasks.iter().zip(questions.iter().zip(&encoded)) {
+        let Some(sums) = asker.ask(*task, encoded)? else {
+            say(format_args!("stopped; saved in {}: the same command goes on", args.out.display()));
+            return Ok(());
+        };
+        let result = TaskResult::new(*task, questions, &sums);
+        let samples = samples(questions, &result, &sums);
+        write_file(&args.out.join(format!("samples_{}.jsonl", task.name())), samples.as_bytes())?;
         results.push(result);
     }
     let seconds = started.elapsed().as_secs_f64();
@@ -66,40 +92,100 @@ pub fn eval(args: Args) -> anyhow::Result<()> {
     let report = report(&results, source, source, args.limit, seconds);
     let path = args.out.join("results.json");
     write_file(&path, (serde_json::to_string_pretty(&report)? + "\n").as_bytes())?;
+    tasks.iter().try_for_each(|task| unfinished::remove(&args.out, *task))?;
     if !args.quiet {
         say(table(&results));
         let asked: usize = results.iter().map(|result| result.asked).sum();
-        say(format_args!(
-            "{asked} questions in {seconds:.1} s, {:.1} a second: {}",
-            asked as f64 / seconds,
-            path.display()
-        ));
+        let speed = match asker.resumed.into_inner() {
+            true => "the rest of them ".into(),
+            false => format!("{:.1} a second, ", asked as f64 / seconds),
+        };
+        say(format_args!("{asked} questions, {speed}in {seconds:.1} s: {}", path.display()));
     }
     Ok(())
 }
 
-fn ask(
-    task: Task,
-    questions: &[Question],
-    model: &Llama,
-    tokenizer: &Tokenizer,
-    threads: usize,
-    quiet: bool,
-) -> anyhow::Result<(TaskResult, Vec<Vec<f64>>)> {
+/// The questions of a task, in tokens.
+fn encode_all(task: Task, questions: &[Question], tokenizer: &Tokenizer) -> anyhow::Result<Vec<Encoded>> {
     let encoded = questions.iter().enumerate().map(|(index, question)| {
         encode(question, tokenizer).map_err(|error| anyhow::anyhow!("{}, question {}: {error}", task.name(), index + 1))
     });
-    let encoded = encoded.collect::<anyhow::Result<Vec<_>>>()?;
-    let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(questions.len() as u64) };
-    let style = ProgressStyle::with_template("{msg} {pos}/{len} {bar:30} {per_sec}, {eta} left");
-    bar.set_style(style.expect("a constant template"));
-    bar.set_message(task.name());
-    if !quiet && bar.is_hidden() {
-        eprintln!("{}: {} questions", task.name(), questions.len());
+    encoded.collect()
+}
+
+/// A model that is asked, and how.
+struct Asker<'a> {
+    model: Llama,
+    digest: Digest,
+    device: &'a str,
+    threads: usize,
+    /// Where what is known of unfinished tasks lies.
+    out: &'a Path,
+    quiet: bool,
+    stop: &'a AtomicBool,
+    /// Whether some of it was known.
+    resumed: AtomicBool,
+}
+
+impl Asker<'_> {
+    /// The log-likelihoods of a task's answers; `None` where it was told to stop.
+    fn ask(&self, task: Task, questions: &[Encoded]) -> anyhow::Result<Option<Vec<Vec<f64>>>> {
+        let work = unfinished::digest_of(&self.digest, self.device, questions);
+        let (file, known) = Unfinished::open(self.out, task, &work)?;
+        self.resumed.fetch_or(!known.is_empty(), Ordering::Relaxed);
+        let answers = questions.iter().map(|question| question.choices.len()).sum();
+        let progress = Progress::new(task, answers, known.iter().map(|pass| pass.answers.len()).sum(), self.quiet);
+        let state = Mutex::new((file, progress, None));
+        let told = |pass: &Pass| {
+            let (file, progress, failed) = &mut *state.lock().unwrap_or_else(PoisonError::into_inner);
+            *failed = failed.take().or(file.add(pass).err());
+            progress.answered(pass.answers.len());
+            let ends = failed.is_some() || self.stop.load(Ordering::Relaxed);
+            if ends { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let sums = log_likelihoods(&self.model, questions, self.threads, known, told);
+        let (_, progress, failed) = state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        progress.bar.finish_and_clear();
+        failed.map_or(Ok(sums), Err)
     }
-    let sums = log_likelihoods(model, &encoded, threads, |count| bar.inc(count as u64));
-    bar.finish_and_clear();
-    Ok((TaskResult::new(task, questions, &sums), sums))
+}
+
+/// A bar on a terminal, a plain line now and then otherwise.
+struct Progress {
+    bar: ProgressBar,
+    task: Task,
+    said: Option<Instant>,
+}
+
+impl Progress {
+    /// Of `answers`, so many are `known`.
+    fn new(task: Task, answers: usize, known: usize, quiet: bool) -> Self {
+        let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(answers as u64) };
+        let style = ProgressStyle::with_template("{msg} {pos}/{len} answers {bar:30} {per_sec}, {eta} left");
+        bar.set_style(style.expect("a constant template"));
+        bar.set_message(task.name());
+        bar.set_position(known as u64);
+        bar.reset_eta();
+        let plain = !quiet && !std::io::stderr().is_terminal();
+        let progress = Self { bar, task, said: plain.then(Instant::now) };
+        if plain {
+            progress.say();
+        }
+        progress
+    }
+
+    fn answered(&mut self, answers: usize) {
+        self.bar.inc(answers as u64);
+        if self.said.is_some_and(|said| said.elapsed() >= SAID_EVERY) {
+            self.said = Some(Instant::now());
+            self.say();
+        }
+    }
+
+    fn say(&self) {
+        let all = self.bar.length().unwrap_or_default();
+        eprintln!("{}: {} of {all} answers", self.task.name(), self.bar.position());
+    }
 }
 
 /// A line a question: what was asked, what the model made of it.

@@ -1,0 +1,142 @@
+//! What a task's questions were answered before the program was stopped: `unfinished_TASK.csv` in the folder of the
+//! results, a line an answer, from the first pass to the last result.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use gauntlet::digest::Digest;
+use gauntlet::evaluation::{Answer, Encoded, Pass, Task};
+use gauntlet::report::write_file;
+
+/// `answers` are those of the whole pass.
+const COLUMNS: &str = "pass,answers,question,answer,log_likelihood";
+
+/// The answers to a task so far, on disk.
+pub struct Unfinished {
+    path: PathBuf,
+    file: File,
+}
+
+/// What names the work: the same model, computed in the same way, asked the same.
+pub fn digest_of(model: &Digest, device: &str, questions: &[Encoded]) -> Digest {
+    let mut tokens = Vec::new();
+    let mut put = |tokens_of: &[u32]| {
+        tokens.extend((tokens_of.len() as u32).to_le_bytes());
+        tokens.extend(tokens_of.iter().flat_map(|token| token.to_le_bytes()));
+    };
+    for question in questions {
+        put(&[question.choices.len() as u32]);
+        put(&question.context);
+        question.choices.iter().for_each(|choice| put(choice));
+    }
+    let version = env!("CARGO_PKG_VERSION");
+    Digest::of_parts([&model.0[..], device.as_bytes(), version.as_bytes(), &tokens])
+}
+
+impl Unfinished {
+    /// Opens what there is of this work in `folder`, or begins it; and the passes that it has whole.
+    pub fn open(folder: &Path, task: Task, work: &Digest) -> anyhow::Result<(Self, Vec<Pass>)> {
+        let path = path(folder, task);
+        let head = format!("# {work}\n{COLUMNS}\n");
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        };
+        let passes = text.strip_prefix(&head).map(passes).unwrap_or_default();
+        // Without what a killed program left of a line, or of other work.
+        let lines: String = passes.iter().map(lines).collect();
+        write_file(&path, (head + &lines).as_bytes())?;
+        let file = File::options().append(true).open(&path);
+        let file = file.with_context(|| format!("cannot write {}", path.display()))?;
+        Ok((Self { path, file }, passes))
+    }
+
+    /// Adds a pass.
+    pub fn add(&mut self, pass: &Pass) -> anyhow::Result<()> {
+        let written = self.file.write_all(lines(pass).as_bytes());
+        written.with_context(|| format!("cannot write {}", self.path.display()))
+    }
+}
+
+/// Removes what is left in `folder` of a task that is finished.
+pub fn remove(folder: &Path, task: Task) -> anyhow::Result<()> {
+    let path = path(folder, task);
+    fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))
+}
+
+fn path(folder: &Path, task: Task) -> PathBuf {
+    folder.join(format!("unfinished_{}.csv", task.name()))
+}
+
+fn lines(pass: &Pass) -> String {
+    let line = |answer: &Answer| {
+        let Answer { question, choice, log_likelihood } = answer;
+        // As few digits as make the same number again.
+        format!("{},{},{question},{choice},{log_likelihood:?}\n", pass.number, pass.answers.len())
+    };
+    pass.answers.iter().map(line).collect()
+}
+
+/// The passes that are whole, of lines that are, up to the first that is damaged.
+fn passes(text: &str) -> Vec<Pass> {
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let mut passes: BTreeMap<(usize, usize), Vec<Answer>> = BTreeMap::new();
+    for (pass, answer) in whole.lines().map_while(parsed) {
+        passes.entry(pass).or_default().push(answer);
+    }
+    let whole = passes.into_iter().filter(|((_, count), answers)| answers.len() == *count);
+    whole.map(|((number, _), answers)| Pass { number, answers }).collect()
+}
+
+/// A pass by its number and that of its answers, and one of them.
+fn parsed(line: &str) -> Option<((usize, usize), Answer)> {
+    let mut cells = line.split(',');
+    let pass = (cells.next()?.parse().ok()?, cells.next()?.parse().ok()?);
+    let (question, choice) = (cells.next()?.parse().ok()?, cells.next()?.parse().ok()?);
+    let log_likelihood = cells.next()?.parse().ok()?;
+    cells.next().is_none().then_some((pass, Answer { question, choice, log_likelihood }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_lines_of_the_same_work_come_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let (work, other) = (Digest::of(b"work"), Digest::of(b"other"));
+        let pass = |number: usize| Pass {
+            number,
+            answers: (0..3)
+                .map(|choice| Answer { question: 7 * number, choice, log_likelihood: -0.1 / (choice + number) as f64 })
+                .collect(),
+        };
+        let (mut unfinished, known) = Unfinished::open(folder.path(), Task::Piqa, &work).unwrap();
+        assert_eq!(known, []);
+        [pass(2), pass(0)].iter().for_each(|pass| unfinished.add(pass).unwrap());
+        drop(unfinished);
+        let file = folder.path().join("unfinished_piqa.csv");
+        let whole = fs::read(&file).unwrap();
+        let open = |work| Unfinished::open(folder.path(), Task::Piqa, work).unwrap().1;
+        assert_eq!(open(&work), [pass(0), pass(2)]);
+        for cut in 0..whole.len() {
+            fs::write(&file, &whole[..cut]).unwrap();
+            let known = open(&work);
+            assert!(known.iter().all(|known| *known == pass(known.number)), "{cut} bytes");
+            // What was kept is there again, and what is added comes beside it.
+            let (mut unfinished, again) = Unfinished::open(folder.path(), Task::Piqa, &work).unwrap();
+            assert_eq!(again, known, "{cut} bytes");
+            unfinished.add(&pass(5)).unwrap();
+            assert_eq!(open(&work).len(), known.len() + 1, "{cut} bytes");
+        }
+        fs::write(&file, &whole).unwrap();
+        assert_eq!(open(&other), []);
+        assert_eq!(open(&work), []);
+        remove(folder.path(), Task::Piqa).unwrap();
+        assert!(!file.exists());
+    }
+}
