@@ -1,6 +1,6 @@
 //! From a scenario to a network that can be run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gauntlet::model::{Device, LlamaConfig, huggingface};
@@ -31,13 +31,18 @@ impl ScenarioArgs {
         let mut overrides = self.overrides.clone();
         overrides.extend(self.seed.map(|seed| format!("seed={seed}")));
         overrides.extend(self.rounds.map(|rounds| format!("rounds={rounds}")));
-        let mut scenario = scenario::load(&self.scenario, &overrides)?;
-        if let Some(folder) = &scenario.model.init {
-            let config = huggingface::read_config(folder.as_ref()).map_err(OpenError::Init)?;
-            scenario.model = sizes_of(&scenario.model, &config.llama);
-        }
-        Ok(scenario)
+        load(&self.scenario, &overrides)
     }
+}
+
+/// Reads and checks a scenario; one that starts from a model gets its sizes.
+pub fn load(path: &Path, overrides: &[String]) -> anyhow::Result<Scenario> {
+    let mut scenario = scenario::load(path, overrides)?;
+    if let Some(folder) = &scenario.model.init {
+        let config = huggingface::read_config(folder.as_ref()).map_err(OpenError::Init)?;
+        scenario.model = sizes_of(&scenario.model, &config.llama);
+    }
+    Ok(scenario)
 }
 
 /// Settings of a model that is loaded: its sizes, but for the length of the sequences where one is asked for.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{BaselineStep, ObserverError, Outcome, SharedObserver};
 use crate::Uid;
-use crate::corpus::PageError;
+use crate::corpus::{PageError, PageId};
 use crate::digest::Digest;
 use crate::model::Device;
 use crate::node::{Compute, Network};
@@ -70,19 +70,22 @@ pub fn train(
     Ok(Outcome::Finished(Digest::of_f32(baseline.theta())))
 }
 
-/// One step, on pages such as the aggregated peers train on.
+/// One step, on pages such as the aggregated peers train on; meanwhile those of the next one come.
 fn step(network: &Network, baseline: &mut Baseline, round: u64) -> Result<BaselineStep, PageError> {
-    let scenario = &network.scenario;
-    let wanted = scenario.baseline_pages();
-    let per_peer = scenario.training.pages_per_round;
-    let pages: Vec<_> = (0..wanted.div_ceil(per_peer))
-        .flat_map(|uid| network.assignment.assigned(uid as Uid, round))
-        .take(wanted)
-        .collect();
-    let pages = network.core.corpus.pages(&pages)?;
+    let (scenario, corpus) = (&network.scenario, &network.core.corpus);
+    let pages = corpus.pages(&pages_of(network, round))?;
+    if round + 1 < scenario.rounds {
+        corpus.fetch_ahead(&pages_of(network, round + 1));
+    }
     let lr = baseline.lr();
     baseline.step(&pages);
     let measured = (round + 1).is_multiple_of(scenario.training.eval_every) || round + 1 == scenario.rounds;
-    let loss = measured.then(|| baseline.loss(network.core.corpus.held_out()));
+    let loss = measured.then(|| baseline.loss(corpus.held_out()));
     Ok(BaselineStep { round, lr, loss })
+}
+
+fn pages_of(network: &Network, round: u64) -> Vec<PageId> {
+    let wanted = network.scenario.baseline_pages();
+    let peers = wanted.div_ceil(network.scenario.training.pages_per_round);
+    (0..peers).flat_map(|uid| network.assignment.assigned(uid as Uid, round)).take(wanted).collect()
 }

@@ -1,13 +1,16 @@
 //! `sim bench`
 
+mod data;
 mod machine;
 mod model;
 
 pub use model::{measure as measure_model, name as device_name};
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use comfy_table::{Table, presets};
+use data::Data;
 use gauntlet::model::{Device, LlamaConfig};
 use gauntlet::scenario::ModelSettings;
 use serde::Serialize;
@@ -16,13 +19,18 @@ use super::{UsageError, open, say};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Model to measure
-    #[arg(long, default_value = "tiny")]
+    /// Scenario file, or the name of a shipped one: its model, and how long training waits for its data
+    scenario: Option<PathBuf>,
+    /// Replaces a setting of the scenario, such as `--set corpus.path=shards`
+    #[arg(long = "set", value_name = "KEY=VALUE", requires = "scenario")]
+    overrides: Vec<String>,
+    /// Without a scenario, the model to measure
+    #[arg(long, default_value = "tiny", conflicts_with = "scenario")]
     preset: String,
     /// Measure this device only: cpu, cpu-bf16, ndarray, or cuda:N [default: cpu, and the whole machine]
     #[arg(long)]
     device: Option<String>,
-    /// Sequences in a forward and backward pass [default: 8 of up to 256 tokens, else 6]
+    /// Sequences in a forward and backward pass [default: the scenario's; without one 8 of up to 256 tokens, else 6]
     #[arg(long, value_name = "N", value_parser = micro_batch)]
     micro_batch: Option<usize>,
     /// Threads, each with work of its own, for the part that measures a whole machine [default: all cores]
@@ -58,13 +66,22 @@ fn seconds(text: &str) -> Result<Duration, String> {
     seconds.map(Duration::from_secs_f64).ok_or("expected 0 to 3600".into())
 }
 
-/// Measures a model on a device; without a device named, on the CPU, and the machine with all its threads.
+/// Measures a model on a device, and with a scenario how long training waits for its data; without either, on the CPU,
+/// and the machine with all its threads.
 pub fn bench(args: Args) -> anyhow::Result<()> {
     let name = args.device.as_deref().unwrap_or("cpu");
     let device: Device = name.parse().map_err(|error| UsageError(format!("--device {name}: {error}")))?;
-    let settings = ModelSettings { preset: args.preset.clone(), ..ModelSettings::default() };
-    let config = LlamaConfig::from_settings(&settings).map_err(|error| UsageError(error.to_string()))?;
-    let batch = if config.sequence_length <= 256 { SHORT_BATCH } else { LONG_BATCH };
+    let scenario = args.scenario.as_deref().map(|path| open::load(path, &args.overrides)).transpose()?;
+    let data = scenario.map(Data::open).transpose()?;
+    let (title, config, batch) = match &data {
+        Some(data) => (data.scenario.name.clone(), data.config.clone(), data.micro_batch),
+        None => {
+            let settings = ModelSettings { preset: args.preset.clone(), ..ModelSettings::default() };
+            let config = LlamaConfig::from_settings(&settings).map_err(|error| UsageError(error.to_string()))?;
+            let batch = if config.sequence_length <= 256 { SHORT_BATCH } else { LONG_BATCH };
+            (args.preset.clone(), config, batch)
+        }
+    };
 
     let mut figures = Vec::new();
     let mut note = |figure: Figure| {
@@ -74,14 +91,16 @@ pub fn bench(args: Args) -> anyhow::Result<()> {
         figures.push(figure);
     };
     model::measure(&config, device, args.micro_batch.unwrap_or(batch), args.seconds, &mut note)?;
-    if args.device.is_none() {
+    if let Some(data) = &data {
+        data.measure(device, args.seconds, &mut note)?;
+    } else if args.device.is_none() {
         machine::measure(&config, open::threads(args.threads, "cpu"), args.seconds, &mut note)?;
     }
     if args.json {
         say(serde_json::to_string_pretty(&figures)?);
         return Ok(());
     }
-    let title = format!("{} on {}", args.preset, model::name(&device));
+    let title = format!("{title} on {}", model::name(&device));
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN).set_header([title.as_str(), "", ""]);
     for figure in &figures {

@@ -46,10 +46,7 @@ pub fn measure(
     let (length, parameters) = (config.sequence_length, config.layout().total() as f64);
     let tokens = (micro_batch * length) as f64;
 
-    let one = seconds(&mut || match model.is_fused() {
-        true => drop(gradient(&model, &pages, micro_batch)),
-        false => drop(gradient_on_device(&model, &pages, micro_batch)),
-    });
+    let one = seconds(&mut || pass(&model, &pages, micro_batch));
     let tokens_per_second = tokens / one;
     note(format!("forward + backward, {micro_batch} x {length} tokens"), tokens / one / 1e3, "K tokens/s");
     let flops = tokens / one * config.flops_per_token() as f64 / 1e12;
@@ -91,6 +88,14 @@ pub fn measure(
         note("peak memory of all of it".into(), bytes as f64 / 1e9, "GB");
     }
     Ok(Measured { tokens_per_second, encode_seconds, aggregate_seconds })
+}
+
+/// Forward and backward, the gradient where the model is.
+pub fn pass(model: &Llama, pages: &[Vec<u32>], micro_batch: usize) {
+    match model.is_fused() {
+        true => drop(gradient(model, pages, micro_batch)),
+        false => drop(gradient_on_device(model, pages, micro_batch)),
+    }
 }
 
 /// Seconds that `work` takes: repeated for about `time`, until the device has done all of it.

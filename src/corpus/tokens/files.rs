@@ -113,18 +113,37 @@ impl Files {
     pub fn read(&self, shard: usize, at: u64, count: usize) -> io::Result<Vec<u32>> {
         let width = self.token_type.bytes();
         let mut bytes = vec![0; count * width as usize];
-        match self.open.get(shard) {
-            Some(kept) => {
-                if kept.get().is_none() {
-                    // Of two threads that open it at once one has it for nothing.
-                    let _ = kept.set(File::open(&self.paths[shard])?);
-                }
-                read_at(kept.get().expect("set above"), &mut bytes, at * width)?;
-            }
-            None => read_at(&File::open(&self.paths[shard])?, &mut bytes, at * width)?,
-        }
+        self.with_file(shard, |file| read_at(file, &mut bytes, at * width))?;
         Ok(self.token_type.decode(&bytes))
     }
+
+    /// Asks the system to have these tokens in memory when they are read, and does not wait for them.
+    pub fn fetch_ahead(&self, shard: usize, at: u64, count: usize) {
+        let width = self.token_type.bytes();
+        // Whether it does is told by the time that the read takes, and an error by the read.
+        let _ = self.with_file(shard, |file| will_need(file, at * width, count as u64 * width));
+    }
+
+    fn with_file(&self, shard: usize, work: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
+        let Some(kept) = self.open.get(shard) else { return work(&File::open(&self.paths[shard])?) };
+        if kept.get().is_none() {
+            // Of two threads that open it at once one has it for nothing.
+            let _ = kept.set(File::open(&self.paths[shard])?);
+        }
+        work(kept.get().expect("set above"))
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn will_need(file: &File, at: u64, length: u64) -> io::Result<()> {
+    rustix::fs::fadvise(file, at, std::num::NonZeroU64::new(length), rustix::fs::Advice::WillNeed)?;
+    Ok(())
+}
+
+/// Other systems read ahead as they think fit.
+#[cfg(not(target_os = "linux"))]
+fn will_need(_: &File, _: u64, _: u64) -> io::Result<()> {
+    Ok(())
 }
 
 #[cfg(unix)]

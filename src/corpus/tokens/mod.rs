@@ -148,8 +148,13 @@ impl Shards {
 
     /// Fetches pages that will be wanted soon, where that takes time.
     pub fn fetch_ahead(&self, pages: &[PageId]) {
-        if let Store::Remote(remote) = &self.store {
-            remote.fetch_ahead(pages.iter().map(|&page| (page, self.window_of(page))), self.window);
+        let windows = pages.iter().map(|&page| (page, self.window_of(page)));
+        match &self.store {
+            Store::Files(files) => {
+                windows.for_each(|(_, window)| files.fetch_ahead(window.shard, window.at, self.window))
+            }
+            Store::Memory(_) => {}
+            Store::Remote(remote) => remote.fetch_ahead(windows, self.window),
         }
     }
 

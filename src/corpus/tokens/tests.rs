@@ -44,6 +44,7 @@ fn pages_are_windows_of_each_shard_and_the_last_are_held_out() {
     let manifest = with_manifest(folder.path());
     let corpus = Corpus::open(&settings(folder.path(), 1), 1, 100, 3).unwrap();
     assert_eq!(corpus.train_pages(), 3);
+    corpus.fetch_ahead(&[2, 0]);
     let pages = corpus.pages(&[2, 0, 1]).unwrap();
     assert_eq!(pages, [[10, 11, 12, 13], [0, 1, 2, 3], [4, 5, 6, 7]]);
     assert_eq!(corpus.held_out(), [[14, 15, 16, 17]]);
