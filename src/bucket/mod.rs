@@ -19,7 +19,7 @@ use url::Url;
 
 pub(crate) use folder::FolderStore;
 
-/// A request that has not been answered by then is tried again; the largest that is made moves some tens of megabytes.
+/// A request that has not been answered by then is tried again; what is large is moved in parts of 64 MiB.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures::future::join_all;
 use object_store::{GetOptions, GetRange, ObjectStore};
 
+use super::bundle::get_bundle;
 use super::network::Network;
 use super::ports::Ports;
 use super::upload;
@@ -121,8 +122,7 @@ async fn fetch_payloads(network: &Network, ports: &Ports, record: &RoundRecord, 
     }
     let bundle_len = bundle::encoded_len(record.included.len(), most as usize);
     let key = keys::bundle(&record.validator, record.round);
-    let bytes = get_bounded(&ports.bucket, &key, bundle_len as u64).await?;
-    let payloads = bundle::decode(&bytes, bundle_len).ok()?;
+    let payloads = get_bundle(&ports.bucket, &key, bundle_len).await?;
     let as_recorded =
         payloads.iter().map(|(digest, _)| digest).eq(record.included.iter().map(|included| &included.payload));
     as_recorded.then(|| payloads.into_iter().map(|(_, bytes)| bytes).collect())

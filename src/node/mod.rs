@@ -4,6 +4,7 @@
 //! one, they cannot tell.
 
 pub mod behaviour;
+mod bundle;
 mod catch_up;
 mod checkpoint;
 mod compute;
@@ -16,6 +17,7 @@ mod report;
 mod upload;
 mod validator;
 
+pub use bundle::bundle_len;
 pub use catch_up::newest_checkpoint_round;
 pub use checkpoint::{get_checkpoint, put_checkpoint};
 pub use compute::Compute;

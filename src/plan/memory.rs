@@ -54,7 +54,7 @@ impl Plan {
         };
         let parts = vec![
             replica("weights", 1),
-            replica("further replicas", remembered(&device) as u64),
+            replica("further replicas", remembered(&device, self.parameters()) as u64),
             state,
             part("gradient", gradient.gradient),
             part("activations", gradient.block_inputs + gradient.block),

@@ -25,11 +25,16 @@ pub struct Replica {
     pub model: Llama,
 }
 
-/// How many finished aggregations are remembered; honest nodes are at most a few rounds apart. On a device beside the
-/// host each is a model in its memory: a node that is further behind there computes one again.
-pub fn remembered(device: &Device) -> usize {
+/// Bytes of the host that remembered replicas may take, where there are more than two.
+const ROOM: usize = 4 << 30;
+
+/// How many finished aggregations of a model with so many parameters are remembered; honest nodes are at most a few
+/// rounds apart, and one that is further behind computes an aggregation again. On a device beside the host each is a
+/// model in its memory.
+pub fn remembered(device: &Device, parameters: usize) -> usize {
     match device {
-        Device::Cpu => 8,
+        // A replica is its flat parameters and the model.
+        Device::Cpu => (ROOM / (8 * parameters.max(1))).clamp(2, 8),
         _ => 2,
     }
 }
@@ -147,7 +152,7 @@ impl TrainingCore {
         let key = Digest::of_parts(
             [&before.digest.0[..], &round.to_le_bytes()].into_iter().chain(payloads.iter().map(|digest| &digest.0[..])),
         );
-        let most = remembered(&self.evaluator.device);
+        let most = remembered(&self.evaluator.device, self.layout.total());
         let cell = self.advanced.lock().expect("no panic while held").cell(key, most);
         cell.get_or_init(|| {
             let contributions = contributions();

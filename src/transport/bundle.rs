@@ -4,6 +4,9 @@
 //! Version 1, little-endian: `GNTB`, version (2 bytes), number of uploads (4), for each its blake3 digest (32) and
 //! length (8), then the uploads one behind the other. It is not signed: the digests are in the validator's signed
 //! record, and each upload is signed by its peer.
+//!
+//! What is longer than [`PART`] is cut into objects of so many bytes, sent and received one by one
+//! ([`super::keys::part`]): stores limit the size of a request, and links its time.
 
 use bytes::Bytes;
 
@@ -14,6 +17,9 @@ const MAGIC: [u8; 4] = *b"GNTB";
 const VERSION: u16 = 1;
 const HEADER_LEN: usize = 4 + 2 + 4;
 const ENTRY_LEN: usize = 32 + 8;
+
+/// Bytes of a part: 64 MiB.
+pub const PART: usize = 64 << 20;
 
 /// Why some bytes are not a bundle.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +39,42 @@ pub enum BundleError {
 /// Length in bytes of a bundle of so many uploads of this length.
 pub fn encoded_len(uploads: usize, upload_len: usize) -> usize {
     HEADER_LEN + uploads * (ENTRY_LEN + upload_len)
+}
+
+/// How many parts a bundle of so many bytes has.
+pub fn parts(length: usize) -> usize {
+    length.div_ceil(PART).max(1)
+}
+
+/// Length in bytes, of `max_len` at most, of the bundle that begins with `first`.
+///
+/// # Errors
+/// Another format, an index that `first` does not hold, or a longer bundle.
+pub fn promised_len(first: &[u8], max_len: usize) -> Result<usize, BundleError> {
+    let wrong_length = BundleError::Length { found: first.len() };
+    let (mut index, _) = index(first)?;
+    let mut length = HEADER_LEN + index.len();
+    while let (Some(_), Some(upload)) = (take::<32>(&mut index), take(&mut index)) {
+        let upload = usize::try_from(u64::from_le_bytes(upload)).unwrap_or(usize::MAX);
+        length = length.checked_add(upload).ok_or_else(|| wrong_length.clone())?;
+    }
+    if length > max_len { Err(BundleError::TooLong { max: max_len, found: length }) } else { Ok(length) }
+}
+
+/// The index of a bundle, whole entries, and what comes after it.
+fn index(bytes: &[u8]) -> Result<(&[u8], &[u8]), BundleError> {
+    let wrong_length = || BundleError::Length { found: bytes.len() };
+    let mut rest = bytes;
+    if take(&mut rest) != Some(MAGIC) {
+        return Err(BundleError::NotABundle);
+    }
+    let version = take(&mut rest).map(u16::from_le_bytes).ok_or_else(wrong_length)?;
+    if version != VERSION {
+        return Err(BundleError::Version { found: version });
+    }
+    let count = take(&mut rest).map(u32::from_le_bytes).ok_or_else(wrong_length)? as usize;
+    let index_len = count.checked_mul(ENTRY_LEN).ok_or_else(wrong_length)?;
+    rest.split_at_checked(index_len).ok_or_else(wrong_length)
 }
 
 /// The bundle's bytes.
@@ -62,19 +104,9 @@ pub fn decode(bytes: &Bytes, max_len: usize) -> Result<Vec<(Digest, Bytes)>, Bun
         return Err(BundleError::TooLong { max: max_len, found: bytes.len() });
     }
     let wrong_length = BundleError::Length { found: bytes.len() };
-    let mut rest = &bytes[..];
-    if take(&mut rest) != Some(MAGIC) {
-        return Err(BundleError::NotABundle);
-    }
-    let version = take(&mut rest).map(u16::from_le_bytes).ok_or_else(|| wrong_length.clone())?;
-    if version != VERSION {
-        return Err(BundleError::Version { found: version });
-    }
-    let count = take(&mut rest).map(u32::from_le_bytes).ok_or_else(|| wrong_length.clone())? as usize;
-    let index_len = count.checked_mul(ENTRY_LEN).ok_or_else(|| wrong_length.clone())?;
-    let (mut index, mut payloads) = rest.split_at_checked(index_len).ok_or_else(|| wrong_length.clone())?;
+    let (mut index, mut payloads) = index(bytes)?;
 
-    let mut uploads = Vec::with_capacity(count);
+    let mut uploads = Vec::with_capacity(index.len() / ENTRY_LEN);
     while let (Some(digest), Some(length)) = (take(&mut index), take(&mut index)) {
         let (expected, length) = (Digest(digest), usize::try_from(u64::from_le_bytes(length)).unwrap_or(usize::MAX));
         let (payload, after) = payloads.split_at_checked(length).ok_or_else(|| wrong_length.clone())?;
@@ -108,6 +140,9 @@ mod tests {
         assert!(decoded.iter().all(|(digest, upload)| *digest == Digest::of(upload)));
         assert_eq!(encode(&[uploads[0].clone(), uploads[0].clone()]).len(), encoded_len(2, 5));
         assert_eq!(decode(&encode(&[]), 100), Ok(vec![]));
+        assert_eq!(promised_len(&bytes[..HEADER_LEN + 3 * ENTRY_LEN], bytes.len()), Ok(bytes.len()));
+        assert!(matches!(promised_len(&bytes, bytes.len() - 1), Err(BundleError::TooLong { .. })));
+        assert!(matches!(promised_len(&bytes[..40], bytes.len()), Err(BundleError::Length { .. })));
     }
 
     #[test]
@@ -136,7 +171,9 @@ mod tests {
             bytes[at] = value;
             bytes.truncate(bytes.len() - cut);
             let bytes = Bytes::from(bytes);
+            let promised = promised_len(&bytes, 1000);
             if let Ok(uploads) = decode(&bytes, 1000) {
+                prop_assert_eq!(promised, Ok(bytes.len()));
                 prop_assert_eq!(encode(&uploads.into_iter().map(|(_, upload)| upload).collect::<Vec<_>>()), bytes);
             }
         }

@@ -8,7 +8,8 @@
 //! rounds/00000012/record                      who was aggregated in round 12: the first validator's word, written once
 //! chain/slots/00007/00000002                  the third registration for slot 7, written once
 //! nodes/<hotkey>/rounds/00000012/upload       a peer's pseudo-gradient of round 12
-//! nodes/<hotkey>/rounds/00000012/bundle       the uploads that a validator's record includes
+//! nodes/<hotkey>/rounds/00000012/bundle       the uploads that a validator's record includes, or the first part of them
+//! nodes/<hotkey>/rounds/00000012/bundle.0001  the next part, where they are large
 //! nodes/<hotkey>/checkpoints/00000100         a validator's model after round 100, its first part
 //! nodes/<hotkey>/checkpoints/00000100.0001    the next part of a model that has several
 //! nodes/<hotkey>/weights/0000000084           the weights that a validator posted in block 84
@@ -94,7 +95,7 @@ pub fn checkpoint(validator: &Hotkey, round: u64) -> Path {
     path(format!("nodes/{validator}/checkpoints/{round:08}"))
 }
 
-/// A part of the model at `key`, which is where the first lies.
+/// A part of the model or bundle at `key`, which is where the first lies.
 pub fn part(key: &Path, part: usize) -> Path {
     if part == 0 { key.clone() } else { path(format!("{key}.{part:04}")) }
 }

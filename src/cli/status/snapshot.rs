@@ -6,10 +6,10 @@ use anyhow::Context;
 use chrono::Utc;
 use futures::TryStreamExt;
 use gauntlet::chain::RoundClock;
-use gauntlet::node::RoundReport;
+use gauntlet::node::{RoundReport, bundle_len};
 use gauntlet::runtime::Run;
 use gauntlet::transport::{Hotkey, keys};
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::ObjectStore;
 
 use crate::cli::collect::fetch;
 
@@ -64,10 +64,7 @@ impl Snapshot {
             };
         }
         let bytes = match &newest {
-            Some(report) => {
-                let head = run.bucket.store.head(&keys::bundle(&report.validator, report.round)).await;
-                head.ok().map(|meta| meta.size)
-            }
+            Some(report) => bundle_len(&run.bucket.store, &keys::bundle(&report.validator, report.round)).await,
             None => None,
         };
         Ok(Self {

@@ -16,11 +16,12 @@ use super::Validator;
 use super::gather::Gathered;
 use crate::Uid;
 use crate::chain::ChainState;
+use crate::node::bundle::{delete_bundle, parts_of};
 use crate::node::checkpoint::{delete_checkpoint, put_checkpoint};
 use crate::node::follow::{apply, fetch_record, follow_record, max_record_len, read_record, wait_a_little};
 use crate::training::Replica;
 use crate::transport::record::{self, Included, RoundRecord};
-use crate::transport::{Hotkey, bundle, checkpoint, keys};
+use crate::transport::{Hotkey, bundle, checkpoint, keys, wire};
 
 /// A validator that has stepped in gives those before it this part of a round.
 const MOMENT: u32 = 50;
@@ -103,10 +104,14 @@ impl Validator {
         // The bundle first: whoever sees the record finds what it names. If there is one, this validator was here before
         // it was stopped, and may have decided the round with it.
         let (key, bundle) = (keys::bundle(&own, round), bundle::encode(&payloads));
-        let was_here = !self.create(&key, &bundle).await;
+        let parts: Vec<(Path, Bytes)> = parts_of(&key, &bundle).collect();
+        let was_here = !self.create(&key, &parts[0].1).await;
+        if !was_here {
+            self.put(&parts[1..]).await;
+        }
         let written = self.put_record(&record).await;
         if written && was_here {
-            self.put(key, bundle).await;
+            self.put(&parts).await;
         }
         written.then_some((replica, uids))
     }
@@ -217,7 +222,9 @@ impl Validator {
         let own = self.ports.identity.hotkey();
         let old = round.checked_sub(self.network.scenario.keep_rounds());
         if let Some(old) = old.filter(|old| self.checkpointed.is_some_and(|newest| newest > *old + 1)) {
-            let _ = self.ports.bucket.delete(&keys::bundle(&own, old)).await;
+            let upload = wire::encoded_len(&self.network.shape);
+            let most = bundle::encoded_len(self.network.scenario.gauntlet.top_peers, upload);
+            delete_bundle(&self.ports.bucket, &keys::bundle(&own, old), most).await;
             let _ = self.ports.bucket.delete(&keys::record(old)).await;
         }
     }
@@ -236,10 +243,12 @@ impl Validator {
     }
 
     /// Puts what others wait for, however long that takes.
-    async fn put(&self, key: Path, bytes: Bytes) {
-        while let Err(error) = self.ports.bucket.put(&key, bytes.clone().into()).await {
-            tracing::warn!(%key, %error, "put failed; trying again");
-            wait_a_little(&self.ports).await;
+    async fn put(&self, objects: &[(Path, Bytes)]) {
+        for (key, bytes) in objects {
+            while let Err(error) = self.ports.bucket.put(key, bytes.clone().into()).await {
+                tracing::warn!(%key, %error, "put failed; trying again");
+                wait_a_little(&self.ports).await;
+            }
         }
     }
 }
