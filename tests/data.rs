@@ -192,6 +192,44 @@ fn a_run_on_shards_in_a_bucket_is_the_run_on_those_in_a_folder() {
 }
 
 #[test]
+fn documents_of_a_bucket_are_those_of_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = vectors();
+    let tokenizer = data.join("llama.json");
+    fs::write(folder.path().join("data.toml"), NETWORK).unwrap();
+    let lines = "The lighthouse keeper's cat sleeps on the scale.\n".repeat(400);
+    fs::write(folder.path().join("text.txt"), &lines).unwrap();
+    let server = S3Server::start(1);
+    server.bucket().put("raw/a/one.parquet", fs::read(data.join("fineweb-edu.parquet")).unwrap());
+    server.bucket().put("raw/a/README.md", b"no documents".to_vec());
+    server.bucket().put("raw/text.txt", lines.into_bytes());
+    let ask = |command_line: &str, kind: &str, path: &str| {
+        let arguments = format!("{command_line} --set corpus.kind={kind} --set corpus.path={path}");
+        let arguments = format!("{arguments} --set corpus.tokenizer={}", tokenizer.display());
+        command(&folder, &arguments).envs(server.environment(ACCESS_KEY, SECRET_KEY)).output().unwrap()
+    };
+    let rounds = |kind: &str, path: &str| {
+        let out = folder.path().join("out");
+        ask("run data.toml --quiet --out out", kind, path).assert().success();
+        let rounds = fs::read_to_string(out.join("rounds.csv")).unwrap();
+        fs::remove_dir_all(out).unwrap();
+        rounds
+    };
+    let here = rounds("parquet", data.join("fineweb-edu.parquet").to_str().unwrap());
+    for there in ["raw/a/one.parquet", "raw/a", "raw/", "raw/*/*.parquet"] {
+        assert!(rounds("parquet", &format!("s3://gauntlet/{there}")) == here, "{there}");
+    }
+    assert_eq!(rounds("text", "text.txt"), rounds("text", "s3://gauntlet/raw/text.txt"));
+
+    let told = |kind: &str, path: &str| text(&ask("check data.toml", kind, path).stderr);
+    server.bucket().damage("raw/a/one.parquet", |bytes| bytes.truncate(700));
+    let damaged = told("parquet", "s3://gauntlet/raw/a");
+    assert!(damaged.contains("error: s3://gauntlet/raw/a/one.parquet"), "{damaged}");
+    let missing = told("jsonl", "s3://gauntlet/raw");
+    assert!(missing.contains("names no file; expected an object, a prefix with .jsonl objects"), "{missing}");
+}
+
+#[test]
 fn a_wrong_command_line_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let data = vectors();

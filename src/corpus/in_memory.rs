@@ -10,7 +10,7 @@ use super::inputs::Format;
 use super::packed::Packed;
 use super::tokenize::{DocumentReading, encode_documents};
 use super::tokens::Shards;
-use super::{CorpusError, DocumentError};
+use super::{CorpusError, DocumentError, fetched};
 use crate::digest::Digest;
 use crate::scenario::{CorpusKind, CorpusSettings};
 
@@ -30,11 +30,13 @@ pub fn open(
     let encoder = Encoder::open("corpus.tokenizer", tokenizer)?;
     encoder.fits(vocab_size)?;
     let eos = encoder.eos(None)?;
-    let inputs = documents::of_format(path, format, ending).map_err(|reason| CorpusError::Unreadable {
-        key: "corpus.path",
-        path: path.to_string(),
-        reason,
-    })?;
+    let fetched = fetched::fetch(path, ending)?;
+    let inputs = match &fetched {
+        Some(fetched) => fetched.files.iter().map(|(file, _)| documents::of_file(file, format)).collect(),
+        None => documents::of_format(path, format, ending),
+    };
+    let unreadable = |reason| CorpusError::Unreadable { key: "corpus.path", path: path.to_string(), reason };
+    let inputs = inputs.map_err(unreadable)?;
     let bytes: u64 = inputs.iter().map(|input| input.bytes).sum();
 
     let mut tokens = Packed::of_vocabulary(encoder.vocab_size);
@@ -54,7 +56,8 @@ pub fn open(
         }
         ControlFlow::Continue(())
     });
-    if let ControlFlow::Break(error) = ended {
+    if let ControlFlow::Break(mut error) = ended {
+        error.place = fetched.map_or(error.place.clone(), |fetched| fetched.named(&error.place));
         return Err(error.into());
     }
     let fingerprint = tokens.digest();

@@ -8,6 +8,7 @@ mod assignment;
 mod documents;
 mod encoder;
 mod error;
+mod fetched;
 mod in_memory;
 mod inputs;
 mod packed;

@@ -4,7 +4,7 @@ use std::fs;
 
 use super::encoder::Encoder;
 use super::packed::Packed;
-use super::{CorpusError, PageId};
+use super::{CorpusError, PageId, fetched};
 use crate::digest::Digest;
 use crate::scenario::CorpusSettings;
 
@@ -28,7 +28,16 @@ impl Text {
         sequence_length: usize,
     ) -> Result<(Self, Digest), CorpusError> {
         let path = settings.path.clone().ok_or(CorpusError::NoPath)?;
-        let bytes = fs::read(&path);
+        let fetched = fetched::fetch(&path, ".txt")?;
+        let file = match fetched.as_ref().map(|fetched| &fetched.files[..]) {
+            Some([(file, _)]) => file.as_path(),
+            Some(files) => {
+                let reason = format!("{} texts; expected one: `sim tokenize` makes shards of many", files.len());
+                return Err(CorpusError::Bucket { url: path, reason });
+            }
+            None => path.as_ref(),
+        };
+        let bytes = fs::read(file);
         let bytes =
             bytes.map_err(|reason| CorpusError::Unreadable { key: "corpus.path", path: path.clone(), reason })?;
         if bytes.is_empty() {

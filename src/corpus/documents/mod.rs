@@ -112,13 +112,15 @@ fn inputs(path: &str, found: Vec<String>, format: impl Fn(&str) -> Format, endin
         let what = if in_folder { format!("no {endings} file in it") } else { "no such file".to_string() };
         return Err(io::Error::new(io::ErrorKind::NotFound, what));
     }
-    let input = |path: String| {
-        let bytes = fs::metadata(&path).map_err(|error| about(&path, &error))?.len();
-        Ok(Input { format: format(&path), path, bytes })
-    };
-    found.into_iter().map(input).collect()
+    found.into_iter().map(|path| of_file(Path::new(&path), format(&path))).collect()
 }
 
-fn about(path: &str, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{path}: {error}"))
+/// A file of this format.
+///
+/// # Errors
+/// There is none.
+pub fn of_file(path: &Path, format: Format) -> io::Result<Input> {
+    let about = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    let bytes = fs::metadata(path).map_err(about)?.len();
+    Ok(Input { format, path: path.to_string_lossy().into(), bytes })
 }
