@@ -186,17 +186,35 @@ fn a_stopped_launch_goes_on() {
     assert!(status.contains("60 of 60 rounds done") && !status.contains("ANOTHER MODEL"), "{status}");
 }
 
+/// A network whose first validator leaves after 24 rounds.
+const LEAVING: [&str; 11] = [
+    "launch",
+    "parity.toml",
+    "--out",
+    "launched",
+    "--clock",
+    "virtual",
+    "--quiet",
+    "--set",
+    "validators.0.leaves=24",
+    "--set",
+    "training.keep_rounds=24",
+];
+
+/// Launches it and stops it after round 6.
+fn launch_until_round_6(folder: &Path) {
+    let launch = Running::start(sim(folder, &LEAVING));
+    wait_for("round 6", || folder.join("launched/bucket/rounds/00000006/record").exists());
+    launch.terminate();
+    assert!(launch.output().status.success());
+}
+
 /// The lead decides before it reads anything: nobody but itself can tell that its model is another one.
 #[test]
 fn a_lead_that_comes_back_with_another_model_does_not_decide_with_it() {
     let folder = folder();
     let folder = folder.path();
-    let args = ["launch", "parity.toml", "--out", "launched", "--clock", "virtual", "--quiet"];
-    let args = [&args[..], &["--set", "validators.0.leaves=24", "--set", "training.keep_rounds=24"]].concat();
-    let launch = Running::start(sim(folder, &args));
-    wait_for("round 6", || folder.join("launched/bucket/rounds/00000006/record").exists());
-    launch.terminate();
-    assert!(launch.output().status.success());
+    launch_until_round_6(folder);
     let lead = Identity::from_seed(1, "validator", 0).hotkey().to_string();
     let mut round = 0;
     for node in std::fs::read_dir(folder.join("launched/nodes")).unwrap().map(|node| node.unwrap().path()) {
@@ -209,7 +227,7 @@ fn a_lead_that_comes_back_with_another_model_does_not_decide_with_it() {
     // It may have been stopped after it had decided; now nobody has followed that.
     let _ = std::fs::remove_file(folder.join(format!("launched/bucket/rounds/{round:08}/record")));
     // Where everybody follows a lead with another model, the run never ends.
-    let launch = Running::start(sim(folder, &args));
+    let launch = Running::start(sim(folder, &LEAVING));
     wait_for("round 23", || folder.join("launched/bucket/rounds/00000023/record").exists());
     assert!(launch.output().status.success());
     let said = std::fs::read_to_string(folder.join("launched/nodes/validator-0.log")).unwrap();
@@ -226,12 +244,7 @@ fn a_lead_that_comes_back_with_another_model_does_not_decide_with_it() {
 fn a_record_about_another_model_traps_nobody() {
     let folder = folder();
     let folder = folder.path();
-    let args = ["launch", "parity.toml", "--out", "launched", "--clock", "virtual", "--quiet"];
-    let args = [&args[..], &["--set", "validators.0.leaves=24", "--set", "training.keep_rounds=24"]].concat();
-    let launch = Running::start(sim(folder, &args));
-    wait_for("round 6", || folder.join("launched/bucket/rounds/00000006/record").exists());
-    launch.terminate();
-    assert!(launch.output().status.success());
+    launch_until_round_6(folder);
     let file = folder.join("launched/bucket/rounds/00000005/record");
     let mut record = records(&folder.join("launched/bucket")).remove(&5).unwrap();
     record.model_before = Digest::of(b"another");
@@ -244,7 +257,7 @@ fn a_record_about_another_model_traps_nobody() {
             std::fs::remove_file(node.join("state.bin")).unwrap();
         }
     }
-    let launch = Running::start(sim(folder, &args));
+    let launch = Running::start(sim(folder, &LEAVING));
     wait_for("round 23", || folder.join("launched/bucket/rounds/00000023/record").exists());
     assert!(launch.output().status.success());
     let records: Vec<RoundRecord> = records(&folder.join("launched/bucket")).into_values().skip(6).collect();

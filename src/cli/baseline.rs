@@ -8,10 +8,10 @@ use anyhow::{Context, bail};
 use gauntlet::engine::{BaselineState, BaselineStep, Observer, ObserverError, Outcome, train_baseline};
 use gauntlet::model::{Device, LlamaConfig};
 use gauntlet::node::Network;
-use gauntlet::report::{self, BaselineRow, Manifest, ReportError, RunFolder};
+use gauntlet::report::{BaselineRow, Manifest, ReportError, RunFolder};
 
 use super::progress::Progress;
-use super::{UsageError, folder, interrupt, open, plot, run, say};
+use super::{UsageError, folder, interrupt, open, run, say};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -77,19 +77,7 @@ pub fn baseline(args: Args) -> anyhow::Result<()> {
     // Why the training ended says more than what that led to.
     let outcome = outcome.map_err(|error| anyhow::anyhow!(error))?;
     closed?;
-    match outcome {
-        Outcome::Finished(_) => {
-            let data = report::redraw(&root)?;
-            if !args.quiet {
-                say(report::tables::summary(&data, &root, plot::look()));
-            }
-        }
-        Outcome::Interrupted(rounds) => {
-            say(format_args!("stopped after {rounds} rounds; saved in {}", root.display()));
-            say(format_args!("to go on: {}", run::resume_command(args.resume)));
-        }
-    }
-    Ok(())
+    run::conclude(&outcome, &root, args.resume, args.quiet)
 }
 
 /// Where the parts of a step are computed: on each device, or on the threads of the CPU.

@@ -80,16 +80,21 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     // Why the run ended says more than what that led to.
     let outcome = outcome?;
     closed?;
+    conclude(&outcome, &root, args.resume, args.quiet)
+}
+
+/// Draws a run that is finished and says what came of it, or how to go on with it; `resumed`: it was gone on with.
+pub fn conclude(outcome: &Outcome, root: &Path, resumed: bool, quiet: bool) -> anyhow::Result<()> {
     match outcome {
         Outcome::Finished(_) => {
-            let data = report::redraw(&root)?;
-            if !args.quiet {
-                say(report::tables::summary(&data, &root, plot::look()));
+            let data = report::redraw(root)?;
+            if !quiet {
+                say(report::tables::summary(&data, root, plot::look()));
             }
         }
         Outcome::Interrupted(rounds) => {
             say(format_args!("stopped after {rounds} rounds; saved in {}", root.display()));
-            say(format_args!("to go on: {}", resume_command(args.resume)));
+            say(format_args!("to go on: {}", resume_command(resumed)));
         }
     }
     Ok(())
@@ -147,7 +152,7 @@ pub fn create(root: &Path, network: &Network, mut manifest: Manifest) -> anyhow:
 }
 
 /// The command line that goes on with this run.
-pub fn resume_command(resumes: bool) -> String {
+fn resume_command(resumes: bool) -> String {
     let mut words: Vec<String> = std::env::args().collect();
     if !resumes {
         words.push("--resume".into());
