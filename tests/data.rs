@@ -221,11 +221,23 @@ fn documents_of_a_bucket_are_those_of_a_folder() {
     }
     assert_eq!(rounds("text", "text.txt"), rounds("text", "s3://gauntlet/raw/text.txt"));
 
+    // Two are one behind the other, by name.
+    let jsonl = |name: &str| format!("{{\"text\": \"{}\"}}\n", name.repeat(400)).into_bytes();
+    fs::create_dir(folder.path().join("lines")).unwrap();
+    for name in ["b", "a"] {
+        fs::write(folder.path().join(format!("lines/{name}.jsonl")), jsonl(name)).unwrap();
+        server.bucket().put(&format!("raw/lines/{name}.jsonl"), jsonl(name));
+    }
+    assert_eq!(rounds("jsonl", "lines"), rounds("jsonl", "s3://gauntlet/raw/lines"));
+
     let told = |kind: &str, path: &str| text(&ask("check data.toml", kind, path).stderr);
+    server.bucket().put("raw/another.txt", b"another".to_vec());
+    let several = told("text", "s3://gauntlet/raw");
+    assert!(several.contains("2 texts; expected one"), "{several}");
     server.bucket().damage("raw/a/one.parquet", |bytes| bytes.truncate(700));
     let damaged = told("parquet", "s3://gauntlet/raw/a");
     assert!(damaged.contains("error: s3://gauntlet/raw/a/one.parquet"), "{damaged}");
-    let missing = told("jsonl", "s3://gauntlet/raw");
+    let missing = told("jsonl", "s3://gauntlet/raw/a");
     assert!(missing.contains("names no file; expected an object, a prefix with .jsonl objects"), "{missing}");
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use assert_cmd::Command;
 use tempfile::TempDir;
@@ -137,24 +138,68 @@ fn tasks_are_evaluated() {
     let samples = |folder: &str| fs::read_to_string(here.join(folder).join("samples_piqa.jsonl")).unwrap();
     let first = samples("results").lines().take(7).collect::<Vec<_>>().join("\n");
     assert_eq!(first, samples("one").trim_end());
-    assert!(!here.join("results/unfinished_piqa.csv").exists());
+    assert_eq!(unfinished(&here.join("results")), None);
 
     // What could not be finished is there when it is tried again: of that, not computed once more.
     fs::create_dir_all(here.join("later/results.json/in the way")).unwrap();
     let error = refused(&mut sim(here, "eval run --tasks piqa --data . --out later"), 1);
     assert!(error.contains("results.json"), "{error}");
-    let unfinished = here.join("later/unfinished_piqa.csv");
-    let lines = fs::read_to_string(&unfinished).unwrap();
+    let left = unfinished(&here.join("later")).expect("what was answered");
+    let lines = fs::read_to_string(&left).unwrap();
     let (kept, last) = lines.trim_end().rsplit_once('\n').unwrap();
     let marked = last.rsplit_once(',').unwrap().0.to_string() + ",-1234.5\n";
-    fs::write(&unfinished, format!("{kept}\n{marked}")).unwrap();
+    fs::write(&left, format!("{kept}\n{marked}")).unwrap();
     fs::remove_dir_all(here.join("later/results.json")).unwrap();
-    said(&mut sim(here, "eval run --tasks piqa --data . --out later"));
+    said(&mut sim(here, "eval run --tasks piqa,piqa --data . --out later"));
     let differ = samples("later").lines().zip(samples("results").lines()).filter(|(a, b)| a != b).count();
-    assert!(differ == 1 && samples("later").contains("-1234.5") && !unfinished.exists());
+    assert!(differ == 1 && samples("later").contains("-1234.5") && !left.exists());
 
     let error = refused(&mut sim(here, "eval run --tasks piqa,winogrande --data ."), 2);
     assert!(error.contains("winogrande"), "{error}");
     let error = refused(&mut sim(here, "eval run --tasks arc_easy --data ."), 1);
     assert!(error.contains("arc_easy.jsonl"), "{error}");
+}
+
+/// The file of answers to PIQA that an evaluation has left in a folder.
+fn unfinished(folder: &Path) -> Option<PathBuf> {
+    let mut files = fs::read_dir(folder).ok()?.map(|entry| entry.unwrap().path());
+    files.find(|file| file.file_name().unwrap().to_string_lossy().starts_with("unfinished_piqa_"))
+}
+
+#[cfg(unix)]
+#[test]
+fn an_evaluation_that_is_stopped_goes_on() {
+    let folder = with_run();
+    let here = folder.path();
+    let row = |index: usize| {
+        let goal = "the quick brown fox ".repeat(1 + index % 2) + &index.to_string();
+        serde_json::json!({ "goal": goal, "sol1": "jumps", "sol2": "over the lazy dog", "label": index % 2 })
+            .to_string()
+            + "\n"
+    };
+    fs::write(here.join("piqa.jsonl"), (0..8_000).map(row).collect::<String>()).unwrap();
+    let arguments = "eval run --tasks piqa --data . --threads 1 --out stopped";
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_sim"))
+        .current_dir(here)
+        .args(arguments.split_whitespace())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let answered = || fs::metadata(unfinished(&here.join("stopped"))?).ok().map(|file| file.len());
+    while answered().is_none_or(|bytes| bytes < 1000) {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it was stopped");
+        std::thread::yield_now();
+    }
+    Command::new("kill").args(["-INT", &child.id().to_string()]).assert().success();
+    let output = child.wait_with_output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && told.contains("saved in stopped: the same command goes on"), "{told}");
+    assert!(!here.join("stopped/results.json").exists());
+
+    let told = said(&mut sim(here, arguments));
+    assert!(told.contains("8000 questions, the rest of them in "), "{told}");
+    said(&mut sim(here, "eval run --tasks piqa --data . --out whole --quiet"));
+    let samples = |folder: &str| fs::read(here.join(folder).join("samples_piqa.jsonl")).unwrap();
+    assert!(samples("stopped") == samples("whole"));
 }

@@ -7,10 +7,8 @@ use std::time::{Duration, Instant};
 use gauntlet::corpus::tokenize::{self, Done, Encoder, Ended, Input, Job, TokenManifest};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::progress::PLAIN_EVERY;
 use super::{UsageError, interrupt, open, say};
-
-/// Without a terminal, a line every so often.
-const PLAIN_EVERY: Duration = Duration::from_secs(10);
 
 #[derive(clap::Args)]
 pub struct Args {

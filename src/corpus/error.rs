@@ -5,7 +5,7 @@ use std::io;
 /// Why a corpus cannot be opened. Each message names the setting and the file.
 #[derive(Debug, thiserror::Error)]
 pub enum CorpusError {
-    #[error("corpus.path is missing; expected a file, a folder or a pattern such as data/*.ds")]
+    #[error("corpus.path is missing; expected a file, a folder, a pattern such as data/*.ds, or a URL")]
     NoPath,
     #[error("corpus.tokenizer is missing; expected the path of a tokenizer.json")]
     NoTokenizer,

@@ -1,135 +1,186 @@
-//! Texts that lie in a bucket: brought to this machine for as long as they are read.
+//! Texts that lie in a bucket: brought to this machine one at a time, each for as long as it is read.
 
-use std::fs::File;
+use std::future::Future;
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use futures::TryStreamExt;
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
-use tempfile::TempDir;
+use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt};
+use tempfile::NamedTempFile;
 
 use super::CorpusError;
-use crate::bucket;
+use super::tokens::bucket_of;
 
-/// How often an object is asked for whose bytes stop coming; requests have the client's own tries besides.
-const TRIES: usize = 3;
+/// Bytes of a request: each has a minute.
+const PART: u64 = 64 << 20;
+/// Pauses before a part is asked for again, in seconds; the store's client has its own quick tries in each.
+const PAUSES: [u64; 4] = [1, 2, 4, 8];
 
-/// Objects of a bucket as files of this machine, which are removed with it.
-pub struct Fetched {
-    folder: TempDir,
-    /// Where each lies here, and its URL, in the order of these.
-    pub files: Vec<(PathBuf, String)>,
+/// Objects of a bucket.
+pub struct Objects {
+    store: Arc<dyn ObjectStore>,
+    /// The URL of the bucket, in which each has its name.
+    bucket: String,
+    found: Vec<ObjectMeta>,
 }
 
-/// Brings what a URL names: an object, those below a prefix whose names end so, or those of a pattern. `None` for what is
-/// no URL.
-///
-/// # Errors
-/// No such bucket or object, or a bucket or disk that fails.
-pub fn fetch(url: &str, ending: &str) -> Result<Option<Fetched>, CorpusError> {
-    if !url.contains("://") {
-        return Ok(None);
+impl Objects {
+    /// What a URL names: an object, those below a prefix whose names end so, or those of a pattern, by name. `None` for
+    /// what is no URL.
+    ///
+    /// # Errors
+    /// No such bucket or object, or a bucket that does not answer.
+    pub fn find(url: &str, ending: &str) -> Result<Option<Self>, CorpusError> {
+        // A pattern is one from its first folder that has a wildcard.
+        let wild = url.find(WILDCARDS).unwrap_or(url.len());
+        let (bucket, name) = match url[..wild].rfind('/') {
+            Some(slash) if !url[..slash].ends_with('/') => (&url[..slash], url[slash + 1..].trim_end_matches('/')),
+            _ => (url, ""),
+        };
+        let Some(store) = bucket_of(bucket)? else { return Ok(None) };
+        let found = waited_for(find(&store, name, ending));
+        let found = found.map_err(|error| CorpusError::Bucket { url: url.to_string(), reason: error.to_string() })?;
+        if found.is_empty() {
+            let expected = format!("an object, a prefix with {ending} objects below it, or a pattern");
+            return Err(CorpusError::NoFiles { path: url.to_string(), expected });
+        }
+        Ok(Some(Self { store, bucket: bucket.to_string(), found }))
     }
-    let failed = |reason: String| CorpusError::Bucket { url: url.to_string(), reason };
-    // A pattern is one from its first folder that has a wildcard.
-    let wild = url.find(['*', '?', '[']).unwrap_or(url.len());
-    let (parent, name) = match url[..wild].rfind('/') {
-        Some(slash) if !url[..slash].ends_with('/') => (&url[..slash], url[slash + 1..].trim_end_matches('/')),
-        _ => (url, ""),
-    };
-    let opened = bucket::open(parent, false).map_err(|error| failed(error.to_string()))?;
-    if opened.folder.is_some() {
-        return Err(failed("a folder; expected its path, or the URL of a bucket".into()));
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.found.len()
     }
-    let work = || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async {
-            let found = find(&opened.store, name, ending).await?;
-            bring(&opened.store, parent, found).await
+
+    /// Bytes of all of them.
+    pub fn bytes(&self) -> u64 {
+        self.found.iter().map(|meta| meta.size).sum()
+    }
+
+    /// Where one is.
+    pub fn url(&self, number: usize) -> String {
+        format!("{}/{}", self.bucket, self.found[number].location)
+    }
+
+    /// Brings one, into a file that is removed with what is returned.
+    ///
+    /// # Errors
+    /// A bucket or disk that fails, an object that is another one by now.
+    pub fn bring(&self, number: usize) -> Result<NamedTempFile, CorpusError> {
+        let meta = &self.found[number];
+        waited_for(bring(&self.store, meta)).map_err(|error| {
+            let reason = format!("cannot be fetched to {}: {error}", std::env::temp_dir().display());
+            CorpusError::Bucket { url: self.url(number), reason }
         })
-    };
-    // The caller may be inside of a runtime, which does not let it wait.
-    let fetched = thread::scope(|scope| scope.spawn(work).join().expect("fetching does not panic"));
-    let fetched = fetched.map_err(|error: io::Error| failed(error.to_string()))?;
-    if fetched.files.is_empty() {
-        let expected = format!("an object, a prefix with {ending} objects below it, or a pattern");
-        return Err(CorpusError::NoFiles { path: url.to_string(), expected });
     }
-    Ok(Some(fetched))
 }
 
-/// The objects that are meant, by name.
+const WILDCARDS: [char; 3] = ['*', '?', '['];
+
+/// The result of requests. The caller may be inside of a runtime, which does not let it wait; another thread may.
+fn waited_for<T: Send>(work: impl Future<Output = io::Result<T>> + Send) -> io::Result<T> {
+    let wait = || tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work);
+    thread::scope(|scope| scope.spawn(wait).join().expect("fetching does not panic"))
+}
+
+/// The objects that are meant, by name; as of folders, none whose name begins with a dot.
 async fn find(store: &Arc<dyn ObjectStore>, name: &str, ending: &str) -> io::Result<Vec<ObjectMeta>> {
-    if name.contains(['*', '?', '[']) {
-        let pattern = glob::Pattern::new(name).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let options = glob::MatchOptions { require_literal_separator: true, ..Default::default() };
-        let all: Vec<ObjectMeta> = store.list(None).try_collect().await?;
-        return Ok(sorted(all, |name| pattern.matches_with(name, options)));
-    }
-    let path = (!name.is_empty()).then(|| Path::from(name));
-    if let Some(path) = &path {
+    let invalid = |error: &dyn std::error::Error| io::Error::new(io::ErrorKind::InvalidInput, error.to_string());
+    let is_pattern = name.contains(WILDCARDS);
+    let pattern = glob::Pattern::new(name).map_err(|error| invalid(&error))?;
+    let options = glob::MatchOptions { require_literal_separator: true, ..Default::default() };
+    let below = match is_pattern || name.is_empty() {
+        true => None,
+        false => Some(Path::parse(name).map_err(|error| invalid(&error))?),
+    };
+    if let Some(path) = &below {
         match store.head(path).await {
             Ok(meta) => return Ok(vec![meta]),
             Err(object_store::Error::NotFound { .. }) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    let below: Vec<ObjectMeta> = store.list(path.as_ref()).try_collect().await?;
-    Ok(sorted(below, |name| name.ends_with(ending)))
-}
-
-fn sorted(found: Vec<ObjectMeta>, wanted: impl Fn(&str) -> bool) -> Vec<ObjectMeta> {
-    let mut found: Vec<_> = found.into_iter().filter(|meta| wanted(meta.location.as_ref())).collect();
+    let is_meant = |meta: &ObjectMeta| {
+        let name = meta.location.as_ref();
+        let is_hidden = meta.location.filename().is_none_or(|name| name.starts_with('.'));
+        !is_hidden && if is_pattern { pattern.matches_with(name, options) } else { name.ends_with(ending) }
+    };
+    let found = store.list(below.as_ref()).try_filter(|meta| std::future::ready(is_meant(meta)));
+    let mut found: Vec<ObjectMeta> = found.try_collect().await?;
     found.sort_by(|a, b| a.location.cmp(&b.location));
-    found
+    Ok(found)
 }
 
-async fn bring(store: &Arc<dyn ObjectStore>, parent: &str, found: Vec<ObjectMeta>) -> io::Result<Fetched> {
-    let folder = tempfile::Builder::new().prefix("gauntlet-corpus-").tempdir()?;
-    let bytes: u64 = found.iter().map(|meta| meta.size).sum();
-    tracing::info!(from = parent, objects = found.len(), bytes, "fetching the corpus");
-    let mut files = Vec::with_capacity(found.len());
-    for (number, meta) in found.iter().enumerate() {
-        // Names of objects are anybody's; here the order is enough.
-        let path = folder.path().join(format!("{number:06}"));
-        let mut tries = 1;
-        while let Err(error) = copy(store, meta, &path).await {
-            if tries == TRIES || error.kind() == io::ErrorKind::StorageFull {
-                return Err(io::Error::new(error.kind(), format!("{}: {error}", meta.location)));
-            }
+async fn bring(store: &Arc<dyn ObjectStore>, meta: &ObjectMeta) -> io::Result<NamedTempFile> {
+    let mut file = tempfile::Builder::new().prefix("gauntlet-corpus-").tempfile()?;
+    let mut at = 0;
+    while at < meta.size {
+        let end = meta.size.min(at + PART);
+        let mut pauses = PAUSES.iter();
+        let bytes = loop {
+            let options = GetOptions {
+                range: Some(GetRange::Bounded(at..end)),
+                if_match: meta.e_tag.clone(),
+                ..GetOptions::default()
+            };
+            let error = match part(store, meta, options).await {
+                Ok(bytes) if bytes.len() as u64 == end - at => break bytes,
+                Ok(bytes) => io::Error::other(format!("{} bytes instead of {}", bytes.len(), end - at)),
+                Err(error @ object_store::Error::Precondition { .. }) => return Err(error.into()),
+                Err(error) => error.into(),
+            };
+            let Some(pause) = pauses.next() else { return Err(error) };
             tracing::warn!(object = %meta.location, %error, "not fetched; trying again");
-            tries += 1;
-        }
-        files.push((path, format!("{parent}/{}", meta.location)));
-    }
-    Ok(Fetched { folder, files })
-}
-
-async fn copy(store: &Arc<dyn ObjectStore>, meta: &ObjectMeta, path: &std::path::Path) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    let mut stream = store.get(&meta.location).await?.into_stream();
-    let mut length = 0;
-    while let Some(bytes) = stream.try_next().await? {
+            tokio::time::sleep(Duration::from_secs(*pause)).await;
+        };
         file.write_all(&bytes)?;
-        length += bytes.len() as u64;
+        at = end;
     }
-    if length == meta.size {
-        return Ok(());
-    }
-    Err(io::Error::other(format!("{length} bytes instead of {}", meta.size)))
+    file.flush()?;
+    Ok(file)
 }
 
-impl Fetched {
-    /// A message about a file here, as one about the object that it is.
-    pub fn named(&self, message: &str) -> String {
-        let here = self.folder.path().to_string_lossy();
-        if !message.contains(&*here) {
-            return message.to_string();
+async fn part(
+    store: &Arc<dyn ObjectStore>,
+    meta: &ObjectMeta,
+    options: GetOptions,
+) -> object_store::Result<bytes::Bytes> {
+    store.get_opts(&meta.location, options).await?.bytes().await
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    async fn named(store: &Arc<dyn ObjectStore>, name: &str) -> Vec<String> {
+        find(store, name, ".txt").await.unwrap().iter().map(|meta| meta.location.to_string()).collect()
+    }
+
+    #[tokio::test]
+    async fn objects_are_found_and_brought_whole() {
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let large: Vec<u8> = (0..PART + 5).map(|at| (at % 251) as u8).collect();
+        for (name, bytes) in [("b.txt", &b"b"[..]), ("a/c.txt", b""), ("a/.d.txt", b"d"), ("a/e.md", &large)] {
+            store.put(&Path::parse(name).unwrap(), bytes.to_vec().into()).await.unwrap();
         }
-        let rename = |message: String, (path, url): &(PathBuf, String)| message.replace(&*path.to_string_lossy(), url);
-        self.files.iter().fold(message.to_string(), rename)
+        assert_eq!(named(&store, "").await, ["a/c.txt", "b.txt"]);
+        assert_eq!(named(&store, "a").await, ["a/c.txt"]);
+        assert_eq!(named(&store, "a/e.md").await, ["a/e.md"]);
+        assert_eq!(named(&store, "*.txt").await, ["b.txt"]);
+        assert_eq!(named(&store, "*/*").await, ["a/c.txt", "a/e.md"]);
+        assert_eq!(named(&store, "none").await, [""; 0]);
+
+        let [empty, whole] = ["a/c.txt", "a/e.md"].map(|name| Path::parse(name).unwrap());
+        let empty = store.head(&empty).await.unwrap();
+        assert!(std::fs::read(bring(&store, &empty).await.unwrap().path()).unwrap().is_empty());
+        let meta = store.head(&whole).await.unwrap();
+        assert!(std::fs::read(bring(&store, &meta).await.unwrap().path()).unwrap() == large);
+        store.put(&whole, vec![0; large.len()].into()).await.unwrap();
+        assert!(bring(&store, &meta).await.is_err(), "another object by now");
     }
 }

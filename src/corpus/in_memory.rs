@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use super::documents;
 use super::encoder::Encoder;
-use super::inputs::Format;
+use super::fetched::Objects;
+use super::inputs::{Format, Input};
 use super::packed::Packed;
 use super::tokenize::{DocumentReading, encode_documents};
 use super::tokens::Shards;
-use super::{CorpusError, DocumentError, fetched};
+use super::{CorpusError, DocumentError};
 use crate::digest::Digest;
 use crate::scenario::{CorpusKind, CorpusSettings};
 
@@ -30,37 +31,81 @@ pub fn open(
     let encoder = Encoder::open("corpus.tokenizer", tokenizer)?;
     encoder.fits(vocab_size)?;
     let eos = encoder.eos(None)?;
-    let fetched = fetched::fetch(path, ending)?;
-    let inputs = match &fetched {
-        Some(fetched) => fetched.files.iter().map(|(file, _)| documents::of_file(file, format)).collect(),
-        None => documents::of_format(path, format, ending),
+    let objects = Objects::find(path, ending)?;
+    let inputs = match &objects {
+        Some(_) => Vec::new(),
+        None => documents::of_format(path, format, ending).map_err(|reason| {
+            let path = path.to_string();
+            CorpusError::Unreadable { key: "corpus.path", path, reason }
+        })?,
     };
-    let unreadable = |reason| CorpusError::Unreadable { key: "corpus.path", path: path.to_string(), reason };
-    let inputs = inputs.map_err(unreadable)?;
-    let bytes: u64 = inputs.iter().map(|input| input.bytes).sum();
-
-    let mut tokens = Packed::of_vocabulary(encoder.vocab_size);
-    let mut said = Instant::now();
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    let reading = DocumentReading { inputs: &inputs, column: "text", from: (0, 0) };
-    let ended = encode_documents(&reading, &encoder, threads, |encoded| {
-        match encoded.ids {
-            Ok(ids) => tokens.extend(&ids),
-            Err(error) => return ControlFlow::Break::<DocumentError>(error),
-        }
-        tokens.extend(&[eos]);
-        if said.elapsed() >= SAY_EVERY {
-            said = Instant::now();
-            let percent = 100 * encoded.read_bytes / bytes.max(1);
-            tracing::warn!("tokenising {path}: {percent} %; `sim tokenize` does it once for all runs");
-        }
-        ControlFlow::Continue(())
-    });
-    if let ControlFlow::Break(mut error) = ended {
-        error.place = fetched.map_or(error.place.clone(), |fetched| fetched.named(&error.place));
-        return Err(error.into());
+    let bytes = objects.as_ref().map_or(inputs.iter().map(|input| input.bytes).sum(), Objects::bytes);
+    let mut tokenised = Tokenised {
+        path,
+        bytes,
+        before: 0,
+        encoder: &encoder,
+        eos,
+        tokens: Packed::of_vocabulary(encoder.vocab_size),
+        said: Instant::now(),
+    };
+    match &objects {
+        None => tokenised.add(&inputs)?,
+        Some(objects) => (0..objects.count()).try_for_each(|number| tokenised.add_object(objects, number, format))?,
     }
+    let tokens = tokenised.tokens;
     let fingerprint = tokens.digest();
     let shards = Shards::in_memory(path, tokens, vocab_size, sequence_length, settings.held_out_pages)?;
     Ok((shards, fingerprint))
+}
+
+/// Documents that have been tokenised so far.
+struct Tokenised<'a> {
+    /// What `corpus.path` says, and the bytes of all that it names.
+    path: &'a str,
+    bytes: u64,
+    /// Bytes of the files that are done.
+    before: u64,
+    encoder: &'a Encoder,
+    eos: u32,
+    tokens: Packed,
+    said: Instant,
+}
+
+impl Tokenised<'_> {
+    fn add(&mut self, inputs: &[Input]) -> Result<(), DocumentError> {
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let reading = DocumentReading { inputs, column: "text", from: (0, 0) };
+        let ended = encode_documents(&reading, self.encoder, threads, |encoded| {
+            match encoded.ids {
+                Ok(ids) => self.tokens.extend(&ids),
+                Err(error) => return ControlFlow::Break(error),
+            }
+            self.tokens.extend(&[self.eos]);
+            if self.said.elapsed() >= SAY_EVERY {
+                self.said = Instant::now();
+                let percent = 100 * (self.before + encoded.read_bytes) / self.bytes.max(1);
+                tracing::warn!("tokenising {}: {percent} %; `sim tokenize` does it once for all runs", self.path);
+            }
+            ControlFlow::Continue(())
+        });
+        if let ControlFlow::Break(error) = ended {
+            return Err(error);
+        }
+        self.before += inputs.iter().map(|input| input.bytes).sum::<u64>();
+        Ok(())
+    }
+
+    fn add_object(&mut self, objects: &Objects, number: usize, format: Format) -> Result<(), CorpusError> {
+        let file = objects.bring(number)?;
+        let url = objects.url(number);
+        let input = documents::of_file(file.path(), format).map_err(|reason| {
+            let path = url.clone();
+            CorpusError::Unreadable { key: "corpus.path", path, reason }
+        })?;
+        self.add(&[input]).map_err(|mut error| {
+            error.place = error.place.replace(&*file.path().to_string_lossy(), &url);
+            error.into()
+        })
+    }
 }

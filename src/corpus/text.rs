@@ -3,8 +3,9 @@
 use std::fs;
 
 use super::encoder::Encoder;
+use super::fetched::Objects;
 use super::packed::Packed;
-use super::{CorpusError, PageId, fetched};
+use super::{CorpusError, PageId};
 use crate::digest::Digest;
 use crate::scenario::CorpusSettings;
 
@@ -28,15 +29,13 @@ impl Text {
         sequence_length: usize,
     ) -> Result<(Self, Digest), CorpusError> {
         let path = settings.path.clone().ok_or(CorpusError::NoPath)?;
-        let fetched = fetched::fetch(&path, ".txt")?;
-        let file = match fetched.as_ref().map(|fetched| &fetched.files[..]) {
-            Some([(file, _)]) => file.as_path(),
-            Some(files) => {
-                let reason = format!("{} texts; expected one: `sim tokenize` makes shards of many", files.len());
-                return Err(CorpusError::Bucket { url: path, reason });
-            }
-            None => path.as_ref(),
-        };
+        let objects = Objects::find(&path, ".txt")?;
+        if let Some(several) = objects.as_ref().map(Objects::count).filter(|count| *count > 1) {
+            let reason = format!("{several} texts; expected one: `sim tokenize` makes shards of many");
+            return Err(CorpusError::Bucket { url: path, reason });
+        }
+        let brought = objects.map(|objects| objects.bring(0)).transpose()?;
+        let file = brought.as_ref().map_or(path.as_ref(), |brought| brought.path());
         let bytes = fs::read(file);
         let bytes =
             bytes.map_err(|reason| CorpusError::Unreadable { key: "corpus.path", path: path.clone(), reason })?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use futures::future::join_all;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
@@ -28,11 +29,21 @@ pub async fn get_bundle(bucket: &Arc<dyn ObjectStore>, key: &Path, most: usize) 
     if length <= bundle::PART {
         return bundle::decode(&first, most).map_err(wrong).ok();
     }
+    // Before much is fetched, again and again, of what lacks a part.
+    let rest: Vec<(Path, u64)> = (1..bundle::parts(length))
+        .map(|part| (keys::part(key, part), bundle::PART.min(length - part * bundle::PART) as u64))
+        .collect();
+    let there = join_all(rest.iter().map(|(key, _)| bucket.head(key))).await;
+    let is_whole = |(meta, (_, expected)): (&object_store::Result<object_store::ObjectMeta>, &(Path, u64))| {
+        meta.as_ref().is_ok_and(|meta| meta.size == *expected)
+    };
+    if first.len() != bundle::PART || !there.iter().zip(&rest).all(is_whole) {
+        return None;
+    }
     let mut bytes = BytesMut::with_capacity(length);
     bytes.extend_from_slice(&first);
-    for part in 1..bundle::parts(length) {
-        let expected = bundle::PART.min(length - part * bundle::PART);
-        bytes.extend_from_slice(&get_bounded(bucket, &keys::part(key, part), expected as u64).await?);
+    for (key, expected) in &rest {
+        bytes.extend_from_slice(&get_bounded(bucket, key, *expected).await?);
     }
     bundle::decode(&bytes.freeze(), most).map_err(wrong).ok()
 }
@@ -48,9 +59,9 @@ pub async fn bundle_len(bucket: &dyn ObjectStore, key: &Path) -> Option<u64> {
     Some(length)
 }
 
-/// Removes what lies under `key`, of a bundle of at most `most` bytes.
-pub async fn delete_bundle(bucket: &dyn ObjectStore, key: &Path, most: usize) {
-    for part in 0..bundle::parts(most) {
+/// Removes what lies under `key` in so many parts: the first part first, without which nobody looks for the others.
+pub async fn delete_parts(bucket: &dyn ObjectStore, key: &Path, parts: usize) {
+    for part in 0..parts {
         let _ = bucket.delete(&keys::part(key, part)).await;
     }
 }
@@ -60,6 +71,23 @@ mod tests {
     use object_store::memory::InMemory;
 
     use super::*;
+
+    #[tokio::test]
+    async fn bundles_of_whole_parts_have_no_empty_one() {
+        let bucket: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let key = Path::from("nodes/a/rounds/00000013/bundle");
+        for whole in [1, 2] {
+            let upload = whole * bundle::PART - bundle::encoded_len(1, 0);
+            let bytes = bundle::encode(&[Bytes::from(vec![3; upload])]);
+            let parts: Vec<_> = parts_of(&key, &bytes).collect();
+            assert_eq!((bytes.len(), parts.len()), (whole * bundle::PART, whole));
+            for (key, part) in parts {
+                bucket.put(&key, part.into()).await.unwrap();
+            }
+            assert_eq!(get_bundle(&bucket, &key, bytes.len()).await.unwrap()[0].1.len(), upload);
+            assert_eq!(bundle_len(&bucket, &key).await, Some(bytes.len() as u64));
+        }
+    }
 
     #[tokio::test]
     async fn a_large_bundle_is_put_and_fetched_in_parts() {
@@ -83,7 +111,7 @@ mod tests {
             bucket.put(&second, wrong.into()).await.unwrap();
             assert!(get_bundle(&bucket, &key, bytes.len()).await.is_none(), "damaged");
         }
-        delete_bundle(&bucket, &key, bytes.len()).await;
+        delete_parts(&bucket, &key, 2).await;
         assert!(bucket.head(&key).await.is_err() && bucket.head(&second).await.is_err());
         assert_eq!(bundle_len(&bucket, &key).await, None);
     }

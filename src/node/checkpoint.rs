@@ -52,18 +52,12 @@ pub async fn get_checkpoint(
     decoder.finish().map_err(wrong).ok()
 }
 
-/// Removes what lies under `key`, of a model with so many parameters: the first part first.
-pub async fn delete_checkpoint(bucket: &dyn ObjectStore, key: &Path, parameters: usize) {
-    for part in 0..checkpoint::parts(parameters) {
-        let _ = bucket.delete(&keys::part(key, part)).await;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use object_store::memory::InMemory;
 
     use super::*;
+    use crate::node::bundle::delete_parts;
     use crate::transport::checkpoint::PART;
 
     #[tokio::test]
@@ -83,7 +77,7 @@ mod tests {
         assert!(get((100, model)).await.is_none(), "damaged");
         bucket.put(&second, vec![0; 13].into()).await.unwrap();
         assert!(get((100, model)).await.is_none(), "too long");
-        delete_checkpoint(&bucket, &key, PART + 3).await;
+        delete_parts(&*bucket, &key, checkpoint::parts(PART + 3)).await;
         assert!(bucket.head(&key).await.is_err() && bucket.head(&second).await.is_err());
     }
 }

@@ -137,7 +137,7 @@ impl Findings {
         self.at_least_one("corpus.held_out_pages", corpus.held_out_pages as u64);
         let files = corpus.kind != CorpusKind::Synthetic;
         let text = "corpus.kind is \"synthetic\"; or set corpus.kind to \"text\"";
-        self.set_if("corpus.path", &corpus.path, files, files, "a path, a folder or a pattern", text);
+        self.set_if("corpus.path", &corpus.path, files, files, "a path, a folder, a pattern or a URL", text);
         let kind = corpus.kind;
         let documents = matches!(kind, CorpusKind::Parquet | CorpusKind::Jsonl);
         let tokenizer = documents || kind == CorpusKind::Text;

@@ -62,8 +62,8 @@ impl Default for ModelSettings {
 #[serde(default, deny_unknown_fields)]
 pub struct CorpusSettings {
     pub kind: CorpusKind,
-    /// Files, by a path, a folder or a pattern (`tokens`, `parquet`, `jsonl`), or the URL of a bucket
-    /// (`tokens`); a text file (`text`).
+    /// Files, by a path, a folder or a pattern, or the URL of any of these in a bucket (`tokens`: of a folder of shards);
+    /// a text file or its URL (`text`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// Hugging Face `tokenizer.json` (`text`, `parquet`, `jsonl`); without it a text is read as bytes.

@@ -31,13 +31,14 @@ struct Trained {
 }
 
 impl Data {
-    pub fn open(scenario: Scenario) -> anyhow::Result<Self> {
+    /// With the scenario's micro-batch, or the one that was asked for.
+    pub fn open(scenario: Scenario, micro_batch: Option<usize>) -> anyhow::Result<Self> {
         let config = LlamaConfig::from_settings(&scenario.model).map_err(OpenError::from)?;
         let corpus = Corpus::open(&scenario.corpus, scenario.seed, config.vocab_size, config.sequence_length);
         let corpus = corpus.map_err(OpenError::from)?;
         let (slots, pages) = (scenario.chain.slots, scenario.training.pages_per_round);
         let assignment = Assignment::new(scenario.seed, slots, pages, corpus.train_pages());
-        let micro_batch = scenario.training.micro_batch.min(pages);
+        let micro_batch = micro_batch.unwrap_or(scenario.training.micro_batch).min(pages);
         Ok(Self { scenario, config, micro_batch, corpus, assignment })
     }
 
@@ -46,17 +47,24 @@ impl Data {
     pub fn measure(&self, device: Device, time: Duration, note: &mut impl FnMut(Figure)) -> anyhow::Result<()> {
         let mut note = |what: String, value: f64, unit: &'static str| note(Figure { what, value, unit });
         let model = Llama::from_flat(&self.config, &init_theta(&self.config, 0), &device);
-        let ahead = self.train(&model, 0, time, true)?;
+        let ahead = self.train((&model, &device), 0, time, true)?;
         let (pages, length) = (self.scenario.training.pages_per_round, self.config.sequence_length);
         let what = format!("training on the corpus, {pages} x {length} tokens a round");
         note(what, ahead.tokens_per_second / 1e3, "K tokens/s");
         note("of that waiting for pages, fetched ahead".into(), ahead.waited, "%");
-        let not_ahead = self.train(&model, APART, time, false)?;
+        let not_ahead = self.train((&model, &device), APART, time, false)?;
         note("waiting for pages, not fetched ahead".into(), not_ahead.waited, "%");
         Ok(())
     }
 
-    fn train(&self, model: &Llama, first: u64, time: Duration, ahead: bool) -> anyhow::Result<Trained> {
+    fn train(
+        &self,
+        (model, device): (&Llama, &Device),
+        first: u64,
+        time: Duration,
+        ahead: bool,
+    ) -> anyhow::Result<Trained> {
+        let device = device.burn();
         let pages_of = |round: u64| self.assignment.assigned(0, round);
         let round = |round: u64| -> anyhow::Result<Duration> {
             let started = Instant::now();
@@ -66,6 +74,8 @@ impl Data {
                 self.corpus.fetch_ahead(&pages_of(round + 1));
             }
             pass(model, &pages, self.micro_batch);
+            // A peer needs the result before it goes on.
+            device.sync().expect("the device works");
             Ok(waited)
         };
         // Before the first one nobody could fetch anything.

@@ -72,14 +72,14 @@ pub fn bench(args: Args) -> anyhow::Result<()> {
     let name = args.device.as_deref().unwrap_or("cpu");
     let device: Device = name.parse().map_err(|error| UsageError(format!("--device {name}: {error}")))?;
     let scenario = args.scenario.as_deref().map(|path| open::load(path, &args.overrides)).transpose()?;
-    let data = scenario.map(Data::open).transpose()?;
+    let data = scenario.map(|scenario| Data::open(scenario, args.micro_batch)).transpose()?;
     let (title, config, batch) = match &data {
         Some(data) => (data.scenario.name.clone(), data.config.clone(), data.micro_batch),
         None => {
             let settings = ModelSettings { preset: args.preset.clone(), ..ModelSettings::default() };
             let config = LlamaConfig::from_settings(&settings).map_err(|error| UsageError(error.to_string()))?;
             let batch = if config.sequence_length <= 256 { SHORT_BATCH } else { LONG_BATCH };
-            (args.preset.clone(), config, batch)
+            (args.preset.clone(), config, args.micro_batch.unwrap_or(batch))
         }
     };
 
@@ -90,7 +90,7 @@ pub fn bench(args: Args) -> anyhow::Result<()> {
         }
         figures.push(figure);
     };
-    model::measure(&config, device, args.micro_batch.unwrap_or(batch), args.seconds, &mut note)?;
+    model::measure(&config, device, batch, args.seconds, &mut note)?;
     if let Some(data) = &data {
         data.measure(device, args.seconds, &mut note)?;
     } else if args.device.is_none() {

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use comfy_table::{CellAlignment, Table, presets};
 use gauntlet::digest::Digest;
@@ -21,11 +21,9 @@ use gauntlet::report::write_file;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::model::ModelArgs;
+use super::progress::PLAIN_EVERY;
 use super::{UsageError, interrupt, open, say};
 use unfinished::Unfinished;
-
-/// Where there is no terminal, a line about so often.
-const SAID_EVERY: Duration = Duration::from_secs(10);
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -56,8 +54,13 @@ pub struct Args {
 
 /// Asks a model the questions of some tasks.
 pub fn eval(args: Args) -> anyhow::Result<()> {
-    let tasks = args.tasks.iter().map(|name| Task::named(name)).collect::<Result<Vec<_>, _>>();
-    let tasks = tasks.map_err(|error| UsageError(format!("--tasks: {error}")))?;
+    let mut tasks = Vec::new();
+    for name in &args.tasks {
+        let task = Task::named(name).map_err(|error| UsageError(format!("--tasks: {error}")))?;
+        if !tasks.contains(&task) {
+            tasks.push(task);
+        }
+    }
     // All data first: a missing file is not to be found out after an hour.
     let questions =
         tasks.iter().map(|task| read_questions(*task, &args.data, args.limit)).collect::<Result<Vec<_>, _>>()?;
@@ -67,7 +70,7 @@ pub fn eval(args: Args) -> anyhow::Result<()> {
     let encoded = encoded.collect::<anyhow::Result<Vec<_>>>()?;
     let asker = Asker {
         model: loaded.model(&args.device)?,
-        digest: Digest::of_f32(&loaded.theta),
+        theta: Digest::of_f32(&loaded.theta),
         device: &args.device,
         threads: open::threads(args.threads, &args.device),
         out: &args.out,
@@ -92,7 +95,9 @@ pub fn eval(args: Args) -> anyhow::Result<()> {
     let report = report(&results, source, source, args.limit, seconds);
     let path = args.out.join("results.json");
     write_file(&path, (serde_json::to_string_pretty(&report)? + "\n").as_bytes())?;
-    tasks.iter().try_for_each(|task| unfinished::remove(&args.out, *task))?;
+    for (task, encoded) in tasks.iter().zip(&encoded) {
+        unfinished::remove(&args.out, *task, &asker.work(encoded))?;
+    }
     if !args.quiet {
         say(table(&results));
         let asked: usize = results.iter().map(|result| result.asked).sum();
@@ -116,7 +121,7 @@ fn encode_all(task: Task, questions: &[Question], tokenizer: &Tokenizer) -> anyh
 /// A model that is asked, and how.
 struct Asker<'a> {
     model: Llama,
-    digest: Digest,
+    theta: Digest,
     device: &'a str,
     threads: usize,
     /// Where what is known of unfinished tasks lies.
@@ -128,10 +133,13 @@ struct Asker<'a> {
 }
 
 impl Asker<'_> {
+    fn work(&self, questions: &[Encoded]) -> Digest {
+        unfinished::digest_of(self.model.config(), &self.theta, self.device, questions)
+    }
+
     /// The log-likelihoods of a task's answers; `None` where it was told to stop.
     fn ask(&self, task: Task, questions: &[Encoded]) -> anyhow::Result<Option<Vec<Vec<f64>>>> {
-        let work = unfinished::digest_of(&self.digest, self.device, questions);
-        let (file, known) = Unfinished::open(self.out, task, &work)?;
+        let (file, known) = Unfinished::open(self.out, task, &self.work(questions))?;
         self.resumed.fetch_or(!known.is_empty(), Ordering::Relaxed);
         let answers = questions.iter().map(|question| question.choices.len()).sum();
         let progress = Progress::new(task, answers, known.iter().map(|pass| pass.answers.len()).sum(), self.quiet);
@@ -176,7 +184,7 @@ impl Progress {
 
     fn answered(&mut self, answers: usize) {
         self.bar.inc(answers as u64);
-        if self.said.is_some_and(|said| said.elapsed() >= SAID_EVERY) {
+        if self.said.is_some_and(|said| said.elapsed() >= PLAIN_EVERY) {
             self.said = Some(Instant::now());
             self.say();
         }

@@ -1,5 +1,6 @@
-//! What a task's questions were answered before the program was stopped: `unfinished_TASK.csv` in the folder of the
-//! results, a line an answer, from the first pass to the last result.
+//! What a task's questions were answered before the program was stopped: `unfinished_TASK_DIGEST.csv` in the folder of
+//! the results, a line an answer, from the first pass to the last result. The digest is that of the work, so that other
+//! work in the same folder takes nothing from it.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use gauntlet::digest::Digest;
 use gauntlet::evaluation::{Answer, Encoded, Pass, Task};
+use gauntlet::model::LlamaConfig;
 use gauntlet::report::write_file;
 
 /// `answers` are those of the whole pass.
@@ -21,7 +23,7 @@ pub struct Unfinished {
 }
 
 /// What names the work: the same model, computed in the same way, asked the same.
-pub fn digest_of(model: &Digest, device: &str, questions: &[Encoded]) -> Digest {
+pub fn digest_of(config: &LlamaConfig, theta: &Digest, device: &str, questions: &[Encoded]) -> Digest {
     let mut tokens = Vec::new();
     let mut put = |tokens_of: &[u32]| {
         tokens.extend((tokens_of.len() as u32).to_le_bytes());
@@ -32,22 +34,26 @@ pub fn digest_of(model: &Digest, device: &str, questions: &[Encoded]) -> Digest 
         put(&question.context);
         question.choices.iter().for_each(|choice| put(choice));
     }
+    let config = serde_json::to_vec(config).expect("plain numbers");
     let version = env!("CARGO_PKG_VERSION");
-    Digest::of_parts([&model.0[..], device.as_bytes(), version.as_bytes(), &tokens])
+    Digest::of_parts([&config, &theta.0[..], device.as_bytes(), version.as_bytes(), &tokens])
 }
 
 impl Unfinished {
     /// Opens what there is of this work in `folder`, or begins it; and the passes that it has whole.
     pub fn open(folder: &Path, task: Task, work: &Digest) -> anyhow::Result<(Self, Vec<Pass>)> {
-        let path = path(folder, task);
+        let path = path(folder, task, work);
         let head = format!("# {work}\n{COLUMNS}\n");
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+            Err(error) => {
+                let what = || format!("cannot read {}; without it the questions are asked again", path.display());
+                return Err(error).with_context(what);
+            }
         };
         let passes = text.strip_prefix(&head).map(passes).unwrap_or_default();
-        // Without what a killed program left of a line, or of other work.
+        // Without what a killed program left of a line.
         let lines: String = passes.iter().map(lines).collect();
         write_file(&path, (head + &lines).as_bytes())?;
         let file = File::options().append(true).open(&path);
@@ -62,14 +68,19 @@ impl Unfinished {
     }
 }
 
-/// Removes what is left in `folder` of a task that is finished.
-pub fn remove(folder: &Path, task: Task) -> anyhow::Result<()> {
-    let path = path(folder, task);
-    fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))
+/// Removes what there is in `folder` of work that is finished.
+pub fn remove(folder: &Path, task: Task, work: &Digest) -> anyhow::Result<()> {
+    let path = path(folder, task, work);
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
-fn path(folder: &Path, task: Task) -> PathBuf {
-    folder.join(format!("unfinished_{}.csv", task.name()))
+fn path(folder: &Path, task: Task, work: &Digest) -> PathBuf {
+    folder.join(format!("unfinished_{}_{}.csv", task.name(), work.short()))
 }
 
 fn lines(pass: &Pass) -> String {
@@ -119,7 +130,7 @@ mod tests {
         assert_eq!(known, []);
         [pass(2), pass(0)].iter().for_each(|pass| unfinished.add(pass).unwrap());
         drop(unfinished);
-        let file = folder.path().join("unfinished_piqa.csv");
+        let file = path(folder.path(), Task::Piqa, &work);
         let whole = fs::read(&file).unwrap();
         let open = |work| Unfinished::open(folder.path(), Task::Piqa, work).unwrap().1;
         assert_eq!(open(&work), [pass(0), pass(2)]);
@@ -135,8 +146,9 @@ mod tests {
         }
         fs::write(&file, &whole).unwrap();
         assert_eq!(open(&other), []);
-        assert_eq!(open(&work), []);
-        remove(folder.path(), Task::Piqa).unwrap();
-        assert!(!file.exists());
+        assert_eq!(open(&work).len(), 2);
+        remove(folder.path(), Task::Piqa, &work).unwrap();
+        remove(folder.path(), Task::Piqa, &work).unwrap();
+        assert!(!file.exists() && path(folder.path(), Task::Piqa, &other).exists());
     }
 }

@@ -20,7 +20,7 @@ use remote::Remote;
 
 use super::packed::Packed;
 use super::{CorpusError, PageError, PageId};
-use crate::bucket;
+use crate::bucket::{self, BucketError};
 use crate::digest::Digest;
 use crate::scenario::CorpusSettings;
 
@@ -184,15 +184,22 @@ impl Shards {
     }
 }
 
-/// The bucket of a URL; `None` for a path, and for a URL of a folder, which is a path.
-fn bucket_of(path: &str) -> Result<Option<Arc<dyn ObjectStore>>, CorpusError> {
+/// The bucket of a URL; `None` for a path.
+///
+/// # Errors
+/// No such bucket, or a folder.
+pub fn bucket_of(path: &str) -> Result<Option<Arc<dyn ObjectStore>>, CorpusError> {
     if !path.contains("://") {
         return Ok(None);
     }
     let failed = |reason: String| CorpusError::Bucket { url: path.to_string(), reason };
-    let bucket = bucket::open(path, false).map_err(|error| failed(error.to_string()))?;
+    let a_folder = "a folder; expected its path, or the URL of a bucket";
+    let bucket = bucket::open(path, false).map_err(|error| match error {
+        BucketError::NoFolder { .. } => failed(a_folder.into()),
+        error => failed(error.to_string()),
+    })?;
     if bucket.folder.is_some() {
-        return Err(failed("a folder; expected its path, or the URL of a bucket".into()));
+        return Err(failed(a_folder.into()));
     }
     Ok(Some(bucket.store))
 }

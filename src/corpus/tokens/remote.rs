@@ -3,7 +3,7 @@
 //! Requests go through a thread with a runtime of its own, so that whoever reads a page, on whatever clock, only waits
 //! for an answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -26,14 +26,22 @@ const PARALLEL: usize = 32;
 /// Pauses before a request is made again, in seconds; the store's client has its own quick tries in each.
 const PAUSES: [u64; 4] = [1, 2, 4, 8];
 /// Pages that are fetched ahead and not yet asked for, at most.
-const MOST_AHEAD: usize = 4096;
+const MOST_AHEAD: usize = 16_384;
 
 /// The shards of a bucket.
 pub struct Remote {
     requests: UnboundedSender<Request>,
     files: Vec<Path>,
     token_type: TokenType,
-    ahead: Mutex<BTreeMap<PageId, Answer>>,
+    ahead: Mutex<Ahead>,
+}
+
+/// Pages that will be asked for.
+#[derive(Default)]
+struct Ahead {
+    answers: BTreeMap<PageId, Answer>,
+    /// In the order in which they were fetched; some are no more there.
+    order: VecDeque<PageId>,
 }
 
 struct Request {
@@ -118,19 +126,25 @@ async fn fetch(store: &dyn ObjectStore, file: &Path, range: Range<u64>) -> Resul
 impl Remote {
     /// Asks for a page of `count` tokens; what was fetched ahead is there at once.
     pub fn ask(&self, page: PageId, window: Window, count: usize) -> Answer {
-        let ahead = self.ahead.lock().expect("no panic while held").remove(&page);
+        let ahead = self.ahead.lock().expect("no panic while held").answers.remove(&page);
         ahead.unwrap_or_else(|| self.request(window, count))
     }
 
-    /// Fetches pages that will be asked for soon.
+    /// Fetches pages that will be asked for soon, the first ones of very many.
     pub fn fetch_ahead(&self, pages: impl Iterator<Item = (PageId, Window)>, count: usize) {
         let mut ahead = self.ahead.lock().expect("no panic while held");
-        for (page, window) in pages {
-            if ahead.len() >= MOST_AHEAD {
-                // Of rounds that were not trained in after all.
-                ahead.clear();
+        for (page, window) in pages.take(MOST_AHEAD) {
+            if ahead.answers.contains_key(&page) {
+                continue;
             }
-            ahead.entry(page).or_insert_with(|| self.request(window, count));
+            ahead.answers.insert(page, self.request(window, count));
+            ahead.order.push_back(page);
+            // The oldest are of rounds that were not trained in after all.
+            while ahead.order.len() > MOST_AHEAD
+                && let Some(oldest) = ahead.order.pop_front()
+            {
+                ahead.answers.remove(&oldest);
+            }
         }
     }
 

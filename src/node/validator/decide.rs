@@ -16,9 +16,11 @@ use super::Validator;
 use super::gather::Gathered;
 use crate::Uid;
 use crate::chain::ChainState;
-use crate::node::bundle::{delete_bundle, parts_of};
-use crate::node::checkpoint::{delete_checkpoint, put_checkpoint};
-use crate::node::follow::{apply, fetch_record, follow_record, max_record_len, read_record, wait_a_little};
+use crate::node::bundle::{delete_parts, parts_of};
+use crate::node::checkpoint::put_checkpoint;
+use crate::node::follow::{
+    apply, fetch_record, follow_record, get_bounded, max_record_len, read_record, wait_a_little,
+};
 use crate::training::Replica;
 use crate::transport::record::{self, Included, RoundRecord};
 use crate::transport::{Hotkey, bundle, checkpoint, keys, wire};
@@ -101,16 +103,17 @@ impl Validator {
         let replica = apply(&self.network, &self.ports, &self.replica, &record, payloads.clone()).await;
         record.model_after = replica.digest;
 
-        // The bundle first: whoever sees the record finds what it names. If there is one, this validator was here before
-        // it was stopped, and may have decided the round with it.
+        // The bundle first: whoever sees the record finds what it names. If another one lies there, this validator was
+        // here before it was stopped, and may have decided the round with that. The first part tells them apart: it has
+        // the digests of all that a bundle holds.
         let (key, bundle) = (keys::bundle(&own, round), bundle::encode(&payloads));
         let parts: Vec<(Path, Bytes)> = parts_of(&key, &bundle).collect();
-        let was_here = !self.create(&key, &parts[0].1).await;
-        if !was_here {
+        let is_ours = self.create(&key, &parts[0].1).await || self.lies_there(&parts[0]).await;
+        if is_ours {
             self.put(&parts[1..]).await;
         }
         let written = self.put_record(&record).await;
-        if written && was_here {
+        if written && !is_ours {
             self.put(&parts).await;
         }
         written.then_some((replica, uids))
@@ -212,7 +215,7 @@ impl Validator {
         let before = self.checkpointed.replace(round).unwrap_or(0);
         let parameters = self.replica.theta.len();
         for old in outdated(before, round, settings.training.checkpoint_every, settings.keep_rounds()) {
-            delete_checkpoint(&self.ports.bucket, &keys::checkpoint(&own, old), parameters).await;
+            delete_parts(&self.ports.bucket, &keys::checkpoint(&own, old), checkpoint::parts(parameters)).await;
         }
     }
 
@@ -224,7 +227,7 @@ impl Validator {
         if let Some(old) = old.filter(|old| self.checkpointed.is_some_and(|newest| newest > *old + 1)) {
             let upload = wire::encoded_len(&self.network.shape);
             let most = bundle::encoded_len(self.network.scenario.gauntlet.top_peers, upload);
-            delete_bundle(&self.ports.bucket, &keys::bundle(&own, old), most).await;
+            delete_parts(&self.ports.bucket, &keys::bundle(&own, old), bundle::parts(most)).await;
             let _ = self.ports.bucket.delete(&keys::record(old)).await;
         }
     }
@@ -240,6 +243,11 @@ impl Validator {
             }
             wait_a_little(&self.ports).await;
         }
+    }
+
+    /// Whether these are the bytes that lie there.
+    async fn lies_there(&self, (key, bytes): &(Path, Bytes)) -> bool {
+        get_bounded(&self.ports.bucket, key, bytes.len() as u64).await.is_some_and(|found| found == *bytes)
     }
 
     /// Puts what others wait for, however long that takes.

@@ -3,7 +3,7 @@
 use super::canvas::{Point, picture};
 use super::frame::{BELOW_HEADING, Frame, WIDTH, heading, range_of};
 use super::palette::{LINES, Stroke};
-use super::series::Bins;
+use super::series::{Bins, rounds_of};
 use crate::report::{ReportError, RunData};
 
 const HEIGHT: f64 = 460.0;
@@ -22,7 +22,7 @@ pub fn bytes(run: &RunData) -> Result<Option<String>, ReportError> {
 
     let settings = &run.manifest.scenario;
     let title = format!("Bytes by round: {}, seed {}", settings.name, run.manifest.seed);
-    let bins = Bins::at_most(POINTS, run.rounds.last().map_or(0, |row| row.round + 1));
+    let bins = Bins::at_most(POINTS, rounds_of(run.rounds.iter().map(|row| row.round)));
     let total = |rounds: &[(u64, f64)]| {
         let bytes = rounds.iter().map(|(_, bytes)| bytes).sum();
         let (unit, divisor) = unit_of(bytes);
@@ -83,6 +83,9 @@ mod tests {
         for text in ["18.5 MB sent", "185.2 MB received", "sent (KB a round)", "received (MB a round)"] {
             assert!(svg.contains(text), "{text}");
         }
+        // A damaged file, whose rows are in no order.
+        run.rounds.swap(3, 149);
+        assert!(bytes(&run).unwrap().is_some());
         run.rounds[7].bytes_down = None;
         assert_eq!(bytes(&run).unwrap(), None);
         run.rounds.clear();

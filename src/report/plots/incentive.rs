@@ -15,7 +15,10 @@ const ONE_FRAME: usize = 5;
 /// Share of the pay of one peer of each behaviour: mean over the group, and the range of the middle 80 % of its peers.
 pub fn incentive(run: &RunData) -> Result<String, ReportError> {
     let groups = by_behaviour(&run.peers);
-    let bins = Bins::at_most(if groups.len() > ONE_FRAME { 120 } else { 300 }, rounds_of(&run.peers));
+    let bins = Bins::at_most(
+        if groups.len() > ONE_FRAME { 120 } else { 300 },
+        rounds_of(run.peers.iter().map(|row| row.round)),
+    );
     let shares: Vec<Vec<Share>> = groups.iter().map(|group| shares(group, bins)).collect();
     let axes = (0.0..bins.rounds.max(1) as f64, 0.0..top_of(&shares));
     let peers: usize = groups.iter().map(|group| group.peers.len()).sum();

@@ -69,7 +69,10 @@ impl Figure {
     fn draw(self, run: &RunData, value: impl Fn(&PeerRow) -> Option<(f64, f64)>) -> Result<String, ReportError> {
         let groups = by_behaviour(&run.peers);
         let count: usize = groups.iter().map(|group| group.peers.len()).sum();
-        let bins = Bins::at_most((6000 / count.max(1) as u64).clamp(60, 300), rounds_of(&run.peers));
+        let bins = Bins::at_most(
+            (6000 / count.max(1) as u64).clamp(60, 300),
+            rounds_of(run.peers.iter().map(|row| row.round)),
+        );
         let apart = |group: &Group<'_>| count <= ALL_DRAWN || group.peers.len() <= FEW;
         let ribbons: Vec<Vec<Ribbon>> = groups
             .iter()

@@ -60,9 +60,9 @@ impl Bins {
     }
 }
 
-/// Rounds that the rows reach.
-pub fn rounds_of(rows: &[PeerRow]) -> u64 {
-    rows.iter().map(|row| row.round.saturating_add(1)).max().unwrap_or(0)
+/// Rounds that these reach.
+pub fn rounds_of(rounds: impl Iterator<Item = u64>) -> u64 {
+    rounds.map(|round| round.saturating_add(1)).max().unwrap_or(0)
 }
 
 /// The last known value in each bin.

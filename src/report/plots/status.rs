@@ -30,7 +30,7 @@ type Runs = Vec<(usize, usize, Cell)>;
 /// A row for each peer, by behaviour and uid; a column for each round.
 pub fn status(run: &RunData) -> Result<String, ReportError> {
     let groups = by_behaviour(&run.peers);
-    let (bins, runs) = binned(&groups, rounds_of(&run.peers));
+    let (bins, runs) = binned(&groups, rounds_of(run.peers.iter().map(|row| row.round)));
     let peers: usize = groups.iter().map(|group| group.peers.len()).sum();
     let row_height = if peers == 0 { 10.0 } else { (560.0 / peers as f64).floor().clamp(2.0, 18.0) };
     let body = peers as f64 * row_height + groups.len().saturating_sub(1) as f64 * GAP;
