@@ -140,7 +140,7 @@ impl TrainingCore {
         sets.map(|pages| self.evaluator.loss(&stepped, pages))
     }
 
-    /// The replica after a round's aggregation. `payloads` names the pseudo-gradients that `contributions` would
+    /// The replica after a round's aggregation, the one before if nobody is included. `payloads` names the pseudo-gradients that `contributions` would
     /// decode; they are asked for only by the first caller.
     pub fn advance(
         &self,
@@ -149,6 +149,10 @@ impl TrainingCore {
         payloads: &[Digest],
         contributions: impl FnOnce() -> Vec<Arc<PseudoGradient>>,
     ) -> Arc<Replica> {
+        if payloads.is_empty() {
+            // Nobody moves the model, whatever the scheme: a copy of a large one is not for nothing.
+            return before.clone();
+        }
         let key = Digest::of_parts(
             [&before.digest.0[..], &round.to_le_bytes()].into_iter().chain(payloads.iter().map(|digest| &digest.0[..])),
         );
@@ -176,5 +180,27 @@ impl Advanced {
         }
         self.order.push_back(key);
         self.replicas.entry(key).or_default().clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::Network;
+    use crate::scenario;
+
+    #[test]
+    fn a_round_without_payloads_leaves_the_model_under_every_scheme() {
+        for (kind, more) in
+            [("demo", "seed=2"), ("sparseloco", "scheme.inner_steps=1"), ("dense", "scheme.inner_steps=1")]
+        {
+            let overrides = ["model.preset=nano", &format!("scheme={kind}"), more].map(String::from);
+            let scenario = scenario::load("scenarios/honest.toml", &overrides).unwrap();
+            let network = Network::open(scenario, Device::Cpu).unwrap();
+            let (core, before) = (&network.core, &network.genesis);
+            assert!(Arc::ptr_eq(before, &core.advance(before, 7, &[], Vec::new)), "{kind}");
+            // Which is what the scheme itself would make of it.
+            assert!(core.scheme.step(&before.theta, core.schedule.lr(7), &[], 1.0) == before.theta, "{kind}");
+        }
     }
 }
