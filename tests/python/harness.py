@@ -1,6 +1,6 @@
 """Compare `sim eval` with EleutherAI's lm-evaluation-harness, question by question.
 
-    pip install lm_eval torch transformers
+    pip install lm_eval torch transformers accelerate
     python tests/python/harness.py --sim target/release/sim --model HF_DIR --data DIR --tasks piqa,arc_easy [--limit N]
 
 HF_DIR is a folder with weights and a tokenizer, as `sim export` writes it; DIR holds TASK.jsonl with query, choices and
