@@ -195,6 +195,7 @@ def measure(work, at_least):
     shape = f"{work.batch} x {work.length} tokens"
     tokens = work.batch * work.length
     one = timed(work.gradient)
+    of_gradient = peak_memory(work.device)
     yield f"forward + backward, {shape}", tokens / one / 1e3, "K tokens/s"
     flops = tokens / one * work.flops_per_token / 1e12
     yield "the same", flops, "TFLOP/s"
@@ -217,6 +218,7 @@ def measure(work, at_least):
 
     one = timed(lambda: work.evaluate(payloads[0]))
     yield f"evaluate one peer, 2 x {shape}", 1e3 * one, "ms"
+    yield "peak memory of forward + backward", of_gradient / 1e9, "GB"
     yield "peak memory of all of it", peak_memory(work.device) / 1e9, "GB"
 
 

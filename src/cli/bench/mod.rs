@@ -2,6 +2,7 @@
 
 mod data;
 mod machine;
+mod memory;
 mod model;
 
 pub use model::{measure as measure_model, name as device_name};

@@ -12,6 +12,7 @@ use gauntlet::training::scheme::demo::Demo;
 use gauntlet::training::{Evaluator, PseudoGradient, Replica};
 
 use super::Figure;
+use super::memory::Watch;
 
 /// Peers of an aggregation, as in the Templar-I run.
 const PEERS: usize = 15;
@@ -40,6 +41,7 @@ pub fn measure(
 ) -> anyhow::Result<Measured> {
     let mut note = |what: String, value: f64, unit: &'static str| note(Figure { what, value, unit });
     let seconds = |work: &mut dyn FnMut()| seconds(&device, time, work);
+    let memory = Watch::new(device)?;
     let theta = init_theta(config, 0);
     let model = Llama::from_flat(config, &theta, &device);
     let pages = pages(config, micro_batch);
@@ -47,6 +49,7 @@ pub fn measure(
     let tokens = (micro_batch * length) as f64;
 
     let one = seconds(&mut || pass(&model, &pages, micro_batch));
+    let of_gradient = memory.most();
     let tokens_per_second = tokens / one;
     note(format!("forward + backward, {micro_batch} x {length} tokens"), tokens / one / 1e3, "K tokens/s");
     let flops = tokens / one * config.flops_per_token() as f64 / 1e12;
@@ -84,8 +87,10 @@ pub fn measure(
         let counted = Memory::of_gradient(config, micro_batch, device.precision());
         note("memory of forward + backward, counted".into(), counted.total() as f64 / 1e9, "GB");
     }
-    if let Some(bytes) = peak_memory(&device) {
-        note("peak memory of all of it".into(), bytes as f64 / 1e9, "GB");
+    for (what, bytes) in [("forward + backward", of_gradient), ("all of it", memory.most())] {
+        if let Some(bytes) = bytes {
+            note(format!("peak memory of {what}"), bytes as f64 / 1e9, "GB");
+        }
     }
     Ok(Measured { tokens_per_second, encode_seconds, aggregate_seconds })
 }
@@ -165,17 +170,6 @@ fn peak_tflops(name: &str) -> Option<f64> {
         _ => return None,
     };
     data_sheets().into_iter().find(|known| known.name == sheet).map(|sheet| sheet.flops / 1e12)
-}
-
-/// The most memory that was taken: of a device what its allocator reserved, of the CPU what was resident, where the
-/// system says it.
-fn peak_memory(device: &Device) -> Option<u64> {
-    if let Some(usage) = device.burn().memory_pool_usage() {
-        return Some(usage.bytes_reserved);
-    }
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(1024 * line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?)
 }
 
 #[cfg(test)]

@@ -1,0 +1,85 @@
+//! The most memory that work takes on its device.
+
+use gauntlet::model::Device;
+
+/// Looks at a device's memory from its making on.
+pub enum Watch {
+    /// What the process has been resident at most, where the system says it: of everything since its start.
+    Host,
+    #[cfg(feature = "cuda")]
+    Cuda(cuda::Watch),
+}
+
+impl Watch {
+    /// To be made before anything is put on the device.
+    pub fn new(device: Device) -> anyhow::Result<Self> {
+        match device {
+            #[cfg(feature = "cuda")]
+            Device::Cuda(index) => Ok(Self::Cuda(cuda::Watch::new(index)?)),
+            _ => Ok(Self::Host),
+        }
+    }
+
+    /// The most bytes taken so far.
+    pub fn most(&self) -> Option<u64> {
+        match self {
+            Self::Host => resident_at_most(),
+            #[cfg(feature = "cuda")]
+            Self::Cuda(watch) => Some(watch.most()),
+        }
+    }
+}
+
+fn resident_at_most() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(1024 * line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?)
+}
+
+#[cfg(feature = "cuda")]
+mod cuda {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+    use std::time::Duration;
+
+    use anyhow::Context as _;
+    use cudarc::driver::CudaContext;
+
+    /// Between two looks: an allocation lives for longer, in the pools of the device's allocator.
+    const PAUSE: Duration = Duration::from_millis(1);
+
+    /// Asks the driver again and again, as the allocator itself keeps no peak: it gives back what has not been used for
+    /// a while, and has pools for each thread. What other processes take meanwhile counts too.
+    pub struct Watch {
+        most: Arc<AtomicU64>,
+        stop: Arc<AtomicBool>,
+    }
+
+    impl Watch {
+        pub fn new(index: usize) -> anyhow::Result<Self> {
+            let no_device = || format!("no CUDA device {index}: the driver lists what it has in `nvidia-smi`");
+            let context = CudaContext::new(index).with_context(no_device)?;
+            let (free_before, _) = context.mem_get_info().context("the device's memory")?;
+            let watch = Self { most: Arc::default(), stop: Arc::default() };
+            let (most, stop) = (watch.most.clone(), watch.stop.clone());
+            std::thread::spawn(move || {
+                // A device that fails says so where it is used.
+                while let (false, Ok((free, _))) = (stop.load(Relaxed), context.mem_get_info()) {
+                    most.fetch_max(free_before.saturating_sub(free) as u64, Relaxed);
+                    std::thread::sleep(PAUSE);
+                }
+            });
+            Ok(watch)
+        }
+
+        pub fn most(&self) -> u64 {
+            self.most.load(Relaxed)
+        }
+    }
+
+    impl Drop for Watch {
+        fn drop(&mut self) {
+            self.stop.store(true, Relaxed);
+        }
+    }
+}
