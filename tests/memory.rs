@@ -58,15 +58,17 @@ fn is_close(case: &str, measured: u64, counted: u64) -> bool {
     (0.85..1.15).contains(&ratio)
 }
 
-/// Bytes that a peer keeps when it has trained, and followed more rounds than are remembered; and their count by `sim
-/// plan`, without what a gradient takes while it is computed.
-fn kept_by_a_peer(device: Device) -> (u64, u64) {
+/// Bytes that a peer keeps when it has trained, and followed more rounds than are remembered, and their count by `sim
+/// plan`, without what a gradient takes while it is computed; then those at the peak of saving its state, and their count.
+fn kept_by_a_peer(device: Device) -> [(u64, u64); 2] {
     let text = "name = 'n'\n[model]\nvocab_size = 4096\nhidden_size = 256\nsequence_length = 16\n\
                 [corpus]\nheld_out_pages = 1\n[training]\npages_per_round = 1\n[[peers]]\ncount = 15";
     let scenario = Scenario::from_toml(text, "n.toml", &[]).unwrap();
     let memory = Plan::new(scenario.clone()).unwrap().peer_memory(device != Device::Cpu);
-    let counted = memory.parts.iter().filter(|part| ["weights", "further replicas", "momentum"].contains(&part.what));
-    let counted = counted.map(|part| part.device + part.host).sum();
+    let counted = |names: &[&str]| {
+        let parts = memory.parts.iter().filter(|part| names.contains(&part.what));
+        parts.map(|part| part.device + part.host).sum::<u64>()
+    };
 
     let before = NOW.load(Relaxed);
     let network = Network::open(scenario, device).unwrap();
@@ -77,7 +79,19 @@ fn kept_by_a_peer(device: Device) -> (u64, u64) {
         let name = Digest::of(&[round as u8]);
         replica = core.advance(&replica, round, &[name], || vec![sent.clone()]);
     }
-    ((NOW.load(Relaxed) - before) as u64, counted)
+    let kept = NOW.load(Relaxed) - before;
+
+    MOST.store(NOW.load(Relaxed), Relaxed);
+    let now = NOW.load(Relaxed);
+    local.save(&mut Vec::new());
+    let saving = MOST.load(Relaxed) - now;
+    // NdArray copies a tensor twice on its way.
+    let copied = core.layout.tensors.iter().map(|tensor| 8 * tensor.range.len() as u64).max().unwrap();
+    let copied = if device == Device::Cpu { 0 } else { copied };
+    [
+        (kept as u64, counted(&["weights", "further replicas", "momentum"])),
+        (saving as u64, counted(&["state, while it is saved"]) + copied),
+    ]
 }
 
 /// One test, so that nothing else allocates meanwhile.
@@ -115,10 +129,12 @@ fn the_count_is_what_is_allocated() {
         }
     }
     for device in [Device::NdArray, Device::Cpu] {
-        let case = format!("a peer on {device}");
-        let (measured, counted) = std::thread::spawn(move || kept_by_a_peer(device)).join().unwrap();
-        if !is_close(&case, measured, counted) {
-            wrong.push(case);
+        let found = std::thread::spawn(move || kept_by_a_peer(device)).join().unwrap();
+        for (what, (measured, counted)) in ["a peer", "a peer that saves its state"].into_iter().zip(found) {
+            let case = format!("{what} on {device}");
+            if !is_close(&case, measured, counted) {
+                wrong.push(case);
+            }
         }
     }
     assert!(wrong.is_empty(), "{wrong:?}");

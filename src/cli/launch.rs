@@ -56,11 +56,13 @@ pub fn launch(args: Args) -> anyhow::Result<()> {
         bail!(UsageError(format!("--clock virtual needs a folder as bucket, not {url}")));
     }
     let network = open::network(scenario, "cpu")?;
-    let scenario = &network.scenario;
+    let scenario = &network.scenario.clone();
     let mut collector = Collector::open(scenario, &url, &root, &args.devices.join(","), args.quiet)?;
     let peers = scenario.each_peer().filter(|(_, _, group)| group.joins == 0);
     let peers = peers.map(|(index, _, _)| identity_of(scenario, "peer", index).hotkey()).collect();
     let (run, _) = genesis::create(&url, &network, peers)?;
+    // Gigabytes of a large model, which only the nodes need from here on.
+    drop(network);
     std::fs::create_dir_all(root.join("nodes")).with_context(|| root.display().to_string())?;
 
     let plans = plan(scenario, &args.devices);

@@ -54,12 +54,12 @@ pub struct PeerPlan {
     pub leaves: Option<u64>,
 }
 
+/// A state but for that of training, which follows it.
 #[derive(Serialize, Deserialize)]
 struct Saved {
     uid: Option<Uid>,
     replicas: Vec<Digest>,
     at: u64,
-    local: Vec<u8>,
     uploaded: VecDeque<u64>,
     behaviour: Vec<u8>,
 }
@@ -84,11 +84,11 @@ impl Peer {
 
     /// Takes up a saved state; `replica` gives the parameters that the state names.
     pub fn restore(&mut self, bytes: &[u8], replica: impl Fn(&Digest) -> Option<Arc<Replica>>) -> Result<(), String> {
-        let saved: Saved = postcard::from_bytes(bytes).map_err(|error| error.to_string())?;
+        let (saved, of_training): (Saved, _) = postcard::take_from_bytes(bytes).map_err(|error| error.to_string())?;
         let replicas: Option<VecDeque<_>> = saved.replicas.iter().map(replica).collect();
         self.replicas = replicas.filter(|found| !found.is_empty()).ok_or("a replica is missing")?;
         (self.uid, self.at, self.uploaded) = (saved.uid, saved.at, saved.uploaded);
-        self.local.as_mut().expect("it does not train yet").restore(&saved.local)?;
+        self.local.as_mut().expect("it does not train yet").restore(of_training)?;
         self.behaviour.restore(&saved.behaviour);
         Ok(())
     }
@@ -98,11 +98,11 @@ impl Peer {
             uid: self.uid,
             replicas: self.replicas.iter().map(|replica| replica.digest).collect(),
             at: self.at,
-            local: self.local.as_ref().expect("it does not train between rounds").save(),
             uploaded: self.uploaded.clone(),
             behaviour: self.behaviour.save(),
         };
-        let bytes = postcard::to_stdvec(&saved).expect("a plain structure");
+        let mut bytes = postcard::to_stdvec(&saved).expect("a plain structure");
+        self.local.as_ref().expect("it does not train between rounds").save(&mut bytes);
         NodeState { bytes, replicas: self.replicas.iter().cloned().collect() }
     }
 

@@ -59,6 +59,8 @@ impl Plan {
             part("gradient", gradient.gradient),
             part("activations", gradient.block_inputs + gradient.block),
             part("logits", gradient.head),
+            MemoryPart { what: "aggregated payloads, signs", device: 0, host: self.aggregation_bytes(is_demo) },
+            MemoryPart { what: "state, while it is saved", device: 0, host: kept },
         ];
         let sum = |of: fn(&MemoryPart) -> u64| parts.iter().map(of).sum::<u64>();
         let shared = gradient.block.min(gradient.head);
@@ -67,6 +69,15 @@ impl Plan {
             true => MemoryPart { what: "at most at a time", device: device - shared, host },
             false => MemoryPart { what: "at most at a time", device, host: host - shared },
         };
-        PeerMemory { total, further_peer: MemoryPart { what: "each further peer", ..state }, parts }
+        // All peers of a process save their states at the same rounds.
+        let further_peer = MemoryPart { what: "each further peer", host: state.host + kept, ..state };
+        PeerMemory { total, further_peer, parts }
+    }
+
+    /// What an aggregation takes on the host besides the replica that it makes: a coefficient received is an index of 16
+    /// and a value of 32 bits, and of DeMo's step there is a sign a parameter.
+    fn aggregation_bytes(&self, is_demo: bool) -> u64 {
+        let received = 6 * self.scenario.gauntlet.top_peers * self.coefficients();
+        received as u64 + if is_demo { self.parameters() as u64 } else { 0 }
     }
 }

@@ -29,12 +29,13 @@ fn every_subcommand_explains_itself() {
 }
 
 /// Rows that a table for any device has, as `benches/torch` prints them too.
-const BENCH: [&str; 7] = [
+const BENCH: [&str; 8] = [
     "forward + backward, 2 x 64 tokens",
     "the same",
     "DeMo encode",
     "aggregate 15 peers",
     "evaluate one peer, 2 x 2 x 64 tokens",
+    "peak memory of forward + backward",
     "peak memory of all of it",
     "memory of forward + backward, counted",
 ];
@@ -46,7 +47,7 @@ fn a_model_is_measured_on_every_device_of_the_machine() {
         let arguments = format!("bench --preset nano --device {device} --micro-batch 2 --seconds 0");
         let table = place.succeed(&arguments);
         assert!(table.contains(&format!("nano on {device}")), "{table}");
-        let rows = BENCH.iter().take(if device == "cpu" { 6 } else { 7 });
+        let rows = BENCH.iter().take(if device == "cpu" { 7 } else { 8 });
         for row in rows.filter(|row| cfg!(target_os = "linux") || !row.starts_with("peak")) {
             let line =
                 table.lines().find(|line| line.contains(&format!("| {row} "))).unwrap_or_else(|| panic!("{row}"));

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::local_steps::LocalSteps;
-use super::{ChunkError, ChunkLayout, LocalTraining, Round, Scheme};
+use super::{ChunkError, ChunkLayout, LocalTraining, Round, Scheme, append};
 use crate::model::ParamLayout;
 use crate::scenario::{DenseSettings, DenseUpdate};
 use crate::training::adamw::Moments;
@@ -105,8 +105,8 @@ impl LocalTraining for Local {
         self.scheme.encode(&update)
     }
 
-    fn save(&self) -> Vec<u8> {
-        postcard::to_stdvec(&self.moments).expect("plain values")
+    fn save(&self, state: &mut Vec<u8>) {
+        append(&self.moments, self.scheme.kept_values(), state);
     }
 
     fn restore(&mut self, saved: &[u8]) -> Result<(), String> {

@@ -12,6 +12,8 @@ mod topk;
 
 pub use chunks::{ChunkError, ChunkLayout, MAX_CHUNK, TensorChunks};
 
+use serde::Serialize;
+
 use super::evaluator::Evaluator;
 use super::{PayloadShape, PseudoGradient, Replica};
 use crate::model::{Device, Llama, ParamLayout};
@@ -61,10 +63,10 @@ pub trait LocalTraining: Send + Sync {
     /// What the peer sends of a round: trained on `pages`, from `replica`, at the round's learning rate.
     fn train(&mut self, evaluator: &Evaluator, replica: &Replica, pages: &[Vec<u32>], round: Round) -> PseudoGradient;
 
-    /// The state, to go on from.
-    fn save(&self) -> Vec<u8>;
+    /// Appends the state, to go on from, to `state`: at most one copy of it, as it can be gigabytes.
+    fn save(&self, state: &mut Vec<u8>);
 
-    /// Takes up the state that `save` gave.
+    /// Takes up the state that `save` appended.
     ///
     /// # Errors
     /// Bytes that are not the state of this scheme and model.
@@ -95,10 +97,14 @@ pub fn from_settings(
     })
 }
 
-/// The values of a saved state, if there are as many as the model has.
-fn restored(saved: Vec<f32>, parameters: usize) -> Result<Vec<f32>, String> {
-    if saved.len() == parameters {
-        return Ok(saved);
-    }
-    Err(format!("the state of a model of {} parameters, expected {parameters}", saved.len()))
+/// Appends a value that takes about four bytes for each of `values`.
+fn append<T: Serialize>(value: &T, values: usize, state: &mut Vec<u8>) {
+    // Without room for it, it would be copied, twice as large, whenever it outgrows the memory that it has.
+    state.reserve_exact(4 * values + 64);
+    *state = postcard::to_extend(value, std::mem::take(state)).expect("plain values");
+}
+
+/// The error of a state that is of another model.
+fn of_another_model(found: usize, expected: usize) -> String {
+    format!("the state of a model of {found} parameters, expected {expected}")
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::local_steps::LocalSteps;
 use super::topk::TopK;
-use super::{ChunkError, ChunkLayout, LocalTraining, Round, Scheme, TensorChunks, restored};
+use super::{ChunkError, ChunkLayout, LocalTraining, Round, Scheme, TensorChunks, append, of_another_model};
 use crate::model::ParamLayout;
 use crate::scenario::SparseLocoSettings;
 use crate::training::adamw::Moments;
@@ -111,14 +111,17 @@ impl LocalTraining for Local {
         scheme.encode(&mut state.error, &update)
     }
 
-    fn save(&self) -> Vec<u8> {
-        postcard::to_stdvec(&self.state).expect("plain values")
+    fn save(&self, state: &mut Vec<u8>) {
+        append(&self.state, self.scheme.kept_values(), state);
     }
 
     fn restore(&mut self, saved: &[u8]) -> Result<(), String> {
         let State { error, moments } = postcard::from_bytes(saved).map_err(|error| error.to_string())?;
         let parameters = self.scheme.layout.total();
-        self.state = State { error: restored(error, parameters)?, moments: moments.of_size(parameters)? };
+        if error.len() != parameters {
+            return Err(of_another_model(error.len(), parameters));
+        }
+        self.state = State { error, moments: moments.of_size(parameters)? };
         Ok(())
     }
 }

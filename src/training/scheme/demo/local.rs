@@ -1,9 +1,11 @@
 //! A peer's momentum from round to round.
 
+use std::mem::replace;
+
 use super::{Demo, LocalTraining};
 use crate::model::{Llama, ParamTensors};
 use crate::training::gradient::{DeviceGradient, gradient_on_device};
-use crate::training::scheme::{Round, restored};
+use crate::training::scheme::{Round, of_another_model};
 use crate::training::{Evaluator, PseudoGradient, Replica};
 
 /// DeMo's state of one peer.
@@ -14,6 +16,8 @@ pub(super) struct Momentum {
 
 /// As many values as the model has.
 enum Values {
+    /// All zero: before the first round.
+    Zero,
     Host(Vec<f32>),
     /// On the device that trains, from the first round on, where the gradient and its encoding stay there too.
     Device(ParamTensors),
@@ -21,7 +25,7 @@ enum Values {
 
 impl Momentum {
     pub fn new(demo: Demo) -> Self {
-        Self { values: Values::Host(vec![0.0; demo.layout().total()]), demo }
+        Self { values: Values::Zero, demo }
     }
 
     fn train_on_device(
@@ -31,38 +35,57 @@ impl Momentum {
         pages: &[Vec<u32>],
         round: Round,
     ) -> PseudoGradient {
-        if let Values::Host(values) = &self.values {
-            let device = evaluator.device.burn();
-            self.values = Values::Device(ParamTensors::from_flat(&evaluator.config.layout(), values, &device));
-        }
-        let Values::Device(momentum) = &mut self.values else { unreachable!("it was just brought there") };
+        let (layout, device) = (evaluator.config.layout(), evaluator.device.burn());
+        let mut on_device = match replace(&mut self.values, Values::Zero) {
+            Values::Zero => ParamTensors::zeros(&layout, &device),
+            Values::Host(values) => ParamTensors::from_flat(&layout, &values, &device),
+            Values::Device(tensors) => tensors,
+        };
         let DeviceGradient { tensors, .. } = gradient_on_device(model, pages, evaluator.micro_batch);
-        self.demo.encode_on_device(momentum, tensors, round.lr as f32, round.number)
+        let sent = self.demo.encode_on_device(&mut on_device, tensors, round.lr as f32, round.number);
+        self.values = Values::Device(on_device);
+        sent
     }
 }
 
 impl LocalTraining for Momentum {
     fn train(&mut self, evaluator: &Evaluator, replica: &Replica, pages: &[Vec<u32>], round: Round) -> PseudoGradient {
-        match &mut self.values {
-            Values::Host(values) if replica.model.is_fused() => {
-                let gradient = evaluator.gradient(&replica.model, pages);
-                self.demo.encode(values, &gradient.values, round.lr as f32, round.number)
-            }
-            _ => self.train_on_device(evaluator, &replica.model, pages, round),
+        if !replica.model.is_fused() {
+            return self.train_on_device(evaluator, &replica.model, pages, round);
+        }
+        if let Values::Zero = self.values {
+            self.values = Values::Host(vec![0.0; self.demo.layout().total()]);
+        }
+        let Values::Host(values) = &mut self.values else { unreachable!("a peer stays on its device") };
+        let gradient = evaluator.gradient(&replica.model, pages);
+        self.demo.encode(values, &gradient.values, round.lr as f32, round.number)
+    }
+
+    /// The values, little-endian; nothing before the first round.
+    fn save(&self, state: &mut Vec<u8>) {
+        if !matches!(self.values, Values::Zero) {
+            state.reserve_exact(4 * self.demo.layout().total());
+        }
+        let mut put = |values: &[f32]| values.iter().for_each(|value| state.extend_from_slice(&value.to_le_bytes()));
+        match &self.values {
+            Values::Zero => {}
+            Values::Host(values) => put(values),
+            // Tensor by tensor: what the device gives is a copy too.
+            Values::Device(tensors) => tensors.tensors.iter().for_each(|tensor| {
+                put(tensor.to_data().as_slice().expect("f32 values"));
+            }),
         }
     }
 
-    fn save(&self) -> Vec<u8> {
-        let saved = match &self.values {
-            Values::Host(values) => postcard::to_stdvec(values),
-            Values::Device(tensors) => postcard::to_stdvec(&tensors.clone().into_flat()),
-        };
-        saved.expect("plain values")
-    }
-
     fn restore(&mut self, saved: &[u8]) -> Result<(), String> {
-        let values = postcard::from_bytes(saved).map_err(|error| error.to_string())?;
-        self.values = Values::Host(restored(values, self.demo.layout().total())?);
+        let total = self.demo.layout().total();
+        if saved.is_empty() {
+            self.values = Values::Zero;
+        } else if saved.len() == 4 * total {
+            self.values = Values::Host(saved.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect());
+        } else {
+            return Err(of_another_model(saved.len() / 4, total));
+        }
         Ok(())
     }
 }
@@ -96,7 +119,8 @@ mod tests {
                 (0..3).map(|page| (0..33).map(|at| (at * (page + 3) * 7 + number as u32) % 97).collect()).collect();
             let sent = local.train(&evaluator, &replica, &pages, Round { number, lr: 0.01 });
             if number == 1 {
-                let saved = local.save();
+                let mut saved = Vec::new();
+                local.save(&mut saved);
                 local = demo.local();
                 local.restore(&saved).unwrap();
             }

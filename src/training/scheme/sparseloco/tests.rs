@@ -137,7 +137,8 @@ fn a_saved_state_goes_on_and_one_of_another_model_is_refused() {
         let params = ParamLayout::new([("w".into(), vec![size])]);
         SparseLoco::new(&settings(3, 0.9, 2, 1.0), &params).unwrap()
     };
-    let saved = scheme(40).local().save();
+    let mut saved = Vec::new();
+    scheme(40).local().save(&mut saved);
     assert_eq!(scheme(40).local().restore(&saved), Ok(()));
     assert!(scheme(41).local().restore(&saved).unwrap_err().contains("expected 41"));
     assert!(scheme(40).local().restore(&saved[..3]).is_err());
