@@ -92,7 +92,12 @@ fn templar_1b_is_planned() {
     // 2,097 rows of logits, in three arrays, and the head's weights and gradients.
     assert_eq!(of("logits").device, 12 * 2097 * 32_000 + 10 * 32_000 * 2048);
     assert!(of("activations").device > 16 * 6 * 2048 * 2048 * 4);
-    assert_eq!(memory.further_peer.device, model);
+    assert_eq!((memory.further_peer.device, memory.further_peer.host), (model, model));
+    // Fifteen uploads, as they came with 44 bits a coefficient and unpacked to 48, and a sign a parameter; then the
+    // momentum.
+    let received = 15 * (traffic.upload as u64 + traffic.upload as u64 * 48 / 44);
+    assert!(of("an aggregation").host.abs_diff(received + PARAMETERS) < 1 << 20, "{memory:?}");
+    assert_eq!(memory.total.host, 3 * model + of("an aggregation").host + model);
     assert!((memory.total.device as f64) < 80e9);
 }
 

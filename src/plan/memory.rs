@@ -4,6 +4,7 @@ use super::Plan;
 use crate::model::{Device, Memory};
 use crate::scenario::SchemeSettings;
 use crate::training::remembered;
+use crate::transport::wire::encoded_len;
 
 /// One thing in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +60,7 @@ impl Plan {
             part("gradient", gradient.gradient),
             part("activations", gradient.block_inputs + gradient.block),
             part("logits", gradient.head),
-            MemoryPart { what: "aggregated payloads, signs", device: 0, host: self.aggregation_bytes(is_demo) },
+            MemoryPart { what: "an aggregation", device: 0, host: self.aggregation_bytes(is_demo) },
             MemoryPart { what: "state, while it is saved", device: 0, host: kept },
         ];
         let sum = |of: fn(&MemoryPart) -> u64| parts.iter().map(of).sum::<u64>();
@@ -74,10 +75,11 @@ impl Plan {
         PeerMemory { total, further_peer, parts }
     }
 
-    /// What an aggregation takes on the host besides the replica that it makes: a coefficient received is an index of 16
-    /// and a value of 32 bits, and of DeMo's step there is a sign a parameter.
+    /// What an aggregation takes on the host besides the replica that it makes: the uploads, what is unpacked of them (a
+    /// coefficient is an index of 16 and a value of 32 bits), and for DeMo's step a sign a parameter.
     fn aggregation_bytes(&self, is_demo: bool) -> u64 {
-        let received = 6 * self.scenario.gauntlet.top_peers * self.coefficients();
-        received as u64 + if is_demo { self.parameters() as u64 } else { 0 }
+        let upload = encoded_len(self.scheme.shape()) + 6 * self.coefficients();
+        let signs = if is_demo { self.parameters() } else { 0 };
+        (self.scenario.gauntlet.top_peers * upload + signs) as u64
     }
 }

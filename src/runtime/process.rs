@@ -1,5 +1,6 @@
 //! The nodes of one process, on a real clock or on one that several processes share.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::chain::LedgerError;
 use crate::digest::Digest;
 use crate::node::ports::{Clock, Ports};
 use crate::node::{Compute, Network, Peer, PeerPlan, Processor, Validator};
+use crate::training::Replica;
 use crate::transport::retry::{Backoff, RetryStore};
 use crate::transport::{Hotkey, Identity};
 
@@ -262,16 +264,17 @@ async fn start(
         tracing::info!(hotkey = %ports.identity.hotkey(), round = saved.round, "going on from the saved state");
     }
     let unfit = |what| ProcessError::Restore { path: folder.into(), what };
-    let replica = |digest: &Digest| {
-        let theta = saved.as_ref().and_then(|saved| saved.replicas.get(digest));
-        theta.map(|theta| network.core.replica(theta.clone()))
-    };
+    // Handed on, not copied: of a large model each is gigabytes.
+    let (state, replicas) = saved.map_or_else(Default::default, |saved| (Some(saved.bytes), saved.replicas));
+    let replicas: BTreeMap<Digest, Arc<Replica>> =
+        replicas.into_iter().map(|(digest, theta)| (digest, network.core.replica(theta))).collect();
+    let replica = |digest: &Digest| replicas.get(digest).cloned();
     sweep::sweep(network, &ports, matches!(role, Role::Validator { .. })).await;
     match role {
         Role::Validator { processor, leaves } => {
             let mut validator = Validator::new(network.clone(), ports, processor);
-            if let Some(saved) = &saved {
-                validator.restore(&saved.bytes, replica).map_err(unfit)?;
+            if let Some(state) = &state {
+                validator.restore(state, replica).map_err(unfit)?;
                 validator = validator.after_a_stop();
             }
             Ok(Box::pin(validator.run(leaves)))
@@ -280,8 +283,8 @@ async fn start(
             // Those that join together register one after the other.
             let starts = ports.clock.round_start(joins) + Duration::from_millis(if joins > 0 { plan.index } else { 0 });
             let (clock, mut peer) = (ports.clock.clone(), Peer::new(network.clone(), ports, plan));
-            if let Some(saved) = &saved {
-                peer.restore(&saved.bytes, replica).map_err(unfit)?;
+            if let Some(state) = &state {
+                peer.restore(state, replica).map_err(unfit)?;
             }
             Ok(Box::pin(async move {
                 clock.sleep_until(starts).await;

@@ -45,8 +45,9 @@ mod cuda {
     use anyhow::Context as _;
     use cudarc::driver::CudaContext;
 
-    /// Between two looks: an allocation lives for longer, in the pools of the device's allocator.
-    const PAUSE: Duration = Duration::from_millis(1);
+    /// Between two looks, which must not slow the work: an allocation lives for longer, in the pools of the device's
+    /// allocator.
+    const PAUSE: Duration = Duration::from_millis(10);
 
     /// Asks the driver again and again, as the allocator itself keeps no peak: it gives back what has not been used for
     /// a while, and has pools for each thread. What other processes take meanwhile counts too.

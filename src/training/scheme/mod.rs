@@ -97,14 +97,9 @@ pub fn from_settings(
     })
 }
 
-/// Appends a value that takes about four bytes for each of `values`.
-fn append<T: Serialize>(value: &T, values: usize, state: &mut Vec<u8>) {
+/// Appends what a peer keeps: `count` values, and little more.
+fn append<T: Serialize>(kept: &T, count: usize, state: &mut Vec<u8>) {
     // Without room for it, it would be copied, twice as large, whenever it outgrows the memory that it has.
-    state.reserve_exact(4 * values + 64);
-    *state = postcard::to_extend(value, std::mem::take(state)).expect("plain values");
-}
-
-/// The error of a state that is of another model.
-fn of_another_model(found: usize, expected: usize) -> String {
-    format!("the state of a model of {found} parameters, expected {expected}")
+    state.reserve_exact(4 * count + 64);
+    *state = postcard::to_extend(kept, std::mem::take(state)).expect("plain values");
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::local_steps::LocalSteps;
 use super::topk::TopK;
-use super::{ChunkError, ChunkLayout, LocalTraining, Round, Scheme, TensorChunks, append, of_another_model};
+use super::{ChunkError, ChunkLayout, LocalTraining, Round, Scheme, TensorChunks, append};
 use crate::model::ParamLayout;
 use crate::scenario::SparseLocoSettings;
 use crate::training::adamw::Moments;
@@ -119,7 +119,7 @@ impl LocalTraining for Local {
         let State { error, moments } = postcard::from_bytes(saved).map_err(|error| error.to_string())?;
         let parameters = self.scheme.layout.total();
         if error.len() != parameters {
-            return Err(of_another_model(error.len(), parameters));
+            return Err(format!("the state of a model of {} parameters, expected {parameters}", error.len()));
         }
         self.state = State { error, moments: moments.of_size(parameters)? };
         Ok(())

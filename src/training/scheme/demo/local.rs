@@ -5,7 +5,7 @@ use std::mem::replace;
 use super::{Demo, LocalTraining};
 use crate::model::{Llama, ParamTensors};
 use crate::training::gradient::{DeviceGradient, gradient_on_device};
-use crate::training::scheme::{Round, of_another_model};
+use crate::training::scheme::Round;
 use crate::training::{Evaluator, PseudoGradient, Replica};
 
 /// DeMo's state of one peer.
@@ -84,7 +84,7 @@ impl LocalTraining for Momentum {
         } else if saved.len() == 4 * total {
             self.values = Values::Host(saved.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect());
         } else {
-            return Err(of_another_model(saved.len() / 4, total));
+            return Err(format!("a momentum of {} bytes, expected {}", saved.len(), 4 * total));
         }
         Ok(())
     }
@@ -127,6 +127,18 @@ mod tests {
             sent
         };
         (0..4).map(round).collect()
+    }
+
+    #[test]
+    fn a_state_is_taken_up_before_the_first_round_too_and_one_of_another_model_is_not() {
+        let demo = Demo::new(&DemoSettings::default(), &nano().layout()).unwrap();
+        let mut saved = Vec::new();
+        demo.local().save(&mut saved);
+        assert!(saved.is_empty());
+        assert_eq!(demo.local().restore(&saved), Ok(()));
+        for bytes in [1, 4 * demo.layout().total() - 4, 4 * demo.layout().total() + 1] {
+            assert!(demo.local().restore(&vec![0; bytes]).unwrap_err().contains("expected"), "{bytes}");
+        }
     }
 
     #[test]
