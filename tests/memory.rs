@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use gauntlet::digest::Digest;
 use gauntlet::model::{Device, Llama, LlamaConfig, Memory, init_theta};
 use gauntlet::node::Network;
-use gauntlet::plan::Plan;
+use gauntlet::plan::{MemoryPart, Plan};
 use gauntlet::scenario::{ModelSettings, Scenario};
 use gauntlet::training::gradient::{gradient, gradient_on_device};
 
@@ -94,6 +94,31 @@ fn kept_by_a_peer(device: Device) -> [(u64, u64); 2] {
     ]
 }
 
+/// Bytes at the peak of a peer's round of local steps, and their count by `sim plan`.
+fn taken_by_local_steps(device: Device) -> (u64, u64) {
+    let text = "name = 'n'\n[model]\nvocab_size = 1024\nhidden_size = 256\nsequence_length = 64\n\
+                [corpus]\nheld_out_pages = 1\n[training]\npages_per_round = 4\nmicro_batch = 2\n\
+                [scheme]\nkind = 'sparseloco'\ninner_steps = 2\n[[peers]]\ncount = 15";
+    let scenario = Scenario::from_toml(text, "n.toml", &[]).unwrap();
+    let memory = Plan::new(scenario.clone()).unwrap().peer_memory(device != Device::Cpu);
+    let beside =
+        ["weights", "further replicas", "error feedback and moments", "an aggregation", "state, while it is saved"];
+    // The gradient comes to the host when the activations are gone from the device, which here are one memory.
+    let bytes = |part: &MemoryPart| match (part.what, device) {
+        ("gradient", Device::NdArray | Device::CpuBf16) => part.host,
+        (what, _) if beside.contains(&what) => part.device + part.host,
+        _ => 0,
+    };
+    let counted = memory.total.device + memory.total.host - memory.parts.iter().map(bytes).sum::<u64>();
+
+    let network = Network::open(scenario, device).unwrap();
+    let mut local = network.core.local();
+    let before = NOW.load(Relaxed);
+    MOST.store(before, Relaxed);
+    network.core.train(&mut *local, &network.genesis, &[0, 1, 2, 3], 0).unwrap();
+    ((MOST.load(Relaxed) - before) as u64, counted)
+}
+
 /// One test, so that nothing else allocates meanwhile.
 #[test]
 fn the_count_is_what_is_allocated() {
@@ -126,6 +151,13 @@ fn the_count_is_what_is_allocated() {
             if !is_close(&case, measured, counted.total()) {
                 wrong.push(case);
             }
+        }
+    }
+    for device in [Device::NdArray, Device::CpuBf16, Device::Cpu] {
+        let case = format!("local steps on {device}");
+        let (measured, counted) = std::thread::spawn(move || taken_by_local_steps(device)).join().unwrap();
+        if !is_close(&case, measured, counted) {
+            wrong.push(case);
         }
     }
     for device in [Device::NdArray, Device::Cpu] {

@@ -2,7 +2,7 @@
 
 use super::Plan;
 use crate::model::{Device, Memory};
-use crate::scenario::SchemeSettings;
+use crate::scenario::{DenseUpdate, SchemeSettings};
 use crate::training::remembered;
 use crate::transport::wire::encoded_len;
 
@@ -38,7 +38,14 @@ impl Plan {
         // What a CUDA device does, which not every build knows.
         let device = if is_accelerator { Device::CpuBf16 } else { Device::Cpu };
         let gradient = Memory::on(&device, &self.config, batch);
-        let is_demo = matches!(self.scenario.scheme, SchemeSettings::Demo(_));
+        let (is_demo, local_steps) = match &self.scenario.scheme {
+            SchemeSettings::Demo(_) => (true, 0),
+            SchemeSettings::Sparseloco(settings) => (false, settings.inner.inner_steps),
+            SchemeSettings::Dense(settings) if settings.update == DenseUpdate::Adamw => {
+                (false, settings.inner.inner_steps)
+            }
+            SchemeSettings::Dense(_) => (false, 0),
+        };
         // On the host a replica is the flat parameters, and where no device has it the model too.
         let part = |what, bytes: u64| match is_accelerator {
             true => MemoryPart { what, device: bytes, host: 0 },
@@ -53,16 +60,22 @@ impl Plan {
             true => part("momentum", kept),
             false => MemoryPart { what: "error feedback and moments", device: 0, host: kept },
         };
-        let parts = vec![
+        // Other schemes take the gradient up on the host.
+        let brought = if is_accelerator && !is_demo { model } else { 0 };
+        let gradient_part = part("gradient", gradient.gradient);
+        let mut parts = vec![
             replica("weights", 1),
             replica("further replicas", remembered(&device, self.parameters()) as u64),
             state,
-            part("gradient", gradient.gradient),
+            MemoryPart { host: gradient_part.host + brought, ..gradient_part },
             part("activations", gradient.block_inputs + gradient.block),
             part("logits", gradient.head),
             MemoryPart { what: "an aggregation", device: 0, host: self.aggregation_bytes(is_demo) },
             MemoryPart { what: "state, while it is saved", device: 0, host: kept },
         ];
+        if local_steps > 1 {
+            parts.push(replica("model of the local steps", 1));
+        }
         let sum = |of: fn(&MemoryPart) -> u64| parts.iter().map(of).sum::<u64>();
         let shared = gradient.block.min(gradient.head);
         let (device, host) = (sum(|part| part.device), sum(|part| part.host));
