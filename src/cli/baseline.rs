@@ -82,9 +82,8 @@ pub fn baseline(args: Args) -> anyhow::Result<()> {
 
 /// Where the parts of a step are computed: on each device, or on the threads of the CPU.
 fn lanes(names: &[String], threads: Option<usize>) -> anyhow::Result<Vec<Device>> {
-    let parse =
-        |name: &String| name.parse::<Device>().map_err(|error| UsageError(format!("--devices {name}: {error}")));
-    let devices = names.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+    let devices =
+        names.iter().map(|name| open::device(name, format_args!("--devices {name}"))).collect::<Result<Vec<_>, _>>()?;
     if devices == [Device::Cpu] {
         return Ok(vec![Device::Cpu; open::threads(threads, "cpu")]);
     }

@@ -55,6 +55,9 @@ pub fn launch(args: Args) -> anyhow::Result<()> {
     if is_virtual && url.contains("://") && !url.starts_with("file://") {
         bail!(UsageError(format!("--clock virtual needs a folder as bucket, not {url}")));
     }
+    for device in &args.devices {
+        open::device(device, format_args!("--devices {device}"))?;
+    }
     let network = open::network(scenario, "cpu")?;
     let scenario = &network.scenario.clone();
     let mut collector = Collector::open(scenario, &url, &root, &args.devices.join(","), args.quiet)?;

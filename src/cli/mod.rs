@@ -5,6 +5,8 @@ mod bench;
 mod card;
 mod check;
 mod collect;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod eval;
 mod export;
 mod folder;

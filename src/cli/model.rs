@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use gauntlet::digest::Digest;
 use gauntlet::model::tokenizer::Tokenizer;
-use gauntlet::model::{Device, Llama, LlamaConfig, huggingface};
+use gauntlet::model::{Llama, LlamaConfig, huggingface};
 use gauntlet::report::{self, Manifest};
 use gauntlet::runtime::{Run, bucket};
 use gauntlet::scenario::{CorpusKind, CorpusSettings, Scenario};
 
-use super::{UsageError, block_on, folder};
+use super::{UsageError, block_on, folder, open};
 
 #[derive(clap::Args)]
 pub struct ModelArgs {
@@ -132,7 +132,7 @@ fn tokenizer_of(corpus: &CorpusSettings) -> Option<TokenizerSource> {
 impl Loaded {
     /// As a module on a device.
     pub fn model(&self, device: &str) -> anyhow::Result<Llama> {
-        let device: Device = device.parse().map_err(|error| UsageError(format!("--device {device}: {error}")))?;
+        let device = open::device(device, format_args!("--device {device}"))?;
         Ok(Llama::from_flat(&self.config, &self.theta, &device))
     }
 

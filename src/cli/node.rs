@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use gauntlet::model::Device;
 use gauntlet::node::{PeerPlan, Processor, behaviour};
 use gauntlet::runtime::process::{ClockKind, Ended, NodePlan, Role};
 use gauntlet::runtime::run::identity_of;
@@ -179,8 +178,7 @@ fn live(
     stop: Arc<std::sync::atomic::AtomicBool>,
     start_in: Duration,
 ) -> anyhow::Result<()> {
-    let device: Device =
-        node.device.parse().map_err(|error| UsageError(format!("--device {}: {error}", node.device)))?;
+    let device = open::device(&node.device, format_args!("--device {}", node.device))?;
     let metrics = Metrics::default();
     if let Some(address) = node.metrics {
         metrics.serve(address).with_context(|| format!("--metrics {address}"))?;

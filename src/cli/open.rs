@@ -1,9 +1,10 @@
 //! From a scenario to a network that can be run.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use gauntlet::model::{Device, LlamaConfig, huggingface};
+use gauntlet::model::{Device, DeviceError, LlamaConfig, huggingface};
 use gauntlet::node::{Network, OpenError};
 use gauntlet::scenario::{self, ModelSettings, Scenario};
 
@@ -57,9 +58,20 @@ fn sizes_of(settings: &ModelSettings, found: &LlamaConfig) -> ModelSettings {
 /// More threads than any machine has cores are a slip of the keyboard.
 const MOST_THREADS: usize = 1024;
 
+/// The device of a name, if this machine has it; `option` is what was written on the command line.
+pub fn device(name: &str, option: impl Display) -> anyhow::Result<Device> {
+    let unfit = |what: String| UsageError(format!("{option}: {what}"));
+    let device: Device = name.parse().map_err(|error: DeviceError| unfit(error.to_string()))?;
+    #[cfg(feature = "cuda")]
+    if let Device::Cuda(index) = device {
+        super::cuda::check(index).map_err(unfit)?;
+    }
+    Ok(device)
+}
+
 /// The network of a scenario on a device.
-pub fn network(scenario: Scenario, device: &str) -> anyhow::Result<Arc<Network>> {
-    let device: Device = device.parse().map_err(|error| UsageError(format!("--device {device}: {error}")))?;
+pub fn network(scenario: Scenario, name: &str) -> anyhow::Result<Arc<Network>> {
+    let device = device(name, format_args!("--device {name}"))?;
     let network = Network::open(scenario, device)?;
     if let Some(shortage) = network.assignment.shortage() {
         tracing::warn!("{shortage}");

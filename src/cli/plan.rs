@@ -86,7 +86,7 @@ fn speed(args: &Args, plan: &Plan) -> anyhow::Result<Speed> {
 
 /// This machine's device, as `sim bench` measures it with the scenario's model.
 fn measured(plan: &Plan, name: &str) -> anyhow::Result<Speed> {
-    let device: Device = name.parse().map_err(|error| UsageError(format!("--device measured:{name}: {error}")))?;
+    let device = open::device(name, format_args!("--device measured:{name}"))?;
     let is_accelerator = !matches!(device, Device::Cpu);
     let batch = plan.scenario.training.micro_batch.min(plan.scenario.training.pages_per_round);
     let needed = Memory::on(&device, &plan.config, batch).total() + 12 * plan.parameters() as u64;

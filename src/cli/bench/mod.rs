@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use comfy_table::{Table, presets};
 use data::Data;
-use gauntlet::model::{Device, LlamaConfig};
+use gauntlet::model::LlamaConfig;
 use gauntlet::scenario::ModelSettings;
 use serde::Serialize;
 
@@ -71,7 +71,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 /// and the machine with all its threads.
 pub fn bench(args: Args) -> anyhow::Result<()> {
     let name = args.device.as_deref().unwrap_or("cpu");
-    let device: Device = name.parse().map_err(|error| UsageError(format!("--device {name}: {error}")))?;
+    let device = open::device(name, format_args!("--device {name}"))?;
     let scenario = args.scenario.as_deref().map(|path| open::load(path, &args.overrides)).transpose()?;
     let data = scenario.map(|scenario| Data::open(scenario, args.micro_batch)).transpose()?;
     let (title, config, batch) = match &data {

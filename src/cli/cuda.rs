@@ -1,0 +1,27 @@
+//! Whether this machine has what a CUDA device needs: said before anything is computed, in place of a library's panic.
+
+use cubecl_cuda::install;
+use cudarc::{driver, nvrtc};
+
+/// What is missing to compute on the CUDA device of this number, and what to do.
+pub fn check(index: usize) -> Result<(), String> {
+    // SAFETY: they only look for the libraries and open them.
+    let (has_driver, has_nvrtc) = unsafe { (driver::sys::is_culib_present(), nvrtc::sys::is_culib_present()) };
+    if !has_driver {
+        return Err("there is no NVIDIA driver (libcuda.so); install it, or compute on `cpu`".into());
+    }
+    let count = driver::CudaContext::device_count().map_err(|error| format!("the NVIDIA driver says: {error}"))?;
+    if index >= count as usize {
+        return Err(format!("the NVIDIA driver has {count} devices, numbered from 0; `nvidia-smi -L` lists them"));
+    }
+    if !has_nvrtc {
+        let what = "NVRTC (libnvrtc.so) of the CUDA toolkit, which compiles the kernels, is not found";
+        return Err(format!("{what}; install the toolkit, or name the folder of its libraries in LD_LIBRARY_PATH"));
+    }
+    let header = install::cuda_path().map(|path| path.join("include/cuda_fp16.h"));
+    if !header.is_some_and(|header| header.is_file()) {
+        let what = "the CUDA toolkit's headers (include/cuda_fp16.h), which kernels include, are not found";
+        return Err(format!("{what}; install the toolkit, or name its folder in CUDA_PATH"));
+    }
+    Ok(())
+}
