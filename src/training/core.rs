@@ -140,8 +140,8 @@ impl TrainingCore {
         sets.map(|pages| self.evaluator.loss(&stepped, pages))
     }
 
-    /// The replica after a round's aggregation, the one before if nobody is included. `payloads` names the pseudo-gradients that `contributions` would
-    /// decode; they are asked for only by the first caller.
+    /// The replica after a round's aggregation, the one before if nobody is included. `payloads` names the
+    /// pseudo-gradients that `contributions` would decode; they are asked for only by the first caller.
     pub fn advance(
         &self,
         before: &Arc<Replica>,

@@ -58,8 +58,7 @@ mod cuda {
 
     impl Watch {
         pub fn new(index: usize) -> anyhow::Result<Self> {
-            let no_device = || format!("no CUDA device {index}: the driver lists what it has in `nvidia-smi`");
-            let context = CudaContext::new(index).with_context(no_device)?;
+            let context = CudaContext::new(index).with_context(|| format!("cuda:{index}"))?;
             let (free_before, _) = context.mem_get_info().context("the device's memory")?;
             let watch = Self { most: Arc::default(), stop: Arc::default() };
             let (most, stop) = (watch.most.clone(), watch.stop.clone());
