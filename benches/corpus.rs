@@ -5,8 +5,8 @@ use std::path::Path;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use gauntlet::corpus::{Corpus, PageId};
+use gauntlet::corpus::{CorpusKind, CorpusSettings};
 use gauntlet::random::rng;
-use gauntlet::scenario::{CorpusKind, CorpusSettings};
 use rand::RngExt;
 
 /// The allocator of the binary.

@@ -2,8 +2,8 @@
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
+use gauntlet::model::ModelSettings;
 use gauntlet::model::{Device, Llama, LlamaConfig, init_theta};
-use gauntlet::scenario::ModelSettings;
 use gauntlet::training::gradient::{gradient, loss};
 
 #[global_allocator]

@@ -6,12 +6,12 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use gauntlet::model::{Device, ParamLayout};
 use gauntlet::random::rng;
-use gauntlet::scenario::{DemoSettings, SparseLocoSettings};
 use gauntlet::training::PseudoGradient;
 use gauntlet::training::adamw::{AdamW, Moments};
 use gauntlet::training::aggregate::mean_step;
 use gauntlet::training::scheme::demo::Demo;
 use gauntlet::training::scheme::sparseloco::SparseLoco;
+use gauntlet::training::scheme::{DemoSettings, SparseLocoSettings};
 use rand::RngExt;
 
 /// The allocator of the binary.

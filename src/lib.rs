@@ -18,7 +18,7 @@
 //! | [`corpus`] | tokens, and which pages are whose |
 //! | [`model`] | Llama in Burn; presets; Hugging Face folders |
 //! | [`chain`] | registry, rounds from blocks, stake, weights, Yuma consensus, emission |
-//! | [`gauntlet`] | fast evaluation, loss scores, OpenSkill, proof of computation, incentive, selection |
+//! | [`mechanism`] | fast evaluation, loss scores, OpenSkill, proof of computation, incentive, selection |
 //! | [`scenario`] | what a TOML file may say |
 //! | [`bucket`] | opening the object store that a URL names |
 
@@ -28,7 +28,7 @@ pub mod corpus;
 pub mod digest;
 pub mod engine;
 pub mod evaluation;
-pub mod gauntlet;
+pub mod mechanism;
 pub mod model;
 pub mod node;
 pub mod plan;

@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 use assert_cmd::assert::OutputAssertExt;
 use gauntlet::corpus::Corpus;
 use gauntlet::corpus::tokenize::TokenManifest;
-use gauntlet::scenario::{CorpusKind, CorpusSettings};
+use gauntlet::corpus::{CorpusKind, CorpusSettings};
 use s3::{ACCESS_KEY, S3Server, SECRET_KEY};
 use serde::Deserialize;
 use tempfile::TempDir;

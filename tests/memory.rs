@@ -4,10 +4,11 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use gauntlet::digest::Digest;
+use gauntlet::model::ModelSettings;
 use gauntlet::model::{Device, Llama, LlamaConfig, Memory, init_theta};
 use gauntlet::node::Network;
 use gauntlet::plan::{MemoryPart, Plan};
-use gauntlet::scenario::{ModelSettings, Scenario};
+use gauntlet::scenario::Scenario;
 use gauntlet::training::gradient::{gradient, gradient_on_device};
 
 /// The system's allocator, which counts.

@@ -2,8 +2,12 @@
 
 use std::process::{Command, Output};
 
+use gauntlet::chain::ChainSettings;
+use gauntlet::mechanism::gauntlet::GauntletSettings;
 use gauntlet::plan::{Plan, Speed, data_sheets};
-use gauntlet::scenario::{ChainSettings, DemoSettings, GauntletSettings, SchemeSettings, TrainingSettings, load};
+use gauntlet::scenario::load;
+use gauntlet::training::TrainingSettings;
+use gauntlet::training::scheme::{DemoSettings, SchemeSettings};
 
 fn sim(words: &str) -> Output {
     let folder = tempfile::tempdir().unwrap();

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use gauntlet::digest::Digest;
 use gauntlet::model::{Device, ParamLayout};
-use gauntlet::scenario::{DemoSettings, SchemeSettings, SparseLocoSettings};
+use gauntlet::training::scheme::{DemoSettings, SchemeSettings, SparseLocoSettings};
 use gauntlet::training::scheme::{Scheme, from_settings};
 use gauntlet::training::{PayloadShape, PseudoGradient, SparseTensor, TensorShape};
 use gauntlet::transport::wire::{self, Expected, Upload};

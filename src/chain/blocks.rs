@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::scenario::ChainSettings;
+use crate::chain::ChainSettings;
 
 /// Converts between blocks, rounds and time.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

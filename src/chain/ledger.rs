@@ -9,7 +9,7 @@ use super::blocks::RoundClock;
 use super::registry::{Hotkey, MAX_SLOTS};
 use super::state::ChainState;
 use crate::Uid;
-use crate::scenario::ChainSettings;
+use crate::chain::ChainSettings;
 
 /// Something that a hotkey asks of the chain. Who keeps the log has checked its signature.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -7,10 +7,12 @@
 pub mod blocks;
 pub mod ledger;
 pub mod registry;
+mod settings;
 mod state;
 pub mod yuma;
 
 pub use blocks::{PutWindow, RoundClock};
 pub use ledger::{Call, Extrinsic, Genesis, Ledger, LedgerError};
 pub use registry::{Hotkey, MAX_SLOTS, Registration};
+pub use settings::ChainSettings;
 pub use state::{ChainState, Posted, Refusal, Validator};

@@ -10,7 +10,7 @@ use super::ledger::{Call, Genesis};
 use super::registry::{Hotkey, Registration, Registry};
 use super::yuma;
 use crate::Uid;
-use crate::scenario::ChainSettings;
+use crate::chain::ChainSettings;
 
 /// The state of the chain at the start of a block: after all calls of earlier blocks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -5,7 +5,7 @@
 //! backed: who weighs what the others come to weigh too earns most, and who weighs out of line earns less (Bittensor's
 //! Yuma consensus; arXiv 2505.21684 uses it for pay).
 
-use crate::scenario::ChainSettings;
+use crate::chain::ChainSettings;
 
 /// What an epoch decides. Columns are peers, rows validators, as in the input.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use gauntlet::corpus::{CorpusKind, CorpusSettings};
 use gauntlet::digest::Digest;
 use gauntlet::model::tokenizer::Tokenizer;
 use gauntlet::model::{Llama, LlamaConfig, huggingface};
 use gauntlet::report::{self, Manifest};
 use gauntlet::runtime::{Run, bucket};
-use gauntlet::scenario::{CorpusKind, CorpusSettings, Scenario};
+use gauntlet::scenario::Scenario;
 
 use super::{UsageError, block_on, folder, open};
 

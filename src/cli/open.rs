@@ -4,9 +4,10 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use gauntlet::model::ModelSettings;
 use gauntlet::model::{Device, DeviceError, LlamaConfig, huggingface};
 use gauntlet::node::{Network, OpenError};
-use gauntlet::scenario::{self, ModelSettings, Scenario};
+use gauntlet::scenario::{self, Scenario};
 
 use super::UsageError;
 

@@ -12,8 +12,8 @@ use super::packed::Packed;
 use super::tokenize::{DocumentReading, encode_documents};
 use super::tokens::Shards;
 use super::{CorpusError, DocumentError};
+use crate::corpus::{CorpusKind, CorpusSettings};
 use crate::digest::Digest;
-use crate::scenario::{CorpusKind, CorpusSettings};
 
 /// How often the log says how far it is.
 const SAY_EVERY: Duration = Duration::from_secs(10);

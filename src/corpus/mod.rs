@@ -13,6 +13,7 @@ mod in_memory;
 mod inputs;
 mod packed;
 mod process;
+mod settings;
 mod synthetic;
 #[cfg(test)]
 mod tests;
@@ -22,9 +23,9 @@ mod tokens;
 
 pub use assignment::{Assignment, Shortage, sample};
 pub use error::{CorpusError, DocumentError, PageError};
+pub use settings::{CorpusKind, CorpusSettings};
 
 use crate::digest::Digest;
-use crate::scenario::{CorpusKind, CorpusSettings};
 use synthetic::Synthetic;
 use text::Text;
 use tokens::Shards;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::{Corpus, CorpusError};
-use crate::scenario::{CorpusKind, CorpusSettings};
+use crate::corpus::{CorpusKind, CorpusSettings};
 
 fn text(path: &Path, held_out_pages: usize) -> CorpusSettings {
     let path = Some(path.to_str().unwrap().to_string());

@@ -6,8 +6,8 @@ use super::encoder::Encoder;
 use super::fetched::Objects;
 use super::packed::Packed;
 use super::{CorpusError, PageId};
+use crate::corpus::CorpusSettings;
 use crate::digest::Digest;
-use crate::scenario::CorpusSettings;
 
 /// Held out: the last of so many equal parts of the tokens.
 const HELD_OUT_PART: usize = 10;

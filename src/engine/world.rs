@@ -19,9 +19,8 @@ use crate::digest::Digest;
 use crate::node::behaviour;
 use crate::node::ports::{Clock, OneBucket, Ports};
 use crate::node::{Compute, Network, Peer, PeerPlan, Processor, Validator};
-use crate::scenario::Link;
 use crate::transport::retry::{Backoff, RetryStore};
-use crate::transport::simulated::{LinkOptions, SimBucket, SimClock, SimLink};
+use crate::transport::simulated::{Link, LinkOptions, SimBucket, SimClock, SimLink};
 use crate::transport::{Identity, keys};
 
 /// Why a run could not be done.

@@ -188,8 +188,8 @@ fn go_on<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ModelSettings;
     use crate::model::{Device, LlamaConfig, init_theta};
-    use crate::scenario::ModelSettings;
 
     fn model() -> Llama {
         let settings = ModelSettings { preset: "nano".into(), sequence_length: Some(24), ..Default::default() };

@@ -116,9 +116,9 @@ impl ModuleVisitor for Adder<'_> {
 mod tests {
     use super::composed::Tiles;
     use super::*;
+    use crate::model::ModelSettings;
     use crate::model::llama::Kernels;
     use crate::model::{Device, LlamaConfig, Precision, init_theta};
-    use crate::scenario::ModelSettings;
 
     /// Gradient, and the losses of the last pass.
     fn gradient(tiles: Tiles, weights: &[f32]) -> (Vec<f32>, Vec<f32>) {

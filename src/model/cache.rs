@@ -103,8 +103,8 @@ fn rows_of(x: &Tensor<2>, rows: &[u32]) -> Tensor<2> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ModelSettings;
     use crate::model::{Device, LlamaConfig, init_theta};
-    use crate::scenario::ModelSettings;
 
     fn model() -> Llama {
         let settings = ModelSettings { preset: "tiny".into(), num_kv_heads: Some(2), ..Default::default() };

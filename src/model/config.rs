@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::ParamLayout;
-use crate::scenario::ModelSettings;
+use crate::model::ModelSettings;
 
 /// Sizes of a Llama with RMSNorm, rotary positions, SwiGLU, grouped-query attention and an untied head.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -71,8 +71,8 @@ fn choose(logits: &[f32], temperature: f64, uniform: f64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ModelSettings;
     use crate::model::{Device, LlamaConfig, init_theta};
-    use crate::scenario::ModelSettings;
 
     fn model() -> Llama {
         let settings = ModelSettings { preset: "nano".into(), sequence_length: Some(16), ..Default::default() };

@@ -24,7 +24,7 @@ pub fn init_theta(config: &LlamaConfig, seed: u64) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::ModelSettings;
+    use crate::model::ModelSettings;
 
     #[test]
     fn weights_are_normal_and_norms_are_one() {

@@ -109,7 +109,7 @@ fn block_results(config: &LlamaConfig, sequences: usize, factor: usize, tiles: T
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::ModelSettings;
+    use crate::model::ModelSettings;
 
     #[test]
     fn templar_1b_fits_a_device_with_micro_batches_of_six() {

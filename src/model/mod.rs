@@ -21,6 +21,7 @@ mod layout;
 mod llama;
 mod memory;
 mod param_tensors;
+mod settings;
 pub mod tokenizer;
 
 pub use cache::{Cache, Read};
@@ -32,3 +33,4 @@ pub use layout::{ParamLayout, TensorSpec};
 pub use llama::Llama;
 pub use memory::Memory;
 pub use param_tensors::ParamTensors;
+pub use settings::ModelSettings;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::scenario::{Hardware, Scenario};
+use serde::{Deserialize, Serialize};
+
+use crate::scenario::Scenario;
 
 /// Work that would take longer than this is never done.
 const NEVER_SECONDS: f64 = 1e9;
@@ -11,6 +13,23 @@ const FORWARD_SHARE: f64 = 1.0 / 3.0;
 /// A validator whose speed is not stated is done with its evaluations after this part of a round at most: one that
 /// falls behind finds no uploads any more.
 const EVALUATION_SHARE: f64 = 0.8;
+
+/// How fast a node computes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Hardware {
+    /// Forward and backward, tokens a second. The default lets a peer train on its pages, or a validator do its
+    /// evaluations, in half of a round.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens_per_second: Option<f64>,
+}
+
+#[allow(clippy::derivable_impls)]
+impl Default for Hardware {
+    fn default() -> Self {
+        Self { tokens_per_second: None }
+    }
+}
 
 /// A node's processor.
 #[derive(Clone, Copy, Debug)]

@@ -13,10 +13,10 @@ use object_store::ObjectStore;
 use tokio::time::Instant;
 
 use super::compute::Compute;
+use crate::chain::ChainSettings;
 use crate::chain::{Call, ChainState, PutWindow, RoundClock};
 use crate::corpus::PageError;
 use crate::node::report::RoundReport;
-use crate::scenario::ChainSettings;
 use crate::training::Replica;
 use crate::transport::{Hotkey, Identity};
 

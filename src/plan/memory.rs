@@ -2,8 +2,8 @@
 
 use super::Plan;
 use crate::model::{Device, Memory};
-use crate::scenario::{DenseUpdate, SchemeSettings};
 use crate::training::remembered;
+use crate::training::scheme::{DenseUpdate, SchemeSettings};
 use crate::transport::wire::encoded_len;
 
 /// One thing in memory.

@@ -6,7 +6,7 @@
 
 use super::traffic::mbps;
 use super::{FORWARD_SHARE, Plan, Speed};
-use crate::scenario::Link;
+use crate::transport::simulated::Link;
 
 /// A part of a round.
 #[derive(Clone, Debug, PartialEq)]

@@ -17,10 +17,10 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 use crate::Uid;
+use crate::chain::ChainSettings;
 use crate::chain::{Call, ChainState, Extrinsic, Genesis, Ledger, LedgerError};
 use crate::digest::Digest;
 use crate::node::ports::{Chain, Clock};
-use crate::scenario::ChainSettings;
 use crate::transport::call::{self, Registration, Weights};
 use crate::transport::{Hotkey, Identity, keys};
 

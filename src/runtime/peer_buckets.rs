@@ -12,8 +12,8 @@ use super::bucket;
 use super::chain::allows;
 use super::counted::CountedStore;
 use super::metrics::NodeMetrics;
+use crate::chain::ChainSettings;
 use crate::node::ports::PeerBuckets;
-use crate::scenario::ChainSettings;
 use crate::transport::retry::{Backoff, RetryStore};
 
 /// So many buckets are kept open: more than there are slots.

@@ -264,8 +264,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::model::ModelSettings;
     use crate::model::{Device, Llama, LlamaConfig, init_theta};
-    use crate::scenario::ModelSettings;
     use crate::training::Replica;
     use crate::transport::Identity;
 

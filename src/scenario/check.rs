@@ -6,7 +6,12 @@ use toml::Value;
 
 use crate::transport::Hotkey;
 
-use super::{Behaviour, CorpusKind, DenseUpdate, Hardware, InnerSettings, Link, MAX_SLOTS, Scenario, SchemeSettings};
+use super::{Behaviour, Scenario};
+use crate::chain::MAX_SLOTS;
+use crate::corpus::CorpusKind;
+use crate::node::Hardware;
+use crate::training::scheme::{DenseUpdate, InnerSettings, SchemeSettings};
+use crate::transport::simulated::Link;
 
 /// Largest side of a chunk: sums over more products would no longer be exact in f64.
 const MAX_CHUNK: usize = 64;

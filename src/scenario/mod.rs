@@ -21,27 +21,25 @@ mod message;
 mod overrides;
 mod peers;
 mod place;
-mod scheme;
-mod settings;
 mod shipped;
 #[cfg(test)]
 mod tests;
 
 use serde::{Deserialize, Serialize};
 
+use crate::chain::ChainSettings;
+pub use crate::chain::MAX_SLOTS;
+use crate::corpus::CorpusSettings;
+use crate::mechanism::gauntlet::GauntletSettings;
+use crate::model::ModelSettings;
+use crate::training::scheme::SchemeSettings;
+use crate::training::{BaselineSettings, TrainingSettings};
+
 pub use behaviour::{Behaviour, Copied, Malformation};
 pub use error::{Place, Problem, ScenarioError};
 pub use load::load;
-pub use peers::{Hardware, Link, PeerGroup, ValidatorSettings};
-pub use scheme::{DemoSettings, DenseSettings, DenseUpdate, InnerSettings, SchemeSettings, SparseLocoSettings};
-pub use settings::{
-    BaselineSettings, ChainSettings, CorpusKind, CorpusSettings, GauntletSettings, ModelSettings, OpenSkillSettings,
-    TrainingSettings,
-};
+pub use peers::{PeerGroup, ValidatorSettings};
 pub use shipped::{Shipped, shipped};
-
-/// Most peers that can be registered at a time: the slots of a Bittensor subnet, less those of its validators.
-pub const MAX_SLOTS: usize = 250;
 
 /// A network to run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

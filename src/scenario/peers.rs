@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::Behaviour;
+use crate::node::Hardware;
+use crate::transport::simulated::Link;
 
 /// Peers that are alike.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,40 +51,5 @@ pub struct ValidatorSettings {
 impl Default for ValidatorSettings {
     fn default() -> Self {
         Self { stake: 1000.0, hotkey: None, hardware: Hardware::default(), link: Link::default(), leaves: None }
-    }
-}
-
-/// How fast a node computes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Hardware {
-    /// Forward and backward, tokens a second. The default lets a peer train on its pages, or a validator do its
-    /// evaluations, in half of a round.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tokens_per_second: Option<f64>,
-}
-
-#[allow(clippy::derivable_impls)]
-impl Default for Hardware {
-    fn default() -> Self {
-        Self { tokens_per_second: None }
-    }
-}
-
-/// How a node reaches the bucket.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Link {
-    /// One way, milliseconds.
-    pub latency_ms: f64,
-    /// Each direction, megabits a second.
-    pub bandwidth_mbps: f64,
-    /// Fraction of requests that fail.
-    pub loss: f64,
-}
-
-impl Default for Link {
-    fn default() -> Self {
-        Self { latency_ms: 50.0, bandwidth_mbps: 100.0, loss: 0.0 }
     }
 }

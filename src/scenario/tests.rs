@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::{Behaviour, Copied, CorpusKind, Malformation, PeerGroup, Scenario, ScenarioError, load};
+use crate::corpus::CorpusKind;
+
+use super::{Behaviour, Copied, Malformation, PeerGroup, Scenario, ScenarioError, load};
 
 const BASE: &str = "\
 name = \"x\"

@@ -6,7 +6,7 @@ use super::adamw::{AdamW, Moments};
 use super::gradient::{gradient_over, loss_over};
 use super::schedule::Schedule;
 use crate::model::{Device, Llama, LlamaConfig};
-use crate::scenario::{BaselineSettings, TrainingSettings};
+use crate::training::{BaselineSettings, TrainingSettings};
 
 /// The warm-up starts at this fraction of the peak learning rate.
 const WARMUP_FROM: f64 = 0.1;
@@ -125,8 +125,8 @@ impl Baseline {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ModelSettings;
     use crate::model::init_theta;
-    use crate::scenario::ModelSettings;
 
     fn baseline(settings: &BaselineSettings) -> Baseline {
         let config =

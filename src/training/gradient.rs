@@ -153,9 +153,9 @@ fn mean(losses: Tensor<1>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ModelSettings;
     use crate::model::{Device, LlamaConfig, init_theta};
     use crate::random;
-    use crate::scenario::ModelSettings;
     use rand::Rng;
 
     fn nano() -> LlamaConfig {

@@ -11,7 +11,9 @@ mod pseudo_gradient;
 pub mod quantise;
 pub mod schedule;
 pub mod scheme;
+mod settings;
 
 pub use core::{Replica, TrainingCore, remembered};
 pub use evaluator::Evaluator;
 pub use pseudo_gradient::{PayloadError, PayloadShape, PseudoGradient, SparseTensor, TensorShape};
+pub use settings::{BaselineSettings, TrainingSettings};

@@ -1,6 +1,6 @@
 //! The learning rate of each round.
 
-use crate::scenario::TrainingSettings;
+use crate::training::TrainingSettings;
 
 /// Linear warm-up, then a cosine down to a fraction of the peak, then that fraction.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,8 +1,8 @@
 //! DeMo and its exact aggregation against `demo.json` and `demo.safetensors`.
 
 use gauntlet::model::ParamLayout;
-use gauntlet::scenario::DemoSettings;
 use gauntlet::training::aggregate::aggregate;
+use gauntlet::training::scheme::DemoSettings;
 use gauntlet::training::scheme::Scheme;
 use gauntlet::training::scheme::demo::Demo;
 use gauntlet::training::{PseudoGradient, SparseTensor};

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use gauntlet::Uid;
-use gauntlet::gauntlet::openskill::{Rating, rate};
-use gauntlet::scenario::OpenSkillSettings;
+use gauntlet::mechanism::openskill::{OpenSkillSettings, Rating, rate};
 use serde::Deserialize;
 
 const RELATIVE: f64 = 1e-9;

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use gauntlet::engine::{Observer, RunOptions, simulate};
 use gauntlet::model::{Device, Llama, LlamaConfig, ParamLayout, init_theta};
-use gauntlet::scenario::{self, DemoSettings};
+use gauntlet::scenario;
 use gauntlet::training::PseudoGradient;
 use gauntlet::training::aggregate::aggregate;
 use gauntlet::training::gradient::gradient;
+use gauntlet::training::scheme::DemoSettings;
 use gauntlet::training::scheme::demo::Demo;
 
 use super::super::open;

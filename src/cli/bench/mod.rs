@@ -13,7 +13,7 @@ use std::time::Duration;
 use comfy_table::{Table, presets};
 use data::Data;
 use gauntlet::model::LlamaConfig;
-use gauntlet::scenario::ModelSettings;
+use gauntlet::model::ModelSettings;
 use serde::Serialize;
 
 use super::{UsageError, open, say};

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::corpus::Corpus;
 use crate::corpus::tests::tokenizer;
-use crate::scenario::{CorpusKind, CorpusSettings};
+use crate::corpus::{CorpusKind, CorpusSettings};
 
 /// The words' ids are their places.
 const WORDS: [&str; 5] = ["?", "</s>", "one", "two", "three"];

@@ -21,8 +21,8 @@ use remote::Remote;
 use super::packed::Packed;
 use super::{CorpusError, PageError, PageId};
 use crate::bucket::{self, BucketError};
+use crate::corpus::CorpusSettings;
 use crate::digest::Digest;
-use crate::scenario::CorpusSettings;
 
 /// Pages of shards, wherever those lie.
 pub struct Shards {

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::corpus::Corpus;
-use crate::scenario::CorpusKind;
+use crate::corpus::CorpusKind;
 
 fn settings(path: &Path, held_out_pages: usize) -> CorpusSettings {
     let path = Some(path.to_str().unwrap().to_string());

@@ -8,7 +8,7 @@ use super::Validator;
 use super::gather::Gathered;
 use crate::Uid;
 use crate::corpus::{self, PageError};
-use crate::gauntlet::LossScores;
+use crate::mechanism::proof::LossScores;
 use crate::training::Replica;
 
 impl Validator {

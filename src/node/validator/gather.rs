@@ -7,8 +7,8 @@ use object_store::ObjectStoreExt;
 
 use super::Validator;
 use crate::Uid;
-use crate::gauntlet::fast::{mistimed, steps_behind};
-use crate::gauntlet::{self, FastOutcome, TensorIndices};
+use crate::mechanism::gauntlet::fast::{mistimed, steps_behind};
+use crate::mechanism::gauntlet::{self, FastOutcome, TensorIndices};
 use crate::node::upload::{self, Fetched, Received};
 use crate::transport::{Hotkey, keys};
 

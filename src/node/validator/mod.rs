@@ -29,7 +29,7 @@ use super::ports::{NodeState, Ports};
 use crate::Uid;
 use crate::chain::{Call, ChainState};
 use crate::digest::Digest;
-use crate::gauntlet::Gauntlet;
+use crate::mechanism::gauntlet::Gauntlet;
 use crate::training::Replica;
 use crate::transport::Hotkey;
 

@@ -6,13 +6,43 @@
 
 use std::sync::Arc;
 
-use super::local_steps::LocalSteps;
+use serde::{Deserialize, Serialize};
+
+use super::local_steps::{InnerSettings, LocalSteps};
 use super::{ChunkError, ChunkLayout, LocalTraining, Round, Scheme, append};
 use crate::model::ParamLayout;
-use crate::scenario::{DenseSettings, DenseUpdate};
 use crate::training::adamw::Moments;
 use crate::training::aggregate::mean_step;
 use crate::training::{Evaluator, PayloadShape, PseudoGradient, Replica, SparseTensor};
+
+/// Updates sent whole and as they are, the upper bound for what compression can reach. `training.lr` is the rate of the
+/// inner steps, or what a gradient is multiplied with.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DenseSettings {
+    /// What is sent.
+    pub update: DenseUpdate,
+    /// The steps of `update = "adamw"`.
+    #[serde(flatten)]
+    pub inner: InnerSettings,
+    /// What the mean of the peers' updates is multiplied with.
+    pub outer_lr: f64,
+}
+
+/// What a peer of the dense scheme sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DenseUpdate {
+    /// Its mean gradient.
+    Gradient,
+    /// What its own steps of AdamW moved.
+    Adamw,
+}
+
+impl Default for DenseSettings {
+    fn default() -> Self {
+        Self { update: DenseUpdate::Adamw, inner: InnerSettings::default(), outer_lr: 1.0 }
+    }
+}
 
 /// Side of the chunks that tensors are sent in; all of each is sent.
 const CHUNK: usize = 64;

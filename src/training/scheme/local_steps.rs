@@ -1,8 +1,27 @@
 //! Several steps of AdamW by one peer alone: what its update of a round is made of.
 
-use crate::scenario::InnerSettings;
+use serde::Serialize;
+
 use crate::training::adamw::{AdamW, Moments};
 use crate::training::{Evaluator, Replica};
+
+/// A peer's own steps of AdamW in a round.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct InnerSettings {
+    /// Steps, each on an equal part of the round's pages.
+    pub inner_steps: usize,
+    pub beta1: f64,
+    pub beta2: f64,
+    pub weight_decay: f64,
+    /// Largest L2 norm of a step's gradient.
+    pub clip_norm: f64,
+}
+
+impl Default for InnerSettings {
+    fn default() -> Self {
+        Self { inner_steps: 30, beta1: 0.9, beta2: 0.95, weight_decay: 0.1, clip_norm: 1.0 }
+    }
+}
 
 /// How far a step moves the agreed parameters, as a fraction of the learning rate: each moves by about the rate, in
 /// directions that cancel from step to step and from peer to peer. Measured on `tiny` with eight steps of eight peers,

@@ -7,17 +7,22 @@ mod chunks;
 pub mod demo;
 pub mod dense;
 mod local_steps;
+mod settings;
 pub mod sparseloco;
 mod topk;
 
 pub use chunks::{ChunkError, ChunkLayout, MAX_CHUNK, TensorChunks};
+pub use demo::DemoSettings;
+pub use dense::{DenseSettings, DenseUpdate};
+pub use local_steps::InnerSettings;
+pub use settings::SchemeSettings;
+pub use sparseloco::SparseLocoSettings;
 
 use serde::Serialize;
 
 use super::evaluator::Evaluator;
 use super::{PayloadShape, PseudoGradient, Replica};
 use crate::model::{Device, Llama, ParamLayout};
-use crate::scenario::SchemeSettings;
 
 /// A way to train together: what is sent, and the step that all take of it.
 pub trait Scheme: Send + Sync {

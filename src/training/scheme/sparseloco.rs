@@ -8,15 +8,37 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::local_steps::LocalSteps;
+use super::local_steps::{InnerSettings, LocalSteps};
 use super::topk::TopK;
 use super::{ChunkError, ChunkLayout, LocalTraining, Round, Scheme, TensorChunks, append};
 use crate::model::ParamLayout;
-use crate::scenario::SparseLocoSettings;
 use crate::training::adamw::Moments;
 use crate::training::aggregate::mean_step;
 use crate::training::quantise::quantise;
 use crate::training::{Evaluator, PayloadShape, PseudoGradient, Replica, SparseTensor};
+
+/// SparseLoCo: Sarfi et al., arXiv 2508.15706. `training.lr` is the rate of its inner steps.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SparseLocoSettings {
+    #[serde(flatten)]
+    pub inner: InnerSettings,
+    /// Side of a chunk; a side of a tensor that it does not divide uses its largest divisor not above it.
+    pub chunk: usize,
+    /// Values sent of each chunk (all of a smaller chunk).
+    pub topk: usize,
+    /// Decay of what is still to be sent (the error feedback) a round.
+    pub decay: f64,
+    /// Bits of a value that is sent: 2, 4, 8, or 32 to send it as it is.
+    pub bits: u32,
+    /// What the mean of the peers' updates is multiplied with.
+    pub outer_lr: f64,
+}
+
+impl Default for SparseLocoSettings {
+    fn default() -> Self {
+        Self { inner: InnerSettings::default(), chunk: 64, topk: 64, decay: 0.95, bits: 2, outer_lr: 1.0 }
+    }
+}
 
 /// SparseLoCo for one model. The error is the caller's: one a peer, of as many values as the model has, zero at first.
 #[derive(Clone, Debug)]

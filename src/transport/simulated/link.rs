@@ -28,7 +28,24 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::SimBucket;
-use crate::scenario::Link;
+
+/// How a node reaches the bucket.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Link {
+    /// One way, milliseconds.
+    pub latency_ms: f64,
+    /// Each direction, megabits a second.
+    pub bandwidth_mbps: f64,
+    /// Fraction of requests that fail.
+    pub loss: f64,
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Self { latency_ms: 50.0, bandwidth_mbps: 100.0, loss: 0.0 }
+    }
+}
 
 /// What a link is made of.
 #[derive(Clone, Debug)]

@@ -17,4 +17,4 @@ mod tests;
 
 pub use bucket::{BucketState, SimBucket};
 pub use clock::SimClock;
-pub use link::{LinkOptions, LinkState, SimLink, Traffic};
+pub use link::{Link, LinkOptions, LinkState, SimLink, Traffic};

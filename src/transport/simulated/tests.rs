@@ -8,8 +8,8 @@ use object_store::path::Path;
 use object_store::{Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion};
 
 use super::*;
-use crate::scenario::Link;
 use crate::transport::retry::{Backoff, RetryStore};
+use crate::transport::simulated::Link;
 
 /// 100 ms of latency, and a millisecond for each 1000 bytes.
 fn plain() -> Link {

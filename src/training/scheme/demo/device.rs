@@ -137,8 +137,8 @@ mod tests {
     use super::*;
     use crate::model::{Device, ParamLayout};
     use crate::random;
-    use crate::scenario::DemoSettings;
     use crate::training::PayloadError;
+    use crate::training::scheme::DemoSettings;
     use crate::training::scheme::Scheme;
 
     const DEVICES: [Device; 3] = [Device::Cpu, Device::CpuBf16, Device::NdArray];

@@ -94,8 +94,9 @@ impl LocalTraining for Momentum {
 mod tests {
     use super::*;
     use crate::digest::Digest;
+    use crate::model::ModelSettings;
     use crate::model::{Device, LlamaConfig, init_theta};
-    use crate::scenario::{DemoSettings, ModelSettings};
+    use crate::training::scheme::DemoSettings;
     use crate::training::scheme::Scheme;
 
     fn nano() -> LlamaConfig {

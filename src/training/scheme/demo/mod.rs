@@ -14,15 +14,37 @@ mod product;
 
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use encode::{Encoder, Step};
 use local::Momentum;
 
 use super::{ChunkError, ChunkLayout, LocalTraining, Scheme, TensorChunks};
 use crate::model::{Device, Llama, ParamLayout};
-use crate::scenario::DemoSettings;
 use crate::training::aggregate::{aggregate, aggregate_on, apply, signs_on};
 use crate::training::quantise::quantise;
 use crate::training::{Evaluator, PayloadShape, PseudoGradient, Replica, TensorShape};
+
+/// DeMo: Peng et al., arXiv 2411.19870.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DemoSettings {
+    /// Side of a chunk; a side of a tensor that it does not divide uses its largest divisor not above it.
+    pub chunk: usize,
+    /// Coefficients sent of each chunk (all of a smaller chunk).
+    pub topk: usize,
+    /// Decay of the momentum a round.
+    pub decay: f64,
+    /// What was sent is subtracted from the momentum from this round on.
+    pub feedback_from_round: u64,
+    /// Bits of a value that is sent: 2, 4, 8, or 32 to send it as it is.
+    pub bits: u32,
+}
+
+impl Default for DemoSettings {
+    fn default() -> Self {
+        Self { chunk: 64, topk: 32, decay: 0.999, feedback_from_round: 0, bits: 32 }
+    }
+}
 
 /// Whether kernels use fused multiply-add where the CPU is not asked at run time.
 pub(crate) const FUSED_BASELINE: bool = cfg!(any(target_feature = "fma", target_arch = "aarch64"));

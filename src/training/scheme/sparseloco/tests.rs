@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::random::{self, rng};
-use crate::scenario::InnerSettings;
+use crate::training::scheme::InnerSettings;
 
 /// What the definition says, as plainly as it can be said.
 struct Reference {

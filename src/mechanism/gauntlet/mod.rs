@@ -18,12 +18,10 @@
 //! under a new name.
 
 pub mod fast;
-pub mod incentive;
-pub mod openskill;
 pub mod overlap;
-pub mod proof;
-mod record;
 pub mod selection;
+mod settings;
+mod standing;
 
 use std::collections::BTreeMap;
 
@@ -31,14 +29,15 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 pub use fast::FastOutcome;
-pub use openskill::Rating;
 pub use overlap::{Copied, TensorIndices, Upload};
-pub use proof::LossScores;
-pub use record::PeerRecord;
+pub use settings::GauntletSettings;
+pub use standing::PeerRecord;
 
 use crate::Uid;
+use crate::mechanism::openskill::Rating;
+use crate::mechanism::proof::LossScores;
+use crate::mechanism::{openskill, shares};
 use crate::random::{ChaCha8Rng, rng};
-use crate::scenario::GauntletSettings;
 use selection::{Candidate, PeerLists};
 
 /// One validator's Gauntlet.
@@ -174,7 +173,7 @@ impl Gauntlet {
     /// The pay of each peer as a share: they sum to 1, or are all 0 while no score is positive.
     pub fn incentives(&self) -> Vec<(Uid, f64)> {
         let scores = self.peers.iter().map(|(uid, record)| (*uid, record.peer_score));
-        incentive::shares(scores, self.settings.incentive_power)
+        shares::shares(scores, self.settings.incentive_power)
     }
 
     fn choose_list(&self, round: u64, draw: &mut ChaCha8Rng) -> Vec<Uid> {

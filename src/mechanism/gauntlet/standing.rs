@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::fast::{FastOutcome, sync_score};
-use super::openskill::Rating;
-use super::proof::{LossScores, averaged};
-use crate::scenario::GauntletSettings;
+use super::settings::GauntletSettings;
+use crate::mechanism::openskill::Rating;
+use crate::mechanism::proof::{LossScores, averaged};
 
 /// A validator's record of a peer.
 ///

@@ -7,7 +7,22 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::scenario::OpenSkillSettings;
+/// OpenSkill's Plackett-Luce model (Joshy, arXiv 2401.05451).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OpenSkillSettings {
+    pub mu: f64,
+    pub sigma: f64,
+    pub beta: f64,
+    pub tau: f64,
+    pub kappa: f64,
+}
+
+impl Default for OpenSkillSettings {
+    fn default() -> Self {
+        Self { mu: 25.0, sigma: 25.0 / 3.0, beta: 7.0, tau: 0.1, kappa: 1e-4 }
+    }
+}
 
 /// Belief about a peer's skill: a normal distribution.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

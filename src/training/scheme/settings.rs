@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+use super::demo::DemoSettings;
+use super::dense::{DenseSettings, DenseUpdate};
+use super::local_steps::InnerSettings;
+use super::sparseloco::SparseLocoSettings;
+
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize as DeriveDeserialize, Serialize};
 
@@ -12,97 +17,6 @@ pub enum SchemeSettings {
     Demo(DemoSettings),
     Sparseloco(SparseLocoSettings),
     Dense(DenseSettings),
-}
-
-/// DeMo: Peng et al., arXiv 2411.19870.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct DemoSettings {
-    /// Side of a chunk; a side of a tensor that it does not divide uses its largest divisor not above it.
-    pub chunk: usize,
-    /// Coefficients sent of each chunk (all of a smaller chunk).
-    pub topk: usize,
-    /// Decay of the momentum a round.
-    pub decay: f64,
-    /// What was sent is subtracted from the momentum from this round on.
-    pub feedback_from_round: u64,
-    /// Bits of a value that is sent: 2, 4, 8, or 32 to send it as it is.
-    pub bits: u32,
-}
-
-impl Default for DemoSettings {
-    fn default() -> Self {
-        Self { chunk: 64, topk: 32, decay: 0.999, feedback_from_round: 0, bits: 32 }
-    }
-}
-
-/// SparseLoCo: Sarfi et al., arXiv 2508.15706. `training.lr` is the rate of its inner steps.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct SparseLocoSettings {
-    #[serde(flatten)]
-    pub inner: InnerSettings,
-    /// Side of a chunk; a side of a tensor that it does not divide uses its largest divisor not above it.
-    pub chunk: usize,
-    /// Values sent of each chunk (all of a smaller chunk).
-    pub topk: usize,
-    /// Decay of what is still to be sent (the error feedback) a round.
-    pub decay: f64,
-    /// Bits of a value that is sent: 2, 4, 8, or 32 to send it as it is.
-    pub bits: u32,
-    /// What the mean of the peers' updates is multiplied with.
-    pub outer_lr: f64,
-}
-
-impl Default for SparseLocoSettings {
-    fn default() -> Self {
-        Self { inner: InnerSettings::default(), chunk: 64, topk: 64, decay: 0.95, bits: 2, outer_lr: 1.0 }
-    }
-}
-
-/// A peer's own steps of AdamW in a round.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct InnerSettings {
-    /// Steps, each on an equal part of the round's pages.
-    pub inner_steps: usize,
-    pub beta1: f64,
-    pub beta2: f64,
-    pub weight_decay: f64,
-    /// Largest L2 norm of a step's gradient.
-    pub clip_norm: f64,
-}
-
-impl Default for InnerSettings {
-    fn default() -> Self {
-        Self { inner_steps: 30, beta1: 0.9, beta2: 0.95, weight_decay: 0.1, clip_norm: 1.0 }
-    }
-}
-
-/// Updates sent whole and as they are, the upper bound for what compression can reach. `training.lr` is the rate of the
-/// inner steps, or what a gradient is multiplied with.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct DenseSettings {
-    /// What is sent.
-    pub update: DenseUpdate,
-    /// The steps of `update = "adamw"`.
-    #[serde(flatten)]
-    pub inner: InnerSettings,
-    /// What the mean of the peers' updates is multiplied with.
-    pub outer_lr: f64,
-}
-
-/// What a peer of the dense scheme sends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, DeriveDeserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DenseUpdate {
-    /// Its mean gradient.
-    Gradient,
-    /// What its own steps of AdamW moved.
-    Adamw,
-}
-
-impl Default for DenseSettings {
-    fn default() -> Self {
-        Self { update: DenseUpdate::Adamw, inner: InnerSettings::default(), outer_lr: 1.0 }
-    }
 }
 
 impl Default for SchemeSettings {

@@ -1,0 +1,74 @@
+//! The settings of Gauntlet.
+
+use serde::{Deserialize, Serialize};
+
+use crate::mechanism::openskill::OpenSkillSettings;
+
+/// Gauntlet: filters, evaluation, ratings, pay (arXiv 2505.21684).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GauntletSettings {
+    /// Peers aggregated.
+    pub top_peers: usize,
+    /// Peers aggregated at least, drawn from the active ones when too few have a score.
+    pub min_peers: usize,
+    /// Width of the put window in seconds, centred on the round's end.
+    pub put_window_seconds: f64,
+    /// The lead validator renews the list of peers to aggregate every so many rounds ...
+    pub list_every: u64,
+    /// ... effective so many rounds later.
+    pub list_delay: u64,
+    /// More steps behind than this fails the fast evaluation.
+    pub max_steps_behind: f64,
+    /// Exponent of the sync score.
+    pub sync_exponent: f64,
+    /// What a failed fast evaluation multiplies score and proof of computation with.
+    pub failure_penalty: f64,
+    /// What a round of inactivity multiplies the score with.
+    pub inactivity_penalty: f64,
+    /// Rounds of inactivity after which a peer is a newcomer again.
+    pub inactivity_reset_rounds: u64,
+    /// Peers in a primary evaluation.
+    pub evaluated_per_round: usize,
+    /// Bins of peers by score that take turns.
+    pub bins: usize,
+    /// Fraction of a peer's pages on which the loss is measured.
+    pub evaluated_fraction: f64,
+    /// Step of the loss score, as a fraction of the step that the payload would make alone.
+    pub beta_fraction: f64,
+    /// Decay of the proof-of-computation average.
+    pub proof_decay: f64,
+    /// Peer scores are raised to this power before they are paid.
+    pub incentive_power: f64,
+    /// Fraction of shared top-k indices at which the later of two uploads has its score halved; at `copy_overlap_zero`
+    /// it earns nothing. Not part of the published system; `1.1` turns it off.
+    pub copy_overlap_half: f64,
+    pub copy_overlap_zero: f64,
+    pub openskill: OpenSkillSettings,
+}
+
+impl Default for GauntletSettings {
+    fn default() -> Self {
+        Self {
+            top_peers: 15,
+            min_peers: 5,
+            put_window_seconds: 10.0,
+            list_every: 5,
+            list_delay: 2,
+            max_steps_behind: 3.0,
+            sync_exponent: 2.5,
+            failure_penalty: 0.75,
+            inactivity_penalty: 0.75,
+            inactivity_reset_rounds: 25,
+            evaluated_per_round: 5,
+            bins: 5,
+            evaluated_fraction: 0.1,
+            beta_fraction: 0.2,
+            proof_decay: 0.95,
+            incentive_power: 2.0,
+            copy_overlap_half: 1.1,
+            copy_overlap_zero: 1.1,
+            openskill: OpenSkillSettings::default(),
+        }
+    }
+}

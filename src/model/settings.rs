@@ -1,0 +1,58 @@
+//! What a scenario's `[model]` says.
+
+use serde::{Deserialize, Serialize};
+
+/// The model: a preset, or a preset with some sizes replaced.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelSettings {
+    /// `nano`, `tiny`, `small`, ..., `templar-1b`.
+    pub preset: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vocab_size: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hidden_size: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub num_layers: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub num_heads: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub num_kv_heads: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub intermediate_size: Option<usize>,
+    /// Tokens a sequence predicts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sequence_length: Option<usize>,
+    /// Width of a head [default: hidden_size / num_heads].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head_size: Option<usize>,
+    /// Base of the rotary angles [default: 10,000].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rope_theta: Option<f64>,
+    /// What RMSNorm adds to the mean square [default: 1e-5].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rms_norm_eps: Option<f64>,
+    /// Hugging Face folder whose weights the run starts from, and whose sizes the model has; without it weights are
+    /// drawn from the seed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init: Option<String>,
+}
+
+impl Default for ModelSettings {
+    fn default() -> Self {
+        Self {
+            preset: "tiny".into(),
+            vocab_size: None,
+            hidden_size: None,
+            num_layers: None,
+            num_heads: None,
+            num_kv_heads: None,
+            intermediate_size: None,
+            sequence_length: None,
+            head_size: None,
+            rope_theta: None,
+            rms_norm_eps: None,
+            init: None,
+        }
+    }
+}

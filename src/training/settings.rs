@@ -1,0 +1,80 @@
+//! What a scenario's `[training]` and `[baseline]` say.
+
+use serde::{Deserialize, Serialize};
+
+/// What an honest peer does with its data each round.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainingSettings {
+    /// Peak learning rate: the size of DeMo's sign step, or the rate of a peer's own steps of AdamW.
+    pub lr: f64,
+    /// Rounds of linear warm-up.
+    pub warmup_rounds: u64,
+    /// The warm-up starts at this fraction of `lr`.
+    pub warmup_from: f64,
+    /// The cosine ends at this fraction of `lr`.
+    pub final_fraction: f64,
+    /// Rounds after which the cosine has ended; default: the scenario's rounds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule_rounds: Option<u64>,
+    /// Pages (sequences) assigned to a peer each round.
+    pub pages_per_round: usize,
+    /// Pages in one forward and backward pass.
+    pub micro_batch: usize,
+    /// The held-out loss is measured every so many rounds, and after the last.
+    pub eval_every: u64,
+    /// A checkpoint of the model every so many rounds; also how often a run saves itself.
+    pub checkpoint_every: u64,
+    /// Rounds whose records and payloads stay in the bucket, and checkpoints too; default, and at least: twice
+    /// `checkpoint_every`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_rounds: Option<u64>,
+}
+
+impl Default for TrainingSettings {
+    fn default() -> Self {
+        Self {
+            lr: 4e-4,
+            warmup_rounds: 250,
+            warmup_from: 0.1,
+            final_fraction: 0.1,
+            schedule_rounds: None,
+            pages_per_round: 192,
+            micro_batch: 6,
+            eval_every: 5,
+            checkpoint_every: 100,
+            keep_rounds: None,
+        }
+    }
+}
+
+/// Central AdamW on as many tokens as the aggregated peers use together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BaselineSettings {
+    pub lr: f64,
+    pub warmup_rounds: u64,
+    pub final_fraction: f64,
+    pub beta1: f64,
+    pub beta2: f64,
+    pub weight_decay: f64,
+    pub clip_norm: f64,
+    /// Pages a step; default: those of the aggregated peers together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pages_per_round: Option<usize>,
+}
+
+impl Default for BaselineSettings {
+    fn default() -> Self {
+        Self {
+            lr: 3e-3,
+            warmup_rounds: 20,
+            final_fraction: 0.1,
+            beta1: 0.9,
+            beta2: 0.95,
+            weight_decay: 0.1,
+            clip_norm: 1.0,
+            pages_per_round: None,
+        }
+    }
+}
