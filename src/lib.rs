@@ -32,10 +32,12 @@ pub mod mechanism;
 pub mod model;
 pub mod node;
 pub mod plan;
+pub mod protocol;
 pub mod random;
 pub mod report;
 pub mod runtime;
 pub mod scenario;
+pub mod settings;
 pub mod training;
 pub mod transport;
 

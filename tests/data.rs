@@ -37,7 +37,7 @@ checkpoint_every = 6
 [chain]
 slots = 4
 
-[gauntlet]
+[protocol]
 top_peers = 2
 min_peers = 1
 

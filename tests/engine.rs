@@ -30,11 +30,12 @@ eval_every = 4
 checkpoint_every = 5
 [scheme]
 topk = 4
-[gauntlet]
+[protocol]
 top_peers = 4
 min_peers = 2
 list_every = 2
 list_delay = 1
+[mechanism]
 evaluated_per_round = 3
 evaluated_fraction = 0.5
 bins = 2

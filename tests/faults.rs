@@ -149,11 +149,13 @@ micro_batch = 4
 eval_every = 1
 checkpoint_every = 4
 
-[gauntlet]
+[protocol]
 top_peers = {PEERS}
 min_peers = 3
-evaluated_per_round = 2
 put_window_seconds = {}
+
+[mechanism]
+evaluated_per_round = 2
 
 [chain]
 block_seconds = {}

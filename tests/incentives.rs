@@ -30,14 +30,15 @@ micro_batch = 8
 eval_every = 90
 [scheme]
 topk = 64
-[gauntlet]
+[protocol]
 top_peers = 6
 min_peers = 3
+list_every = 2
+list_delay = 1
+[mechanism]
 evaluated_per_round = 6
 evaluated_fraction = 1.0
 bins = 2
-list_every = 2
-list_delay = 1
 [chain]
 weights_every = 3
 slots = 11

@@ -26,9 +26,11 @@ pages_per_round = 4
 micro_batch = 4
 checkpoint_every = 10
 
-[gauntlet]
+[protocol]
 top_peers = 3
 min_peers = 2
+
+[mechanism]
 evaluated_per_round = 3
 bins = 2
 
@@ -318,9 +320,9 @@ fn nodes_of_ones_own_meet_in_a_bucket() {
         let mut args = vec!["genesis", "small.toml", "--bucket", "bucket"];
         for set in [
             "training.pages_per_round=4",
-            "gauntlet.top_peers=2",
-            "gauntlet.min_peers=1",
-            "gauntlet.put_window_seconds=1",
+            "protocol.top_peers=2",
+            "protocol.min_peers=1",
+            "protocol.put_window_seconds=1",
             "chain.block_seconds=1",
             "chain.blocks_per_round=2",
             &allowed,

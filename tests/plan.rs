@@ -5,6 +5,7 @@ use std::process::{Command, Output};
 use gauntlet::chain::ChainSettings;
 use gauntlet::mechanism::gauntlet::GauntletSettings;
 use gauntlet::plan::{Plan, Speed, data_sheets};
+use gauntlet::protocol::ProtocolSettings;
 use gauntlet::scenario::load;
 use gauntlet::training::TrainingSettings;
 use gauntlet::training::scheme::{DemoSettings, SchemeSettings};
@@ -38,7 +39,9 @@ fn templar_1b_has_the_numbers_of_the_run() {
     let scenario = load("scenarios/templar-1b.toml", &[]).unwrap();
     // The defaults are the run's.
     assert_eq!(scenario.training, TrainingSettings { eval_every: 20, ..Default::default() });
-    assert_eq!(scenario.gauntlet, GauntletSettings::default());
+    let mechanism: GauntletSettings = scenario.mechanism.settings.clone().try_into().unwrap();
+    assert_eq!(mechanism, GauntletSettings::default());
+    assert_eq!(scenario.protocol, ProtocolSettings::default());
     assert_eq!(scenario.chain, ChainSettings::default());
     let demo = DemoSettings { feedback_from_round: 5, ..Default::default() };
     assert_eq!(scenario.scheme, SchemeSettings::Demo(demo));

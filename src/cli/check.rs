@@ -60,7 +60,7 @@ fn amounts(scenario: &Scenario, config: &LlamaConfig, scheme: &dyn Scheme, corpu
     let peers = scenario.peers_total() as f64;
     let tokens = (scenario.training.pages_per_round * config.sequence_length) as f64;
     let flops = config.flops_per_token() as f64;
-    let included = scenario.gauntlet.top_peers as f64;
+    let included = scenario.protocol.top_peers as f64;
     let kept = 4.0 * scheme.kept_values() as f64 * peers;
     let shared = 4.0 * parameters * 4.0;
     let mut lines = vec![

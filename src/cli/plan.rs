@@ -50,7 +50,7 @@ pub fn plan(args: Args) -> anyhow::Result<()> {
         grouped(scenario.rounds as usize),
         scenario.round_seconds(),
         plan.registered(),
-        scenario.gauntlet.top_peers,
+        scenario.protocol.top_peers,
         speed.device
     ));
     say(operations(&plan));
@@ -130,7 +130,7 @@ fn free_memory() -> Option<u64> {
 fn operations(plan: &Plan) -> String {
     let flops = plan.flops();
     let tokens = plan.tokens_per_peer();
-    let (top, all) = (plan.scenario.gauntlet.top_peers as f64, plan.registered() as f64);
+    let (top, all) = (plan.scenario.protocol.top_peers as f64, plan.registered() as f64);
     let rounds = plan.scenario.rounds as f64;
     let mut table = Ruled::new(&["operations", "tokens", "FLOP"]);
     let mut line = |what: &str, tokens: f64, flops: f64| table.line([what.into(), si(tokens, ""), si(flops, "")]);
@@ -208,7 +208,7 @@ fn time(plan: &Plan, peer: &RoundTime, validator: &RoundTime) -> String {
             ),
         };
     }
-    let (upload, window) = (plan.upload_seconds(), plan.scenario.gauntlet.put_window_seconds);
+    let (upload, window) = (plan.upload_seconds(), plan.scenario.protocol.put_window_seconds);
     let verdict = if upload <= window { "fits into" } else { "does NOT fit into" };
     text + &format!("an upload takes {} s: {verdict} the put window of {window} s\n", short(upload))
 }
@@ -229,7 +229,7 @@ fn whole(plan: &Plan, speed: &Speed, price: Option<f64>) -> String {
     let busy = busy * rounds / 3600.0;
     for (who, devices) in [
         ("one peer", 1),
-        ("the aggregated peers", plan.scenario.gauntlet.top_peers),
+        ("the aggregated peers", plan.scenario.protocol.top_peers),
         ("all registered peers", plan.registered()),
     ] {
         line(who, devices as f64, busy * devices as f64, hours * devices as f64);

@@ -92,7 +92,7 @@ async fn live(
     }
     let (plans, scenario) = (plan(network), &network.scenario);
     let start = start_time(resume.as_ref());
-    let clock = Clock::starting(start, SimClock::stamp(0), &scenario.chain, scenario.gauntlet.put_window_seconds);
+    let clock = Clock::starting(start, SimClock::stamp(0), &scenario.chain, scenario.protocol.put_window_seconds);
     let recorder = Arc::new(build(network, &plans, &clock, start, resume.as_ref(), interrupt, observer)?);
 
     let saved = Saved::new(network, resume);

@@ -7,6 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::settings::Findings;
+
 /// OpenSkill's Plackett-Luce model (Joshy, arXiv 2401.05451).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -21,6 +23,16 @@ pub struct OpenSkillSettings {
 impl Default for OpenSkillSettings {
     fn default() -> Self {
         Self { mu: 25.0, sigma: 25.0 / 3.0, beta: 7.0, tau: 0.1, kappa: 1e-4 }
+    }
+}
+
+impl OpenSkillSettings {
+    /// Checks what a type cannot tell.
+    pub fn check(&self, found: &mut Findings) {
+        found.positive("sigma", self.sigma);
+        found.positive("beta", self.beta);
+        found.not_negative("tau", self.tau);
+        found.positive("kappa", self.kappa);
     }
 }
 

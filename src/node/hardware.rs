@@ -52,11 +52,7 @@ impl Processor {
         if hardware.tokens_per_second.is_some() {
             return peer;
         }
-        let settings = &scenario.gauntlet;
-        let sample = (settings.evaluated_fraction * scenario.training.pages_per_round as f64).round().max(1.0);
-        // Unassigned pages before the step; for each peer its assigned pages before and after, and the unassigned ones
-        // after.
-        let passes = sample * (1.0 + 3.0 * settings.evaluated_per_round as f64);
+        let passes = scenario.judge().forward_passes(scenario.training.pages_per_round, scenario.protocol.top_peers);
         let needed = passes * sequence_length as f64 * FORWARD_SHARE / (scenario.round_seconds() * EVALUATION_SHARE);
         Self { tokens_per_second: peer.tokens_per_second.max(needed) }
     }
@@ -100,8 +96,8 @@ mod tests {
     #[test]
     fn a_validator_keeps_up_with_any_number_of_evaluations() {
         for (fraction, evaluated) in [("0.1", 5), ("1.0", 5), ("1.0", 200)] {
-            let number = format!("gauntlet.evaluated_per_round={evaluated}");
-            let scenario = scenario(&[&format!("gauntlet.evaluated_fraction={fraction}"), &number]);
+            let number = format!("mechanism.evaluated_per_round={evaluated}");
+            let scenario = scenario(&[&format!("mechanism.evaluated_fraction={fraction}"), &number]);
             let validator = Processor::of_validator(&Hardware::default(), &scenario, 64);
             let pages = (192.0 * fraction.parse::<f64>().unwrap()).round();
             let takes = validator.evaluation(pages * 64.0 * (1.0 + 3.0 * f64::from(evaluated)));

@@ -93,6 +93,6 @@ impl Plan {
     fn aggregation_bytes(&self, is_demo: bool) -> u64 {
         let upload = encoded_len(self.scheme.shape()) + 6 * self.coefficients();
         let signs = if is_demo { self.parameters() } else { 0 };
-        (self.scenario.gauntlet.top_peers * upload + signs) as u64
+        (self.scenario.protocol.top_peers * upload + signs) as u64
     }
 }

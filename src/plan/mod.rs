@@ -75,13 +75,10 @@ impl Plan {
         (self.scenario.training.pages_per_round * self.config.sequence_length) as f64
     }
 
-    /// Tokens that one validator runs forward in a round: the unassigned pages before the step, and for each peer that
-    /// it evaluates these after its step, and its assigned ones before and after.
+    /// Tokens that one validator runs forward in a round, as its mechanism counts them.
     pub fn evaluated_tokens(&self) -> f64 {
-        let settings = &self.scenario.gauntlet;
-        let pages = self.scenario.training.pages_per_round as f64;
-        let sample = (settings.evaluated_fraction * pages).round().max(1.0);
-        sample * (1 + 3 * settings.evaluated_per_round) as f64 * self.config.sequence_length as f64
+        let (pages, aggregated) = (self.scenario.training.pages_per_round, self.scenario.protocol.top_peers);
+        self.scenario.judge().forward_passes(pages, aggregated) * self.config.sequence_length as f64
     }
 
     /// Peers registered at a time, at most.
@@ -99,7 +96,7 @@ impl Plan {
             peer_round,
             validator_round: token * self.evaluated_tokens() * FORWARD_SHARE,
             peer,
-            aggregated: peer * self.scenario.gauntlet.top_peers as f64,
+            aggregated: peer * self.scenario.protocol.top_peers as f64,
             all: peer * self.registered() as f64,
         }
     }
@@ -109,7 +106,7 @@ impl Plan {
         Work {
             flops_per_token: self.config.flops_per_token() as f64,
             parameters: self.parameters() as f64,
-            received: (self.scenario.gauntlet.top_peers * self.coefficients()) as f64,
+            received: (self.scenario.protocol.top_peers * self.coefficients()) as f64,
         }
     }
 

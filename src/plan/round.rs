@@ -52,7 +52,7 @@ impl Plan {
     pub fn peer_round(&self, speed: &Speed) -> RoundTime {
         let traffic = self.traffic();
         let part = |what, seconds| RoundPart { what, seconds };
-        let mut parts = vec![part("put window", self.scenario.gauntlet.put_window_seconds)];
+        let mut parts = vec![part("put window", self.scenario.protocol.put_window_seconds)];
         parts.extend(self.deciding(speed));
         parts.extend([
             part(PEER_FETCHES, transfer(traffic.peer_down, self.peer_link())),

@@ -28,7 +28,7 @@ pub(super) fn mbps(bytes: u64, seconds: f64) -> f64 {
 impl Plan {
     /// Bytes of a round.
     pub fn traffic(&self) -> Traffic {
-        let settings = &self.scenario.gauntlet;
+        let settings = &self.scenario.protocol;
         let (included, upload) = (settings.top_peers, wire::encoded_len(self.scheme.shape()));
         let record = record::max_len(included);
         Traffic {

@@ -50,7 +50,7 @@ impl Run {
     /// A validator's checkpoint, if it is the model that the record of the round before names.
     async fn vouched(&self, at: u64, validator: &Hotkey, parameters: usize) -> Option<Vec<f32>> {
         let round = at.checked_sub(1)?;
-        let longest = record::max_len(self.scenario.gauntlet.top_peers);
+        let longest = record::max_len(self.scenario.protocol.top_peers);
         let bytes = get_bounded(&self.bucket.store, &keys::record(round), longest as u64).await?;
         let is_validator = |hotkey: &Hotkey| self.is_validator(hotkey);
         let record = record::decode(&bytes, longest, &self.id, round, is_validator).ok()?;

@@ -3,12 +3,13 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use super::check::{Finding, check};
+use super::check::check;
 use super::error::{Place, Problem, ScenarioError};
 use super::message::retell;
 use super::overrides::Override;
 use super::place::{Source, place};
-use super::{Scenario, shipped};
+use super::{Registry, Scenario, moved, shipped};
+use crate::settings::{Finding, KindError};
 
 /// Reads a scenario, applies `key=value` overrides in order, and checks the result.
 ///
@@ -43,13 +44,35 @@ impl Scenario {
     /// # Errors
     /// [`ScenarioError::Invalid`], with all problems found.
     pub fn from_toml(text: &str, file: &str, overrides: &[String]) -> Result<Self, ScenarioError> {
+        Self::from_toml_with(Registry::default(), text, file, overrides)
+    }
+
+    /// As [`Scenario::from_toml`], where kinds are those of a registry of one's own.
+    ///
+    /// # Errors
+    /// [`ScenarioError::Invalid`], with all problems found.
+    pub fn from_toml_with(
+        registry: Registry,
+        text: &str,
+        file: &str,
+        overrides: &[String],
+    ) -> Result<Self, ScenarioError> {
         let source = Source::parse(file, text).map_err(|error| syntax_error(file, text, &error))?;
-        let mut scenario = toml::from_str(text).map_err(|error| wrong_key(&source, file, text, &error))?;
         let overrides = overrides.iter().map(|text| Override::parse(text)).collect::<Result<Vec<_>, _>>();
         let overrides = overrides.map_err(one)?;
+        let moved = moved::problems(&source, &overrides);
+        if !moved.is_empty() {
+            return Err(ScenarioError::Invalid(moved));
+        }
+        let mut scenario: Self = toml::from_str(text).map_err(|error| wrong_key(&source, file, text, &error))?;
         for change in &overrides {
             scenario = change.apply(&scenario).map_err(one)?;
         }
+        scenario.registry = registry;
+        let mechanism = scenario.registry.mechanisms.resolve(&scenario.mechanism);
+        let mechanism = mechanism.map_err(|error| one(wrong_kind("mechanism", error, &source, &overrides)))?;
+        scenario.mechanism.kind = Some(scenario.registry.mechanisms.kind_of(&scenario.mechanism).to_string());
+        scenario.mechanism.settings = mechanism.table;
         let findings = check(&scenario);
         if findings.is_empty() {
             return Ok(scenario);
@@ -77,6 +100,18 @@ fn wrong_key(source: &Source, file: &str, text: &str, error: &toml::de::Error) -
     let known = error.span().and_then(|span| Some((source.path_at(&span)?.to_string(), place(file, text, span.start))));
     let (key, place) = known.unwrap_or_else(|| (String::new(), source.file()));
     one(Problem { place, message: retell(error.message(), &key), key })
+}
+
+/// A kind that is unknown, or a setting that it does not have.
+fn wrong_kind(section: &str, error: KindError, source: &Source, overrides: &[Override]) -> Problem {
+    let key = if error.key.is_empty() { section.to_string() } else { format!("{section}.{}", error.key) };
+    let unknown = error.message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
+    let path = unknown.filter(|_| !key.ends_with(unknown.unwrap_or_default()));
+    let path = path.map_or(key.clone(), |field| format!("{key}.{field}"));
+    let touched = overrides.iter().rev().find(|change| overlap(&change.path, &path)).map(Override::place);
+    let place = touched.or_else(|| source.place_of(&path)).or_else(|| source.place_of(section));
+    let place = place.unwrap_or_else(|| source.file());
+    Problem { place, message: retell(&error.message, &path), key: path }
 }
 
 /// Finds what set the value of a finding: an override, the file, or nobody (a default).

@@ -16,22 +16,28 @@
 mod behaviour;
 mod check;
 mod error;
+pub mod legacy;
 mod load;
 mod message;
+mod moved;
 mod overrides;
 mod peers;
 mod place;
+mod registry;
 mod shipped;
 #[cfg(test)]
 mod tests;
 
 use serde::{Deserialize, Serialize};
+use toml::Table;
 
 use crate::chain::ChainSettings;
 pub use crate::chain::MAX_SLOTS;
 use crate::corpus::CorpusSettings;
-use crate::mechanism::gauntlet::GauntletSettings;
+use crate::mechanism::MechanismSettings;
 use crate::model::ModelSettings;
+use crate::protocol::ProtocolSettings;
+use crate::settings::Kinded;
 use crate::training::scheme::SchemeSettings;
 use crate::training::{BaselineSettings, TrainingSettings};
 
@@ -39,6 +45,7 @@ pub use behaviour::{Behaviour, Copied, Malformation};
 pub use error::{Place, Problem, ScenarioError};
 pub use load::load;
 pub use peers::{PeerGroup, ValidatorSettings};
+pub use registry::Registry;
 pub use shipped::{Shipped, shipped};
 
 /// A network to run.
@@ -64,8 +71,12 @@ pub struct Scenario {
     pub training: TrainingSettings,
     #[serde(default)]
     pub scheme: SchemeSettings,
+    /// What is the network's, whoever judges.
     #[serde(default)]
-    pub gauntlet: GauntletSettings,
+    pub protocol: ProtocolSettings,
+    /// How peers are judged and paid: a kind of [`Registry::mechanisms`] and its settings.
+    #[serde(default = "default_mechanism")]
+    pub mechanism: Kinded,
     #[serde(default)]
     pub chain: ChainSettings,
     #[serde(default)]
@@ -75,6 +86,13 @@ pub struct Scenario {
     pub validators: Vec<ValidatorSettings>,
     /// Groups of peers.
     pub peers: Vec<PeerGroup>,
+    /// The kinds that this scenario's names stand for.
+    #[serde(skip)]
+    pub registry: Registry,
+}
+
+fn default_mechanism() -> Kinded {
+    Kinded { kind: None, settings: Table::new() }
 }
 
 fn default_rounds() -> u64 {
@@ -86,6 +104,15 @@ fn default_validators() -> Vec<ValidatorSettings> {
 }
 
 impl Scenario {
+    /// The settings of the mechanism.
+    ///
+    /// # Panics
+    /// If they are not those of a kind of the registry: a scenario that was read ([`load`]) has been checked.
+    pub fn judge(&self) -> Box<dyn MechanismSettings> {
+        let resolved = self.registry.mechanisms.resolve(&self.mechanism);
+        resolved.unwrap_or_else(|error| panic!("mechanism.{}: {}", error.key, error.message)).settings
+    }
+
     /// Peers of all groups, those that join later included.
     pub fn peers_total(&self) -> usize {
         self.peers.iter().fold(0, |total, group| total.saturating_add(group.count))
@@ -105,7 +132,7 @@ impl Scenario {
 
     /// Pages in a step of the AdamW baseline: as many as the aggregated peers train on together, unless it is set.
     pub fn baseline_pages(&self) -> usize {
-        self.baseline.pages_per_round.unwrap_or(self.gauntlet.top_peers * self.training.pages_per_round)
+        self.baseline.pages_per_round.unwrap_or(self.protocol.top_peers * self.training.pages_per_round)
     }
 
     /// Rounds whose records stay in the bucket.

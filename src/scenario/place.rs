@@ -43,6 +43,11 @@ impl<'a> Source<'a> {
         entry.map(|entry| place(self.file, self.text, entry.key.start))
     }
 
+    /// Paths of all keys, in the file's order of their ends.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|entry| entry.path.as_str())
+    }
+
     /// The file, without a line.
     pub fn file(&self) -> Place {
         Place::File(self.file.to_string())

@@ -30,7 +30,7 @@ fn overrides_reach_every_kind_of_key() {
         "corpus.path=../a b.txt",
         "peers.0.count=17",
         "peers[1].behaviour.fraction=0.25",
-        "gauntlet.openskill.beta=20",
+        "mechanism.openskill.beta=20",
         "validators.0.stake = 5",
         "name=123",
     ])
@@ -40,7 +40,7 @@ fn overrides_reach_every_kind_of_key() {
     assert_eq!(scenario.corpus.path.as_deref(), Some("../a b.txt"));
     assert_eq!(scenario.peers[0].count, 17);
     assert_eq!(scenario.peers[1].behaviour, Behaviour::Lazy { fraction: 0.25 });
-    assert_eq!(scenario.gauntlet.openskill.beta, 20.0);
+    assert_eq!(scenario.mechanism.settings["openskill"]["beta"].as_float(), Some(20.0));
     assert_eq!(scenario.validators[0].stake, 5.0);
     assert_eq!(scenario.name, "123");
     let scenario = with(&["peers.1.behaviour=copycat", "seed=1", "seed=2"]).unwrap();
@@ -84,7 +84,7 @@ fn a_wrong_file_is_told_with_line_column_and_key() {
         ("name = \"../x\"\n[[peers]]\ncount = 20\n", "x.toml:1:1: name is \"../x\"; expected 1 to 64 letters"),
         (
             "name = \"x\"\n[[peers]]\ncount = 3\n",
-            "x.toml:2:3: gauntlet.top_peers is 15 (the default); expected 3 at most",
+            "x.toml:2:3: protocol.top_peers is 15 (the default); expected 3 at most",
         ),
         ("name = \"x\"\n[corpus]\nkind = \"text\"\n[[peers]]\ncount = 20\n", "x.toml:2:2: corpus.path is missing"),
         (
@@ -114,13 +114,13 @@ fn a_wrong_override_is_told_with_its_text() {
             "peers.0.count=300",
             "--set peers.0.count=300: peers.0.count is 300; expected 250 peers at most from the start (chain.slots), not 300",
         ),
-        ("peers.0.count=2", "--set peers.0.count=2: gauntlet.top_peers is 15 (the default); expected 3 at most"),
+        ("peers.0.count=2", "--set peers.0.count=2: protocol.top_peers is 15 (the default); expected 3 at most"),
         ("peers.1.behaviour=copycatt", "did you mean `copycat`?"),
         ("chain.slots=251", "chain.slots is 251; expected 1 to 250"),
         ("chain.slots=20", "--set chain.slots=20: peers.1.count is 1 (the default); expected 20"),
-        ("gauntlet.min_peers=16", "gauntlet.min_peers is 16; expected 15 at most"),
-        ("gauntlet.put_window_seconds=100", "expected 84 at most"),
-        ("gauntlet.evaluated_fraction=1.5", "expected a fraction above 0"),
+        ("protocol.min_peers=16", "protocol.min_peers is 16; expected 15 at most"),
+        ("protocol.put_window_seconds=100", "expected 84 at most"),
+        ("mechanism.evaluated_fraction=1.5", "expected a fraction above 0"),
         ("peers.1.behaviour.fraction=0", "peers.1.behaviour.fraction is 0; expected a fraction above 0"),
         ("peers.1.link.loss=1", "expected a fraction, 0 or more and below 1"),
         ("peers.1.link.latency_ms=-1", "expected 0 or more"),

@@ -47,7 +47,6 @@ pub struct TrainingCore {
     pub corpus: Corpus,
     scheme: Box<dyn Scheme>,
     evaluator: Evaluator,
-    beta_fraction: f64,
     advanced: Mutex<Advanced>,
 }
 
@@ -69,7 +68,6 @@ impl TrainingCore {
             schedule: Schedule::new(&scenario.training, scenario.rounds),
             scheme: scheme::from_settings(&scenario.scheme, &layout, device)?,
             evaluator: Evaluator { config: config.clone(), device, micro_batch: scenario.training.micro_batch },
-            beta_fraction: scenario.gauntlet.beta_fraction,
             advanced: Mutex::default(),
             config,
             layout,
@@ -126,18 +124,23 @@ impl TrainingCore {
         Baseline::new(config, &from.theta, settings, rounds, *micro_batch, device)
     }
 
-    /// Mean losses of several sets of pages after a part of the step that one peer's pseudo-gradient would make alone
-    /// (LossScore, paper section 3).
-    pub fn losses_after<const N: usize>(
+    /// Mean losses of several sets of pages after a part of the step that a weighted set of payloads would make; none leave
+    /// the model as it is. Of one payload and a small part this is what a LossScore is made of (paper, section 3).
+    pub fn losses_after(
         &self,
         replica: &Replica,
         round: u64,
-        contribution: &PseudoGradient,
-        sets: [&[Vec<u32>]; N],
-    ) -> [f64; N] {
+        payloads: &[(&PseudoGradient, u8)],
+        fraction: f64,
+        sets: &[&[Vec<u32>]],
+    ) -> Vec<f64> {
+        let loss = |model: &Llama| sets.iter().map(|pages| self.evaluator.loss(model, pages)).collect();
+        if payloads.is_empty() {
+            return loss(&replica.model);
+        }
         let lr = self.schedule.lr(round);
-        let stepped = self.scheme.stepped(&self.evaluator, replica, lr, &[contribution], self.beta_fraction);
-        sets.map(|pages| self.evaluator.loss(&stepped, pages))
+        let payloads: Vec<&PseudoGradient> = payloads.iter().map(|(payload, _)| *payload).collect();
+        loss(&self.scheme.stepped(&self.evaluator, replica, lr, &payloads, fraction))
     }
 
     /// The replica after a round's aggregation, the one before if nobody is included. `payloads` names the

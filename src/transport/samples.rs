@@ -35,6 +35,28 @@ pub fn of_model(theta: &[f32], layout: &ParamLayout, run: &Digest, round: u64) -
         .collect()
 }
 
+/// How many sign steps of size `lr` the peer's model is away from the validator's: mean |theta_validator - theta_peer|
+/// / lr over the sampled parameters. Infinite for samples that cannot be compared (another number of them, none, not
+/// finite).
+pub fn steps_behind(validator_samples: &[f32], peer_samples: &[f32], lr: f64) -> f64 {
+    if validator_samples.len() != peer_samples.len() || peer_samples.is_empty() {
+        return f64::INFINITY;
+    }
+    let distance: f64 = validator_samples
+        .iter()
+        .zip(peer_samples)
+        .map(|(&ours, &theirs)| (f64::from(ours) - f64::from(theirs)).abs())
+        .sum();
+    let steps = distance / peer_samples.len() as f64 / lr;
+    if distance == 0.0 {
+        0.0
+    } else if steps.is_nan() {
+        f64::INFINITY
+    } else {
+        steps
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -74,5 +96,24 @@ mod tests {
         let samples = of_model(&theta, &layout, &run, 5);
         assert_eq!(samples[0], positions(&run, 5, 0, 8).map(|at| at as f32));
         assert_eq!(samples[1], [8.0, 8.0]);
+    }
+
+    #[test]
+    fn counts_steps() {
+        let ours = [0.0f32, 0.5, -0.25];
+        let theirs = [0.002f32, 0.498, -0.248];
+        assert!((steps_behind(&ours, &theirs, 1e-3) - 2.0).abs() < 1e-4);
+        assert_eq!(steps_behind(&ours, &ours, 1e-3), 0.0);
+        assert_eq!(steps_behind(&ours, &ours, 0.0), 0.0);
+    }
+
+    #[test]
+    fn hostile_samples_are_infinitely_far() {
+        let ours = [0.0f32, 1.0];
+        for theirs in [&[0.0f32, f32::NAN][..], &[f32::INFINITY, 1.0], &[0.0], &[]] {
+            assert_eq!(steps_behind(&ours, theirs, 1e-3), f64::INFINITY, "{theirs:?}");
+        }
+        assert_eq!(steps_behind(&[], &[], 1e-3), f64::INFINITY);
+        assert!(steps_behind(&[f32::MAX; 4], &[f32::MIN; 4], 1e-3).is_finite());
     }
 }

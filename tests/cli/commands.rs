@@ -96,7 +96,7 @@ fn a_wrong_scenario_is_refused_with_its_place() {
         (
             "top_peers = 4",
             "top_peers = 9",
-            "net.toml:22:1: gauntlet.top_peers is 9; expected 6 at most, the number of peers",
+            "net.toml:22:1: protocol.top_peers is 9; expected 6 at most, the number of peers",
         ),
         ("\"copycat\"", "\"copycta\"", "net.toml:33:13: peers.1.behaviour is `copycta`; expected one of honest, lazy,"),
         ("\"copycat\"", "\"copycta\"", "did you mean `copycat`?"),

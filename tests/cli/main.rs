@@ -30,9 +30,11 @@ checkpoint_every = 6
 [scheme]
 topk = 8
 
-[gauntlet]
+[protocol]
 top_peers = 4
 min_peers = 2
+
+[mechanism]
 evaluated_per_round = 3
 
 [chain]

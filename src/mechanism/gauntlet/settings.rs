@@ -2,22 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{Gauntlet, Published};
 use crate::mechanism::openskill::OpenSkillSettings;
+use crate::mechanism::settings::sampled;
+use crate::mechanism::{Mechanism, MechanismSettings};
+use crate::settings::Findings;
 
 /// Gauntlet: filters, evaluation, ratings, pay (arXiv 2505.21684).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GauntletSettings {
-    /// Peers aggregated.
-    pub top_peers: usize,
-    /// Peers aggregated at least, drawn from the active ones when too few have a score.
-    pub min_peers: usize,
-    /// Width of the put window in seconds, centred on the round's end.
-    pub put_window_seconds: f64,
-    /// The lead validator renews the list of peers to aggregate every so many rounds ...
-    pub list_every: u64,
-    /// ... effective so many rounds later.
-    pub list_delay: u64,
     /// More steps behind than this fails the fast evaluation.
     pub max_steps_behind: f64,
     /// Exponent of the sync score.
@@ -50,11 +44,6 @@ pub struct GauntletSettings {
 impl Default for GauntletSettings {
     fn default() -> Self {
         Self {
-            top_peers: 15,
-            min_peers: 5,
-            put_window_seconds: 10.0,
-            list_every: 5,
-            list_delay: 2,
             max_steps_behind: 3.0,
             sync_exponent: 2.5,
             failure_penalty: 0.75,
@@ -70,5 +59,36 @@ impl Default for GauntletSettings {
             copy_overlap_zero: 1.1,
             openskill: OpenSkillSettings::default(),
         }
+    }
+}
+
+impl MechanismSettings for GauntletSettings {
+    fn check(&self, found: &mut Findings) {
+        found.not_negative("max_steps_behind", self.max_steps_behind);
+        found.not_negative("sync_exponent", self.sync_exponent);
+        found.fraction("failure_penalty", self.failure_penalty);
+        found.fraction("inactivity_penalty", self.inactivity_penalty);
+        found.at_least_one("inactivity_reset_rounds", self.inactivity_reset_rounds);
+        found.at_least_one("evaluated_per_round", self.evaluated_per_round as u64);
+        found.at_least_one("bins", self.bins as u64);
+        found.positive_fraction("evaluated_fraction", self.evaluated_fraction);
+        found.positive("beta_fraction", self.beta_fraction);
+        found.below_one("proof_decay", self.proof_decay);
+        found.positive("incentive_power", self.incentive_power);
+        found.positive("copy_overlap_half", self.copy_overlap_half);
+        let (half, zero) = (self.copy_overlap_half, self.copy_overlap_zero);
+        let expected = format!("{half} or more, as mechanism.copy_overlap_half");
+        found.require_with(zero >= half, "copy_overlap_zero", zero, expected, Some("mechanism.copy_overlap_half"));
+        found.within("openskill", |found| self.openskill.check(found));
+    }
+
+    fn build(&self, secret: u64) -> Box<dyn Mechanism> {
+        Box::new(Gauntlet::new(self.clone(), Published, secret))
+    }
+
+    /// The unassigned pages before the step; for each peer its assigned pages before and after, and the unassigned ones
+    /// after.
+    fn forward_passes(&self, pages: usize, _aggregated: usize) -> f64 {
+        sampled(self.evaluated_fraction, pages) * (1.0 + 3.0 * self.evaluated_per_round as f64)
     }
 }

@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::fast::{FastOutcome, sync_score};
 use super::settings::GauntletSettings;
+use super::{Gains, sync_score};
+use crate::mechanism::Status;
 use crate::mechanism::openskill::Rating;
-use crate::mechanism::proof::{LossScores, averaged};
+use crate::mechanism::proof::averaged;
 
 /// A validator's record of a peer.
 ///
@@ -25,9 +26,9 @@ pub struct PeerRecord {
     /// What the peer is paid and chosen by. Newcomers have 0, harmful peers less.
     pub peer_score: f64,
     /// The last fast evaluation: round and outcome.
-    pub checked: Option<(u64, FastOutcome)>,
+    pub checked: Option<(u64, Status)>,
     /// The last primary evaluation: round and losses.
-    pub evaluated: Option<(u64, LossScores)>,
+    pub evaluated: Option<(u64, Gains)>,
     /// Rounds since the last primary evaluation in which the peer could have been evaluated.
     pub waited: u64,
     /// Rounds without an upload, up to now.
@@ -55,41 +56,44 @@ impl PeerRecord {
     }
 
     /// Outcome of the fast evaluation, if there was one in `round`.
-    pub fn status_in(&self, round: u64) -> Option<FastOutcome> {
-        self.checked.and_then(|(checked, outcome)| (checked == round).then_some(outcome))
+    pub fn status_in(&self, round: u64) -> Option<Status> {
+        self.checked.and_then(|(checked, status)| (checked == round).then_some(status))
     }
 
     /// Losses of the primary evaluation, if there was one in `round`.
-    pub fn evaluated_in(&self, round: u64) -> Option<LossScores> {
+    pub fn evaluated_in(&self, round: u64) -> Option<Gains> {
         self.evaluated.and_then(|(evaluated, scores)| (evaluated == round).then_some(scores))
     }
 
     pub(super) fn passed_in(&self, round: u64) -> bool {
-        self.status_in(round).is_some_and(|outcome| outcome.passed())
+        self.status_in(round).is_some_and(|status| matches!(status, Status::Passed | Status::Copy))
     }
 
-    /// Applies the outcome of a fast evaluation.
-    pub(super) fn check(&mut self, settings: &GauntletSettings, round: u64, outcome: FastOutcome) {
+    /// Applies the cheap checks of a round; of an upload in time and in good form, how far its model is away.
+    pub(super) fn check(&mut self, settings: &GauntletSettings, round: u64, arrival: Status, steps: Option<f64>) {
         self.copy_factor = 1.0;
-        match outcome {
-            FastOutcome::Passed { steps_behind } => {
+        let steps = steps.unwrap_or(f64::INFINITY);
+        let in_sync = steps <= settings.max_steps_behind;
+        let status = if arrival == Status::Passed && !in_sync { Status::OutOfSync } else { arrival };
+        match status {
+            Status::Passed => {
                 self.waited = self.waited.saturating_add(1);
-                self.sync_score = sync_score(steps_behind, settings.sync_exponent);
+                self.sync_score = sync_score(steps, settings.sync_exponent);
             }
-            FastOutcome::Absent => self.earned = cut(self.earned, settings.inactivity_penalty),
-            FastOutcome::TooEarly | FastOutcome::TooLate | FastOutcome::OutOfSync { .. } => self.fail(settings),
-            FastOutcome::Malformed => {
+            Status::Absent => self.earned = cut(self.earned, settings.inactivity_penalty),
+            Status::Malformed => {
                 self.fail(settings);
                 self.earned = cut(self.earned, 0.0);
             }
+            _ => self.fail(settings),
         }
-        self.inactive_rounds = if outcome == FastOutcome::Absent { self.inactive_rounds + 1 } else { 0 };
+        self.inactive_rounds = if status == Status::Absent { self.inactive_rounds + 1 } else { 0 };
         if self.inactive_rounds >= settings.inactivity_reset_rounds {
             // A slot that nobody uses keeps no reputation for whoever wakes it. It can shed a bad rating this way too,
             // at the price of the pay of all these rounds, and starts at a score of 0 like anybody.
             *self = Self::newcomer(settings);
         }
-        self.checked = Some((round, outcome));
+        self.checked = Some((round, status));
         self.rescore();
     }
 
@@ -103,16 +107,22 @@ impl PeerRecord {
     /// Takes the score of an upload that repeats another's coefficients, now and in an evaluation of this round.
     pub(super) fn found_copying(&mut self, factor: f64) {
         self.copy_factor = factor;
+        if let Some((_, status)) = &mut self.checked {
+            *status = Status::Copy;
+        }
         self.earned = cut(self.earned, factor);
         self.rescore();
     }
 
     /// Applies a primary evaluation, `rating` being the rating after the round's ranking.
-    pub(super) fn evaluate(&mut self, settings: &GauntletSettings, round: u64, rating: Rating, scores: LossScores) {
+    pub(super) fn evaluate(&mut self, settings: &GauntletSettings, round: u64, rating: Rating, gains: Gains) {
         self.rating = rating;
-        self.proof_of_computation = averaged(self.proof_of_computation, scores.proof(), settings.proof_decay);
+        self.proof_of_computation = match gains.proof {
+            Some(proof) => averaged(self.proof_of_computation, proof, settings.proof_decay),
+            None => 1.0,
+        };
         self.earned = cut(rating.ordinal() * self.proof_of_computation.max(0.0), self.copy_factor);
-        self.evaluated = Some((round, scores));
+        self.evaluated = Some((round, gains));
         self.waited = 0;
         self.rescore();
     }
@@ -132,18 +142,23 @@ fn cut(value: f64, factor: f64) -> f64 {
 mod tests {
     use super::*;
 
-    const PASSED: FastOutcome = FastOutcome::Passed { steps_behind: 0.0 };
+    use crate::mechanism::proof::LossScores;
+
+    fn pass(record: &mut PeerRecord, settings: &GauntletSettings, round: u64, steps: f64) {
+        record.check(settings, round, Status::Passed, Some(steps));
+    }
 
     fn earning(settings: &GauntletSettings) -> PeerRecord {
         let mut record = PeerRecord::newcomer(settings);
-        record.check(settings, 0, PASSED);
-        let good = LossScores {
+        pass(&mut record, settings, 0, 0.0);
+        let losses = LossScores {
             uid: 0,
             assigned_before: 2.0,
             assigned_after: 1.8,
             unassigned_before: 2.0,
             unassigned_after: 1.9,
         };
+        let good = Gains { losses, rank_by: 0.0, proof: Some(losses.proof()) };
         record.evaluate(settings, 0, Rating { mu: 30.0, sigma: 5.0 }, good);
         record
     }
@@ -160,17 +175,17 @@ mod tests {
     fn failures_cut_score_and_proof_but_absence_only_the_score() {
         let settings = GauntletSettings::default();
         for (outcome, score, proof) in [
-            (FastOutcome::TooEarly, 0.75, 0.75),
-            (FastOutcome::TooLate, 0.75, 0.75),
-            (FastOutcome::OutOfSync { steps_behind: 9.0 }, 0.75, 0.75),
-            (FastOutcome::Malformed, 0.0, 0.75),
-            (FastOutcome::Absent, 0.75, 1.0),
+            (Status::TooEarly, 0.75, 0.75),
+            (Status::TooLate, 0.75, 0.75),
+            (Status::Passed, 0.75, 0.75),
+            (Status::Malformed, 0.0, 0.75),
+            (Status::Absent, 0.75, 1.0),
         ] {
             let mut record = earning(&settings);
             let before = record.clone();
-            record.check(&settings, 1, outcome);
-            assert!((record.peer_score - score * before.peer_score).abs() < 1e-12, "{outcome}");
-            assert!((record.proof_of_computation - proof * before.proof_of_computation).abs() < 1e-12, "{outcome}");
+            record.check(&settings, 1, outcome, (outcome == Status::Passed).then_some(9.0));
+            assert!((record.peer_score - score * before.peer_score).abs() < 1e-12, "{outcome:?}");
+            assert!((record.proof_of_computation - proof * before.proof_of_computation).abs() < 1e-12, "{outcome:?}");
         }
     }
 
@@ -180,7 +195,7 @@ mod tests {
         let mut record = earning(&settings);
         record.earned = -4.0;
         record.proof_of_computation = -0.2;
-        record.check(&settings, 1, FastOutcome::Malformed);
+        record.check(&settings, 1, Status::Malformed, None);
         assert_eq!((record.earned, record.proof_of_computation), (-4.0, -0.2));
     }
 
@@ -189,13 +204,13 @@ mod tests {
         let settings = GauntletSettings::default();
         let mut record = earning(&settings);
         for round in 1..25 {
-            record.check(&settings, round, FastOutcome::Absent);
+            record.check(&settings, round, Status::Absent, None);
         }
         assert!((record.peer_score - 0.75 * 0.75f64.powi(24)).abs() < 1e-12);
-        record.check(&settings, 25, FastOutcome::Absent);
+        record.check(&settings, 25, Status::Absent, None);
         assert_eq!(record.rating, Rating::newcomer(&settings.openskill));
         assert_eq!(record.peer_score, 0.0);
-        assert_eq!(record.status_in(25), Some(FastOutcome::Absent));
+        assert_eq!(record.status_in(25), Some(Status::Absent));
     }
 
     #[test]
@@ -203,7 +218,8 @@ mod tests {
         let settings = GauntletSettings::default();
         let mut record = earning(&settings);
         for round in 1..100 {
-            record.check(&settings, round, if round % 20 == 0 { FastOutcome::TooLate } else { FastOutcome::Absent });
+            let status = if round % 20 == 0 { Status::TooLate } else { Status::Absent };
+            record.check(&settings, round, status, None);
         }
         assert_eq!(record.rating.mu, 30.0);
     }
@@ -212,9 +228,9 @@ mod tests {
     fn lagging_costs_at_once_and_catching_up_restores() {
         let settings = GauntletSettings::default();
         let mut record = earning(&settings);
-        record.check(&settings, 1, FastOutcome::Passed { steps_behind: 2.5 });
+        pass(&mut record, &settings, 1, 2.5);
         assert!((record.peer_score - 0.75 * 0.5f64.powf(2.5)).abs() < 1e-12);
-        record.check(&settings, 2, PASSED);
+        pass(&mut record, &settings, 2, 0.0);
         assert!((record.peer_score - 0.75).abs() < 1e-12);
     }
 
@@ -222,12 +238,12 @@ mod tests {
     fn an_evaluation_in_the_round_of_a_copy_does_not_restore_the_score() {
         let settings = GauntletSettings::default();
         let mut record = earning(&settings);
-        record.check(&settings, 1, PASSED);
+        pass(&mut record, &settings, 1, 0.0);
         record.found_copying(0.0);
         let (_, scores) = record.evaluated.unwrap();
         record.evaluate(&settings, 1, record.rating, scores);
         assert_eq!(record.peer_score, 0.0);
-        record.check(&settings, 2, PASSED);
+        pass(&mut record, &settings, 2, 0.0);
         record.evaluate(&settings, 2, record.rating, scores);
         assert!(record.peer_score > 0.0);
     }

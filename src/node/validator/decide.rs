@@ -84,7 +84,7 @@ impl Validator {
     /// Aggregates those whom this validator would take, and writes the record; `None` if there is one already.
     async fn propose(&self, gathered: &Gathered) -> Option<(Arc<Replica>, Vec<Uid>)> {
         let (own, round) = (self.ports.identity.hotkey(), self.round);
-        let uids = self.gauntlet.included(round);
+        let uids = self.included(gathered);
         let received = || uids.iter().map(|uid| &gathered.valid[uid]);
         let included = received().map(|received| Included {
             uid: received.upload.uid,
@@ -226,7 +226,7 @@ impl Validator {
         let old = round.checked_sub(self.network.scenario.keep_rounds());
         if let Some(old) = old.filter(|old| self.checkpointed.is_some_and(|newest| newest > *old + 1)) {
             let upload = wire::encoded_len(&self.network.shape);
-            let most = bundle::encoded_len(self.network.scenario.gauntlet.top_peers, upload);
+            let most = bundle::encoded_len(self.network.scenario.protocol.top_peers, upload);
             delete_parts(&self.ports.bucket, &keys::bundle(&own, old), bundle::parts(most)).await;
             let _ = self.ports.bucket.delete(&keys::record(old)).await;
         }

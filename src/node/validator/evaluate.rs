@@ -1,64 +1,197 @@
-//! What the uploads of a few peers do to the loss: stage 2.
+//! The losses that a mechanism asks for: each distinct one is computed once, several at a time.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use futures::future::join_all;
 
 use super::Validator;
 use super::gather::Gathered;
 use crate::Uid;
-use crate::corpus::{self, PageError};
-use crate::mechanism::proof::LossScores;
-use crate::training::Replica;
+use crate::corpus::{self, PageError, PageId};
+use crate::mechanism::{Losses, Measured, Measurement, Pages};
+use crate::node::network::Network;
+use crate::training::{PseudoGradient, Replica};
+
+/// What a round's measurements came to.
+pub struct Evaluation {
+    pub losses: Losses,
+    /// Pages that were run forward.
+    pub forward_passes: u64,
+}
+
+/// Measurements that are made one after the other: those about one peer, or about one set of payloads.
+#[derive(Debug, Default, PartialEq)]
+struct Job {
+    measurements: Vec<Measurement>,
+}
 
 impl Validator {
-    /// Measures what the uploads of a few peers do to the loss: stage 2. The mean loss on their assigned pages.
-    pub async fn evaluate(&mut self, before: &Arc<Replica>, gathered: &Gathered) -> Option<f64> {
-        let (network, round) = (&self.network, self.round);
-        let chosen = self.gauntlet.choose_for_evaluation(round);
-        if chosen.is_empty() {
-            return None;
+    /// Makes the measurements, in the time that they take on the validator's hardware.
+    pub async fn evaluate(&self, before: &Arc<Replica>, gathered: &Gathered, wanted: Vec<Measurement>) -> Evaluation {
+        let wanted = possible(wanted, |uid| gathered.valid.contains_key(&uid));
+        let material = Arc::new(self.material(before, gathered, &wanted));
+        let forward_passes = wanted.iter().map(|what| self.pages(&what.pages).len() as u64).sum();
+        let mut jobs = jobs(wanted).into_iter();
+        let mut measured = Vec::new();
+        // What everything is compared with comes first.
+        if let Some(first) = jobs.next() {
+            let cost = self.cost(&first);
+            measured.extend(self.measure(&material, first, cost).await);
         }
-        let fraction = network.scenario.gauntlet.evaluated_fraction;
-        let pages_per_round = network.scenario.training.pages_per_round;
-        let unassigned_pages = network.assignment.unassigned(round, pages_per_round);
-        let unassigned_pages = corpus::sample(self.secret, Uid::MAX, round, fraction, &unassigned_pages);
-        let tokens = network.tokens(&unassigned_pages);
-        let (core, replica) = (network.clone(), before.clone());
-        let cost = self.processor.evaluation(tokens);
-        let measured = self.ports.run(cost, move || {
-            let pages = core.core.corpus.pages(&unassigned_pages)?;
-            Ok((core.core.loss(&replica.model, &pages), Arc::new(pages)))
+        // One job after the other on the validator's hardware.
+        let mut due = Duration::ZERO;
+        let others = jobs.map(|job| {
+            due += self.cost(&job);
+            self.measure(&material, job, due)
         });
-        // Without a page there is nothing to compare by in this round.
-        let (unassigned_before, unassigned) = self.or_without_page(measured.await)?;
-
-        let evaluations = join_all(chosen.iter().enumerate().map(|(place, &uid)| {
-            let (network, before, unassigned) = (network.clone(), before.clone(), unassigned.clone());
-            let contribution = gathered.valid[&uid].upload.gradient.clone();
-            let assigned_pages = network.assignment.assigned(uid, round);
-            let assigned_pages = corpus::sample(self.secret, uid, round, fraction, &assigned_pages);
-            // One evaluation after the other on the validator's hardware: before and after on the assigned pages, after
-            // on the others.
-            let cost = self.processor.evaluation(2.0 * network.tokens(&assigned_pages) + tokens) * (place as u32 + 1);
-            self.ports.run(cost, move || {
-                let assigned = network.core.corpus.pages(&assigned_pages)?;
-                let assigned_before = network.core.loss(&before.model, &assigned);
-                let [assigned_after, unassigned_after] =
-                    network.core.losses_after(&before, round, &contribution, [&assigned, &unassigned]);
-                Ok(LossScores { uid, assigned_before, assigned_after, unassigned_before, unassigned_after })
-            })
-        }))
-        .await;
-        let evaluations: Vec<LossScores> =
-            evaluations.into_iter().filter_map(|scores| self.or_without_page(scores)).collect();
-        self.gauntlet.primary_evaluation(round, &evaluations);
-        let losses: Vec<f64> = evaluations.iter().map(|scores| scores.assigned_before).collect();
-        (!losses.is_empty()).then(|| losses.iter().sum::<f64>() / losses.len() as f64)
+        measured.extend(join_all(others).await.into_iter().flatten());
+        Evaluation { losses: Losses(measured), forward_passes }
     }
 
-    /// What was made of some pages, or the host's knowing that one cannot be had.
-    fn or_without_page<T>(&self, made: Result<T, PageError>) -> Option<T> {
-        made.inspect_err(|error| self.ports.host.without_page(error)).ok()
+    /// What the measurements are made of.
+    fn material(&self, before: &Arc<Replica>, gathered: &Gathered, wanted: &[Measurement]) -> Material {
+        let mut sets: Vec<PageSet> = Vec::new();
+        for what in wanted {
+            if !sets.iter().any(|set| set.pages == what.pages) {
+                sets.push(PageSet { pages: what.pages, ids: self.pages(&what.pages), read: OnceLock::new() });
+            }
+        }
+        let named = wanted.iter().flat_map(|what| &what.payloads).map(|(uid, _)| *uid);
+        let payloads = named.map(|uid| (uid, gathered.valid[&uid].upload.gradient.clone())).collect();
+        Material { network: self.network.clone(), before: before.clone(), round: self.round, payloads, sets }
+    }
+
+    /// A job's losses, when the hardware is done with it.
+    async fn measure(&self, material: &Arc<Material>, job: Job, due: Duration) -> Vec<Measured> {
+        let material = material.clone();
+        let (measured, failed) = self.ports.run(due, move || material.measure(job)).await;
+        if let Some(error) = failed {
+            self.ports.host.without_page(&error);
+        }
+        measured
+    }
+
+    fn cost(&self, job: &Job) -> Duration {
+        let tokens = job.measurements.iter().map(|what| self.network.tokens(&self.pages(&what.pages)));
+        self.processor.evaluation(tokens.sum())
+    }
+
+    /// The pages of a set, as this validator's secret draws them.
+    fn pages(&self, pages: &Pages) -> Vec<PageId> {
+        let (assignment, round) = (&self.network.assignment, self.round);
+        let (who, all) = match pages.assigned_to {
+            Some(uid) => (uid, assignment.assigned(uid, round)),
+            None => (Uid::MAX, assignment.unassigned(round, self.network.scenario.training.pages_per_round)),
+        };
+        corpus::sample(self.secret, who, round, pages.sample, &all)
+    }
+}
+
+/// What a round's measurements are made of.
+struct Material {
+    network: Arc<Network>,
+    before: Arc<Replica>,
+    round: u64,
+    payloads: BTreeMap<Uid, PseudoGradient>,
+    sets: Vec<PageSet>,
+}
+
+/// A set of pages, read when it is first needed.
+struct PageSet {
+    pages: Pages,
+    ids: Vec<PageId>,
+    read: OnceLock<Result<Vec<Vec<u32>>, PageError>>,
+}
+
+impl Material {
+    fn read(&self, pages: &Pages) -> &Result<Vec<Vec<u32>>, PageError> {
+        let set = self.sets.iter().find(|set| set.pages == *pages).expect("every set that is wanted is there");
+        set.read.get_or_init(|| self.network.core.corpus.pages(&set.ids))
+    }
+
+    /// The losses of a job, and the page that could not be read, if any.
+    fn measure(&self, job: Job) -> (Vec<Measured>, Option<PageError>) {
+        let mut measured = Vec::new();
+        let mut failed = None;
+        // Measurements of one step follow one another: the model is moved once for all of them.
+        let is_one_step = |a: &Measurement, b: &Measurement| a.payloads == b.payloads && a.fraction == b.fraction;
+        for step in job.measurements.chunk_by(is_one_step) {
+            let sets: Vec<_> = step.iter().map(|what| self.read(&what.pages)).collect();
+            let readable: Vec<&[Vec<u32>]> =
+                sets.iter().filter_map(|set| set.as_ref().ok()).map(Vec::as_slice).collect();
+            let payloads: Vec<(&PseudoGradient, u8)> =
+                step[0].payloads.iter().map(|(uid, weight)| (&self.payloads[uid], *weight)).collect();
+            let core = &self.network.core;
+            let mut losses =
+                core.losses_after(&self.before, self.round, &payloads, step[0].fraction, &readable).into_iter();
+            for (what, set) in step.iter().zip(sets) {
+                let loss = if set.is_ok() { losses.next() } else { None };
+                failed = failed.or_else(|| set.as_ref().err().cloned());
+                measured.push(Measured { what: what.clone(), loss });
+            }
+        }
+        (measured, failed)
+    }
+}
+
+/// Each distinct measurement once, without those of payloads that are not there.
+fn possible(wanted: Vec<Measurement>, is_there: impl Fn(Uid) -> bool) -> Vec<Measurement> {
+    let mut distinct: Vec<Measurement> = Vec::new();
+    for what in wanted {
+        if what.payloads.iter().all(|(uid, _)| is_there(*uid)) && !distinct.contains(&what) {
+            distinct.push(what);
+        }
+    }
+    distinct
+}
+
+/// Measurements that follow one another and are about the same peer, or the same set of payloads, make a job.
+fn jobs(wanted: Vec<Measurement>) -> Vec<Job> {
+    #[derive(PartialEq)]
+    enum About {
+        Nobody,
+        Peer(Uid),
+        Several(Vec<(Uid, u8)>),
+    }
+    let about = |what: &Measurement| match (&what.payloads[..], what.pages.assigned_to) {
+        ([], None) => About::Nobody,
+        ([], Some(uid)) => About::Peer(uid),
+        ([(uid, _)], _) => About::Peer(*uid),
+        (several, _) => About::Several(several.to_vec()),
+    };
+    let mut jobs: Vec<Job> = Vec::new();
+    for what in wanted {
+        match jobs.last_mut() {
+            Some(job) if about(&job.measurements[0]) == about(&what) => job.measurements.push(what),
+            _ => jobs.push(Job { measurements: vec![what] }),
+        }
+    }
+    jobs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_twice_is_measured_once_and_what_is_not_there_never() {
+        let nobodys = Pages { assigned_to: None, sample: 0.1 };
+        let own = |uid| Pages { assigned_to: Some(uid), sample: 0.1 };
+        let wanted = vec![
+            Measurement::before(nobodys),
+            Measurement::before(own(1)),
+            Measurement::after_one(1, 0.2, own(1)),
+            Measurement::after_one(1, 0.2, nobodys),
+            Measurement::before(nobodys),
+            Measurement::after_one(9, 0.2, nobodys),
+            Measurement::after_all([1, 2], nobodys),
+            Measurement::after_all([2], nobodys),
+        ];
+        let possible = possible(wanted.clone(), |uid| uid < 5);
+        assert_eq!(possible, [&wanted[..4], &wanted[6..]].concat());
+        let sizes: Vec<usize> = jobs(possible).iter().map(|job| job.measurements.len()).collect();
+        assert_eq!(sizes, [1, 3, 1, 1]);
     }
 }

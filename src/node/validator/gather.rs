@@ -1,26 +1,27 @@
-//! The uploads of a round, and what the cheap checks say of each: stage 1.
+//! The uploads of a round, and what the network's rules say of each: in time, in form, and how far from this model.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures::future::join_all;
 use object_store::ObjectStoreExt;
 
 use super::Validator;
 use crate::Uid;
-use crate::mechanism::gauntlet::fast::{mistimed, steps_behind};
-use crate::mechanism::gauntlet::{self, FastOutcome, TensorIndices};
+use crate::mechanism::{PeerFacts, Status};
 use crate::node::upload::{self, Fetched, Received};
-use crate::transport::{Hotkey, keys};
+use crate::transport::{Hotkey, keys, samples};
 
 /// The uploads of a round, by uid.
 pub struct Gathered {
-    pub outcomes: Vec<(Uid, FastOutcome)>,
+    pub peers: Vec<PeerFacts>,
+    /// Those that came in time and in good form.
     pub valid: BTreeMap<Uid, Received>,
     pub found: usize,
 }
 
 impl Validator {
-    /// Fetches every registered peer's upload and judges its form: stage 1.
+    /// Fetches every registered peer's upload and looks at its stamp, its form and its samples of the model.
     pub async fn gather(&self) -> Gathered {
         let (network, round) = (&self.network, self.round);
         let ports = &self.ports;
@@ -31,14 +32,19 @@ impl Validator {
         }))
         .await;
         let found = uploads.iter().filter(|(_, fetched, _)| !matches!(fetched, Fetched::Absent)).count();
-        let mut gathered = Gathered { outcomes: Vec::new(), valid: BTreeMap::new(), found };
+        let mut gathered = Gathered { peers: Vec::new(), valid: BTreeMap::new(), found };
         let own_samples = upload::samples_of(network, &self.replica, round);
         for (uid, fetched, late) in uploads {
-            let outcome = if late { FastOutcome::TooLate } else { self.judge(&fetched, &own_samples) };
-            gathered.outcomes.push((uid, outcome));
-            if let (Fetched::Valid(received), FastOutcome::Passed { .. }) = (fetched, outcome) {
+            let arrival = if late { Status::TooLate } else { self.arrival(&fetched) };
+            let mut facts = PeerFacts { uid, arrival, stamp_ms: None, steps_behind: None, paid: 0.0 };
+            if let (Fetched::Valid(received), Status::Passed) = (fetched, arrival) {
+                let step = network.core.step_size(round);
+                let theirs = received.upload.samples.as_flattened();
+                facts.stamp_ms = Some(received.stamp.as_millis() as u64);
+                facts.steps_behind = Some(samples::steps_behind(own_samples.as_flattened(), theirs, step));
                 gathered.valid.insert(uid, *received);
             }
+            gathered.peers.push(facts);
         }
         gathered
     }
@@ -51,42 +57,42 @@ impl Validator {
         self.ports.clock.since_genesis(meta.last_modified) > self.ports.clock.put_window(before).closes
     }
 
-    fn judge(&self, fetched: &Fetched, own_samples: &[[f32; 2]]) -> FastOutcome {
+    fn arrival(&self, fetched: &Fetched) -> Status {
         let window = self.ports.clock.put_window(self.round);
         // A store that stamps whole seconds may mean almost a second later.
         let opens = window.opens.saturating_sub(self.ports.clock.stamp_resolution());
         let stamp = match fetched {
-            Fetched::Absent => return FastOutcome::Absent,
+            Fetched::Absent => return Status::Absent,
             Fetched::Malformed { stamp } => *stamp,
             Fetched::Valid(received) => received.stamp,
         };
-        if let Some(outcome) = mistimed(stamp, opens, window.closes) {
-            return outcome;
+        match (mistimed(stamp, opens, window.closes), fetched) {
+            (Some(status), _) => status,
+            (None, Fetched::Valid(_)) => Status::Passed,
+            (None, _) => Status::Malformed,
         }
-        let Fetched::Valid(received) = fetched else { return FastOutcome::Malformed };
-        let step = self.network.core.step_size(self.round);
-        let behind = steps_behind(own_samples.as_flattened(), received.upload.samples.as_flattened(), step);
-        FastOutcome::of_sync(behind, self.network.scenario.gauntlet.max_steps_behind)
     }
+}
 
-    /// Compares the uploads that passed with one another, and punishes the later of two that are too much alike.
-    pub fn find_copies(&mut self, gathered: &Gathered) -> BTreeSet<Uid> {
-        let shape = &self.network.shape;
-        let uploads = gathered.valid.iter().map(|(&uid, received)| gauntlet::Upload {
-            uid,
-            stamp_ms: received.stamp.as_millis() as u64,
-            tensors: shape
-                .tensors
-                .iter()
-                .zip(&received.upload.gradient.tensors)
-                .map(|(tensor, sparse)| TensorIndices {
-                    indices: &sparse.indices,
-                    per_chunk: tensor.per_chunk,
-                    chunk_len: tensor.chunk_len,
-                })
-                .collect(),
-        });
-        let found = self.gauntlet.punish_copies(self.round, &uploads.collect::<Vec<_>>());
-        found.into_iter().map(|copied| copied.copy).collect()
+/// What is wrong with an upload's stamp, if anything: it must lie in the put window, both ends included. All since genesis.
+fn mistimed(stamp: Duration, opens: Duration, closes: Duration) -> Option<Status> {
+    if stamp < opens {
+        Some(Status::TooEarly)
+    } else if stamp > closes {
+        Some(Status::TooLate)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ends_of_the_window_are_in_time() {
+        let at = Duration::from_millis;
+        let found = [99, 100, 150, 200, 201].map(|stamp| mistimed(at(stamp), at(100), at(200)));
+        assert_eq!(found, [Some(Status::TooEarly), None, None, None, Some(Status::TooLate)]);
     }
 }

@@ -4,15 +4,19 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `mod` | a round from top to bottom; the state between two |
-//! | `gather` | uploads, and stage 1 |
+//! | `gather`, `compare`, `overlap` | uploads, and what is known of them before anything is measured |
 //! | `decide` | the record: whose turn it is, and what lies in the bucket for those who follow |
-//! | `evaluate` | stage 2 |
+//! | `roster` | the list of peers to aggregate |
+//! | `evaluate` | the losses that the mechanism asks for |
 //! | `report` | what is to be said of the round |
 
+mod compare;
 mod decide;
 mod evaluate;
 mod gather;
+mod overlap;
 mod report;
+mod roster;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,16 +33,20 @@ use super::ports::{NodeState, Ports};
 use crate::Uid;
 use crate::chain::{Call, ChainState};
 use crate::digest::Digest;
-use crate::mechanism::gauntlet::Gauntlet;
+use crate::mechanism::{Facts, Mechanism, Status};
 use crate::training::Replica;
 use crate::transport::Hotkey;
+use compare::Uploads;
+use gather::Gathered;
+use roster::Roster;
 
 /// A validator of the network.
 pub struct Validator {
     network: Arc<Network>,
     ports: Ports,
     processor: Processor,
-    gauntlet: Gauntlet,
+    mechanism: Box<dyn Mechanism>,
+    roster: Roster,
     /// Whose slot it was when it was last looked at.
     owners: BTreeMap<Uid, Hotkey>,
     /// What the chain pays each slot in the round that is validated.
@@ -59,7 +67,8 @@ pub struct Validator {
 
 #[derive(Serialize, Deserialize)]
 struct Saved {
-    gauntlet: Gauntlet,
+    mechanism: Vec<u8>,
+    roster: Roster,
     owners: BTreeMap<Uid, Hotkey>,
     pay: BTreeMap<Uid, f64>,
     replica: Digest,
@@ -75,7 +84,8 @@ impl Validator {
         let signature = Digest::of(&ports.identity.sign(b"gauntlet: draws of a validator"));
         let secret = u64::from_le_bytes(*signature.0.first_chunk().expect("a digest has 32 bytes"));
         Self {
-            gauntlet: Gauntlet::new(network.scenario.gauntlet.clone(), secret),
+            mechanism: network.scenario.judge().build(secret),
+            roster: Roster::default(),
             secret,
             replica: network.genesis.clone(),
             network,
@@ -95,7 +105,8 @@ impl Validator {
     pub fn restore(&mut self, bytes: &[u8], replica: impl Fn(&Digest) -> Option<Arc<Replica>>) -> Result<(), String> {
         let saved: Saved = postcard::from_bytes(bytes).map_err(|error| error.to_string())?;
         self.replica = replica(&saved.replica).ok_or("the replica is missing")?;
-        (self.gauntlet, self.owners, self.pay) = (saved.gauntlet, saved.owners, saved.pay);
+        self.mechanism.restore(&saved.mechanism)?;
+        (self.roster, self.owners, self.pay) = (saved.roster, saved.owners, saved.pay);
         (self.round, self.checkpointed, self.acting) = (saved.round, saved.checkpointed, saved.acting);
         Ok(())
     }
@@ -108,7 +119,8 @@ impl Validator {
 
     fn state(&self) -> NodeState {
         let saved = Saved {
-            gauntlet: self.gauntlet.clone(),
+            mechanism: self.mechanism.save(),
+            roster: self.roster.clone(),
             owners: self.owners.clone(),
             pay: self.pay.clone(),
             replica: self.replica.digest,
@@ -195,10 +207,7 @@ impl Validator {
         let chain = self.ports.chain.state().await;
         self.meet(&chain);
         let gathered = self.ports.phase("gather", self.gather()).await;
-        self.gauntlet.fast_evaluation(round, &gathered.outcomes);
-        let copies = self.find_copies(&gathered);
-        let paid: Vec<(Uid, f64)> = self.owners.keys().map(|&uid| (uid, chain.incentive(uid))).collect();
-        self.gauntlet.renew_list(round, &paid);
+        self.observe(&gathered, &chain);
 
         // Before the evaluation, which changes whom the next round would take.
         let decided = self.ports.phase("decide", self.decide(&gathered, &chain)).await;
@@ -209,11 +218,13 @@ impl Validator {
         self.ports.host.trace(&format!("model {} {}", round + 1, self.replica.digest));
 
         let ports = self.ports.clone();
-        let train_loss = ports.phase("evaluate", self.evaluate(&before, &gathered)).await;
+        let wanted = self.mechanism.measure(round, &decided.included);
+        let evaluation = ports.phase("evaluate", self.evaluate(&before, &gathered, wanted)).await;
+        self.mechanism.learn(round, &decided.included, &evaluation.losses);
         let settings = &self.network.scenario;
         // The next round has begun; before the one after it the chain may hold an epoch.
         if (round + 2).is_multiple_of(settings.chain.weights_every) {
-            self.ports.chain.submit(Call::SetWeights(self.gauntlet.incentives())).await;
+            self.ports.chain.submit(Call::SetWeights(self.mechanism.pay())).await;
         }
         if decided.own {
             if (round + 1).is_multiple_of(settings.training.checkpoint_every) {
@@ -221,23 +232,45 @@ impl Validator {
             }
             self.forget(round).await;
         }
-        let report = self.report(&gathered, &decided, &copies, train_loss).await;
+        let report = self.report(&gathered, &decided, &evaluation).await;
         self.ports.host.report(report);
         // The next round has begun.
         self.pay = self.owners.keys().map(|&uid| (uid, chain.incentive(uid))).collect();
         true
     }
 
+    /// Tells the mechanism what came of the round, and renews the list of peers to aggregate when it is time.
+    fn observe(&mut self, gathered: &Gathered, chain: &ChainState) {
+        let mut peers = gathered.peers.clone();
+        peers.iter_mut().for_each(|peer| peer.paid = chain.incentive(peer.uid));
+        let uploads = Uploads { shape: &self.network.shape, valid: &gathered.valid };
+        self.mechanism.observe(&Facts { round: self.round, peers, uploads: &uploads });
+        self.roster.renew(&self.network.scenario.protocol, &*self.mechanism, self.round);
+    }
+
+    /// The peers to aggregate in this round, by uid, as far as this validator judges.
+    fn included(&self, gathered: &Gathered) -> Vec<Uid> {
+        let round = self.round;
+        // Only what is there, and only what the mechanism lets pass.
+        let passed = |uid| {
+            let status = self.mechanism.status(uid, round);
+            gathered.valid.contains_key(&uid) && matches!(status, Some(Status::Passed | Status::Copy))
+        };
+        self.roster.included(&self.network.scenario.protocol, &*self.mechanism, round, passed)
+    }
+
     /// Takes note of new owners of slots.
     fn meet(&mut self, chain: &ChainState) {
         let now: BTreeMap<Uid, Hotkey> = chain.peers().map(|(uid, hotkey)| (uid, Hotkey(hotkey))).collect();
         for uid in self.owners.keys().filter(|uid| !now.contains_key(uid)) {
-            self.gauntlet.deregister(*uid);
+            self.mechanism.leave(*uid);
+            self.roster.remove(*uid);
             self.pay.remove(uid);
         }
         for (uid, hotkey) in &now {
             if self.owners.get(uid) != Some(hotkey) {
-                self.gauntlet.reset(*uid);
+                self.mechanism.arrive(*uid);
+                self.roster.remove(*uid);
                 self.pay.remove(uid);
             }
         }

@@ -1,23 +1,17 @@
 //! What is to be said of a round.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Validator;
 use super::decide::Decided;
+use super::evaluate::Evaluation;
 use super::gather::Gathered;
-use crate::Uid;
+use crate::mechanism::Status;
 use crate::node::report::{PeerReport, RoundReport};
 
 impl Validator {
     /// What is to be said of the round.
-    pub async fn report(
-        &self,
-        gathered: &Gathered,
-        decided: &Decided,
-        copies: &BTreeSet<Uid>,
-        train_loss: Option<f64>,
-    ) -> RoundReport {
+    pub async fn report(&self, gathered: &Gathered, decided: &Decided, evaluation: &Evaluation) -> RoundReport {
         let (network, round) = (&self.network, self.round);
         let settings = &network.scenario;
         let measured = (round + 1).is_multiple_of(settings.training.eval_every) || round + 1 == settings.rounds;
@@ -29,26 +23,33 @@ impl Validator {
         } else {
             None
         };
+        let columns = self.mechanism.columns();
         let peers = self.owners.iter().map(|(&uid, &hotkey)| {
-            let record = self.gauntlet.peer(uid).expect("every owner is registered");
-            let outcome = record.status_in(round);
-            let evaluated = record.evaluated_in(round);
+            let facts = gathered.peers.iter().find(|facts| facts.uid == uid);
+            let numbers = self.mechanism.numbers(uid, round);
+            let number = |name: &str| numbers[columns.iter().position(|column| column.name == name)?];
             PeerReport {
                 uid,
                 hotkey,
-                status: match outcome {
-                    _ if copies.contains(&uid) => "copy",
-                    Some(outcome) => outcome.name(),
-                    None => "unregistered",
+                status: match self.mechanism.status(uid, round).unwrap_or(Status::Unregistered) {
+                    Status::Passed => "passed",
+                    Status::Absent => "absent",
+                    Status::TooEarly => "too_early",
+                    Status::TooLate => "too_late",
+                    Status::Malformed => "malformed",
+                    Status::OutOfSync => "out_of_sync",
+                    Status::Copy => "copy",
+                    Status::Excluded => "excluded",
+                    Status::Unregistered => "unregistered",
                 }
                 .into(),
-                steps_behind: outcome.and_then(|outcome| outcome.steps_behind()),
-                loss_score_assigned: evaluated.map(|losses| losses.assigned_before - losses.assigned_after),
-                loss_score_unassigned: evaluated.map(|losses| losses.unassigned_before - losses.unassigned_after),
-                rating_mu: record.rating.mu,
-                rating_sigma: record.rating.sigma,
-                proof_of_computation: record.proof_of_computation,
-                peer_score: record.peer_score,
+                steps_behind: facts.and_then(|facts| facts.steps_behind),
+                loss_score_assigned: number("loss_score_assigned"),
+                loss_score_unassigned: number("loss_score_unassigned"),
+                rating_mu: number("rating_mu").unwrap_or(0.0),
+                rating_sigma: number("rating_sigma").unwrap_or(0.0),
+                proof_of_computation: number("proof_of_computation").unwrap_or(0.0),
+                peer_score: number("peer_score").unwrap_or(0.0),
                 incentive: self.pay.get(&uid).copied().unwrap_or(0.0),
                 aggregated: decided.included.contains(&uid),
             }
@@ -60,7 +61,7 @@ impl Validator {
             at: self.ports.clock.now(),
             lr: network.core.schedule.lr(round),
             loss,
-            train_loss,
+            train_loss: evaluation.losses.before_on_assigned(),
             uploads: gathered.found,
             model: self.replica.digest,
             peers: peers.collect(),

@@ -11,6 +11,7 @@
 //! ones to change.
 
 use crate::Uid;
+use crate::mechanism::Overlap;
 
 /// Coefficients of an upload that are compared, about: the deviation of a measured overlap is then under 1 %.
 const SAMPLED_COEFFICIENTS: usize = 4096;
@@ -36,22 +37,11 @@ pub struct Upload<'a> {
     pub tensors: Vec<TensorIndices<'a>>,
 }
 
-/// Two uploads that share many coefficients.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Copied {
-    /// The later of the two; with equal stamps the higher uid.
-    pub copy: Uid,
-    pub original: Uid,
-    /// Fraction of the selected coefficients that both selected.
-    pub overlap: f64,
-}
-
 /// The pairs of uploads that share at least `threshold` of their coefficients, in the order of the uploads.
 ///
 /// `salt` picks the sample of coefficients; draw it anew each round, after the uploads are in.
-pub fn copies(uploads: &[Upload], threshold: f64, salt: u64) -> Vec<Copied> {
-    // A threshold above 1 turns the comparison off.
-    if threshold > 1.0 || uploads.len() < 2 {
+pub fn overlaps(uploads: &[Upload], threshold: f64, salt: u64) -> Vec<Overlap> {
+    if uploads.len() < 2 {
         return Vec::new();
     }
     let largest = uploads.iter().map(selected_coefficients).max().unwrap_or(0);
@@ -87,8 +77,8 @@ pub fn copies(uploads: &[Upload], threshold: f64, salt: u64) -> Vec<Copied> {
             if size > 0 && overlap >= threshold {
                 let (a, b) = (&uploads[first], &uploads[second]);
                 let first_is_later = (a.stamp_ms, a.uid) > (b.stamp_ms, b.uid);
-                let (copy, original) = if first_is_later { (a.uid, b.uid) } else { (b.uid, a.uid) };
-                found.push(Copied { copy, original, overlap });
+                let (later, earlier) = if first_is_later { (a.uid, b.uid) } else { (b.uid, a.uid) };
+                found.push(Overlap { earlier, later, shared: overlap });
             }
         }
     }
@@ -146,13 +136,12 @@ mod tests {
     }
 
     #[test]
-    fn the_later_of_two_alike_is_the_copy() {
+    fn the_later_of_two_alike_is_told() {
         let (one, other) = (indices(1, 10, 32), indices(2, 10, 32));
         let uploads = [upload(4, 900, &one, 32), upload(1, 901, &one, 32), upload(2, 10, &other, 32)];
-        assert_eq!(copies(&uploads, 0.4, 0), vec![Copied { copy: 1, original: 4, overlap: 1.0 }]);
+        assert_eq!(overlaps(&uploads, 0.4, 0), vec![Overlap { earlier: 4, later: 1, shared: 1.0 }]);
         let uploads = [upload(4, 900, &one, 32), upload(1, 900, &one, 32)];
-        assert_eq!(copies(&uploads, 0.4, 0)[0].copy, 4);
-        assert!(copies(&uploads, 1.1, 0).is_empty());
+        assert_eq!(overlaps(&uploads, 0.4, 0)[0].later, 4);
     }
 
     #[test]
@@ -163,8 +152,8 @@ mod tests {
         for (chunk, new) in half.chunks_mut(32).zip(fresh.chunks(32)) {
             chunk[..16].copy_from_slice(&new[..16]);
         }
-        let found = copies(&[upload(0, 1, &original, 32), upload(1, 2, &half, 32)], 0.3, 0);
-        assert!((found[0].overlap - 0.5).abs() < 0.05, "{found:?}");
+        let found = overlaps(&[upload(0, 1, &original, 32), upload(1, 2, &half, 32)], 0.3, 0);
+        assert!((found[0].shared - 0.5).abs() < 0.05, "{found:?}");
     }
 
     #[test]
@@ -175,11 +164,11 @@ mod tests {
             stamp_ms: 0,
             tensors: vec![TensorIndices { indices: &whole, per_chunk: 64, chunk_len: 64 }],
         };
-        assert!(copies(&[full(0), full(1)], 0.4, 0).is_empty());
+        assert!(overlaps(&[full(0), full(1)], 0.4, 0).is_empty());
 
         let (one, mut other) = (indices(1, 1, 32), indices(2, 1, 32));
         other[1..].fill(one[0]);
-        let found = copies(&[upload(0, 0, &one, 32), upload(1, 1, &other, 32)], 0.6, 0);
+        let found = overlaps(&[upload(0, 0, &one, 32), upload(1, 1, &other, 32)], 0.6, 0);
         assert!(found.is_empty(), "{found:?}");
     }
 
@@ -188,7 +177,7 @@ mod tests {
         let all: Vec<Vec<u16>> = (0..40).map(|who| indices(who.min(38), 800, 32)).collect();
         let uploads: Vec<Upload> =
             all.iter().enumerate().map(|(uid, list)| upload(uid as Uid, uid as u64, list, 32)).collect();
-        let found = copies(&uploads, 0.4, 99);
-        assert_eq!(found, vec![Copied { copy: 39, original: 38, overlap: 1.0 }]);
+        let found = overlaps(&uploads, 0.4, 99);
+        assert_eq!(found, vec![Overlap { earlier: 38, later: 39, shared: 1.0 }]);
     }
 }

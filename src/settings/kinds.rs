@@ -1,0 +1,191 @@
+//! Things that a scenario names by their kind: `mechanism = "equal"`, or `[mechanism]`, `kind = "equal"` and settings.
+//!
+//! A [`Kinded`] is what the file says. [`Kinds`] is the table of the kinds that a program knows; it turns the one into
+//! the kind's own settings, defaults filled in. Who brings a kind of their own adds a line to the table.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor, value::MapAccessDeserializer};
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+/// A kind and its settings, as a scenario says them. Reads from a bare name too.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Kinded {
+    /// Name of the kind; `None` for the default one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Its settings.
+    #[serde(flatten)]
+    pub settings: Table,
+}
+
+impl Kinded {
+    /// A kind with its default settings.
+    pub fn of(kind: &str) -> Self {
+        Self { kind: Some(kind.to_string()), settings: Table::new() }
+    }
+}
+
+impl<'de> Deserialize<'de> for Kinded {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NameOrTable;
+        impl<'de> Visitor<'de> for NameOrTable {
+            type Value = Kinded;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a name, or a table such as { kind = \"...\", ... }")
+            }
+
+            fn visit_str<E>(self, kind: &str) -> Result<Kinded, E> {
+                Ok(Kinded::of(kind))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Kinded, A::Error> {
+                #[derive(Deserialize)]
+                struct Raw {
+                    kind: Option<String>,
+                    #[serde(flatten)]
+                    settings: Table,
+                }
+                let Raw { kind, settings } = Raw::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(Kinded { kind, settings })
+            }
+        }
+        deserializer.deserialize_any(NameOrTable)
+    }
+}
+
+/// Why there is nothing of this kind and with these settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KindError {
+    /// The key, relative to the table; `kind`, or empty where it is about all of it.
+    pub key: String,
+    /// What serde says of it.
+    pub message: String,
+}
+
+/// The settings of a kind, and the same as a table with all defaults.
+pub struct Resolved<S: ?Sized> {
+    pub settings: Box<S>,
+    pub table: Table,
+}
+
+type Read<S> = dyn Fn(&Table) -> Result<Resolved<S>, KindError> + Send + Sync;
+
+/// The kinds of one thing that a program knows. `S` is the trait of their settings.
+pub struct Kinds<S: ?Sized> {
+    default: &'static str,
+    known: Vec<(String, Arc<Read<S>>)>,
+}
+
+impl<S: ?Sized> Clone for Kinds<S> {
+    fn clone(&self) -> Self {
+        Self { default: self.default, known: self.known.clone() }
+    }
+}
+
+impl<S: ?Sized + 'static> Kinds<S> {
+    /// An empty table; `default` is the kind that a scenario means which names none.
+    pub fn new(default: &'static str) -> Self {
+        Self { default, known: Vec::new() }
+    }
+
+    /// Adds a kind, or replaces the one of this name: its settings are a `T`, which denies unknown fields.
+    pub fn with<T: Serialize + DeserializeOwned + 'static>(mut self, kind: &str, boxed: fn(T) -> Box<S>) -> Self {
+        let read = move |table: &Table| {
+            let value: T = serde_path_to_error::deserialize(Value::Table(table.clone())).map_err(|error| {
+                let key = error.path().to_string();
+                KindError { key: if key == "." { String::new() } else { key }, message: error.inner().message().into() }
+            })?;
+            let whole = |message: String| KindError { key: String::new(), message };
+            let table = Table::try_from(&value).map_err(|error| whole(error.to_string()))?;
+            Ok(Resolved { settings: boxed(value), table })
+        };
+        self.known.retain(|(known, _)| known != kind);
+        self.known.push((kind.to_string(), Arc::new(read)));
+        self
+    }
+
+    /// Names of the kinds, in the order in which they were added.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.known.iter().map(|(kind, _)| kind.as_str())
+    }
+
+    /// The kind that a scenario names.
+    pub fn kind_of<'a>(&self, kinded: &'a Kinded) -> &'a str {
+        kinded.kind.as_deref().unwrap_or(self.default)
+    }
+
+    /// The settings that a scenario means.
+    ///
+    /// # Errors
+    /// No such kind, or settings that it does not have.
+    pub fn resolve(&self, kinded: &Kinded) -> Result<Resolved<S>, KindError> {
+        let kind = self.kind_of(kinded);
+        let Some((_, read)) = self.known.iter().find(|(known, _)| known == kind) else {
+            let names: Vec<String> = self.names().map(|name| format!("`{name}`")).collect();
+            let message = format!("unknown variant `{kind}`, expected one of {}", names.join(", "));
+            return Err(KindError { key: "kind".into(), message });
+        };
+        read(&kinded.settings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    trait Weight {
+        fn grams(&self) -> f64;
+    }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    struct Stone {
+        grams: f64,
+    }
+
+    impl Default for Stone {
+        fn default() -> Self {
+            Self { grams: 5.0 }
+        }
+    }
+
+    impl Weight for Stone {
+        fn grams(&self) -> f64 {
+            self.grams
+        }
+    }
+
+    #[derive(Deserialize)]
+    struct File {
+        thing: Kinded,
+    }
+
+    fn read(value: &str) -> Result<(f64, Table), KindError> {
+        let kinds = Kinds::<dyn Weight>::new("stone").with::<Stone>("stone", |stone| Box::new(stone));
+        let file: File = toml::from_str(&format!("thing = {value}")).unwrap();
+        kinds.resolve(&file.thing).map(|resolved| (resolved.settings.grams(), resolved.table))
+    }
+
+    #[test]
+    fn a_name_and_a_table_mean_the_same_and_defaults_are_filled_in() {
+        let whole: Table = toml::from_str("grams = 5.0").unwrap();
+        for value in ["\"stone\"", "{ kind = \"stone\" }", "{}", "{ grams = 5.0 }"] {
+            assert_eq!(read(value).unwrap(), (5.0, whole.clone()), "{value}");
+        }
+        assert_eq!(read("{ grams = 7 }").unwrap().0, 7.0);
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_key() {
+        let error = read("\"ston\"").unwrap_err();
+        assert!(error.key == "kind" && error.message.contains("`stone`"), "{error:?}");
+        let error = read("{ gram = 1.0 }").unwrap_err();
+        assert!(error.message.contains("unknown field `gram`"), "{error:?}");
+        let error = read("{ grams = \"a\" }").unwrap_err();
+        assert!(error.key == "grams" && error.message.contains("expected f64"), "{error:?}");
+    }
+}
