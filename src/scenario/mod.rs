@@ -32,6 +32,7 @@ pub use crate::chain::MAX_SLOTS;
 use crate::corpus::CorpusSettings;
 use crate::mechanism::gauntlet::GauntletSettings;
 use crate::model::ModelSettings;
+use crate::training::aggregate::AggregationSettings;
 use crate::training::scheme::SchemeSettings;
 use crate::training::{BaselineSettings, TrainingSettings};
 
@@ -64,6 +65,8 @@ pub struct Scenario {
     pub training: TrainingSettings,
     #[serde(default)]
     pub scheme: SchemeSettings,
+    #[serde(default, skip_serializing_if = "AggregationSettings::is_default")]
+    pub aggregation: AggregationSettings,
     #[serde(default)]
     pub gauntlet: GauntletSettings,
     #[serde(default)]

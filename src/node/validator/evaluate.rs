@@ -10,6 +10,7 @@ use crate::Uid;
 use crate::corpus::{self, PageError};
 use crate::mechanism::proof::LossScores;
 use crate::training::Replica;
+use crate::training::aggregate::Weighted;
 
 impl Validator {
     /// Measures what the uploads of a few peers do to the loss: stage 2. The mean loss on their assigned pages.
@@ -41,11 +42,13 @@ impl Validator {
             // One evaluation after the other on the validator's hardware: before and after on the assigned pages, after
             // on the others.
             let cost = self.processor.evaluation(2.0 * network.tokens(&assigned_pages) + tokens) * (place as u32 + 1);
+            let beta_fraction = network.scenario.gauntlet.beta_fraction;
             self.ports.run(cost, move || {
                 let assigned = network.core.corpus.pages(&assigned_pages)?;
                 let assigned_before = network.core.loss(&before.model, &assigned);
+                let alone = [Weighted::once(&contribution)];
                 let [assigned_after, unassigned_after] =
-                    network.core.losses_after(&before, round, &contribution, [&assigned, &unassigned]);
+                    network.core.losses_after(&before, round, &alone, beta_fraction, [&assigned, &unassigned]);
                 Ok(LossScores { uid, assigned_before, assigned_after, unassigned_before, unassigned_after })
             })
         }))
