@@ -1,17 +1,17 @@
 //! What must hold of a scenario beyond the type of each key.
 
+mod aggregation;
+
 use std::fmt::Display;
 
 use toml::Value;
 
 use crate::transport::Hotkey;
 
-use super::message::nearest;
 use super::{Behaviour, Scenario};
 use crate::chain::MAX_SLOTS;
 use crate::corpus::CorpusKind;
 use crate::node::Hardware;
-use crate::training::aggregate::RULES;
 use crate::training::scheme::{DenseUpdate, InnerSettings, SchemeSettings};
 use crate::transport::simulated::Link;
 
@@ -227,21 +227,6 @@ impl Findings {
                 }
             }
         }
-    }
-
-    /// The rule exists, and works on what the scheme sends.
-    fn aggregation(&mut self, s: &Scenario) {
-        let Some(name) = &s.aggregation.rule else { return };
-        let sent = s.scheme.basis();
-        let fitting = || RULES.into_iter().filter(|rule| rule.works_on == sent).map(|rule| rule.name);
-        let hint = nearest(name, fitting()).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
-        let expected = format!(
-            "one of {}, the rules for {sent}, which the scheme `{}` sends{hint}",
-            fitting().collect::<Vec<_>>().join(", "),
-            s.scheme.kind()
-        );
-        let fits = fitting().any(|known| known == name);
-        self.require_with(fits, "aggregation.rule", format!("`{name}`"), expected, Some("scheme"));
     }
 
     fn chunks(&mut self, chunk: usize, topk: usize) {

@@ -95,8 +95,8 @@ impl TrainingCore {
         })
     }
 
-    /// Aggregates by a rule of the caller's from now on. Everybody in a network must use the same: it is not part of the
-    /// scenario, and neither the run's name nor its records tell.
+    /// Aggregates by a rule of the caller's from now on. Everybody in a network must use the same one: it is not part
+    /// of the scenario, and neither the run's name nor its records tell.
     pub fn aggregate_by(&mut self, build: impl FnOnce(PayloadLayout) -> Box<dyn Aggregation>) {
         self.aggregation = build(self.scheme.payloads());
         // What the rule before has made is not what this one makes.
@@ -151,8 +151,8 @@ impl TrainingCore {
         Baseline::new(config, &from.theta, settings, rounds, *micro_batch, device)
     }
 
-    /// Mean losses of several sets of pages after `fraction` of the step that some payloads would make together (LossScore,
-    /// paper section 3, is of a part of the step of one).
+    /// Mean losses of several sets of pages after `fraction` of the step that some payloads would make together.
+    /// LossScore (paper section 3) measures a part of the step of one payload.
     ///
     /// # Panics
     /// As [`Aggregation::step`].

@@ -4,15 +4,15 @@
 //! The mean is over all peers, with a coefficient that was not sent as 0. What is summed are whole numbers
 //! ([`exact`](super::exact)), here of 2^-32 of the median size of the peers' payloads:
 //!
-//! 1. **Size** of a peer's tensor: the root mean square of its values. Of all peers' sizes the weighted median (the lower
-//!    one where two are in the middle, so that half of the weight is needed to raise it). All send as many values, so that
-//!    this is the median of the L2 norms as well.
+//! 1. **Size** of a peer's tensor: the root mean square of its values. Of all peers' sizes the weighted median, the
+//!    lower one where two are in the middle, so that half of the weight is needed to raise it. All peers send as many
+//!    values, so this is the median of the L2 norms as well.
 //! 2. **Value**: `v / max(size, median)` in f64, which clips a peer's tensor to the median norm; clamped to +-32,
 //!    times 2^32, rounded: 2^37 at most. A median of 0 leaves the tensor as it is.
 //! 3. **Sum** of weight times value over the peers: their total weight is below 2^16, so it is below 2^53, exact in any
 //!    order.
-//! 4. **Step**: `sum * (rate * median / (total weight * 2^32))`, one product in f64, rounded to f32; then theta minus that,
-//!    rounded to f32. The rounding between product and difference keeps a device from fusing them.
+//! 4. **Step**: `sum * (rate * median / (total weight * 2^32))`, one product in f64, rounded to f32; then theta minus
+//!    that, rounded to f32. The rounding between product and difference keeps a device from fusing them.
 //!
 //! Each peer's value is off by 2^-33 of the median size at most, and the update by as much times the rate, beside the
 //! two roundings to f32. Of n peers that count alike, one coefficient of one of them moves a parameter by 32 * rate *

@@ -1,7 +1,7 @@
 //! Aggregation: one update of many payloads, the same bytes on every node.
 //!
-//! A rule is one file here and a line in [`RULES`]. The file tells what the rule is and where it is from, says which kind of
-//! payload it works on, and holds its tests. A rule of your own need not be here: see
+//! A rule is one file here and a line in [`RULES`]. The file tells what the rule is and where it is from, says which
+//! kind of payload it works on, and holds its tests. A rule of your own need not be here: see
 //! [`TrainingCore::aggregate_by`](super::TrainingCore::aggregate_by) and `examples/aggregation.rs`.
 //!
 //! | file | what it holds |

@@ -1,21 +1,21 @@
 //! `sign-of-mean`: the sign of the decoded mean of the payloads, DeMo's rule in Gauntlet (Lidin et al., arXiv
 //! 2505.21684).
 //!
-//! Where the mean is near zero, `sign` turns a rounding into a full step, so everything between the payloads and the sign is
-//! in whole numbers ([`exact`](super::exact)):
+//! Where the mean is near zero, `sign` turns a rounding into a full step, so everything between the payloads and the
+//! sign is in whole numbers ([`exact`](super::exact)):
 //!
-//! 1. **Value**: `v / rms` in f64, clamped to +-32, times 2^15, rounded: 2^20 at most. `rms` is the root mean square of all
-//!    values the peer sent of the tensor. If it is 0, every value is 0.
-//! 2. **Mean** over the peers that sent the coefficient: the sum of weight times value, below 2^36, divided by the sum of
-//!    their weights, rounded. A coefficient nobody sent is 0.
+//! 1. **Value**: `v / rms` in f64, clamped to +-32, times 2^15, rounded: 2^20 at most. `rms` is the root mean square of
+//!    all values the peer sent of the tensor. If it is 0, every value is 0.
+//! 2. **Mean** over the peers that sent the coefficient: the sum of weight times value, below 2^36, divided by the sum
+//!    of their weights, rounded. A coefficient nobody sent is 0.
 //! 3. **Back along the rows** of the chunk with a basis of whole numbers, `round(DCT * 2^20)`, halves away from zero;
 //!    then times 2^-20, rounded.
 //! 4. **Back along the columns** with the same basis, and the sign: -1, 0 or 1.
 //! 5. **Step**: theta minus `rate` in f32 times the sign.
 //!
 //! [`signs`] does this on the CPU, skipping zeros and using the symmetry of the basis; [`signs_from_device`] does it
-//! with dense products on any Burn device. One peer gives the sign of its own pseudo-gradient, as LossScore uses it. It has
-//! no settings.
+//! with dense products on any Burn device. One peer gives the sign of its own pseudo-gradient, as LossScore uses it. It
+//! has no settings.
 
 mod device;
 mod host;

@@ -6,8 +6,8 @@ use crate::training::aggregate::{Weighted, total_weight};
 use crate::training::dct::{ExactInverse, FUSED_BASELINE, tables};
 use crate::training::{ChunkLayout, SparseTensor, TensorChunks};
 
-/// Signs (-1, 0 or 1) of the decoded mean of `payloads` for every parameter, on the calling thread. Their order does not
-/// matter.
+/// Signs (-1, 0 or 1) of the decoded mean of `payloads` for every parameter, on the calling thread. Their order does
+/// not matter.
 ///
 /// # Panics
 /// If a payload does not pass [`PayloadShape::check`](crate::training::PayloadShape::check), or the weights add up to

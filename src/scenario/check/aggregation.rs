@@ -1,0 +1,22 @@
+//! What must hold of `[aggregation]`.
+
+use super::super::message::nearest;
+use super::{Findings, Scenario};
+use crate::training::aggregate::RULES;
+
+impl Findings {
+    /// The rule exists, and works on what the scheme sends.
+    pub(super) fn aggregation(&mut self, s: &Scenario) {
+        let Some(name) = &s.aggregation.rule else { return };
+        let sent = s.scheme.basis();
+        let fitting = || RULES.into_iter().filter(|rule| rule.works_on == sent).map(|rule| rule.name);
+        let hint = nearest(name, fitting()).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+        let expected = format!(
+            "one of {}, the rules for {sent}, which the scheme `{}` sends{hint}",
+            fitting().collect::<Vec<_>>().join(", "),
+            s.scheme.kind()
+        );
+        let fits = fitting().any(|known| known == name);
+        self.require_with(fits, "aggregation.rule", format!("`{name}`"), expected, Some("scheme"));
+    }
+}
