@@ -5,7 +5,8 @@ use divan::counter::ItemsCount;
 use gauntlet::model::ParamLayout;
 use gauntlet::random::rng;
 use gauntlet::training::PseudoGradient;
-use gauntlet::training::aggregate::{aggregate, apply};
+use gauntlet::training::aggregate::Weighted;
+use gauntlet::training::aggregate::sign_of_mean::{apply, signs};
 use gauntlet::training::scheme::DemoSettings;
 use gauntlet::training::scheme::Scheme;
 use gauntlet::training::scheme::demo::Demo;
@@ -41,8 +42,8 @@ fn aggregate_peers(bencher: Bencher, peers: u64) {
     let demo = demo();
     let encode = |peer| demo.encode(&mut vec![0.0; SIDE * SIDE], &gradient(peer), 4e-4, 0);
     let payloads: Vec<PseudoGradient> = (0..peers).map(encode).collect();
-    let payloads: Vec<&PseudoGradient> = payloads.iter().collect();
-    bencher.counter(ItemsCount::new(SIDE * SIDE)).bench_local(|| aggregate(demo.layout(), &payloads));
+    let payloads = Weighted::equally(&payloads);
+    bencher.counter(ItemsCount::new(SIDE * SIDE)).bench_local(|| signs(demo.layout(), &payloads));
 }
 
 #[divan::bench]

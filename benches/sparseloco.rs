@@ -8,10 +8,11 @@ use gauntlet::model::{Device, ParamLayout};
 use gauntlet::random::rng;
 use gauntlet::training::PseudoGradient;
 use gauntlet::training::adamw::{AdamW, Moments};
-use gauntlet::training::aggregate::mean_step;
+use gauntlet::training::aggregate::clipped_mean::ClippedMean;
+use gauntlet::training::aggregate::{Aggregation, Weighted};
 use gauntlet::training::scheme::demo::Demo;
 use gauntlet::training::scheme::sparseloco::SparseLoco;
-use gauntlet::training::scheme::{DemoSettings, SparseLocoSettings};
+use gauntlet::training::scheme::{DemoSettings, Scheme, SparseLocoSettings};
 use rand::RngExt;
 
 /// The allocator of the binary.
@@ -58,9 +59,10 @@ fn aggregate_peers(bencher: Bencher, peers: u64) {
     let scheme = sparseloco(2);
     let encode = |peer| scheme.encode(&mut vec![0.0; SIDE * SIDE], &values(peer));
     let payloads: Vec<PseudoGradient> = (0..peers).map(encode).collect();
-    let payloads: Vec<&PseudoGradient> = payloads.iter().collect();
+    let payloads = Weighted::equally(&payloads);
+    let rule = ClippedMean::new(scheme.payloads().chunks);
     let theta = values(99);
-    bencher.counter(ItemsCount::new(SIDE * SIDE)).bench_local(|| mean_step(scheme.layout(), &theta, &payloads, 1.0));
+    bencher.counter(ItemsCount::new(SIDE * SIDE)).bench_local(|| rule.step(&theta, &payloads, 1.0));
 }
 
 #[divan::bench]

@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use gauntlet::digest::Digest;
-use gauntlet::model::{Device, ParamLayout};
+use gauntlet::model::ParamLayout;
 use gauntlet::training::scheme::{DemoSettings, SchemeSettings, SparseLocoSettings};
 use gauntlet::training::scheme::{Scheme, from_settings};
 use gauntlet::training::{PayloadShape, PseudoGradient, SparseTensor, TensorShape};
@@ -35,7 +35,7 @@ impl World {
     fn new(settings: &SchemeSettings) -> Self {
         let tensors = [("embed".into(), vec![16, 8]), ("norm".into(), vec![8]), ("project".into(), vec![8, 24])];
         let layout = ParamLayout::new(tensors);
-        let scheme = from_settings(settings, &layout, Device::Cpu).unwrap();
+        let scheme = from_settings(settings, &layout).unwrap();
         let shape = scheme.shape();
         let upload = Upload {
             run: EXPECTED.run,

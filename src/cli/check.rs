@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use gauntlet::corpus::Corpus;
-use gauntlet::model::{Device, LlamaConfig};
+use gauntlet::model::LlamaConfig;
 use gauntlet::node::OpenError;
 use gauntlet::scenario::{self, Scenario};
 use gauntlet::training::scheme::{self, Scheme};
@@ -28,7 +28,7 @@ pub fn check(args: Args) -> anyhow::Result<()> {
     let config = LlamaConfig::from_settings(&scenario.model).map_err(OpenError::from)?;
     let corpus = Corpus::open(&scenario.corpus, scenario.seed, config.vocab_size, config.sequence_length)
         .map_err(OpenError::from)?;
-    let scheme = scheme::from_settings(&scenario.scheme, &config.layout(), Device::Cpu).map_err(OpenError::from)?;
+    let scheme = scheme::from_settings(&scenario.scheme, &config.layout()).map_err(OpenError::from)?;
     say(peers(&scenario).trim_end());
     say(amounts(&scenario, &config, &*scheme, &corpus));
     say(format_args!("# resolved settings\n{}", scenario.to_toml()));

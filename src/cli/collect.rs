@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use futures::TryStreamExt;
 use gauntlet::corpus::Corpus;
-use gauntlet::model::{Device, LlamaConfig};
+use gauntlet::model::LlamaConfig;
 use gauntlet::node::{RoundReport, get_bounded};
 use gauntlet::report::{self, Manifest, References, RunFolder};
 use gauntlet::runtime::{Run, bucket, report as reports};
@@ -74,7 +74,7 @@ impl Collector {
             manifest.bucket = Some(url.into());
             manifest.parameters = config.layout().total() as u64;
             manifest.tokens_per_round = (scenario.baseline_pages() * config.sequence_length) as u64;
-            let scheme = scheme::from_settings(&scenario.scheme, &config.layout(), Device::Cpu)?;
+            let scheme = scheme::from_settings(&scenario.scheme, &config.layout())?;
             manifest.upload_bytes = wire::encoded_len(scheme.shape()) as u64;
             manifest.references = references(scenario, &config);
             let folder = RunFolder::create(root)?;

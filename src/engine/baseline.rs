@@ -28,7 +28,10 @@ pub fn train_baseline(
     interrupt: &AtomicBool,
     observer: &SharedObserver,
 ) -> Result<Outcome, ObserverError> {
-    let baseline = network.core.baseline(&network.genesis, &network.scenario).on(devices);
+    let baseline = network
+        .core
+        .baseline(&network.genesis, &network.scenario.baseline, network.scenario.schedule_rounds())
+        .on(devices);
     train(network, baseline, &Compute::new(1), resume, interrupt, observer)
 }
 

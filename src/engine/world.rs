@@ -48,7 +48,11 @@ pub fn simulate(network: Arc<Network>, options: RunOptions, observer: SharedObse
             let (network, compute, observer) = (&network, &compute, &observer);
             let (resume, interrupt) = (options.resume_baseline, &options.interrupt);
             scope.spawn(move || {
-                let from = network.core.baseline(&network.genesis, &network.scenario);
+                let from = network.core.baseline(
+                    &network.genesis,
+                    &network.scenario.baseline,
+                    network.scenario.schedule_rounds(),
+                );
                 let trained = baseline::train(network, from, compute, resume, interrupt, observer);
                 // Without the observer the network need not go on either.
                 trained.inspect_err(|_| interrupt.store(true, Ordering::Relaxed))

@@ -9,8 +9,7 @@ use crate::digest::Digest;
 use crate::model::huggingface::{self, HfError};
 use crate::model::{Device, LlamaConfig, ModelError, init_theta};
 use crate::scenario::Scenario;
-use crate::training::scheme::ChunkError;
-use crate::training::{PayloadShape, Replica, TrainingCore};
+use crate::training::{ChunkError, CoreError, CoreSettings, PayloadShape, Replica, TrainingCore};
 
 /// The common knowledge of a run.
 pub struct Network {
@@ -34,6 +33,8 @@ pub enum OpenError {
     Corpus(#[from] CorpusError),
     #[error(transparent)]
     Chunks(#[from] ChunkError),
+    #[error(transparent)]
+    Training(#[from] CoreError),
     #[error("model.init: {0}")]
     Init(#[from] HfError),
     #[error("model.init: {folder} holds a model of other sizes: {found:?}, the settings ask for {expected:?}")]
@@ -46,7 +47,13 @@ impl Network {
         let config = LlamaConfig::from_settings(&scenario.model)?;
         let corpus = Corpus::open(&scenario.corpus, scenario.seed, config.vocab_size, config.sequence_length)?;
         let theta = first_theta(&scenario, &config)?;
-        let core = TrainingCore::new(&scenario, config, corpus, device)?;
+        let settings = CoreSettings {
+            training: &scenario.training,
+            scheme: &scenario.scheme,
+            aggregation: &scenario.aggregation,
+            rounds: scenario.rounds,
+        };
+        let core = TrainingCore::new(settings, config, corpus, device)?;
         Ok(Self::new(scenario, core, theta))
     }
 

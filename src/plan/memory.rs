@@ -2,8 +2,8 @@
 
 use super::Plan;
 use crate::model::{Device, Memory};
-use crate::training::remembered;
 use crate::training::scheme::{DenseUpdate, SchemeSettings};
+use crate::training::{Basis, remembered};
 use crate::transport::wire::encoded_len;
 
 /// One thing in memory.
@@ -70,7 +70,7 @@ impl Plan {
             MemoryPart { host: gradient_part.host + brought, ..gradient_part },
             part("activations", gradient.block_inputs + gradient.block),
             part("logits", gradient.head),
-            MemoryPart { what: "an aggregation", device: 0, host: self.aggregation_bytes(is_demo) },
+            MemoryPart { what: "an aggregation", device: 0, host: self.aggregation_bytes() },
             MemoryPart { what: "state, while it is saved", device: 0, host: kept },
         ];
         if local_steps > 1 {
@@ -89,10 +89,10 @@ impl Plan {
     }
 
     /// What an aggregation takes on the host besides the replica that it makes: the uploads, what is unpacked of them (a
-    /// coefficient is an index of 16 and a value of 32 bits), and for DeMo's step a sign a parameter.
-    fn aggregation_bytes(&self, is_demo: bool) -> u64 {
+    /// coefficient is an index of 16 and a value of 32 bits), and for a step by signs one of them a parameter.
+    fn aggregation_bytes(&self) -> u64 {
         let upload = encoded_len(self.scheme.shape()) + 6 * self.coefficients();
-        let signs = if is_demo { self.parameters() } else { 0 };
+        let signs = if self.scheme.payloads().basis == Basis::Dct { self.parameters() } else { 0 };
         (self.scenario.protocol.top_peers * upload + signs) as u64
     }
 }

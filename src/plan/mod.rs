@@ -21,7 +21,7 @@ pub use memory::{MemoryPart, PeerMemory};
 pub use round::{RoundPart, RoundTime};
 pub use traffic::Traffic;
 
-use crate::model::{Device, LlamaConfig};
+use crate::model::LlamaConfig;
 use crate::node::OpenError;
 use crate::scenario::Scenario;
 use crate::training::scheme::{self, Scheme};
@@ -61,7 +61,7 @@ impl Plan {
     /// Sizes of the model, or of the scheme's chunks, that cannot be.
     pub fn new(scenario: Scenario) -> Result<Self, OpenError> {
         let config = LlamaConfig::from_settings(&scenario.model)?;
-        let scheme = scheme::from_settings(&scenario.scheme, &config.layout(), Device::Cpu)?;
+        let scheme = scheme::from_settings(&scenario.scheme, &config.layout())?;
         Ok(Self { scenario, config, scheme })
     }
 

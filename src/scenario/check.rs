@@ -1,5 +1,7 @@
 //! What must hold of a scenario beyond the type of each key.
 
+mod aggregation;
+
 use toml::Value;
 
 use crate::transport::Hotkey;
@@ -34,6 +36,7 @@ pub fn check(scenario: &Scenario) -> Vec<Finding> {
         general(&mut findings, scenario);
         training(&mut findings, scenario);
         scheme(&mut findings, scenario);
+        aggregation::check(&mut findings, scenario);
         protocol(&mut findings, scenario);
         findings.within("mechanism", |found| scenario.judge().check(found));
         chain(&mut findings, scenario);

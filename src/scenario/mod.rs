@@ -38,6 +38,7 @@ use crate::mechanism::MechanismSettings;
 use crate::model::ModelSettings;
 use crate::protocol::ProtocolSettings;
 use crate::settings::Kinded;
+use crate::training::aggregate::AggregationSettings;
 use crate::training::scheme::SchemeSettings;
 use crate::training::{BaselineSettings, TrainingSettings};
 
@@ -71,6 +72,8 @@ pub struct Scenario {
     pub training: TrainingSettings,
     #[serde(default)]
     pub scheme: SchemeSettings,
+    #[serde(default, skip_serializing_if = "AggregationSettings::is_default")]
+    pub aggregation: AggregationSettings,
     /// What is the network's, whoever judges.
     #[serde(default)]
     pub protocol: ProtocolSettings,

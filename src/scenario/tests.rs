@@ -132,6 +132,10 @@ fn a_wrong_override_is_told_with_its_text() {
         ("scheme.chunk=65", "expected 1 to 64"),
         ("scheme.topk=4097", "expected 1 to 4096"),
         ("corpus.path=a.txt", "or set corpus.kind to \"text\""),
+        ("aggregation.rule=sign-off-mean", "aggregation.rule is `sign-off-mean`; expected one of sign-of-mean"),
+        ("aggregation.rule=sign-off-mean", "which the scheme `demo` sends; did you mean `sign-of-mean`?"),
+        ("aggregation.rule=clipped-mean", "the rules for coefficients of the DCT, which the scheme `demo` sends"),
+        ("aggregation.ruel=sign-of-mean", "unknown key `ruel` in [aggregation]; did you mean `rule`?"),
     ] {
         let message = with(&[change]).unwrap_err();
         assert!(message.starts_with("--set ") && message.contains(expected), "{message}\nlacks\n{expected}");
@@ -143,6 +147,14 @@ fn all_problems_of_a_file_are_told_at_once() {
     let text = "name = \"x\"\nrounds = 0\n[training]\nlr = -1\n[[peers]]\ncount = 20\n";
     let message = Scenario::from_toml(text, "x.toml", &[]).unwrap_err().to_string();
     assert_eq!(message.lines().count(), 2, "{message}");
+}
+
+#[test]
+fn the_rule_of_aggregation_is_written_only_where_it_is_set() {
+    assert!(!with(&[]).unwrap().to_toml().contains("aggregation"), "the names of runs cover the text");
+    let scenario = with(&["aggregation.rule=sign-of-mean"]).unwrap();
+    assert!(scenario.to_toml().contains("[aggregation]\nrule = \"sign-of-mean\""));
+    with(&["scheme=dense", "scheme.inner_steps=1", "aggregation.rule=clipped-mean"]).unwrap();
 }
 
 #[test]

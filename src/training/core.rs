@@ -1,29 +1,25 @@
 //! The training core: everything a node computes on a model, on one device.
 //!
+//! A scheme makes pseudo-gradients, an aggregation makes one update of many; both are behind a trait.
 //! Peers in sync share one copy of the parameters, and an aggregation that many of them apply is computed once:
 //! [`TrainingCore::advance`] remembers replicas by what they were made of.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 
+use thiserror::Error;
+
+use super::aggregate::{Aggregation, AggregationSettings, RuleError, Weighted};
 use super::baseline::Baseline;
 use super::schedule::Schedule;
-use super::scheme::{self, ChunkError, LocalTraining, Round, Scheme};
-use super::{Evaluator, PayloadShape, PseudoGradient};
+use super::scheme::{self, LocalTraining, Scheme, SchemeSettings};
+use super::{
+    BaselineSettings, ChunkError, Evaluator, PayloadLayout, PayloadShape, PseudoGradient, Replica, Round,
+    TrainingSettings,
+};
 use crate::corpus::{Corpus, PageError, PageId};
 use crate::digest::Digest;
 use crate::model::{Device, Llama, LlamaConfig, ParamLayout};
-use crate::scenario::Scenario;
-
-/// A node's copy of the model.
-pub struct Replica {
-    /// Digest of `theta`.
-    pub digest: Digest,
-    /// All parameters, in the layout's order.
-    pub theta: Vec<f32>,
-    /// The same, as a Burn module on the core's device.
-    pub model: Llama,
-}
 
 /// Bytes of the host that remembered replicas may take, where there are more than two.
 const ROOM: usize = 4 << 30;
@@ -39,13 +35,33 @@ pub fn remembered(device: &Device, parameters: usize) -> usize {
     }
 }
 
-/// Model, data, scheme and device of a run.
+/// The settings that a core follows.
+#[derive(Clone, Copy, Debug)]
+pub struct CoreSettings<'a> {
+    pub training: &'a TrainingSettings,
+    pub scheme: &'a SchemeSettings,
+    pub aggregation: &'a AggregationSettings,
+    /// Rounds of the run: where the learning rate's cosine ends, unless `training` gives it an end of its own.
+    pub rounds: u64,
+}
+
+/// Settings that do not go together.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum CoreError {
+    #[error(transparent)]
+    Chunks(#[from] ChunkError),
+    #[error(transparent)]
+    Rule(#[from] RuleError),
+}
+
+/// Model, data, scheme, aggregation and device of a run.
 pub struct TrainingCore {
     pub config: LlamaConfig,
     pub layout: ParamLayout,
     pub schedule: Schedule,
     pub corpus: Corpus,
     scheme: Box<dyn Scheme>,
+    aggregation: Box<dyn Aggregation>,
     evaluator: Evaluator,
     advanced: Mutex<Advanced>,
 }
@@ -58,21 +74,33 @@ struct Advanced {
 }
 
 impl TrainingCore {
-    /// The core of a scenario, with its corpus opened.
+    /// The core of these settings, with its corpus opened.
     ///
     /// # Errors
-    /// A chunk size or top-k that the scheme cannot use.
-    pub fn new(scenario: &Scenario, config: LlamaConfig, corpus: Corpus, device: Device) -> Result<Self, ChunkError> {
+    /// A chunk size or top-k that the scheme cannot use, or an aggregation rule that does not go with it.
+    pub fn new(settings: CoreSettings, config: LlamaConfig, corpus: Corpus, device: Device) -> Result<Self, CoreError> {
         let layout = config.layout();
+        let scheme = scheme::from_settings(settings.scheme, &layout)?;
+        let payloads = scheme.payloads();
+        let rule = settings.aggregation.rule_for(scheme.default_rule(), payloads.basis)?;
         Ok(Self {
-            schedule: Schedule::new(&scenario.training, scenario.rounds),
-            scheme: scheme::from_settings(&scenario.scheme, &layout, device)?,
-            evaluator: Evaluator { config: config.clone(), device, micro_batch: scenario.training.micro_batch },
+            schedule: Schedule::new(settings.training, settings.rounds),
+            aggregation: (rule.build)(&payloads, device),
+            scheme,
+            evaluator: Evaluator { config: config.clone(), device, micro_batch: settings.training.micro_batch },
             advanced: Mutex::default(),
             config,
             layout,
             corpus,
         })
+    }
+
+    /// Aggregates by a rule of the caller's from now on. Everybody in a network must use the same one: it is not part
+    /// of the scenario, and neither the run's name nor its records tell.
+    pub fn aggregate_by(&mut self, build: impl FnOnce(PayloadLayout) -> Box<dyn Aggregation>) {
+        self.aggregation = build(self.scheme.payloads());
+        // What the rule before has made is not what this one makes.
+        self.advanced = Mutex::default();
     }
 
     /// What every valid payload looks like.
@@ -117,30 +145,36 @@ impl TrainingCore {
         self.evaluator.loss(model, pages)
     }
 
-    /// Central AdamW from a replica, on this core's device.
-    pub fn baseline(&self, from: &Replica, scenario: &Scenario) -> Baseline {
-        let (settings, rounds) = (&scenario.baseline, scenario.schedule_rounds());
+    /// Central AdamW from a replica, on this core's device; its learning rate's cosine ends after `rounds` steps.
+    pub fn baseline(&self, from: &Replica, settings: &BaselineSettings, rounds: u64) -> Baseline {
         let Evaluator { config, device, micro_batch } = &self.evaluator;
         Baseline::new(config, &from.theta, settings, rounds, *micro_batch, device)
     }
 
-    /// Mean losses of several sets of pages after a part of the step that a weighted set of payloads would make; none leave
-    /// the model as it is. Of one payload and a small part this is what a LossScore is made of (paper, section 3).
+    /// Mean losses of several sets of pages after `fraction` of the step that a weighted set of payloads would make; none
+    /// leave the model as it is. LossScore (paper, section 3) measures a part of the step of one payload.
+    ///
+    /// # Panics
+    /// As [`Aggregation::step`].
     pub fn losses_after(
         &self,
         replica: &Replica,
         round: u64,
-        payloads: &[(&PseudoGradient, u8)],
+        payloads: &[Weighted],
         fraction: f64,
         sets: &[&[Vec<u32>]],
     ) -> Vec<f64> {
-        let loss = |model: &Llama| sets.iter().map(|pages| self.evaluator.loss(model, pages)).collect();
+        let losses = |model: &Llama| sets.iter().map(|pages| self.evaluator.loss(model, pages)).collect();
         if payloads.is_empty() {
-            return loss(&replica.model);
+            return losses(&replica.model);
         }
-        let lr = self.schedule.lr(round);
-        let payloads: Vec<&PseudoGradient> = payloads.iter().map(|(payload, _)| *payload).collect();
-        loss(&self.scheme.stepped(&self.evaluator, replica, lr, &payloads, fraction))
+        let rate = fraction * self.rate(round);
+        losses(&self.aggregation.stepped(&self.evaluator, replica, payloads, rate))
+    }
+
+    /// How far a whole step goes.
+    fn rate(&self, round: u64) -> f64 {
+        self.scheme.rate(self.schedule.lr(round))
     }
 
     /// The replica after a round's aggregation, the one before if nobody is included. `payloads` names the
@@ -153,7 +187,7 @@ impl TrainingCore {
         contributions: impl FnOnce() -> Vec<Arc<PseudoGradient>>,
     ) -> Arc<Replica> {
         if payloads.is_empty() {
-            // Nobody moves the model, whatever the scheme: a copy of a large one is not for nothing.
+            // Nobody moves the model, whatever the rule: a copy of a large one is not for nothing.
             return before.clone();
         }
         let key = Digest::of_parts(
@@ -163,8 +197,8 @@ impl TrainingCore {
         let cell = self.advanced.lock().expect("no panic while held").cell(key, most);
         cell.get_or_init(|| {
             let contributions = contributions();
-            let references: Vec<&PseudoGradient> = contributions.iter().map(Arc::as_ref).collect();
-            self.replica(self.scheme.step(&before.theta, self.schedule.lr(round), &references, 1.0))
+            let payloads = Weighted::equally(contributions.iter().map(Arc::as_ref));
+            self.replica(self.aggregation.step(&before.theta, &payloads, self.rate(round)))
         })
         .clone()
     }
@@ -189,21 +223,28 @@ impl Advanced {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::Network;
-    use crate::scenario;
+    use crate::corpus::CorpusSettings;
+    use crate::model::{ModelSettings, init_theta};
 
+    /// Which is what the rule itself makes of it.
     #[test]
     fn a_round_without_payloads_leaves_the_model_under_every_scheme() {
-        for (kind, more) in
-            [("demo", "seed=2"), ("sparseloco", "scheme.inner_steps=1"), ("dense", "scheme.inner_steps=1")]
-        {
-            let overrides = ["model.preset=nano", &format!("scheme={kind}"), more].map(String::from);
-            let scenario = scenario::load("scenarios/honest.toml", &overrides).unwrap();
-            let network = Network::open(scenario, Device::Cpu).unwrap();
-            let (core, before) = (&network.core, &network.genesis);
-            assert!(Arc::ptr_eq(before, &core.advance(before, 7, &[], Vec::new)), "{kind}");
-            // Which is what the scheme itself would make of it.
-            assert!(core.scheme.step(&before.theta, core.schedule.lr(7), &[], 1.0) == before.theta, "{kind}");
+        let config =
+            LlamaConfig::from_settings(&ModelSettings { preset: "nano".into(), ..Default::default() }).unwrap();
+        for scheme in [SchemeSettings::default(), SchemeSettings::Sparseloco(Default::default()), dense()] {
+            let corpus =
+                Corpus::open(&CorpusSettings::default(), 2, config.vocab_size, config.sequence_length).unwrap();
+            let (training, aggregation) = (TrainingSettings::default(), AggregationSettings::default());
+            let settings =
+                CoreSettings { training: &training, scheme: &scheme, aggregation: &aggregation, rounds: 100 };
+            let core = TrainingCore::new(settings, config.clone(), corpus, Device::Cpu).unwrap();
+            let before = core.replica(init_theta(&config, 2));
+            assert!(Arc::ptr_eq(&before, &core.advance(&before, 7, &[], Vec::new)), "{scheme:?}");
+            assert!(core.aggregation.step(&before.theta, &[], core.rate(7)) == before.theta, "{scheme:?}");
         }
+    }
+
+    fn dense() -> SchemeSettings {
+        SchemeSettings::Dense(Default::default())
     }
 }

@@ -1,19 +1,30 @@
 //! What peers do with their data, and what everybody does with what they upload.
+//!
+//! A [`scheme`] makes pseudo-gradients of data; an [`aggregate::Aggregation`] makes one update of many of them. They
+//! share only the [`PayloadLayout`], and a scheme names the rule it is published with. [`TrainingCore`] puts them
+//! together with a model, a corpus and a device.
 
 pub mod adamw;
 pub mod aggregate;
 pub mod baseline;
+mod chunks;
 mod core;
+mod dct;
 mod evaluator;
 pub mod gradient;
 mod lanes;
 mod pseudo_gradient;
 pub mod quantise;
+mod replica;
+mod round;
 pub mod schedule;
 pub mod scheme;
 mod settings;
 
-pub use core::{Replica, TrainingCore, remembered};
+pub use chunks::{Basis, ChunkError, ChunkLayout, MAX_CHUNK, PayloadLayout, TensorChunks};
+pub use core::{CoreError, CoreSettings, TrainingCore, remembered};
 pub use evaluator::Evaluator;
 pub use pseudo_gradient::{PayloadError, PayloadShape, PseudoGradient, SparseTensor, TensorShape};
+pub use replica::Replica;
+pub use round::Round;
 pub use settings::{BaselineSettings, TrainingSettings};

@@ -1,7 +1,8 @@
 //! DeMo and its exact aggregation against `demo.json` and `demo.safetensors`.
 
 use gauntlet::model::ParamLayout;
-use gauntlet::training::aggregate::aggregate;
+use gauntlet::training::aggregate::Weighted;
+use gauntlet::training::aggregate::sign_of_mean::signs;
 use gauntlet::training::scheme::DemoSettings;
 use gauntlet::training::scheme::Scheme;
 use gauntlet::training::scheme::demo::Demo;
@@ -132,7 +133,7 @@ fn aggregation_agrees_in_sign() {
             PseudoGradient { tensors: vec![sparse] }
         };
         let peers: Vec<PseudoGradient> = (0..case.peers).map(payload).collect();
-        let signs = aggregate(case.demo(0).layout(), &peers.iter().collect::<Vec<_>>());
+        let signs = signs(case.demo(0).layout(), &Weighted::equally(&peers));
         let expected = Numbers { tensors: &tensors, prefix: case.name.clone() }.floats("aggregate");
         assert_eq!(signs.len(), expected.len(), "{}", case.name);
         for (at, (&sign, &expected)) in signs.iter().zip(&expected).enumerate() {

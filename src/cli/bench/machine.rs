@@ -9,7 +9,8 @@ use gauntlet::engine::{Observer, RunOptions, simulate};
 use gauntlet::model::{Device, Llama, LlamaConfig, ParamLayout, init_theta};
 use gauntlet::scenario;
 use gauntlet::training::PseudoGradient;
-use gauntlet::training::aggregate::aggregate;
+use gauntlet::training::aggregate::Weighted;
+use gauntlet::training::aggregate::sign_of_mean::signs;
 use gauntlet::training::gradient::gradient;
 use gauntlet::training::scheme::DemoSettings;
 use gauntlet::training::scheme::demo::Demo;
@@ -104,9 +105,9 @@ fn aggregate_speed(time: Duration) -> anyhow::Result<Figure> {
             demo.encode(&mut momentum, &values, 1e-3, 0)
         })
         .collect();
-    let peers: Vec<_> = peers.iter().collect();
+    let peers = Weighted::equally(&peers);
     let times = rate(1, time, || {
-        std::hint::black_box(aggregate(demo.layout(), &peers));
+        std::hint::black_box(signs(demo.layout(), &peers));
     });
     let what = format!("exact aggregation of {PEERS} peers, {SIDE} x {SIDE}, one thread");
     Ok(Figure { what, value: times * values.len() as f64 / 1e6, unit: "M parameters/s" })

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use gauntlet::digest::Digest;
 use gauntlet::model::{Device, Llama, LlamaConfig, Memory, ParamTensors, init_theta};
 use gauntlet::plan::data_sheets;
+use gauntlet::training::aggregate::sign_of_mean::SignOfMean;
+use gauntlet::training::aggregate::{Aggregation, Weighted};
 use gauntlet::training::gradient::{gradient, gradient_on_device};
 use gauntlet::training::scheme::DemoSettings;
 use gauntlet::training::scheme::Scheme;
@@ -58,7 +60,8 @@ pub fn measure(
         note(format!("share of {peak:.0} TFLOP/s in bf16"), 100.0 * flops / peak, "%");
     }
 
-    let demo = Demo::new(&DemoSettings::default(), &config.layout())?.on(device);
+    let demo = Demo::new(&DemoSettings::default(), &config.layout())?;
+    let rule = SignOfMean::new(demo.payloads().chunks, device);
     let mut encoder = Encoder::new(&demo, &model, &pages, micro_batch);
     let encode_seconds = seconds(&mut || drop(encoder.encode()));
     note("DeMo encode".into(), 1e3 * encode_seconds, "ms");
@@ -67,10 +70,10 @@ pub fn measure(
 
     let payloads: Vec<PseudoGradient> = (0..PEERS).map(|_| encoder.encode()).collect();
     drop(encoder);
-    let references: Vec<&PseudoGradient> = payloads.iter().collect();
+    let references = Weighted::equally(&payloads);
     let evaluator = Evaluator { config: config.clone(), device, micro_batch };
     let replica = Replica { digest: Digest::of_f32(&theta), theta, model };
-    let aggregate = || evaluator.model(&demo.step(&replica.theta, LR.into(), &references, 1.0));
+    let aggregate = || evaluator.model(&rule.step(&replica.theta, &references, LR.into()));
     let aggregate_seconds = seconds(&mut || drop(aggregate()));
     note(format!("aggregate {PEERS} peers"), 1e3 * aggregate_seconds, "ms");
     // The parameters are read and written; a coefficient is an index of 16 and a value of 32 bits.
@@ -78,7 +81,7 @@ pub fn measure(
     note("the same".into(), bytes / aggregate_seconds / 1e9, "GB/s");
 
     let one = seconds(&mut || {
-        let stepped = demo.stepped(&evaluator, &replica, LR.into(), &references[..1], BETA_FRACTION);
+        let stepped = rule.stepped(&evaluator, &replica, &references[..1], BETA_FRACTION * f64::from(LR));
         std::hint::black_box([&pages, &pages].map(|pages| evaluator.loss(&stepped, pages)));
     });
     note(format!("evaluate one peer, 2 x {micro_batch} x {length} tokens"), 1e3 * one, "ms");

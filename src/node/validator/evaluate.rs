@@ -12,6 +12,7 @@ use crate::Uid;
 use crate::corpus::{self, PageError, PageId};
 use crate::mechanism::{Losses, Measured, Measurement, Pages};
 use crate::node::network::Network;
+use crate::training::aggregate::Weighted;
 use crate::training::{PseudoGradient, Replica};
 
 /// What a round's measurements came to.
@@ -121,8 +122,8 @@ impl Material {
             let sets: Vec<_> = step.iter().map(|what| self.read(&what.pages)).collect();
             let readable: Vec<&[Vec<u32>]> =
                 sets.iter().filter_map(|set| set.as_ref().ok()).map(Vec::as_slice).collect();
-            let payloads: Vec<(&PseudoGradient, u8)> =
-                step[0].payloads.iter().map(|(uid, weight)| (&self.payloads[uid], *weight)).collect();
+            let weighted = |&(uid, weight): &(Uid, u8)| Weighted { payload: &self.payloads[&uid], weight };
+            let payloads: Vec<Weighted> = step[0].payloads.iter().map(weighted).collect();
             let core = &self.network.core;
             let mut losses =
                 core.losses_after(&self.before, self.round, &payloads, step[0].fraction, &readable).into_iter();

@@ -1,73 +1,98 @@
-//! Exact aggregation: the same bytes on every node.
+//! Aggregation: one update of many payloads, the same bytes on every node.
 //!
-//! Payloads whose values are the update itself have their mean taken in [`mean`]. DeMo's are of another kind: the update
-//! of a round is the sign of the decoded mean of the aggregated peers' payloads (Lidin et al., arXiv
-//! 2505.21684). Decoding in floating point rounds differently on different devices, and where the mean is near zero
-//! `sign` turns a rounding into a full step. Here everything that is summed is a whole number below 2^53 carried in
-//! f64, and such sums are exact in any order, with or without fused multiply-add, on any IEEE device. Rounding happens
-//! one value at a time, always as `floor(x + 1/2)`:
+//! A rule is one file here and a line in [`RULES`]. The file tells what the rule is and where it is from, says which
+//! kind of payload it works on, and holds its tests. A rule of your own need not be here: see
+//! [`TrainingCore::aggregate_by`](super::TrainingCore::aggregate_by) and `examples/aggregation.rs`.
 //!
-//! 1. **Value**: `v / rms` in f64, clamped to +-32, times 2^15, rounded. `rms` is the root of the mean of v^2 over all
-//!    values the peer sent of the tensor: squares in f64, summed in eight interleaved partial sums that are then added
-//!    in order, on the host. If it is 0, every value is 0. The clamp bounds what one coefficient of one peer can do.
-//! 2. **Mean** over the peers that sent the coefficient: whole-number sum divided by their number, rounded. A
-//!    coefficient nobody sent is 0.
-//! 3. **Back along the rows** of the chunk with a basis of whole numbers, `round(DCT * 2^20)`, halves away from zero;
-//!    then times 2^-20, rounded.
-//! 4. **Back along the columns** with the same basis, and the sign: -1, 0 or 1.
-//!
-//! [`aggregate`] does this on the CPU, skipping zeros and using the symmetry of the basis; [`aggregate_on`] does it
-//! with dense products on any Burn device. No peers at all give a sign of 0 everywhere; one peer gives the sign of its
-//! own pseudo-gradient, as LossScore uses it.
+//! | file | what it holds |
+//! |---|---|
+//! | `sign_of_mean` | DeMo's rule, on coefficients of the DCT |
+//! | `clipped_mean` | SparseLoCo's and dense's rule, on values of the parameters |
+//! | `exact` | what rules compute with |
+//! | `settings` | what a scenario's `[aggregation]` says |
 
-mod device;
-mod host;
-pub mod mean;
+pub mod clipped_mean;
+pub mod exact;
+mod settings;
+pub mod sign_of_mean;
+#[cfg(test)]
+mod testing;
 
-pub use device::{aggregate_on, signs_on};
-pub use host::{aggregate, aggregate_threads};
-pub use mean::mean_step;
+pub use settings::{AggregationSettings, RuleError};
 
-/// Fraction bits of a normalised value.
-const VALUE_BITS: i32 = 15;
+use super::{Basis, Evaluator, PayloadLayout, PseudoGradient, Replica};
+use crate::model::{Device, Llama};
 
-/// A normalised value is clamped to this many times the root mean square.
-const VALUE_LIMIT: f64 = 32.0;
+/// The rule that makes one update of many payloads.
+///
+/// Replicas stay the same only if a step is the same to the bit on every machine and in any order of the payloads.
+pub trait Aggregation: Send + Sync {
+    /// The parameters after `rate` times the step that these payloads make. No payloads leave them as they are.
+    ///
+    /// # Panics
+    /// If `theta` is not of this model, a payload does not pass
+    /// [`PayloadShape::check`](super::PayloadShape::check), or the weights add up to more than [`MOST_WEIGHT`].
+    fn step(&self, theta: &[f32], payloads: &[Weighted], rate: f64) -> Vec<f32>;
 
-/// `theta - step * sign` for each parameter: one exact product and one rounded difference, the same on every machine.
+    /// The model of a replica after such a step. A rule that can do without the parameters on the host does so here.
+    ///
+    /// # Panics
+    /// As [`Aggregation::step`].
+    fn stepped(&self, evaluator: &Evaluator, replica: &Replica, payloads: &[Weighted], rate: f64) -> Llama {
+        evaluator.model(&self.step(&replica.theta, payloads, rate))
+    }
+}
+
+/// Weights of payloads that are aggregated together add up to this at most, so that sums of whole numbers stay exact:
+/// 2^37 times it is below 2^53. The 250 slots of a chain with the largest weight each stay below.
+pub const MOST_WEIGHT: u32 = (1 << 16) - 1;
+
+/// A payload and how often it counts. Weights are whole so that weighted sums are exact; one of 0 means the payload is
+/// not there.
+#[derive(Clone, Copy, Debug)]
+pub struct Weighted<'a> {
+    pub payload: &'a PseudoGradient,
+    /// 1 or more.
+    pub weight: u8,
+}
+
+impl<'a> Weighted<'a> {
+    /// A payload that counts once.
+    pub fn once(payload: &'a PseudoGradient) -> Self {
+        Self { payload, weight: 1 }
+    }
+
+    /// Payloads that count once each.
+    pub fn equally(payloads: impl IntoIterator<Item = &'a PseudoGradient>) -> Vec<Self> {
+        payloads.into_iter().map(Self::once).collect()
+    }
+}
+
+/// Sum of the weights.
 ///
 /// # Panics
-/// If there are not as many signs as parameters.
-pub fn apply(theta: &[f32], signs: &[i8], step: f32) -> Vec<f32> {
-    assert_eq!(theta.len(), signs.len(), "one sign a parameter");
-    theta.iter().zip(signs).map(|(&theta, &sign)| theta - step * f32::from(sign)).collect()
+/// If it is above [`MOST_WEIGHT`].
+pub fn total_weight(payloads: &[Weighted]) -> u32 {
+    let total = payloads.iter().map(|weighted| u64::from(weighted.weight)).sum::<u64>();
+    assert!(total <= MOST_WEIGHT.into(), "weights add up to {total}, expected {MOST_WEIGHT} at most");
+    total as u32
 }
 
-/// Root mean square of the values a peer sent of a tensor, summed in one order everywhere.
-fn rms(values: &[f32]) -> f64 {
-    let mut sums = [0.0; 8];
-    let (blocks, rest) = values.as_chunks::<8>();
-    for block in blocks {
-        sums = std::array::from_fn(|lane| sums[lane] + f64::from(block[lane]) * f64::from(block[lane]));
-    }
-    for (sum, &value) in sums.iter_mut().zip(rest) {
-        *sum += f64::from(value) * f64::from(value);
-    }
-    (sums.iter().sum::<f64>() / values.len().max(1) as f64).sqrt()
+/// A rule that a scenario can name.
+#[derive(Debug)]
+pub struct Rule {
+    /// As `aggregation.rule` spells it.
+    pub name: &'static str,
+    /// The kind of payload it works on.
+    pub works_on: Basis,
+    /// The rule for payloads of this layout, with its heavy work on the device.
+    pub build: fn(&PayloadLayout, Device) -> Box<dyn Aggregation>,
 }
 
-/// A value as a whole number of 2^-15 rms, at most 2^20 in magnitude.
-#[inline(always)]
-fn whole_value(value: f32, rms: f64) -> f64 {
-    let normalised = if rms > 0.0 { (f64::from(value) / rms).clamp(-VALUE_LIMIT, VALUE_LIMIT) } else { 0.0 };
-    round(normalised * f64::from(1 << VALUE_BITS))
-}
+/// The rules that a scenario can name.
+pub const RULES: [Rule; 2] = [sign_of_mean::RULE, clipped_mean::RULE];
 
-/// To the nearest whole number, halves upwards.
-#[inline(always)]
-fn round(value: f64) -> f64 {
-    (value + 0.5).floor()
+/// The rule of this name.
+pub fn rule(name: &str) -> Option<Rule> {
+    RULES.into_iter().find(|rule| rule.name == name)
 }
-
-#[cfg(test)]
-mod tests;

@@ -9,11 +9,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::local_steps::{InnerSettings, LocalSteps};
-use super::{ChunkError, ChunkLayout, LocalTraining, Round, Scheme, append};
+use super::{LocalTraining, Scheme, append};
 use crate::model::ParamLayout;
 use crate::training::adamw::Moments;
-use crate::training::aggregate::mean_step;
-use crate::training::{Evaluator, PayloadShape, PseudoGradient, Replica, SparseTensor};
+use crate::training::aggregate::clipped_mean;
+use crate::training::{
+    Basis, ChunkError, ChunkLayout, Evaluator, PayloadLayout, PayloadShape, PseudoGradient, Replica, Round,
+    SparseTensor,
+};
 
 /// Updates sent whole and as they are, the upper bound for what compression can reach. `training.lr` is the rate of the
 /// inner steps, or what a gradient is multiplied with.
@@ -43,6 +46,9 @@ impl Default for DenseSettings {
         Self { update: DenseUpdate::Adamw, inner: InnerSettings::default(), outer_lr: 1.0 }
     }
 }
+
+/// What a peer sends.
+pub const BASIS: Basis = Basis::Values;
 
 /// Side of the chunks that tensors are sent in; all of each is sent.
 const CHUNK: usize = 64;
@@ -103,8 +109,16 @@ impl Scheme for Dense {
         &self.shape
     }
 
-    fn step(&self, theta: &[f32], _lr: f64, payloads: &[&PseudoGradient], fraction: f64) -> Vec<f32> {
-        mean_step(&self.layout, theta, payloads, fraction * self.outer_lr)
+    fn payloads(&self) -> PayloadLayout {
+        PayloadLayout { chunks: self.layout.clone(), basis: BASIS }
+    }
+
+    fn default_rule(&self) -> &'static str {
+        clipped_mean::RULE.name
+    }
+
+    fn rate(&self, _lr: f64) -> f64 {
+        self.outer_lr
     }
 
     fn step_size(&self, lr: f64) -> f64 {

@@ -1,9 +1,9 @@
-//! What a peer makes of its data, and what everybody does with the payloads of a round.
+//! Schemes: what a peer makes of its data.
 //!
 //! Everything else of a network sees a [`PseudoGradient`] in a [`PayloadShape`]: nodes, Gauntlet, transport and wire
 //! format know nothing of which scheme it is. A scheme is one module here and its settings in a scenario's `[scheme]`.
+//! What becomes of the payloads of a round is up to an [`Aggregation`](super::aggregate::Aggregation).
 
-mod chunks;
 pub mod demo;
 pub mod dense;
 mod local_steps;
@@ -11,7 +11,6 @@ mod settings;
 pub mod sparseloco;
 mod topk;
 
-pub use chunks::{ChunkError, ChunkLayout, MAX_CHUNK, TensorChunks};
 pub use demo::DemoSettings;
 pub use dense::{DenseSettings, DenseUpdate};
 pub use local_steps::InnerSettings;
@@ -20,11 +19,10 @@ pub use sparseloco::SparseLocoSettings;
 
 use serde::Serialize;
 
-use super::evaluator::Evaluator;
-use super::{PayloadShape, PseudoGradient, Replica};
-use crate::model::{Device, Llama, ParamLayout};
+use super::{ChunkError, Evaluator, PayloadLayout, PayloadShape, PseudoGradient, Replica, Round};
+use crate::model::ParamLayout;
 
-/// A way to train together: what is sent, and the step that all take of it.
+/// A way to make pseudo-gradients.
 pub trait Scheme: Send + Sync {
     /// What a newcomer starts with.
     fn local(&self) -> Box<dyn LocalTraining>;
@@ -35,29 +33,14 @@ pub trait Scheme: Send + Sync {
     /// What every valid payload looks like.
     fn shape(&self) -> &PayloadShape;
 
-    /// The parameters after `fraction` of the step that these payloads together make at a round's learning rate: 1.0 to
-    /// aggregate them, less to score one of them.
-    ///
-    /// Replicas stay the same only if this is the same to the bit on every machine and in any order of the payloads.
-    ///
-    /// # Panics
-    /// If `theta` is not of this model, or a payload does not pass [`PayloadShape::check`].
-    fn step(&self, theta: &[f32], lr: f64, payloads: &[&PseudoGradient], fraction: f64) -> Vec<f32>;
+    /// Where the coefficients of a payload belong, and what they are.
+    fn payloads(&self) -> PayloadLayout;
 
-    /// The model of a replica after such a step, where the scheme can do without the parameters on the host.
-    ///
-    /// # Panics
-    /// As [`Scheme::step`].
-    fn stepped(
-        &self,
-        evaluator: &Evaluator,
-        replica: &Replica,
-        lr: f64,
-        payloads: &[&PseudoGradient],
-        fraction: f64,
-    ) -> Llama {
-        evaluator.model(&self.step(&replica.theta, lr, payloads, fraction))
-    }
+    /// Name of the aggregation rule that the scheme is published with; it works on [`Scheme::payloads`].
+    fn default_rule(&self) -> &'static str;
+
+    /// How far a whole step goes at a round's learning rate: what an aggregation multiplies its step with.
+    fn rate(&self, lr: f64) -> f64;
 
     /// How far a round moves a parameter: the unit of a peer's distance from the validator's model.
     fn step_size(&self, lr: f64) -> f64;
@@ -78,25 +61,13 @@ pub trait LocalTraining: Send + Sync {
     fn restore(&mut self, saved: &[u8]) -> Result<(), String>;
 }
 
-/// Which round it is, as far as training depends on it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Round {
-    pub number: u64,
-    /// Learning rate of the round.
-    pub lr: f64,
-}
-
-/// The scheme of a scenario, for a model of this layout, with its heavy work on `device`.
+/// The scheme of these settings, for a model of this layout.
 ///
 /// # Errors
 /// A chunk size or top-k that the scheme cannot use.
-pub fn from_settings(
-    settings: &SchemeSettings,
-    params: &ParamLayout,
-    device: Device,
-) -> Result<Box<dyn Scheme>, ChunkError> {
+pub fn from_settings(settings: &SchemeSettings, params: &ParamLayout) -> Result<Box<dyn Scheme>, ChunkError> {
     Ok(match settings {
-        SchemeSettings::Demo(settings) => Box::new(demo::Demo::new(settings, params)?.on(device)),
+        SchemeSettings::Demo(settings) => Box::new(demo::Demo::new(settings, params)?),
         SchemeSettings::Sparseloco(settings) => Box::new(sparseloco::SparseLoco::new(settings, params)?),
         SchemeSettings::Dense(settings) => Box::new(dense::Dense::new(settings, params)?),
     })

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use super::demo::DemoSettings;
-use super::dense::{DenseSettings, DenseUpdate};
+use super::demo::{self, DemoSettings};
+use super::dense::{self, DenseSettings, DenseUpdate};
 use super::local_steps::InnerSettings;
-use super::sparseloco::SparseLocoSettings;
+use super::sparseloco::{self, SparseLocoSettings};
+use crate::training::Basis;
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize as DeriveDeserialize, Serialize};
@@ -35,6 +36,15 @@ impl SchemeSettings {
             Self::Demo(_) => "demo",
             Self::Sparseloco(_) => "sparseloco",
             Self::Dense(_) => "dense",
+        }
+    }
+
+    /// What a peer of the scheme sends.
+    pub fn basis(&self) -> Basis {
+        match self {
+            Self::Demo(_) => demo::BASIS,
+            Self::Sparseloco(_) => sparseloco::BASIS,
+            Self::Dense(_) => dense::BASIS,
         }
     }
 }

@@ -10,12 +10,15 @@ use serde::{Deserialize, Serialize};
 
 use super::local_steps::{InnerSettings, LocalSteps};
 use super::topk::TopK;
-use super::{ChunkError, ChunkLayout, LocalTraining, Round, Scheme, TensorChunks, append};
+use super::{LocalTraining, Scheme, append};
 use crate::model::ParamLayout;
 use crate::training::adamw::Moments;
-use crate::training::aggregate::mean_step;
+use crate::training::aggregate::clipped_mean;
 use crate::training::quantise::quantise;
-use crate::training::{Evaluator, PayloadShape, PseudoGradient, Replica, SparseTensor};
+use crate::training::{
+    Basis, ChunkError, ChunkLayout, Evaluator, PayloadLayout, PayloadShape, PseudoGradient, Replica, Round,
+    SparseTensor, TensorChunks,
+};
 
 /// SparseLoCo: Sarfi et al., arXiv 2508.15706. `training.lr` is the rate of its inner steps.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -39,6 +42,9 @@ impl Default for SparseLocoSettings {
         Self { inner: InnerSettings::default(), chunk: 64, topk: 64, decay: 0.95, bits: 2, outer_lr: 1.0 }
     }
 }
+
+/// What a peer sends.
+pub const BASIS: Basis = Basis::Values;
 
 /// SparseLoCo for one model. The error is the caller's: one a peer, of as many values as the model has, zero at first.
 #[derive(Clone, Debug)]
@@ -104,8 +110,16 @@ impl Scheme for SparseLoco {
         &self.shape
     }
 
-    fn step(&self, theta: &[f32], _lr: f64, payloads: &[&PseudoGradient], fraction: f64) -> Vec<f32> {
-        mean_step(&self.layout, theta, payloads, fraction * self.outer_lr)
+    fn payloads(&self) -> PayloadLayout {
+        PayloadLayout { chunks: self.layout.clone(), basis: BASIS }
+    }
+
+    fn default_rule(&self) -> &'static str {
+        clipped_mean::RULE.name
+    }
+
+    fn rate(&self, _lr: f64) -> f64 {
+        self.outer_lr
     }
 
     fn step_size(&self, lr: f64) -> f64 {

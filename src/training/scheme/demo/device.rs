@@ -12,12 +12,12 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData};
 
+use super::Demo;
 use super::encode::Step;
-use super::{Demo, dct};
 use crate::model::ParamTensors;
+use crate::training::dct::tables;
 use crate::training::quantise::quantise;
-use crate::training::scheme::TensorChunks;
-use crate::training::{PseudoGradient, SparseTensor};
+use crate::training::{PseudoGradient, SparseTensor, TensorChunks};
 
 impl Demo {
     /// As [`Demo::encode`], on the device of both tensors.
@@ -92,7 +92,7 @@ struct Bases(BTreeMap<usize, Tensor<2>>);
 
 impl Bases {
     fn get(&mut self, n: usize, device: &Device) -> Tensor<2> {
-        let upload = || Tensor::from_data(TensorData::new(dct::basis(n), [n, n]), device);
+        let upload = || Tensor::from_data(TensorData::new(tables::basis(n), [n, n]), device);
         self.0.entry(n).or_insert_with(upload).clone()
     }
 }

@@ -1,12 +1,9 @@
 //! One tensor's momentum into what is sent of it, chunk by chunk.
 
-use super::super::TensorChunks;
 use super::super::topk::TopK;
-use super::dct::Forward;
-use super::forward::forward;
-use super::inverse::{Coefficient, SparseInverse};
-use super::{FUSED_BASELINE, dct};
-use crate::training::SparseTensor;
+use crate::training::dct::tables::{self, Forward};
+use crate::training::dct::{Coefficient, FUSED_BASELINE, SparseInverse, forward};
+use crate::training::{SparseTensor, TensorChunks};
 
 /// What a round does to the momentum.
 #[derive(Clone, Copy)]
@@ -47,7 +44,7 @@ impl Encoder {
 
     fn new(chunks: &TensorChunks) -> Self {
         let TensorChunks { height, width, k, .. } = *chunks;
-        let (rows, cols) = (dct::forward(height), dct::forward(width));
+        let (rows, cols) = (tables::forward(height), tables::forward(width));
         let index = |row: u16, col: u16| (usize::from(row) * width + usize::from(col)) as u16;
         let in_row = |&row| cols.frequency.iter().map(move |&col| index(row, col));
         let buffer = || vec![0.0; chunks.size()];

@@ -4,13 +4,9 @@
 //! DCT-II of each chunk, sends the few coefficients of largest magnitude, and subtracts from the momentum what it sent
 //! (error feedback).
 
-pub(crate) mod dct;
 mod device;
 mod encode;
-mod forward;
-pub(crate) mod inverse;
 mod local;
-mod product;
 
 use std::sync::Arc;
 
@@ -19,11 +15,13 @@ use serde::Serialize;
 use encode::{Encoder, Step};
 use local::Momentum;
 
-use super::{ChunkError, ChunkLayout, LocalTraining, Scheme, TensorChunks};
-use crate::model::{Device, Llama, ParamLayout};
-use crate::training::aggregate::{aggregate, aggregate_on, apply, signs_on};
+use super::{LocalTraining, Scheme};
+use crate::model::ParamLayout;
+use crate::training::aggregate::sign_of_mean;
 use crate::training::quantise::quantise;
-use crate::training::{Evaluator, PayloadShape, PseudoGradient, Replica, TensorShape};
+use crate::training::{
+    Basis, ChunkError, ChunkLayout, PayloadLayout, PayloadShape, PseudoGradient, TensorChunks, TensorShape,
+};
 
 /// DeMo: Peng et al., arXiv 2411.19870.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -46,8 +44,8 @@ impl Default for DemoSettings {
     }
 }
 
-/// Whether kernels use fused multiply-add where the CPU is not asked at run time.
-pub(crate) const FUSED_BASELINE: bool = cfg!(any(target_feature = "fma", target_arch = "aarch64"));
+/// What a peer sends.
+pub const BASIS: Basis = Basis::Dct;
 
 /// DeMo for one model. The momentum is the caller's: one a peer, of as many values as the model has, zero at first.
 #[derive(Clone, Debug)]
@@ -56,8 +54,6 @@ pub struct Demo {
     shape: PayloadShape,
     decay: f32,
     feedback_from_round: u64,
-    /// Where payloads are aggregated.
-    device: Device,
 }
 
 impl Demo {
@@ -70,13 +66,7 @@ impl Demo {
             layout: Arc::new(layout),
             decay: settings.decay as f32,
             feedback_from_round: settings.feedback_from_round,
-            device: Device::Cpu,
         })
-    }
-
-    /// The same, aggregating on `device`, to the same bits.
-    pub fn on(self, device: Device) -> Self {
-        Self { device, ..self }
     }
 
     /// The chunks that are transformed one by one.
@@ -128,28 +118,17 @@ impl Scheme for Demo {
         &self.shape
     }
 
-    /// Against the sign of the decoded mean (Lidin et al., arXiv 2505.21684).
-    fn step(&self, theta: &[f32], lr: f64, payloads: &[&PseudoGradient], fraction: f64) -> Vec<f32> {
-        let signs = match self.device {
-            Device::Cpu => aggregate(&self.layout, payloads),
-            device => aggregate_on(&device.burn(), &self.layout, payloads),
-        };
-        apply(theta, &signs, (fraction * lr) as f32)
+    fn payloads(&self) -> PayloadLayout {
+        PayloadLayout { chunks: self.layout.clone(), basis: BASIS }
     }
 
-    fn stepped(
-        &self,
-        evaluator: &Evaluator,
-        replica: &Replica,
-        lr: f64,
-        payloads: &[&PseudoGradient],
-        fraction: f64,
-    ) -> Llama {
-        if self.device == Device::Cpu {
-            return evaluator.model(&self.step(&replica.theta, lr, payloads, fraction));
-        }
-        let device = self.device.burn();
-        replica.model.stepped((fraction * lr) as f32, signs_on(&device, &self.layout, payloads))
+    fn default_rule(&self) -> &'static str {
+        sign_of_mean::RULE.name
+    }
+
+    /// The sign has no size of its own: a whole step is the learning rate.
+    fn rate(&self, lr: f64) -> f64 {
+        lr
     }
 
     fn step_size(&self, lr: f64) -> f64 {

@@ -4,6 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::random::{self, rng};
+use crate::training::aggregate::clipped_mean::ClippedMean;
+use crate::training::aggregate::{Aggregation, Weighted};
 use crate::training::scheme::InnerSettings;
 
 /// What the definition says, as plainly as it can be said.
@@ -98,6 +100,7 @@ fn rounds_are_as_the_definition_says() {
         let reference = Reference { rows, cols, chunk: 16, topk, decay, bits };
         let params = ParamLayout::new([("w".into(), vec![rows, cols])]);
         let scheme = SparseLoco::new(&settings(topk, decay, bits, outer_lr), &params).unwrap();
+        let rule = ClippedMean::new(scheme.payloads().chunks);
         let mut theta = normal(size, 9, 0);
         let mut errors = vec![(vec![0.0f32; size], vec![0.0f64; size]); 3];
         for round in 0..3 {
@@ -113,9 +116,9 @@ fn rounds_are_as_the_definition_says() {
                 close("error", error, reference_error);
             }
             let before: Vec<f64> = theta.iter().map(|&v| v.into()).collect();
-            let lone = scheme.step(&theta, 1.0, &[&payloads[2]], 0.2);
+            let lone = rule.step(&theta, &[Weighted::once(&payloads[2])], 0.2 * scheme.rate(1.0));
             close("a peer alone", &lone, &aggregated(&before, &expected[2..], 0.2 * outer_lr));
-            theta = scheme.step(&theta, 1.0, &payloads.iter().collect::<Vec<_>>(), 1.0);
+            theta = rule.step(&theta, &Weighted::equally(&payloads), scheme.rate(1.0));
             close("theta", &theta, &aggregated(&before, &expected, outer_lr));
         }
     }

@@ -7,7 +7,7 @@
 
 use std::sync::OnceLock;
 
-use super::super::MAX_CHUNK;
+use crate::training::chunks::MAX_CHUNK;
 
 /// A DCT of this many points or fewer is a plain product: halving it further would leave products narrower than a SIMD
 /// register.

@@ -1,7 +1,7 @@
 //! The forward DCT of a chunk.
 
-use super::dct::Forward;
 use super::product::{Columns, product};
+use super::tables::Forward;
 
 /// DCT-II of a chunk of `rows.frequency.len() x cols.frequency.len()` values, row-major, which are overwritten;
 /// `half_done` is scratch. `out` holds frequencies (`rows.frequency[i]`, `cols.frequency[j]`), row-major.
@@ -62,8 +62,8 @@ fn fold_arrays<const N: usize>(first: &mut [f32; N], last: &mut [f32; N]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::dct;
     use super::super::inverse::{Coefficient, SparseInverse};
+    use super::super::tables;
     use super::*;
 
     fn dense(height: usize, width: usize) -> Vec<f32> {
@@ -74,7 +74,7 @@ mod tests {
     fn round_trip<const FUSED: bool>(height: usize, width: usize) {
         let original = dense(height, width);
         let (mut chunk, mut scratch, mut out) = (original.clone(), original.clone(), original.clone());
-        let (rows, cols) = (dct::forward(height), dct::forward(width));
+        let (rows, cols) = (tables::forward(height), tables::forward(width));
         forward::<FUSED>(rows, cols, &mut chunk, &mut scratch, &mut out);
         let energy = |values: &[f32]| values.iter().map(|v| f64::from(v * v)).sum::<f64>();
         assert!((energy(&original) / energy(&out) - 1.0).abs() < 1e-5, "{height} x {width} is not orthonormal");

@@ -1,6 +1,8 @@
-//! How the tensors of a model are cut into chunks, of each of which a few coefficients are sent.
+//! How the tensors of a model are cut into chunks, of each of which a few coefficients are sent, and what these are.
 
+use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::model::{ParamLayout, TensorSpec};
 use crate::training::{PayloadShape, TensorShape};
@@ -32,6 +34,31 @@ pub struct TensorChunks {
     pub width: usize,
     /// Coefficients sent of each chunk.
     pub k: usize,
+}
+
+/// What the coefficients of a payload are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Basis {
+    /// Coefficients of the orthonormal two-dimensional DCT-II of each chunk.
+    Dct,
+    /// Values of the parameters, each at its place in the chunk.
+    Values,
+}
+
+impl fmt::Display for Basis {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            Self::Dct => "coefficients of the DCT",
+            Self::Values => "values of the parameters",
+        })
+    }
+}
+
+/// How the payloads of a run are read: where each coefficient belongs, and what it is.
+#[derive(Clone, Debug)]
+pub struct PayloadLayout {
+    pub chunks: Arc<ChunkLayout>,
+    pub basis: Basis,
 }
 
 /// A layout that cannot be cut into chunks.

@@ -3,8 +3,8 @@
 //! Both passes use the symmetry of the basis. Even and odd frequencies are summed apart, for the first half of the
 //! points only; their sum is the first half of the result, their difference the second half mirrored.
 
-use super::dct::{self, Inverse, by_parity};
 use super::product::{Columns, Real, multiply_add, product};
+use super::tables::{self, Inverse, by_parity};
 
 /// One coefficient of a chunk.
 #[derive(Clone, Copy)]
@@ -33,7 +33,7 @@ pub struct SparseInverse {
 
 impl SparseInverse {
     pub fn new(height: usize, width: usize) -> Self {
-        let (rows, cols) = (dct::inverse(height), dct::inverse(width));
+        let (rows, cols) = (tables::inverse(height), tables::inverse(width));
         Self {
             rows,
             cols,
@@ -106,7 +106,7 @@ pub struct ExactInverse {
 
 impl ExactInverse {
     pub fn new(height: usize, width: usize) -> Self {
-        let (rows, cols) = (dct::exact_inverse(height), dct::exact_inverse(width));
+        let (rows, cols) = (tables::exact_inverse(height), tables::exact_inverse(width));
         Self {
             rows,
             cols,

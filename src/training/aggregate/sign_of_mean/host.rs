@@ -1,27 +1,29 @@
-//! Exact aggregation on the CPU.
+//! The signs on the CPU.
 
-use super::{rms, round, whole_value};
-use crate::training::scheme::demo::inverse::ExactInverse;
-use crate::training::scheme::demo::{FUSED_BASELINE, dct};
-use crate::training::scheme::{ChunkLayout, TensorChunks};
-use crate::training::{PseudoGradient, SparseTensor};
+use super::whole_value;
+use crate::training::aggregate::exact::{rms, round};
+use crate::training::aggregate::{Weighted, total_weight};
+use crate::training::dct::{ExactInverse, FUSED_BASELINE, tables};
+use crate::training::{ChunkLayout, SparseTensor, TensorChunks};
 
-/// Signs (-1, 0 or 1) of the decoded mean of `peers` for every parameter, on the calling thread. The order of the peers
-/// does not matter.
+/// Signs (-1, 0 or 1) of the decoded mean of `payloads` for every parameter, on the calling thread. Their order does
+/// not matter.
 ///
 /// # Panics
-/// If a payload does not pass [`PayloadShape::check`](crate::training::PayloadShape::check).
-pub fn aggregate(layout: &ChunkLayout, peers: &[&PseudoGradient]) -> Vec<i8> {
-    aggregate_threads(layout, peers, 1)
+/// If a payload does not pass [`PayloadShape::check`](crate::training::PayloadShape::check), or the weights add up to
+/// more than [`MOST_WEIGHT`](crate::training::aggregate::MOST_WEIGHT).
+pub fn signs(layout: &ChunkLayout, payloads: &[Weighted]) -> Vec<i8> {
+    signs_threads(layout, payloads, 1)
 }
 
-/// [`aggregate`] on `threads` threads; the result is the same for any number.
+/// [`signs`] on `threads` threads; the result is the same for any number.
 ///
 /// # Panics
-/// If a payload does not pass [`PayloadShape::check`](crate::training::PayloadShape::check).
-pub fn aggregate_threads(layout: &ChunkLayout, peers: &[&PseudoGradient], threads: usize) -> Vec<i8> {
+/// As [`signs`].
+pub fn signs_threads(layout: &ChunkLayout, payloads: &[Weighted], threads: usize) -> Vec<i8> {
+    total_weight(payloads);
     let sources: Vec<Vec<Source>> = (layout.tensors.iter().enumerate())
-        .map(|(tensor, _)| peers.iter().map(|peer| Source::new(&peer.tensors[tensor])).collect())
+        .map(|(tensor, _)| payloads.iter().map(|weighted| Source::new(weighted, tensor)).collect())
         .collect();
     let mut signs = vec![0; layout.total()];
     let mut bands = Vec::new();
@@ -41,11 +43,13 @@ pub fn aggregate_threads(layout: &ChunkLayout, peers: &[&PseudoGradient], thread
 struct Source<'a> {
     sparse: &'a SparseTensor,
     rms: f64,
+    weight: u8,
 }
 
 impl<'a> Source<'a> {
-    fn new(sparse: &'a SparseTensor) -> Self {
-        Self { sparse, rms: rms(&sparse.values) }
+    fn new(weighted: &Weighted<'a>, tensor: usize) -> Self {
+        let sparse = &weighted.payload.tensors[tensor];
+        Self { sparse, rms: rms(&sparse.values), weight: weighted.weight }
     }
 }
 
@@ -108,11 +112,11 @@ struct Decoder {
     inverse: ExactInverse,
     /// Where each index of a chunk lies in `sums` and `senders`.
     position: Vec<u16>,
-    /// For each coefficient of the chunk the sum of what was sent, then the mean; zero between chunks.
+    /// For each coefficient of the chunk the weighted sum of what was sent, then the mean; zero between chunks.
     sums: Vec<f64>,
-    /// How many sent it; zero between chunks.
+    /// The weight of those who sent it; zero between chunks.
     senders: Vec<i32>,
-    /// What one peer sent of the chunk, as whole numbers.
+    /// What one peer sent of the chunk, as whole numbers times its weight.
     values: Vec<f64>,
 }
 
@@ -147,7 +151,7 @@ impl Decoder {
         let in_row = cols / width;
         for at in 0..in_row {
             self.mean(band.sources, (band.row * in_row + at) * k, k);
-            let rescale = |value| round(value * (1.0 / f64::from(1 << dct::EXACT_BITS)));
+            let rescale = |value| round(value * (1.0 / f64::from(1 << tables::EXACT_BITS)));
             self.inverse.run::<FUSED>(&self.sums, rescale, |row, even, odd, sum| {
                 let signs = &mut band.signs[row * cols + at * width..][..width];
                 for ((sign, &even), &odd) in signs.iter_mut().zip(even).zip(odd) {
@@ -163,14 +167,15 @@ impl Decoder {
     /// Leaves the mean of one chunk, of which the peers sent their coefficients `from` to `from + k`, in `sums`.
     #[inline(always)]
     fn mean(&mut self, sources: &[Source], from: usize, k: usize) {
-        for Source { sparse, rms } in sources {
+        for Source { sparse, rms, weight } in sources {
+            let (weight, weight_sent) = (f64::from(*weight), i32::from(*weight));
             for (whole, &value) in self.values.iter_mut().zip(&sparse.values[from..][..k]) {
-                *whole = whole_value(value, *rms);
+                *whole = whole_value(value, *rms) * weight;
             }
             for (&index, &value) in sparse.indices[from..][..k].iter().zip(&self.values) {
                 let at = usize::from(self.position[usize::from(index)]);
                 self.sums[at] += value;
-                self.senders[at] += 1;
+                self.senders[at] += weight_sent;
             }
         }
         for (sum, &senders) in self.sums.iter_mut().zip(&self.senders) {

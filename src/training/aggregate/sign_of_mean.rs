@@ -1,0 +1,91 @@
+//! `sign-of-mean`: the sign of the decoded mean of the payloads, DeMo's rule in Gauntlet (Lidin et al., arXiv
+//! 2505.21684).
+//!
+//! Where the mean is near zero, `sign` turns a rounding into a full step, so everything between the payloads and the
+//! sign is in whole numbers ([`exact`](super::exact)):
+//!
+//! 1. **Value**: `v / rms` in f64, clamped to +-32, times 2^15, rounded: 2^20 at most. `rms` is the root mean square of
+//!    all values the peer sent of the tensor. If it is 0, every value is 0.
+//! 2. **Mean** over the peers that sent the coefficient: the sum of weight times value, below 2^36, divided by the sum
+//!    of their weights, rounded. A coefficient nobody sent is 0.
+//! 3. **Back along the rows** of the chunk with a basis of whole numbers, `round(DCT * 2^20)`, halves away from zero;
+//!    then times 2^-20, rounded.
+//! 4. **Back along the columns** with the same basis, and the sign: -1, 0 or 1.
+//! 5. **Step**: theta minus `rate` in f32 times the sign.
+//!
+//! [`signs`] does this on the CPU, skipping zeros and using the symmetry of the basis; [`signs_from_device`] does it
+//! with dense products on any Burn device. One peer gives the sign of its own pseudo-gradient, as LossScore uses it. It
+//! has no settings.
+
+mod device;
+mod host;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+pub use device::{signs_from_device, signs_on_device};
+pub use host::{signs, signs_threads};
+
+use super::exact::{VALUE_LIMIT, round};
+use super::{Aggregation, Rule, Weighted};
+use crate::model::{Device, Llama};
+use crate::training::{Basis, ChunkLayout, Evaluator, Replica};
+
+/// What a scenario names.
+pub const RULE: Rule = Rule {
+    name: "sign-of-mean",
+    works_on: Basis::Dct,
+    build: |payloads, device| Box::new(SignOfMean::new(payloads.chunks.clone(), device)),
+};
+
+/// Fraction bits of a normalised value.
+const VALUE_BITS: i32 = 15;
+
+/// The rule for payloads of one layout.
+#[derive(Clone, Debug)]
+pub struct SignOfMean {
+    layout: Arc<ChunkLayout>,
+    device: Device,
+}
+
+impl SignOfMean {
+    /// Decodes on `device`, to the same bits on each.
+    pub fn new(layout: Arc<ChunkLayout>, device: Device) -> Self {
+        Self { layout, device }
+    }
+}
+
+impl Aggregation for SignOfMean {
+    fn step(&self, theta: &[f32], payloads: &[Weighted], rate: f64) -> Vec<f32> {
+        let signs = match self.device {
+            Device::Cpu => signs(&self.layout, payloads),
+            device => signs_from_device(&device.burn(), &self.layout, payloads),
+        };
+        apply(theta, &signs, rate as f32)
+    }
+
+    fn stepped(&self, evaluator: &Evaluator, replica: &Replica, payloads: &[Weighted], rate: f64) -> Llama {
+        if self.device == Device::Cpu {
+            return evaluator.model(&self.step(&replica.theta, payloads, rate));
+        }
+        let device = self.device.burn();
+        replica.model.stepped(rate as f32, signs_on_device(&device, &self.layout, payloads))
+    }
+}
+
+/// `theta - step * sign` for each parameter: one exact product and one rounded difference, the same on every machine.
+///
+/// # Panics
+/// If there are not as many signs as parameters.
+pub fn apply(theta: &[f32], signs: &[i8], step: f32) -> Vec<f32> {
+    assert_eq!(theta.len(), signs.len(), "one sign a parameter");
+    theta.iter().zip(signs).map(|(&theta, &sign)| theta - step * f32::from(sign)).collect()
+}
+
+/// A value as a whole number of 2^-15 rms, at most 2^20 in magnitude.
+#[inline(always)]
+fn whole_value(value: f32, rms: f64) -> f64 {
+    let normalised = if rms > 0.0 { (f64::from(value) / rms).clamp(-VALUE_LIMIT, VALUE_LIMIT) } else { 0.0 };
+    round(normalised * f64::from(1 << VALUE_BITS))
+}
