@@ -1,3 +1,5 @@
+//! Aggregation against whole numbers, over orders, threads and backends.
+
 use burn::tensor::Device;
 use proptest::prelude::*;
 use rand::RngExt;
