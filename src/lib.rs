@@ -11,6 +11,7 @@
 //! | [`plan`] | what a scenario takes on real devices, from counts |
 //! | [`runtime`] | the real network: nodes in processes, on real clocks, that meet in a bucket |
 //! | [`engine`] | the paused-clock world: starts nodes, gives them hardware and links, records |
+//! | [`scenario`] | what a TOML file may say |
 //! | [`evaluation`] | zero-shot tasks by a model, as the field's harness defines them |
 //! | [`node`] | the peer and the validator: a round told from top to bottom; behaviours |
 //! | [`transport`] | keys and wire format; the simulated links and bucket |
@@ -19,8 +20,9 @@
 //! | [`model`] | Llama in Burn; presets; Hugging Face folders |
 //! | [`chain`] | registry, rounds from blocks, stake, weights, Yuma consensus, emission |
 //! | [`mechanism`] | fast evaluation, loss scores, OpenSkill, proof of computation, incentive, selection |
-//! | [`scenario`] | what a TOML file may say |
 //! | [`bucket`] | opening the object store that a URL names |
+//! | [`digest`] | BLAKE3 digests of models, payloads, aggregations and runs |
+//! | [`random`] | generators, each a function of seed, purpose, node and round |
 
 pub mod bucket;
 pub mod chain;

@@ -25,6 +25,7 @@ mod progress;
 mod publish;
 mod run;
 mod scenarios;
+mod shared;
 mod status;
 mod tokenize;
 mod verify;
@@ -38,6 +39,7 @@ use gauntlet::runtime::bucket::BucketError;
 use gauntlet::runtime::process::ProcessError;
 use gauntlet::runtime::run::RunError;
 use gauntlet::scenario::ScenarioError;
+use shared::{UsageError, block_on, say};
 
 /// Permissionless distributed training of language models: simulate a network of honest and adversarial peers, and see
 /// who gets paid.
@@ -105,26 +107,6 @@ enum Command {
     /// Measure a model on a device: gradient, DeMo encode, aggregation, evaluation, memory; or this machine
     Bench(bench::Args),
 }
-
-/// Prints to standard output. A reader that has gone away, as `head` does, ends the program without a fuss.
-fn say(text: impl std::fmt::Display) {
-    use std::io::Write;
-    if let Err(error) = writeln!(std::io::stdout(), "{text}") {
-        let gone = error.kind() == std::io::ErrorKind::BrokenPipe;
-        std::process::exit(if gone { 0 } else { 1 });
-    }
-}
-
-/// Waits for something that is not part of a network's life.
-fn block_on<T>(work: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.expect("the system lets a program wait").block_on(work)
-}
-
-/// A wrong command line or scenario: exit code 2.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct UsageError(String);
 
 /// What happens goes to standard error: of nodes every round, of other commands what is wrong.
 fn start_log(cli: &Cli) {

@@ -10,7 +10,7 @@ use std::fmt;
 
 use rand::{Rng, seq::SliceRandom};
 
-use super::PageId;
+use super::page::PageId;
 use crate::Uid;
 use crate::random::rng;
 

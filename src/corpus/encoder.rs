@@ -7,7 +7,7 @@ use std::path::Path;
 
 use tokenizers::Tokenizer;
 
-use super::CorpusError;
+use super::error::CorpusError;
 use crate::digest::Digest;
 use crate::model::tokenizer::END;
 

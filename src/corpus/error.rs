@@ -84,3 +84,10 @@ pub struct DocumentError {
     pub place: String,
     pub reason: String,
 }
+
+impl DocumentError {
+    /// An error that costs the rest of a file.
+    pub fn of_file(path: &str, reason: impl ToString) -> Self {
+        Self { extent: Extent::File, place: path.to_string(), reason: reason.to_string() }
+    }
+}

@@ -11,8 +11,8 @@ use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt};
 use tempfile::NamedTempFile;
 
-use super::CorpusError;
-use super::tokens::bucket_of;
+use super::error::CorpusError;
+use super::url::bucket_of;
 
 /// Bytes of a request: each has a minute.
 const PART: u64 = 64 << 20;

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use super::documents;
 use super::encoder::Encoder;
+use super::error::{CorpusError, DocumentError};
 use super::fetched::Objects;
 use super::inputs::{Format, Input};
 use super::packed::Packed;
+use super::settings::{CorpusKind, CorpusSettings};
 use super::tokenize::{DocumentReading, encode_documents};
 use super::tokens::Shards;
-use super::{CorpusError, DocumentError};
-use crate::corpus::{CorpusKind, CorpusSettings};
 use crate::digest::Digest;
 
 /// How often the log says how far it is.

@@ -12,6 +12,7 @@ mod fetched;
 mod in_memory;
 mod inputs;
 mod packed;
+mod page;
 mod process;
 mod settings;
 mod synthetic;
@@ -20,18 +21,17 @@ mod tests;
 mod text;
 pub mod tokenize;
 mod tokens;
+mod url;
 
 pub use assignment::{Assignment, Shortage, sample};
 pub use error::{CorpusError, DocumentError, PageError};
+pub use page::PageId;
 pub use settings::{CorpusKind, CorpusSettings};
 
 use crate::digest::Digest;
 use synthetic::Synthetic;
 use text::Text;
 use tokens::Shards;
-
-/// Number of a page of the training data.
-pub type PageId = u64;
 
 /// The tokens of a run: pages to train on, and others to measure on.
 pub struct Corpus {

@@ -3,8 +3,9 @@
 use rand::Rng;
 
 use super::alias::Alias;
+use super::error::CorpusError;
+use super::page::PageId;
 use super::process::Process;
-use super::{CorpusError, PageId};
 use crate::random::rng;
 
 /// Pages to train on; held-out pages have the numbers from here on.

@@ -3,10 +3,11 @@
 use std::fs;
 
 use super::encoder::Encoder;
+use super::error::CorpusError;
 use super::fetched::Objects;
 use super::packed::Packed;
-use super::{CorpusError, PageId};
-use crate::corpus::CorpusSettings;
+use super::page::PageId;
+use super::settings::CorpusSettings;
 use crate::digest::Digest;
 
 /// Held out: the last of so many equal parts of the tokens.

@@ -1,3 +1,5 @@
+//! The ledger: what it takes, refuses and pays.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -7,7 +7,7 @@ use gauntlet::model::{Device, Llama, LlamaConfig, init_theta};
 use gauntlet::node::OpenError;
 use gauntlet::scenario::Scenario;
 
-use super::Figure;
+use super::figure::Figure;
 use super::model::pass;
 
 /// Rounds between those of two measurements, so that neither reads the other's pages.

@@ -15,8 +15,8 @@ use gauntlet::training::gradient::gradient;
 use gauntlet::training::scheme::DemoSettings;
 use gauntlet::training::scheme::demo::Demo;
 
-use super::super::open;
-use super::{Figure, SHORT_BATCH};
+use super::figure::{Figure, SHORT_BATCH};
+use crate::cli::open;
 
 /// Side of the tensor that is encoded and aggregated: a projection of templar-1b.
 const SIDE: usize = 2048;

@@ -1,10 +1,12 @@
 //! `sim bench`
 
 mod data;
+mod figure;
 mod machine;
 mod memory;
 mod model;
 
+pub use figure::Figure;
 pub use model::{measure as measure_model, name as device_name};
 
 use std::path::PathBuf;
@@ -12,9 +14,9 @@ use std::time::Duration;
 
 use comfy_table::{Table, presets};
 use data::Data;
+use figure::{LONG_BATCH, SHORT_BATCH};
 use gauntlet::model::LlamaConfig;
 use gauntlet::model::ModelSettings;
-use serde::Serialize;
 
 use super::{UsageError, open, say};
 
@@ -44,19 +46,6 @@ pub struct Args {
     #[arg(long)]
     json: bool,
 }
-
-/// A measured figure.
-#[derive(Serialize)]
-pub struct Figure {
-    pub what: String,
-    value: f64,
-    unit: &'static str,
-}
-
-/// Sequences in a pass, where they are short.
-const SHORT_BATCH: usize = 8;
-/// Sequences in a pass of the Templar-I run.
-const LONG_BATCH: usize = 6;
 
 fn micro_batch(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|batch| (1..=1024).contains(batch)).ok_or("expected 1 to 1024".into())

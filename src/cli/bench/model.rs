@@ -13,7 +13,7 @@ use gauntlet::training::scheme::Scheme;
 use gauntlet::training::scheme::demo::Demo;
 use gauntlet::training::{Evaluator, PseudoGradient, Replica};
 
-use super::Figure;
+use super::figure::Figure;
 use super::memory::Watch;
 
 /// Peers of an aggregation, as in the Templar-I run.

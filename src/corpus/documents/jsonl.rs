@@ -6,7 +6,6 @@ use std::io::{BufRead, BufReader, Read};
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use super::whole;
 use crate::corpus::error::{DocumentError, Extent};
 
 /// A longer line is taken for something else than JSONL.
@@ -25,10 +24,10 @@ pub struct Lines {
 
 impl Lines {
     pub fn open(path: &str, field: &str) -> Result<Self, DocumentError> {
-        let file = File::open(path).map_err(|error| whole(path, error))?;
-        let bytes = file.metadata().map_err(|error| whole(path, error))?.len();
+        let file = File::open(path).map_err(|error| DocumentError::of_file(path, error))?;
+        let bytes = file.metadata().map_err(|error| DocumentError::of_file(path, error))?.len();
         if bytes == 0 {
-            return Err(whole(path, "the file is empty; expected an object on each line"));
+            return Err(DocumentError::of_file(path, "the file is empty; expected an object on each line"));
         }
         let (path, field) = (path.to_string(), field.to_string());
         Ok(Self { path, field, reader: BufReader::new(file), bytes, read: 0, line: 0, ended: false })
@@ -49,7 +48,10 @@ impl Lines {
                 Ok(0) => self.ended = true,
                 Ok(read) if read as u64 == LONGEST_LINE && line.last() != Some(&b'\n') => {
                     self.ended = true;
-                    return Some(Err(whole(&self.path, format!("line {} is longer than 1 GiB", self.line))));
+                    return Some(Err(DocumentError::of_file(
+                        &self.path,
+                        format!("line {} is longer than 1 GiB", self.line),
+                    )));
                 }
                 Ok(read) => {
                     self.read += read as u64;
@@ -59,7 +61,7 @@ impl Lines {
                 }
                 Err(error) => {
                     self.ended = true;
-                    return Some(Err(whole(&self.path, error)));
+                    return Some(Err(DocumentError::of_file(&self.path, error)));
                 }
             }
         }

@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::error::{DocumentError, Extent};
+use super::error::DocumentError;
 use super::inputs::{Format, Input, files};
 
 /// The documents of one file, in its order. What cannot be read is an item too, and the next is what follows it, so
@@ -60,19 +60,14 @@ impl Iterator for Documents {
 
 /// A text file: one document.
 fn text(path: &str) -> Result<String, DocumentError> {
-    let bytes = fs::read(path).map_err(|error| whole(path, error))?;
+    let bytes = fs::read(path).map_err(|error| DocumentError::of_file(path, error))?;
     if bytes.is_empty() {
-        return Err(whole(path, "the file is empty; expected a text"));
+        return Err(DocumentError::of_file(path, "the file is empty; expected a text"));
     }
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        whole(path, format!("not UTF-8 at byte {at}; expected a text"))
+        DocumentError::of_file(path, format!("not UTF-8 at byte {at}; expected a text"))
     })
-}
-
-/// An error that costs the rest of a file.
-fn whole(path: &str, reason: impl ToString) -> DocumentError {
-    DocumentError { extent: Extent::File, place: path.to_string(), reason: reason.to_string() }
 }
 
 impl Format {

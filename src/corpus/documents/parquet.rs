@@ -9,7 +9,6 @@ use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{ByteArray, ByteArrayType};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
-use super::whole;
 use crate::corpus::error::{DocumentError, Extent};
 
 /// Rows that are decoded at a time.
@@ -39,24 +38,27 @@ struct Group {
 
 impl Rows {
     pub fn open(path: &str, column: &str) -> Result<Self, DocumentError> {
-        let file = File::open(path).map_err(|error| whole(path, error))?;
+        let file = File::open(path).map_err(|error| DocumentError::of_file(path, error))?;
         let reader = guarded(|| SerializedFileReader::new(file).map_err(|error| error.to_string()))
-            .map_err(|reason| whole(path, format!("not a Parquet file, or damaged: {reason}")))?;
+            .map_err(|reason| DocumentError::of_file(path, format!("not a Parquet file, or damaged: {reason}")))?;
         let metadata = reader.metadata();
         let columns = metadata.file_metadata().schema_descr().columns();
         let Some(at) = columns.iter().position(|found| found.path().string() == column) else {
             let names: Vec<String> = columns.iter().map(|found| found.path().string()).collect();
-            return Err(whole(path, format!("without the column {column:?}; its columns: {}", names.join(", "))));
+            return Err(DocumentError::of_file(
+                path,
+                format!("without the column {column:?}; its columns: {}", names.join(", ")),
+            ));
         };
         let found = &columns[at];
         let is_text = found.physical_type() == PhysicalType::BYTE_ARRAY;
         if !is_text || found.max_rep_level() > 0 || found.max_def_level() > 1 {
-            return Err(whole(path, format!("the column {column:?} does not hold texts")));
+            return Err(DocumentError::of_file(path, format!("the column {column:?} does not hold texts")));
         }
         let optional = found.max_def_level() == 1;
         let rows = metadata.row_groups().iter().map(|group| group.num_rows().max(0) as u64).sum();
         if rows == 0 {
-            return Err(whole(path, "the file has no rows"));
+            return Err(DocumentError::of_file(path, "the file has no rows"));
         }
         Ok(Self { path: path.to_string(), reader, column: at, optional, rows, read: 0, next_group: 0, group: None })
     }

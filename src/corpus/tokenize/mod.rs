@@ -18,10 +18,9 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
-use super::CorpusError;
 use super::documents;
 pub use super::error::DocumentError;
-use super::error::Extent;
+use super::error::{CorpusError, Extent};
 pub use super::inputs::Input;
 use super::tokens::{MANIFEST, SourceEntry};
 pub use super::tokens::{ShardEntry, Skipped, TokenManifest};

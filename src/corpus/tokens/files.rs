@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::manifest::{MANIFEST, TokenManifest, TokenType};
-use crate::corpus::CorpusError;
+use crate::corpus::error::CorpusError;
 use crate::corpus::inputs;
 use crate::digest::Digest;
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::corpus::CorpusError;
+use crate::corpus::error::CorpusError;
 use crate::corpus::inputs::Input;
 use crate::digest::Digest;
 

@@ -10,18 +10,18 @@ mod manifest;
 mod remote;
 #[cfg(test)]
 mod tests;
-
-use std::sync::Arc;
+mod window;
 
 use files::{Files, Opened};
 pub use manifest::{MANIFEST, ShardEntry, Skipped, SourceEntry, TokenManifest, Unfinished};
-use object_store::ObjectStore;
 use remote::Remote;
+use window::Window;
 
+use super::error::{CorpusError, PageError};
 use super::packed::Packed;
-use super::{CorpusError, PageError, PageId};
-use crate::bucket::{self, BucketError};
-use crate::corpus::CorpusSettings;
+use super::page::PageId;
+use super::settings::CorpusSettings;
+use super::url::bucket_of;
 use crate::digest::Digest;
 
 /// Pages of shards, wherever those lie.
@@ -43,13 +43,6 @@ enum Store {
     Remote(Remote),
     /// One shard, made when the corpus was opened.
     Memory(Packed),
-}
-
-/// A window of tokens: a shard, and a position in it.
-#[derive(Clone, Copy)]
-struct Window {
-    shard: usize,
-    at: u64,
 }
 
 impl Shards {
@@ -182,26 +175,6 @@ impl Shards {
         let (at, token) = (window.at + place as u64, tokens[place]);
         Err(PageError::Token { shard: shard(), page, at, token, vocab_size: self.vocab_size })
     }
-}
-
-/// The bucket of a URL; `None` for a path.
-///
-/// # Errors
-/// No such bucket, or a folder.
-pub fn bucket_of(path: &str) -> Result<Option<Arc<dyn ObjectStore>>, CorpusError> {
-    if !path.contains("://") {
-        return Ok(None);
-    }
-    let failed = |reason: String| CorpusError::Bucket { url: path.to_string(), reason };
-    let a_folder = "a folder; expected its path, or the URL of a bucket";
-    let bucket = bucket::open(path, false).map_err(|error| match error {
-        BucketError::NoFolder { .. } => failed(a_folder.into()),
-        error => failed(error.to_string()),
-    })?;
-    if bucket.folder.is_some() {
-        return Err(failed(a_folder.into()));
-    }
-    Ok(Some(bucket.store))
 }
 
 /// Whether a model with so many tokens can read these shards.

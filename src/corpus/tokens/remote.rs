@@ -17,9 +17,10 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::Window;
 use super::manifest::{MANIFEST, TokenManifest, TokenType};
-use crate::corpus::{CorpusError, PageId};
+use super::window::Window;
+use crate::corpus::error::CorpusError;
+use crate::corpus::page::PageId;
 
 /// Requests under way at a time.
 const PARALLEL: usize = 32;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use object_store::ObjectStoreExt;
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! The chain of a bucket: order of stamps, late calls, stores that fail.
+
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 

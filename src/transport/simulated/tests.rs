@@ -1,3 +1,5 @@
+//! The simulated bucket and links: time, bandwidth, losses.
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! The wire format: what comes back whole, and what is refused.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,0 +1,22 @@
+//! What subcommands share: printing, waiting, and the error of a wrong command line.
+
+use std::io::Write;
+
+/// Prints to standard output. A reader that has gone away, as `head` does, ends the program without a fuss.
+pub fn say(text: impl std::fmt::Display) {
+    if let Err(error) = writeln!(std::io::stdout(), "{text}") {
+        let gone = error.kind() == std::io::ErrorKind::BrokenPipe;
+        std::process::exit(if gone { 0 } else { 1 });
+    }
+}
+
+/// Waits for something that is not part of a network's life.
+pub fn block_on<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("the system lets a program wait").block_on(work)
+}
+
+/// A wrong command line or scenario: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UsageError(pub String);

@@ -1,0 +1,4 @@
+//! The numbers that pages go by.
+
+/// Number of a page of the training data.
+pub type PageId = u64;

@@ -1,0 +1,8 @@
+//! Where in the shards a page lies.
+
+/// A window of tokens: a shard, and a position in it.
+#[derive(Clone, Copy)]
+pub struct Window {
+    pub shard: usize,
+    pub at: u64,
+}

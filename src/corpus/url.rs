@@ -1,0 +1,28 @@
+//! Telling the URL of a bucket from a path.
+
+use std::sync::Arc;
+
+use object_store::ObjectStore;
+
+use super::error::CorpusError;
+use crate::bucket::{self, BucketError};
+
+/// The bucket of a URL; `None` for a path.
+///
+/// # Errors
+/// No such bucket, or a folder.
+pub fn bucket_of(path: &str) -> Result<Option<Arc<dyn ObjectStore>>, CorpusError> {
+    if !path.contains("://") {
+        return Ok(None);
+    }
+    let failed = |reason: String| CorpusError::Bucket { url: path.to_string(), reason };
+    let a_folder = "a folder; expected its path, or the URL of a bucket";
+    let bucket = bucket::open(path, false).map_err(|error| match error {
+        BucketError::NoFolder { .. } => failed(a_folder.into()),
+        error => failed(error.to_string()),
+    })?;
+    if bucket.folder.is_some() {
+        return Err(failed(a_folder.into()));
+    }
+    Ok(Some(bucket.store))
+}

@@ -1,0 +1,183 @@
+//! The shape of the source: imports point one way, and files stay short.
+//!
+//! The table in `src/lib.rs` is the order of the modules. Exceptions are listed here, each with a reason; one that no
+//! longer occurs fails too, so that the lists can only shrink.
+
+mod made_up;
+mod parse;
+mod tree;
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::fs;
+use std::path::Path;
+
+use tree::{Tree, table, upward};
+
+/// Files that import a module which the table puts further out: the file, the module, why.
+const UPWARD: &[(&str, &str, &str)] = &[
+    ("node/behaviour/copycat.rs", "scenario", "behaviours are set in scenario/behaviour.rs"),
+    ("node/behaviour/malformed.rs", "scenario", "behaviours are set in scenario/behaviour.rs"),
+    ("node/behaviour/mod.rs", "scenario", "behaviours are set in scenario/behaviour.rs"),
+    ("node/hardware.rs", "scenario", "hardware is derived from a whole scenario"),
+    ("node/network.rs", "scenario", "a network is opened from a whole scenario"),
+    ("training/core.rs", "scenario", "the core is opened from a whole scenario"),
+];
+
+/// Files that import one another: all files of a circle, and why.
+const CIRCLES: &[(&[&str], &str)] = &[
+    (
+        &["chain/ledger.rs", "chain/state.rs"],
+        "the state takes calls and the genesis, which ledger.rs defines beside the ledger",
+    ),
+    (&["cli/status/mod.rs", "cli/status/screen.rs"], "the screen draws the columns of the printed table"),
+    (
+        &["engine/mod.rs", "engine/baseline.rs", "engine/recorder.rs", "engine/world.rs"],
+        "mod.rs defines what the files beside it are given",
+    ),
+    (
+        &[
+            "model/huggingface/mod.rs",
+            "model/huggingface/config.rs",
+            "model/huggingface/read.rs",
+            "model/huggingface/write.rs",
+        ],
+        "mod.rs defines helpers that its files share",
+    ),
+    (
+        &[
+            "node/behaviour/mod.rs",
+            "node/behaviour/copycat.rs",
+            "node/behaviour/desync.rs",
+            "node/behaviour/free_rider.rs",
+            "node/behaviour/honest.rs",
+            "node/behaviour/late.rs",
+            "node/behaviour/lazy.rs",
+            "node/behaviour/malformed.rs",
+            "node/behaviour/noise.rs",
+            "node/behaviour/offline.rs",
+            "node/behaviour/rescaled.rs",
+            "node/behaviour/sign_flip.rs",
+            "node/behaviour/stale.rs",
+        ],
+        "mod.rs holds both the trait and the registry of its implementations",
+    ),
+    (&["node/bundle.rs", "node/follow.rs"], "bundle.rs takes get_bounded from follow.rs, which reads bundles"),
+    (
+        &[
+            "node/hardware.rs",
+            "scenario/mod.rs",
+            "scenario/check.rs",
+            "scenario/load.rs",
+            "scenario/message.rs",
+            "scenario/overrides.rs",
+            "scenario/peers.rs",
+            "scenario/shipped.rs",
+            "training/aggregate/mod.rs",
+            "training/aggregate/device.rs",
+            "training/aggregate/host.rs",
+            "training/aggregate/mean.rs",
+            "training/core.rs",
+            "training/scheme/mod.rs",
+            "training/scheme/demo/mod.rs",
+            "training/scheme/demo/encode.rs",
+            "training/scheme/demo/local.rs",
+            "training/scheme/dense.rs",
+            "training/scheme/local_steps.rs",
+            "training/scheme/settings.rs",
+            "training/scheme/sparseloco.rs",
+        ],
+        "the core and hardware are made from a scenario; schemes and aggregation know each other",
+    ),
+    (
+        &["plan/mod.rs", "plan/memory.rs", "plan/round.rs", "plan/traffic.rs"],
+        "the files add methods to the plan that mod.rs defines",
+    ),
+    (
+        &[
+            "report/folder.rs",
+            "report/html.rs",
+            "report/plots/mod.rs",
+            "report/plots/bytes.rs",
+            "report/plots/compare.rs",
+            "report/plots/incentive.rs",
+            "report/plots/loss.rs",
+            "report/plots/peers.rs",
+            "report/plots/status.rs",
+            "report/tables.rs",
+        ],
+        "folder.rs defines the data that plots and tables read, and writes them",
+    ),
+];
+
+/// Files over 400 lines, and why.
+const LONG: &[(&str, &str)] = &[("runtime/chain.rs", "one line over")];
+
+/// Fails on what is not a known exception, and on an exception that no longer occurs.
+fn only<T: Ord + Debug>(what: &str, found: &BTreeSet<T>, known: &BTreeSet<T>) {
+    let new: Vec<&T> = found.difference(known).collect();
+    let gone: Vec<&T> = known.difference(found).collect();
+    assert!(
+        new.is_empty() && gone.is_empty(),
+        "{what}: {new:#?}; exceptions to remove, as they no longer occur: {gone:#?}"
+    );
+}
+
+/// The source of this crate: paths below `src` and texts.
+fn read() -> Vec<(String, String)> {
+    fn walk(root: &Path, folder: &Path, found: &mut Vec<(String, String)>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(root, &path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");
+                found.push((name, fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    walk(&root, &root, &mut found);
+    found.sort();
+    found
+}
+
+fn crate_tree(files: &[(String, String)]) -> Tree {
+    Tree::new(files.iter().map(|(file, text)| (file.as_str(), text.as_str())))
+}
+
+#[test]
+fn modules_know_only_those_further_in() {
+    let files = read();
+    let lib = &files.iter().find(|(file, _)| file == "lib.rs").unwrap().1;
+    let table = table(lib);
+    let declared =
+        lib.lines().filter_map(|line| Some(line.strip_prefix("pub mod ")?.trim_end_matches(';').to_string()));
+    assert_eq!(table.iter().cloned().collect::<BTreeSet<_>>(), declared.collect(), "modules of the table");
+    let known = UPWARD.iter().map(|(from, to, _)| (from.to_string(), to.to_string())).collect();
+    only("imports that point up the table of lib.rs", &upward(&crate_tree(&files), &table), &known);
+}
+
+#[test]
+fn no_files_import_one_another() {
+    let known = CIRCLES.iter().map(|(files, _)| {
+        let mut files: Vec<String> = files.iter().map(ToString::to_string).collect();
+        files.sort();
+        files
+    });
+    only("files that import one another", &crate_tree(&read()).circles(), &known.collect());
+}
+
+#[test]
+fn files_are_short_and_say_what_they_are() {
+    let files = read();
+    let silent: Vec<&str> =
+        files.iter().filter(|(_, text)| !text.starts_with("//!")).map(|(file, _)| &**file).collect();
+    assert!(silent.is_empty(), "files that do not open with //!: {silent:?}");
+    let mut lengths: Vec<(usize, &str)> = files.iter().map(|(file, text)| (text.lines().count(), &**file)).collect();
+    lengths.sort_unstable();
+    let long = lengths.iter().filter(|(lines, _)| *lines > 400).map(|(_, file)| *file).collect();
+    only("files over 400 lines", &long, &LONG.iter().map(|(file, _)| *file).collect());
+    assert!(lengths[lengths.len() / 2].0 < 200, "the median is {} lines", lengths[lengths.len() / 2].0);
+}
