@@ -13,7 +13,8 @@ pub trait Books: Send {
     /// it has asked for before.
     fn view(&mut self, block: u64) -> Arc<dyn ChainView>;
 
-    /// Takes a call into a block; it has its effect in the view of the next one, or none if the rules say so.
+    /// Takes a call into a block; it has its effect in the view of the next one, or none if the rules say so. Calls of a
+    /// later block may come before those of an earlier one: nodes of a resumed run go on from different times.
     ///
     /// # Errors
     /// The call is not kept: its block is over, or no state of this chain could take it.
