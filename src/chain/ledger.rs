@@ -1,60 +1,17 @@
 //! The log of calls, and the state it leads to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use super::blocks::RoundClock;
+use super::books::Books;
+use super::call::{Call, Extrinsic, Genesis, LedgerError};
 use super::registry::{Hotkey, MAX_SLOTS};
+use super::settings::ChainSettings;
 use super::state::ChainState;
-use crate::Uid;
-use crate::chain::ChainSettings;
-
-/// Something that a hotkey asks of the chain. Who keeps the log has checked its signature.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Extrinsic {
-    pub hotkey: Hotkey,
-    pub call: Call,
-}
-
-/// What can be asked.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Call {
-    /// A slot for the hotkey.
-    Register,
-    /// This slot for the hotkey: refused unless it is free, or the one that whoever registers now would get. The
-    /// hotkey may keep its uploads in a bucket of its own, at this URL.
-    Claim { uid: Uid, bucket: Option<String> },
-    /// A validator's weights for all peers, of any scale; slots that are not named get 0.
-    SetWeights(Vec<(Uid, f64)>),
-}
-
-/// Who is there at block 0.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Genesis {
-    /// Hotkey and stake of each validator; at least one.
-    pub validators: Vec<(Hotkey, f64)>,
-    /// Peers that hold slots 0, 1, 2, ... from the start.
-    pub peers: Vec<Hotkey>,
-}
-
-/// What a ledger does not take.
-#[derive(Clone, Debug, PartialEq, Error)]
-pub enum LedgerError {
-    #[error("a chain needs at least one validator")]
-    NoValidator,
-    #[error("stake of validator {0} is {1}: it must be positive and finite")]
-    InvalidStake(usize, f64),
-    #[error("{peers} peers at genesis, but the chain has {slots} slots")]
-    TooManyPeers { peers: usize, slots: usize },
-    #[error("two nodes have the same hotkey at genesis")]
-    RepeatedHotkey,
-    #[error("block {block} is over: the present block is {present}; submit for it or a later one")]
-    BlockOver { block: u64, present: u64 },
-    #[error("{0} weights in one call, more than the {MAX_SLOTS} slots a chain has")]
-    TooManyWeights(usize),
-}
+use super::view::ChainView;
 
 /// The chain: its log, and the state at the latest block anybody asked for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,26 +30,22 @@ pub struct Ledger {
 
 impl Ledger {
     /// A chain at block 0.
+    ///
+    /// # Errors
+    /// A genesis that [`Genesis::check`] does not take.
     pub fn new(settings: &ChainSettings, genesis: Genesis) -> Result<Self, LedgerError> {
-        if genesis.validators.is_empty() {
-            return Err(LedgerError::NoValidator);
-        }
-        for (nth, &(_, stake)) in genesis.validators.iter().enumerate() {
-            if !stake.is_finite() || stake <= 0.0 {
-                return Err(LedgerError::InvalidStake(nth, stake));
-            }
-        }
-        let (peers, slots) = (genesis.peers.len(), settings.slots.min(MAX_SLOTS));
-        if peers > slots {
-            return Err(LedgerError::TooManyPeers { peers, slots });
-        }
-        let hotkeys = genesis.validators.iter().map(|(hotkey, _)| hotkey).chain(&genesis.peers);
-        if hotkeys.collect::<BTreeSet<_>>().len() < genesis.validators.len() + peers {
-            return Err(LedgerError::RepeatedHotkey);
-        }
+        genesis.check(settings)?;
         let state = ChainState::new(settings, &genesis);
         let settings = settings.clone();
         Ok(Self { settings, genesis, log: BTreeMap::new(), submitted: BTreeMap::new(), state, past: None })
+    }
+
+    /// The ledger as books of an [`engine`](crate::engine): the default of [`OpenBooks`](super::OpenBooks).
+    ///
+    /// # Errors
+    /// As [`Ledger::new`].
+    pub fn open(settings: &ChainSettings, genesis: Genesis) -> Result<Box<dyn Books>, LedgerError> {
+        Ok(Box::new(Self::new(settings, genesis)?))
     }
 
     /// Blocks, rounds and time of this chain.
@@ -138,6 +91,20 @@ impl Ledger {
         let mut past = ChainState::new(&self.settings, &self.genesis);
         advance(&mut past, &self.settings, &self.log, block);
         self.past.insert(past)
+    }
+}
+
+impl Books for Ledger {
+    fn view(&mut self, block: u64) -> Arc<dyn ChainView> {
+        Arc::new(self.state_at(block).clone())
+    }
+
+    fn submit(&mut self, block: u64, extrinsic: Extrinsic) -> Result<(), LedgerError> {
+        Ledger::submit(self, block, extrinsic)
+    }
+
+    fn log(&self) -> Vec<(u64, Extrinsic)> {
+        Ledger::log(self).collect()
     }
 }
 

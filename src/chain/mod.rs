@@ -1,18 +1,38 @@
 //! The chain: who is registered, what time it is, what validators say, who is paid.
 //!
 //! Its state is a pure function of genesis and a log of signed calls, sorted by block, hotkey and each hotkey's own
-//! counting. Nodes that agree on the log agree on the state, whoever keeps the log: the simulator in memory, or later a
-//! bucket.
+//! counting. Nodes that agree on the log agree on the state, whoever keeps the log: the simulator in memory, or a real
+//! network in its bucket.
+//!
+//! Nodes see none of this but a [`ChainView`], and post through a [`Chain`]. Another chain is a type that builds such
+//! views: [`Books`] for a simulated world, an own [`Chain`] elsewhere.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `view` | what a node sees and asks |
+//! | `call` | what is asked; genesis |
+//! | `books` | what a simulated world needs of a back end |
+//! | `ledger` | the log of calls: the back end of this project |
+//! | `state` | what the log leads to |
+//! | `registry` | slots and their owners |
+//! | `yuma` | pay from weights |
+//! | `blocks` | blocks, rounds and time |
 
 pub mod blocks;
+mod books;
+mod call;
 pub mod ledger;
 pub mod registry;
 mod settings;
 mod state;
+mod view;
 pub mod yuma;
 
 pub use blocks::{PutWindow, RoundClock};
-pub use ledger::{Call, Extrinsic, Genesis, Ledger, LedgerError};
-pub use registry::{Hotkey, MAX_SLOTS, Registration};
+pub use books::{Books, OpenBooks};
+pub use call::{Call, Extrinsic, Genesis, LedgerError};
+pub use ledger::Ledger;
+pub use registry::{Hotkey, MAX_SLOTS, Registration, Registry};
 pub use settings::ChainSettings;
 pub use state::{ChainState, Posted, Refusal, Validator};
+pub use view::{Chain, ChainView};

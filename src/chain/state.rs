@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::blocks::RoundClock;
-use super::ledger::{Call, Genesis};
+use super::call::{Call, Genesis};
 use super::registry::{Hotkey, Registration, Registry};
+use super::settings::ChainSettings;
+use super::view::ChainView;
 use super::yuma;
 use crate::Uid;
-use crate::chain::ChainSettings;
 
 /// The state of the chain at the start of a block: after all calls of earlier blocks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -113,39 +114,6 @@ impl ChainState {
         self.registry.owners()
     }
 
-    /// The slot of a hotkey.
-    pub fn uid_of(&self, hotkey: &Hotkey) -> Option<Uid> {
-        self.registry.uid_of(hotkey)
-    }
-
-    /// The share of each round's pay that a slot gets.
-    pub fn incentive(&self, uid: Uid) -> f64 {
-        self.incentives.get(&uid).copied().unwrap_or(0.0)
-    }
-
-    /// The validators that would lead, by falling stake, then in the order of genesis: numbers of validators. When the
-    /// lead is silent, the next one leads.
-    pub fn succession(&self) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.validators.len()).collect();
-        order.sort_by(|&a, &b| self.validators[b].stake.total_cmp(&self.validators[a].stake));
-        order
-    }
-
-    /// The validator with the highest stake.
-    pub fn lead(&self) -> usize {
-        self.succession()[0]
-    }
-
-    /// The hotkey of the lead validator.
-    pub fn lead_hotkey(&self) -> Hotkey {
-        self.validators[self.lead()].hotkey
-    }
-
-    /// Slots and the hotkeys of their owners, by uid.
-    pub fn peers(&self) -> impl Iterator<Item = (Uid, Hotkey)> {
-        self.registry.owners().iter().map(|(&uid, registration)| (uid, registration.hotkey))
-    }
-
     /// Applies a call of the present block.
     pub(super) fn apply(&mut self, hotkey: &Hotkey, call: &Call) {
         let applied = match call {
@@ -156,11 +124,6 @@ impl ChainState {
         if let Err(refusal) = applied {
             self.refused.push((self.block, *hotkey, refusal));
         }
-    }
-
-    /// The bucket that a hotkey named for its uploads, if it has one of its own.
-    pub fn bucket_of(&self, hotkey: &Hotkey) -> Option<&str> {
-        self.buckets.get(hotkey).map(String::as_str)
     }
 
     fn claim(&mut self, hotkey: Hotkey, uid: Uid, bucket: Option<&String>) -> Result<(), Refusal> {
@@ -262,6 +225,35 @@ impl ChainState {
             validator.dividend = outcome.dividends[nth];
             validator.bonds = owners.keys().copied().zip(outcome.bonds[nth].iter().copied()).collect();
         }
+    }
+}
+
+impl ChainView for ChainState {
+    fn block(&self) -> u64 {
+        self.block
+    }
+
+    fn peers(&self) -> Vec<(Uid, Hotkey)> {
+        self.registry.owners().iter().map(|(&uid, registration)| (uid, registration.hotkey)).collect()
+    }
+
+    fn incentive(&self, uid: Uid) -> f64 {
+        self.incentives.get(&uid).copied().unwrap_or(0.0)
+    }
+
+    /// By falling stake, then in the order of genesis.
+    fn validators(&self) -> Vec<(Hotkey, f64)> {
+        let mut order: Vec<_> = self.validators.iter().map(|validator| (validator.hotkey, validator.stake)).collect();
+        order.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+        order
+    }
+
+    fn uid_of(&self, hotkey: &Hotkey) -> Option<Uid> {
+        self.registry.uid_of(hotkey)
+    }
+
+    fn bucket_of(&self, hotkey: &Hotkey) -> Option<&str> {
+        self.buckets.get(hotkey).map(String::as_str)
     }
 }
 

@@ -1,34 +1,34 @@
-//! The chain of a simulated world: one ledger in memory, an account for each node.
+//! The chain of a simulated world: one back end in memory, an account for each node.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 
-use crate::chain::{Call, ChainState, Extrinsic, Ledger};
+use crate::chain::{Books, Call, ChainView, Extrinsic, LedgerError};
 use crate::node::ports::{Chain, Clock};
 use crate::transport::Hotkey;
 
-/// The ledger, shared by all accounts.
+/// The books, shared by all accounts.
 pub struct SharedLedger(Mutex<Kept>);
 
 struct Kept {
-    ledger: Ledger,
-    /// The state that was asked for last: most nodes ask in the same blocks.
-    newest: Arc<ChainState>,
+    books: Box<dyn Books>,
+    /// The view that was asked for last: most nodes ask in the same blocks.
+    newest: Arc<dyn ChainView>,
 }
 
 impl SharedLedger {
-    pub fn new(mut ledger: Ledger) -> Self {
-        let newest = Arc::new(ledger.state_at(0).clone());
-        Self(Mutex::new(Kept { ledger, newest }))
+    pub fn new(mut books: Box<dyn Books>) -> Self {
+        let newest = books.view(0);
+        Self(Mutex::new(Kept { books, newest }))
     }
 
-    /// The state as of a block; nodes that ask in the same block share it.
-    pub fn state(&self, block: u64) -> Arc<ChainState> {
+    /// The chain as of a block; nodes that ask in the same block share the view.
+    pub fn view(&self, block: u64) -> Arc<dyn ChainView> {
         let mut kept = self.kept();
-        if kept.newest.block != block {
-            kept.newest = Arc::new(kept.ledger.state_at(block).clone());
+        if kept.newest.block() != block {
+            kept.newest = kept.books.view(block);
         }
         kept.newest.clone()
     }
@@ -37,15 +37,24 @@ impl SharedLedger {
         self.0.lock().expect("no panic while held")
     }
 
-    fn submit(&self, block: u64, extrinsic: Extrinsic) {
-        let submitted = self.kept().ledger.submit(block, extrinsic);
-        submitted.expect("nobody asks for blocks that are still to come");
+    /// Submits a call; whether it was taken, and so is in the log.
+    fn submit(&self, block: u64, extrinsic: Extrinsic) -> bool {
+        match self.kept().books.submit(block, extrinsic) {
+            Ok(()) => true,
+            Err(error @ LedgerError::BlockOver { .. }) => {
+                panic!("nobody asks for blocks that are still to come: {error}")
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the chain does not take a call");
+                false
+            }
+        }
     }
 
-    /// Every extrinsic so far, with its block, in the order of their effects; those of one node in the order in which
-    /// it sent them.
+    /// Every extrinsic that was taken so far, with its block, by block; those of one node in the order in which it sent
+    /// them.
     pub fn log(&self) -> Vec<(u64, Extrinsic)> {
-        self.kept().ledger.log().collect()
+        self.kept().books.log()
     }
 }
 
@@ -54,18 +63,19 @@ pub struct Account {
     pub ledger: Arc<SharedLedger>,
     pub clock: Clock,
     pub hotkey: Hotkey,
-    /// How many extrinsics this node has sent.
+    /// How many extrinsics this node has sent that were taken: so many of the log are its own.
     pub sent: AtomicU64,
 }
 
 #[async_trait]
 impl Chain for Account {
-    async fn state(&self) -> Arc<ChainState> {
-        self.ledger.state(self.clock.block())
+    async fn view(&self) -> Arc<dyn ChainView> {
+        self.ledger.view(self.clock.block())
     }
 
     async fn submit(&self, call: Call) {
-        self.sent.fetch_add(1, Ordering::Relaxed);
-        self.ledger.submit(self.clock.block(), Extrinsic { hotkey: self.hotkey.0, call });
+        if self.ledger.submit(self.clock.block(), Extrinsic { hotkey: self.hotkey.0, call }) {
+            self.sent.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }

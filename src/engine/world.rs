@@ -14,7 +14,7 @@ use super::chain::{Account, SharedLedger};
 use super::checkpoint::{Checkpoint, NodeCheckpoint};
 use super::recorder::{Inner, NodeEntry, Place, Recorder};
 use super::{ObserverError, Outcome, RunOptions, SharedObserver};
-use crate::chain::{Genesis, Ledger, LedgerError};
+use crate::chain::{Genesis, Ledger, LedgerError, OpenBooks};
 use crate::digest::Digest;
 use crate::node::behaviour;
 use crate::node::ports::{Clock, OneBucket, Ports};
@@ -40,8 +40,26 @@ pub enum RunError {
     Node(JoinError),
 }
 
-/// Runs a network to its end.
+/// Runs a network to its end, on the [`Ledger`].
+///
+/// # Errors
+/// See [`RunError`].
 pub fn simulate(network: Arc<Network>, options: RunOptions, observer: SharedObserver) -> Result<Outcome, RunError> {
+    simulate_on(&Ledger::open, network, options, observer)
+}
+
+/// Runs a network to its end, on a chain of the caller's own.
+///
+/// The run's name does not say which chain it is on: a run must be resumed on the chain that it began on.
+///
+/// # Errors
+/// See [`RunError`].
+pub fn simulate_on(
+    chain: &OpenBooks,
+    network: Arc<Network>,
+    options: RunOptions,
+    observer: SharedObserver,
+) -> Result<Outcome, RunError> {
     let compute = Compute::new(options.threads);
     std::thread::scope(|scope| {
         let baseline = options.baseline.then(|| {
@@ -63,7 +81,7 @@ pub fn simulate(network: Arc<Network>, options: RunOptions, observer: SharedObse
             .start_paused(true)
             .build()
             .expect("a runtime without I/O needs nothing of the system");
-        let ended = runtime.block_on(live(&network, &compute, options.resume, &options.interrupt, &observer));
+        let ended = runtime.block_on(live(chain, &network, &compute, options.resume, &options.interrupt, &observer));
         if ended.is_err() {
             options.interrupt.store(true, Ordering::Relaxed);
         }
@@ -85,6 +103,7 @@ struct NodePlan {
 }
 
 async fn live(
+    chain: &OpenBooks,
     network: &Arc<Network>,
     compute: &Compute,
     resume: Option<Checkpoint>,
@@ -97,7 +116,7 @@ async fn live(
     let (plans, scenario) = (plan(network), &network.scenario);
     let start = start_time(resume.as_ref());
     let clock = Clock::starting(start, SimClock::stamp(0), &scenario.chain, scenario.protocol.put_window_seconds);
-    let recorder = Arc::new(build(network, &plans, &clock, start, resume.as_ref(), interrupt, observer)?);
+    let recorder = Arc::new(build(chain, network, &plans, &clock, resume.as_ref(), interrupt, observer)?);
 
     let saved = Saved::new(network, resume);
     let mut tasks = JoinSet::new();
@@ -173,15 +192,15 @@ fn start_time(resume: Option<&Checkpoint>) -> Duration {
 }
 
 fn build(
+    chain: &OpenBooks,
     network: &Network,
     plans: &[NodePlan],
     clock: &Clock,
-    start: Duration,
     resume: Option<&Checkpoint>,
     interrupt: &Arc<AtomicBool>,
     observer: &SharedObserver,
 ) -> Result<Recorder, RunError> {
-    let scenario = &network.scenario;
+    let (scenario, start) = (&network.scenario, start_time(resume));
     let bucket = SimBucket::new(SimClock::showing(start.as_millis() as u64));
     let (validators, peers) = plans.split_at(scenario.validators.len());
     let stakes = scenario.validators.iter().map(|validator| validator.stake);
@@ -189,14 +208,14 @@ fn build(
         validators: validators.iter().map(|plan| plan.identity.hotkey().0).zip(stakes).collect(),
         peers: peers.iter().filter(|plan| plan.joins == 0).map(|plan| plan.identity.hotkey().0).collect(),
     };
-    let mut ledger = Ledger::new(&scenario.chain, genesis)?;
+    let mut books = chain(&scenario.chain, genesis)?;
     if let Some(checkpoint) = resume {
         bucket.import(&checkpoint.bucket).map_err(|error| RunError::Checkpoint(error.to_string()))?;
         for (block, extrinsic) in &checkpoint.chain {
-            ledger.submit(*block, extrinsic.clone())?;
+            books.submit(*block, extrinsic.clone())?;
         }
     }
-    let ledger = Arc::new(SharedLedger::new(ledger));
+    let ledger = Arc::new(SharedLedger::new(books));
     let part = |node: usize| resume.and_then(|checkpoint| checkpoint.nodes[node].as_ref());
     let nodes = plans.iter().enumerate().map(|(node, plan)| {
         let hotkey = plan.identity.hotkey();

@@ -105,10 +105,10 @@ pub async fn decision(network: &Network, ports: &Ports, round: u64) -> Option<Op
 
 /// Checkpoints of all validators, the newest first; `None` if the bucket does not tell.
 async fn checkpoints(ports: &Ports) -> Option<Vec<(u64, Hotkey)>> {
-    let chain = ports.chain.state().await;
+    let chain = ports.chain.view().await;
     // Nobody has a model of a round that is to come.
     let now = ports.clock.round();
-    let validators = chain.succession().into_iter().map(|nth| Hotkey(chain.validators[nth].hotkey));
+    let validators = chain.validators().into_iter().map(|(validator, _)| Hotkey(validator));
     let listed = join_all(validators.map(|validator| async move {
         let objects: Vec<_> = ports.bucket.list(Some(&keys::checkpoints(&validator))).try_collect().await.ok()?;
         let rounds = objects.into_iter().filter_map(|meta| keys::number(&meta.location));

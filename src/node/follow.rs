@@ -101,8 +101,8 @@ pub async fn read_record(
     round: u64,
     bytes: &[u8],
 ) -> Result<RoundRecord, RecordError> {
-    let chain = ports.chain.state().await;
-    let is_validator = |hotkey: &Hotkey| chain.validators.iter().any(|validator| validator.hotkey == hotkey.0);
+    let chain = ports.chain.view().await;
+    let is_validator = |hotkey: &Hotkey| chain.validators().iter().any(|(validator, _)| *validator == hotkey.0);
     record::decode(bytes, max_record_len(network), &network.run, round, is_validator)
 }
 

@@ -134,14 +134,14 @@ impl Peer {
     /// The peer's slot: registers if it has none yet, and sees when it was pushed out.
     async fn slot(&mut self) -> Option<Uid> {
         let hotkey = self.ports.identity.hotkey().0;
-        let mut uid = self.ports.chain.state().await.uid_of(&hotkey);
+        let mut uid = self.ports.chain.view().await.uid_of(&hotkey);
         for _ in 0..REGISTRATIONS {
             if uid.is_some() || self.uid.is_some() {
                 break;
             }
             self.ports.chain.submit(Call::Register).await;
             self.ports.clock.sleep_until_next_block().await;
-            uid = self.ports.chain.state().await.uid_of(&hotkey);
+            uid = self.ports.chain.view().await.uid_of(&hotkey);
         }
         if self.uid != uid {
             self.ports.host.trace(&format!("slot {uid:?}"));

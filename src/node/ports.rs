@@ -13,8 +13,8 @@ use object_store::ObjectStore;
 use tokio::time::Instant;
 
 use super::compute::Compute;
-use crate::chain::ChainSettings;
-use crate::chain::{Call, ChainState, PutWindow, RoundClock};
+pub use crate::chain::Chain;
+use crate::chain::{ChainSettings, PutWindow, RoundClock};
 use crate::corpus::PageError;
 use crate::node::report::RoundReport;
 use crate::training::Replica;
@@ -52,7 +52,7 @@ impl PeerBuckets for OneBucket {
 impl Ports {
     /// Where a peer's uploads lie, if this node reads them there.
     pub async fn uploads_of(&self, peer: &Hotkey) -> Option<Arc<dyn ObjectStore>> {
-        match self.chain.state().await.bucket_of(&peer.0) {
+        match self.chain.view().await.bucket_of(&peer.0) {
             None => Some(self.bucket.clone()),
             Some(url) => self.peer_buckets.open(url),
         }
@@ -207,15 +207,6 @@ impl Clock {
     pub async fn sleep_until_next_block(&self) {
         self.sleep_until(self.rounds.block_start(self.block() + 1)).await;
     }
-}
-
-/// A node's account on the chain.
-#[async_trait]
-pub trait Chain: Send + Sync {
-    /// The chain as of the newest block.
-    async fn state(&self) -> Arc<ChainState>;
-    /// Sends an extrinsic; it takes effect with the next block.
-    async fn submit(&self, call: Call);
 }
 
 /// What a node leaves with its host.

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::Uid;
 use crate::chain::Refusal;
 
 const V: Hotkey = [200; 32];
@@ -35,7 +36,7 @@ fn peers_of_genesis_hold_the_first_slots_and_the_highest_stake_leads() {
     let mut ledger = ledger(4, 3);
     let state = ledger.state_at(0);
     assert_eq!(state.registrations().values().map(|owner| owner.hotkey[0]).collect::<Vec<_>>(), [0, 1, 2]);
-    assert_eq!((state.lead(), state.succession()), (1, vec![1, 0]));
+    assert_eq!(ChainView::validators(state), [(W, 100.0), (V, 60.0)]);
 }
 
 #[test]

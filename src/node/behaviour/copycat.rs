@@ -52,14 +52,14 @@ impl Behaviour for Copycat {
 impl Copycat {
     /// Whom to copy in this round.
     async fn victim(&self, around: &Surroundings<'_>) -> Option<(Uid, Hotkey)> {
-        let state = around.ports.chain.state().await;
-        let others: Vec<(Uid, Hotkey)> =
-            state.peers().filter(|&(uid, _)| uid != around.uid).map(|(uid, hotkey)| (uid, Hotkey(hotkey))).collect();
+        let chain = around.ports.chain.view().await;
+        let others = chain.peers().into_iter().filter(|&(uid, _)| uid != around.uid);
+        let others: Vec<(Uid, Hotkey)> = others.map(|(uid, hotkey)| (uid, Hotkey(hotkey))).collect();
         let mut rng = around.rng("copycat victim");
         let best =
-            others.iter().max_by(|a, b| state.incentive(a.0).total_cmp(&state.incentive(b.0)).then(b.0.cmp(&a.0)));
+            others.iter().max_by(|a, b| chain.incentive(a.0).total_cmp(&chain.incentive(b.0)).then(b.0.cmp(&a.0)));
         match self.of {
-            Copied::Best if best.is_some_and(|best| state.incentive(best.0) > 0.0) => best.copied(),
+            Copied::Best if best.is_some_and(|best| chain.incentive(best.0) > 0.0) => best.copied(),
             _ => others.choose(&mut rng).copied(),
         }
     }

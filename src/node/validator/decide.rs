@@ -15,7 +15,7 @@ use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, Upda
 use super::Validator;
 use super::gather::Gathered;
 use crate::Uid;
-use crate::chain::ChainState;
+use crate::chain::ChainView;
 use crate::node::bundle::{delete_parts, parts_of};
 use crate::node::checkpoint::put_checkpoint;
 use crate::node::follow::{
@@ -42,7 +42,7 @@ pub struct Decided {
 impl Validator {
     /// Waits for the record of the round, and writes it when it is this validator's turn. `None` when the next round is
     /// over too, and what the record names cannot be had: something is lost, and only catching up helps.
-    pub async fn decide(&self, gathered: &Gathered, chain: &ChainState) -> Option<Decided> {
+    pub async fn decide(&self, gathered: &Gathered, chain: &dyn ChainView) -> Option<Decided> {
         let own = self.ports.identity.hotkey();
         let place = place_of(chain, &own).expect("a validator of genesis");
         let turn = self.turn(place);
@@ -269,8 +269,8 @@ fn outdated(before: u64, round: u64, every: u64, keep: u64) -> impl Iterator<Ite
 }
 
 /// Where a validator stands in the succession, the lead at 0.
-fn place_of(chain: &ChainState, hotkey: &Hotkey) -> Option<usize> {
-    chain.succession().into_iter().position(|nth| chain.validators[nth].hotkey == hotkey.0)
+fn place_of(chain: &dyn ChainView, hotkey: &Hotkey) -> Option<usize> {
+    chain.validators().iter().position(|(validator, _)| *validator == hotkey.0)
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ use super::hardware::Processor;
 use super::network::Network;
 use super::ports::{NodeState, Ports};
 use crate::Uid;
-use crate::chain::{Call, ChainState};
+use crate::chain::{Call, ChainView};
 use crate::digest::Digest;
 use crate::mechanism::{Facts, Mechanism, Status};
 use crate::training::Replica;
@@ -204,13 +204,13 @@ impl Validator {
         // A moment later, so that what arrived as the window closed is visible.
         self.ports.clock.sleep_until(window.closes + Duration::from_millis(10)).await;
 
-        let chain = self.ports.chain.state().await;
-        self.meet(&chain);
+        let chain = self.ports.chain.view().await;
+        self.meet(&*chain);
         let gathered = self.ports.phase("gather", self.gather()).await;
         self.observe(&gathered, &chain);
 
         // Before the evaluation, which changes whom the next round would take.
-        let decided = self.ports.phase("decide", self.decide(&gathered, &chain)).await;
+        let decided = self.ports.phase("decide", self.decide(&gathered, &*chain)).await;
         let Some(decided) = decided else { return false };
         self.acting = decided.place;
         self.note_checkpoint().await;
@@ -240,7 +240,7 @@ impl Validator {
     }
 
     /// Tells the mechanism what came of the round, and renews the list of peers to aggregate when it is time.
-    fn observe(&mut self, gathered: &Gathered, chain: &ChainState) {
+    fn observe(&mut self, gathered: &Gathered, chain: &dyn ChainView) {
         let mut peers = gathered.peers.clone();
         peers.iter_mut().for_each(|peer| peer.paid = chain.incentive(peer.uid));
         let uploads = Uploads { shape: &self.network.shape, valid: &gathered.valid };
@@ -260,8 +260,8 @@ impl Validator {
     }
 
     /// Takes note of new owners of slots.
-    fn meet(&mut self, chain: &ChainState) {
-        let now: BTreeMap<Uid, Hotkey> = chain.peers().map(|(uid, hotkey)| (uid, Hotkey(hotkey))).collect();
+    fn meet(&mut self, chain: &dyn ChainView) {
+        let now: BTreeMap<Uid, Hotkey> = chain.peers().into_iter().map(|(uid, hotkey)| (uid, Hotkey(hotkey))).collect();
         for uid in self.owners.keys().filter(|uid| !now.contains_key(uid)) {
             self.mechanism.leave(*uid);
             self.roster.remove(*uid);

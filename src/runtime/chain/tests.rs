@@ -3,15 +3,23 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use chrono::Utc;
 use futures::stream::BoxStream;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
+use object_store::path::Path;
 use object_store::{
-    CopyOptions, GetResult, ListResult, MultipartUpload, ObjectStoreExt, PutMultipartOptions, PutPayload, PutResult,
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStoreExt, PutMultipartOptions,
+    PutOptions, PutPayload, PutResult,
 };
 use tokio::time::Instant;
 
+use super::read::failed;
+use super::seen::FIRST_TRY;
 use super::*;
+use crate::Uid;
+use crate::transport::call::{self, Weights};
+use crate::transport::keys;
 use crate::transport::retry::{Backoff, RetryStore};
 
 fn validator() -> Identity {

@@ -1,0 +1,99 @@
+//! Calls from objects in the bucket: what anybody may have put there, read with bounds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use object_store::path::Path;
+use object_store::{Error, GetOptions, GetRange, ObjectMeta, ObjectStore};
+
+use super::allows;
+use crate::Uid;
+use crate::chain::{Call, ChainSettings, Extrinsic, Genesis};
+use crate::digest::Digest;
+use crate::transport::{Hotkey, call, keys};
+
+/// How often an object is read, at most, until it is a call or is read twice alike.
+const READS: usize = 8;
+/// Registrations that are read at the same time.
+const AT_ONCE: usize = 16;
+
+/// The slot and generation that are claimed at a path.
+pub(super) fn claimed_at(path: &Path) -> Option<(Uid, u32)> {
+    let mut parts = path.prefix_match(&keys::slots())?;
+    let uid = parts.next()?.as_ref().parse().ok()?;
+    let generation = parts.next()?.as_ref().parse().ok()?;
+    (*path == keys::slot(uid, generation)).then_some((uid, generation))
+}
+
+/// Reads the calls of a run.
+pub(super) struct Reader {
+    pub run: Digest,
+    pub bucket: Arc<dyn ObjectStore>,
+    pub settings: ChainSettings,
+    pub genesis: Genesis,
+}
+
+/// An object, and what came of reading it: the call in it, if it is one.
+pub(super) type Tried = (ObjectMeta, object_store::Result<Option<Extrinsic>>);
+
+impl Reader {
+    /// Reads several objects, a few at a time; one that takes longer than `limit` counts as one that cannot be read.
+    pub async fn read_all(&self, objects: Vec<ObjectMeta>, limit: Option<Duration>) -> Vec<Tried> {
+        let read = objects.into_iter().map(|meta| async move {
+            let reading = self.read(&meta);
+            let read = match limit {
+                Some(limit) => tokio::time::timeout(limit, reading).await.unwrap_or_else(|_| Err(failed("no answer"))),
+                None => reading.await,
+            };
+            (meta, read)
+        });
+        stream::iter(read).buffered(AT_ONCE).collect().await
+    }
+
+    /// The call in an object; `None` for what is none.
+    pub async fn read(&self, meta: &ObjectMeta) -> object_store::Result<Option<Extrinsic>> {
+        let path = &meta.location;
+        let most = if path.prefix_matches(&keys::slots()) { call::REGISTRATION_LEN } else { call::WEIGHTS_LEN };
+        if meta.size == 0 || meta.size > most as u64 {
+            return Ok(None);
+        }
+        // What arrives may have been damaged on its way. Only what is read twice alike lies there.
+        let mut before = None;
+        for _ in 0..READS {
+            let found = self.bytes(path, meta.size).await?;
+            if let Some(extrinsic) = self.decode(path, &found) {
+                return Ok(Some(extrinsic));
+            }
+            if before.as_ref() == Some(&found) {
+                tracing::warn!(%path, "ignoring what is no call to the chain");
+                return Ok(None);
+            }
+            before = Some(found);
+        }
+        Err(failed("another each time it is read"))
+    }
+
+    async fn bytes(&self, path: &Path, most: u64) -> object_store::Result<Bytes> {
+        let options = GetOptions { range: Some(GetRange::Bounded(0..most)), ..Default::default() };
+        self.bucket.get_opts(path, options).await?.bytes().await
+    }
+
+    fn decode(&self, path: &Path, bytes: &[u8]) -> Option<Extrinsic> {
+        if let Some((uid, generation)) = claimed_at(path) {
+            let (hotkey, bucket) = call::decode_registration(bytes, &self.run, uid, generation).ok()?;
+            let is_allowed = bucket.as_ref().is_none_or(|url| allows(&self.settings, url));
+            return is_allowed.then_some(Extrinsic { hotkey: hotkey.0, call: Call::Claim { uid, bucket } });
+        }
+        let block = keys::number(path)?;
+        let (validator, _) =
+            self.genesis.validators.iter().find(|(validator, _)| *path == keys::weights(&Hotkey(*validator), block))?;
+        let weights = call::decode_weights(bytes, &self.run, block, &Hotkey(*validator)).ok()?;
+        Some(Extrinsic { hotkey: *validator, call: Call::SetWeights(weights) })
+    }
+}
+
+pub(super) fn failed(why: &str) -> Error {
+    Error::Generic { store: "chain", source: why.into() }
+}

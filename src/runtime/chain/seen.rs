@@ -1,0 +1,178 @@
+//! What a node has seen of the chain: calls in the order of their stamps, and the ledger that they lead to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{Error, ObjectMeta, ObjectStore};
+use tokio::task::JoinHandle;
+
+use super::BucketChain;
+use super::read::{Reader, Tried, claimed_at};
+use crate::Uid;
+use crate::chain::{ChainState, Extrinsic, Ledger};
+use crate::transport::{Hotkey, keys};
+
+/// How long everybody waits for a new registration to be read.
+pub(super) const FIRST_TRY: Duration = Duration::from_secs(2);
+/// What cannot be read is left alone for 2 to the power of this many blocks at most.
+const LONGEST_WAIT: u32 = 10;
+
+/// A call by its place in the order of all calls: stamps decide, among equals the path.
+pub(super) type CallPlace = (DateTime<Utc>, Path);
+
+/// What has been read so far.
+pub(super) struct Seen {
+    ledger: Ledger,
+    pub newest: Arc<ChainState>,
+    pub calls: BTreeMap<CallPlace, Extrinsic>,
+    /// Where they lie, and what lies there and is none.
+    paths: BTreeSet<Path>,
+    /// Registrations of which there is something, readable or not: slot and generation.
+    pub claimed: BTreeSet<(Uid, u32)>,
+    unread: BTreeMap<Path, Unread>,
+    /// Reads what could not be read, while everybody goes on.
+    reading_again: Option<JoinHandle<Vec<Tried>>>,
+    /// Whether everything has been read once: before that nobody can be told who is registered.
+    pub is_complete: bool,
+}
+
+/// A registration that could not be read. Anybody may leave such, so nobody waits for it.
+struct Unread {
+    meta: ObjectMeta,
+    tries: u32,
+    /// The block in which it is tried again.
+    again_at: u64,
+}
+
+impl BucketChain {
+    /// Reads the calls that have come since, and goes on to the present block.
+    pub(super) async fn refresh(&self, seen: &mut Seen) -> object_store::Result<()> {
+        let block = self.clock.block();
+        let listed = seen.list_new(&self.reader).await?;
+        let (claims, weights): (Vec<_>, Vec<_>) =
+            listed.into_iter().partition(|meta| claimed_at(&meta.location).is_some());
+        seen.claimed.extend(claims.iter().filter_map(|meta| claimed_at(&meta.location)));
+        let mut tried = finished(&mut seen.reading_again).await;
+        tried.extend(self.reader.read_all(claims, Some(FIRST_TRY)).await);
+        let (mut new, mut read_all) = (Vec::new(), Ok(()));
+        for (meta, read) in tried {
+            match read {
+                Ok(found) => new.extend(seen.note(meta, found)),
+                Err(error) => seen.put_off(meta, &error, block),
+            }
+        }
+        for meta in weights {
+            match self.reader.read(&meta).await {
+                Ok(found) => new.extend(seen.note(meta, found)),
+                // The rest is read with the next block.
+                Err(error) => {
+                    read_all = Err(error);
+                    break;
+                }
+            }
+        }
+        self.read_again(seen, block);
+        self.take(seen, new);
+        // Without all calls of a block there is no state after it.
+        read_all?;
+        seen.newest = Arc::new(seen.ledger.state_at(block.max(seen.newest.block)).clone());
+        seen.is_complete = true;
+        Ok(())
+    }
+
+    /// Reads aside, and without an end of patience, what could not be read before and is due.
+    fn read_again(&self, seen: &mut Seen, block: u64) {
+        let due = seen.unread.values().filter(|unread| unread.again_at <= block);
+        let due: Vec<ObjectMeta> = due.map(|unread| unread.meta.clone()).collect();
+        if seen.reading_again.is_none() && !due.is_empty() {
+            let reader = self.reader.clone();
+            seen.reading_again = Some(tokio::spawn(async move { reader.read_all(due, None).await }));
+        }
+    }
+
+    /// Takes calls into the ledger, in the order of their places whenever they became visible: all nodes compute the
+    /// same.
+    fn take(&self, seen: &mut Seen, mut new: Vec<(CallPlace, Extrinsic)>) {
+        new.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let is_late = new.iter().any(|(place, extrinsic)| self.is_late(seen, place, extrinsic));
+        seen.calls.extend(new.iter().cloned());
+        if is_late {
+            let Reader { settings, genesis, .. } = &*self.reader;
+            seen.ledger = Ledger::new(settings, genesis.clone()).expect("taken before");
+            new = seen.calls.iter().map(|(place, extrinsic)| (place.clone(), extrinsic.clone())).collect();
+        }
+        for ((stamp, _), extrinsic) in new {
+            if let Err(error) = seen.ledger.submit(self.clock.block_of(stamp), extrinsic) {
+                tracing::warn!(%error, "ignoring a call");
+            }
+        }
+    }
+
+    /// Whether a call became visible only after its block was over, or after a later one of the same hotkey in its
+    /// block: either changes what came of it.
+    fn is_late(&self, seen: &Seen, place: &CallPlace, extrinsic: &Extrinsic) -> bool {
+        let block = self.clock.block_of(place.0);
+        let after = seen.calls.range(place..).take_while(|((stamp, _), _)| self.clock.block_of(*stamp) == block);
+        block < seen.newest.block || after.into_iter().any(|(_, other)| other.hotkey == extrinsic.hotkey)
+    }
+}
+
+impl Seen {
+    /// Nothing but genesis.
+    pub fn new(mut ledger: Ledger) -> Self {
+        Self {
+            newest: Arc::new(ledger.state_at(0).clone()),
+            ledger,
+            calls: BTreeMap::new(),
+            paths: BTreeSet::new(),
+            claimed: BTreeSet::new(),
+            unread: BTreeMap::new(),
+            reading_again: None,
+            is_complete: false,
+        }
+    }
+
+    /// Objects that may be calls and have not been looked at, in the order of their places.
+    async fn list_new(&self, reader: &Reader) -> object_store::Result<Vec<ObjectMeta>> {
+        let mut found: Vec<ObjectMeta> = reader.bucket.list(Some(&keys::slots())).try_collect().await?;
+        for (validator, _) in &reader.genesis.validators {
+            let prefix = keys::all_weights(&Hotkey(*validator));
+            let after = self.paths.range(prefix.clone()..).take_while(|path| path.prefix_matches(&prefix)).last();
+            let listed = match after {
+                Some(after) => reader.bucket.list_with_offset(Some(&prefix), after),
+                None => reader.bucket.list(Some(&prefix)),
+            };
+            found.extend(listed.try_collect::<Vec<_>>().await?);
+        }
+        found.retain(|meta| !self.paths.contains(&meta.location) && !self.unread.contains_key(&meta.location));
+        found.sort_by(|a, b| (a.last_modified, &a.location).cmp(&(b.last_modified, &b.location)));
+        Ok(found)
+    }
+
+    /// Notes that an object has been read, and gives the call in it, if it is one, with its place.
+    fn note(&mut self, meta: ObjectMeta, found: Option<Extrinsic>) -> Option<(CallPlace, Extrinsic)> {
+        self.unread.remove(&meta.location);
+        self.paths.insert(meta.location.clone());
+        found.map(|extrinsic| ((meta.last_modified, meta.location), extrinsic))
+    }
+
+    /// Notes that a registration could not be read in this block; it is left alone twice as long as before.
+    fn put_off(&mut self, meta: ObjectMeta, error: &Error, block: u64) {
+        let tries = self.unread.get(&meta.location).map_or(0, |unread| unread.tries);
+        tracing::warn!(path = %meta.location, %error, "a registration cannot be read; trying again later");
+        let again_at = block + (1 << tries.min(LONGEST_WAIT));
+        self.unread.insert(meta.location.clone(), Unread { meta, tries: tries + 1, again_at });
+    }
+}
+
+/// What a task has come to that has ended; nothing while it is under way.
+async fn finished(task: &mut Option<JoinHandle<Vec<Tried>>>) -> Vec<Tried> {
+    match task.take_if(|task| task.is_finished()) {
+        Some(ended) => ended.await.expect("reading does not panic"),
+        None => Vec::new(),
+    }
+}
