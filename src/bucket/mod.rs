@@ -17,6 +17,9 @@ use object_store::{BackoffConfig, ClientOptions, ObjectStore, ObjectStoreScheme,
 use thiserror::Error;
 use url::Url;
 
+#[cfg(test)]
+pub(crate) mod suite;
+
 pub(crate) use folder::FolderStore;
 
 /// A request that has not been answered by then is tried again; what is large is moved in parts of 64 MiB.
