@@ -12,11 +12,12 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
-use object_store::{Error, GetOptions, GetRange, ObjectMeta, ObjectStore, PutMode, PutOptions};
+use object_store::{Error, GetOptions, GetRange, ObjectMeta, ObjectStore};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 use crate::Uid;
+use crate::bucket::untrusted::{Settled, create, read_until_settled};
 use crate::chain::ChainSettings;
 use crate::chain::{Call, ChainState, Extrinsic, Genesis, Ledger, LedgerError};
 use crate::digest::Digest;
@@ -217,7 +218,7 @@ impl BucketChain {
                 return Ok(());
             };
             let key = keys::slot(registration.uid, registration.generation);
-            if self.create(&key, call::encode_registration(&registration, &self.identity)).await? {
+            if create(&self.reader.bucket, &key, call::encode_registration(&registration, &self.identity)).await? {
                 return Ok(());
             }
             // Somebody was first; the next look shows it.
@@ -246,20 +247,10 @@ impl BucketChain {
         let block = self.clock.block();
         let key = keys::weights(&self.identity.hotkey(), block);
         let bytes = call::encode_weights(&Weights { run: self.reader.run, block, weights }, &self.identity);
-        if !self.create(&key, bytes).await? {
+        if !create(&self.reader.bucket, &key, bytes).await? {
             tracing::debug!(%key, "weights were posted in this block before; those count");
         }
         Ok(())
-    }
-
-    /// Puts something where nothing is yet; whether nothing was there.
-    async fn create(&self, key: &Path, bytes: Bytes) -> object_store::Result<bool> {
-        let options = PutOptions { mode: PutMode::Create, ..Default::default() };
-        match self.reader.bucket.put_opts(key, bytes.into(), options).await {
-            Ok(_) => Ok(true),
-            Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
     }
 }
 
@@ -326,20 +317,15 @@ impl Reader {
         if meta.size == 0 || meta.size > most as u64 {
             return Ok(None);
         }
-        // What arrives may have been damaged on its way. Only what is read twice alike lies there.
-        let mut before = None;
-        for _ in 0..READS {
-            let found = self.bytes(path, meta.size).await?;
-            if let Some(extrinsic) = self.decode(path, &found) {
-                return Ok(Some(extrinsic));
-            }
-            if before.as_ref() == Some(&found) {
+        let (read, decode) = (|| self.bytes(path, meta.size), |found: &Bytes| self.decode(path, found));
+        match read_until_settled(READS, read, decode).await? {
+            Settled::Known(extrinsic) => Ok(Some(extrinsic)),
+            Settled::Alike(_) => {
                 tracing::warn!(%path, "ignoring what is no call to the chain");
-                return Ok(None);
+                Ok(None)
             }
-            before = Some(found);
+            Settled::Never => Err(failed("another each time it is read")),
         }
-        Err(failed("another each time it is read"))
     }
 
     async fn bytes(&self, path: &Path, most: u64) -> object_store::Result<Bytes> {

@@ -5,7 +5,8 @@ use futures::stream::BoxStream;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::{
-    CopyOptions, GetResult, ListResult, MultipartUpload, ObjectStoreExt, PutMultipartOptions, PutPayload, PutResult,
+    CopyOptions, GetResult, ListResult, MultipartUpload, ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload,
+    PutResult,
 };
 use tokio::time::Instant;
 
