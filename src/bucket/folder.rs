@@ -2,19 +2,21 @@
 //! replaced exactly, and an object can have a stamp of its own from the moment it is there.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Write};
+use std::ops::Range;
 use std::path::Path as FilePath;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::stream::BoxStream;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
-    PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UpdateVersion,
+    PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, UpdateVersion,
 };
 use tempfile::NamedTempFile;
 
@@ -53,18 +55,19 @@ impl FolderStore {
         let only_if_new = mode == PutMode::Create;
         let written = blocking(move || {
             let staged = stage(&path, &payload, stamp)?;
+            let e_tag = e_tag(&staged.as_file().metadata()?);
             if only_if_new {
                 staged.persist_noclobber(&path)?;
             } else {
                 staged.persist(&path)?;
             }
-            Ok(())
+            Ok(e_tag)
         });
-        written.await.map_err(|source| match source.kind() {
+        let e_tag = written.await.map_err(|source| match source.kind() {
             io::ErrorKind::AlreadyExists => Error::AlreadyExists { path: location.to_string(), source: source.into() },
             _ => generic(source),
         })?;
-        Ok(PutResult { e_tag: None, version: None, extensions: Default::default() })
+        Ok(PutResult { e_tag, version: None, extensions: Default::default() })
     }
 
     /// Keeps others from replacing an object that is still the one that was seen. The lock is on the very file, so that
@@ -100,6 +103,20 @@ fn stage(path: &FilePath, payload: &PutPayload, stamp: Option<SystemTime>) -> io
     Ok(staged)
 }
 
+/// The tag that `object_store` gives a file. It is taken before the file has its name: another process may replace it
+/// at once.
+#[cfg(unix)]
+fn e_tag(file: &Metadata) -> Option<String> {
+    let written = file.modified().ok()?.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_micros();
+    let inode = std::os::unix::fs::MetadataExt::ino(file);
+    Some(format!("\"{inode:x}-{written:x}-{:x}\"", file.len()))
+}
+
+#[cfg(not(unix))]
+fn e_tag(_: &Metadata) -> Option<String> {
+    None
+}
+
 fn create_in(folder: &FilePath) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.suffix(STAGED);
@@ -125,6 +142,8 @@ fn generic(source: io::Error) -> Error {
     Error::Generic { store: "FolderStore", source: source.into() }
 }
 
+// Every method is forwarded by hand: a default one would not be that of the files.
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl ObjectStore for FolderStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
@@ -146,6 +165,10 @@ impl ObjectStore for FolderStore {
         self.files.get_opts(location, options).await
     }
 
+    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.files.get_ranges(location, ranges).await
+    }
+
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
         self.files.delete_stream(locations)
     }
@@ -154,12 +177,20 @@ impl ObjectStore for FolderStore {
         self.files.list(prefix)
     }
 
+    fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.files.list_with_offset(prefix, offset)
+    }
+
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
         self.files.list_with_delimiter(prefix).await
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
         self.files.copy_opts(from, to, options).await
+    }
+
+    async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
+        self.files.rename_opts(from, to, options).await
     }
 }
 
@@ -184,6 +215,7 @@ mod tests {
     use futures::future::join_all;
 
     use super::*;
+    use crate::bucket::suite;
 
     fn store(folder: &tempfile::TempDir) -> FolderStore {
         FolderStore::new(LocalFileSystem::new_with_prefix(folder.path()).unwrap())
@@ -224,6 +256,27 @@ mod tests {
             assert_eq!(tried.iter().filter(|done| done.is_ok()).count(), 1);
             let found = store.get(&key).await.unwrap().bytes().await.unwrap();
             assert_eq!(found, format!("record {winner}"));
+        }
+    }
+
+    #[tokio::test]
+    async fn it_passes_the_suite() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = LocalFileSystem::new_with_prefix(folder.path()).unwrap().with_automatic_cleanup(true);
+        let store: Arc<dyn ObjectStore> = Arc::new(FolderStore::new(files));
+        suite::objects(store.clone()).await;
+        suite::copies(store.clone()).await;
+        suite::multipart(store).await;
+    }
+
+    #[tokio::test]
+    async fn a_put_tells_the_tag_that_a_look_shows() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, key) = (store(&folder), Path::from("object"));
+        let stamp = SystemTime::UNIX_EPOCH + Duration::from_micros(1_000_000_007);
+        for stamp in [None, Some(stamp)] {
+            let put = store.put_stamped(&key, "bytes".into(), PutMode::Overwrite, stamp).await.unwrap();
+            assert_eq!(put.e_tag, version(&store, &key).await.e_tag);
         }
     }
 

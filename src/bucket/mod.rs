@@ -1,7 +1,10 @@
-//! Opening the bucket that a URL names.
+//! Opening the bucket that a URL names; and [`untrusted`], for what others wrote there.
 
 mod credentials;
 mod folder;
+#[cfg(test)]
+pub(crate) mod suite;
+pub mod untrusted;
 
 use std::path::PathBuf;
 use std::sync::Arc;

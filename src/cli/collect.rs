@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use futures::TryStreamExt;
+use gauntlet::bucket::untrusted::get_bounded;
 use gauntlet::corpus::Corpus;
 use gauntlet::model::LlamaConfig;
-use gauntlet::node::{RoundReport, get_bounded};
+use gauntlet::node::RoundReport;
 use gauntlet::report::{self, Manifest, References, RunFolder};
 use gauntlet::runtime::{Run, bucket, report as reports};
 use gauntlet::scenario::Scenario;

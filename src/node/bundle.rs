@@ -7,7 +7,7 @@ use futures::future::join_all;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
-use super::follow::get_bounded;
+use crate::bucket::untrusted::get_bounded;
 use crate::digest::Digest;
 use crate::transport::bundle::{self, BundleError};
 use crate::transport::keys;

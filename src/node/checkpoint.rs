@@ -5,7 +5,7 @@ use std::sync::Arc;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, Result};
 
-use super::follow::get_bounded;
+use crate::bucket::untrusted::get_bounded;
 use crate::digest::Digest;
 use crate::transport::checkpoint::{self, Checkpoint, Decoder};
 use crate::transport::keys;

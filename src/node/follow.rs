@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
-use object_store::{GetOptions, GetRange, ObjectStore};
 
 use super::bundle::get_bundle;
 use super::network::Network;
 use super::ports::Ports;
 use super::upload;
+use crate::bucket::untrusted::get_bounded;
 use crate::digest::Digest;
 use crate::training::{PseudoGradient, Replica};
 use crate::transport::record::{self, Included, RecordError, RoundRecord};
@@ -153,14 +153,4 @@ fn decode_all(network: &Network, round: u64, included: &[Included], payloads: &[
         .zip(payloads)
         .filter_map(|(included, bytes)| upload::decode(network, bytes, round, included.uid, included.hotkey));
     decoded.map(|upload| Arc::new(upload.gradient)).collect()
-}
-
-/// An object of at most `most` bytes; `None` if there is none, or a larger one.
-pub async fn get_bounded(bucket: &Arc<dyn ObjectStore>, key: &object_store::path::Path, most: u64) -> Option<Bytes> {
-    let options = GetOptions { range: Some(GetRange::Bounded(0..most)), ..Default::default() };
-    let answer = bucket.get_opts(key, options).await.ok()?;
-    if answer.meta.size > most {
-        return None;
-    }
-    answer.bytes().await.ok()
 }

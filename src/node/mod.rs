@@ -21,7 +21,7 @@ pub use bundle::bundle_len;
 pub use catch_up::newest_checkpoint_round;
 pub use checkpoint::{get_checkpoint, put_checkpoint};
 pub use compute::Compute;
-pub use follow::{fetch_record, get_bounded};
+pub use follow::fetch_record;
 pub use hardware::{Hardware, Processor};
 pub use network::{Network, OpenError};
 pub use peer::{KEPT_UPLOADS, Peer, PeerPlan};

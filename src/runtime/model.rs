@@ -5,8 +5,9 @@ use object_store::ObjectStore;
 
 use super::Run;
 use super::run::RunError;
+use crate::bucket::untrusted::get_bounded;
 use crate::model::LlamaConfig;
-use crate::node::{OpenError, get_bounded, get_checkpoint};
+use crate::node::{OpenError, get_checkpoint};
 use crate::transport::{Hotkey, keys, record};
 
 impl Run {

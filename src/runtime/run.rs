@@ -5,10 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::path::Path;
-use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use object_store::{Error, ObjectStore, ObjectStoreExt};
 use thiserror::Error;
 
 use super::Bucket;
+use crate::bucket::untrusted::{Settled, create, read_until_settled};
 use crate::chain;
 use crate::digest::Digest;
 use crate::model::Device;
@@ -123,13 +124,10 @@ impl Run {
         // Theta first: whoever sees the genesis finds it.
         let model = (&network.genesis.digest, network.genesis.theta.as_slice());
         put_checkpoint(&bucket.store, &keys::theta(), &id, 0, model).await.map_err(failed)?;
-        match create(&bucket, &keys::genesis(), bytes).await {
-            Ok(()) => Ok((Self { scenario: scenario.clone(), bucket, genesis, id }, true)),
-            Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {
-                Self::read(bucket).await?.if_like(&genesis)
-            }
-            Err(source) => Err(failed(source)),
+        if create(&bucket.store, &keys::genesis(), bytes).await.map_err(failed)? {
+            return Ok((Self { scenario: scenario.clone(), bucket, genesis, id }, true));
         }
+        Self::read(bucket).await?.if_like(&genesis)
     }
 
     fn if_like(self, genesis: &Genesis) -> Result<(Self, bool), RunError> {
@@ -210,10 +208,8 @@ impl Run {
     /// The store does not take it.
     pub async fn write_start(&self, unix_ms: i64, validator: &Identity) -> Result<(), RunError> {
         let bytes = genesis::encode_start(&Start { run: self.id, unix_ms }, validator);
-        match create(&self.bucket, &keys::start(), bytes).await {
-            Ok(()) | Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(()),
-            Err(source) => Err(RunError::Store { url: self.bucket.url.clone(), source }),
-        }
+        let created = create(&self.bucket.store, &keys::start(), bytes).await;
+        created.map(drop).map_err(|source| RunError::Store { url: self.bucket.url.clone(), source })
     }
 
     /// Whether a key is a validator's.
@@ -227,8 +223,7 @@ impl Run {
 async fn genesis_bytes(bucket: &Bucket) -> Result<Bytes, RunError> {
     let url = || bucket.url.clone();
     let failed = |source| RunError::Store { url: url(), source };
-    let mut before = None;
-    for _ in 0..GENESIS_READS {
+    let read = || async {
         let found = match bucket.store.get(&keys::genesis()).await {
             Ok(found) => found,
             Err(Error::NotFound { .. }) => return Err(RunError::NoRun { url: url() }),
@@ -238,16 +233,10 @@ async fn genesis_bytes(bucket: &Bucket) -> Result<Bytes, RunError> {
             let source = GenesisError::TooLong { found: found.meta.size as usize };
             return Err(RunError::Genesis { url: url(), source });
         }
-        let bytes = found.bytes().await.map_err(failed)?;
-        if before.as_ref() == Some(&bytes) {
-            return Ok(bytes);
-        }
-        before = Some(bytes);
+        found.bytes().await.map_err(failed)
+    };
+    match read_until_settled(GENESIS_READS, read, |_| None::<Bytes>).await? {
+        Settled::Known(bytes) | Settled::Alike(bytes) => Ok(bytes),
+        Settled::Never => Err(RunError::Garbled { url: url() }),
     }
-    Err(RunError::Garbled { url: url() })
-}
-
-async fn create(bucket: &Bucket, key: &Path, bytes: Bytes) -> object_store::Result<()> {
-    let options = PutOptions { mode: PutMode::Create, ..Default::default() };
-    bucket.store.put_opts(key, bytes.into(), options).await.map(|_| ())
 }

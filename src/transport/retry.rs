@@ -6,15 +6,17 @@
 //! deadline drops the operation when it has passed (`tokio::time::timeout_at`).
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result,
 };
 
 /// How often to try, and how long to wait in between.
@@ -71,8 +73,22 @@ impl RetryStore {
     pub fn new(inner: Arc<dyn ObjectStore>, backoff: Backoff) -> Self {
         Self { inner, backoff }
     }
+
+    /// Collects a whole listing before it yields the first object, so that a failure in the middle can be tried again.
+    fn list_all(
+        &self,
+        list: impl Fn(&dyn ObjectStore) -> BoxStream<'static, Result<ObjectMeta>> + Send + Sync + 'static,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
+        let store = self.clone();
+        stream::once(async move { store.backoff.run(|| list(&*store.inner).try_collect::<Vec<_>>()).await })
+            .map_ok(|objects| stream::iter(objects.into_iter().map(Ok)))
+            .try_flatten()
+            .boxed()
+    }
 }
 
+// Every method is forwarded by hand: a default one would not reach the inner store.
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl ObjectStore for RetryStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
@@ -91,6 +107,10 @@ impl ObjectStore for RetryStore {
         self.backoff.run(|| self.inner.get_opts(location, options.clone())).await
     }
 
+    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.backoff.run(|| self.inner.get_ranges(location, ranges)).await
+    }
+
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
         let store = self.clone();
         locations
@@ -105,15 +125,14 @@ impl ObjectStore for RetryStore {
             .boxed()
     }
 
-    /// Lists everything before it yields the first object, so that a failure in the middle can be tried again.
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        let (store, prefix) = (self.clone(), prefix.cloned());
-        stream::once(
-            async move { store.backoff.run(|| store.inner.list(prefix.as_ref()).try_collect::<Vec<_>>()).await },
-        )
-        .map_ok(|objects| stream::iter(objects.into_iter().map(Ok)))
-        .try_flatten()
-        .boxed()
+        let prefix = prefix.cloned();
+        self.list_all(move |inner| inner.list(prefix.as_ref()))
+    }
+
+    fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
+        let (prefix, offset) = (prefix.cloned(), offset.clone());
+        self.list_all(move |inner| inner.list_with_offset(prefix.as_ref(), &offset))
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
@@ -122,6 +141,10 @@ impl ObjectStore for RetryStore {
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
         self.backoff.run(|| self.inner.copy_opts(from, to, options.clone())).await
+    }
+
+    async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
+        self.backoff.run(|| self.inner.rename_opts(from, to, options.clone())).await
     }
 }
 
@@ -138,6 +161,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
+    use crate::bucket::suite;
 
     fn transient() -> Error {
         Error::Generic { store: "test", source: "lost".into() }
@@ -164,6 +188,11 @@ mod tests {
         assert!(matches!(attempt(backoff, 5, || Ok(1)).await, (6, 12.0, Ok(1))));
         assert!(matches!(attempt(backoff, 6, || Ok(1)).await, (6, 12.0, Err(Error::Generic { .. }))));
         assert!(matches!(attempt(Backoff { attempts: 0, ..backoff }, 0, || Ok(1)).await, (1, 0.0, Ok(1))));
+    }
+
+    #[tokio::test]
+    async fn every_method_asks_the_inner_store() {
+        suite::forwards(|inner| Arc::new(RetryStore::new(inner, Backoff::default()))).await;
     }
 
     #[tokio::test(start_paused = true)]

@@ -10,17 +10,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use object_store::path::Path;
-use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion};
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion};
 
 use super::Validator;
 use super::gather::Gathered;
 use crate::Uid;
+use crate::bucket::untrusted::{self, get_bounded};
 use crate::chain::ChainView;
 use crate::node::bundle::{delete_parts, parts_of};
 use crate::node::checkpoint::put_checkpoint;
-use crate::node::follow::{
-    apply, fetch_record, follow_record, get_bounded, max_record_len, read_record, wait_a_little,
-};
+use crate::node::follow::{apply, fetch_record, follow_record, max_record_len, read_record, wait_a_little};
 use crate::training::Replica;
 use crate::transport::record::{self, Included, RoundRecord};
 use crate::transport::{Hotkey, bundle, checkpoint, keys, wire};
@@ -235,10 +234,8 @@ impl Validator {
     /// Puts something where nothing is yet, however long that takes; whether nothing was there.
     async fn create(&self, key: &Path, bytes: &Bytes) -> bool {
         loop {
-            let options = PutOptions { mode: PutMode::Create, ..Default::default() };
-            match self.ports.bucket.put_opts(key, bytes.clone().into(), options).await {
-                Ok(_) => return true,
-                Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => return false,
+            match untrusted::create(&self.ports.bucket, key, bytes.clone()).await {
+                Ok(is_new) => return is_new,
                 Err(error) => tracing::warn!(%key, %error, "put failed; trying again"),
             }
             wait_a_little(&self.ports).await;

@@ -207,7 +207,7 @@ impl Validator {
         let chain = self.ports.chain.view().await;
         self.meet(&*chain);
         let gathered = self.ports.phase("gather", self.gather()).await;
-        self.observe(&gathered, &chain);
+        self.observe(&gathered, &*chain);
 
         // Before the evaluation, which changes whom the next round would take.
         let decided = self.ports.phase("decide", self.decide(&gathered, &*chain)).await;

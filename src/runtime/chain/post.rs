@@ -2,13 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use bytes::Bytes;
-use object_store::path::Path;
-use object_store::{Error, ObjectStore, PutMode, PutOptions};
-
 use super::BucketChain;
 use super::seen::Seen;
 use crate::Uid;
+use crate::bucket::untrusted::create;
 use crate::chain::Call;
 use crate::transport::call::{self, Registration, Weights};
 use crate::transport::keys;
@@ -27,7 +24,7 @@ impl BucketChain {
                 return Ok(());
             };
             let key = keys::slot(registration.uid, registration.generation);
-            if self.create(&key, call::encode_registration(&registration, &self.identity)).await? {
+            if create(&self.reader.bucket, &key, call::encode_registration(&registration, &self.identity)).await? {
                 return Ok(());
             }
             // Somebody was first; the next look shows it.
@@ -56,19 +53,9 @@ impl BucketChain {
         let block = self.clock.block();
         let key = keys::weights(&self.identity.hotkey(), block);
         let bytes = call::encode_weights(&Weights { run: self.reader.run, block, weights }, &self.identity);
-        if !self.create(&key, bytes).await? {
+        if !create(&self.reader.bucket, &key, bytes).await? {
             tracing::debug!(%key, "weights were posted in this block before; those count");
         }
         Ok(())
-    }
-
-    /// Puts something where nothing is yet; whether nothing was there.
-    async fn create(&self, key: &Path, bytes: Bytes) -> object_store::Result<bool> {
-        let options = PutOptions { mode: PutMode::Create, ..Default::default() };
-        match self.reader.bucket.put_opts(key, bytes.into(), options).await {
-            Ok(_) => Ok(true),
-            Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
     }
 }

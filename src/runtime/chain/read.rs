@@ -10,6 +10,7 @@ use object_store::{Error, GetOptions, GetRange, ObjectMeta, ObjectStore};
 
 use super::allows;
 use crate::Uid;
+use crate::bucket::untrusted::{Settled, read_until_settled};
 use crate::chain::{Call, ChainSettings, Extrinsic, Genesis};
 use crate::digest::Digest;
 use crate::transport::{Hotkey, call, keys};
@@ -59,20 +60,15 @@ impl Reader {
         if meta.size == 0 || meta.size > most as u64 {
             return Ok(None);
         }
-        // What arrives may have been damaged on its way. Only what is read twice alike lies there.
-        let mut before = None;
-        for _ in 0..READS {
-            let found = self.bytes(path, meta.size).await?;
-            if let Some(extrinsic) = self.decode(path, &found) {
-                return Ok(Some(extrinsic));
-            }
-            if before.as_ref() == Some(&found) {
+        let (read, decode) = (|| self.bytes(path, meta.size), |found: &Bytes| self.decode(path, found));
+        match read_until_settled(READS, read, decode).await? {
+            Settled::Known(extrinsic) => Ok(Some(extrinsic)),
+            Settled::Alike(_) => {
                 tracing::warn!(%path, "ignoring what is no call to the chain");
-                return Ok(None);
+                Ok(None)
             }
-            before = Some(found);
+            Settled::Never => Err(failed("another each time it is read")),
         }
-        Err(failed("another each time it is read"))
     }
 
     async fn bytes(&self, path: &Path, most: u64) -> object_store::Result<Bytes> {

@@ -10,6 +10,7 @@ use object_store::path::Path;
 use object_store::{Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion};
 
 use super::*;
+use crate::bucket::suite;
 use crate::transport::retry::{Backoff, RetryStore};
 use crate::transport::simulated::Link;
 
@@ -253,6 +254,18 @@ async fn conditional_puts_see_every_earlier_write() {
     }
     put("e", version(two)).await.unwrap();
     assert_eq!(body_of(&node, &file).await.unwrap(), "e");
+}
+
+#[tokio::test(start_paused = true)]
+async fn links_pass_the_suite() {
+    for (seed, loss) in [(0, 0.0), (1, 0.2), (2, 0.2)] {
+        let bucket = SimBucket::new(SimClock::showing(0));
+        let window = Duration::from_secs(10);
+        let options = LinkOptions { seed, node: 0, link: Link { loss, ..plain() }, writes: vec![path("")], window };
+        let link: Arc<dyn ObjectStore> = Arc::new(SimLink::new(bucket, options));
+        let backoff = Backoff { attempts: 20, ..Backoff::default() };
+        suite::objects(if loss > 0.0 { Arc::new(RetryStore::new(link, backoff)) } else { link }).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,113 @@
+//! Reading and writing where others write too: nothing of theirs is replaced, nothing too long is fetched, and what was
+//! damaged on its way is not taken for what lies there.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use object_store::path::Path;
+use object_store::{Error, GetOptions, GetRange, ObjectStore, PutMode, PutOptions, Result};
+
+/// Puts something where nothing is yet; whether nothing was there.
+///
+/// # Errors
+/// The store fails. The object may be there all the same.
+pub async fn create(bucket: &dyn ObjectStore, key: &Path, bytes: Bytes) -> Result<bool> {
+    let options = PutOptions { mode: PutMode::Create, ..Default::default() };
+    match bucket.put_opts(key, bytes.into(), options).await {
+        Ok(_) => Ok(true),
+        Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// An object of at most `most` bytes; `None` if there is none, or a larger one.
+pub async fn get_bounded(bucket: &Arc<dyn ObjectStore>, key: &Path, most: u64) -> Option<Bytes> {
+    let options = GetOptions { range: Some(GetRange::Bounded(0..most)), ..Default::default() };
+    let answer = bucket.get_opts(key, options).await.ok()?;
+    if answer.meta.size > most {
+        return None;
+    }
+    answer.bytes().await.ok()
+}
+
+/// What several reads of one object come to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Settled<T, K> {
+    /// It was recognised as what it should be.
+    Known(K),
+    /// It was read twice alike, and not recognised: so it lies there.
+    Alike(T),
+    /// It was another each time.
+    Never,
+}
+
+/// Reads, at most so often, until `recognise` knows what was read, or until it was read twice in a row alike. A single
+/// read may have been damaged on its way.
+///
+/// # Errors
+/// The first error of `read`.
+pub async fn read_until_settled<T: PartialEq, K, E, F: Future<Output = std::result::Result<T, E>>>(
+    reads: usize,
+    mut read: impl FnMut() -> F,
+    mut recognise: impl FnMut(&T) -> Option<K>,
+) -> std::result::Result<Settled<T, K>, E> {
+    let mut before = None;
+    for _ in 0..reads {
+        let found = read().await?;
+        if let Some(known) = recognise(&found) {
+            return Ok(Settled::Known(known));
+        }
+        if before.as_ref() == Some(&found) {
+            return Ok(Settled::Alike(found));
+        }
+        before = Some(found);
+    }
+    Ok(Settled::Never)
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::ObjectStoreExt;
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn only_the_first_creates() {
+        let (bucket, key) = (InMemory::new(), Path::from("a"));
+        assert!(create(&bucket, &key, "first".into()).await.unwrap());
+        assert!(!create(&bucket, &key, "second".into()).await.unwrap());
+        assert_eq!(bucket.get(&key).await.unwrap().bytes().await.unwrap(), "first");
+    }
+
+    #[tokio::test]
+    async fn what_is_too_long_is_not_fetched() {
+        let bucket: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let key = Path::from("a");
+        bucket.put(&key, "12345".into()).await.unwrap();
+        assert_eq!(get_bounded(&bucket, &key, 5).await.unwrap(), "12345");
+        assert_eq!(get_bounded(&bucket, &key, 4).await, None);
+        assert_eq!(get_bounded(&bucket, &"b".into(), 4).await, None);
+    }
+
+    /// What reads of these come to, where 7 is known, and how many were made.
+    async fn settle(found: &[u32]) -> (std::result::Result<Settled<u32, &'static str>, u32>, usize) {
+        let mut made = 0;
+        let read = || {
+            made += 1;
+            let nth = found[made - 1];
+            async move { if nth == 0 { Err(nth) } else { Ok(nth) } }
+        };
+        let settled = read_until_settled(4, read, |found| (*found == 7).then_some("known")).await;
+        (settled, made)
+    }
+
+    #[tokio::test]
+    async fn reads_end_where_one_is_known_or_two_are_alike() {
+        assert_eq!(settle(&[7, 1]).await, (Ok(Settled::Known("known")), 1));
+        assert_eq!(settle(&[1, 2, 7, 2]).await, (Ok(Settled::Known("known")), 3));
+        assert_eq!(settle(&[1, 2, 2, 7]).await, (Ok(Settled::Alike(2)), 3));
+        assert_eq!(settle(&[1, 2, 1, 2]).await, (Ok(Settled::Never), 4));
+        assert_eq!(settle(&[1, 0, 1, 1]).await, (Err(0), 2));
+    }
+}
