@@ -18,7 +18,8 @@ rounds = 40
 model = { preset = "nano" }
 training = { lr = 1e-2, warmup_rounds = 5, pages_per_round = 4, micro_batch = 4 }
 scheme = { kind = "sparseloco", inner_steps = 2, topk = 1024, bits = 32 }
-gauntlet = { top_peers = 5, evaluated_per_round = 2, evaluated_fraction = 0.5 }
+protocol = { top_peers = 5 }
+mechanism = { evaluated_per_round = 2, evaluated_fraction = 0.5 }
 peers = [{ count = 5 }]
 "#;
 

@@ -17,7 +17,8 @@ model = { preset = "nano", sequence_length = 16 }
 corpus = { held_out_pages = 8 }
 training = { pages_per_round = 4, micro_batch = 4 }
 scheme = { topk = 4 }
-gauntlet = { top_peers = 3, min_peers = 2, evaluated_per_round = 4 }
+protocol = { top_peers = 3, min_peers = 2 }
+mechanism = { evaluated_per_round = 4 }
 chain = { weights_every = 2 }
 validators = [{ stake = 1000 }, { stake = 400 }]
 peers = [{ count = 3 }, { behaviour = "noise" }]
