@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, atomic::AtomicBool};
 
 use gauntlet::engine::{Observer, ObserverError, RunOptions, Traffic, simulate};
-use gauntlet::mechanism::{Column, ColumnKind, Facts, Losses, Measurement, Mechanism, MechanismSettings, Ranking, Status};
+use gauntlet::mechanism::{
+    Column, ColumnKind, Facts, Losses, Measurement, Mechanism, MechanismSettings, Ranking, Status,
+};
 use gauntlet::node::{Network, RoundReport};
 use gauntlet::{Uid, model::Device, scenario::Registry, scenario::Scenario, settings::Findings};
 use serde::{Deserialize, Serialize};

@@ -19,7 +19,9 @@
 //! | [`corpus`] | tokens, and which pages are whose |
 //! | [`model`] | Llama in Burn; presets; Hugging Face folders |
 //! | [`chain`] | registry, rounds from blocks, stake, weights, Yuma consensus, emission |
-//! | [`mechanism`] | fast evaluation, loss scores, OpenSkill, proof of computation, incentive, selection |
+//! | [`mechanism`] | how peers are judged and paid: facts in, measurements asked for, decisions out |
+//! | [`protocol`] | put window, how many are aggregated, renewal of the list |
+//! | [`settings`] | how sections of a scenario are checked, and kinds chosen by their names |
 //! | [`bucket`] | opening the object store that a URL names |
 //! | [`digest`] | BLAKE3 digests of models, payloads, aggregations and runs |
 //! | [`random`] | generators, each a function of seed, purpose, node and round |

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 const NETWORK: &str = "name = 'net'\nseed = 3\nrounds = 12\n[model]\npreset = 'nano'\nsequence_length = 16\n\
                        [corpus]\nheld_out_pages = 7\n[training]\npages_per_round = 5\nmicro_batch = 2\n\
-                       checkpoint_every = 4\n[gauntlet]\ntop_peers = 3\nmin_peers = 2\n[[peers]]\ncount = 4\n";
+                       checkpoint_every = 4\n[protocol]\ntop_peers = 3\nmin_peers = 2\n[[peers]]\ncount = 4\n";
 
 struct Place(TempDir);
 

@@ -103,7 +103,7 @@ impl FolderObserver {
         let peers = peers.collect();
         let mut progress = Progress::new(scenario.rounds, quiet);
         progress.start_at(rounds);
-        let trained = |(_, _, group): &(usize, usize, &PeerGroup)| behaviour::from_scenario(&group.behaviour).trains();
+        let trained = |(_, _, group): &(usize, usize, &PeerGroup)| behaviour::from_settings(&group.behaviour).trains();
         let pages = scenario.each_peer().filter(trained).count() * scenario.training.pages_per_round;
         let holders = slots.iter().map(|slot| (slot.uid, slot.peer)).collect();
         Ok(Self {

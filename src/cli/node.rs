@@ -82,7 +82,7 @@ pub fn peer(args: PeerArgs) -> anyhow::Result<()> {
         let identity = key::read(path)?;
         // Draws of a peer that is not of the scenario are keyed by its hotkey.
         let index = u64::from_le_bytes(*identity.hotkey().0.first_chunk().expect("32 bytes"));
-        let behaviour = behaviour::from_scenario(&behaviour);
+        let behaviour = behaviour::from_settings(&behaviour);
         let plan = PeerPlan { index, processor: Processor::real(), behaviour, leaves: None };
         let role = Role::Peer { plan, joins: 0 };
         let own_bucket = args.own_bucket.clone();
@@ -92,11 +92,11 @@ pub fn peer(args: PeerArgs) -> anyhow::Result<()> {
         let Some((index, _, group)) = scenario.each_peer().nth(part) else {
             bail!(UsageError(format!("--as {part}: the scenario has peers 0 to {}", scenario.peers_total() - 1)));
         };
-        let behaviour = behaviour::from_scenario(&group.behaviour);
+        let behaviour = behaviour::from_settings(&group.behaviour);
         let length = sequence_length(scenario)?;
         let processor = match node.clock {
             None => Processor::real(),
-            Some(_) => Processor::of_peer(&group.hardware, scenario, length),
+            Some(_) => scenario.peer_processor(&group.hardware, length),
         };
         let plan = PeerPlan { index: index as u64, processor, behaviour, leaves: group.leaves };
         let role = Role::Peer { plan, joins: group.joins };
@@ -128,7 +128,7 @@ pub fn validator(args: ValidatorArgs) -> anyhow::Result<()> {
         };
         let processor = match node.clock {
             None => Processor::real(),
-            Some(_) => Processor::of_validator(&settings.hardware, scenario, sequence_length(scenario)?),
+            Some(_) => scenario.validator_processor(&settings.hardware, sequence_length(scenario)?),
         };
         let role = Role::Validator { processor, leaves: settings.leaves };
         nodes.push(plan_node(&node, None, identity_of(scenario, "validator", part), role));

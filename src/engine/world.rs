@@ -18,7 +18,7 @@ use crate::chain::{Genesis, Ledger, LedgerError, OpenBooks};
 use crate::digest::Digest;
 use crate::node::behaviour;
 use crate::node::ports::{Clock, OneBucket, Ports};
-use crate::node::{Compute, Network, Peer, PeerPlan, Processor, Validator};
+use crate::node::{Compute, Network, Peer, PeerPlan, Validator};
 use crate::transport::retry::{Backoff, RetryStore};
 use crate::transport::simulated::{Link, LinkOptions, SimBucket, SimClock, SimLink};
 use crate::transport::{Identity, keys};
@@ -288,7 +288,7 @@ fn start_node(
     let replica = |digest: &Digest| saved.replicas.get(digest).cloned();
     let length = network.core.config.sequence_length;
     if let Some(settings) = scenario.validators.get(node) {
-        let processor = Processor::of_validator(&settings.hardware, scenario, length);
+        let processor = scenario.validator_processor(&settings.hardware, length);
         let mut validator = Validator::new(network.clone(), ports, processor);
         if let Some(state) = state {
             validator.restore(state, replica)?;
@@ -299,8 +299,8 @@ fn start_node(
     let group = scenario.each_peer().nth(index).map(|(_, _, group)| group).expect("a node for each peer");
     let plan = PeerPlan {
         index: index as u64,
-        processor: Processor::of_peer(&group.hardware, scenario, length),
-        behaviour: behaviour::from_scenario(&group.behaviour),
+        processor: scenario.peer_processor(&group.hardware, length),
+        behaviour: behaviour::from_settings(&group.behaviour),
         leaves: group.leaves,
     };
     let mut peer = Peer::new(network.clone(), ports, plan);

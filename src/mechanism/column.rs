@@ -21,3 +21,18 @@ pub enum ColumnKind {
     /// It is of one round, as a loss score.
     Measured,
 }
+
+/// The numbers of a mechanism that rates by OpenSkill and asks for proofs of computation.
+pub(super) fn rated() -> Vec<Column> {
+    use ColumnKind::{Measured, Standing};
+    let columns = [
+        ("loss_score_assigned", "fall of the loss on assigned pages, nats a token", Measured),
+        ("loss_score_unassigned", "fall of the loss on unassigned pages, nats a token", Measured),
+        ("rating_mu", "rating mu", Standing),
+        ("rating_sigma", "rating sigma", Standing),
+        ("proof_of_computation", "proof of computation", Standing),
+        ("peer_score", "peer score", Standing),
+    ];
+    let column = |(name, label, kind): (&str, &str, _)| Column { name: name.into(), label: label.into(), kind };
+    columns.map(column).into()
+}

@@ -4,9 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Candidate, Column, Facts, Losses, Measurement, Mechanism, MechanismSettings, Ranking, Status, shares::shares,
-};
+use super::column::Column;
+use super::facts::Facts;
+use super::measure::{Losses, Measurement};
+use super::ranking::{Candidate, Ranking};
+use super::seam::{Mechanism, MechanismSettings};
+use super::shares::shares;
+use super::status::Status;
 use crate::Uid;
 use crate::random::rng;
 use crate::settings::Findings;

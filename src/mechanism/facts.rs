@@ -1,7 +1,7 @@
 //! What a validator knows of a round's uploads before it measures any loss.
 
+use super::status::Status;
 use crate::Uid;
-use crate::mechanism::Status;
 
 /// The facts of a round.
 pub struct Facts<'a> {

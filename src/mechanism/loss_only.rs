@@ -4,9 +4,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::gauntlet::{Gains, Gauntlet, GauntletSettings, Rule};
+use super::measure::{Losses, Measured, Measurement, Pages};
 use super::proof::LossScores;
-use super::settings::sampled;
-use super::{Losses, Measurement, Mechanism, MechanismSettings, Pages};
+use super::seam::{Mechanism, MechanismSettings, sampled};
 use crate::Uid;
 use crate::settings::Findings;
 
@@ -47,7 +47,7 @@ impl Rule for NoProof {
     fn gains(&self, settings: &GauntletSettings, _aggregated: &[Uid], losses: &Losses) -> Vec<(Uid, Gains)> {
         let pages = Self::pages(settings);
         let Some(unassigned_before) = losses.get(&Measurement::before(pages)) else { return Vec::new() };
-        let gains = |measured: &super::Measured| {
+        let gains = |measured: &Measured| {
             let [(uid, _)] = measured.what.payloads[..] else { return None };
             let (assigned_before, assigned_after) = (f64::NAN, f64::NAN);
             let unassigned_after = measured.loss?;

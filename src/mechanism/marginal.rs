@@ -8,8 +8,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::gauntlet::{Gains, Gauntlet, GauntletSettings, Rule, own_losses, own_steps};
+use super::measure::{Losses, Measurement, Pages};
 use super::proof::LossScores;
-use super::{Losses, Measurement, Mechanism, MechanismSettings, Pages};
+use super::seam::{Mechanism, MechanismSettings, sampled};
 use crate::Uid;
 use crate::settings::Findings;
 
@@ -29,7 +30,7 @@ impl MechanismSettings for MarginalSettings {
 
     fn forward_passes(&self, pages: usize, aggregated: usize) -> f64 {
         // The aggregate with and without each peer; of one that is aggregated the former is everybody's.
-        let more = super::settings::sampled(self.0.evaluated_fraction, pages) * self.0.evaluated_per_round as f64;
+        let more = sampled(self.0.evaluated_fraction, pages) * self.0.evaluated_per_round as f64;
         self.0.forward_passes(pages, aggregated) + 2.0 * more
     }
 }

@@ -6,10 +6,11 @@ use toml::Value;
 
 use crate::transport::Hotkey;
 
-use super::{Behaviour, Scenario};
+use super::sections::Scenario;
 use crate::chain::MAX_SLOTS;
 use crate::corpus::CorpusKind;
 use crate::node::Hardware;
+use crate::node::behaviour::settings::Behaviour;
 use crate::settings::{Finding, Findings};
 use crate::training::scheme::{DenseUpdate, InnerSettings, SchemeSettings};
 use crate::transport::simulated::Link;

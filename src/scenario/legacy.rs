@@ -5,7 +5,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::moved::PROTOCOL;
-use super::{PeerGroup, Scenario, ValidatorSettings};
+use super::peers::{PeerGroup, ValidatorSettings};
+use super::sections::Scenario;
 use crate::chain::ChainSettings;
 use crate::corpus::CorpusSettings;
 use crate::mechanism::gauntlet::GauntletSettings;

@@ -6,9 +6,12 @@ use std::path::Path;
 use super::check::check;
 use super::error::{Place, Problem, ScenarioError};
 use super::message::retell;
+use super::moved;
 use super::overrides::Override;
 use super::place::{Source, place};
-use super::{Registry, Scenario, moved, shipped};
+use super::registry::Registry;
+use super::sections::Scenario;
+use super::shipped::shipped;
 use crate::settings::{Finding, KindError};
 
 /// Reads a scenario, applies `key=value` overrides in order, and checks the result.

@@ -2,7 +2,7 @@
 
 use toml::{Table, Value};
 
-use super::Scenario;
+use super::sections::Scenario;
 
 /// Retells what deserialising said of the key at `path`.
 pub fn retell(message: &str, path: &str) -> String {

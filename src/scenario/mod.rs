@@ -7,13 +7,14 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `settings`, `scheme`, `peers`, `behaviour` | the settings and their defaults |
+//! | `sections`, `peers` | the sections; their settings lie beside what they set |
+//! | `registry` | the kinds that a scenario may name |
 //! | `load` | from a file and overrides to a checked [`Scenario`] |
 //! | `check` | what must hold between and inside the settings |
+//! | `moved`, `legacy` | what earlier versions said otherwise |
 //! | `place`, `message`, `error` | where a problem is, and how it is told |
 //! | `shipped` | the scenarios that are part of the program |
 
-mod behaviour;
 mod check;
 mod error;
 pub mod legacy;
@@ -23,128 +24,17 @@ mod moved;
 mod overrides;
 mod peers;
 mod place;
+mod processor;
 mod registry;
+mod sections;
 mod shipped;
 #[cfg(test)]
 mod tests;
-
-use serde::{Deserialize, Serialize};
-use toml::Table;
-
-use crate::chain::ChainSettings;
 pub use crate::chain::MAX_SLOTS;
-use crate::corpus::CorpusSettings;
-use crate::mechanism::MechanismSettings;
-use crate::model::ModelSettings;
-use crate::protocol::ProtocolSettings;
-use crate::settings::Kinded;
-use crate::training::aggregate::AggregationSettings;
-use crate::training::scheme::SchemeSettings;
-use crate::training::{BaselineSettings, TrainingSettings};
-
-pub use behaviour::{Behaviour, Copied, Malformation};
+pub use crate::node::behaviour::settings::{Behaviour, Copied, Malformation};
 pub use error::{Place, Problem, ScenarioError};
 pub use load::load;
 pub use peers::{PeerGroup, ValidatorSettings};
 pub use registry::Registry;
+pub use sections::Scenario;
 pub use shipped::{Shipped, shipped};
-
-/// A network to run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Scenario {
-    /// Short name; the run folder is called `<name>-<seed>`.
-    pub name: String,
-    /// One line for `sim scenarios`.
-    #[serde(default)]
-    pub summary: String,
-    /// Seed of every random draw.
-    #[serde(default)]
-    pub seed: u64,
-    /// Communication rounds.
-    #[serde(default = "default_rounds")]
-    pub rounds: u64,
-    #[serde(default)]
-    pub model: ModelSettings,
-    #[serde(default)]
-    pub corpus: CorpusSettings,
-    #[serde(default)]
-    pub training: TrainingSettings,
-    #[serde(default)]
-    pub scheme: SchemeSettings,
-    #[serde(default, skip_serializing_if = "AggregationSettings::is_default")]
-    pub aggregation: AggregationSettings,
-    /// What is the network's, whoever judges.
-    #[serde(default)]
-    pub protocol: ProtocolSettings,
-    /// How peers are judged and paid: a kind of [`Registry::mechanisms`] and its settings.
-    #[serde(default = "default_mechanism")]
-    pub mechanism: Kinded,
-    #[serde(default)]
-    pub chain: ChainSettings,
-    #[serde(default)]
-    pub baseline: BaselineSettings,
-    /// The validators, by falling stake or not; at least one.
-    #[serde(default = "default_validators")]
-    pub validators: Vec<ValidatorSettings>,
-    /// Groups of peers.
-    pub peers: Vec<PeerGroup>,
-    /// The kinds that this scenario's names stand for.
-    #[serde(skip)]
-    pub registry: Registry,
-}
-
-fn default_mechanism() -> Kinded {
-    Kinded { kind: None, settings: Table::new() }
-}
-
-fn default_rounds() -> u64 {
-    20_000
-}
-
-fn default_validators() -> Vec<ValidatorSettings> {
-    vec![ValidatorSettings::default()]
-}
-
-impl Scenario {
-    /// The settings of the mechanism.
-    ///
-    /// # Panics
-    /// If they are not those of a kind of the registry: a scenario that was read ([`load`]) has been checked.
-    pub fn judge(&self) -> Box<dyn MechanismSettings> {
-        let resolved = self.registry.mechanisms.resolve(&self.mechanism);
-        resolved.unwrap_or_else(|error| panic!("mechanism.{}: {}", error.key, error.message)).settings
-    }
-
-    /// Peers of all groups, those that join later included.
-    pub fn peers_total(&self) -> usize {
-        self.peers.iter().fold(0, |total, group| total.saturating_add(group.count))
-    }
-
-    /// The peers one by one, in the file's order: index of the peer, index of its group, and the group.
-    pub fn each_peer(&self) -> impl Iterator<Item = (usize, usize, &PeerGroup)> {
-        let groups = self.peers.iter().enumerate();
-        let members = groups.flat_map(|(group, settings)| (0..settings.count).map(move |_| (group, settings)));
-        members.enumerate().map(|(peer, (group, settings))| (peer, group, settings))
-    }
-
-    /// Virtual length of a round in seconds.
-    pub fn round_seconds(&self) -> f64 {
-        self.chain.block_seconds * self.chain.blocks_per_round as f64
-    }
-
-    /// Pages in a step of the AdamW baseline: as many as the aggregated peers train on together, unless it is set.
-    pub fn baseline_pages(&self) -> usize {
-        self.baseline.pages_per_round.unwrap_or(self.protocol.top_peers * self.training.pages_per_round)
-    }
-
-    /// Rounds whose records stay in the bucket.
-    pub fn keep_rounds(&self) -> u64 {
-        self.training.keep_rounds.unwrap_or_else(|| self.training.checkpoint_every.saturating_mul(2))
-    }
-
-    /// Rounds after which the learning rate's cosine has ended.
-    pub fn schedule_rounds(&self) -> u64 {
-        self.training.schedule_rounds.unwrap_or(self.rounds)
-    }
-}

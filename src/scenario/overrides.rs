@@ -2,9 +2,9 @@
 
 use toml::{Table, Value};
 
-use super::Scenario;
 use super::error::{Place, Problem};
 use super::message::retell;
+use super::sections::Scenario;
 
 /// One `key=value` of the command line.
 pub struct Override {

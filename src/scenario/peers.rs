@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Behaviour;
 use crate::node::Hardware;
+use crate::node::behaviour::settings::Behaviour;
 use crate::transport::simulated::Link;
 
 /// Peers that are alike.

@@ -1,6 +1,6 @@
 //! The scenarios that are part of the program.
 
-use super::Scenario;
+use super::sections::Scenario;
 
 /// A scenario of the `scenarios` folder.
 #[derive(Clone, Debug)]

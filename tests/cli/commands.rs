@@ -91,14 +91,14 @@ fn a_wrong_scenario_is_refused_with_its_place() {
     assert!(NETWORK.contains(peers));
     for (from, to, expected) in [
         ("lr = 3e-3", "lrr = 3e-3", "net.toml:13:1: unknown key `lrr` in [training]; did you mean `lr`?"),
-        ("count = 4", "count = -3", "net.toml:30:9: peers.0.count is -3; expected a whole number, 0 or more"),
-        ("count = 4", "count = 300", "net.toml:30:1: peers.0.count is 300; expected 250 peers at most from the start"),
+        ("count = 4", "count = -3", "net.toml:32:9: peers.0.count is -3; expected a whole number, 0 or more"),
+        ("count = 4", "count = 300", "net.toml:32:1: peers.0.count is 300; expected 250 peers at most from the start"),
         (
             "top_peers = 4",
             "top_peers = 9",
             "net.toml:22:1: protocol.top_peers is 9; expected 6 at most, the number of peers",
         ),
-        ("\"copycat\"", "\"copycta\"", "net.toml:33:13: peers.1.behaviour is `copycta`; expected one of honest, lazy,"),
+        ("\"copycat\"", "\"copycta\"", "net.toml:35:13: peers.1.behaviour is `copycta`; expected one of honest, lazy,"),
         ("\"copycat\"", "\"copycta\"", "did you mean `copycat`?"),
         ("seed = 3", "seed = ", "net.toml:2:8: not TOML"),
         ("\"nano\"", "\"gigantic\"", "model.preset"),

@@ -23,15 +23,18 @@ pub use rule::{Gains, Published, Rule, own_losses, own_steps};
 pub use settings::GauntletSettings;
 pub use standing::PeerRecord;
 
+use super::column::{Column, rated};
+use super::facts::Facts;
+use super::measure::{Losses, Measurement};
 use super::openskill::{self, Rating};
+use super::ranking::{Candidate, Ranking};
+use super::seam::{Mechanism, MechanismSettings, sampled};
 use super::selection::draw_for_evaluation;
 use super::shares::shares;
-use super::{Candidate, Column, ColumnKind, Facts, Losses, Measurement, Mechanism, Pages, Ranking, Status};
+use super::status::Status;
 use crate::Uid;
 use crate::random::{ChaCha8Rng, rng};
-
-/// Steps behind at which nothing is left of the sync score (arXiv 2505.21684).
-const STEPS_WITHOUT_CREDIT: f64 = 5.0;
+use crate::settings::Findings;
 
 /// One validator's Gauntlet. `R` says what an evaluation measures and ranks by.
 pub struct Gauntlet<R = Published> {
@@ -181,11 +184,11 @@ impl<R: Rule> Mechanism for Gauntlet<R> {
     }
 
     fn columns(&self) -> Vec<Column> {
-        columns()
+        rated()
     }
 
     fn numbers(&self, uid: Uid, round: u64) -> Vec<Option<f64>> {
-        let Some(record) = self.state.peers.get(&uid) else { return vec![None; columns().len()] };
+        let Some(record) = self.state.peers.get(&uid) else { return vec![None; rated().len()] };
         let gains = record.evaluated_in(round);
         vec![
             gains
@@ -209,27 +212,20 @@ impl<R: Rule> Mechanism for Gauntlet<R> {
     }
 }
 
-/// The numbers of a mechanism that rates by OpenSkill and asks for proofs of computation.
-pub(super) fn columns() -> Vec<Column> {
-    use ColumnKind::{Measured, Standing};
-    let columns = [
-        ("loss_score_assigned", "fall of the loss on assigned pages, nats a token", Measured),
-        ("loss_score_unassigned", "fall of the loss on unassigned pages, nats a token", Measured),
-        ("rating_mu", "rating mu", Standing),
-        ("rating_sigma", "rating sigma", Standing),
-        ("proof_of_computation", "proof of computation", Standing),
-        ("peer_score", "peer score", Standing),
-    ];
-    let column = |(name, label, kind): (&str, &str, _)| Column { name: name.into(), label: label.into(), kind };
-    columns.map(column).into()
-}
-
-/// (1 - min(steps, 5) / 5)^exponent: 1 in sync, 0 from five steps on (and for what is not a number).
-pub(super) fn sync_score(steps_behind: f64, exponent: f64) -> f64 {
-    if steps_behind.is_nan() {
-        return 0.0;
+impl MechanismSettings for GauntletSettings {
+    fn check(&self, found: &mut Findings) {
+        Self::check(self, found);
     }
-    libm::pow(1.0 - steps_behind.clamp(0.0, STEPS_WITHOUT_CREDIT) / STEPS_WITHOUT_CREDIT, exponent)
+
+    fn build(&self, secret: u64) -> Box<dyn Mechanism> {
+        Box::new(Gauntlet::new(self.clone(), Published, secret))
+    }
+
+    /// The unassigned pages before the step; for each peer its assigned pages before and after, and the unassigned ones
+    /// after.
+    fn forward_passes(&self, pages: usize, _aggregated: usize) -> f64 {
+        sampled(self.evaluated_fraction, pages) * (1.0 + 3.0 * self.evaluated_per_round as f64)
+    }
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{GauntletSettings, Losses, Measurement, Pages};
+use super::settings::GauntletSettings;
 use crate::Uid;
+use crate::mechanism::measure::{Losses, Measurement, Pages};
 use crate::mechanism::proof::LossScores;
 
 /// What came of a peer's evaluation.

@@ -2,10 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Gauntlet, Published};
 use crate::mechanism::openskill::OpenSkillSettings;
-use crate::mechanism::settings::sampled;
-use crate::mechanism::{Mechanism, MechanismSettings};
 use crate::settings::Findings;
 
 /// Gauntlet: filters, evaluation, ratings, pay (arXiv 2505.21684).
@@ -62,8 +59,9 @@ impl Default for GauntletSettings {
     }
 }
 
-impl MechanismSettings for GauntletSettings {
-    fn check(&self, found: &mut Findings) {
+impl GauntletSettings {
+    /// Checks what a type cannot tell; paths are relative to the section.
+    pub fn check(&self, found: &mut Findings) {
         found.not_negative("max_steps_behind", self.max_steps_behind);
         found.not_negative("sync_exponent", self.sync_exponent);
         found.fraction("failure_penalty", self.failure_penalty);
@@ -80,15 +78,5 @@ impl MechanismSettings for GauntletSettings {
         let expected = format!("{half} or more, as mechanism.copy_overlap_half");
         found.require_with(zero >= half, "copy_overlap_zero", zero, expected, Some("mechanism.copy_overlap_half"));
         found.within("openskill", |found| self.openskill.check(found));
-    }
-
-    fn build(&self, secret: u64) -> Box<dyn Mechanism> {
-        Box::new(Gauntlet::new(self.clone(), Published, secret))
-    }
-
-    /// The unassigned pages before the step; for each peer its assigned pages before and after, and the unassigned ones
-    /// after.
-    fn forward_passes(&self, pages: usize, _aggregated: usize) -> f64 {
-        sampled(self.evaluated_fraction, pages) * (1.0 + 3.0 * self.evaluated_per_round as f64)
     }
 }

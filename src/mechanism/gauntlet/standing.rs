@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::rule::Gains;
 use super::settings::GauntletSettings;
-use super::{Gains, sync_score};
-use crate::mechanism::Status;
 use crate::mechanism::openskill::Rating;
 use crate::mechanism::proof::averaged;
+use crate::mechanism::status::Status;
+use crate::mechanism::sync::sync_score;
 
 /// A validator's record of a peer.
 ///

@@ -237,13 +237,6 @@ fn a_copy_loses_its_score_where_copies_are_looked_for() {
 }
 
 #[test]
-fn sync_score_falls_to_nothing_at_five_steps() {
-    assert_eq!([0.0, 5.0, 9.0, f64::INFINITY].map(|steps| sync_score(steps, 2.5)), [1.0, 0.0, 0.0, 0.0]);
-    assert!((sync_score(2.5, 2.5) - 0.5f64.powf(2.5)).abs() < 1e-12);
-    assert_eq!(sync_score(f64::NAN, 2.5), 0.0);
-}
-
-#[test]
 fn a_saved_gauntlet_goes_on_bit_for_bit() {
     let kinds = [HONEST, LAZY, COPYCAT, HARMFUL, HONEST, HONEST, LAZY, COPYCAT];
     let mut straight = network(&kinds);

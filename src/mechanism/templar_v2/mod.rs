@@ -19,13 +19,19 @@ use serde::{Deserialize, Serialize};
 
 pub use settings::TemplarV2Settings;
 
-use super::gauntlet::sync_score;
+use super::column::{Column, ColumnKind, rated};
+use super::facts::Facts;
+use super::measure::{Losses, Measurement, Pages};
 use super::openskill::{self, Rating};
 use super::proof::{LossScores, averaged};
+use super::ranking::{Candidate, Ranking, sort_by_score};
+use super::seam::{Mechanism, MechanismSettings, sampled};
 use super::selection::draw_by_waiting;
-use super::{Candidate, Column, ColumnKind, Facts, Losses, Measurement, Mechanism, Pages, Ranking, Status};
+use super::status::Status;
+use super::sync::sync_score;
 use crate::Uid;
 use crate::random::{ChaCha8Rng, rng};
+use crate::settings::Findings;
 
 /// One validator's view of its peers.
 pub struct TemplarV2 {
@@ -135,7 +141,7 @@ impl TemplarV2 {
     fn chosen(&self, round: u64) -> Vec<Uid> {
         let wanted = self.settings.evaluated_per_round;
         let mut peers = self.candidates(round, |peer| peer.rating.ordinal());
-        super::ranking::sort_by_score(&mut peers);
+        sort_by_score(&mut peers);
         let mut draw = self.draw("evaluation", round);
         let bins = if peers.len() < 5 * wanted { 1 } else { self.settings.bins };
         let bin = draw.random_range(0..bins);
@@ -283,7 +289,7 @@ impl Mechanism for TemplarV2 {
     }
 
     fn columns(&self) -> Vec<Column> {
-        let mut columns = super::gauntlet::columns();
+        let mut columns = rated();
         let (name, label) = ("negative_evaluations".into(), "negative of the last evaluations, fraction".into());
         columns.push(Column { name, label, kind: ColumnKind::Standing });
         columns
@@ -310,6 +316,20 @@ impl Mechanism for TemplarV2 {
     fn restore(&mut self, saved: &[u8]) -> Result<(), String> {
         self.peers = postcard::from_bytes(saved).map_err(|error| error.to_string())?;
         Ok(())
+    }
+}
+
+impl MechanismSettings for TemplarV2Settings {
+    fn check(&self, found: &mut Findings) {
+        Self::check(self, found);
+    }
+
+    fn build(&self, secret: u64) -> Box<dyn Mechanism> {
+        Box::new(TemplarV2::new(self.clone(), secret))
+    }
+
+    fn forward_passes(&self, pages: usize, _aggregated: usize) -> f64 {
+        sampled(self.evaluated_fraction, pages) * (1.0 + 3.0 * self.evaluated_per_round as f64)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Pay by rank: a first tier that falls linearly, and a reserve in which each gets a part of the one before.
 
-use super::TemplarV2Settings;
+use super::settings::TemplarV2Settings;
 
 /// Shares by rank of `peers` with a positive score, the best first: they sum to 1. Without a reserve the first tier gets
 /// everything.

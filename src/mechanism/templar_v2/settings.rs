@@ -2,10 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::TemplarV2;
 use crate::mechanism::openskill::OpenSkillSettings;
-use crate::mechanism::settings::sampled;
-use crate::mechanism::{Mechanism, MechanismSettings};
 use crate::settings::Findings;
 
 /// Defaults are those of tplr-ai/templar v2.1.3, but for the fraction of pages (there: 8 samples of a peer's 30,720).
@@ -81,8 +78,9 @@ impl Default for TemplarV2Settings {
     }
 }
 
-impl MechanismSettings for TemplarV2Settings {
-    fn check(&self, found: &mut Findings) {
+impl TemplarV2Settings {
+    /// Checks what a type cannot tell; paths are relative to the section.
+    pub fn check(&self, found: &mut Findings) {
         found.at_least_one("evaluated_per_round", self.evaluated_per_round as u64);
         found.at_least_one("bins", self.bins as u64);
         found.positive_fraction("evaluated_fraction", self.evaluated_fraction);
@@ -104,13 +102,5 @@ impl MechanismSettings for TemplarV2Settings {
         ascending(found, "overlap_mega", self.overlap_mega, self.overlap_max);
         found.require((1..=64).contains(&self.history), "history", self.history, "1 to 64");
         found.within("openskill", |found| self.openskill.check(found));
-    }
-
-    fn build(&self, secret: u64) -> Box<dyn Mechanism> {
-        Box::new(TemplarV2::new(self.clone(), secret))
-    }
-
-    fn forward_passes(&self, pages: usize, _aggregated: usize) -> f64 {
-        sampled(self.evaluated_fraction, pages) * (1.0 + 3.0 * self.evaluated_per_round as f64)
     }
 }

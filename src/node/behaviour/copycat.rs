@@ -6,11 +6,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rand::seq::IndexedRandom;
 
+use super::settings::Copied;
 use super::{Behaviour, Surroundings, map_values};
 use crate::Uid;
 use crate::node::upload;
 use crate::random::normal;
-use crate::scenario::Copied;
 use crate::training::PseudoGradient;
 use crate::transport::Hotkey;
 

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use rand::RngExt;
 
+use super::settings::Malformation;
 use super::{Behaviour, Surroundings};
-use crate::scenario::Malformation;
 use crate::training::PseudoGradient;
 
 pub struct Malformed {

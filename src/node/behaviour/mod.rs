@@ -14,6 +14,7 @@ mod malformed;
 mod noise;
 mod offline;
 mod rescaled;
+pub mod settings;
 mod sign_flip;
 mod stale;
 
@@ -27,7 +28,6 @@ use super::ports::Ports;
 use crate::Uid;
 use crate::chain::PutWindow;
 use crate::corpus::PageId;
-use crate::scenario;
 use crate::training::PseudoGradient;
 
 /// Whether a peer takes part in a round.
@@ -120,8 +120,8 @@ pub trait Behaviour: Send + Sync {
 }
 
 /// The behaviour that a scenario names.
-pub fn from_scenario(behaviour: &scenario::Behaviour) -> Box<dyn Behaviour> {
-    use scenario::Behaviour as Named;
+pub fn from_settings(behaviour: &settings::Behaviour) -> Box<dyn Behaviour> {
+    use settings::Behaviour as Named;
     match *behaviour {
         Named::Honest { data } => Box::new(honest::Honest { data }),
         Named::Lazy { fraction } => Box::new(lazy::Lazy { fraction }),

@@ -6,6 +6,7 @@
 //! | `mod` | a round from top to bottom; the state between two |
 //! | `gather`, `compare`, `overlap` | uploads, and what is known of them before anything is measured |
 //! | `decide` | the record: whose turn it is, and what lies in the bucket for those who follow |
+//! | `judge` | what the mechanism is told, and whom it would aggregate |
 //! | `roster` | the list of peers to aggregate |
 //! | `evaluate` | the losses that the mechanism asks for |
 //! | `report` | what is to be said of the round |
@@ -14,6 +15,7 @@ mod compare;
 mod decide;
 mod evaluate;
 mod gather;
+mod judge;
 mod overlap;
 mod report;
 mod roster;
@@ -33,11 +35,9 @@ use super::ports::{NodeState, Ports};
 use crate::Uid;
 use crate::chain::{Call, ChainView};
 use crate::digest::Digest;
-use crate::mechanism::{Facts, Mechanism, Status};
+use crate::mechanism::Mechanism;
 use crate::training::Replica;
 use crate::transport::Hotkey;
-use compare::Uploads;
-use gather::Gathered;
 use roster::Roster;
 
 /// A validator of the network.
@@ -237,26 +237,6 @@ impl Validator {
         // The next round has begun.
         self.pay = self.owners.keys().map(|&uid| (uid, chain.incentive(uid))).collect();
         true
-    }
-
-    /// Tells the mechanism what came of the round, and renews the list of peers to aggregate when it is time.
-    fn observe(&mut self, gathered: &Gathered, chain: &dyn ChainView) {
-        let mut peers = gathered.peers.clone();
-        peers.iter_mut().for_each(|peer| peer.paid = chain.incentive(peer.uid));
-        let uploads = Uploads { shape: &self.network.shape, valid: &gathered.valid };
-        self.mechanism.observe(&Facts { round: self.round, peers, uploads: &uploads });
-        self.roster.renew(&self.network.scenario.protocol, &*self.mechanism, self.round);
-    }
-
-    /// The peers to aggregate in this round, by uid, as far as this validator judges.
-    fn included(&self, gathered: &Gathered) -> Vec<Uid> {
-        let round = self.round;
-        // Only what is there, and only what the mechanism lets pass.
-        let passed = |uid| {
-            let status = self.mechanism.status(uid, round);
-            gathered.valid.contains_key(&uid) && matches!(status, Some(Status::Passed | Status::Copy))
-        };
-        self.roster.included(&self.network.scenario.protocol, &*self.mechanism, round, passed)
     }
 
     /// Takes note of new owners of slots.

@@ -1,7 +1,7 @@
 //! What must hold of `[aggregation]`.
 
 use super::super::message::nearest;
-use super::Scenario;
+use crate::scenario::sections::Scenario;
 use crate::settings::Findings;
 use crate::training::aggregate::RULES;
 

@@ -21,7 +21,7 @@
 use std::sync::Arc;
 
 use super::exact::{VALUE_LIMIT, rms, round};
-use super::{Aggregation, Rule, Weighted, total_weight};
+use super::seam::{Aggregation, Rule, Weighted, total_weight};
 use crate::training::{Basis, ChunkLayout, SparseTensor, TensorChunks};
 
 /// What a scenario names.

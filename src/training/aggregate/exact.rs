@@ -28,6 +28,16 @@ pub fn round(value: f64) -> f64 {
     (value + 0.5).floor()
 }
 
+/// Fraction bits of a normalised value.
+const VALUE_BITS: i32 = 15;
+
+/// A value as a whole number of 2^-15 rms, at most 2^20 in magnitude.
+#[inline(always)]
+pub fn whole_value(value: f32, rms: f64) -> f64 {
+    let normalised = if rms > 0.0 { (f64::from(value) / rms).clamp(-VALUE_LIMIT, VALUE_LIMIT) } else { 0.0 };
+    round(normalised * f64::from(1 << VALUE_BITS))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

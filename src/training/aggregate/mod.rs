@@ -8,91 +8,19 @@
 //! |---|---|
 //! | `sign_of_mean` | DeMo's rule, on coefficients of the DCT |
 //! | `clipped_mean` | SparseLoCo's and dense's rule, on values of the parameters |
+//! | `seam`, `rules` | what a rule is, and which ones a scenario can name |
 //! | `exact` | what rules compute with |
 //! | `settings` | what a scenario's `[aggregation]` says |
 
 pub mod clipped_mean;
 pub mod exact;
+mod rules;
+mod seam;
 mod settings;
 pub mod sign_of_mean;
 #[cfg(test)]
 mod testing;
 
+pub use rules::{RULES, rule};
+pub use seam::{Aggregation, MOST_WEIGHT, Rule, Weighted, total_weight};
 pub use settings::{AggregationSettings, RuleError};
-
-use super::{Basis, Evaluator, PayloadLayout, PseudoGradient, Replica};
-use crate::model::{Device, Llama};
-
-/// The rule that makes one update of many payloads.
-///
-/// Replicas stay the same only if a step is the same to the bit on every machine and in any order of the payloads.
-pub trait Aggregation: Send + Sync {
-    /// The parameters after `rate` times the step that these payloads make. No payloads leave them as they are.
-    ///
-    /// # Panics
-    /// If `theta` is not of this model, a payload does not pass
-    /// [`PayloadShape::check`](super::PayloadShape::check), or the weights add up to more than [`MOST_WEIGHT`].
-    fn step(&self, theta: &[f32], payloads: &[Weighted], rate: f64) -> Vec<f32>;
-
-    /// The model of a replica after such a step. A rule that can do without the parameters on the host does so here.
-    ///
-    /// # Panics
-    /// As [`Aggregation::step`].
-    fn stepped(&self, evaluator: &Evaluator, replica: &Replica, payloads: &[Weighted], rate: f64) -> Llama {
-        evaluator.model(&self.step(&replica.theta, payloads, rate))
-    }
-}
-
-/// Weights of payloads that are aggregated together add up to this at most, so that sums of whole numbers stay exact:
-/// 2^37 times it is below 2^53. The 250 slots of a chain with the largest weight each stay below.
-pub const MOST_WEIGHT: u32 = (1 << 16) - 1;
-
-/// A payload and how often it counts. Weights are whole so that weighted sums are exact; one of 0 means the payload is
-/// not there.
-#[derive(Clone, Copy, Debug)]
-pub struct Weighted<'a> {
-    pub payload: &'a PseudoGradient,
-    /// 1 or more.
-    pub weight: u8,
-}
-
-impl<'a> Weighted<'a> {
-    /// A payload that counts once.
-    pub fn once(payload: &'a PseudoGradient) -> Self {
-        Self { payload, weight: 1 }
-    }
-
-    /// Payloads that count once each.
-    pub fn equally(payloads: impl IntoIterator<Item = &'a PseudoGradient>) -> Vec<Self> {
-        payloads.into_iter().map(Self::once).collect()
-    }
-}
-
-/// Sum of the weights.
-///
-/// # Panics
-/// If it is above [`MOST_WEIGHT`].
-pub fn total_weight(payloads: &[Weighted]) -> u32 {
-    let total = payloads.iter().map(|weighted| u64::from(weighted.weight)).sum::<u64>();
-    assert!(total <= MOST_WEIGHT.into(), "weights add up to {total}, expected {MOST_WEIGHT} at most");
-    total as u32
-}
-
-/// A rule that a scenario can name.
-#[derive(Debug)]
-pub struct Rule {
-    /// As `aggregation.rule` spells it.
-    pub name: &'static str,
-    /// The kind of payload it works on.
-    pub works_on: Basis,
-    /// The rule for payloads of this layout, with its heavy work on the device.
-    pub build: fn(&PayloadLayout, Device) -> Box<dyn Aggregation>,
-}
-
-/// The rules that a scenario can name.
-pub const RULES: [Rule; 2] = [sign_of_mean::RULE, clipped_mean::RULE];
-
-/// The rule of this name.
-pub fn rule(name: &str) -> Option<Rule> {
-    RULES.into_iter().find(|rule| rule.name == name)
-}

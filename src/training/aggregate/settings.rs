@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{Rule, rule};
+use super::rules::rule;
+use super::seam::Rule;
 use crate::training::Basis;
 
 /// How payloads become one update.

@@ -27,8 +27,7 @@ use std::sync::Arc;
 pub use device::{signs_from_device, signs_on_device};
 pub use host::{signs, signs_threads};
 
-use super::exact::{VALUE_LIMIT, round};
-use super::{Aggregation, Rule, Weighted};
+use super::seam::{Aggregation, Rule, Weighted};
 use crate::model::{Device, Llama};
 use crate::training::{Basis, ChunkLayout, Evaluator, Replica};
 
@@ -38,9 +37,6 @@ pub const RULE: Rule = Rule {
     works_on: Basis::Dct,
     build: |payloads, device| Box::new(SignOfMean::new(payloads.chunks.clone(), device)),
 };
-
-/// Fraction bits of a normalised value.
-const VALUE_BITS: i32 = 15;
 
 /// The rule for payloads of one layout.
 #[derive(Clone, Debug)]
@@ -81,11 +77,4 @@ impl Aggregation for SignOfMean {
 pub fn apply(theta: &[f32], signs: &[i8], step: f32) -> Vec<f32> {
     assert_eq!(theta.len(), signs.len(), "one sign a parameter");
     theta.iter().zip(signs).map(|(&theta, &sign)| theta - step * f32::from(sign)).collect()
-}
-
-/// A value as a whole number of 2^-15 rms, at most 2^20 in magnitude.
-#[inline(always)]
-fn whole_value(value: f32, rms: f64) -> f64 {
-    let normalised = if rms > 0.0 { (f64::from(value) / rms).clamp(-VALUE_LIMIT, VALUE_LIMIT) } else { 0.0 };
-    round(normalised * f64::from(1 << VALUE_BITS))
 }

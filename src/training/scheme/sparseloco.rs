@@ -9,8 +9,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::local_steps::{InnerSettings, LocalSteps};
+use super::seam::{LocalTraining, Scheme, append};
 use super::topk::TopK;
-use super::{LocalTraining, Scheme, append};
 use crate::model::ParamLayout;
 use crate::training::adamw::Moments;
 use crate::training::aggregate::clipped_mean;

@@ -2,9 +2,8 @@
 
 use burn::tensor::{DType, Device, FloatDType, IndexingUpdateOp, Int, IntDType, Tensor, TensorData};
 
-use super::whole_value;
-use crate::training::aggregate::exact::rms;
-use crate::training::aggregate::{Weighted, total_weight};
+use crate::training::aggregate::exact::{rms, whole_value};
+use crate::training::aggregate::seam::{Weighted, total_weight};
 use crate::training::dct::tables;
 use crate::training::{ChunkLayout, SparseTensor, TensorChunks};
 

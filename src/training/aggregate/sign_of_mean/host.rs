@@ -1,8 +1,7 @@
 //! The signs on the CPU.
 
-use super::whole_value;
-use crate::training::aggregate::exact::{rms, round};
-use crate::training::aggregate::{Weighted, total_weight};
+use crate::training::aggregate::exact::{rms, round, whole_value};
+use crate::training::aggregate::seam::{Weighted, total_weight};
 use crate::training::dct::{ExactInverse, FUSED_BASELINE, tables};
 use crate::training::{ChunkLayout, SparseTensor, TensorChunks};
 

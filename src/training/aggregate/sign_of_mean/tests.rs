@@ -4,7 +4,7 @@ use burn::tensor::Device;
 use proptest::prelude::*;
 use rand::seq::SliceRandom;
 
-use super::super::exact;
+use super::super::exact::{self, whole_value};
 use super::super::testing::{layout, payload, shapes, weighted};
 use super::*;
 use crate::digest::Digest;

@@ -2,9 +2,10 @@
 
 use std::mem::replace;
 
-use super::{Demo, LocalTraining};
+use super::Demo;
 use crate::model::{Llama, ParamTensors};
 use crate::training::gradient::{DeviceGradient, gradient_on_device};
+use crate::training::scheme::seam::LocalTraining;
 use crate::training::{Evaluator, PseudoGradient, Replica, Round};
 
 /// DeMo's state of one peer.

@@ -15,7 +15,7 @@ use serde::Serialize;
 use encode::{Encoder, Step};
 use local::Momentum;
 
-use super::{LocalTraining, Scheme};
+use super::seam::{LocalTraining, Scheme};
 use crate::model::ParamLayout;
 use crate::training::aggregate::sign_of_mean;
 use crate::training::quantise::quantise;

@@ -1,0 +1,30 @@
+//! What the mechanism is told of a round, and whom it would aggregate.
+
+use super::Validator;
+use super::compare::Uploads;
+use super::gather::Gathered;
+use crate::Uid;
+use crate::chain::ChainView;
+use crate::mechanism::{Facts, Status};
+
+impl Validator {
+    /// Tells the mechanism what came of the round, and renews the list of peers to aggregate when it is time.
+    pub fn observe(&mut self, gathered: &Gathered, chain: &dyn ChainView) {
+        let mut peers = gathered.peers.clone();
+        peers.iter_mut().for_each(|peer| peer.paid = chain.incentive(peer.uid));
+        let uploads = Uploads { shape: &self.network.shape, valid: &gathered.valid };
+        self.mechanism.observe(&Facts { round: self.round, peers, uploads: &uploads });
+        self.roster.renew(&self.network.scenario.protocol, &*self.mechanism, self.round);
+    }
+
+    /// The peers to aggregate in this round, by uid, as far as this validator judges.
+    pub fn included(&self, gathered: &Gathered) -> Vec<Uid> {
+        let round = self.round;
+        // Only what is there, and only what the mechanism lets pass.
+        let passed = |uid| {
+            let status = self.mechanism.status(uid, round);
+            gathered.valid.contains_key(&uid) && matches!(status, Some(Status::Passed | Status::Copy))
+        };
+        self.roster.included(&self.network.scenario.protocol, &*self.mechanism, round, passed)
+    }
+}

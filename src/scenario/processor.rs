@@ -1,0 +1,59 @@
+//! How fast the nodes of a scenario compute, where it does not say.
+
+use super::sections::Scenario;
+use crate::node::{Hardware, Processor};
+
+impl Scenario {
+    /// The processor of a peer; without a stated speed, one that trains on the assigned pages in half of a round.
+    pub fn peer_processor(&self, hardware: &Hardware, sequence_length: usize) -> Processor {
+        let round_tokens = (self.training.pages_per_round * sequence_length) as f64;
+        Processor::of_peer(hardware, round_tokens, self.round_seconds())
+    }
+
+    /// The processor of a validator; without a stated speed, that of a peer, or a faster one where it would not keep up
+    /// with its evaluations.
+    pub fn validator_processor(&self, hardware: &Hardware, sequence_length: usize) -> Processor {
+        let round_tokens = (self.training.pages_per_round * sequence_length) as f64;
+        let passes = self.judge().forward_passes(self.training.pages_per_round, self.protocol.top_peers);
+        let evaluated_tokens = passes * sequence_length as f64;
+        Processor::of_validator(hardware, round_tokens, evaluated_tokens, self.round_seconds())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn scenario(overrides: &[&str]) -> Scenario {
+        let overrides: Vec<String> = overrides.iter().map(|text| text.to_string()).collect();
+        Scenario::from_toml("name = 'n'\n[[peers]]\ncount = 20", "n.toml", &overrides).unwrap()
+    }
+
+    #[test]
+    fn a_peer_trains_in_half_of_a_round_unless_its_speed_is_stated() {
+        let scenario = scenario(&["training.pages_per_round=8"]);
+        let seconds = |speed| {
+            let hardware = Hardware { tokens_per_second: speed };
+            scenario.peer_processor(&hardware, 64).training(512.0).as_secs_f64()
+        };
+        assert!((seconds(None) - 42.0).abs() < 1e-6);
+        assert!((seconds(Some(51.2)) - 10.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_validator_keeps_up_with_any_number_of_evaluations() {
+        for (fraction, evaluated) in [("0.1", 5), ("1.0", 5), ("1.0", 200)] {
+            let number = format!("mechanism.evaluated_per_round={evaluated}");
+            let scenario = scenario(&[&format!("mechanism.evaluated_fraction={fraction}"), &number]);
+            let validator = scenario.validator_processor(&Hardware::default(), 64);
+            let pages = (192.0 * fraction.parse::<f64>().unwrap()).round();
+            let takes = validator.evaluation(pages * 64.0 * (1.0 + 3.0 * f64::from(evaluated)));
+            assert!(takes.as_secs_f64() <= 0.8 * 84.0 + 1e-6, "{takes:?}");
+            let slow = Hardware { tokens_per_second: Some(1.0) };
+            let stated = scenario.validator_processor(&slow, 64);
+            assert_eq!(stated.training(5.0), Duration::from_secs(5), "what is stated is taken");
+        }
+    }
+}
