@@ -181,7 +181,7 @@ fn honest_replicas_stay_in_sync_while_requests_fail() {
         assert_in_sync(&told, node, 1..=14);
     }
     for report in &told.reports {
-        let passed = report.peers.iter().filter(|peer| peer.status == "passed").count();
+        let passed = report.peers.iter().filter(|peer| peer.status.name() == "passed").count();
         assert_eq!((passed, report.uploads), (6, 6), "round {}", report.round);
     }
     // Requests did fail: nodes were held up.
@@ -320,7 +320,7 @@ fn a_joiner_starts_from_the_newest_checkpoint() {
     assert!(joiner[2].starts_with("model 6 "), "{joiner:?}");
     assert_in_sync(&told, 5, 5..=14);
     for round in 8..14 {
-        assert_eq!(told.peer(&network, 4, round).unwrap().status, "passed", "round {round}");
+        assert_eq!(told.peer(&network, 4, round).unwrap().status.name(), "passed", "round {round}");
     }
 }
 
@@ -368,7 +368,7 @@ link = { bandwidth_mbps = 0.0005 }
     for peer in 0..3 {
         assert_in_sync(&told, 2 + peer, 1..=24);
     }
-    let status = |peer, round| told.peer(&network, peer, round).unwrap().status.as_str();
+    let status = |peer, round| told.peer(&network, peer, round).unwrap().status.name();
     assert_eq!((status(3, 2), status(3, 3), status(3, 23)), ("passed", "absent", "absent"));
     assert!((0..24).all(|round| status(4, round) == "absent"), "its work takes several rounds");
     let aggregated: Vec<usize> =
@@ -390,7 +390,7 @@ fn no_malformed_upload_gets_through_or_breaks_anything() {
     for round in 0..14 {
         for (nth, how) in hows.iter().enumerate() {
             let peer = told.peer(&network, 3 + nth, round).unwrap();
-            assert_eq!((peer.status.as_str(), peer.aggregated), ("malformed", false), "{how} in round {round}");
+            assert_eq!((peer.status.name(), peer.aggregated), ("malformed", false), "{how} in round {round}");
             assert_eq!(peer.incentive, 0.0);
         }
     }

@@ -147,7 +147,7 @@ impl Fared {
                 _ => "about 0",
             };
             let mut statuses: BTreeMap<&str, usize> = BTreeMap::new();
-            reports.iter().for_each(|report| *statuses.entry(&report.status).or_default() += 1);
+            reports.iter().for_each(|report| *statuses.entry(report.status.name()).or_default() += 1);
             let (status, _) = statuses.into_iter().max_by_key(|(_, count)| *count).unwrap();
             let (behaviour, count) = (group.behaviour.label(), group.count);
             table += &format!("{behaviour:10}  {count:5}  {pay:4}  {aggregated:10}  {proof:20}  {status}\n");
@@ -214,7 +214,7 @@ fn copycat_with_noise() {
 fn offline() {
     let fared = snapshot!("offline", two("{ kind = \"offline\", leave = 0.3, return = 0.2 }", ONE_SEED));
     let absent: Vec<_> =
-        fared.reports(HONEST..HONEST + 2, 0).into_iter().filter(|peer| peer.status == "absent").collect();
+        fared.reports(HONEST..HONEST + 2, 0).into_iter().filter(|peer| peer.status.name() == "absent").collect();
     assert!(absent.len() > 60 && absent.iter().all(|peer| !peer.aggregated), "who is not there is not aggregated");
     // Present, it earns as much as anybody, or more: a pause costs a quarter of the score each round, but the next
     // evaluation gives all of it back, and what a peer sends after a pause, of a momentum from which nothing was taken
@@ -309,7 +309,10 @@ fn malformed_uploads_fail_under_every_scheme() {
         let settings = [scheme.as_str(), "rounds=12", "training.eval_every=12"];
         let fared = fare_under(&settings, "[[peers]]\ncount = 2\nbehaviour = \"malformed\"\n", ONE_SEED);
         assert!(fared.is_out_from(0), "{scheme}");
-        assert!(fared.reports(HONEST..HONEST + 2, 0).iter().all(|report| report.status == "malformed"), "{scheme}");
+        assert!(
+            fared.reports(HONEST..HONEST + 2, 0).iter().all(|report| report.status.name() == "malformed"),
+            "{scheme}"
+        );
         let (initial, last) = fared.losses();
         assert!(last < initial, "{scheme}: {initial} to {last}");
     }

@@ -11,7 +11,7 @@ use gauntlet::engine::{BaselineState, BaselineStep, Checkpoint, Observer, Observ
 use gauntlet::model::LlamaConfig;
 use gauntlet::model::huggingface::{self, Values};
 use gauntlet::node::{PeerReport, RoundReport, behaviour};
-use gauntlet::report::{BaselineRow, Leaderboard, Manifest, PeerRow, RoundRow, RunFolder, SlotRow, Status};
+use gauntlet::report::{BaselineRow, Leaderboard, Manifest, PeerRow, RoundRow, RunFolder, SlotRow};
 use gauntlet::scenario::{PeerGroup, Scenario};
 use gauntlet::training::Replica;
 use gauntlet::transport::Hotkey;
@@ -144,7 +144,7 @@ impl FolderObserver {
             uid: peer.uid,
             owner,
             behaviour,
-            status: Status::named(&peer.status).ok_or("a status that no table knows")?,
+            status: peer.status,
             steps_behind: peer.steps_behind,
             loss_score_assigned: peer.loss_score_assigned,
             loss_score_unassigned: peer.loss_score_unassigned,

@@ -1,10 +1,12 @@
 //! How a peer fared in a round.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
-/// How a peer fared in a round.
+/// How a peer fared in a round. Written by its name everywhere, in files and in reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(into = "&'static str", try_from = "String")]
 pub enum Status {
     Passed,
     /// Nothing was uploaded, or it could not be fetched.
@@ -22,4 +24,70 @@ pub enum Status {
     Excluded,
     /// Holds no slot.
     Unregistered,
+}
+
+impl Status {
+    /// All of them, in the order of legends.
+    pub const ALL: [Self; 9] = [
+        Self::Passed,
+        Self::Absent,
+        Self::TooEarly,
+        Self::TooLate,
+        Self::Malformed,
+        Self::OutOfSync,
+        Self::Copy,
+        Self::Excluded,
+        Self::Unregistered,
+    ];
+
+    /// As files have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Absent => "absent",
+            Self::TooEarly => "too_early",
+            Self::TooLate => "too_late",
+            Self::Malformed => "malformed",
+            Self::OutOfSync => "out_of_sync",
+            Self::Copy => "copy",
+            Self::Excluded => "excluded",
+            Self::Unregistered => "unregistered",
+        }
+    }
+
+    /// The status of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.name() == name)
+    }
+
+    /// Whether the upload may be evaluated and aggregated: a copy is, at a lower score.
+    pub fn may_be_aggregated(self) -> bool {
+        matches!(self, Self::Passed | Self::Copy)
+    }
+
+    /// Whether a registered peer failed to pass.
+    pub fn failed(self) -> bool {
+        !matches!(self, Self::Passed | Self::Unregistered)
+    }
+}
+
+impl From<Status> for &'static str {
+    fn from(status: Status) -> Self {
+        status.name()
+    }
+}
+
+impl TryFrom<String> for Status {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        let expected = || Self::ALL.map(Self::name).join(", ");
+        Self::named(&name).ok_or_else(|| format!("`{name}` is no status; expected one of {}", expected()))
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Uid;
 use crate::digest::Digest;
+use crate::mechanism::Status;
 use crate::transport::Hotkey;
 
 /// A finished round, as a validator saw it.
@@ -36,7 +37,7 @@ pub struct RoundReport {
 pub struct PeerReport {
     pub uid: Uid,
     pub hotkey: Hotkey,
-    pub status: String,
+    pub status: Status,
     pub steps_behind: Option<f64>,
     pub loss_score_assigned: Option<f64>,
     pub loss_score_unassigned: Option<f64>,

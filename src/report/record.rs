@@ -1,11 +1,10 @@
 //! One line of each of a run's CSV files: plain data, in the order of the columns.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use crate::Uid;
 use crate::digest::Digest;
+pub use crate::mechanism::Status;
 
 /// A line of `rounds.csv`: the network in one round.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,70 +55,6 @@ pub struct PeerRow {
     /// Share of what this round pays to peers: the shares of a round sum to 1, or to 0 when nobody is paid.
     pub incentive: f64,
     pub aggregated: bool,
-}
-
-/// How a peer fared in the fast evaluation of a round.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    Passed,
-    /// Nothing was uploaded, or it could not be fetched.
-    Absent,
-    /// Uploaded before the put window opened.
-    TooEarly,
-    /// Uploaded after the put window closed.
-    TooLate,
-    Malformed,
-    /// Computed on a model too many steps behind, or another one.
-    OutOfSync,
-    /// A copy of another's upload.
-    Copy,
-    /// Holds no slot.
-    Unregistered,
-}
-
-impl Status {
-    /// All of them, in the order of legends.
-    pub const ALL: [Self; 8] = [
-        Self::Passed,
-        Self::Absent,
-        Self::TooEarly,
-        Self::TooLate,
-        Self::Malformed,
-        Self::OutOfSync,
-        Self::Copy,
-        Self::Unregistered,
-    ];
-
-    /// As in the file.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Passed => "passed",
-            Self::Absent => "absent",
-            Self::TooEarly => "too_early",
-            Self::TooLate => "too_late",
-            Self::Malformed => "malformed",
-            Self::OutOfSync => "out_of_sync",
-            Self::Copy => "copy",
-            Self::Unregistered => "unregistered",
-        }
-    }
-
-    /// The status of this name.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.name() == name)
-    }
-
-    /// Whether a registered peer failed to pass.
-    pub fn failed(self) -> bool {
-        !matches!(self, Self::Passed | Self::Unregistered)
-    }
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
 }
 
 /// A line of `leaderboard.csv`: one holder of a slot over the whole run.

@@ -58,7 +58,7 @@ mod tests {
         let peer = |uid| PeerReport {
             uid,
             hotkey: validator,
-            status: "out_of_sync".into(),
+            status: crate::mechanism::Status::OutOfSync,
             steps_behind: Some(1.0 / 3.0),
             loss_score_assigned: Some(-1.0 / 3.0),
             loss_score_unassigned: None,

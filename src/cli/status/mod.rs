@@ -53,7 +53,7 @@ fn cells(peer: &PeerReport) -> [String; 9] {
     [
         peer.uid.to_string(),
         peer.hotkey.to_string()[..12].to_string(),
-        peer.status.clone(),
+        peer.status.to_string(),
         format!("{:.2} %", 100.0 * peer.incentive),
         format!("{:.3}", peer.peer_score),
         format!("{:.2}", peer.rating_mu),

@@ -103,7 +103,7 @@ impl Snapshot {
             let bytes = self.bytes.map_or(String::new(), |bytes| format!(", {}", indicatif::HumanBytes(bytes)));
             lines.push(format!("held-out loss {loss}; learning rate {:.3e}", report.lr));
             lines.push(format!("{} uploads, {aggregated} aggregated{bytes}", report.uploads));
-            let behind = |status: &str| report.peers.iter().filter(|peer| peer.status == status).count();
+            let behind = |status: &str| report.peers.iter().filter(|peer| peer.status.name() == status).count();
             lines.push(format!("model {}; {} peers out of sync", report.model.short(), behind("out_of_sync")));
         }
         for validator in &self.validators {

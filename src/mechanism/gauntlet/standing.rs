@@ -67,7 +67,7 @@ impl PeerRecord {
     }
 
     pub(super) fn passed_in(&self, round: u64) -> bool {
-        self.status_in(round).is_some_and(|status| matches!(status, Status::Passed | Status::Copy))
+        self.status_in(round).is_some_and(Status::may_be_aggregated)
     }
 
     /// Applies the cheap checks of a round; of an upload in time and in good form, how far its model is away.

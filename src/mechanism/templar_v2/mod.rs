@@ -122,7 +122,7 @@ impl TemplarV2 {
 
     fn passed_in(&self, uid: Uid, round: u64) -> bool {
         let seen = self.peers.get(&uid).and_then(|peer| peer.seen);
-        seen.is_some_and(|(at, status)| at == round && matches!(status, Status::Passed | Status::Copy))
+        seen.is_some_and(|(at, status)| at == round && status.may_be_aggregated())
     }
 
     fn candidates(&self, round: u64, score: impl Fn(&Peer) -> f64) -> Vec<Candidate> {

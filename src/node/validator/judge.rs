@@ -23,7 +23,7 @@ impl Validator {
         // Only what is there, and only what the mechanism lets pass.
         let passed = |uid| {
             let status = self.mechanism.status(uid, round);
-            gathered.valid.contains_key(&uid) && matches!(status, Some(Status::Passed | Status::Copy))
+            gathered.valid.contains_key(&uid) && status.is_some_and(Status::may_be_aggregated)
         };
         self.roster.included(&self.network.scenario.protocol, &*self.mechanism, round, passed)
     }

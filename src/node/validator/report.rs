@@ -31,18 +31,7 @@ impl Validator {
             PeerReport {
                 uid,
                 hotkey,
-                status: match self.mechanism.status(uid, round).unwrap_or(Status::Unregistered) {
-                    Status::Passed => "passed",
-                    Status::Absent => "absent",
-                    Status::TooEarly => "too_early",
-                    Status::TooLate => "too_late",
-                    Status::Malformed => "malformed",
-                    Status::OutOfSync => "out_of_sync",
-                    Status::Copy => "copy",
-                    Status::Excluded => "excluded",
-                    Status::Unregistered => "unregistered",
-                }
-                .into(),
+                status: self.mechanism.status(uid, round).unwrap_or(Status::Unregistered),
                 steps_behind: facts.and_then(|facts| facts.steps_behind),
                 loss_score_assigned: number("loss_score_assigned"),
                 loss_score_unassigned: number("loss_score_unassigned"),

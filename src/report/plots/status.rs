@@ -154,6 +154,7 @@ fn color(cell: Cell) -> RGBColor {
         (Status::Malformed, _) => BLACK,
         (Status::OutOfSync, _) => VERMILLION,
         (Status::Copy, _) => PURPLE,
+        (Status::Excluded, _) => RGBColor(90, 60, 20),
         (Status::Unregistered, _) => WHITE,
     }
 }
