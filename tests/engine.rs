@@ -9,6 +9,7 @@ use std::sync::Arc;
 use common::{Event, Run, Stop, Told, finished, network};
 use gauntlet::digest::Digest;
 use gauntlet::engine::{Checkpoint, Outcome, RunError};
+use gauntlet::mechanism::Status;
 use gauntlet::node::{Network, RoundReport};
 
 /// A small model, short sequences, and everything that happens every so many rounds happening often.
@@ -181,7 +182,7 @@ fn honest_replicas_stay_in_sync_while_requests_fail() {
         assert_in_sync(&told, node, 1..=14);
     }
     for report in &told.reports {
-        let passed = report.peers.iter().filter(|peer| peer.status.name() == "passed").count();
+        let passed = report.peers.iter().filter(|peer| peer.status == Status::Passed).count();
         assert_eq!((passed, report.uploads), (6, 6), "round {}", report.round);
     }
     // Requests did fail: nodes were held up.
@@ -320,7 +321,7 @@ fn a_joiner_starts_from_the_newest_checkpoint() {
     assert!(joiner[2].starts_with("model 6 "), "{joiner:?}");
     assert_in_sync(&told, 5, 5..=14);
     for round in 8..14 {
-        assert_eq!(told.peer(&network, 4, round).unwrap().status.name(), "passed", "round {round}");
+        assert_eq!(told.peer(&network, 4, round).unwrap().status, Status::Passed, "round {round}");
     }
 }
 
@@ -368,9 +369,9 @@ link = { bandwidth_mbps = 0.0005 }
     for peer in 0..3 {
         assert_in_sync(&told, 2 + peer, 1..=24);
     }
-    let status = |peer, round| told.peer(&network, peer, round).unwrap().status.name();
-    assert_eq!((status(3, 2), status(3, 3), status(3, 23)), ("passed", "absent", "absent"));
-    assert!((0..24).all(|round| status(4, round) == "absent"), "its work takes several rounds");
+    let status = |peer, round| told.peer(&network, peer, round).unwrap().status;
+    assert_eq!((status(3, 2), status(3, 3), status(3, 23)), (Status::Passed, Status::Absent, Status::Absent));
+    assert!((0..24).all(|round| status(4, round) == Status::Absent), "its work takes several rounds");
     let aggregated: Vec<usize> =
         told.reports.iter().map(|report| report.peers.iter().filter(|peer| peer.aggregated).count()).collect();
     assert_eq!(aggregated[0], 4, "while nobody has a score, as many as there are places");
@@ -390,7 +391,7 @@ fn no_malformed_upload_gets_through_or_breaks_anything() {
     for round in 0..14 {
         for (nth, how) in hows.iter().enumerate() {
             let peer = told.peer(&network, 3 + nth, round).unwrap();
-            assert_eq!((peer.status.name(), peer.aggregated), ("malformed", false), "{how} in round {round}");
+            assert_eq!((peer.status, peer.aggregated), (Status::Malformed, false), "{how} in round {round}");
             assert_eq!(peer.incentive, 0.0);
         }
     }

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use common::{Told, finished, network};
+use gauntlet::mechanism::Status;
 use gauntlet::node::{Network, PeerReport};
 
 /// Training so small is noisy: peers are evaluated often, and on all of their pages.
@@ -133,6 +134,7 @@ impl Fared {
     fn table(&self) -> String {
         let mut table = String::from("behaviour   peers  pay   aggregated  proof of computation  mostly\n");
         let honest = mean(self.last_third(0..HONEST).into_iter().map(|report| report.incentive));
+        let columns = self.networks[0].1.reports[0].columns.clone();
         let mut first = 0;
         for group in &self.networks[0].0.scenario.peers {
             let reports = self.last_third(first..first + group.count);
@@ -141,7 +143,7 @@ impl Fared {
             let pay = if share(&|report| report.incentive) < 0.05 * honest { "none" } else { "some" };
             let aggregated = share(&|report| f64::from(u8::from(report.aggregated)));
             let aggregated = if aggregated < 0.05 { "never" } else { "at times" };
-            let proof = match share(&|report| report.proof_of_computation) {
+            let proof = match share(&|report| report.number(&columns, "proof_of_computation").unwrap()) {
                 proof if proof > 0.5 => "high",
                 proof if proof < -0.5 => "negative",
                 _ => "about 0",
@@ -214,7 +216,7 @@ fn copycat_with_noise() {
 fn offline() {
     let fared = snapshot!("offline", two("{ kind = \"offline\", leave = 0.3, return = 0.2 }", ONE_SEED));
     let absent: Vec<_> =
-        fared.reports(HONEST..HONEST + 2, 0).into_iter().filter(|peer| peer.status.name() == "absent").collect();
+        fared.reports(HONEST..HONEST + 2, 0).into_iter().filter(|peer| peer.status == Status::Absent).collect();
     assert!(absent.len() > 60 && absent.iter().all(|peer| !peer.aggregated), "who is not there is not aggregated");
     // Present, it earns as much as anybody, or more: a pause costs a quarter of the score each round, but the next
     // evaluation gives all of it back, and what a peer sends after a pause, of a momentum from which nothing was taken
@@ -310,7 +312,7 @@ fn malformed_uploads_fail_under_every_scheme() {
         let fared = fare_under(&settings, "[[peers]]\ncount = 2\nbehaviour = \"malformed\"\n", ONE_SEED);
         assert!(fared.is_out_from(0), "{scheme}");
         assert!(
-            fared.reports(HONEST..HONEST + 2, 0).iter().all(|report| report.status.name() == "malformed"),
+            fared.reports(HONEST..HONEST + 2, 0).iter().all(|report| report.status == Status::Malformed),
             "{scheme}"
         );
         let (initial, last) = fared.losses();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gauntlet::digest::Digest;
+use gauntlet::mechanism::{Column, ColumnKind, Status};
 use gauntlet::node::{PeerReport, RoundReport};
 use gauntlet::runtime::report;
 use gauntlet::transport::Identity;
@@ -23,17 +24,13 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     let peer = |uid| PeerReport {
         uid,
         hotkey: Identity::from_seed(7, "peer", uid.into()).hotkey(),
-        status: "passed".into(),
+        status: Status::Passed,
         steps_behind: Some(0.5),
-        loss_score_assigned: Some(-0.25),
-        loss_score_unassigned: None,
-        rating_mu: 25.0,
-        rating_sigma: 8.0,
-        proof_of_computation: 0.1,
-        peer_score: 1e-17,
+        numbers: vec![Some(-0.25), None],
         incentive: 0.5,
         aggregated: true,
     };
+    let column = |name: &str| Column { name: name.into(), label: name.into(), kind: ColumnKind::Standing };
     let whole = RoundReport {
         round: 12,
         validator: validator.hotkey(),
@@ -42,8 +39,10 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         lr: 4e-4,
         loss: Some(2.5),
         train_loss: None,
+        forward_passes: 96,
         uploads: 2,
         model: Digest::of(b"model"),
+        columns: ["gain", "score"].map(column).into(),
         peers: (0..2).map(peer).collect(),
     };
     World { valid: report::encode(&run, &whole, &validator), validator, run }
@@ -59,4 +58,5 @@ fuzz_target!(|input: &[u8]| {
     }
     let Ok(read) = read(&reseal("report", valid, input, validator)) else { return };
     assert_eq!((read.round, read.validator), (12, validator.hotkey()));
+    assert!(read.peers.iter().all(|peer| peer.numbers.len() == read.columns.len()));
 });

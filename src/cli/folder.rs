@@ -131,8 +131,9 @@ impl FolderObserver {
         Ok(())
     }
 
-    fn peer_row(&mut self, round: u64, peer: &PeerReport) -> Result<PeerRow, ObserverError> {
-        let next = self.peers.len() as u32;
+    fn peer_row(&mut self, report: &RoundReport, peer: &PeerReport) -> Result<PeerRow, ObserverError> {
+        let (round, next) = (report.round, self.peers.len() as u32);
+        let number = |name| report.number(peer, name);
         // Anybody may join a real network; what they do there, nobody knows.
         let (owner, behaviour) = self.peers.entry(peer.hotkey).or_insert_with(|| (next, "peer".into())).clone();
         if self.holders.insert(peer.uid, owner) != Some(owner) {
@@ -146,12 +147,12 @@ impl FolderObserver {
             behaviour,
             status: peer.status,
             steps_behind: peer.steps_behind,
-            loss_score_assigned: peer.loss_score_assigned,
-            loss_score_unassigned: peer.loss_score_unassigned,
-            rating_mu: Some(peer.rating_mu),
-            rating_sigma: Some(peer.rating_sigma),
-            proof_of_computation: Some(peer.proof_of_computation),
-            peer_score: Some(peer.peer_score),
+            loss_score_assigned: number("loss_score_assigned"),
+            loss_score_unassigned: number("loss_score_unassigned"),
+            rating_mu: number("rating_mu"),
+            rating_sigma: number("rating_sigma"),
+            proof_of_computation: number("proof_of_computation"),
+            peer_score: number("peer_score"),
             incentive: peer.incentive,
             aggregated: peer.aggregated,
         })
@@ -160,7 +161,7 @@ impl FolderObserver {
     /// Writes a round; what all nodes sent and received in it is known of a simulated network only.
     pub fn write_round(&mut self, report: &RoundReport, traffic: Option<Traffic>) -> Result<(), ObserverError> {
         let peers: Vec<PeerRow> =
-            report.peers.iter().map(|peer| self.peer_row(report.round, peer)).collect::<Result<_, _>>()?;
+            report.peers.iter().map(|peer| self.peer_row(report, peer)).collect::<Result<_, _>>()?;
         let round = RoundRow {
             round: report.round,
             virtual_seconds: report.at.as_secs_f64(),

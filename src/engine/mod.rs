@@ -11,6 +11,7 @@
 mod baseline;
 mod chain;
 mod checkpoint;
+mod digested;
 mod recorder;
 mod world;
 

@@ -22,6 +22,27 @@ pub enum ColumnKind {
     Measured,
 }
 
+impl Column {
+    /// Most columns that a report may have.
+    pub const MOST: usize = 64;
+    const LONGEST_NAME: usize = 64;
+    const LONGEST_LABEL: usize = 200;
+
+    /// Whether these can be the columns of a file: names become headers, and names of files, and a report comes from
+    /// somebody else.
+    pub fn are_sound(columns: &[Self]) -> bool {
+        let of_a_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        let sound = |column: &Self| {
+            (1..=Self::LONGEST_NAME).contains(&column.name.len())
+                && column.name.chars().all(of_a_name)
+                && column.label.len() <= Self::LONGEST_LABEL
+                && !column.label.chars().any(char::is_control)
+        };
+        let once = |at: usize| columns[..at].iter().all(|other| other.name != columns[at].name);
+        columns.len() <= Self::MOST && columns.iter().all(sound) && (0..columns.len()).all(once)
+    }
+}
+
 /// The numbers of a mechanism that rates by OpenSkill and asks for proofs of computation.
 pub(super) fn rated() -> Vec<Column> {
     use ColumnKind::{Measured, Standing};
@@ -35,4 +56,25 @@ pub(super) fn rated() -> Vec<Column> {
     ];
     let column = |(name, label, kind): (&str, &str, _)| Column { name: name.into(), label: label.into(), kind };
     columns.map(column).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_that_files_can_have_are_sound() {
+        let columns = |names: &[&str]| -> Vec<Column> {
+            let column = |name: &&str| Column { name: (*name).into(), label: "µ".into(), kind: ColumnKind::Standing };
+            names.iter().map(column).collect()
+        };
+        assert!(Column::are_sound(&[]) && Column::are_sound(&columns(&["rating_mu", "score2"])));
+        for names in [&["../up"][..], &["a,b"], &["a\nb"], &[""], &["score", "score"], &["Score"]] {
+            assert!(!Column::are_sound(&columns(names)), "{names:?}");
+        }
+        let many: Vec<String> = (0..=Column::MOST).map(|nth| format!("c{nth}")).collect();
+        assert!(!Column::are_sound(&columns(&many.iter().map(String::as_str).collect::<Vec<_>>())));
+        let told = Column { label: "\u{1b}[2J".into(), ..columns(&["score"]).remove(0) };
+        assert!(!Column::are_sound(&[told]));
+    }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Uid;
 use crate::digest::Digest;
-use crate::mechanism::Status;
+use crate::mechanism::{Column, Status};
 use crate::transport::Hotkey;
 
 /// A finished round, as a validator saw it.
@@ -25,10 +25,14 @@ pub struct RoundReport {
     pub loss: Option<f64>,
     /// Mean loss of the model before the round on the assigned pages that were evaluated.
     pub train_loss: Option<f64>,
+    /// Pages that the validator ran forward to evaluate peers.
+    pub forward_passes: u64,
     /// Uploads found in the bucket.
     pub uploads: usize,
     /// Digest of the model after the round.
     pub model: Digest,
+    /// What the mechanism's numbers are.
+    pub columns: Vec<Column>,
     pub peers: Vec<PeerReport>,
 }
 
@@ -39,13 +43,29 @@ pub struct PeerReport {
     pub hotkey: Hotkey,
     pub status: Status,
     pub steps_behind: Option<f64>,
-    pub loss_score_assigned: Option<f64>,
-    pub loss_score_unassigned: Option<f64>,
-    pub rating_mu: f64,
-    pub rating_sigma: f64,
-    pub proof_of_computation: f64,
-    pub peer_score: f64,
+    /// The mechanism's numbers, one a column of the report.
+    pub numbers: Vec<Option<f64>>,
     /// What the chain pays this peer in this round.
     pub incentive: f64,
     pub aggregated: bool,
+}
+
+impl RoundReport {
+    /// A peer's number by the name of its column; `None` where the report has none.
+    pub fn number(&self, peer: &PeerReport, name: &str) -> Option<f64> {
+        peer.number(&self.columns, name)
+    }
+
+    /// Whether files can take the report: others may write one as they please.
+    pub fn is_sound(&self) -> bool {
+        Column::are_sound(&self.columns) && self.peers.iter().all(|peer| peer.numbers.len() == self.columns.len())
+    }
+}
+
+impl PeerReport {
+    /// The number in the column of a name; `None` where there is none.
+    pub fn number(&self, columns: &[Column], name: &str) -> Option<f64> {
+        let at = columns.iter().position(|column| column.name == name)?;
+        self.numbers.get(at).copied().flatten()
+    }
 }

@@ -20,6 +20,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::Uid;
+use crate::mechanism::Column;
 use crate::node::{PeerReport, RoundReport};
 use crate::transport::Hotkey;
 
@@ -48,6 +49,13 @@ struct Peer {
     uid: Uid,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct PeerColumn {
+    node: String,
+    uid: Uid,
+    column: String,
+}
+
 /// The numbers of all nodes of a process.
 #[derive(Clone, Default)]
 pub struct Metrics {
@@ -67,10 +75,9 @@ struct Families {
     train_loss: Family<Node, Number>,
     uploads: Family<Node, Gauge>,
     aggregated: Family<Node, Gauge>,
+    forward_passes: Family<Node, Gauge>,
     diverged: Family<Node, Counter>,
-    peer_score: Family<Peer, Number>,
-    rating_mu: Family<Peer, Number>,
-    proof: Family<Peer, Number>,
+    peer_numbers: Family<PeerColumn, Number>,
     incentive: Family<Peer, Number>,
     steps_behind: Family<Peer, Number>,
 }
@@ -90,10 +97,9 @@ impl Default for Families {
             train_loss: Family::default(),
             uploads: Family::default(),
             aggregated: Family::default(),
+            forward_passes: Family::default(),
             diverged: Family::default(),
-            peer_score: Family::default(),
-            rating_mu: Family::default(),
-            proof: Family::default(),
+            peer_numbers: Family::default(),
             incentive: Family::default(),
             steps_behind: Family::default(),
         }
@@ -118,9 +124,10 @@ impl Families {
         all.register("aggregated", "Peers aggregated in the round", self.aggregated.clone());
         let help = "Rounds after which the node's model was not that of the record";
         all.register("diverged_rounds", help, self.diverged.clone());
-        all.register("peer_score", "Score of a peer", self.peer_score.clone());
-        all.register("rating_mu", "OpenSkill mu of a peer", self.rating_mu.clone());
-        all.register("proof_of_computation", "Proof of computation of a peer, -1 to 1", self.proof.clone());
+        let help = "Pages run forward to evaluate the round's peers";
+        all.register("forward_passes", help, self.forward_passes.clone());
+        let help = "A number that the mechanism has of a peer, by the name of its column";
+        all.register("peer_number", help, self.peer_numbers.clone());
         all.register("incentive", "Share of the round's pay of a peer", self.incentive.clone());
         all.register("steps_behind", "Steps that a peer's model is behind", self.steps_behind.clone());
         all
@@ -219,14 +226,17 @@ impl NodeMetrics {
         families.uploads.get_or_create(&self.label()).set(report.uploads as i64);
         let aggregated = report.peers.iter().filter(|peer| peer.aggregated).count();
         families.aggregated.get_or_create(&self.label()).set(aggregated as i64);
-        report.peers.iter().for_each(|peer| self.peer(peer));
+        families.forward_passes.get_or_create(&self.label()).set(report.forward_passes as i64);
+        report.peers.iter().for_each(|peer| self.peer(&report.columns, peer));
     }
 
-    fn peer(&self, peer: &PeerReport) {
+    fn peer(&self, columns: &[Column], peer: &PeerReport) {
         let (families, label) = (&self.families, Peer { node: self.node.clone(), uid: peer.uid });
-        families.peer_score.get_or_create(&label).set(peer.peer_score);
-        families.rating_mu.get_or_create(&label).set(peer.rating_mu);
-        families.proof.get_or_create(&label).set(peer.proof_of_computation);
+        for (column, number) in columns.iter().zip(&peer.numbers) {
+            let Some(number) = *number else { continue };
+            let label = PeerColumn { node: self.node.clone(), uid: peer.uid, column: column.name.clone() };
+            families.peer_numbers.get_or_create(&label).set(number);
+        }
         families.incentive.get_or_create(&label).set(peer.incentive);
         if let Some(behind) = peer.steps_behind {
             families.steps_behind.get_or_create(&label).set(behind);

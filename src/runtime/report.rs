@@ -27,6 +27,8 @@ pub enum ReportError {
     Seal(#[from] SealError),
     #[error("the report is of another run, round or validator")]
     Misplaced,
+    #[error("its columns are none that a file could have, or peers have more or fewer numbers than there are columns")]
+    Unsound,
 }
 
 /// The report's bytes, signed by its validator.
@@ -37,14 +39,18 @@ pub fn encode(run: &Digest, report: &RoundReport, identity: &Identity) -> Bytes 
 /// Reads a validator's report of a round.
 ///
 /// # Errors
-/// Anything but a report of this run and round, signed by this validator.
+/// Anything but a report of this run and round, signed by this validator, with as many numbers of each peer as columns.
 pub fn decode(bytes: &[u8], run: &Digest, round: u64, validator: &Hotkey) -> Result<RoundReport, ReportError> {
     let (found, signer): (Reported<RoundReport>, Hotkey) = sealed::open(KIND, bytes, MAX_LEN)?;
     let is_expected = found.run == *run
         && found.report.round == round
         && found.report.validator == *validator
         && signer == *validator;
-    if is_expected { Ok(found.report) } else { Err(ReportError::Misplaced) }
+    match found.report {
+        _ if !is_expected => Err(ReportError::Misplaced),
+        report if !report.is_sound() => Err(ReportError::Unsound),
+        report => Ok(report),
+    }
 }
 
 #[cfg(test)]
@@ -52,23 +58,20 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::mechanism::{Column, ColumnKind, Status};
     use crate::node::PeerReport;
 
     fn report(validator: Hotkey, peers: u16) -> RoundReport {
         let peer = |uid| PeerReport {
             uid,
             hotkey: validator,
-            status: crate::mechanism::Status::OutOfSync,
+            status: Status::OutOfSync,
             steps_behind: Some(1.0 / 3.0),
-            loss_score_assigned: Some(-1.0 / 3.0),
-            loss_score_unassigned: None,
-            rating_mu: 100.0 / 3.0,
-            rating_sigma: 25.0 / 3.0,
-            proof_of_computation: -1e-17 / 3.0,
-            peer_score: 1e17 / 3.0,
+            numbers: vec![Some(-1.0 / 3.0), None, Some(1e17 / 3.0), Some(-1e-17 / 3.0)],
             incentive: 1.0 / 3.0,
             aggregated: true,
         };
+        let column = |name: &str| Column { name: name.into(), label: name.into(), kind: ColumnKind::Standing };
         RoundReport {
             round: 12,
             validator,
@@ -77,8 +80,10 @@ mod tests {
             lr: 4e-4,
             loss: Some(2.5),
             train_loss: None,
+            forward_passes: 96,
             uploads: 250,
             model: Digest::of(b"model"),
+            columns: ["own", "others", "score", "proof"].map(column).into(),
             peers: (0..peers).map(peer).collect(),
         }
     }
@@ -96,5 +101,23 @@ mod tests {
         assert!(matches!(decode(&bytes, &run, 12, &other.hotkey()), Err(ReportError::Misplaced)));
         let forged = encode(&run, &whole, &other);
         assert!(matches!(decode(&forged, &run, 12, &validator.hotkey()), Err(ReportError::Misplaced)));
+    }
+    #[test]
+    fn a_report_whose_numbers_fit_no_columns_is_refused() {
+        let (validator, run) = (Identity::from_seed(1, "validator", 0), Digest::of(b"run"));
+        let damages: [fn(&mut RoundReport); 4] = [
+            |report| report.peers[1].numbers.clear(),
+            |report| report.peers[1].numbers.push(None),
+            |report| report.columns[0].name = "../manifest.json".into(),
+            |report| report.columns[0].name = report.columns[1].name.clone(),
+        ];
+        for damage in damages {
+            let mut report = report(validator.hotkey(), 3);
+            damage(&mut report);
+            assert_eq!(report.number(&report.peers[2], "proof"), Some(-1e-17 / 3.0));
+            assert_eq!(report.number(&report.peers[2], "unknown"), None);
+            let read = decode(&encode(&run, &report, &validator), &run, 12, &validator.hotkey());
+            assert!(matches!(read, Err(ReportError::Unsound)));
+        }
     }
 }

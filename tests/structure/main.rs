@@ -19,7 +19,6 @@ const UPWARD: &[(&str, &str, &str)] = &[("node/network.rs", "scenario", "a netwo
 
 /// Files that import one another: all files of a circle, and why.
 const CIRCLES: &[(&[&str], &str)] = &[
-    (&["cli/status/mod.rs", "cli/status/screen.rs"], "the screen draws the columns of the printed table"),
     (
         &["engine/mod.rs", "engine/baseline.rs", "engine/recorder.rs", "engine/world.rs"],
         "mod.rs defines what the files beside it are given",

@@ -2,10 +2,10 @@
 
 mod screen;
 mod snapshot;
+mod table;
 
 use anyhow::bail;
 use comfy_table::{CellAlignment, Table, presets};
-use gauntlet::node::PeerReport;
 use gauntlet::runtime::{Run, bucket};
 use std::io::IsTerminal;
 
@@ -22,8 +22,6 @@ pub struct Args {
     watch: bool,
 }
 
-const COLUMNS: [&str; 9] = ["uid", "hotkey", "status", "paid", "score", "mu", "sigma", "proof", "aggregated"];
-
 /// Shows the newest round, once or as it goes.
 pub fn status(args: Args) -> anyhow::Result<()> {
     let run = block_on(Run::read(bucket::open(&args.bucket, false)?))?;
@@ -35,30 +33,14 @@ pub fn status(args: Args) -> anyhow::Result<()> {
     }
     let snapshot = block_on(Snapshot::read(&run))?;
     snapshot.heading().iter().for_each(say);
-    let peers = snapshot.peers();
-    if !peers.is_empty() {
+    if let Some(report) = snapshot.newest.as_ref().filter(|report| !report.peers.is_empty()) {
         let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_header(COLUMNS);
-        for peer in peers {
-            table.add_row(cells(peer));
+        table.load_style(presets::NOTHING).set_header(table::titles(report));
+        for peer in table::peers(report) {
+            table.add_row(table::cells(report, peer));
         }
         table.column_iter_mut().skip(3).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
         say(format_args!("\n{table}"));
     }
     Ok(())
-}
-
-/// A peer's line, as [`COLUMNS`].
-fn cells(peer: &PeerReport) -> [String; 9] {
-    [
-        peer.uid.to_string(),
-        peer.hotkey.to_string()[..12].to_string(),
-        peer.status.to_string(),
-        format!("{:.2} %", 100.0 * peer.incentive),
-        format!("{:.3}", peer.peer_score),
-        format!("{:.2}", peer.rating_mu),
-        format!("{:.2}", peer.rating_sigma),
-        format!("{:.2}", peer.proof_of_computation),
-        if peer.aggregated { "yes" } else { "" }.into(),
-    ]
 }

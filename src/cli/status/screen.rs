@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use gauntlet::node::RoundReport;
 use gauntlet::runtime::Run;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyModifiers};
 use ratatui::layout::{Constraint, Layout};
@@ -9,8 +10,7 @@ use ratatui::style::{Modifier, Style};
 use ratatui::widgets::{Block, Paragraph, Row, Table};
 use ratatui::{DefaultTerminal, Frame};
 
-use super::snapshot::Snapshot;
-use super::{COLUMNS, cells};
+use super::{snapshot::Snapshot, table};
 use crate::cli::block_on;
 
 /// The bucket is read this often.
@@ -42,7 +42,7 @@ fn watch_on(terminal: &mut DefaultTerminal, run: &Run) -> anyhow::Result<()> {
                 KeyCode::PageUp => first = first.saturating_sub(20),
                 _ => continue,
             }
-            first = first.min(snapshot.peers().len().saturating_sub(1));
+            first = first.min(snapshot.registered().saturating_sub(1));
             terminal.draw(|frame| draw(frame, &snapshot, first, trouble.as_deref()))?;
         }
         // What was seen before stays on the screen while the bucket cannot be read.
@@ -60,11 +60,28 @@ fn draw(frame: &mut Frame, snapshot: &Snapshot, first: usize, trouble: Option<&s
     let [top, middle, bottom] = Layout::vertical(rows).areas(frame.area());
     frame.render_widget(Paragraph::new(heading.join("\n")).block(Block::bordered().title(" gauntlet ")), top);
 
-    let peers = snapshot.peers();
-    let widths = [5, 13, 12, 9, 10, 8, 8, 7, 10].map(Constraint::Length);
-    let lines = peers.iter().skip(first).map(|peer| Row::new(cells(peer)));
-    let header = Row::new(COLUMNS).style(Style::new().add_modifier(Modifier::BOLD));
-    let title = format!(" {} peers, best paid first ", peers.len());
-    frame.render_widget(Table::new(lines, widths).header(header).block(Block::bordered().title(title)), middle);
+    let title = format!(" {} peers, best paid first ", snapshot.registered());
+    let block = Block::bordered().title(title);
+    match &snapshot.newest {
+        Some(report) => frame.render_widget(peers(report, first).block(block), middle),
+        None => frame.render_widget(block, middle),
+    }
     frame.render_widget(Paragraph::new(" up, down: scroll   q: quit"), bottom);
+}
+
+/// The table from its line `first` on.
+fn peers(report: &RoundReport, first: usize) -> Table<'static> {
+    let titles = table::titles(report);
+    // The network's columns are as wide as what they hold; the mechanism's have names of all lengths.
+    let widths: Vec<Constraint> = titles
+        .iter()
+        .map(|title| match title.as_str() {
+            "uid" => Constraint::Length(5),
+            "hotkey" => Constraint::Length(13),
+            "status" => Constraint::Length(12),
+            other => Constraint::Length((other.len() as u16 + 1).max(9)),
+        })
+        .collect();
+    let lines = table::peers(report).into_iter().skip(first).map(|peer| Row::new(table::cells(report, peer)));
+    Table::new(lines, widths).header(Row::new(titles).style(Style::new().add_modifier(Modifier::BOLD)))
 }

@@ -6,6 +6,7 @@ use anyhow::Context;
 use chrono::Utc;
 use futures::TryStreamExt;
 use gauntlet::chain::RoundClock;
+use gauntlet::mechanism::Status;
 use gauntlet::node::{RoundReport, bundle_len};
 use gauntlet::runtime::Run;
 use gauntlet::transport::{Hotkey, keys};
@@ -79,13 +80,9 @@ impl Snapshot {
         })
     }
 
-    /// Registered peers, the best paid first.
-    pub fn peers(&self) -> Vec<&gauntlet::node::PeerReport> {
-        let mut peers: Vec<_> = self.newest.iter().flat_map(|report| &report.peers).collect();
-        peers.sort_by(|a, b| {
-            b.incentive.total_cmp(&a.incentive).then(b.peer_score.total_cmp(&a.peer_score)).then(a.uid.cmp(&b.uid))
-        });
-        peers
+    /// Registered peers.
+    pub fn registered(&self) -> usize {
+        self.newest.as_ref().map_or(0, |report| report.peers.len())
     }
 
     /// Lines above the table of peers.
@@ -103,8 +100,9 @@ impl Snapshot {
             let bytes = self.bytes.map_or(String::new(), |bytes| format!(", {}", indicatif::HumanBytes(bytes)));
             lines.push(format!("held-out loss {loss}; learning rate {:.3e}", report.lr));
             lines.push(format!("{} uploads, {aggregated} aggregated{bytes}", report.uploads));
-            let behind = |status: &str| report.peers.iter().filter(|peer| peer.status.name() == status).count();
-            lines.push(format!("model {}; {} peers out of sync", report.model.short(), behind("out_of_sync")));
+            lines.push(format!("{} pages run forward to evaluate peers", report.forward_passes));
+            let behind = report.peers.iter().filter(|peer| peer.status == Status::OutOfSync).count();
+            lines.push(format!("model {}; {behind} peers out of sync", report.model.short()));
         }
         for validator in &self.validators {
             let hotkey = &validator.hotkey.to_string()[..12];

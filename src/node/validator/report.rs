@@ -23,22 +23,14 @@ impl Validator {
         } else {
             None
         };
-        let columns = self.mechanism.columns();
         let peers = self.owners.iter().map(|(&uid, &hotkey)| {
             let facts = gathered.peers.iter().find(|facts| facts.uid == uid);
-            let numbers = self.mechanism.numbers(uid, round);
-            let number = |name: &str| numbers[columns.iter().position(|column| column.name == name)?];
             PeerReport {
                 uid,
                 hotkey,
                 status: self.mechanism.status(uid, round).unwrap_or(Status::Unregistered),
                 steps_behind: facts.and_then(|facts| facts.steps_behind),
-                loss_score_assigned: number("loss_score_assigned"),
-                loss_score_unassigned: number("loss_score_unassigned"),
-                rating_mu: number("rating_mu").unwrap_or(0.0),
-                rating_sigma: number("rating_sigma").unwrap_or(0.0),
-                proof_of_computation: number("proof_of_computation").unwrap_or(0.0),
-                peer_score: number("peer_score").unwrap_or(0.0),
+                numbers: self.mechanism.numbers(uid, round),
                 incentive: self.pay.get(&uid).copied().unwrap_or(0.0),
                 aggregated: decided.included.contains(&uid),
             }
@@ -51,8 +43,10 @@ impl Validator {
             lr: network.core.schedule.lr(round),
             loss,
             train_loss: evaluation.losses.before_on_assigned(),
+            forward_passes: evaluation.forward_passes,
             uploads: gathered.found,
             model: self.replica.digest,
+            columns: self.mechanism.columns(),
             peers: peers.collect(),
         }
     }
