@@ -120,19 +120,8 @@ impl Mechanism for Equal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mechanism::facts::{Overlap, PeerFacts};
-
-    struct NoUploads;
-
-    impl crate::mechanism::Comparisons for NoUploads {
-        fn overlaps(&self, _least: f64, _salt: u64) -> Vec<Overlap> {
-            Vec::new()
-        }
-
-        fn cosine(&self, _a: Uid, _b: Uid) -> Option<f64> {
-            None
-        }
-    }
+    use crate::mechanism::facts::PeerFacts;
+    use crate::mechanism::testing::Alike;
 
     #[test]
     fn whoever_passed_in_the_last_round_is_paid_alike() {
@@ -145,7 +134,7 @@ mod tests {
             peer(2, Status::TooLate, None),
             peer(3, Status::Passed, Some(1.0)),
         ];
-        equal.observe(&Facts { round: 7, peers, uploads: &NoUploads });
+        equal.observe(&Facts { round: 7, peers, uploads: &Alike(Vec::new()) });
         assert_eq!(equal.pay(), [(0, 0.5), (1, 0.0), (2, 0.0), (3, 0.5)]);
         assert_eq!(equal.status(1, 7), Some(Status::OutOfSync));
         let ranking = equal.include(7, "lot", &[0]);

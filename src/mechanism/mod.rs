@@ -33,6 +33,8 @@ pub mod shares;
 mod status;
 mod sync;
 pub mod templar_v2;
+#[cfg(test)]
+mod testing;
 
 pub use column::{Column, ColumnKind};
 pub use equal::EqualSettings;

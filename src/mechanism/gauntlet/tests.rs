@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::mechanism::proof::LossScores;
-use crate::mechanism::{Comparisons, Measured, Overlap, PeerFacts};
+use crate::mechanism::testing::Alike;
+use crate::mechanism::{Measured, Overlap, PeerFacts};
 
 /// What a peer shows in a round, and how far behind its model is.
 type Outcome = (Status, Option<f64>);
@@ -12,19 +13,6 @@ type Outcome = (Status, Option<f64>);
 const PASSED: Outcome = (Status::Passed, Some(0.0));
 const TOO_LATE: Outcome = (Status::TooLate, None);
 const MALFORMED: Outcome = (Status::Malformed, None);
-
-/// Pairs of uploads that are alike.
-struct Alike(Vec<Overlap>);
-
-impl Comparisons for Alike {
-    fn overlaps(&self, least: f64, _salt: u64) -> Vec<Overlap> {
-        self.0.iter().copied().filter(|pair| pair.shared >= least).collect()
-    }
-
-    fn cosine(&self, _a: Uid, _b: Uid) -> Option<f64> {
-        None
-    }
-}
 
 fn observe(gauntlet: &mut Gauntlet, round: u64, outcomes: &[(Uid, Outcome)], paid: f64, alike: Vec<Overlap>) {
     let peer = |&(uid, (arrival, steps_behind)): &(Uid, Outcome)| PeerFacts {

@@ -1,19 +1,8 @@
 //! What `templar-v2` does otherwise than Gauntlet.
 
 use super::*;
-use crate::mechanism::{Comparisons, MechanismSettings, Overlap, PeerFacts};
-
-struct Alike(Vec<Overlap>);
-
-impl Comparisons for Alike {
-    fn overlaps(&self, least: f64, _salt: u64) -> Vec<Overlap> {
-        self.0.iter().copied().filter(|pair| pair.shared >= least).collect()
-    }
-
-    fn cosine(&self, _a: Uid, _b: Uid) -> Option<f64> {
-        None
-    }
-}
+use crate::mechanism::testing::Alike;
+use crate::mechanism::{MechanismSettings, Overlap, PeerFacts};
 
 fn network(peers: Uid) -> TemplarV2 {
     let mut mechanism = TemplarV2::new(TemplarV2Settings::default(), 3);
