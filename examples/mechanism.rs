@@ -62,7 +62,7 @@ impl Mechanism for Novelty {
             self.1.insert(a.uid, (facts.round, a.arrival, if passed { 1.0 - closest } else { 0.0 }));
         }
     }
-    fn include(&self, round: u64, _lot: &str, except: &[Uid]) -> Ranking {
+    fn include(&self, round: u64, except: &[Uid]) -> Ranking {
         let earned = self.1.iter().filter(|(uid, seen)| seen.0 == round && seen.2 > 0.0 && !except.contains(uid));
         Ranking { earned: earned.map(|(uid, _)| *uid).collect(), others: Vec::new() }
     }

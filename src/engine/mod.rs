@@ -11,7 +11,6 @@
 mod baseline;
 mod chain;
 mod checkpoint;
-mod digested;
 mod recorder;
 mod world;
 

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::chain::{Account, SharedLedger};
 use super::checkpoint::{Checkpoint, NodeCheckpoint};
-use super::{ObserverError, Outcome, RunError, SharedObserver, Traffic, digested};
+use super::{ObserverError, Outcome, RunError, SharedObserver, Traffic};
 use crate::corpus::PageError;
 use crate::digest::Digest;
 use crate::node::RoundReport;
@@ -120,7 +120,7 @@ impl Recorder {
 
     /// Takes the report of the round that is next.
     fn take_report(&self, inner: &mut Inner, report: &RoundReport) {
-        inner.reports = Digest::of_parts([&inner.reports.0[..], &digested::bytes(report)]);
+        inner.reports = Digest::of_parts([&inner.reports.0[..], &report.digested()]);
         inner.rounds = report.round + 1;
         let (rounds, reports) = (inner.rounds, inner.reports);
         inner.digests.insert(rounds, reports);

@@ -76,10 +76,10 @@ impl Mechanism for Equal {
         }
     }
 
-    fn include(&self, round: u64, lot: &str, except: &[Uid]) -> Ranking {
+    fn include(&self, round: u64, except: &[Uid]) -> Ranking {
         let alike = |uid| Candidate { uid, score: 0.0, waited: 0, newcomer: false, past_incentive: 0.0 };
         let candidates = self.passed(round).filter(|uid| !except.contains(uid)).map(alike).collect();
-        Ranking::by_score(candidates, &mut rng(self.secret, lot, 0, round))
+        Ranking::by_score(candidates, &mut rng(self.secret, "included", 0, round))
     }
 
     fn measure(&mut self, _round: u64, _aggregated: &[Uid]) -> Vec<Measurement> {
@@ -137,7 +137,7 @@ mod tests {
         equal.observe(&Facts { round: 7, peers, uploads: &Alike(Vec::new()) });
         assert_eq!(equal.pay(), [(0, 0.5), (1, 0.0), (2, 0.0), (3, 0.5)]);
         assert_eq!(equal.status(1, 7), Some(Status::OutOfSync));
-        let ranking = equal.include(7, "lot", &[0]);
+        let ranking = equal.include(7, &[0]);
         assert!(ranking.earned.is_empty() && ranking.others == [3]);
         let mut resumed = EqualSettings::default().build(1);
         resumed.restore(&equal.save()).unwrap();

@@ -19,8 +19,8 @@ pub trait Mechanism: Send + Sync {
     /// What came of the peers in a round. Called first, once a round.
     fn observe(&mut self, facts: &Facts);
 
-    /// The peers that may be aggregated now, but for `except`. `lot` names the draw where it takes one.
-    fn include(&self, round: u64, lot: &str, except: &[Uid]) -> Ranking;
+    /// The peers that may be aggregated now, but for `except`.
+    fn include(&self, round: u64, except: &[Uid]) -> Ranking;
 
     /// The losses that it wants of a round in which `aggregated` were aggregated.
     fn measure(&mut self, round: u64, aggregated: &[Uid]) -> Vec<Measurement>;

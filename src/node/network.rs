@@ -59,7 +59,7 @@ impl Network {
 
     fn new(scenario: Scenario, core: TrainingCore, theta: Vec<f32>) -> Self {
         let genesis = core.replica(theta);
-        let (settings, fingerprint) = (crate::scenario::legacy::text(&scenario), core.corpus.fingerprint());
+        let (settings, fingerprint) = (scenario.canonical(), core.corpus.fingerprint());
         let parts = [b"gauntlet run".as_slice(), settings.as_bytes(), &fingerprint.0];
         // What the seed does not make belongs to the run's name.
         let loaded = scenario.model.init.as_ref().map(|_| &genesis.digest.0[..]);

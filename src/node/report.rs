@@ -56,6 +56,15 @@ impl RoundReport {
         peer.number(&self.columns, name)
     }
 
+    /// What a run's digest covers of the report: all but what columns are for.
+    pub fn digested(&self) -> Vec<u8> {
+        let Self { round, validator, decided, at, lr, loss, train_loss, .. } = self;
+        let Self { forward_passes, uploads, model, columns, peers, .. } = self;
+        let names: Vec<&str> = columns.iter().map(|column| column.name.as_ref()).collect();
+        let of_round = (round, validator, decided, at, lr, loss, train_loss, forward_passes, uploads, model);
+        postcard::to_stdvec(&(of_round, names, peers)).expect("a plain structure")
+    }
+
     /// Whether files can take the report: others may write one as they please.
     pub fn is_sound(&self) -> bool {
         Column::are_sound(&self.columns) && self.peers.iter().all(|peer| peer.numbers.len() == self.columns.len())

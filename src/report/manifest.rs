@@ -44,7 +44,6 @@ pub struct Manifest {
     pub initial_loss: Option<f64>,
     pub references: References,
     /// With all defaults and overrides filled in.
-    #[serde(deserialize_with = "crate::scenario::legacy::from_manifest")]
     pub scenario: Scenario,
 }
 

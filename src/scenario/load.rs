@@ -3,6 +3,8 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
+use toml::Value;
+
 use super::check::check;
 use super::error::{Place, Problem, ScenarioError};
 use super::message::retell;
@@ -86,6 +88,24 @@ impl Scenario {
     /// All settings, defaults included, as a scenario file.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("every setting has a TOML form")
+    }
+
+    /// All settings, defaults included, in one order whatever order they were given in: what names a run.
+    pub fn canonical(&self) -> String {
+        let settings = Value::try_from(self).expect("every setting has a TOML form");
+        toml::to_string(&sorted(settings)).expect("it was TOML before")
+    }
+}
+
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Table(table) => {
+            let mut entries: Vec<_> = table.into_iter().map(|(key, value)| (key, sorted(value))).collect();
+            entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+            Value::Table(entries.into_iter().collect())
+        }
+        Value::Array(values) => Value::Array(values.into_iter().map(sorted).collect()),
+        other => other,
     }
 }
 

@@ -11,13 +11,12 @@
 //! | `registry` | the kinds that a scenario may name |
 //! | `load` | from a file and overrides to a checked [`Scenario`] |
 //! | `check` | what must hold between and inside the settings |
-//! | `moved`, `legacy` | what earlier versions said otherwise |
+//! | `moved` | what earlier versions said otherwise |
 //! | `place`, `message`, `error` | where a problem is, and how it is told |
 //! | `shipped` | the scenarios that are part of the program |
 
 mod check;
 mod error;
-pub mod legacy;
 mod load;
 mod message;
 mod moved;

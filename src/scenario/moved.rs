@@ -5,7 +5,7 @@ use super::overrides::Override;
 use super::place::Source;
 
 /// Keys of the former `[gauntlet]` that are the network's and not the judge's.
-pub const PROTOCOL: [&str; 5] = ["top_peers", "min_peers", "put_window_seconds", "list_every", "list_delay"];
+const PROTOCOL: [&str; 5] = ["top_peers", "min_peers", "put_window_seconds", "list_every", "list_delay"];
 
 /// What is said of keys that are not where they were.
 pub fn problems(source: &Source, overrides: &[Override]) -> Vec<Problem> {

@@ -5,14 +5,12 @@
 
 use rand::Rng;
 
-use crate::digest::Digest;
 use crate::model::ParamLayout;
 
 /// The two positions, within tensor number `tensor` of `len` values, that are published in a round. They differ where
 /// `len` is at least 2.
-pub fn positions(run: &Digest, round: u64, tensor: usize, len: usize) -> [usize; 2] {
-    let run_key = u64::from_le_bytes(*run.0.first_chunk().expect("a digest has 32 bytes"));
-    let mut rng = crate::random::rng(run_key, "sync samples", tensor as u64, round);
+pub fn positions(seed: u64, round: u64, tensor: usize, len: usize) -> [usize; 2] {
+    let mut rng = crate::random::rng(seed, "sync samples", tensor as u64, round);
     let mut below = |bound: usize| ((u128::from(rng.next_u64()) * bound as u128) >> 64) as usize;
     let first = below(len);
     let other = below(len.saturating_sub(1));
@@ -23,14 +21,14 @@ pub fn positions(run: &Digest, round: u64, tensor: usize, len: usize) -> [usize;
 ///
 /// # Panics
 /// When `theta` is shorter than the layout, or the layout has an empty tensor.
-pub fn of_model(theta: &[f32], layout: &ParamLayout, run: &Digest, round: u64) -> Vec<[f32; 2]> {
+pub fn of_model(theta: &[f32], layout: &ParamLayout, seed: u64, round: u64) -> Vec<[f32; 2]> {
     layout
         .tensors
         .iter()
         .enumerate()
         .map(|(number, tensor)| {
             let values = &theta[tensor.range.clone()];
-            positions(run, round, number, values.len()).map(|at| values[at])
+            positions(seed, round, number, values.len()).map(|at| values[at])
         })
         .collect()
 }
@@ -65,25 +63,22 @@ mod tests {
 
     #[test]
     fn positions_are_two_different_ones_and_reach_everywhere() {
-        let run = Digest::of(b"run");
         let mut seen = BTreeSet::new();
         for round in 0..200 {
-            let [first, second] = positions(&run, round, 3, 5);
+            let [first, second] = positions(7, round, 3, 5);
             assert!(first < 5 && second < 5 && first != second);
             seen.insert((first, second));
         }
         assert_eq!(seen.len(), 20, "all ordered pairs of 5 positions turn up");
-        assert_eq!(positions(&run, 0, 0, 1), [0, 0]);
+        assert_eq!(positions(7, 0, 0, 1), [0, 0]);
     }
 
     #[test]
-    fn positions_depend_on_run_round_and_tensor() {
-        let (run, len) = (Digest::of(b"run"), 1 << 40);
-        let base = positions(&run, 1, 2, len);
-        assert_eq!(base, positions(&run, 1, 2, len));
-        for other in
-            [positions(&Digest::of(b"other"), 1, 2, len), positions(&run, 2, 2, len), positions(&run, 1, 3, len)]
-        {
+    fn positions_depend_on_seed_round_and_tensor() {
+        let len = 1 << 40;
+        let base = positions(7, 1, 2, len);
+        assert_eq!(base, positions(7, 1, 2, len));
+        for other in [positions(8, 1, 2, len), positions(7, 2, 2, len), positions(7, 1, 3, len)] {
             assert_ne!(base, other);
         }
     }
@@ -92,9 +87,8 @@ mod tests {
     fn samples_are_the_models_values() {
         let layout = ParamLayout::new([("a".into(), vec![4, 2]), ("b".into(), vec![1])]);
         let theta: Vec<f32> = (0..9).map(|i| i as f32).collect();
-        let run = Digest::of(b"run");
-        let samples = of_model(&theta, &layout, &run, 5);
-        assert_eq!(samples[0], positions(&run, 5, 0, 8).map(|at| at as f32));
+        let samples = of_model(&theta, &layout, 7, 5);
+        assert_eq!(samples[0], positions(7, 5, 0, 8).map(|at| at as f32));
         assert_eq!(samples[1], [8.0, 8.0]);
     }
 

@@ -144,10 +144,10 @@ impl<R: Rule> Mechanism for Gauntlet<R> {
         self.state.past_incentives = known.map(|peer| (peer.uid, peer.paid)).collect();
     }
 
-    fn include(&self, round: u64, lot: &str, except: &[Uid]) -> Ranking {
+    fn include(&self, round: u64, except: &[Uid]) -> Ranking {
         let mut candidates = self.candidates(round);
         candidates.retain(|candidate| !except.contains(&candidate.uid));
-        Ranking::by_score(candidates, &mut self.draw(lot, round))
+        Ranking::by_score(candidates, &mut self.draw("included", round))
     }
 
     fn measure(&mut self, round: u64, aggregated: &[Uid]) -> Vec<Measurement> {

@@ -45,7 +45,7 @@ fn measured(gauntlet: &Gauntlet, results: &[LossScores]) -> Losses {
 }
 
 fn included(gauntlet: &Gauntlet, round: u64) -> Vec<Uid> {
-    let Ranking { earned, others } = gauntlet.include(round, "lot", &[]);
+    let Ranking { earned, others } = gauntlet.include(round, &[]);
     earned.into_iter().chain(others).collect()
 }
 
@@ -179,12 +179,12 @@ fn those_with_a_score_come_first_and_whom_is_asked_to_leave_out_is_left_out() {
     let kinds = [HONEST; 30];
     let mut gauntlet = network(&kinds);
     play(&mut gauntlet, &kinds, 0..100);
-    let ranking = gauntlet.include(99, "lot", &[]);
+    let ranking = gauntlet.include(99, &[]);
     let scores: Vec<f64> = ranking.earned.iter().map(|&uid| peer(&gauntlet, uid).peer_score).collect();
     assert!(scores.len() > 15 && scores.windows(2).all(|pair| pair[0] >= pair[1] && pair[1] > 0.0));
     assert_eq!(ranking.earned.len() + ranking.others.len(), 30);
     let best = ranking.earned[0];
-    assert_eq!(gauntlet.include(99, "lot", &[best]).earned, ranking.earned[1..]);
+    assert_eq!(gauntlet.include(99, &[best]).earned, ranking.earned[1..]);
 
     // The best loses its score in the next round, and does not pass.
     let outcomes: Vec<_> = (0..30).map(|uid| (uid, if uid == best { MALFORMED } else { PASSED })).collect();

@@ -220,10 +220,10 @@ impl Mechanism for TemplarV2 {
         self.punish_overlaps(facts);
     }
 
-    fn include(&self, round: u64, lot: &str, except: &[Uid]) -> Ranking {
+    fn include(&self, round: u64, except: &[Uid]) -> Ranking {
         let mut candidates = self.candidates(round, |peer| peer.score);
         candidates.retain(|candidate| !except.contains(&candidate.uid));
-        Ranking::by_score(candidates, &mut self.draw(lot, round))
+        Ranking::by_score(candidates, &mut self.draw("included", round))
     }
 
     fn measure(&mut self, round: u64, _aggregated: &[Uid]) -> Vec<Measurement> {

@@ -39,7 +39,7 @@ fn pay_goes_by_rank_and_negative_evaluations_are_counted() {
     play(&mut mechanism, 0..60);
     let pay = mechanism.pay();
     assert!((pay.iter().map(|(_, share)| share).sum::<f64>() - 1.0).abs() < 1e-12);
-    let best = mechanism.include(59, "lot", &[]).earned;
+    let best = mechanism.include(59, &[]).earned;
     let share = |uid: Uid| pay[usize::from(uid)].1;
     assert!(best.windows(2).all(|pair| share(pair[0]) > share(pair[1])));
     let ratio = share(*best.last().unwrap()) / share(best[0]);
@@ -55,7 +55,7 @@ fn an_overlap_costs_half_or_everything_or_two_hundred_rounds() {
     {
         let mut mechanism = network(12);
         play(&mut mechanism, 0..60);
-        let later = mechanism.include(59, "lot", &[]).earned[0];
+        let later = mechanism.include(59, &[]).earned[0];
         let before = mechanism.peers[&later].score;
         let earlier = (later + 1) % 12;
         observe(&mut mechanism, 60, |_| Status::Passed, vec![Overlap { earlier, later, shared }]);
@@ -73,7 +73,7 @@ fn an_overlap_costs_half_or_everything_or_two_hundred_rounds() {
 fn the_fourth_round_of_absence_makes_a_newcomer() {
     let mut mechanism = network(12);
     play(&mut mechanism, 0..60);
-    let best = mechanism.include(59, "lot", &[]).earned[0];
+    let best = mechanism.include(59, &[]).earned[0];
     let before = mechanism.peers[&best].score;
     let arrival = |uid| if uid == best { Status::Absent } else { Status::Passed };
     for round in 60..63 {

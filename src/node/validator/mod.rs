@@ -81,7 +81,8 @@ impl Validator {
     /// A validator at genesis.
     pub fn new(network: Arc<Network>, ports: Ports, processor: Processor) -> Self {
         // Nobody else can make this signature.
-        let signature = Digest::of(&ports.identity.sign(b"gauntlet: draws of a validator"));
+        let what = [b"gauntlet: draws of a validator".as_slice(), &network.scenario.seed.to_le_bytes()].concat();
+        let signature = Digest::of(&ports.identity.sign(&what));
         let secret = u64::from_le_bytes(*signature.0.first_chunk().expect("a digest has 32 bytes"));
         Self {
             mechanism: network.scenario.judge().build(secret),

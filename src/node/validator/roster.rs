@@ -17,7 +17,7 @@ impl Roster {
     /// Each round, before `included`: makes a new list when it is time.
     pub fn renew(&mut self, protocol: &ProtocolSettings, mechanism: &dyn Mechanism, round: u64) {
         if round.is_multiple_of(protocol.list_every.max(1)) {
-            let list = listed(protocol, mechanism.include(round, "peer list", &[]));
+            let list = listed(protocol, mechanism.include(round, &[]));
             self.lists.announce(round, round + protocol.list_delay, list);
         }
     }
@@ -33,12 +33,12 @@ impl Roster {
     ) -> Vec<Uid> {
         let mut included: Vec<Uid> = match self.lists.in_force(round) {
             Some(list) => list.to_vec(),
-            None => listed(protocol, mechanism.include(round, "included", &[])),
+            None => listed(protocol, mechanism.include(round, &[])),
         };
         included.retain(|&uid| passed(uid));
         let least = protocol.min_peers.min(protocol.top_peers);
         if included.len() < least {
-            let Ranking { earned, others } = mechanism.include(round, "included", &included);
+            let Ranking { earned, others } = mechanism.include(round, &included);
             let more = earned.into_iter().chain(others).filter(|&uid| passed(uid) && !included.contains(&uid));
             let more: Vec<Uid> = more.take(least - included.len()).collect();
             included.extend(more);
