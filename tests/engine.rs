@@ -173,6 +173,26 @@ fn a_seed_has_one_digest() {
 }
 
 #[test]
+fn settings_that_judge_nobody_change_no_ones_pay() {
+    let pay = |overrides: &[&str]| {
+        let reports = finished(&small(ZOO, overrides)).reports;
+        let peers = reports.iter().map(|report| serde_json::to_string(&report.peers).unwrap());
+        peers.collect::<Vec<_>>()
+    };
+    let expected = pay(&[]);
+    for change in ["name=\"other\"", "summary=\"other\"", "training.eval_every=3", "baseline.lr=0.009"] {
+        assert_eq!(pay(&[change]), expected, "{change}");
+    }
+}
+
+#[test]
+fn the_order_of_keys_does_not_name_a_run() {
+    let run = |link: &str| small(&format!("{HONEST}{link}\n"), &[]).run;
+    assert_eq!(run("link = { loss = 0.05, latency_ms = 180 }"), run("link = { latency_ms = 180, loss = 0.05 }"));
+    assert_ne!(run("link = { loss = 0.05 }"), run("link = { loss = 0.06 }"));
+}
+
+#[test]
 fn honest_replicas_stay_in_sync_while_requests_fail() {
     let validators = "[[validators]]\n[[validators]]\nstake = 10\n";
     let lossy = ["validators.0.link.loss=0.05", "validators.1.link.loss=0.05", "peers.0.link.loss=0.05"];
