@@ -2,6 +2,8 @@
 //! blocks the others.
 
 mod common;
+#[path = "engine/operators.rs"]
+mod operators;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -14,6 +14,7 @@ mod network;
 mod peer;
 pub mod ports;
 mod report;
+mod role;
 mod upload;
 mod validator;
 
@@ -26,4 +27,5 @@ pub use hardware::{Hardware, Processor};
 pub use network::{Network, OpenError};
 pub use peer::{KEPT_UPLOADS, Peer, PeerPlan};
 pub use report::{PeerReport, RoundReport};
+pub use role::{Node, Role};
 pub use validator::Validator;

@@ -13,10 +13,11 @@ use super::Bucket;
 use super::bucket::{self, BucketError};
 use super::gated::GatedStore;
 use super::lockstep::LockstepGate;
-use super::process::{ClockKind, LOOK, Process, ProcessError, Role};
+use super::process::{ClockKind, LOOK, Process, ProcessError};
 use super::stamps::StampedStore;
 use super::store_clock::{self, StoreTime};
 use crate::bucket::FolderStore;
+use crate::node::Role;
 use crate::node::ports::Clock;
 use crate::transport::simulated::SimClock;
 use crate::transport::{Hotkey, Identity};
@@ -52,7 +53,7 @@ impl Process {
 
     async fn real_clock(&self) -> Result<Option<(Clock, Arc<dyn ObjectStore>)>, ProcessError> {
         let bucket = &self.run.bucket;
-        let node = self.nodes.first().expect("a process has nodes").identity.hotkey();
+        let node = self.nodes.first().expect("a process has nodes").first().hotkey();
         let Some(read) = self.store_time(bucket, &node).await else { return Ok(None) };
         let Some(genesis) = self.genesis_time(read.now()).await else { return Ok(None) };
         // Before round 0 nobody does anything.
@@ -126,9 +127,9 @@ impl Process {
     /// A validator of this process, and when it is its turn to start the run.
     fn starter(&self) -> Option<(&Identity, Duration)> {
         let validator = self.nodes.iter().find(|node| matches!(node.role, Role::Validator { .. }))?;
-        let hotkey = validator.identity.hotkey();
+        let hotkey = validator.first().hotkey();
         let own = self.run.genesis.validators.iter().find(|(validator, _)| *validator == hotkey)?.1;
         let before = self.run.genesis.validators.iter().filter(|(_, stake)| *stake > own).count();
-        Some((&validator.identity, START_TURN * before as u32))
+        Some((validator.first(), START_TURN * before as u32))
     }
 }

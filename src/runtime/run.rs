@@ -68,17 +68,12 @@ impl RunError {
     }
 }
 
-/// Keys of the nodes that a scenario names none for: whoever knows the seed knows them, so they are for trials.
-pub fn identity_of(scenario: &Scenario, role: &str, index: usize) -> Identity {
-    Identity::from_seed(scenario.seed, role, index as u64)
-}
-
 /// Hotkey and stake of each validator of a scenario: as it says, or derived from the seed.
 pub fn validators_of(scenario: &Scenario) -> Vec<(Hotkey, f64)> {
     let validators = scenario.validators.iter().enumerate();
     let hotkey = |(index, settings): (usize, &crate::scenario::ValidatorSettings)| {
         let named = settings.hotkey.as_deref().and_then(|text| text.parse().ok());
-        (named.unwrap_or_else(|| identity_of(scenario, "validator", index).hotkey()), settings.stake)
+        (named.unwrap_or_else(|| scenario.validator_identity(index).hotkey()), settings.stake)
     };
     validators.map(hotkey).collect()
 }

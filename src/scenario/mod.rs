@@ -7,7 +7,8 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `sections`, `peers` | the sections; their settings lie beside what they set |
+//! | `sections`, `peers`, `operators` | the sections; their settings lie beside what they set |
+//! | `nodes`, `processor` | what the nodes of a scenario are made of |
 //! | `registry` | the kinds that a scenario may name |
 //! | `load` | from a file and overrides to a checked [`Scenario`] |
 //! | `check` | what must hold between and inside the settings |
@@ -20,6 +21,8 @@ mod error;
 mod load;
 mod message;
 mod moved;
+mod nodes;
+mod operators;
 mod overrides;
 mod peers;
 mod place;
@@ -33,6 +36,8 @@ pub use crate::chain::MAX_SLOTS;
 pub use crate::node::behaviour::settings::{Behaviour, Copied, Malformation};
 pub use error::{Place, Problem, ScenarioError};
 pub use load::load;
+pub use nodes::Machines;
+pub use operators::{Operator, OperatorGroup};
 pub use peers::{PeerGroup, ValidatorSettings};
 pub use registry::Registry;
 pub use sections::Scenario;

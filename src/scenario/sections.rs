@@ -12,6 +12,7 @@ use crate::training::{BaselineSettings, TrainingSettings};
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
+use super::operators::OperatorGroup;
 use super::peers::{PeerGroup, ValidatorSettings};
 use super::registry::Registry;
 
@@ -54,7 +55,11 @@ pub struct Scenario {
     #[serde(default = "default_validators")]
     pub validators: Vec<ValidatorSettings>,
     /// Groups of peers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub peers: Vec<PeerGroup>,
+    /// Groups of operators, each of which has several slots.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operators: Vec<OperatorGroup>,
     /// The kinds that this scenario's names stand for.
     #[serde(skip)]
     pub registry: Registry,
@@ -80,18 +85,6 @@ impl Scenario {
     pub fn judge(&self) -> Box<dyn MechanismSettings> {
         let resolved = self.registry.mechanisms.resolve(&self.mechanism);
         resolved.unwrap_or_else(|error| panic!("mechanism.{}: {}", error.key, error.message)).settings
-    }
-
-    /// Peers of all groups, those that join later included.
-    pub fn peers_total(&self) -> usize {
-        self.peers.iter().fold(0, |total, group| total.saturating_add(group.count))
-    }
-
-    /// The peers one by one, in the file's order: index of the peer, index of its group, and the group.
-    pub fn each_peer(&self) -> impl Iterator<Item = (usize, usize, &PeerGroup)> {
-        let groups = self.peers.iter().enumerate();
-        let members = groups.flat_map(|(group, settings)| (0..settings.count).map(move |_| (group, settings)));
-        members.enumerate().map(|(peer, (group, settings))| (peer, group, settings))
     }
 
     /// Virtual length of a round in seconds.

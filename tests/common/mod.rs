@@ -7,7 +7,7 @@ use std::time::Duration;
 use gauntlet::engine::{
     BaselineState, BaselineStep, Checkpoint, Observer, ObserverError, Outcome, RunOptions, Traffic,
 };
-use gauntlet::engine::{RunError, peer_identity, simulate};
+use gauntlet::engine::{RunError, simulate};
 use gauntlet::model::Device;
 use gauntlet::node::{Network, PeerReport, RoundReport};
 use gauntlet::scenario::Scenario;
@@ -123,7 +123,7 @@ impl Told {
     /// What a peer was told to be in a round; `None` where it holds no slot. Peers are numbered in the scenario's
     /// order.
     pub fn peer<'a>(&'a self, network: &Network, peer: usize, round: u64) -> Option<&'a PeerReport> {
-        let hotkey = peer_identity(network.scenario.seed, peer).hotkey();
+        let hotkey = network.scenario.peer_identity(peer).hotkey();
         self.reports[round as usize].peers.iter().find(|report| report.hotkey == hotkey)
     }
 }
