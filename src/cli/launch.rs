@@ -57,15 +57,15 @@ pub fn launch(args: Args) -> anyhow::Result<()> {
     for device in &args.devices {
         open::device(device, format_args!("--devices {device}"))?;
     }
-    let network = open::network(scenario, "cpu")?;
-    let scenario = &network.scenario.clone();
+    let world = open::world(scenario, "cpu")?;
+    let scenario = &world.scenario.clone();
     let mut collector = Collector::open(scenario, &url, &root, &args.devices.join(","), args.quiet)?;
     let operators = scenario.each_operator().filter(|operator| operator.joins == 0);
     let identities = operators.flat_map(|operator| scenario.identities(&operator));
     let peers = identities.map(|identity| identity.hotkey()).collect();
-    let (run, _) = genesis::create(&url, &network, peers)?;
+    let (run, _) = genesis::create(&url, &world, peers)?;
     // Gigabytes of a large model, which only the nodes need from here on.
-    drop(network);
+    drop(world);
     std::fs::create_dir_all(root.join("nodes")).with_context(|| root.display().to_string())?;
 
     let plans = plan(scenario, &args.devices);

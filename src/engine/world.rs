@@ -18,7 +18,7 @@ use crate::chain::{Genesis, Ledger, LedgerError, OpenBooks};
 use crate::digest::Digest;
 use crate::node::ports::{Clock, OneBucket, Ports};
 use crate::node::{Compute, Network, Role};
-use crate::scenario::Machines;
+use crate::scenario::{Machines, World};
 use crate::transport::retry::{Backoff, RetryStore};
 use crate::transport::simulated::{Link, LinkOptions, SimBucket, SimClock, SimLink};
 use crate::transport::{Identity, keys};
@@ -44,8 +44,8 @@ pub enum RunError {
 ///
 /// # Errors
 /// See [`RunError`].
-pub fn simulate(network: Arc<Network>, options: RunOptions, observer: SharedObserver) -> Result<Outcome, RunError> {
-    simulate_on(&Ledger::open, network, options, observer)
+pub fn simulate(world: Arc<World>, options: RunOptions, observer: SharedObserver) -> Result<Outcome, RunError> {
+    simulate_on(&Ledger::open, world, options, observer)
 }
 
 /// Runs a network to its end, on a chain of the caller's own.
@@ -56,22 +56,18 @@ pub fn simulate(network: Arc<Network>, options: RunOptions, observer: SharedObse
 /// See [`RunError`].
 pub fn simulate_on(
     chain: &OpenBooks,
-    network: Arc<Network>,
+    world: Arc<World>,
     options: RunOptions,
     observer: SharedObserver,
 ) -> Result<Outcome, RunError> {
     let compute = Compute::new(options.threads);
     std::thread::scope(|scope| {
         let baseline = options.baseline.then(|| {
-            let (network, compute, observer) = (&network, &compute, &observer);
+            let (world, compute, observer) = (&world, &compute, &observer);
             let (resume, interrupt) = (options.resume_baseline, &options.interrupt);
             scope.spawn(move || {
-                let from = network.core.baseline(
-                    &network.genesis,
-                    &network.scenario.baseline,
-                    network.scenario.schedule_rounds(),
-                );
-                let trained = baseline::train(network, from, compute, resume, interrupt, observer);
+                let from = baseline::untrained(world);
+                let trained = baseline::train(world, from, compute, resume, interrupt, observer);
                 // Without the observer the network need not go on either.
                 trained.inspect_err(|_| interrupt.store(true, Ordering::Relaxed))
             })
@@ -81,14 +77,14 @@ pub fn simulate_on(
             .start_paused(true)
             .build()
             .expect("a runtime without I/O needs nothing of the system");
-        let ended = runtime.block_on(live(chain, &network, &compute, options.resume, &options.interrupt, &observer));
+        let ended = runtime.block_on(live(chain, &world, &compute, options.resume, &options.interrupt, &observer));
         if ended.is_err() {
             options.interrupt.store(true, Ordering::Relaxed);
         }
         let Some(baseline) = baseline else { return ended };
         let trained = baseline.join().expect("the baseline does not panic");
         match (ended?, trained?) {
-            (Outcome::Finished(_), Outcome::Interrupted(_)) => Ok(Outcome::Interrupted(network.scenario.rounds)),
+            (Outcome::Finished(_), Outcome::Interrupted(_)) => Ok(Outcome::Interrupted(world.scenario.rounds)),
             (outcome, _) => Ok(outcome),
         }
     })
@@ -106,19 +102,20 @@ struct NodePlan {
 
 async fn live(
     chain: &OpenBooks,
-    network: &Arc<Network>,
+    world: &World,
     compute: &Compute,
     resume: Option<Checkpoint>,
     interrupt: &Arc<AtomicBool>,
     observer: &SharedObserver,
 ) -> Result<Outcome, RunError> {
+    let World { scenario, network } = world;
     if resume.as_ref().is_some_and(|checkpoint| checkpoint.run != network.run) {
         return Err(RunError::Checkpoint("it is of another scenario, seed or corpus".into()));
     }
-    let (plans, scenario) = (plan(network), &network.scenario);
+    let plans = plan(world);
     let start = start_time(resume.as_ref());
     let clock = Clock::starting(start, SimClock::stamp(0), &scenario.chain, scenario.protocol.put_window_seconds);
-    let recorder = Arc::new(build(chain, network, &plans, &clock, resume.as_ref(), interrupt, observer)?);
+    let recorder = Arc::new(build(chain, world, &plans, &clock, resume.as_ref(), interrupt, observer)?);
 
     let saved = Saved::new(network, resume);
     let mut tasks = JoinSet::new();
@@ -172,9 +169,9 @@ async fn live(
 }
 
 /// The nodes: validators first, then those that train, in the scenario's order.
-fn plan(network: &Network) -> Vec<NodePlan> {
-    let scenario = &network.scenario;
-    let machines = Machines::Simulated { sequence_length: network.core.config.sequence_length };
+fn plan(world: &World) -> Vec<NodePlan> {
+    let scenario = &world.scenario;
+    let machines = Machines::Simulated { sequence_length: world.network.core.config.sequence_length };
     let validators = scenario.validators.iter().enumerate().map(|(index, validator)| NodePlan {
         identities: vec![Arc::new(scenario.validator_identity(index))],
         link: validator.link.clone(),
@@ -198,14 +195,14 @@ fn start_time(resume: Option<&Checkpoint>) -> Duration {
 
 fn build(
     chain: &OpenBooks,
-    network: &Network,
+    world: &World,
     plans: &[NodePlan],
     clock: &Clock,
     resume: Option<&Checkpoint>,
     interrupt: &Arc<AtomicBool>,
     observer: &SharedObserver,
 ) -> Result<Recorder, RunError> {
-    let (scenario, start) = (&network.scenario, start_time(resume));
+    let (scenario, start) = (&world.scenario, start_time(resume));
     let bucket = SimBucket::new(SimClock::showing(start.as_millis() as u64));
     let (validators, peers) = plans.split_at(scenario.validators.len());
     let hotkeys = |plan: &NodePlan| plan.identities.iter().map(|identity| identity.hotkey().0).collect::<Vec<_>>();
@@ -249,7 +246,7 @@ fn build(
     let (done, reports) = resume.map_or((0, Digest::of(b"")), |checkpoint| (checkpoint.rounds, checkpoint.reports));
     let every = scenario.training.checkpoint_every;
     Ok(Recorder {
-        run: network.run,
+        run: world.network.run,
         bucket: bucket.clone(),
         nodes: nodes.collect(),
         ledger: ledger.clone(),

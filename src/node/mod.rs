@@ -24,7 +24,7 @@ pub use checkpoint::{get_checkpoint, put_checkpoint};
 pub use compute::Compute;
 pub use follow::fetch_record;
 pub use hardware::{Hardware, Processor};
-pub use network::{Network, OpenError};
+pub use network::{Network, OpenError, Rules};
 pub use peer::{KEPT_UPLOADS, Peer, PeerPlan};
 pub use report::{PeerReport, RoundReport};
 pub use role::{Node, Role};

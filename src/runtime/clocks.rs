@@ -30,7 +30,7 @@ const START_TURN: Duration = Duration::from_secs(60);
 impl Process {
     /// The network's clock, and the bucket as of it; `None` if it was asked to stop meanwhile.
     pub(super) async fn clock_and_store(&self) -> Result<Option<(Clock, Arc<dyn ObjectStore>)>, ProcessError> {
-        let (settings, window) = (&self.network.scenario.chain, self.network.scenario.protocol.put_window_seconds);
+        let (settings, window) = (&self.network.rules.chain, self.network.rules.protocol.put_window_seconds);
         let ClockKind::Virtual(address) = self.clock else {
             return self.real_clock().await;
         };
@@ -63,9 +63,9 @@ impl Process {
                 return Ok(None);
             }
         }
-        let scenario = &self.network.scenario;
+        let rules = &self.network.rules;
         let now = (read.now() - genesis).to_std().unwrap_or_default();
-        let clock = Clock::starting(now, genesis, &scenario.chain, scenario.protocol.put_window_seconds)
+        let clock = Clock::starting(now, genesis, &rules.chain, rules.protocol.put_window_seconds)
             .with_stamp_resolution(bucket.stamp_resolution);
         let (kept, bucket) = (clock.clone(), bucket.clone());
         tokio::spawn(async move {

@@ -155,7 +155,7 @@ impl Process {
                     _ => {}
                 }
             }
-            if let Some(url) = node.own_bucket.clone().filter(|url| !allows(&self.network.scenario.chain, url)) {
+            if let Some(url) = node.own_bucket.clone().filter(|url| !allows(&self.network.rules.chain, url)) {
                 return Err(ProcessError::OwnBucket { url });
             }
         }
@@ -202,7 +202,7 @@ impl Process {
         folder: &Path,
         world: World,
     ) -> Result<(Vec<Ports>, Arc<NodeHost>), ProcessError> {
-        let settings = &self.network.scenario.chain;
+        let settings = &self.network.rules.chain;
         let identities: Vec<Arc<Identity>> = identities.into_iter().map(Arc::new).collect();
         let first = identities.first().expect("a node has an identity").clone();
         let state = Saver::new(StateFolder::open(folder, self.run.id, first.hotkey())?);
@@ -225,7 +225,7 @@ impl Process {
             metrics: metrics.clone(),
             save_every: NodeHost::save_every(
                 self.network.core.layout.total(),
-                self.network.scenario.training.checkpoint_every,
+                self.network.rules.training.checkpoint_every,
             ),
             stop: self.stop.clone(),
             stopped: Notify::new(),

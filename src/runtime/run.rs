@@ -14,7 +14,7 @@ use crate::chain;
 use crate::digest::Digest;
 use crate::model::Device;
 use crate::node::{Network, OpenError, get_checkpoint, put_checkpoint};
-use crate::scenario::{Scenario, ScenarioError};
+use crate::scenario::{Scenario, ScenarioError, World};
 use crate::transport::genesis::{self, Genesis, GenesisError, Start};
 use crate::transport::{Hotkey, Identity, checkpoint, keys};
 
@@ -86,11 +86,11 @@ impl Run {
     /// The bucket has something else in it, or does not take the run.
     pub async fn create(
         bucket: Bucket,
-        network: &Network,
+        world: &World,
         peers: Vec<Hotkey>,
         nonce: u64,
     ) -> Result<(Self, bool), RunError> {
-        let scenario = &network.scenario;
+        let World { scenario, network } = world;
         let genesis = Genesis::new(
             scenario.to_toml(),
             validators_of(scenario),
@@ -154,7 +154,7 @@ impl Run {
         // The model to start from is in the bucket; the folder that it came from need not be here.
         let mut scenario = self.scenario.clone();
         scenario.model.init = None;
-        let mut network = Network::open(scenario, device)?;
+        let mut network = scenario.network(device)?;
         network.run = self.id;
         let fingerprint = network.core.corpus.fingerprint();
         if fingerprint != self.genesis.corpus {

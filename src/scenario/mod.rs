@@ -7,8 +7,9 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `sections`, `peers`, `operators` | the sections; their settings lie beside what they set |
-//! | `nodes`, `processor` | what the nodes of a scenario are made of |
+//! | `sections`, `peers` | the sections; their settings lie beside what they set |
+//! | `operators`, `nodes`, `processor` | who trains, and what the nodes of a scenario are made of |
+//! | `open` | the network that the nodes share |
 //! | `registry` | the kinds that a scenario may name |
 //! | `load` | from a file and overrides to a checked [`Scenario`] |
 //! | `check` | what must hold between and inside the settings |
@@ -22,6 +23,7 @@ mod load;
 mod message;
 mod moved;
 mod nodes;
+mod open;
 mod operators;
 mod overrides;
 mod peers;
@@ -37,8 +39,9 @@ pub use crate::node::behaviour::settings::{Behaviour, Copied, Malformation};
 pub use error::{Place, Problem, ScenarioError};
 pub use load::load;
 pub use nodes::Machines;
-pub use operators::{Operator, OperatorGroup};
-pub use peers::{PeerGroup, ValidatorSettings};
+pub use open::World;
+pub use operators::Operator;
+pub use peers::{OperatorGroup, PeerGroup, ValidatorSettings};
 pub use registry::Registry;
 pub use sections::Scenario;
 pub use shipped::{Shipped, shipped};

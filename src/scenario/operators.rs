@@ -1,47 +1,9 @@
-//! Operators: parties that train for one slot or several, with one behaviour, one processor and one link.
-
-use serde::{Deserialize, Serialize};
+//! The parties of a scenario that train, one by one: peers and operators, each with its slots.
 
 use super::sections::Scenario;
 use crate::node::Hardware;
 use crate::node::behaviour::{self, settings::Behaviour};
 use crate::transport::simulated::Link;
-
-/// Operators of several slots that are alike.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OperatorGroup {
-    /// What tables call it; several of one name are numbered. Without one it is `operator-` and its number.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// How many.
-    #[serde(default = "one")]
-    pub count: usize,
-    /// Slots that each of them registers, under a key of its own for each.
-    #[serde(default = "default_uids")]
-    pub uids: usize,
-    /// What they do.
-    #[serde(default)]
-    pub behaviour: Behaviour,
-    #[serde(default)]
-    pub hardware: Hardware,
-    #[serde(default)]
-    pub link: Link,
-    /// Round in which they register; those of round 0 are there from the start.
-    #[serde(default)]
-    pub joins: u64,
-    /// Round in which they stop for good.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub leaves: Option<u64>,
-}
-
-fn one() -> usize {
-    1
-}
-
-fn default_uids() -> usize {
-    3
-}
 
 /// A party that trains: a peer of `[[peers]]`, which has one slot, or one of `[[operators]]`.
 #[derive(Clone, Debug)]

@@ -12,8 +12,7 @@ use crate::training::{BaselineSettings, TrainingSettings};
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
-use super::operators::OperatorGroup;
-use super::peers::{PeerGroup, ValidatorSettings};
+use super::peers::{OperatorGroup, PeerGroup, ValidatorSettings};
 use super::registry::Registry;
 
 /// A network to run.
@@ -99,7 +98,7 @@ impl Scenario {
 
     /// Rounds whose records stay in the bucket.
     pub fn keep_rounds(&self) -> u64 {
-        self.training.keep_rounds.unwrap_or_else(|| self.training.checkpoint_every.saturating_mul(2))
+        self.training.kept_rounds()
     }
 
     /// Rounds after which the learning rate's cosine has ended.

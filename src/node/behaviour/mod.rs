@@ -67,7 +67,7 @@ impl Surroundings<'_> {
 
     /// A generator for a draw of this slot in this round.
     pub fn rng(&self, purpose: &str) -> crate::random::ChaCha8Rng {
-        crate::random::rng(self.network.scenario.seed, purpose, self.uid.into(), self.round)
+        crate::random::rng(self.network.rules.seed, purpose, self.uid.into(), self.round)
     }
 }
 

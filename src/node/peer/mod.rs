@@ -109,7 +109,7 @@ impl Peer {
         loop {
             let round = self.ports().clock.round();
             self.ports().host.between_rounds(round, &|| self.state());
-            if round >= self.network.scenario.rounds || self.leaves.is_some_and(|leaves| round >= leaves) {
+            if round >= self.network.rules.rounds || self.leaves.is_some_and(|leaves| round >= leaves) {
                 return;
             }
             slot::register(&mut self.slots).await;
@@ -117,7 +117,7 @@ impl Peer {
                 self.ports().host.without_slot();
                 return;
             }
-            match self.behaviour.presence(self.network.scenario.seed, self.index, round) {
+            match self.behaviour.presence(self.network.rules.seed, self.index, round) {
                 Presence::Active => self.take_part(round).await,
                 Presence::Away => self.sleep_through(round).await,
                 Presence::Paused => {
