@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use common::{Told, finished, network};
 use gauntlet::mechanism::Status;
-use gauntlet::node::{Network, PeerReport};
+use gauntlet::node::PeerReport;
+use gauntlet::scenario::World;
 
 /// Training so small is noisy: peers are evaluated often, and on all of their pages.
 const NETWORK: &str = r#"
@@ -51,7 +52,7 @@ const HONEST: usize = 6;
 
 /// How networks with the same adversaries fared: one, or several of different seeds where luck would decide.
 struct Fared {
-    networks: Vec<(Arc<Network>, Told)>,
+    networks: Vec<(Arc<World>, Told)>,
 }
 
 fn fare(adversaries: &str, seeds: &[u64]) -> Fared {
@@ -120,6 +121,7 @@ impl Fared {
     /// Held-out loss before the first round and after the last.
     fn losses(&self) -> (f64, f64) {
         let (network, told) = &self.networks[0];
+        let network = &network.network;
         let initial = network.core.loss(&network.genesis.model, network.core.corpus.held_out());
         (initial, told.reports.last().unwrap().loss.unwrap())
     }

@@ -12,7 +12,7 @@ use crate::training::{BaselineSettings, TrainingSettings};
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
-use super::peers::{PeerGroup, ValidatorSettings};
+use super::peers::{OperatorGroup, PeerGroup, ValidatorSettings};
 use super::registry::Registry;
 
 /// A network to run.
@@ -54,7 +54,11 @@ pub struct Scenario {
     #[serde(default = "default_validators")]
     pub validators: Vec<ValidatorSettings>,
     /// Groups of peers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub peers: Vec<PeerGroup>,
+    /// Groups of operators, each of which has several slots.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operators: Vec<OperatorGroup>,
     /// The kinds that this scenario's names stand for.
     #[serde(skip)]
     pub registry: Registry,
@@ -82,18 +86,6 @@ impl Scenario {
         resolved.unwrap_or_else(|error| panic!("mechanism.{}: {}", error.key, error.message)).settings
     }
 
-    /// Peers of all groups, those that join later included.
-    pub fn peers_total(&self) -> usize {
-        self.peers.iter().fold(0, |total, group| total.saturating_add(group.count))
-    }
-
-    /// The peers one by one, in the file's order: index of the peer, index of its group, and the group.
-    pub fn each_peer(&self) -> impl Iterator<Item = (usize, usize, &PeerGroup)> {
-        let groups = self.peers.iter().enumerate();
-        let members = groups.flat_map(|(group, settings)| (0..settings.count).map(move |_| (group, settings)));
-        members.enumerate().map(|(peer, (group, settings))| (peer, group, settings))
-    }
-
     /// Virtual length of a round in seconds.
     pub fn round_seconds(&self) -> f64 {
         self.chain.block_seconds * self.chain.blocks_per_round as f64
@@ -106,7 +98,7 @@ impl Scenario {
 
     /// Rounds whose records stay in the bucket.
     pub fn keep_rounds(&self) -> u64 {
-        self.training.keep_rounds.unwrap_or_else(|| self.training.checkpoint_every.saturating_mul(2))
+        self.training.kept_rounds()
     }
 
     /// Rounds after which the learning rate's cosine has ended.

@@ -45,7 +45,15 @@ pub enum Presence {
 pub struct Surroundings<'a> {
     pub network: &'a Network,
     pub ports: &'a Ports,
+    /// The slot that is asked for.
     pub uid: Uid,
+    /// Its number among the slots of its operator, who may have several and asks for each.
+    pub slot: usize,
+    /// The operator's slots; `None` for those that it has lost.
+    pub uids: &'a [Option<Uid>],
+    /// The pseudo-gradients that the operator has made in this round so far, by slot; when payloads are asked for, all
+    /// of them.
+    pub own: &'a [Option<PseudoGradient>],
     pub round: u64,
     /// When an upload of this round counts.
     pub window: PutWindow,
@@ -57,9 +65,9 @@ impl Surroundings<'_> {
         self.network.assignment.assigned(self.uid, self.round)
     }
 
-    /// A generator for a draw of this peer in this round.
+    /// A generator for a draw of this slot in this round.
     pub fn rng(&self, purpose: &str) -> crate::random::ChaCha8Rng {
-        crate::random::rng(self.network.scenario.seed, purpose, self.uid.into(), self.round)
+        crate::random::rng(self.network.rules.seed, purpose, self.uid.into(), self.round)
     }
 }
 
