@@ -190,7 +190,7 @@ fn settings_that_judge_nobody_change_no_ones_pay() {
 
 #[test]
 fn the_order_of_keys_does_not_name_a_run() {
-    let run = |link: &str| small(&format!("{HONEST}{link}\n"), &[]).run;
+    let run = |link: &str| small(&format!("{HONEST}{link}\n"), &[]).network.run;
     assert_eq!(run("link = { loss = 0.05, latency_ms = 180 }"), run("link = { latency_ms = 180, loss = 0.05 }"));
     assert_ne!(run("link = { loss = 0.05 }"), run("link = { loss = 0.06 }"));
 }
