@@ -39,7 +39,7 @@ pub fn check(args: Args) -> anyhow::Result<()> {
 fn peers(scenario: &Scenario) -> String {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for group in &scenario.peers {
-        *counts.entry(group.behaviour.label()).or_default() += group.count;
+        *counts.entry(scenario.label_of(group)).or_default() += group.count;
     }
     let lines = counts.iter().map(|(behaviour, count)| format!("{count:>6}  {behaviour}\n"));
     format!(

@@ -10,7 +10,7 @@ use gauntlet::digest::Digest;
 use gauntlet::engine::{BaselineState, BaselineStep, Checkpoint, Observer, ObserverError, Traffic, peer_identity};
 use gauntlet::model::LlamaConfig;
 use gauntlet::model::huggingface::{self, Values};
-use gauntlet::node::{PeerReport, RoundReport, behaviour};
+use gauntlet::node::{PeerReport, RoundReport};
 use gauntlet::report::{BaselineRow, Leaderboard, Manifest, PeerRow, RoundRow, RunFolder, SlotRow};
 use gauntlet::scenario::{PeerGroup, Scenario};
 use gauntlet::training::Replica;
@@ -98,12 +98,12 @@ impl FolderObserver {
         folder.truncate_baseline_to(baseline_rounds)?;
         let (leaderboard, slots) = folder.standings()?;
         let peers = scenario.each_peer().map(|(index, _, group)| {
-            (peer_identity(scenario.seed, index).hotkey(), (index as u32, group.behaviour.label()))
+            (peer_identity(scenario.seed, index).hotkey(), (index as u32, scenario.label_of(group)))
         });
         let peers = peers.collect();
         let mut progress = Progress::new(scenario.rounds, quiet);
         progress.start_at(rounds);
-        let trained = |(_, _, group): &(usize, usize, &PeerGroup)| behaviour::from_settings(&group.behaviour).trains();
+        let trained = |(_, _, group): &(usize, usize, &PeerGroup)| scenario.behaviour_of(group).build().trains();
         let pages = scenario.each_peer().filter(trained).count() * scenario.training.pages_per_round;
         let holders = slots.iter().map(|slot| (slot.uid, slot.peer)).collect();
         Ok(Self {

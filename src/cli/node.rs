@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use gauntlet::node::{PeerPlan, Processor, behaviour};
+use gauntlet::node::behaviour::BehaviourSettings;
+use gauntlet::node::{PeerPlan, Processor};
 use gauntlet::runtime::process::{ClockKind, Ended, NodePlan, Role};
 use gauntlet::runtime::run::identity_of;
 use gauntlet::runtime::{Metrics, Process, Run, bucket};
-use gauntlet::scenario::{Behaviour, Scenario};
+use gauntlet::scenario::{Registry, Scenario};
 use gauntlet::transport::Identity;
 
 use super::{UsageError, block_on, interrupt, key, open};
@@ -74,7 +75,7 @@ pub struct ValidatorArgs {
 /// Trains until the run ends, or until it is stopped.
 pub fn peer(args: PeerArgs) -> anyhow::Result<()> {
     let node = args.node;
-    let behaviour = args.behaviour.as_deref().map(parse_behaviour).transpose()?.unwrap_or_default();
+    let behaviour = parse_behaviour(args.behaviour.as_deref().unwrap_or("honest"))?;
     let (run, stop) = (read_run(&node)?, interrupt::on_stop());
     let scenario = &run.scenario;
     let mut nodes = Vec::new();
@@ -82,8 +83,7 @@ pub fn peer(args: PeerArgs) -> anyhow::Result<()> {
         let identity = key::read(path)?;
         // Draws of a peer that is not of the scenario are keyed by its hotkey.
         let index = u64::from_le_bytes(*identity.hotkey().0.first_chunk().expect("32 bytes"));
-        let behaviour = behaviour::from_settings(&behaviour);
-        let plan = PeerPlan { index, processor: Processor::real(), behaviour, leaves: None };
+        let plan = PeerPlan { index, processor: Processor::real(), behaviour: behaviour.build(), leaves: None };
         let role = Role::Peer { plan, joins: 0 };
         let own_bucket = args.own_bucket.clone();
         nodes.push(NodePlan { own_bucket, ..plan_node(&node, Some(path), identity, role) });
@@ -92,7 +92,7 @@ pub fn peer(args: PeerArgs) -> anyhow::Result<()> {
         let Some((index, _, group)) = scenario.each_peer().nth(part) else {
             bail!(UsageError(format!("--as {part}: the scenario has peers 0 to {}", scenario.peers_total() - 1)));
         };
-        let behaviour = behaviour::from_settings(&group.behaviour);
+        let behaviour = scenario.behaviour_of(group).build();
         let length = sequence_length(scenario)?;
         let processor = match node.clock {
             None => Processor::real(),
@@ -140,14 +140,8 @@ fn sequence_length(scenario: &Scenario) -> anyhow::Result<usize> {
     Ok(gauntlet::model::LlamaConfig::from_settings(&scenario.model)?.sequence_length)
 }
 
-fn parse_behaviour(text: &str) -> anyhow::Result<Behaviour> {
-    #[derive(serde::Deserialize)]
-    struct Value {
-        value: Behaviour,
-    }
-    let quoted = if text.trim_start().starts_with('{') { text.to_string() } else { format!("{text:?}") };
-    let parsed: Result<Value, _> = toml::from_str(&format!("value = {quoted}"));
-    Ok(parsed.map_err(|error| UsageError(format!("--behaviour {text}: {}", error.message())))?.value)
+fn parse_behaviour(text: &str) -> anyhow::Result<Box<dyn BehaviourSettings>> {
+    Ok(Registry::default().behaviour(text).map_err(|problem| UsageError(format!("--behaviour {text}: {problem}")))?)
 }
 
 /// The run, if it is the one that was asked for.

@@ -16,7 +16,6 @@ use super::recorder::{Inner, NodeEntry, Place, Recorder};
 use super::{ObserverError, Outcome, RunOptions, SharedObserver};
 use crate::chain::{Genesis, Ledger, LedgerError, OpenBooks};
 use crate::digest::Digest;
-use crate::node::behaviour;
 use crate::node::ports::{Clock, OneBucket, Ports};
 use crate::node::{Compute, Network, Peer, PeerPlan, Validator};
 use crate::transport::retry::{Backoff, RetryStore};
@@ -300,7 +299,7 @@ fn start_node(
     let plan = PeerPlan {
         index: index as u64,
         processor: scenario.peer_processor(&group.hardware, length),
-        behaviour: behaviour::from_settings(&group.behaviour),
+        behaviour: scenario.behaviour_of(group).build(),
         leaves: group.leaves,
     };
     let mut peer = Peer::new(network.clone(), ports, plan);

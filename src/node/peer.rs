@@ -89,8 +89,7 @@ impl Peer {
         self.replicas = replicas.filter(|found| !found.is_empty()).ok_or("a replica is missing")?;
         (self.uid, self.at, self.uploaded) = (saved.uid, saved.at, saved.uploaded);
         self.local.as_mut().expect("it does not train yet").restore(of_training)?;
-        self.behaviour.restore(&saved.behaviour);
-        Ok(())
+        self.behaviour.restore(&saved.behaviour)
     }
 
     fn state(&self) -> NodeState {

@@ -10,7 +10,6 @@ use super::sections::Scenario;
 use crate::chain::MAX_SLOTS;
 use crate::corpus::CorpusKind;
 use crate::node::Hardware;
-use crate::node::behaviour::settings::Behaviour;
 use crate::settings::{Finding, Findings};
 use crate::training::scheme::{DenseUpdate, InnerSettings, SchemeSettings};
 use crate::transport::simulated::Link;
@@ -22,8 +21,6 @@ const VALUE_BITS: [u32; 4] = [2, 4, 8, 32];
 
 /// Longest time that a setting can state, in seconds: some days.
 const MOST_SECONDS: f64 = 1e6;
-/// Times its assigned pages that a peer can train on, at most.
-const MOST_DATA: f64 = 100.0;
 /// Most peers of a scenario, those that join later included: a bound on what starting them costs.
 const MAX_PEERS: usize = 10_000;
 
@@ -219,7 +216,7 @@ fn nodes(found: &mut Findings, s: &Scenario) {
         let path = format!("peers.{index}");
         found.at_least_one(&format!("{path}.count"), group.count as u64);
         machine(found, &path, &group.hardware, &group.link);
-        behaviour(found, &format!("{path}.behaviour"), &group.behaviour);
+        found.within(&format!("{path}.behaviour"), |found| s.behaviour_of(group).check(found));
         if let Some(leaves) = group.leaves {
             let expected = format!("more than {path}.joins, {}", group.joins);
             found.require(leaves > group.joins, format!("{path}.leaves"), leaves, expected);
@@ -233,32 +230,6 @@ fn machine(found: &mut Findings, path: &str, hardware: &Hardware, link: &Link) {
     found.at_most(format!("{path}.link.latency_ms"), link.latency_ms, MOST_SECONDS * 1e3);
     found.positive(format!("{path}.link.bandwidth_mbps"), link.bandwidth_mbps);
     found.below_one(format!("{path}.link.loss"), link.loss);
-}
-
-fn behaviour(found: &mut Findings, path: &str, behaviour: &Behaviour) {
-    match *behaviour {
-        Behaviour::Honest { data } => {
-            found.positive(format!("{path}.data"), data);
-            found.at_most(format!("{path}.data"), data, MOST_DATA);
-        }
-        Behaviour::Lazy { fraction } => found.positive_fraction(format!("{path}.fraction"), fraction),
-        Behaviour::Stale { rounds } => found.at_least_one(&format!("{path}.rounds"), rounds),
-        Behaviour::Desync { pause, .. } => found.at_least_one(&format!("{path}.pause"), pause),
-        Behaviour::Copycat { noise, .. } => found.not_negative(format!("{path}.noise"), noise),
-        Behaviour::Offline { leave, come_back } => {
-            found.fraction(format!("{path}.leave"), leave);
-            found.fraction(format!("{path}.return"), come_back);
-        }
-        Behaviour::Late { seconds } => {
-            found.positive(format!("{path}.seconds"), seconds);
-            found.at_most(format!("{path}.seconds"), seconds, MOST_SECONDS);
-        }
-        Behaviour::FreeRider
-        | Behaviour::Noise
-        | Behaviour::SignFlip
-        | Behaviour::Rescaled { .. }
-        | Behaviour::Malformed { .. } => {}
-    }
 }
 
 fn numbers_of_peers(found: &mut Findings, s: &Scenario) {

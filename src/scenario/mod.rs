@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `sections`, `peers` | the sections; their settings lie beside what they set |
 //! | `registry` | the kinds that a scenario may name |
+//! | `resolve` | from the names of kinds to their settings |
 //! | `load` | from a file and overrides to a checked [`Scenario`] |
 //! | `check` | what must hold between and inside the settings |
 //! | `moved` | what earlier versions said otherwise |
@@ -25,12 +26,12 @@ mod peers;
 mod place;
 mod processor;
 mod registry;
+mod resolve;
 mod sections;
 mod shipped;
 #[cfg(test)]
 mod tests;
 pub use crate::chain::MAX_SLOTS;
-pub use crate::node::behaviour::settings::{Behaviour, Copied, Malformation};
 pub use error::{Place, Problem, ScenarioError};
 pub use load::load;
 pub use peers::{PeerGroup, ValidatorSettings};
