@@ -138,7 +138,8 @@ impl Fared {
         let honest = mean(self.last_third(0..HONEST).into_iter().map(|report| report.incentive));
         let columns = self.networks[0].1.reports[0].columns.clone();
         let mut first = 0;
-        for group in &self.networks[0].0.scenario.peers {
+        let scenario = &self.networks[0].0.scenario;
+        for group in &scenario.peers {
             let reports = self.last_third(first..first + group.count);
             first += group.count;
             let share = |of: &dyn Fn(&PeerReport) -> f64| mean(reports.iter().map(|report| of(report)));
@@ -153,7 +154,7 @@ impl Fared {
             let mut statuses: BTreeMap<&str, usize> = BTreeMap::new();
             reports.iter().for_each(|report| *statuses.entry(report.status.name()).or_default() += 1);
             let (status, _) = statuses.into_iter().max_by_key(|(_, count)| *count).unwrap();
-            let (behaviour, count) = (group.behaviour.label(), group.count);
+            let (behaviour, count) = (scenario.label_of(&group.behaviour), group.count);
             table += &format!("{behaviour:10}  {count:5}  {pay:4}  {aggregated:10}  {proof:20}  {status}\n");
         }
         let (initial, last) = self.losses();

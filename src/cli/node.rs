@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use gauntlet::model::LlamaConfig;
-use gauntlet::node::{PeerPlan, Processor, Role, behaviour};
+use gauntlet::node::behaviour::BehaviourSettings;
+use gauntlet::node::{PeerPlan, Processor, Role};
 use gauntlet::runtime::process::{ClockKind, Ended, NodePlan};
 use gauntlet::runtime::{Metrics, Process, Run, bucket};
-use gauntlet::scenario::{Behaviour, Machines, Scenario};
+use gauntlet::scenario::{Machines, Registry, Scenario};
 use gauntlet::transport::Identity;
 
 use super::{UsageError, block_on, interrupt, key, open};
@@ -74,7 +75,7 @@ pub struct ValidatorArgs {
 /// Trains until the run ends, or until it is stopped.
 pub fn peer(args: PeerArgs) -> anyhow::Result<()> {
     let node = args.node;
-    let behaviour = args.behaviour.as_deref().map(parse_behaviour).transpose()?.unwrap_or_default();
+    let behaviour = parse_behaviour(args.behaviour.as_deref().unwrap_or("honest"))?;
     let (run, stop) = (read_run(&node)?, interrupt::on_stop());
     let scenario = &run.scenario;
     let mut nodes = Vec::new();
@@ -82,8 +83,7 @@ pub fn peer(args: PeerArgs) -> anyhow::Result<()> {
         let identity = key::read(path)?;
         // Draws of a peer that is not of the scenario are keyed by its hotkey.
         let index = u64::from_le_bytes(*identity.hotkey().0.first_chunk().expect("32 bytes"));
-        let behaviour = behaviour::from_settings(&behaviour);
-        let plan = PeerPlan { index, processor: Processor::real(), behaviour, leaves: None };
+        let plan = PeerPlan { index, processor: Processor::real(), behaviour: behaviour.build(), leaves: None };
         let role = Role::Peer { plan, joins: 0 };
         let own_bucket = args.own_bucket.clone();
         nodes.push(NodePlan { own_bucket, ..plan_node(&node, Some(path), vec![identity], role) });
@@ -135,14 +135,8 @@ fn machines(node: &NodeArgs, scenario: &Scenario) -> anyhow::Result<Machines> {
     Ok(Machines::Simulated { sequence_length })
 }
 
-fn parse_behaviour(text: &str) -> anyhow::Result<Behaviour> {
-    #[derive(serde::Deserialize)]
-    struct Value {
-        value: Behaviour,
-    }
-    let quoted = if text.trim_start().starts_with('{') { text.to_string() } else { format!("{text:?}") };
-    let parsed: Result<Value, _> = toml::from_str(&format!("value = {quoted}"));
-    Ok(parsed.map_err(|error| UsageError(format!("--behaviour {text}: {}", error.message())))?.value)
+fn parse_behaviour(text: &str) -> anyhow::Result<Box<dyn BehaviourSettings>> {
+    Ok(Registry::default().behaviour(text).map_err(|problem| UsageError(format!("--behaviour {text}: {problem}")))?)
 }
 
 /// The run, if it is the one that was asked for.

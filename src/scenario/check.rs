@@ -11,7 +11,6 @@ use super::sections::Scenario;
 use crate::chain::MAX_SLOTS;
 use crate::corpus::CorpusKind;
 use crate::node::Hardware;
-use crate::node::behaviour::settings::Behaviour;
 use crate::settings::{Finding, Findings};
 use crate::training::scheme::{DenseUpdate, InnerSettings, SchemeSettings};
 use crate::transport::simulated::Link;
@@ -23,8 +22,6 @@ const VALUE_BITS: [u32; 4] = [2, 4, 8, 32];
 
 /// Longest time that a setting can state, in seconds: some days.
 const MOST_SECONDS: f64 = 1e6;
-/// Times its assigned pages that a peer can train on, at most.
-const MOST_DATA: f64 = 100.0;
 
 /// Checks all settings; empty: the scenario can be run.
 pub fn check(scenario: &Scenario) -> Vec<Finding> {
@@ -218,7 +215,7 @@ fn nodes(found: &mut Findings, s: &Scenario) {
         let path = format!("peers.{index}");
         found.at_least_one(&format!("{path}.count"), group.count as u64);
         machine(found, &path, &group.hardware, &group.link);
-        behaviour(found, &format!("{path}.behaviour"), &group.behaviour);
+        found.within(&format!("{path}.behaviour"), |found| s.behaviour_of(&group.behaviour).check(found));
         stay(found, &path, group.joins, group.leaves);
     }
     for (index, group) in s.operators.iter().enumerate() {
@@ -226,7 +223,7 @@ fn nodes(found: &mut Findings, s: &Scenario) {
         found.at_least_one(&format!("{path}.count"), group.count as u64);
         found.at_least_one(&format!("{path}.uids"), group.uids as u64);
         machine(found, &path, &group.hardware, &group.link);
-        behaviour(found, &format!("{path}.behaviour"), &group.behaviour);
+        found.within(&format!("{path}.behaviour"), |found| s.behaviour_of(&group.behaviour).check(found));
         stay(found, &path, group.joins, group.leaves);
     }
 }
@@ -245,30 +242,4 @@ fn machine(found: &mut Findings, path: &str, hardware: &Hardware, link: &Link) {
     found.at_most(format!("{path}.link.latency_ms"), link.latency_ms, MOST_SECONDS * 1e3);
     found.positive(format!("{path}.link.bandwidth_mbps"), link.bandwidth_mbps);
     found.below_one(format!("{path}.link.loss"), link.loss);
-}
-
-fn behaviour(found: &mut Findings, path: &str, behaviour: &Behaviour) {
-    match *behaviour {
-        Behaviour::Honest { data } => {
-            found.positive(format!("{path}.data"), data);
-            found.at_most(format!("{path}.data"), data, MOST_DATA);
-        }
-        Behaviour::Lazy { fraction } => found.positive_fraction(format!("{path}.fraction"), fraction),
-        Behaviour::Stale { rounds } => found.at_least_one(&format!("{path}.rounds"), rounds),
-        Behaviour::Desync { pause, .. } => found.at_least_one(&format!("{path}.pause"), pause),
-        Behaviour::Copycat { noise, .. } => found.not_negative(format!("{path}.noise"), noise),
-        Behaviour::Offline { leave, come_back } => {
-            found.fraction(format!("{path}.leave"), leave);
-            found.fraction(format!("{path}.return"), come_back);
-        }
-        Behaviour::Late { seconds } => {
-            found.positive(format!("{path}.seconds"), seconds);
-            found.at_most(format!("{path}.seconds"), seconds, MOST_SECONDS);
-        }
-        Behaviour::FreeRider
-        | Behaviour::Noise
-        | Behaviour::SignFlip
-        | Behaviour::Rescaled { .. }
-        | Behaviour::Malformed { .. } => {}
-    }
 }

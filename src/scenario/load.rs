@@ -9,12 +9,13 @@ use super::check::check;
 use super::error::{Place, Problem, ScenarioError};
 use super::message::retell;
 use super::moved;
-use super::overrides::Override;
+use super::overrides::{Override, last_on};
 use super::place::{Source, place};
 use super::registry::Registry;
+use super::resolve::resolve;
 use super::sections::Scenario;
 use super::shipped::shipped;
-use crate::settings::{Finding, KindError};
+use crate::settings::Finding;
 
 /// Reads a scenario, applies `key=value` overrides in order, and checks the result.
 ///
@@ -74,10 +75,10 @@ impl Scenario {
             scenario = change.apply(&scenario).map_err(one)?;
         }
         scenario.registry = registry;
-        let mechanism = scenario.registry.mechanisms.resolve(&scenario.mechanism);
-        let mechanism = mechanism.map_err(|error| one(wrong_kind("mechanism", error, &source, &overrides)))?;
-        scenario.mechanism.kind = Some(scenario.registry.mechanisms.kind_of(&scenario.mechanism).to_string());
-        scenario.mechanism.settings = mechanism.table;
+        let problems = resolve(&mut scenario, &source, &overrides);
+        if !problems.is_empty() {
+            return Err(ScenarioError::Invalid(problems));
+        }
         let findings = check(&scenario);
         if findings.is_empty() {
             return Ok(scenario);
@@ -125,21 +126,9 @@ fn wrong_key(source: &Source, file: &str, text: &str, error: &toml::de::Error) -
     one(Problem { place, message: retell(error.message(), &key), key })
 }
 
-/// A kind that is unknown, or a setting that it does not have.
-fn wrong_kind(section: &str, error: KindError, source: &Source, overrides: &[Override]) -> Problem {
-    let key = if error.key.is_empty() { section.to_string() } else { format!("{section}.{}", error.key) };
-    let unknown = error.message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
-    let path = unknown.filter(|_| !key.ends_with(unknown.unwrap_or_default()));
-    let path = path.map_or(key.clone(), |field| format!("{key}.{field}"));
-    let touched = overrides.iter().rev().find(|change| overlap(&change.path, &path)).map(Override::place);
-    let place = touched.or_else(|| source.place_of(&path)).or_else(|| source.place_of(section));
-    let place = place.unwrap_or_else(|| source.file());
-    Problem { place, message: retell(&error.message, &path), key: path }
-}
-
 /// Finds what set the value of a finding: an override, the file, or nobody (a default).
 fn locate(finding: Finding, source: &Source, overrides: &[Override]) -> Problem {
-    let touched = |path: &str| overrides.iter().rev().find(|change| overlap(&change.path, path)).map(Override::place);
+    let touched = |path: &str| last_on(overrides, path).map(Override::place);
     let ancestors = || {
         let parents = finding.path.match_indices('.').rev().map(|(at, _)| &finding.path[..at]);
         parents.filter_map(|parent| source.place_of(parent)).next()
@@ -154,9 +143,4 @@ fn locate(finding: Finding, source: &Source, overrides: &[Override]) -> Problem 
         own => related_override.or(own).or_else(ancestors).or(related).unwrap_or_else(|| source.file()),
     };
     Problem { place, key: finding.path, message }
-}
-
-/// Whether one path is the other, or leads to it.
-fn overlap(a: &str, b: &str) -> bool {
-    a.split('.').zip(b.split('.')).all(|(a, b)| a == b)
 }

@@ -31,15 +31,35 @@ fn unknown_key(name: &str, path: &str, siblings: &[&str]) -> String {
     let segments: Vec<&str> = path.split('.').collect();
     let depth = segments.iter().rposition(|segment| *segment == name).unwrap_or(segments.len());
     let place = section(&segments[..depth].join("."));
-    let elsewhere = || {
-        let keys = known_keys().into_iter().filter(|key| key.rsplit('.').next() == Some(name));
-        let keys: Vec<String> = keys.map(|key| format!("`{key}`")).collect();
-        let top = if keys.iter().any(|key| !key.contains('.')) { ", above the first [section]" } else { "" };
-        (!keys.is_empty()).then(|| format!("did you mean {}{top}?", keys.join(" or ")))
-    };
-    let hint = nearest(name, siblings.iter().copied()).map(|near| format!("did you mean `{near}`?"));
-    let hint = hint.or_else(elsewhere).unwrap_or_else(|| format!("expected one of {}", siblings.join(", ")));
+    let hint = meant(name, siblings).or_else(|| elsewhere(name));
+    let hint = hint.unwrap_or_else(|| format!("expected one of {}", siblings.join(", ")));
     format!("unknown key `{name}` in {place}; {hint}")
+}
+
+/// Says that a setting is not one of a kind, as in "the behaviour `honest`"; `message` is serde's.
+pub fn not_of_kind(message: &str, section: &str, what: &str, kind: &str) -> String {
+    let names = quoted(message);
+    let (name, settings) = names.split_first().map_or(("", &[][..]), |(name, settings)| (*name, settings));
+    // A section of its own is where a key may have strayed to that belongs elsewhere.
+    let strayed = || if section.contains('.') { None } else { elsewhere(name) };
+    let hint = match meant(name, settings).or_else(strayed) {
+        Some(hint) => format!("; {hint}"),
+        None if settings.is_empty() => ", which has none".to_string(),
+        None => format!(", which has {}", settings.join(", ")),
+    };
+    format!("{section}: `{name}` is not a setting of the {what} `{kind}`{hint}")
+}
+
+fn meant(name: &str, siblings: &[&str]) -> Option<String> {
+    nearest(name, siblings.iter().copied()).map(|near| format!("did you mean `{near}`?"))
+}
+
+/// Keys of this name in other sections.
+fn elsewhere(name: &str) -> Option<String> {
+    let keys = known_keys().into_iter().filter(|key| key.rsplit('.').next() == Some(name));
+    let keys: Vec<String> = keys.map(|key| format!("`{key}`")).collect();
+    let top = if keys.iter().any(|key| !key.contains('.')) { ", above the first [section]" } else { "" };
+    (!keys.is_empty()).then(|| format!("did you mean {}{top}?", keys.join(" or ")))
 }
 
 /// Paths of the keys of a scenario, those of peers and validators left out.

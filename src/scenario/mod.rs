@@ -11,6 +11,7 @@
 //! | `operators`, `nodes`, `processor` | who trains, and what the nodes of a scenario are made of |
 //! | `open` | the network that the nodes share |
 //! | `registry` | the kinds that a scenario may name |
+//! | `resolve` | from the names of kinds to their settings |
 //! | `load` | from a file and overrides to a checked [`Scenario`] |
 //! | `check` | what must hold between and inside the settings |
 //! | `moved` | what earlier versions said otherwise |
@@ -30,12 +31,12 @@ mod peers;
 mod place;
 mod processor;
 mod registry;
+mod resolve;
 mod sections;
 mod shipped;
 #[cfg(test)]
 mod tests;
 pub use crate::chain::MAX_SLOTS;
-pub use crate::node::behaviour::settings::{Behaviour, Copied, Malformation};
 pub use error::{Place, Problem, ScenarioError};
 pub use load::load;
 pub use nodes::Machines;

@@ -2,7 +2,8 @@
 
 use super::sections::Scenario;
 use crate::node::Hardware;
-use crate::node::behaviour::{self, settings::Behaviour};
+use crate::node::behaviour::Behaviour;
+use crate::settings::Kinded;
 use crate::transport::simulated::Link;
 
 /// A party that trains: a peer of `[[peers]]`, which has one slot, or one of `[[operators]]`.
@@ -14,7 +15,9 @@ pub struct Operator<'a> {
     pub uids: usize,
     /// Its name, if it is one of `[[operators]]`.
     pub name: Option<String>,
-    pub behaviour: &'a Behaviour,
+    pub behaviour: &'a Kinded,
+    /// The scenario that it is of.
+    scenario: &'a Scenario,
     pub hardware: &'a Hardware,
     pub link: &'a Link,
     pub joins: u64,
@@ -28,13 +31,13 @@ impl Operator<'_> {
     }
 
     /// What it does, to be asked.
-    pub fn behaviour(&self) -> Box<dyn behaviour::Behaviour> {
-        behaviour::from_settings(self.behaviour)
+    pub fn behaviour(&self) -> Box<dyn Behaviour> {
+        self.scenario.behaviour_of(self.behaviour).build()
     }
 
     /// What tables call each of its slots: what it does, behind its name if it has one.
     pub fn label(&self) -> String {
-        let does = self.behaviour.label();
+        let does = self.scenario.label_of(self.behaviour);
         self.name.as_ref().map_or(does.clone(), |name| format!("{name}/{does}"))
     }
 }
@@ -55,6 +58,7 @@ impl Scenario {
                 uids: 1,
                 name: None,
                 behaviour: &group.behaviour,
+                scenario: self,
                 hardware: &group.hardware,
                 link: &group.link,
                 joins: group.joins,
@@ -72,6 +76,7 @@ impl Scenario {
                 None => format!("operator-{number}"),
             }),
             behaviour: &group.behaviour,
+            scenario: self,
             hardware: &group.hardware,
             link: &group.link,
             joins: group.joins,

@@ -53,6 +53,16 @@ impl Override {
     }
 }
 
+/// The last override that concerns a key: sets it, a table that it is in, or a part of it.
+pub fn last_on<'a>(overrides: &'a [Override], path: &str) -> Option<&'a Override> {
+    overrides.iter().rev().find(|change| overlap(&change.path, path))
+}
+
+/// Whether one path is the other, or leads to it.
+fn overlap(a: &str, b: &str) -> bool {
+    a.split('.').zip(b.split('.')).all(|(a, b)| a == b)
+}
+
 /// Puts a value where a path points to, tables on the way included.
 fn put(root: &mut Value, path: &str, value: Value) -> Result<(), String> {
     let mut target = root;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::node::Hardware;
-use crate::node::behaviour::settings::Behaviour;
+use crate::settings::Kinded;
 use crate::transport::simulated::Link;
 
 /// Peers that are alike.
@@ -13,9 +13,9 @@ pub struct PeerGroup {
     /// How many.
     #[serde(default = "one")]
     pub count: usize,
-    /// What they do.
+    /// What they do: a kind of [`Registry::behaviours`](super::Registry) and its settings.
     #[serde(default)]
-    pub behaviour: Behaviour,
+    pub behaviour: Kinded,
     #[serde(default)]
     pub hardware: Hardware,
     #[serde(default)]
@@ -47,7 +47,7 @@ pub struct OperatorGroup {
     pub uids: usize,
     /// What they do.
     #[serde(default)]
-    pub behaviour: Behaviour,
+    pub behaviour: Kinded,
     #[serde(default)]
     pub hardware: Hardware,
     #[serde(default)]

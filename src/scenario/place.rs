@@ -43,6 +43,12 @@ impl<'a> Source<'a> {
         entry.map(|entry| place(self.file, self.text, entry.key.start))
     }
 
+    /// Place of the value of a key, if the file has it.
+    pub fn place_of_value(&self, path: &str) -> Option<Place> {
+        let entry = self.entries.iter().find(|entry| entry.path == path);
+        entry.map(|entry| place(self.file, self.text, entry.value.start))
+    }
+
     /// Paths of all keys, in the file's order of their ends.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().map(|entry| entry.path.as_str())

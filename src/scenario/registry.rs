@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::mechanism::{self, MechanismSettings};
+use crate::node::behaviour::{self, BehaviourSettings};
 use crate::settings::Kinds;
 
 /// Tables of kinds by their names; those that this crate ships, unless more are added.
@@ -10,17 +11,20 @@ use crate::settings::Kinds;
 pub struct Registry {
     /// `[mechanism] kind`
     pub mechanisms: Kinds<dyn MechanismSettings>,
+    /// `[[peers]] behaviour`
+    pub behaviours: Kinds<dyn BehaviourSettings>,
 }
 
 impl Default for Registry {
     fn default() -> Self {
-        Self { mechanisms: mechanism::shipped() }
+        Self { mechanisms: mechanism::shipped(), behaviours: behaviour::shipped() }
     }
 }
 
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.mechanisms.names()).finish()
+        let names = self.mechanisms.names().chain(self.behaviours.names());
+        f.debug_list().entries(names).finish()
     }
 }
 

@@ -4,13 +4,13 @@ use crate::chain::ChainSettings;
 use crate::corpus::CorpusSettings;
 use crate::mechanism::MechanismSettings;
 use crate::model::ModelSettings;
+use crate::node::behaviour::BehaviourSettings;
 use crate::protocol::ProtocolSettings;
 use crate::settings::Kinded;
 use crate::training::aggregate::AggregationSettings;
 use crate::training::scheme::SchemeSettings;
 use crate::training::{BaselineSettings, TrainingSettings};
 use serde::{Deserialize, Serialize};
-use toml::Table;
 
 use super::peers::{OperatorGroup, PeerGroup, ValidatorSettings};
 use super::registry::Registry;
@@ -44,7 +44,7 @@ pub struct Scenario {
     #[serde(default)]
     pub protocol: ProtocolSettings,
     /// How peers are judged and paid: a kind of [`Registry::mechanisms`] and its settings.
-    #[serde(default = "default_mechanism")]
+    #[serde(default)]
     pub mechanism: Kinded,
     #[serde(default)]
     pub chain: ChainSettings,
@@ -64,10 +64,6 @@ pub struct Scenario {
     pub registry: Registry,
 }
 
-fn default_mechanism() -> Kinded {
-    Kinded { kind: None, settings: Table::new() }
-}
-
 fn default_rounds() -> u64 {
     20_000
 }
@@ -84,6 +80,22 @@ impl Scenario {
     pub fn judge(&self) -> Box<dyn MechanismSettings> {
         let resolved = self.registry.mechanisms.resolve(&self.mechanism);
         resolved.unwrap_or_else(|error| panic!("mechanism.{}: {}", error.key, error.message)).settings
+    }
+
+    /// The settings of a behaviour of this scenario.
+    ///
+    /// # Panics
+    /// As [`judge`](Scenario::judge) does.
+    pub fn behaviour_of(&self, behaviour: &Kinded) -> Box<dyn BehaviourSettings> {
+        let resolved = self.registry.behaviours.resolve(behaviour);
+        resolved.unwrap_or_else(|error| panic!("behaviour.{}: {}", error.key, error.message)).settings
+    }
+
+    /// What tables, plots and CSV files call peers that behave so: the kind, unless it has another name for its
+    /// settings.
+    pub fn label_of(&self, behaviour: &Kinded) -> String {
+        let label = self.behaviour_of(behaviour).label();
+        label.unwrap_or_else(|| self.registry.behaviours.kind_of(behaviour).to_string())
     }
 
     /// Virtual length of a round in seconds.

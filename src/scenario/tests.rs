@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use crate::corpus::CorpusKind;
 
-use super::{Behaviour, Copied, Malformation, PeerGroup, Scenario, ScenarioError, load};
+use super::{PeerGroup, Registry, Scenario, ScenarioError, load};
+use crate::settings::Kinded;
 
 const BASE: &str = "\
 name = \"x\"
@@ -39,15 +40,53 @@ fn overrides_reach_every_kind_of_key() {
     assert_eq!(scenario.corpus.kind, CorpusKind::Text);
     assert_eq!(scenario.corpus.path.as_deref(), Some("../a b.txt"));
     assert_eq!(scenario.peers[0].count, 17);
-    assert_eq!(scenario.peers[1].behaviour, Behaviour::Lazy { fraction: 0.25 });
+    assert_eq!(scenario.peers[1].behaviour, kinded("lazy", "fraction = 0.25"));
     assert_eq!(scenario.mechanism.settings["openskill"]["beta"].as_float(), Some(20.0));
     assert_eq!(scenario.validators[0].stake, 5.0);
     assert_eq!(scenario.name, "123");
     let scenario = with(&["peers.1.behaviour=copycat", "seed=1", "seed=2"]).unwrap();
-    assert_eq!(scenario.peers[1].behaviour, Behaviour::Copycat { of: Copied::Best, noise: 0.0 });
+    assert_eq!(scenario.peers[1].behaviour, kinded("copycat", "of = 'best'\nnoise = 0.0"), "defaults are filled in");
     assert_eq!(scenario.seed, 2);
-    let how = Behaviour::Malformed { how: Malformation::Nan };
-    assert_eq!(with(&["peers.1.behaviour={kind='malformed', how='nan'}"]).unwrap().peers[1].behaviour, how);
+    let malformed = with(&["peers.1.behaviour={kind='malformed', how='nan'}"]).unwrap().peers[1].behaviour.clone();
+    assert_eq!(malformed, kinded("malformed", "how = 'nan'"));
+    let whole = with(&["peers.1.behaviour={kind='lazy', fraction=1}"]).unwrap().peers[1].behaviour.clone();
+    assert_eq!(whole.settings["fraction"].as_float(), Some(1.0), "a number keeps its type");
+}
+
+fn kinded(kind: &str, settings: &str) -> Kinded {
+    Kinded { settings: toml::from_str(settings).unwrap(), ..Kinded::of(kind) }
+}
+
+#[test]
+fn peers_are_called_by_what_they_do() {
+    let labels = |overrides: &[&str]| {
+        let scenario = with(overrides).unwrap();
+        let labels = scenario.peers.iter().map(|group| scenario.label_of(&group.behaviour));
+        labels.collect::<Vec<_>>()
+    };
+    assert_eq!(labels(&[]), ["honest", "lazy"]);
+    assert_eq!(labels(&["peers.1.behaviour=free-rider", "peers.0.behaviour.data=2"]), ["honest x2", "free-rider"]);
+    assert!(
+        !with(&["peers.1.behaviour=noise"]).map(|s| s.behaviour_of(&s.peers[1].behaviour).build().trains()).unwrap()
+    );
+}
+
+#[test]
+fn a_behaviour_can_be_said_alone() {
+    let said = |text| Registry::default().behaviour(text).map(|settings| settings.label());
+    assert_eq!(said("lazy"), Ok(None));
+    assert_eq!(said("{ data = 0.5 }"), Ok(Some("honest x0.5".into())));
+    for (text, expected) in [
+        ("lasy", "behaviour is `lasy`; expected one of honest, lazy,"),
+        ("{ kind = \"lazy\", fraction = 3 }", "behaviour.fraction is 3; expected a fraction above 0, 1 at most"),
+        ("{ kind = \"lazy\", fraction = nan }", "behaviour.fraction is NaN; expected a finite number"),
+        ("{ kind = \"lazy\", fractoin = 3 }", "did you mean `fraction`?"),
+        ("{ kind = 3 }", "behaviour is 3; expected a string"),
+        ("{ kind = ", "unclosed inline table"),
+    ] {
+        let error = said(text).unwrap_err();
+        assert!(error.contains(expected), "{text}: {error}");
+    }
 }
 
 #[test]
@@ -71,7 +110,39 @@ fn a_wrong_file_is_told_with_line_column_and_key() {
         ("name = \"x\"\n[[peers]]\nbehaviour = { kind = \"lazy\", fractoin = 1 }\n", "did you mean `fraction`?"),
         (
             "name = \"x\"\n[[peers]]\nbehaviour = { kind = \"lazy\", data = 1 }\n",
-            "x.toml:3:13: peers.0.behaviour: `data` is not a setting",
+            "x.toml:3:30: peers.0.behaviour: `data` is not a setting of the behaviour `lazy`, which has fraction",
+        ),
+        (
+            "name = \"x\"\n[[peers]]\nbehaviour = { kind = \"noise\", x = 1 }\n",
+            "x.toml:3:31: peers.0.behaviour: `x` is not a setting of the behaviour `noise`, which has none",
+        ),
+        (
+            "name = \"x\"\n[[peers]]\n[[peers]]\n[peers.behaviour]\nkind = \"lasy\"\n",
+            "x.toml:5:8: peers.1.behaviour.kind is `lasy`; expected one of honest, lazy",
+        ),
+        (
+            "name = \"x\"\n[[peers]]\nbehaviour = { kind = \"stale\", rounds = -5 }\n",
+            "x.toml:3:40: peers.0.behaviour.rounds is -5; expected a whole number, 0 or more",
+        ),
+        (
+            "name = \"x\"\n[[peers]]\nbehaviour = { kind = \"malformed\", how = \"nam\" }\n",
+            "x.toml:3:41: peers.0.behaviour.how is `nam`; expected one of shape, index, nan, oversized, truncated, any",
+        ),
+        (
+            "name = \"x\"\n[[peers]]\nbehaviour = 3\n",
+            "x.toml:3:13: peers.0.behaviour is 3; expected a name, or a table",
+        ),
+        (
+            "name = \"x\"\nmechanism = \"gauntlt\"\n[[peers]]\n",
+            "x.toml:2:13: mechanism is `gauntlt`; expected one of gauntlet, templar-v2",
+        ),
+        (
+            "name = \"x\"\n[mechanism]\ntop_peers = 3\n[[peers]]\n",
+            "x.toml:3:1: mechanism: `top_peers` is not a setting of the mechanism `gauntlet`; did you mean `protocol.top_peers`?",
+        ),
+        (
+            "name = \"x\"\n[mechanism.openskill]\nbetta = 3\n[[peers]]\n",
+            "x.toml:3:1: unknown key `betta` in [mechanism.openskill]; did you mean `beta`?",
         ),
         (
             "name = \"x\"\n[corpus]\nkind = \"txt\"\n[[peers]]\n",
@@ -115,7 +186,17 @@ fn a_wrong_override_is_told_with_its_text() {
             "--set peers.0.count=300: peers.0.count is 300; expected 250 peers at most from the start (chain.slots), not 300",
         ),
         ("peers.0.count=2", "--set peers.0.count=2: protocol.top_peers is 15 (the default); expected 3 at most"),
+        ("peers.1.behaviour=copycatt", "peers.1.behaviour is `copycatt`; expected one of honest, lazy"),
         ("peers.1.behaviour=copycatt", "did you mean `copycat`?"),
+        ("peers.1.behaviour.kind=copycatt", "peers.1.behaviour.kind is `copycatt`; expected one of honest, lazy"),
+        (
+            "peers.1.behaviour.fractoin=1",
+            "peers.1.behaviour: `fractoin` is not a setting of the behaviour `lazy`; did you",
+        ),
+        ("peers.1.behaviour.fraction=a", "peers.1.behaviour.fraction is \"a\"; expected a number"),
+        ("peers.0.behaviour.fraction=1", "`fraction` is not a setting of the behaviour `honest`, which has data"),
+        ("peers.1.behaviour.kind=stale", "`fraction` is not a setting of the behaviour `stale`, which has rounds"),
+        ("mechanism=gauntlt", "--set mechanism=gauntlt: mechanism is `gauntlt`; expected one of gauntlet"),
         ("chain.slots=251", "chain.slots is 251; expected 1 to 250"),
         ("chain.slots=20", "--set chain.slots=20: peers.1.count is 1 (the default); expected 20"),
         ("protocol.min_peers=16", "protocol.min_peers is 16; expected 15 at most"),
@@ -147,6 +228,9 @@ fn all_problems_of_a_file_are_told_at_once() {
     let text = "name = \"x\"\nrounds = 0\n[training]\nlr = -1\n[[peers]]\ncount = 20\n";
     let message = Scenario::from_toml(text, "x.toml", &[]).unwrap_err().to_string();
     assert_eq!(message.lines().count(), 2, "{message}");
+    let text = "name = \"x\"\nmechanism = \"x\"\n[[peers]]\nbehaviour = \"x\"\n[[peers]]\nbehaviour = { x = 1 }\n";
+    let message = Scenario::from_toml(text, "x.toml", &[]).unwrap_err().to_string();
+    assert_eq!(message.lines().count(), 3, "{message}");
 }
 
 #[test]
@@ -190,21 +274,23 @@ fn a_file_on_disk_comes_before_a_shipped_one() {
     assert_eq!(load(&file, &[]).unwrap().name, "x");
 }
 
-fn behaviours() -> impl Strategy<Value = Behaviour> {
-    let kinds = (0..Behaviour::KINDS.len(), 1u64..1000, 0.001f64..1.0);
-    kinds.prop_map(|(kind, whole, fraction)| match kind {
-        0 => Behaviour::Honest { data: fraction },
-        1 => Behaviour::Lazy { fraction },
-        2 => Behaviour::FreeRider,
-        3 => Behaviour::Stale { rounds: whole },
-        4 => Behaviour::Desync { at: whole, pause: whole + 1 },
-        5 => Behaviour::Copycat { of: Copied::Random, noise: fraction },
-        6 => Behaviour::Offline { leave: fraction, come_back: fraction / 3.0 },
-        7 => Behaviour::Late { seconds: whole as f64 },
-        8 => Behaviour::Noise,
-        9 => Behaviour::SignFlip,
-        10 => Behaviour::Rescaled { factor: -fraction },
-        _ => Behaviour::Malformed { how: Malformation::Truncated },
+fn behaviours() -> impl Strategy<Value = Kinded> {
+    (0usize..12, 1u64..1000, 0.001f64..1.0).prop_map(|(kind, whole, fraction)| {
+        let (kind, settings) = match kind {
+            0 => ("honest", format!("data = {fraction:?}")),
+            1 => ("lazy", format!("fraction = {fraction:?}")),
+            2 => ("free-rider", String::new()),
+            3 => ("stale", format!("rounds = {whole}")),
+            4 => ("desync", format!("at = {whole}\npause = {}", whole + 1)),
+            5 => ("copycat", format!("of = 'random'\nnoise = {fraction:?}")),
+            6 => ("offline", format!("leave = {fraction:?}\nreturn = {:?}", fraction / 3.0)),
+            7 => ("late", format!("seconds = {:?}", whole as f64)),
+            8 => ("noise", String::new()),
+            9 => ("sign-flip", String::new()),
+            10 => ("rescaled", format!("factor = {:?}", -fraction)),
+            _ => ("malformed", "how = 'truncated'".to_string()),
+        };
+        kinded(kind, &settings)
     })
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 /// A kind and its settings, as a scenario says them. Reads from a bare name too.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Kinded {
     /// Name of the kind; `None` for the default one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -118,6 +118,16 @@ impl<S: ?Sized + 'static> Kinds<S> {
         kinded.kind.as_deref().unwrap_or(self.default)
     }
 
+    /// Names the kind, and fills in the settings that are left to defaults.
+    ///
+    /// # Errors
+    /// No such kind, or settings that it does not have.
+    pub fn complete(&self, kinded: &mut Kinded) -> Result<(), KindError> {
+        let Resolved { table, .. } = self.resolve(kinded)?;
+        *kinded = Kinded { kind: Some(self.kind_of(kinded).to_string()), settings: table };
+        Ok(())
+    }
+
     /// The settings that a scenario means.
     ///
     /// # Errors
@@ -177,6 +187,15 @@ mod tests {
             assert_eq!(read(value).unwrap(), (5.0, whole.clone()), "{value}");
         }
         assert_eq!(read("{ grams = 7 }").unwrap().0, 7.0);
+    }
+
+    #[test]
+    fn what_is_completed_says_all() {
+        let kinds = Kinds::<dyn Weight>::new("stone").with::<Stone>("stone", |stone| Box::new(stone));
+        let mut thing = Kinded::default();
+        kinds.complete(&mut thing).unwrap();
+        assert_eq!(toml::to_string(&thing).unwrap(), "kind = \"stone\"\ngrams = 5.0\n");
+        assert!(kinds.complete(&mut Kinded::of("ston")).is_err());
     }
 
     #[test]

@@ -5,23 +5,58 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rand::seq::IndexedRandom;
+use serde::{Deserialize, Serialize};
 
-use super::settings::Copied;
-use super::{Behaviour, Surroundings, map_values};
+use super::seam::{Behaviour, BehaviourSettings, Surroundings};
+use super::values::map_values;
 use crate::Uid;
-use crate::node::upload;
 use crate::random::normal;
+use crate::settings::Findings;
 use crate::training::PseudoGradient;
 use crate::transport::Hotkey;
 
-pub struct Copycat {
-    pub of: Copied,
-    /// Relative noise on the values, against a comparison of payloads.
-    pub noise: f64,
-}
-
 /// How often the victim's key is looked at.
 const POLL: Duration = Duration::from_millis(500);
+
+/// The settings of `copycat`.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CopycatSettings {
+    /// Whom it copies.
+    of: Copied,
+    /// Values are multiplied by 1 + `noise` * N(0, 1), against a comparison of payloads.
+    noise: f64,
+}
+
+/// Whom a copycat copies.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Copied {
+    /// The peer with the highest incentive.
+    Best,
+    /// A random peer, another each round.
+    Random,
+}
+
+impl Default for CopycatSettings {
+    fn default() -> Self {
+        Self { of: Copied::Best, noise: 0.0 }
+    }
+}
+
+impl BehaviourSettings for CopycatSettings {
+    fn check(&self, found: &mut Findings) {
+        found.not_negative("noise", self.noise);
+    }
+
+    fn build(&self) -> Box<dyn Behaviour> {
+        Box::new(Copycat { settings: self.clone() })
+    }
+}
+
+struct Copycat {
+    settings: CopycatSettings,
+}
 
 #[async_trait]
 impl Behaviour for Copycat {
@@ -29,22 +64,26 @@ impl Behaviour for Copycat {
         false
     }
 
-    async fn pseudo_gradient(&self, _own: Option<PseudoGradient>, around: &Surroundings<'_>) -> Option<PseudoGradient> {
+    async fn pseudo_gradient(
+        &mut self,
+        _own: Option<PseudoGradient>,
+        around: &Surroundings<'_>,
+    ) -> Option<PseudoGradient> {
         let (uid, hotkey) = self.victim(around).await?;
         let clock = &around.ports.clock;
         clock.sleep_until(around.window.opens).await;
         while clock.now() < around.window.closes {
-            if let Some(copied) = upload::fetch(around.network, around.ports, around.round, uid, hotkey).await.valid() {
+            if let Some(copied) = around.upload_of(uid, hotkey).await {
                 let mut rng = around.rng("copycat noise");
-                let noise = self.noise as f32;
-                return Some(map_values(copied.gradient, |value| value * (1.0 + noise * normal(&mut rng))));
+                let noise = self.settings.noise as f32;
+                return Some(map_values(copied, |value| value * (1.0 + noise * normal(&mut rng))));
             }
             clock.sleep(POLL).await;
         }
         None
     }
 
-    fn put_at(&self, around: &Surroundings) -> Duration {
+    fn put_at(&mut self, around: &Surroundings) -> Duration {
         around.window.opens
     }
 }
@@ -53,14 +92,24 @@ impl Copycat {
     /// Whom to copy in this round.
     async fn victim(&self, around: &Surroundings<'_>) -> Option<(Uid, Hotkey)> {
         let chain = around.ports.chain.view().await;
-        let others = chain.peers().into_iter().filter(|&(uid, _)| uid != around.uid);
-        let others: Vec<(Uid, Hotkey)> = others.map(|(uid, hotkey)| (uid, Hotkey(hotkey))).collect();
+        let others = around.others(&*chain);
         let mut rng = around.rng("copycat victim");
         let best =
             others.iter().max_by(|a, b| chain.incentive(a.0).total_cmp(&chain.incentive(b.0)).then(b.0.cmp(&a.0)));
-        match self.of {
+        match self.settings.of {
             Copied::Best if best.is_some_and(|best| chain.incentive(best.0) > 0.0) => best.copied(),
             _ => others.choose(&mut rng).copied(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::node::behaviour::testing::{refused, said};
+
+    #[test]
+    fn it_does_no_work_and_noise_has_no_sign() {
+        assert!(!said("{ kind = \"copycat\", of = \"random\" }").build().trains());
+        assert_eq!(refused("{ kind = \"copycat\", noise = -0.1 }"), ["noise"]);
     }
 }

@@ -2,14 +2,57 @@
 
 use std::time::Duration;
 
-use super::{Behaviour, Surroundings};
+use serde::{Deserialize, Serialize};
 
-pub struct Late {
-    pub seconds: f64,
+use super::seam::{Behaviour, BehaviourSettings, Surroundings};
+use crate::settings::Findings;
+
+/// Some days: longer than any round.
+const MOST_SECONDS: f64 = 1e6;
+
+/// The settings of `late`.
+#[derive(Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LateSettings {
+    /// So long after the put window has closed.
+    seconds: f64,
+}
+
+impl Default for LateSettings {
+    fn default() -> Self {
+        Self { seconds: 5.0 }
+    }
+}
+
+impl BehaviourSettings for LateSettings {
+    fn check(&self, found: &mut Findings) {
+        found.positive("seconds", self.seconds);
+        found.at_most("seconds", self.seconds, MOST_SECONDS);
+    }
+
+    fn build(&self) -> Box<dyn Behaviour> {
+        Box::new(Late { after: Duration::from_secs_f64(self.seconds) })
+    }
+}
+
+struct Late {
+    after: Duration,
 }
 
 impl Behaviour for Late {
-    fn put_at(&self, around: &Surroundings) -> Duration {
-        around.window.closes + Duration::from_secs_f64(self.seconds)
+    fn put_at(&mut self, around: &Surroundings) -> Duration {
+        around.window.closes + self.after
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::node::behaviour::testing::refused;
+
+    #[test]
+    fn late_is_after_the_window_and_before_the_end_of_days() {
+        assert!(refused("{ kind = \"late\", seconds = 1e6 }").is_empty());
+        assert_eq!(refused("{ kind = \"late\", seconds = 0 }"), ["seconds"]);
+        assert_eq!(refused("{ kind = \"late\", seconds = 1e7 }"), ["seconds"]);
     }
 }

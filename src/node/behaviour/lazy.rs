@@ -1,16 +1,55 @@
 //! Trains on a part of its assigned pages, hoping that nobody can tell. The loss on the pages it skipped tells.
 
-use super::{Behaviour, Surroundings};
-use crate::corpus::PageId;
+use serde::{Deserialize, Serialize};
 
-pub struct Lazy {
-    pub fraction: f64,
+use super::seam::{Behaviour, BehaviourSettings, Surroundings};
+use crate::corpus::PageId;
+use crate::settings::Findings;
+
+/// The settings of `lazy`.
+#[derive(Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LazySettings {
+    /// The part of its assigned pages that it trains on; one page at least.
+    fraction: f64,
+}
+
+impl Default for LazySettings {
+    fn default() -> Self {
+        Self { fraction: 0.5 }
+    }
+}
+
+impl BehaviourSettings for LazySettings {
+    fn check(&self, found: &mut Findings) {
+        found.positive_fraction("fraction", self.fraction);
+    }
+
+    fn build(&self) -> Box<dyn Behaviour> {
+        Box::new(Lazy { fraction: self.fraction })
+    }
+}
+
+struct Lazy {
+    fraction: f64,
 }
 
 impl Behaviour for Lazy {
-    fn pages(&self, around: &Surroundings) -> Vec<PageId> {
+    fn pages(&mut self, around: &Surroundings) -> Vec<PageId> {
         let mut pages = around.assigned();
         pages.truncate((pages.len() as f64 * self.fraction).round().max(1.0) as usize);
         pages
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::node::behaviour::testing::refused;
+
+    #[test]
+    fn a_lazy_peer_does_something_and_no_more_than_all() {
+        assert!(refused("{ kind = \"lazy\", fraction = 1 }").is_empty());
+        assert_eq!(refused("{ kind = \"lazy\", fraction = 0 }"), ["fraction"]);
+        assert_eq!(refused("{ kind = \"lazy\", fraction = 1.1 }"), ["fraction"]);
     }
 }

@@ -3,11 +3,24 @@
 use async_trait::async_trait;
 use rand::RngExt;
 use rand::seq::index;
+use serde::{Deserialize, Serialize};
 
-use super::{Behaviour, Surroundings};
-use crate::training::{PseudoGradient, SparseTensor, TensorShape};
+use super::seam::{Behaviour, BehaviourSettings, Surroundings};
+use crate::random::ChaCha8Rng;
+use crate::training::{PayloadShape, PseudoGradient, SparseTensor, TensorShape};
 
-pub struct Noise;
+/// The settings of `noise`: it has none.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NoiseSettings {}
+
+impl BehaviourSettings for NoiseSettings {
+    fn build(&self) -> Box<dyn Behaviour> {
+        Box::new(Noise)
+    }
+}
+
+struct Noise;
 
 #[async_trait]
 impl Behaviour for Noise {
@@ -15,14 +28,17 @@ impl Behaviour for Noise {
         false
     }
 
-    async fn pseudo_gradient(&self, _own: Option<PseudoGradient>, around: &Surroundings<'_>) -> Option<PseudoGradient> {
-        Some(random_pseudo_gradient(around))
+    async fn pseudo_gradient(
+        &mut self,
+        _own: Option<PseudoGradient>,
+        around: &Surroundings<'_>,
+    ) -> Option<PseudoGradient> {
+        Some(random_pseudo_gradient(&around.network.shape, around.rng("noise")))
     }
 }
 
 /// Distinct random positions in each chunk, values uniform in -1..1.
-fn random_pseudo_gradient(around: &Surroundings) -> PseudoGradient {
-    let mut rng = around.rng("noise");
+fn random_pseudo_gradient(shape: &PayloadShape, mut rng: ChaCha8Rng) -> PseudoGradient {
     let tensor = |shape: &TensorShape| {
         let mut sparse = SparseTensor::default();
         for _ in 0..shape.chunks {
@@ -32,5 +48,19 @@ fn random_pseudo_gradient(around: &Surroundings) -> PseudoGradient {
         }
         sparse
     };
-    PseudoGradient { tensors: around.network.shape.tensors.iter().map(tensor).collect() }
+    PseudoGradient { tensors: shape.tensors.iter().map(tensor).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noise_is_well_formed() {
+        let shape =
+            PayloadShape { tensors: vec![TensorShape::new("w", 3, 100, 8, 2), TensorShape::new("n", 1, 4, 4, 2)] };
+        let noise = random_pseudo_gradient(&shape, crate::random::rng(1, "noise", 2, 3));
+        assert_eq!(shape.check(&noise), Ok(()));
+        assert!(noise.tensors[0].values.iter().any(|value| *value < 0.0), "both signs");
+    }
 }

@@ -53,7 +53,7 @@ impl Peer {
             slot.local.as_mut().expect("it does not train yet").restore(own)?;
             of_training = rest;
         }
-        self.behaviour.restore(&saved.behaviour);
+        self.behaviour.restore(&saved.behaviour)?;
         Ok(())
     }
 

@@ -1,0 +1,72 @@
+//! A behaviour of your own: a peer that waits until others have uploaded, and sends the mean of their work and its own.
+//! The mean is a good step, but little of it comes from the peer's own pages, and proof of computation tells.
+//!
+//! `cargo run --example behaviour` prints who is paid what among four honest peers and one that averages.
+
+use std::sync::{Arc, Mutex, atomic::AtomicBool};
+
+use gauntlet::engine::{Observer, ObserverError, RunOptions, Traffic, simulate};
+use gauntlet::node::RoundReport;
+use gauntlet::node::behaviour::{Behaviour, BehaviourSettings, Surroundings, average};
+use gauntlet::scenario::{Registry, Scenario, World};
+use gauntlet::{model::Device, settings::Findings, training::PseudoGradient};
+use serde::{Deserialize, Serialize};
+
+const NETWORK: &str = r#"
+name = "average"
+rounds = 30
+model = { preset = "nano" }
+training = { lr = 3e-3, warmup_rounds = 5, pages_per_round = 4, micro_batch = 4 }
+protocol = { top_peers = 4, min_peers = 2 }
+chain = { weights_every = 2 }
+peers = [{ count = 4 }, { behaviour = { kind = "average", wait = 0.5 } }]
+"#;
+
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Average {
+    /// The part of the put window that it waits for others.
+    wait: f64,
+}
+
+impl BehaviourSettings for Average {
+    fn check(&self, found: &mut Findings) {
+        found.below_one("wait", self.wait);
+    }
+    fn build(&self) -> Box<dyn Behaviour> {
+        Box::new(self.clone())
+    }
+}
+
+#[async_trait::async_trait]
+impl Behaviour for Average {
+    async fn pseudo_gradient(&mut self, own: Option<PseudoGradient>, at: &Surroundings<'_>) -> Option<PseudoGradient> {
+        let (mut payloads, window) = (vec![own?], at.window);
+        at.ports.clock.sleep_until(window.opens + (window.closes - window.opens).mul_f64(self.wait)).await;
+        for (uid, hotkey) in at.others(&*at.ports.chain.view().await) {
+            payloads.extend(at.upload_of(uid, hotkey).await);
+        }
+        Some(average(&at.network.shape, &payloads))
+    }
+}
+
+struct Printer;
+
+impl Observer for Printer {
+    fn round(&mut self, report: &RoundReport, _: Traffic) -> Result<(), ObserverError> {
+        let paid: Vec<String> = report.peers.iter().map(|peer| format!("{:4.1} %", 100.0 * peer.incentive)).collect();
+        println!("round {:2}: {}", report.round, paid.join("  "));
+        Ok(())
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut registry = Registry::default();
+    registry.behaviours = registry.behaviours.with::<Average>("average", |settings| Box::new(settings));
+    let scenario = Scenario::from_toml_with(registry, NETWORK, "average.toml", &[])?;
+    let world = Arc::new(World::open(scenario, Device::Cpu)?);
+    let interrupt = Arc::new(AtomicBool::new(false));
+    let options = RunOptions { threads: 2, baseline: false, resume: None, resume_baseline: None, interrupt };
+    simulate(world, options, Arc::new(Mutex::new(Printer)))?;
+    Ok(())
+}

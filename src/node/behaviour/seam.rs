@@ -1,0 +1,152 @@
+//! What a behaviour is, to the peer that asks it.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::Uid;
+use crate::chain::{ChainView, PutWindow};
+use crate::corpus::PageId;
+use crate::node::network::Network;
+use crate::node::ports::Ports;
+use crate::node::upload;
+use crate::settings::Findings;
+use crate::training::PseudoGradient;
+use crate::transport::Hotkey;
+
+/// Whether a peer takes part in a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// Takes part.
+    Active,
+    /// Is not there; when it comes back it catches up.
+    Away,
+    /// Is not there; when it comes back it goes on with the model it has.
+    Paused,
+}
+
+/// What a behaviour may look at in a round.
+pub struct Surroundings<'a> {
+    /// What everybody knows of the run.
+    pub network: &'a Network,
+    /// The peer's clock, chain, bucket and hardware.
+    pub ports: &'a Ports,
+    /// The slot that is asked for.
+    pub uid: Uid,
+    /// Its number among the slots of its operator, who may have several and asks for each.
+    pub slot: usize,
+    /// The operator's slots; `None` for those that it has lost.
+    pub uids: &'a [Option<Uid>],
+    /// The pseudo-gradients that the operator has made in this round so far, by slot; when payloads are asked for, all
+    /// of them.
+    pub own: &'a [Option<PseudoGradient>],
+    /// The round that runs.
+    pub round: u64,
+    /// When an upload of this round counts.
+    pub window: PutWindow,
+}
+
+impl Surroundings<'_> {
+    /// The pages that everybody expects this peer to train on.
+    pub fn assigned(&self) -> Vec<PageId> {
+        self.network.assignment.assigned(self.uid, self.round)
+    }
+
+    /// A generator for a draw of this peer in this round.
+    pub fn rng(&self, purpose: &str) -> crate::random::ChaCha8Rng {
+        crate::random::rng(self.network.rules.seed, purpose, self.uid.into(), self.round)
+    }
+
+    /// The peers that hold the other slots.
+    pub fn others(&self, chain: &dyn ChainView) -> Vec<(Uid, Hotkey)> {
+        let others = chain.peers().into_iter().filter(|&(uid, _)| uid != self.uid);
+        others.map(|(uid, hotkey)| (uid, Hotkey(hotkey))).collect()
+    }
+
+    /// What a peer has uploaded for this round by now; `None` where there is nothing yet, or nothing well-formed.
+    pub async fn upload_of(&self, uid: Uid, hotkey: Hotkey) -> Option<PseudoGradient> {
+        let fetched = upload::fetch(self.network, self.ports, self.round, uid, hotkey).await;
+        fetched.valid().map(|upload| upload.gradient)
+    }
+}
+
+/// The answers of a peer, asked at each step of a round. Every default answer is the honest one. What must survive a
+/// restart goes through `save` and `restore`.
+#[async_trait]
+pub trait Behaviour: Send + Sync {
+    /// Does it take part?
+    fn presence(&mut self, _seed: u64, _who: u64, _round: u64) -> Presence {
+        Presence::Active
+    }
+
+    /// Does it train at all?
+    fn trains(&self) -> bool {
+        true
+    }
+
+    /// Which data?
+    fn pages(&mut self, around: &Surroundings) -> Vec<PageId> {
+        around.assigned()
+    }
+
+    /// Which model: that of how many rounds ago?
+    fn model_age(&self) -> usize {
+        0
+    }
+
+    /// When its model turns out to be another than the validators': does it start over from a checkpoint?
+    fn mends(&self) -> bool {
+        true
+    }
+
+    /// Which payload? `own` is its own pseudo-gradient, if it trains; `None` sends nothing.
+    async fn pseudo_gradient(
+        &mut self,
+        own: Option<PseudoGradient>,
+        _around: &Surroundings<'_>,
+    ) -> Option<PseudoGradient> {
+        own
+    }
+
+    /// Which bytes? `signed` is the well-formed upload.
+    fn bytes(&mut self, signed: Bytes, _around: &Surroundings) -> Bytes {
+        signed
+    }
+
+    /// When does the upload start? An honest peer does not wait long: it leaves time for a slow link, and spreads the
+    /// load.
+    fn put_at(&mut self, around: &Surroundings) -> Duration {
+        use rand::RngExt;
+        let spread: f64 = around.rng("put jitter").random_range(0.0..0.3);
+        let (opens, closes) = (around.window.opens, around.window.closes);
+        opens + (closes - opens).mul_f64(spread)
+    }
+
+    /// State to go on from.
+    fn save(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    /// Takes up the state that `save` gave.
+    ///
+    /// # Errors
+    /// Bytes that are not a state of this behaviour.
+    fn restore(&mut self, saved: &[u8]) -> Result<(), String> {
+        if saved.is_empty() { Ok(()) } else { Err("this behaviour keeps no state".into()) }
+    }
+}
+
+/// The settings of a behaviour.
+pub trait BehaviourSettings: Send + Sync {
+    /// Checks what a type cannot tell; paths are relative to the table of settings.
+    fn check(&self, _found: &mut Findings) {}
+
+    /// What tables, plots and CSV files call such a peer; `None`: as its kind.
+    fn label(&self) -> Option<String> {
+        None
+    }
+
+    /// The behaviour of one peer.
+    fn build(&self) -> Box<dyn Behaviour>;
+}
