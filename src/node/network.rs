@@ -49,7 +49,7 @@ impl Network {
         let theta = first_theta(&scenario, &config)?;
         let settings = CoreSettings {
             training: &scenario.training,
-            scheme: &scenario.scheme,
+            scheme: &*scenario.scheme_settings(),
             aggregation: &scenario.aggregation,
             rounds: scenario.rounds,
         };
