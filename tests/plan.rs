@@ -8,7 +8,7 @@ use gauntlet::plan::{Plan, Speed, data_sheets};
 use gauntlet::protocol::ProtocolSettings;
 use gauntlet::scenario::load;
 use gauntlet::training::TrainingSettings;
-use gauntlet::training::scheme::{DemoSettings, SchemeSettings};
+use gauntlet::training::scheme::DemoSettings;
 
 fn sim(words: &str) -> Output {
     let folder = tempfile::tempdir().unwrap();
@@ -44,7 +44,8 @@ fn templar_1b_has_the_numbers_of_the_run() {
     assert_eq!(scenario.protocol, ProtocolSettings::default());
     assert_eq!(scenario.chain, ChainSettings::default());
     let demo = DemoSettings { feedback_from_round: 5, ..Default::default() };
-    assert_eq!(scenario.scheme, SchemeSettings::Demo(demo));
+    assert_eq!(scenario.scheme_kind(), "demo");
+    assert_eq!(scenario.scheme.settings.clone().try_into::<DemoSettings>().unwrap(), demo);
     assert_eq!((scenario.rounds, scenario.peers_total(), scenario.round_seconds()), (20_000, 250, 84.0));
     let plan = Plan::new(scenario).unwrap();
     assert_eq!(plan.parameters(), 1_204_881_408);

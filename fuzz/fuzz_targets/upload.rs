@@ -5,8 +5,7 @@ use std::sync::LazyLock;
 
 use gauntlet::digest::Digest;
 use gauntlet::model::ParamLayout;
-use gauntlet::training::scheme::{DemoSettings, SchemeSettings, SparseLocoSettings};
-use gauntlet::training::scheme::{Scheme, from_settings};
+use gauntlet::training::scheme::{DemoSettings, Scheme, SchemeSettings, SparseLocoSettings};
 use gauntlet::training::{PayloadShape, PseudoGradient, SparseTensor, TensorShape};
 use gauntlet::transport::wire::{self, Expected, Upload};
 use gauntlet::transport::{Identity, identity::SIGNATURE_LEN};
@@ -28,14 +27,14 @@ static EXPECTED: LazyLock<Expected> =
 static WORLDS: LazyLock<[World; 2]> = LazyLock::new(|| {
     let demo = DemoSettings { chunk: 4, topk: 3, ..DemoSettings::default() };
     let sparseloco = SparseLocoSettings { chunk: 8, topk: 20, bits: 2, ..SparseLocoSettings::default() };
-    [SchemeSettings::Demo(demo), SchemeSettings::Sparseloco(sparseloco)].map(|settings| World::new(&settings))
+    [World::new(&demo), World::new(&sparseloco)]
 });
 
 impl World {
-    fn new(settings: &SchemeSettings) -> Self {
+    fn new(settings: &dyn SchemeSettings) -> Self {
         let tensors = [("embed".into(), vec![16, 8]), ("norm".into(), vec![8]), ("project".into(), vec![8, 24])];
         let layout = ParamLayout::new(tensors);
-        let scheme = from_settings(settings, &layout).unwrap();
+        let scheme = settings.build(&layout).unwrap();
         let shape = scheme.shape();
         let upload = Upload {
             run: EXPECTED.run,

@@ -64,7 +64,7 @@ fn run_facts(
         ("Run".into(), format!("{}, seed {}", scenario.name, scenario.seed)),
         ("Rounds".into(), format!("{rounds} of {}", scenario.rounds)),
         ("Tokens aggregated".into(), format!("about {} ({tokens} a round)", tokens as u64 * rounds)),
-        ("Scheme".into(), format!("{}, learning rate {}", scenario.scheme.kind(), scenario.training.lr)),
+        ("Scheme".into(), format!("{}, learning rate {}", scenario.scheme_kind(), scenario.training.lr)),
         ("Network".into(), format!("{} peers, {} validators", scenario.peers_total(), scenario.validators.len())),
         ("Corpus".into(), corpus(scenario)),
     ];

@@ -7,7 +7,7 @@ use gauntlet::corpus::Corpus;
 use gauntlet::model::LlamaConfig;
 use gauntlet::node::OpenError;
 use gauntlet::scenario::{self, Scenario};
-use gauntlet::training::scheme::{self, Scheme};
+use gauntlet::training::scheme::Scheme;
 use gauntlet::transport::wire;
 
 use super::say;
@@ -28,7 +28,7 @@ pub fn check(args: Args) -> anyhow::Result<()> {
     let config = LlamaConfig::from_settings(&scenario.model).map_err(OpenError::from)?;
     let corpus = Corpus::open(&scenario.corpus, scenario.seed, config.vocab_size, config.sequence_length)
         .map_err(OpenError::from)?;
-    let scheme = scheme::from_settings(&scenario.scheme, &config.layout()).map_err(OpenError::from)?;
+    let scheme = scenario.scheme_settings().build(&config.layout()).map_err(OpenError::from)?;
     say(peers(&scenario).trim_end());
     say(amounts(&scenario, &config, &*scheme, &corpus));
     say(format_args!("# resolved settings\n{}", scenario.to_toml()));
@@ -82,7 +82,7 @@ fn amounts(scenario: &Scenario, config: &LlamaConfig, scheme: &dyn Scheme, corpu
             8.0 * upload / parameters,
             4.0 * parameters / upload,
             si(4.0 * parameters, "B"),
-            scenario.scheme.kind()
+            scenario.scheme_kind()
         ),
         format!(
             "traffic a round     {} up, about {} down",

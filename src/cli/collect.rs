@@ -12,7 +12,6 @@ use gauntlet::node::RoundReport;
 use gauntlet::report::{self, Manifest, References, RunFolder};
 use gauntlet::runtime::{Run, bucket, report as reports};
 use gauntlet::scenario::Scenario;
-use gauntlet::training::scheme;
 use gauntlet::transport::{Hotkey, keys, wire};
 use object_store::ObjectStore;
 
@@ -75,7 +74,7 @@ impl Collector {
             manifest.bucket = Some(url.into());
             manifest.parameters = config.layout().total() as u64;
             manifest.tokens_per_round = (scenario.baseline_pages() * config.sequence_length) as u64;
-            let scheme = scheme::from_settings(&scenario.scheme, &config.layout())?;
+            let scheme = scenario.scheme_settings().build(&config.layout())?;
             manifest.upload_bytes = wire::encoded_len(scheme.shape()) as u64;
             manifest.references = references(scenario, &config);
             let folder = RunFolder::create(root)?;

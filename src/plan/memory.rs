@@ -2,7 +2,7 @@
 
 use super::Plan;
 use crate::model::{Device, Memory};
-use crate::training::scheme::{DenseUpdate, SchemeSettings};
+use crate::training::scheme::Footprint;
 use crate::training::{Basis, remembered};
 use crate::transport::wire::encoded_len;
 
@@ -38,14 +38,7 @@ impl Plan {
         // What a CUDA device does, which not every build knows.
         let device = if is_accelerator { Device::CpuBf16 } else { Device::Cpu };
         let gradient = Memory::on(&device, &self.config, batch);
-        let (is_demo, local_steps) = match &self.scenario.scheme {
-            SchemeSettings::Demo(_) => (true, 0),
-            SchemeSettings::Sparseloco(settings) => (false, settings.inner.inner_steps),
-            SchemeSettings::Dense(settings) if settings.update == DenseUpdate::Adamw => {
-                (false, settings.inner.inner_steps)
-            }
-            SchemeSettings::Dense(_) => (false, 0),
-        };
+        let Footprint { kept: what_is_kept, kept_on_device, own_model } = self.scheme.footprint();
         // On the host a replica is the flat parameters, and where no device has it the model too.
         let part = |what, bytes: u64| match is_accelerator {
             true => MemoryPart { what, device: bytes, host: 0 },
@@ -55,13 +48,12 @@ impl Plan {
             let part = part(what, count * gradient.parameters);
             MemoryPart { host: part.host + count * model, ..part }
         };
-        // Only DeMo's state lives where the gradient is.
-        let state = match is_demo {
-            true => part("momentum", kept),
-            false => MemoryPart { what: "error feedback and moments", device: 0, host: kept },
+        let state = match kept_on_device {
+            true => part(what_is_kept, kept),
+            false => MemoryPart { what: what_is_kept, device: 0, host: kept },
         };
-        // Other schemes take the gradient up on the host.
-        let brought = if is_accelerator && !is_demo { model } else { 0 };
+        // A scheme whose state is on the host takes the gradient up there.
+        let brought = if is_accelerator && !kept_on_device { model } else { 0 };
         let gradient_part = part("gradient", gradient.gradient);
         let mut parts = vec![
             replica("weights", 1),
@@ -73,7 +65,7 @@ impl Plan {
             MemoryPart { what: "an aggregation", device: 0, host: self.aggregation_bytes() },
             MemoryPart { what: "state, while it is saved", device: 0, host: kept },
         ];
-        if local_steps > 1 {
+        if own_model {
             parts.push(replica("model of the local steps", 1));
         }
         let sum = |of: fn(&MemoryPart) -> u64| parts.iter().map(of).sum::<u64>();

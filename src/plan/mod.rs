@@ -24,7 +24,7 @@ pub use traffic::Traffic;
 use crate::model::LlamaConfig;
 use crate::node::OpenError;
 use crate::scenario::Scenario;
-use crate::training::scheme::{self, Scheme};
+use crate::training::scheme::Scheme;
 
 /// A forward pass is a third of forward and backward.
 const FORWARD_SHARE: f64 = 1.0 / 3.0;
@@ -61,7 +61,7 @@ impl Plan {
     /// Sizes of the model, or of the scheme's chunks, that cannot be.
     pub fn new(scenario: Scenario) -> Result<Self, OpenError> {
         let config = LlamaConfig::from_settings(&scenario.model)?;
-        let scheme = scheme::from_settings(&scenario.scheme, &config.layout())?;
+        let scheme = scenario.scheme_settings().build(&config.layout())?;
         Ok(Self { scenario, config, scheme })
     }
 

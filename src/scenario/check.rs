@@ -12,13 +12,7 @@ use crate::chain::MAX_SLOTS;
 use crate::corpus::CorpusKind;
 use crate::node::Hardware;
 use crate::settings::{Finding, Findings};
-use crate::training::scheme::{DenseUpdate, InnerSettings, SchemeSettings};
 use crate::transport::simulated::Link;
-
-/// Largest side of a chunk: sums over more products would no longer be exact in f64.
-const MAX_CHUNK: usize = 64;
-/// Widths of a value on the wire; 32 is the f32 itself.
-const VALUE_BITS: [u32; 4] = [2, 4, 8, 32];
 
 /// Longest time that a setting can state, in seconds: some days.
 const MOST_SECONDS: f64 = 1e6;
@@ -32,7 +26,8 @@ pub fn check(scenario: &Scenario) -> Vec<Finding> {
     if findings.is_empty() {
         general(&mut findings, scenario);
         training(&mut findings, scenario);
-        scheme(&mut findings, scenario);
+        let pages = scenario.training.pages_per_round;
+        findings.within("scheme", |found| scenario.scheme_settings().check(found, pages));
         aggregation::check(&mut findings, scenario);
         protocol(&mut findings, scenario);
         findings.within("mechanism", |found| scenario.judge().check(found));
@@ -115,51 +110,6 @@ fn training(found: &mut Findings, s: &Scenario) {
     found.not_negative("baseline.weight_decay", b.weight_decay);
     found.positive("baseline.clip_norm", b.clip_norm);
     found.at_least_one("baseline.pages_per_round", b.pages_per_round.unwrap_or(1) as u64);
-}
-
-fn scheme(found: &mut Findings, s: &Scenario) {
-    match &s.scheme {
-        SchemeSettings::Demo(demo) => {
-            chunks(found, demo.chunk, demo.topk);
-            found.fraction("scheme.decay", demo.decay);
-            bits(found, demo.bits);
-        }
-        SchemeSettings::Sparseloco(sparseloco) => {
-            chunks(found, sparseloco.chunk, sparseloco.topk);
-            found.fraction("scheme.decay", sparseloco.decay);
-            bits(found, sparseloco.bits);
-            found.positive("scheme.outer_lr", sparseloco.outer_lr);
-            inner(found, &sparseloco.inner, s);
-        }
-        SchemeSettings::Dense(dense) => {
-            found.positive("scheme.outer_lr", dense.outer_lr);
-            if dense.update == DenseUpdate::Adamw {
-                inner(found, &dense.inner, s);
-            }
-        }
-    }
-}
-
-fn chunks(found: &mut Findings, chunk: usize, topk: usize) {
-    found.require((1..=MAX_CHUNK).contains(&chunk), "scheme.chunk", chunk, format!("1 to {MAX_CHUNK}"));
-    let most = chunk.saturating_mul(chunk);
-    let expected = format!("1 to {most}, the coefficients of a chunk");
-    found.require_with((1..=most).contains(&topk), "scheme.topk", topk, expected, Some("scheme.chunk"));
-}
-
-fn inner(found: &mut Findings, inner: &InnerSettings, s: &Scenario) {
-    let (steps, pages) = (inner.inner_steps, s.training.pages_per_round);
-    let expected = format!("1 to {pages}, the pages of a round");
-    let related = Some("training.pages_per_round");
-    found.require_with((1..=pages).contains(&steps), "scheme.inner_steps", steps, expected, related);
-    found.below_one("scheme.beta1", inner.beta1);
-    found.below_one("scheme.beta2", inner.beta2);
-    found.not_negative("scheme.weight_decay", inner.weight_decay);
-    found.positive("scheme.clip_norm", inner.clip_norm);
-}
-
-fn bits(found: &mut Findings, bits: u32) {
-    found.require(VALUE_BITS.contains(&bits), "scheme.bits", bits, "2, 4, 8 or 32");
 }
 
 fn protocol(found: &mut Findings, s: &Scenario) {

@@ -37,7 +37,7 @@ impl Scenario {
         let theta = self.first_theta(&config)?;
         let settings = CoreSettings {
             training: &self.training,
-            scheme: &self.scheme,
+            scheme: &*self.scheme_settings(),
             aggregation: &self.aggregation,
             rounds: self.rounds,
         };

@@ -5,10 +5,13 @@ use std::fmt;
 use crate::mechanism::{self, MechanismSettings};
 use crate::node::behaviour::{self, BehaviourSettings};
 use crate::settings::Kinds;
+use crate::training::scheme::{self, SchemeSettings};
 
 /// Tables of kinds by their names; those that this crate ships, unless more are added.
 #[derive(Clone)]
 pub struct Registry {
+    /// `[scheme] kind`
+    pub schemes: Kinds<dyn SchemeSettings>,
     /// `[mechanism] kind`
     pub mechanisms: Kinds<dyn MechanismSettings>,
     /// `[[peers]] behaviour`
@@ -17,13 +20,13 @@ pub struct Registry {
 
 impl Default for Registry {
     fn default() -> Self {
-        Self { mechanisms: mechanism::shipped(), behaviours: behaviour::shipped() }
+        Self { schemes: scheme::shipped(), mechanisms: mechanism::shipped(), behaviours: behaviour::shipped() }
     }
 }
 
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.mechanisms.names().chain(self.behaviours.names());
+        let names = self.schemes.names().chain(self.mechanisms.names()).chain(self.behaviours.names());
         f.debug_list().entries(names).finish()
     }
 }

@@ -13,8 +13,14 @@ use crate::settings::{Findings, KindError, Kinded, Kinds};
 
 /// Completes all that a scenario names by its kind; what cannot be completed is told.
 pub fn resolve(scenario: &mut Scenario, source: &Source, overrides: &[Override]) -> Vec<Problem> {
-    let Scenario { registry, mechanism, peers, operators, .. } = scenario;
+    let Scenario { registry, training, scheme, mechanism, peers, operators, .. } = scenario;
     let mut resolver = Resolver { source, overrides, problems: Vec::new() };
+    let said = scheme.clone();
+    resolver.complete(&registry.schemes, scheme, "scheme", "scheme");
+    if let Ok(resolved) = registry.schemes.resolve(&said) {
+        let silent = resolved.settings.dependent_defaults(training.pages_per_round).into_iter();
+        scheme.settings.extend(silent.filter(|(key, _)| !said.settings.contains_key(key)));
+    }
     resolver.complete(&registry.mechanisms, mechanism, "mechanism", "mechanism");
     let peers = peers.iter_mut().map(|group| &mut group.behaviour).enumerate();
     let operators = operators.iter_mut().map(|group| &mut group.behaviour).enumerate();

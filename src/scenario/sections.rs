@@ -36,8 +36,9 @@ pub struct Scenario {
     pub corpus: CorpusSettings,
     #[serde(default)]
     pub training: TrainingSettings,
+    /// How peers train together: a kind of [`Registry::schemes`] and its settings.
     #[serde(default)]
-    pub scheme: SchemeSettings,
+    pub scheme: Kinded,
     #[serde(default, skip_serializing_if = "AggregationSettings::is_default")]
     pub aggregation: AggregationSettings,
     /// What is the network's, whoever judges.
@@ -80,6 +81,20 @@ impl Scenario {
     pub fn judge(&self) -> Box<dyn MechanismSettings> {
         let resolved = self.registry.mechanisms.resolve(&self.mechanism);
         resolved.unwrap_or_else(|error| panic!("mechanism.{}: {}", error.key, error.message)).settings
+    }
+
+    /// The settings of the scheme.
+    ///
+    /// # Panics
+    /// As [`judge`](Scenario::judge) does.
+    pub fn scheme_settings(&self) -> Box<dyn SchemeSettings> {
+        let resolved = self.registry.schemes.resolve(&self.scheme);
+        resolved.unwrap_or_else(|error| panic!("scheme.{}: {}", error.key, error.message)).settings
+    }
+
+    /// Name of the scheme.
+    pub fn scheme_kind(&self) -> &str {
+        self.registry.schemes.kind_of(&self.scheme)
     }
 
     /// The settings of a behaviour of this scenario.

@@ -224,6 +224,39 @@ fn a_wrong_override_is_told_with_its_text() {
 }
 
 #[test]
+fn schemes_are_chosen_by_name_and_their_defaults_fit_the_round() {
+    let scheme = |overrides: &[&str]| with(overrides).unwrap().scheme;
+    assert_eq!(scheme(&[]).kind.as_deref(), Some("demo"), "the default is told");
+    assert_eq!(scheme(&["scheme.topk=8"]).settings["topk"].as_integer(), Some(8));
+    assert_eq!(scheme(&["scheme.topk=8", "scheme=demo"]).settings["topk"].as_integer(), Some(32));
+    for (pages, steps) in [("training.pages_per_round=192", 30), ("training.pages_per_round=4", 4)] {
+        for kind in ["scheme=sparseloco", "scheme=dense"] {
+            assert_eq!(scheme(&[kind, pages]).settings["inner_steps"].as_integer(), Some(steps), "{kind}, {pages}");
+        }
+        assert!(scheme(&[pages]).settings.get("inner_steps").is_none());
+    }
+    let message = with(&["scheme=sparseloco", "training.pages_per_round=4", "scheme.inner_steps=5"]).unwrap_err();
+    assert_eq!(message, "--set scheme.inner_steps=5: scheme.inner_steps is 5; expected 1 to 4, the pages of a round");
+}
+
+#[test]
+fn a_wrong_scheme_is_told_with_its_key() {
+    for (scheme, expected) in [
+        ("\"dmeo\"", "x.toml:2:10: scheme is `dmeo`; expected one of demo, sparseloco, dense; did you mean `demo`?"),
+        ("{ topkk = 5 }", "x.toml:2:12: scheme: `topkk` is not a setting of the scheme `demo`; did you mean `topk`?"),
+        ("{ kind = \"dense\", beta3 = 5 }", "`beta3` is not a setting of the scheme `dense`; did you mean `beta1`?"),
+        ("{ topk = \"a\" }", "x.toml:2:19: scheme.topk is \"a\"; expected a whole number"),
+        ("{ bits = 3 }", "x.toml:2:12: scheme.bits is 3; expected 2, 4, 8 or 32"),
+        ("{ kind = \"dense\", update = \"adam\" }", "scheme.update is `adam`; expected one of gradient, adamw"),
+        ("3", "x.toml:2:10: scheme is 3; expected a name, or a table"),
+    ] {
+        let text = format!("name = \"x\"\nscheme = {scheme}\n[[peers]]\ncount = 20\n");
+        let message = Scenario::from_toml(&text, "x.toml", &[]).unwrap_err().to_string();
+        assert!(message.contains(expected), "{message}\nlacks\n{expected}");
+    }
+}
+
+#[test]
 fn all_problems_of_a_file_are_told_at_once() {
     let text = "name = \"x\"\nrounds = 0\n[training]\nlr = -1\n[[peers]]\ncount = 20\n";
     let message = Scenario::from_toml(text, "x.toml", &[]).unwrap_err().to_string();

@@ -12,7 +12,7 @@ use thiserror::Error;
 use super::aggregate::{Aggregation, AggregationSettings, RuleError, Weighted};
 use super::baseline::Baseline;
 use super::schedule::Schedule;
-use super::scheme::{self, LocalTraining, Scheme, SchemeSettings};
+use super::scheme::{LocalTraining, Scheme, SchemeSettings};
 use super::{
     BaselineSettings, ChunkError, Evaluator, PayloadLayout, PayloadShape, PseudoGradient, Replica, Round,
     TrainingSettings,
@@ -36,10 +36,10 @@ pub fn remembered(device: &Device, parameters: usize) -> usize {
 }
 
 /// The settings that a core follows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct CoreSettings<'a> {
     pub training: &'a TrainingSettings,
-    pub scheme: &'a SchemeSettings,
+    pub scheme: &'a dyn SchemeSettings,
     pub aggregation: &'a AggregationSettings,
     /// Rounds of the run: where the learning rate's cosine ends, unless `training` gives it an end of its own.
     pub rounds: u64,
@@ -80,7 +80,7 @@ impl TrainingCore {
     /// A chunk size or top-k that the scheme cannot use, or an aggregation rule that does not go with it.
     pub fn new(settings: CoreSettings, config: LlamaConfig, corpus: Corpus, device: Device) -> Result<Self, CoreError> {
         let layout = config.layout();
-        let scheme = scheme::from_settings(settings.scheme, &layout)?;
+        let scheme = settings.scheme.build(&layout)?;
         let payloads = scheme.payloads();
         let rule = settings.aggregation.rule_for(scheme.default_rule(), payloads.basis)?;
         Ok(Self {
@@ -225,26 +225,26 @@ mod tests {
     use super::*;
     use crate::corpus::CorpusSettings;
     use crate::model::{ModelSettings, init_theta};
+    use crate::settings::Kinded;
+    use crate::training::scheme;
 
     /// Which is what the rule itself makes of it.
     #[test]
     fn a_round_without_payloads_leaves_the_model_under_every_scheme() {
         let config =
             LlamaConfig::from_settings(&ModelSettings { preset: "nano".into(), ..Default::default() }).unwrap();
-        for scheme in [SchemeSettings::default(), SchemeSettings::Sparseloco(Default::default()), dense()] {
+        let schemes = scheme::shipped();
+        for kind in schemes.names() {
+            let scheme = schemes.resolve(&Kinded::of(kind)).unwrap().settings;
             let corpus =
                 Corpus::open(&CorpusSettings::default(), 2, config.vocab_size, config.sequence_length).unwrap();
             let (training, aggregation) = (TrainingSettings::default(), AggregationSettings::default());
             let settings =
-                CoreSettings { training: &training, scheme: &scheme, aggregation: &aggregation, rounds: 100 };
+                CoreSettings { training: &training, scheme: &*scheme, aggregation: &aggregation, rounds: 100 };
             let core = TrainingCore::new(settings, config.clone(), corpus, Device::Cpu).unwrap();
             let before = core.replica(init_theta(&config, 2));
-            assert!(Arc::ptr_eq(&before, &core.advance(&before, 7, &[], Vec::new)), "{scheme:?}");
-            assert!(core.aggregation.step(&before.theta, &[], core.rate(7)) == before.theta, "{scheme:?}");
+            assert!(Arc::ptr_eq(&before, &core.advance(&before, 7, &[], Vec::new)), "{kind}");
+            assert!(core.aggregation.step(&before.theta, &[], core.rate(7)) == before.theta, "{kind}");
         }
-    }
-
-    fn dense() -> SchemeSettings {
-        SchemeSettings::Dense(Default::default())
     }
 }

@@ -7,10 +7,12 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use toml::Table;
 
-use super::local_steps::{InnerSettings, LocalSteps};
-use super::seam::{LocalTraining, Scheme, append};
+use super::local_steps::{InnerSettings, KEPT, LocalSteps};
+use super::seam::{Footprint, LocalTraining, Scheme, SchemeSettings, append};
 use crate::model::ParamLayout;
+use crate::settings::Findings;
 use crate::training::adamw::Moments;
 use crate::training::aggregate::clipped_mean;
 use crate::training::{
@@ -20,13 +22,19 @@ use crate::training::{
 
 /// Updates sent whole and as they are, the upper bound for what compression can reach. `training.lr` is the rate of the
 /// inner steps, or what a gradient is multiplied with.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct DenseSettings {
-    /// What is sent.
+    /// What is sent; what follows is for `update = "adamw"`.
     pub update: DenseUpdate,
-    /// The steps of `update = "adamw"`.
-    #[serde(flatten)]
-    pub inner: InnerSettings,
+    /// Steps of AdamW, each on an equal part of the round's pages; default: 30, or the pages of a round where they are
+    /// fewer.
+    pub inner_steps: usize,
+    pub beta1: f64,
+    pub beta2: f64,
+    pub weight_decay: f64,
+    /// Largest L2 norm of a step's gradient.
+    pub clip_norm: f64,
     /// What the mean of the peers' updates is multiplied with.
     pub outer_lr: f64,
 }
@@ -43,7 +51,41 @@ pub enum DenseUpdate {
 
 impl Default for DenseSettings {
     fn default() -> Self {
-        Self { update: DenseUpdate::Adamw, inner: InnerSettings::default(), outer_lr: 1.0 }
+        let InnerSettings { inner_steps, beta1, beta2, weight_decay, clip_norm } = InnerSettings::default();
+        let update = DenseUpdate::Adamw;
+        Self { update, inner_steps, beta1, beta2, weight_decay, clip_norm, outer_lr: 1.0 }
+    }
+}
+
+impl DenseSettings {
+    /// The steps of a peer alone.
+    pub fn inner(&self) -> InnerSettings {
+        let Self { inner_steps, beta1, beta2, weight_decay, clip_norm, .. } = *self;
+        InnerSettings { inner_steps, beta1, beta2, weight_decay, clip_norm }
+    }
+}
+
+impl SchemeSettings for DenseSettings {
+    fn check(&self, found: &mut Findings, pages_per_round: usize) {
+        found.positive("outer_lr", self.outer_lr);
+        if self.update == DenseUpdate::Adamw {
+            self.inner().check(found, pages_per_round);
+        }
+    }
+
+    fn dependent_defaults(&self, pages_per_round: usize) -> Table {
+        match self.update {
+            DenseUpdate::Gradient => Table::new(),
+            DenseUpdate::Adamw => InnerSettings::dependent_defaults(pages_per_round),
+        }
+    }
+
+    fn basis(&self) -> Basis {
+        BASIS
+    }
+
+    fn build(&self, params: &ParamLayout) -> Result<Box<dyn Scheme>, ChunkError> {
+        Ok(Box::new(Dense::new(self, params)?))
     }
 }
 
@@ -72,7 +114,7 @@ impl Dense {
             shape: layout.shape(32),
             layout: Arc::new(layout),
             update: settings.update,
-            steps: LocalSteps::new(&settings.inner),
+            steps: LocalSteps::new(&settings.inner()),
             outer_lr: settings.outer_lr,
         })
     }
@@ -125,6 +167,13 @@ impl Scheme for Dense {
         match self.update {
             DenseUpdate::Gradient => self.outer_lr * lr,
             DenseUpdate::Adamw => self.outer_lr * self.steps.size(lr),
+        }
+    }
+
+    fn footprint(&self) -> Footprint {
+        match self.update {
+            DenseUpdate::Gradient => Footprint { kept: KEPT, ..Footprint::default() },
+            DenseUpdate::Adamw => self.steps.footprint(),
         }
     }
 }

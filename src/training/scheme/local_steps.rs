@@ -1,12 +1,14 @@
 //! Several steps of AdamW by one peer alone: what its update of a round is made of.
 
-use serde::Serialize;
+use toml::{Table, Value};
 
+use super::seam::Footprint;
+use crate::settings::Findings;
 use crate::training::adamw::{AdamW, Moments};
 use crate::training::{Evaluator, Replica};
 
 /// A peer's own steps of AdamW in a round.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct InnerSettings {
     /// Steps, each on an equal part of the round's pages.
     pub inner_steps: usize,
@@ -23,10 +25,32 @@ impl Default for InnerSettings {
     }
 }
 
+impl InnerSettings {
+    /// Checks what a type cannot tell, where a round has so many pages.
+    pub fn check(&self, found: &mut Findings, pages: usize) {
+        let (steps, related) = (self.inner_steps, Some("training.pages_per_round"));
+        let expected = format!("1 to {pages}, the pages of a round");
+        found.require_with((1..=pages).contains(&steps), "inner_steps", steps, expected, related);
+        found.below_one("beta1", self.beta1);
+        found.below_one("beta2", self.beta2);
+        found.not_negative("weight_decay", self.weight_decay);
+        found.positive("clip_norm", self.clip_norm);
+    }
+
+    /// The steps where a scenario says nothing: no more than a round has pages.
+    pub fn dependent_defaults(pages: usize) -> Table {
+        let steps = Self::default().inner_steps.min(pages.max(1));
+        [("inner_steps".to_string(), Value::Integer(steps as i64))].into_iter().collect()
+    }
+}
+
 /// How far a step moves the agreed parameters, as a fraction of the learning rate: each moves by about the rate, in
 /// directions that cancel from step to step and from peer to peer. Measured on `tiny` with eight steps of eight peers,
 /// where it is as much with all values sent as with a sixteenth of them.
 const MOVED: f64 = 0.1;
+
+/// What schemes with such steps keep.
+pub const KEPT: &str = "error feedback and moments";
 
 /// Steps from the agreed parameters; the optimiser's state is kept from round to round.
 #[derive(Clone, Debug)]
@@ -45,6 +69,11 @@ impl LocalSteps {
     /// How far a round moves a parameter at this learning rate.
     pub fn size(&self, lr: f64) -> f64 {
         MOVED * self.steps as f64 * lr
+    }
+
+    /// What they hold in memory.
+    pub fn footprint(&self) -> Footprint {
+        Footprint { kept: KEPT, own_model: self.steps > 1, ..Footprint::default() }
     }
 
     /// The update of a round: `theta - theta_local`, with the pages dealt out evenly to the steps, in their order. Fewer

@@ -1,35 +1,33 @@
 //! Schemes: what a peer makes of its data.
 //!
 //! Everything else of a network sees a [`PseudoGradient`](super::PseudoGradient) in a [`PayloadShape`](super::PayloadShape): nodes, Gauntlet, transport and wire
-//! format know nothing of which scheme it is. A scheme is one module here and its settings in a scenario's `[scheme]`.
+//! format know nothing of which scheme it is. A scheme is one module here, with its settings, and a line in [`shipped`];
+//! one of your own is a line in [`Registry::schemes`](crate::scenario::Registry::schemes) (`examples/scheme.rs`).
 //! What becomes of the payloads of a round is up to an [`Aggregation`](super::aggregate::Aggregation).
 
 pub mod demo;
 pub mod dense;
+mod limits;
 mod local_steps;
 mod seam;
-mod settings;
 pub mod sparseloco;
 mod topk;
 
 pub use demo::DemoSettings;
 pub use dense::{DenseSettings, DenseUpdate};
 pub use local_steps::InnerSettings;
-pub use seam::{LocalTraining, Scheme};
-pub use settings::SchemeSettings;
+pub use seam::{Footprint, LocalTraining, Scheme, SchemeSettings};
 pub use sparseloco::SparseLocoSettings;
 
-use super::ChunkError;
-use crate::model::ParamLayout;
+use crate::settings::Kinds;
 
-/// The scheme of these settings, for a model of this layout.
-///
-/// # Errors
-/// A chunk size or top-k that the scheme cannot use.
-pub fn from_settings(settings: &SchemeSettings, params: &ParamLayout) -> Result<Box<dyn Scheme>, ChunkError> {
-    Ok(match settings {
-        SchemeSettings::Demo(settings) => Box::new(demo::Demo::new(settings, params)?),
-        SchemeSettings::Sparseloco(settings) => Box::new(sparseloco::SparseLoco::new(settings, params)?),
-        SchemeSettings::Dense(settings) => Box::new(dense::Dense::new(settings, params)?),
-    })
+/// The schemes of this crate: name in a scenario, and settings.
+pub fn shipped() -> Kinds<dyn SchemeSettings> {
+    Kinds::<dyn SchemeSettings>::new("demo")
+        .with::<DemoSettings>("demo", |settings| Box::new(settings))
+        .with::<SparseLocoSettings>("sparseloco", |settings| Box::new(settings))
+        .with::<DenseSettings>("dense", |settings| Box::new(settings))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,32 @@
 //! What a scheme is, and its side on a peer.
 
 use serde::Serialize;
+use toml::Table;
 
-use crate::training::{Evaluator, PayloadLayout, PayloadShape, PseudoGradient, Replica, Round};
+use crate::model::ParamLayout;
+use crate::settings::Findings;
+use crate::training::{Basis, ChunkError, Evaluator, PayloadLayout, PayloadShape, PseudoGradient, Replica, Round};
+
+/// The settings of a scheme, in a scenario's `[scheme]`.
+pub trait SchemeSettings: Send + Sync {
+    /// Checks what a type cannot tell; paths are relative to the section. A peer has so many pages a round.
+    fn check(&self, found: &mut Findings, pages_per_round: usize);
+
+    /// Defaults that depend on the pages of a round: what settings are that a scenario leaves out, where that is not what
+    /// `Default` says.
+    fn dependent_defaults(&self, _pages_per_round: usize) -> Table {
+        Table::new()
+    }
+
+    /// What a peer sends: the rules of aggregation that work on it can be used.
+    fn basis(&self) -> Basis;
+
+    /// The scheme for a model of this layout.
+    ///
+    /// # Errors
+    /// A chunk size or top-k that cannot be used, a tensor that cannot be cut.
+    fn build(&self, params: &ParamLayout) -> Result<Box<dyn Scheme>, ChunkError>;
+}
 
 /// A way to make pseudo-gradients.
 pub trait Scheme: Send + Sync {
@@ -26,6 +50,29 @@ pub trait Scheme: Send + Sync {
 
     /// How far a round moves a parameter: the unit of a peer's distance from the validator's model.
     fn step_size(&self, lr: f64) -> f64;
+
+    /// What a peer holds in memory, for plans.
+    fn footprint(&self) -> Footprint {
+        Footprint::default()
+    }
+}
+
+/// What a peer of a scheme holds besides the model and the gradient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Footprint {
+    /// What [`Scheme::kept_values`] are, in a word.
+    pub kept: &'static str,
+    /// Whether they lie beside the gradient on the device, and not on the host.
+    pub kept_on_device: bool,
+    /// Whether the peer trains a model of its own besides the replica.
+    pub own_model: bool,
+}
+
+impl Default for Footprint {
+    /// All on the host, and gradients of the replica alone.
+    fn default() -> Self {
+        Self { kept: "state of the scheme", kept_on_device: false, own_model: false }
+    }
 }
 
 /// One peer's side of a scheme: the state that it keeps from round to round.

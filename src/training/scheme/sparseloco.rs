@@ -7,11 +7,14 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use toml::Table;
 
+use super::limits;
 use super::local_steps::{InnerSettings, LocalSteps};
-use super::seam::{LocalTraining, Scheme, append};
+use super::seam::{Footprint, LocalTraining, Scheme, SchemeSettings, append};
 use super::topk::TopK;
 use crate::model::ParamLayout;
+use crate::settings::Findings;
 use crate::training::adamw::Moments;
 use crate::training::aggregate::clipped_mean;
 use crate::training::quantise::quantise;
@@ -21,10 +24,17 @@ use crate::training::{
 };
 
 /// SparseLoCo: Sarfi et al., arXiv 2508.15706. `training.lr` is the rate of its inner steps.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct SparseLocoSettings {
-    #[serde(flatten)]
-    pub inner: InnerSettings,
+    /// Steps of AdamW, each on an equal part of the round's pages; default: 30, or the pages of a round where they are
+    /// fewer.
+    pub inner_steps: usize,
+    pub beta1: f64,
+    pub beta2: f64,
+    pub weight_decay: f64,
+    /// Largest L2 norm of a step's gradient.
+    pub clip_norm: f64,
     /// Side of a chunk; a side of a tensor that it does not divide uses its largest divisor not above it.
     pub chunk: usize,
     /// Values sent of each chunk (all of a smaller chunk).
@@ -39,7 +49,39 @@ pub struct SparseLocoSettings {
 
 impl Default for SparseLocoSettings {
     fn default() -> Self {
-        Self { inner: InnerSettings::default(), chunk: 64, topk: 64, decay: 0.95, bits: 2, outer_lr: 1.0 }
+        let InnerSettings { inner_steps, beta1, beta2, weight_decay, clip_norm } = InnerSettings::default();
+        let (chunk, topk, decay, bits, outer_lr) = (64, 64, 0.95, 2, 1.0);
+        Self { inner_steps, beta1, beta2, weight_decay, clip_norm, chunk, topk, decay, bits, outer_lr }
+    }
+}
+
+impl SparseLocoSettings {
+    /// The steps of a peer alone.
+    pub fn inner(&self) -> InnerSettings {
+        let Self { inner_steps, beta1, beta2, weight_decay, clip_norm, .. } = *self;
+        InnerSettings { inner_steps, beta1, beta2, weight_decay, clip_norm }
+    }
+}
+
+impl SchemeSettings for SparseLocoSettings {
+    fn check(&self, found: &mut Findings, pages_per_round: usize) {
+        limits::chunks(found, self.chunk, self.topk);
+        found.fraction("decay", self.decay);
+        limits::bits(found, self.bits);
+        found.positive("outer_lr", self.outer_lr);
+        self.inner().check(found, pages_per_round);
+    }
+
+    fn dependent_defaults(&self, pages_per_round: usize) -> Table {
+        InnerSettings::dependent_defaults(pages_per_round)
+    }
+
+    fn basis(&self) -> Basis {
+        BASIS
+    }
+
+    fn build(&self, params: &ParamLayout) -> Result<Box<dyn Scheme>, ChunkError> {
+        Ok(Box::new(SparseLoco::new(self, params)?))
     }
 }
 
@@ -64,7 +106,7 @@ impl SparseLoco {
         Ok(Self {
             shape: layout.shape(settings.bits),
             layout: Arc::new(layout),
-            steps: LocalSteps::new(&settings.inner),
+            steps: LocalSteps::new(&settings.inner()),
             decay: settings.decay as f32,
             outer_lr: settings.outer_lr,
         })
@@ -124,6 +166,10 @@ impl Scheme for SparseLoco {
 
     fn step_size(&self, lr: f64) -> f64 {
         self.outer_lr * self.steps.size(lr)
+    }
+
+    fn footprint(&self) -> Footprint {
+        self.steps.footprint()
     }
 }
 

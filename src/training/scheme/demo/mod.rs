@@ -10,13 +10,15 @@ mod local;
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use encode::{Encoder, Step};
 use local::Momentum;
 
-use super::seam::{LocalTraining, Scheme};
+use super::limits;
+use super::seam::{Footprint, LocalTraining, Scheme, SchemeSettings};
 use crate::model::ParamLayout;
+use crate::settings::Findings;
 use crate::training::aggregate::sign_of_mean;
 use crate::training::quantise::quantise;
 use crate::training::{
@@ -24,7 +26,8 @@ use crate::training::{
 };
 
 /// DeMo: Peng et al., arXiv 2411.19870.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct DemoSettings {
     /// Side of a chunk; a side of a tensor that it does not divide uses its largest divisor not above it.
     pub chunk: usize,
@@ -41,6 +44,22 @@ pub struct DemoSettings {
 impl Default for DemoSettings {
     fn default() -> Self {
         Self { chunk: 64, topk: 32, decay: 0.999, feedback_from_round: 0, bits: 32 }
+    }
+}
+
+impl SchemeSettings for DemoSettings {
+    fn check(&self, found: &mut Findings, _pages_per_round: usize) {
+        limits::chunks(found, self.chunk, self.topk);
+        found.fraction("decay", self.decay);
+        limits::bits(found, self.bits);
+    }
+
+    fn basis(&self) -> Basis {
+        BASIS
+    }
+
+    fn build(&self, params: &ParamLayout) -> Result<Box<dyn Scheme>, ChunkError> {
+        Ok(Box::new(Demo::new(self, params)?))
     }
 }
 
@@ -133,6 +152,10 @@ impl Scheme for Demo {
 
     fn step_size(&self, lr: f64) -> f64 {
         lr
+    }
+
+    fn footprint(&self) -> Footprint {
+        Footprint { kept: "momentum", kept_on_device: true, own_model: false }
     }
 }
 

@@ -6,7 +6,6 @@ use super::*;
 use crate::random::{self, rng};
 use crate::training::aggregate::clipped_mean::ClippedMean;
 use crate::training::aggregate::{Aggregation, Weighted};
-use crate::training::scheme::InnerSettings;
 
 /// What the definition says, as plainly as it can be said.
 struct Reference {
@@ -76,7 +75,7 @@ fn aggregated(theta: &[f64], sent: &[Vec<f64>], rate: f64) -> Vec<f64> {
 }
 
 fn settings(topk: usize, decay: f64, bits: u32, outer_lr: f64) -> SparseLocoSettings {
-    SparseLocoSettings { inner: InnerSettings::default(), chunk: 16, topk, decay, bits, outer_lr }
+    SparseLocoSettings { chunk: 16, topk, decay, bits, outer_lr, ..SparseLocoSettings::default() }
 }
 
 fn normal(size: usize, who: u64, round: u64) -> Vec<f32> {
