@@ -78,7 +78,7 @@ impl Collector {
             let scheme = scheme::from_settings(&scenario.scheme, &config.layout())?;
             manifest.upload_bytes = wire::encoded_len(scheme.shape()) as u64;
             manifest.references = references(scenario, &config);
-            let folder = RunFolder::create(root)?;
+            let folder = RunFolder::create(root, &manifest.columns)?;
             folder.write_manifest(&manifest)?;
             (folder, manifest)
         };

@@ -136,7 +136,7 @@ fn first_difference(manifest: &Manifest, scenario: &Scenario, device: &str) -> S
 
 /// Begins a run's folder, with what the network says of itself in its manifest.
 pub fn create(root: &Path, network: &Network, mut manifest: Manifest) -> anyhow::Result<(RunFolder, Manifest)> {
-    let folder = RunFolder::create(root)?;
+    let folder = RunFolder::create(root, &manifest.columns)?;
     let (core, scenario) = (&network.core, &network.scenario);
     manifest.parameters = core.layout.total() as u64;
     manifest.tokens_per_round = (scenario.baseline_pages() * core.config.sequence_length) as u64;
