@@ -79,7 +79,7 @@ impl Mechanism for Novelty {
         self.1.get(&uid).filter(|seen| seen.0 == round).map(|seen| seen.1)
     }
     fn columns(&self) -> Vec<Column> {
-        vec![Column { name: "novelty".into(), label: "novelty".into(), kind: ColumnKind::Standing }]
+        vec![Column::new("novelty", "novelty", ColumnKind::Standing)]
     }
     fn numbers(&self, uid: Uid, _round: u64) -> Vec<Option<f64>> {
         vec![self.1.get(&uid).map(|seen| seen.2)]

@@ -77,7 +77,7 @@ impl Collector {
             let scheme = scenario.scheme_settings().build(&config.layout())?;
             manifest.upload_bytes = wire::encoded_len(scheme.shape()) as u64;
             manifest.references = references(scenario, &config);
-            let folder = RunFolder::create(root)?;
+            let folder = RunFolder::create(root, &manifest.columns)?;
             folder.write_manifest(&manifest)?;
             (folder, manifest)
         };

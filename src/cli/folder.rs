@@ -133,7 +133,8 @@ impl FolderObserver {
 
     fn peer_row(&mut self, report: &RoundReport, peer: &PeerReport) -> Result<PeerRow, ObserverError> {
         let (round, next) = (report.round, self.peers.len() as u32);
-        let number = |name| report.number(peer, name);
+        // By name: another validator may run a version whose mechanism has other columns.
+        let numbers = self.manifest.columns.iter().map(|column| report.number(peer, &column.name)).collect();
         // Anybody may join a real network; what they do there, nobody knows.
         let (owner, behaviour) = self.peers.entry(peer.hotkey).or_insert_with(|| (next, "peer".into())).clone();
         if self.holders.insert(peer.uid, owner) != Some(owner) {
@@ -147,12 +148,7 @@ impl FolderObserver {
             behaviour,
             status: peer.status,
             steps_behind: peer.steps_behind,
-            loss_score_assigned: number("loss_score_assigned"),
-            loss_score_unassigned: number("loss_score_unassigned"),
-            rating_mu: number("rating_mu"),
-            rating_sigma: number("rating_sigma"),
-            proof_of_computation: number("proof_of_computation"),
-            peer_score: number("peer_score"),
+            numbers,
             incentive: peer.incentive,
             aggregated: peer.aggregated,
         })
@@ -170,6 +166,7 @@ impl FolderObserver {
             train_loss: report.train_loss,
             aggregated: peers.iter().filter(|peer| peer.aggregated).count(),
             uploads: report.uploads,
+            forward_passes: Some(report.forward_passes),
             bytes_up: traffic.map(|traffic| traffic.up),
             bytes_down: traffic.map(|traffic| traffic.down),
             replica_digest: report.model,

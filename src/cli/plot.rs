@@ -28,13 +28,15 @@ pub fn plot(args: Args) -> anyhow::Result<()> {
         ([run], Some(_)) => plots::all(&report::load(run)?)?,
         (runs, _) => {
             let runs: Vec<RunData> = runs.iter().map(|run| report::load(run)).collect::<Result<_, _>>()?;
-            plots::compare(&runs.iter().collect::<Vec<_>>())?
+            let drawn = plots::compare(&runs.iter().collect::<Vec<_>>())?;
+            drawn.into_iter().map(|(name, svg)| (name.to_string(), svg)).collect()
         }
     };
     let out = args.out.unwrap_or_else(|| "plots".into());
     for (name, svg) in pictures {
-        report::write_file(&out.join(name), svg.as_bytes())?;
-        say(out.join(name).display());
+        let file = out.join(name);
+        report::write_file(&file, svg.as_bytes())?;
+        say(file.display());
     }
     Ok(())
 }

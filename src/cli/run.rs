@@ -135,7 +135,7 @@ fn first_difference(manifest: &Manifest, scenario: &Scenario, device: &str) -> S
 
 /// Begins a run's folder, with what the network says of itself in its manifest.
 pub fn create(root: &Path, world: &World, mut manifest: Manifest) -> anyhow::Result<(RunFolder, Manifest)> {
-    let folder = RunFolder::create(root)?;
+    let folder = RunFolder::create(root, &manifest.columns)?;
     let World { scenario, network } = world;
     let core = &network.core;
     manifest.parameters = core.layout.total() as u64;

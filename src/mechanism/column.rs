@@ -10,16 +10,36 @@ pub struct Column {
     /// Title of an axis, with the unit.
     pub label: String,
     pub kind: ColumnKind,
+    /// Name of the column that says how uncertain this one is: a band around its line, `±` in tables.
+    #[serde(default)]
+    pub spread: Option<String>,
+    /// How its picture differs from what name and label say.
+    #[serde(default)]
+    pub picture: Option<Picture>,
 }
 
 /// What a column's last value says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ColumnKind {
+    /// What peers are ranked by: it counts until there is another, and stands first in a leaderboard.
+    Score,
     /// It counts until there is another, as a rating.
     Standing,
     /// It is of one round, as a loss score.
     Measured,
+}
+
+/// What stands in and around the picture of a column.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Picture {
+    /// Name of its file, without `.svg`.
+    pub file: String,
+    pub title: String,
+    /// A line below the title.
+    pub explanation: String,
+    /// Lowest and highest value, where they are known beforehand.
+    pub range: Option<(i32, i32)>,
 }
 
 impl Column {
@@ -28,34 +48,87 @@ impl Column {
     const LONGEST_NAME: usize = 64;
     const LONGEST_LABEL: usize = 200;
 
+    /// A column that is drawn by its name and label.
+    pub fn new(name: &str, label: &str, kind: ColumnKind) -> Self {
+        Self { name: name.into(), label: label.into(), kind, spread: None, picture: None }
+    }
+
+    /// The same with a column of its uncertainty.
+    #[must_use]
+    pub fn with_spread(self, name: &str) -> Self {
+        Self { spread: Some(name.into()), ..self }
+    }
+
+    /// The same with a picture of its own.
+    #[must_use]
+    pub fn drawn(self, file: &str, title: &str, explanation: &str, range: Option<(i32, i32)>) -> Self {
+        let picture = Picture { file: file.into(), title: title.into(), explanation: explanation.into(), range };
+        Self { picture: Some(picture), ..self }
+    }
+
+    /// The name as words.
+    pub fn words(&self) -> String {
+        self.name.replace('_', " ")
+    }
+
+    /// Places of the columns whose last value counts, scores first.
+    pub fn lasting(columns: &[Self]) -> Vec<usize> {
+        let of = |kind| (0..columns.len()).filter(move |&at| columns[at].kind == kind);
+        of(ColumnKind::Score).chain(of(ColumnKind::Standing)).collect()
+    }
+
     /// Whether these can be the columns of a file: names become headers, and names of files, and a report comes from
     /// somebody else.
     pub fn are_sound(columns: &[Self]) -> bool {
-        let of_a_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-        let sound = |column: &Self| {
-            (1..=Self::LONGEST_NAME).contains(&column.name.len())
-                && column.name.chars().all(of_a_name)
-                && column.label.len() <= Self::LONGEST_LABEL
-                && !column.label.chars().any(char::is_control)
-        };
         let once = |at: usize| columns[..at].iter().all(|other| other.name != columns[at].name);
-        columns.len() <= Self::MOST && columns.iter().all(sound) && (0..columns.len()).all(once)
+        columns.len() <= Self::MOST && columns.iter().all(Self::is_sound) && (0..columns.len()).all(once)
+    }
+
+    fn is_sound(&self) -> bool {
+        let is_name = |name: &str, joint: char| {
+            (1..=Self::LONGEST_NAME).contains(&name.len())
+                && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == joint)
+        };
+        let is_text = |text: &str| text.len() <= Self::LONGEST_LABEL && !text.chars().any(char::is_control);
+        let is_picture = |picture: &Picture| {
+            is_name(&picture.file, '-')
+                && is_text(&picture.title)
+                && is_text(&picture.explanation)
+                && picture.range.is_none_or(|(low, high)| low < high)
+        };
+        is_name(&self.name, '_')
+            && is_text(&self.label)
+            && self.spread.as_ref().is_none_or(|spread| is_name(spread, '_'))
+            && self.picture.as_ref().is_none_or(is_picture)
     }
 }
 
 /// The numbers of a mechanism that rates by OpenSkill and asks for proofs of computation.
 pub(super) fn rated() -> Vec<Column> {
-    use ColumnKind::{Measured, Standing};
-    let columns = [
-        ("loss_score_assigned", "fall of the loss on assigned pages, nats a token", Measured),
-        ("loss_score_unassigned", "fall of the loss on unassigned pages, nats a token", Measured),
-        ("rating_mu", "rating mu", Standing),
-        ("rating_sigma", "rating sigma", Standing),
-        ("proof_of_computation", "proof of computation", Standing),
-        ("peer_score", "peer score", Standing),
-    ];
-    let column = |(name, label, kind): (&str, &str, _)| Column { name: name.into(), label: label.into(), kind };
-    columns.map(column).into()
+    use ColumnKind::{Measured, Score, Standing};
+    vec![
+        Column::new("loss_score_assigned", "loss score on assigned pages (nats per token)", Measured),
+        Column::new("loss_score_unassigned", "loss score (nats per token)", Measured).drawn(
+            "loss-score",
+            "Loss score",
+            "what a step along each peer's pseudo-gradient takes off the loss on random pages; the rating is made of its ranks",
+            None,
+        ),
+        Column::new("rating_mu", "rating mu (OpenSkill)", Standing).with_spread("rating_sigma").drawn(
+            "rating",
+            "Rating",
+            "each peer's mu (line) and mu ± sigma (band)",
+            None,
+        ),
+        Column::new("rating_sigma", "rating sigma", Standing),
+        Column::new("proof_of_computation", "proof of computation", Standing).drawn(
+            "proof",
+            "Proof of computation",
+            "+1: gains more on its own pages than on others, −1: does not; at 0 and below nothing is paid",
+            Some((-1, 1)),
+        ),
+        Column::new("peer_score", "peer score", Score),
+    ]
 }
 
 #[cfg(test)]
@@ -65,8 +138,7 @@ mod tests {
     #[test]
     fn only_names_that_files_can_have_are_sound() {
         let columns = |names: &[&str]| -> Vec<Column> {
-            let column = |name: &&str| Column { name: (*name).into(), label: "µ".into(), kind: ColumnKind::Standing };
-            names.iter().map(column).collect()
+            names.iter().map(|name| Column::new(name, "µ", ColumnKind::Standing)).collect()
         };
         assert!(Column::are_sound(&[]) && Column::are_sound(&columns(&["rating_mu", "score2"])));
         for names in [&["../up"][..], &["a,b"], &["a\nb"], &[""], &["score", "score"], &["Score"]] {
@@ -76,5 +148,17 @@ mod tests {
         assert!(!Column::are_sound(&columns(&many.iter().map(String::as_str).collect::<Vec<_>>())));
         let told = Column { label: "\u{1b}[2J".into(), ..columns(&["score"]).remove(0) };
         assert!(!Column::are_sound(&[told]));
+        let score = || columns(&["score"]).remove(0);
+        assert!(Column::are_sound(&rated()));
+        assert!(!Column::are_sound(&[score().drawn("../report", "", "", None)]));
+        assert!(!Column::are_sound(&[score().drawn("score", "", "", Some((1, 1)))]));
+        assert!(!Column::are_sound(&[score().with_spread("a,b")]));
+    }
+
+    #[test]
+    fn a_leaderboard_has_the_score_first_and_no_measurements() {
+        let columns = rated();
+        let names: Vec<&str> = Column::lasting(&columns).into_iter().map(|at| columns[at].name.as_str()).collect();
+        assert_eq!(names, ["peer_score", "rating_mu", "rating_sigma", "proof_of_computation"]);
     }
 }

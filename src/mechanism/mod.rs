@@ -36,7 +36,7 @@ pub mod templar_v2;
 #[cfg(test)]
 mod testing;
 
-pub use column::{Column, ColumnKind};
+pub use column::{Column, ColumnKind, Picture};
 pub use equal::EqualSettings;
 pub use facts::{Comparisons, Facts, Overlap, PeerFacts};
 pub use loss_only::LossOnlySettings;

@@ -27,8 +27,10 @@ pub enum ReportError {
     Csv { path: PathBuf, line: u64, message: String },
     #[error("{}: {source}; restore the file, or run the scenario again", .path.display())]
     Json { path: PathBuf, source: serde_json::Error },
+    #[error("{}: {message}", .path.display())]
+    Columns { path: PathBuf, message: String },
     #[error("cannot draw {figure}: {message}")]
-    Plot { figure: &'static str, message: String },
+    Plot { figure: String, message: String },
 }
 
 /// What to do about an error of the operating system, as a further half sentence.

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::ReportError;
 use super::error::Named;
-use super::record::Row;
+use super::record::{Cells, Row};
+use crate::mechanism::Column;
 
 /// Writes a file so that a reader finds either the old content or the new one: to a temporary file beside it, to the
 /// disk, renamed.
@@ -36,17 +37,19 @@ pub struct Appender<R> {
 
 impl<R: Row> Appender<R> {
     /// Opens the file of these rows in a folder, or begins it. What a killed process left of a line is cut off.
-    pub fn open(folder: &Path) -> Result<Self, ReportError> {
-        let path = folder.join(R::FILE);
+    pub fn open(folder: &Path, columns: &[Column]) -> Result<Self, ReportError> {
+        let (path, header) = (folder.join(R::FILE), R::header(columns).join(","));
         let mut file = OpenOptions::new().read(true).append(true).create(true).open(&path).named(&path, "open")?;
         let length = whole_lines(&mut file).named(&path, "read")?;
         let mut this = Self { path, file, length, row: PhantomData };
         if length == 0 {
-            this.extend(format!("{}\n", R::HEADER).as_bytes())?;
+            this.extend(format!("{header}\n").as_bytes())?;
         } else {
-            let mut header = String::new();
-            this.rewound()?.read_line(&mut header).named(&this.path, "read")?;
-            check_header::<R>(&this.path, header.trim_end())?;
+            let mut found = String::new();
+            this.rewound()?.read_line(&mut found).named(&this.path, "read")?;
+            if found.trim_end() != header {
+                return Err(other_header(&this.path, &header, found.trim_end()));
+            }
             this.cut(length)?;
         }
         Ok(this)
@@ -124,7 +127,7 @@ fn whole_lines(file: &mut File) -> io::Result<u64> {
 }
 
 /// All whole lines of the file of these rows in a folder; `None` where there is no such file.
-pub fn read_rows<R: Row>(folder: &Path) -> Result<Option<Vec<R>>, ReportError> {
+pub fn read_rows<R: Row>(folder: &Path, columns: &[Column]) -> Result<Option<Vec<R>>, ReportError> {
     let path = folder.join(R::FILE);
     let mut file = match File::open(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -133,43 +136,41 @@ pub fn read_rows<R: Row>(folder: &Path) -> Result<Option<Vec<R>>, ReportError> {
     let length = whole_lines(&mut file).named(&path, "read")?;
     file.seek(SeekFrom::Start(0)).named(&path, "read")?;
     let mut reader = csv::Reader::from_reader(BufReader::with_capacity(1 << 16, file.take(length)));
-    let broken = |error: csv::Error| ReportError::Csv {
-        path: path.clone(),
-        line: error.position().map_or(0, csv::Position::line),
-        message: explained::<R>(&error),
+    let broken = |line, message| ReportError::Csv { path: path.clone(), line, message };
+    let unread = |error: csv::Error| {
+        let line = error.position().map_or(0, csv::Position::line);
+        match error.kind() {
+            csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+                broken(line, format!("expected {expected_len} columns, found {len}"))
+            }
+            _ => broken(line, error.to_string()),
+        }
     };
-    let header = reader.headers().map_err(&broken)?.iter().collect::<Vec<_>>().join(",");
-    check_header::<R>(&path, &header)?;
-    reader.deserialize().collect::<Result<_, _>>().map(Some).map_err(broken)
-}
-
-/// What is wrong with a line, by the name of its column.
-fn explained<R: Row>(error: &csv::Error) -> String {
-    match error.kind() {
-        csv::ErrorKind::Deserialize { err, .. } => {
-            let column = err.field().and_then(|field| R::HEADER.split(',').nth(field as usize)).unwrap_or("?");
-            format!("column {column}: {}", err.kind())
-        }
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("expected {expected_len} columns, found {len}")
-        }
-        _ => error.to_string(),
+    let found: Vec<String> = reader.headers().map_err(&unread)?.iter().map(str::to_string).collect();
+    let header = R::header(columns);
+    let earlier = header.iter().filter(|name| Some(name.as_str()) != R::NEWER);
+    if found != header && !found.iter().eq(earlier) {
+        return Err(other_header(&path, &header.join(","), &found.join(",")));
     }
+    let (mut rows, mut line) = (Vec::new(), csv::StringRecord::new());
+    while reader.read_record(&mut line).map_err(&unread)? {
+        let number = line.position().map_or(0, csv::Position::line);
+        rows.push(R::read(&mut Cells::new(&found, &line)).map_err(|message| broken(number, message))?);
+    }
+    Ok(Some(rows))
 }
 
 /// The bytes of rows as a whole file.
-pub fn csv_file<R: Row>(rows: &[R]) -> Result<Vec<u8>, csv::Error> {
-    let mut lines = csv::WriterBuilder::new().has_headers(false).from_writer(format!("{}\n", R::HEADER).into_bytes());
+pub fn csv_file<R: Row>(rows: &[R], columns: &[Column]) -> Result<Vec<u8>, csv::Error> {
+    let header = R::header(columns).join(",");
+    let mut lines = csv::WriterBuilder::new().has_headers(false).from_writer(format!("{header}\n").into_bytes());
     rows.iter().try_for_each(|row| lines.serialize(row))?;
     lines.into_inner().map_err(|error| error.into_error().into())
 }
 
-fn check_header<R: Row>(path: &Path, found: &str) -> Result<(), ReportError> {
-    if found == R::HEADER {
-        return Ok(());
-    }
-    let message = format!("expected the columns \"{}\", found \"{found}\"", R::HEADER);
-    Err(ReportError::Csv { path: path.to_path_buf(), line: 1, message })
+fn other_header(path: &Path, expected: &str, found: &str) -> ReportError {
+    let message = format!("expected the columns \"{expected}\", found \"{found}\"");
+    ReportError::Csv { path: path.to_path_buf(), line: 1, message }
 }
 
 #[cfg(test)]
@@ -178,21 +179,78 @@ mod tests {
     use super::*;
     use crate::report::sample;
 
-    /// What serde makes of a type's fields is what the header says.
-    fn header_matches<R: Row>(row: &R) {
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        writer.serialize(row).unwrap();
-        let text = String::from_utf8(writer.into_inner().unwrap()).unwrap();
-        assert_eq!(text.lines().next().unwrap(), R::HEADER);
+    #[test]
+    fn columns_of_the_mechanism_stand_between_the_others() {
+        let columns = sample::columns();
+        assert_eq!(
+            PeerRow::header(&columns).join(","),
+            "round,uid,behaviour,status,steps_behind,loss_score_assigned,loss_score_unassigned,rating_mu,rating_sigma,\
+             proof_of_computation,peer_score,incentive,aggregated"
+        );
+        assert_eq!(
+            LeaderboardRow::header(&columns).join(","),
+            "uid,behaviour,incentive_final,incentive_total,peer_score,rating_mu,rating_sigma,proof_of_computation,\
+             rounds_aggregated,rounds_failed"
+        );
+        assert_eq!(LeaderboardRow::header(&[]).len(), 6);
     }
 
     #[test]
-    fn headers_are_the_fields() {
+    fn rows_have_a_cell_for_each_column_of_the_header() {
         let run = sample::copycat();
-        header_matches::<RoundRow>(&run.rounds[0]);
-        header_matches::<PeerRow>(&run.peers[0]);
-        header_matches::<BaselineRow>(&run.baseline[0]);
-        header_matches::<LeaderboardRow>(&run.leaderboard[0]);
+        let cells = |bytes: Vec<u8>| {
+            let text = String::from_utf8(bytes).unwrap();
+            let mut lines = text.lines().map(|line| line.split(',').count());
+            (lines.next().unwrap(), lines.next().unwrap())
+        };
+        for columns in [sample::columns(), Vec::new()] {
+            let numbers = vec![None; columns.len()];
+            let peer = PeerRow { numbers, ..run.peers[0].clone() };
+            let (header, line) = cells(csv_file(&[peer], &columns).unwrap());
+            assert_eq!(header, line);
+        }
+        let (header, line) = cells(csv_file(&run.leaderboard, &sample::columns()).unwrap());
+        assert_eq!(header, line);
+        let (header, line) = cells(csv_file(&run.rounds, &[]).unwrap());
+        assert_eq!(header, line);
+    }
+
+    #[test]
+    fn rounds_of_earlier_versions_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut rounds = sample::copycat().rounds;
+        let text = String::from_utf8(csv_file(&rounds, &[]).unwrap()).unwrap();
+        let without = |line: &str| {
+            let mut cells: Vec<&str> = line.split(',').collect();
+            cells.remove(7);
+            cells.join(",") + "\n"
+        };
+        std::fs::write(folder.path().join("rounds.csv"), text.lines().map(without).collect::<String>()).unwrap();
+        rounds.iter_mut().for_each(|row| row.forward_passes = None);
+        assert_eq!(read_rows(folder.path(), &[]).unwrap(), Some(rounds));
+        // Lines of another shape are not appended to them.
+        let message = Appender::<RoundRow>::open(folder.path(), &[]).unwrap_err().to_string();
+        assert!(message.contains("line 1: expected the columns"), "{message}");
+    }
+
+    #[test]
+    fn a_number_that_is_none_is_named_with_its_column() {
+        let folder = tempfile::tempdir().unwrap();
+        let columns = [Column::new("novelty", "novelty", crate::mechanism::ColumnKind::Score)];
+        let header = "round,uid,behaviour,status,steps_behind,novelty,incentive,aggregated\n";
+        let path = folder.path().join("peers.csv");
+        std::fs::write(&path, format!("{header}0,1,honest,passed,0.0,0.5,0.25,true\n")).unwrap();
+        let rows: Vec<PeerRow> = read_rows(folder.path(), &columns).unwrap().unwrap();
+        assert_eq!((rows[0].numbers.as_slice(), rows[0].incentive), (&[Some(0.5)][..], 0.25));
+        std::fs::write(&path, format!("{header}0,1,honest,passed,,,0.25,true\n0,2,honest,passed,,much,0,true\n"))
+            .unwrap();
+        let message = read_rows::<PeerRow>(folder.path(), &columns).unwrap_err().to_string();
+        assert!(message.contains("peers.csv, line 3: column novelty: ") && message.contains("\"much\""), "{message}");
+        let message = read_rows::<PeerRow>(folder.path(), &[]).unwrap_err().to_string();
+        assert!(message.contains("line 1: expected the columns"), "{message}");
+        std::fs::write(&path, format!("{header}0,1,honest,asleep,,,0.25,true\n")).unwrap();
+        let message = read_rows::<PeerRow>(folder.path(), &columns).unwrap_err().to_string();
+        assert!(message.contains("line 2: column status: "), "{message}");
     }
 
     fn baseline(round: u64) -> BaselineRow {
@@ -202,30 +260,30 @@ mod tests {
     #[test]
     fn what_a_killed_process_left_is_cut_off() {
         let folder = tempfile::tempdir().unwrap();
-        let mut lines = Appender::open(folder.path()).unwrap();
+        let mut lines = Appender::open(folder.path(), &[]).unwrap();
         lines.append(&[baseline(0), baseline(1)]).unwrap();
         lines.file.write_all(b"2,0.33").unwrap();
         let two = Some(vec![baseline(0), baseline(1)]);
-        assert_eq!(read_rows::<BaselineRow>(folder.path()).unwrap(), two);
-        let mut lines = Appender::open(folder.path()).unwrap();
-        assert_eq!(read_rows(folder.path()).unwrap(), two);
+        assert_eq!(read_rows::<BaselineRow>(folder.path(), &[]).unwrap(), two);
+        let mut lines = Appender::open(folder.path(), &[]).unwrap();
+        assert_eq!(read_rows(folder.path(), &[]).unwrap(), two);
         lines.append(&[baseline(2)]).unwrap();
-        assert_eq!(read_rows::<BaselineRow>(folder.path()).unwrap().unwrap()[2], baseline(2));
+        assert_eq!(read_rows::<BaselineRow>(folder.path(), &[]).unwrap().unwrap()[2], baseline(2));
     }
 
     #[test]
     fn truncation_keeps_the_rounds_before() {
         let folder = tempfile::tempdir().unwrap();
-        let mut lines = Appender::open(folder.path()).unwrap();
+        let mut lines = Appender::open(folder.path(), &[]).unwrap();
         let rows: Vec<_> = (0..2000).map(baseline).collect();
         lines.append(&rows).unwrap();
         for kept in [5000, 2000, 1234, 1, 0] {
             lines.truncate_to(kept).unwrap();
             let expected = &rows[..rows.len().min(kept as usize)];
-            assert_eq!(read_rows(folder.path()).unwrap().as_deref(), Some(expected));
+            assert_eq!(read_rows(folder.path(), &[]).unwrap().as_deref(), Some(expected));
         }
         lines.append(&rows[..1]).unwrap();
-        assert_eq!(read_rows(folder.path()).unwrap().as_deref(), Some(&rows[..1]));
+        assert_eq!(read_rows(folder.path(), &[]).unwrap().as_deref(), Some(&rows[..1]));
     }
 
     #[test]
@@ -233,12 +291,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("baseline.csv");
         std::fs::write(&path, "round,lr,loss\n0,0.1,2.5\n1,many,2.4\n").unwrap();
-        let message = read_rows::<BaselineRow>(folder.path()).unwrap_err().to_string();
+        let message = read_rows::<BaselineRow>(folder.path(), &[]).unwrap_err().to_string();
         assert!(message.contains("baseline.csv, line 3: column lr: "), "{message}");
         std::fs::write(&path, "round,lr\n0,0.1\n").unwrap();
-        let message = read_rows::<BaselineRow>(folder.path()).unwrap_err().to_string();
+        let message = read_rows::<BaselineRow>(folder.path(), &[]).unwrap_err().to_string();
         assert!(message.contains("line 1: expected the columns \"round,lr,loss\""), "{message}");
-        assert_eq!(Appender::<BaselineRow>::open(folder.path()).unwrap_err().to_string(), message);
+        assert_eq!(Appender::<BaselineRow>::open(folder.path(), &[]).unwrap_err().to_string(), message);
     }
 
     #[cfg(target_os = "linux")]

@@ -5,13 +5,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::error::Named;
 use super::files::{Appender, csv_file, read_rows, replace};
-use super::record::Row;
+use super::record::{Row, check_columns};
 use super::{
-    BaselineRow, FORMAT, Leaderboard, LeaderboardRow, Manifest, PeerRow, ReportError, RoundRow, SlotRow, html, plots,
+    BaselineRow, FORMAT, Leaderboard, LeaderboardRow, Manifest, PeerRow, ReportError, RoundRow, RunData, SlotRow,
 };
+use crate::mechanism::Column;
 
 const MANIFEST: &str = "manifest.json";
 
@@ -19,6 +21,8 @@ const MANIFEST: &str = "manifest.json";
 #[derive(Debug)]
 pub struct RunFolder {
     root: PathBuf,
+    /// Those of the mechanism.
+    columns: Vec<Column>,
     rounds: Appender<RoundRow>,
     peers: Appender<PeerRow>,
     slots: Appender<SlotRow>,
@@ -27,11 +31,12 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Begins a run in a new or empty folder.
+    /// Begins a run in a new or empty folder; its mechanism has these numbers of each peer.
     ///
     /// # Errors
-    /// [`ReportError::Exists`] where there is anything already: a run is never overwritten.
-    pub fn create(root: impl Into<PathBuf>) -> Result<Self, ReportError> {
+    /// [`ReportError::Exists`] where there is anything already: a run is never overwritten. [`ReportError::Columns`] for
+    /// columns that a file cannot have.
+    pub fn create(root: impl Into<PathBuf>, columns: &[Column]) -> Result<Self, ReportError> {
         let root = root.into();
         let taken = match std::fs::read_dir(&root) {
             Ok(mut entries) => entries.next().is_some(),
@@ -40,8 +45,9 @@ impl RunFolder {
         if taken {
             return Err(ReportError::Exists(root));
         }
+        check_columns(columns).map_err(|message| ReportError::Columns { path: root.clone(), message })?;
         std::fs::create_dir_all(&root).named(&root, "make the folder")?;
-        Self::with_files(root)
+        Self::with_files(root, columns.to_vec())
     }
 
     /// Opens a run's folder to go on with it, and reads its manifest.
@@ -51,19 +57,20 @@ impl RunFolder {
     pub fn open(root: impl Into<PathBuf>) -> Result<(Self, Manifest), ReportError> {
         let root = root.into();
         let manifest = read_manifest(&root)?;
-        Ok((Self::with_files(root)?, manifest))
+        Ok((Self::with_files(root, manifest.columns.clone())?, manifest))
     }
 
-    fn with_files(root: PathBuf) -> Result<Self, ReportError> {
+    fn with_files(root: PathBuf, columns: Vec<Column>) -> Result<Self, ReportError> {
         let baseline = match root.join(BaselineRow::FILE).exists() {
-            true => Some(Appender::open(&root)?),
+            true => Some(Appender::open(&root, &columns)?),
             false => None,
         };
         Ok(Self {
-            rounds: Appender::open(&root)?,
-            peers: Appender::open(&root)?,
-            slots: Appender::open(&root)?,
+            rounds: Appender::open(&root, &columns)?,
+            peers: Appender::open(&root, &columns)?,
+            slots: Appender::open(&root, &columns)?,
             baseline,
+            columns,
             root,
         })
     }
@@ -86,11 +93,11 @@ impl RunFolder {
 
     /// The standings after the rounds that are in the folder, and who came to which slot.
     pub fn standings(&self) -> Result<(Leaderboard, Vec<SlotRow>), ReportError> {
-        let slots: Vec<SlotRow> = read_rows(&self.root)?.unwrap_or_default();
-        let peers: Vec<PeerRow> = read_rows(&self.root)?.unwrap_or_default();
+        let slots: Vec<SlotRow> = read_rows(&self.root, &self.columns)?.unwrap_or_default();
+        let peers: Vec<PeerRow> = read_rows(&self.root, &self.columns)?.unwrap_or_default();
         let mut owners = BTreeMap::new();
         let mut to_come = slots.iter().peekable();
-        let mut leaderboard = Leaderboard::default();
+        let mut leaderboard = Leaderboard::new(&self.columns);
         for mut peer in peers {
             while let Some(slot) = to_come.next_if(|slot| slot.round <= peer.round) {
                 owners.insert(slot.uid, slot.peer);
@@ -105,7 +112,7 @@ impl RunFolder {
     pub fn append_baseline(&mut self, row: &BaselineRow) -> Result<(), ReportError> {
         let lines = match &mut self.baseline {
             Some(lines) => lines,
-            none => none.insert(Appender::open(&self.root)?),
+            none => none.insert(Appender::open(&self.root, &self.columns)?),
         };
         lines.append(std::slice::from_ref(row))
     }
@@ -134,7 +141,7 @@ impl RunFolder {
     /// Replaces `leaderboard.csv`.
     pub fn write_leaderboard(&self, rows: &[LeaderboardRow]) -> Result<(), ReportError> {
         let path = self.root.join(LeaderboardRow::FILE);
-        let bytes = csv_file(rows).map_err(|error| ReportError::Csv {
+        let bytes = csv_file(rows, &self.columns).map_err(|error| ReportError::Csv {
             path: path.clone(),
             line: 0,
             message: error.to_string(),
@@ -166,32 +173,20 @@ impl RunFolder {
     }
 }
 
-/// Everything that a run's folder tells.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RunData {
-    /// The folder's name: tells runs apart in a picture of several.
-    pub name: String,
-    pub manifest: Manifest,
-    pub rounds: Vec<RoundRow>,
-    pub peers: Vec<PeerRow>,
-    /// Empty where the run had no baseline.
-    pub baseline: Vec<BaselineRow>,
-    pub leaderboard: Vec<LeaderboardRow>,
-}
-
 /// Reads a run's folder. The leaderboard of a run that was stopped before it wrote one is made from its rows.
 pub fn load(root: &Path) -> Result<RunData, ReportError> {
     let manifest = read_manifest(root)?;
-    let peers: Vec<PeerRow> = read_rows(root)?.unwrap_or_default();
-    let leaderboard = match read_rows(root)? {
+    let columns = &manifest.columns;
+    let peers: Vec<PeerRow> = read_rows(root, columns)?.unwrap_or_default();
+    let leaderboard = match read_rows(root, columns)? {
         Some(rows) => rows,
-        None => Leaderboard::of(&peers).rows(),
+        None => Leaderboard::of(columns, &peers).rows(),
     };
     let whole = root.canonicalize().unwrap_or_else(|_| root.to_path_buf());
     Ok(RunData {
         name: whole.file_name().unwrap_or(whole.as_os_str()).to_string_lossy().into_owned(),
-        rounds: read_rows(root)?.unwrap_or_default(),
-        baseline: read_rows(root)?.unwrap_or_default(),
+        rounds: read_rows(root, columns)?.unwrap_or_default(),
+        baseline: read_rows(root, columns)?.unwrap_or_default(),
         manifest,
         peers,
         leaderboard,
@@ -205,18 +200,7 @@ pub fn load_manifest(root: &Path) -> Result<Manifest, ReportError> {
 
 /// Reads `rounds.csv` of a run's folder.
 pub fn load_rounds(root: &Path) -> Result<Vec<RoundRow>, ReportError> {
-    Ok(read_rows(root)?.unwrap_or_default())
-}
-
-/// Reads a run's folder and draws its `plots/` and `report.html` anew.
-pub fn redraw(root: &Path) -> Result<RunData, ReportError> {
-    let run = load(root)?;
-    let pictures = plots::all(&run)?;
-    for (name, svg) in &pictures {
-        replace(&root.join("plots").join(name), svg.as_bytes())?;
-    }
-    replace(&root.join("report.html"), html::page(&run, &pictures).as_bytes())?;
-    Ok(run)
+    Ok(read_rows(root, &[])?.unwrap_or_default())
 }
 
 /// What is read of a manifest before its format is known.
@@ -224,6 +208,7 @@ pub fn redraw(root: &Path) -> Result<RunData, ReportError> {
 struct Version {
     format: u64,
     version: String,
+    columns: Option<IgnoredAny>,
 }
 
 fn read_manifest(root: &Path) -> Result<Manifest, ReportError> {
@@ -235,11 +220,20 @@ fn read_manifest(root: &Path) -> Result<Manifest, ReportError> {
         text => text.named(&path, "read")?,
     };
     let broken = |source| ReportError::Json { path: path.clone(), source };
-    let Version { format, version } = serde_json::from_str(&text).map_err(broken)?;
+    let Version { format, version, columns } = serde_json::from_str(&text).map_err(broken)?;
     if format != FORMAT {
         return Err(ReportError::Version { path: root.to_path_buf(), found: format, writer: version });
     }
-    serde_json::from_str(&text).map_err(broken)
+    let mut manifest: Manifest = serde_json::from_str(&text).map_err(broken)?;
+    let refused = |message| ReportError::Columns { path: path.clone(), message };
+    if columns.is_none() {
+        // Earlier versions did not say them.
+        let mechanism = manifest.scenario.registry.mechanisms.resolve(&manifest.scenario.mechanism);
+        let mechanism = mechanism.map_err(|error| refused(format!("mechanism.{}: {}", error.key, error.message)))?;
+        manifest.columns = mechanism.settings.build(0).columns();
+    }
+    check_columns(&manifest.columns).map_err(refused)?;
+    Ok(manifest)
 }
 
 #[cfg(test)]
@@ -248,7 +242,7 @@ mod tests {
     use crate::report::sample;
 
     fn written(root: &Path, run: &RunData) -> RunFolder {
-        let mut folder = RunFolder::create(root).unwrap();
+        let mut folder = RunFolder::create(root, &run.manifest.columns).unwrap();
         folder.write_manifest(&run.manifest).unwrap();
         for round in &run.rounds {
             let peers: Vec<_> = run.peers.iter().filter(|row| row.round == round.round).cloned().collect();
@@ -277,11 +271,11 @@ mod tests {
     #[test]
     fn an_existing_run_is_not_overwritten() {
         let dir = tempfile::tempdir().unwrap();
-        drop(RunFolder::create(dir.path()).unwrap());
-        let message = RunFolder::create(dir.path()).unwrap_err().to_string();
+        drop(RunFolder::create(dir.path(), &[]).unwrap());
+        let message = RunFolder::create(dir.path(), &[]).unwrap_err().to_string();
         assert!(message.contains("--out DIR") && message.contains("--resume"), "{message}");
         let file = dir.path().join("rounds.csv");
-        assert!(matches!(RunFolder::create(file), Err(ReportError::Exists(_))));
+        assert!(matches!(RunFolder::create(file, &[]), Err(ReportError::Exists(_))));
     }
 
     #[test]
@@ -295,7 +289,7 @@ mod tests {
         folder.truncate_baseline_to(120).unwrap();
         let cut = load(dir.path()).unwrap();
         assert_eq!((cut.rounds.len(), cut.peers.len(), cut.baseline.len()), (100, 1600, 24));
-        assert_eq!(cut.leaderboard, Leaderboard::of(&cut.peers).rows());
+        assert_eq!(cut.leaderboard, Leaderboard::of(&cut.manifest.columns, &cut.peers).rows());
         folder.append_round(&run.rounds[100], &run.peers[1600..1616]).unwrap();
         assert_eq!(load(dir.path()).unwrap().rounds[100], run.rounds[100]);
     }
@@ -314,21 +308,29 @@ mod tests {
     }
 
     #[test]
-    fn pictures_are_drawn_from_the_files_alone() {
+    fn a_manifest_without_columns_has_those_of_its_mechanism() {
         let dir = tempfile::tempdir().unwrap();
-        drop(written(dir.path(), &sample::copycat()));
-        redraw(dir.path()).unwrap();
-        for name in ["loss", "incentive", "rating", "proof", "status", "bytes"] {
-            let svg = std::fs::read_to_string(dir.path().join(format!("plots/{name}.svg"))).unwrap();
-            assert!(svg.starts_with("<svg") && svg.ends_with("</svg>\n"));
-        }
-        assert!(dir.path().join("report.html").exists());
+        let run = sample::copycat();
+        drop(written(dir.path(), &run));
+        let path = dir.path().join(MANIFEST);
+        let mut json: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        json.as_object_mut().unwrap().remove("columns");
+        std::fs::write(&path, json.to_string()).unwrap();
+        assert_eq!(load(dir.path()).unwrap().manifest, run.manifest);
+        json["scenario"]["mechanism"] = "mine".into();
+        std::fs::write(&path, json.to_string()).unwrap();
+        let message = load(dir.path()).unwrap_err().to_string();
+        assert!(message.contains("manifest.json: ") && message.contains("`mine`"), "{message}");
+        json["columns"] = serde_json::json!([{"name": "status", "label": "", "kind": "standing"}]);
+        std::fs::write(&path, json.to_string()).unwrap();
+        let message = load(dir.path()).unwrap_err().to_string();
+        assert!(message.contains("\"status\" has the name of another column"), "{message}");
     }
 
     #[test]
     fn other_files_come_back() {
         let dir = tempfile::tempdir().unwrap();
-        let folder = RunFolder::create(dir.path()).unwrap();
+        let folder = RunFolder::create(dir.path(), &[]).unwrap();
         assert_eq!(folder.read("checkpoint.bin").unwrap(), None);
         folder.write("checkpoint.bin", &[1, 2, 3]).unwrap();
         assert_eq!(folder.read("checkpoint.bin").unwrap(), Some(vec![1, 2, 3]));

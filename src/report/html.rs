@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::tables::{Look, by_behaviour, by_peer, losses};
-use super::{LeaderboardRow, RunData, plots};
+use super::{RunData, plots};
 
 const STYLE: &str = "body{font:15px/1.5 Helvetica,Arial,sans-serif;color:#282828;max-width:940px;margin:2em auto;padding:0 1em}\
                      pre{font:12.5px/1.35 Menlo,Consolas,monospace;overflow-x:auto}svg{max-width:100%;height:auto;display:block}\
@@ -11,8 +11,8 @@ const STYLE: &str = "body{font:15px/1.5 Helvetica,Arial,sans-serif;color:#282828
                      dt{color:#6e6e6e}dd{margin:0;overflow-wrap:anywhere}";
 
 /// The page, with pictures drawn before (as [`plots::all`] gives them).
-pub(super) fn page(run: &RunData, pictures: &[(&'static str, String)]) -> String {
-    let (manifest, rows) = (&run.manifest, &run.leaderboard);
+pub(super) fn page(run: &RunData, pictures: &[(String, String)]) -> String {
+    let manifest = &run.manifest;
     let title = escaped(&format!("{}, seed {}", manifest.scenario.name, manifest.seed));
     let mut page = format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title><style>{STYLE}</style></head>\n\
@@ -25,9 +25,8 @@ pub(super) fn page(run: &RunData, pictures: &[(&'static str, String)]) -> String
     page += "</dl>\n";
     let mut tables = vec![("Held-out loss (nats per token)", losses(run, Look::Terminal))];
     if !manifest.central {
-        let paid = |by: &dyn Fn(&[LeaderboardRow], u64, Look) -> String| by(rows, manifest.rounds_done, Look::Terminal);
-        tables.insert(0, ("Who was paid, by behaviour", paid(&by_behaviour)));
-        tables.insert(1, ("Who was paid, by peer", paid(&by_peer)));
+        tables.insert(0, ("Who was paid, by behaviour", by_behaviour(run, Look::Terminal)));
+        tables.insert(1, ("Who was paid, by peer", by_peer(run, Look::Terminal)));
     }
     for (name, table) in tables {
         let _ = write!(page, "<h2>{name}</h2>\n<pre>{}</pre>\n", escaped(&table));
@@ -67,9 +66,9 @@ mod tests {
         let mut run = sample::copycat();
         run.manifest.scenario.name = "<script>".into();
         let page = page(&run, &plots::all(&run).unwrap());
-        assert_eq!(page.matches("<svg ").count(), 6);
+        assert_eq!(page.matches("<svg ").count(), 7);
         assert!(page.contains("150 of 150") && page.contains("139,584") && page.contains("copycat of best"));
         assert!(!page.contains("<script"), "names are escaped");
-        assert!(page.matches("http").count() == 6, "only the namespaces of the pictures");
+        assert!(page.matches("http").count() == 7, "only the namespaces of the pictures");
     }
 }

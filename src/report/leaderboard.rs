@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{LeaderboardRow, PeerRow};
 use crate::Uid;
+use crate::mechanism::Column;
 
 /// The standings so far. Can be kept with a checkpoint: fed the same rows, a resumed run ends with the same
 /// leaderboard.
@@ -13,6 +14,8 @@ use crate::Uid;
 /// A slot may change hands, so standings go by uid, owner and behaviour.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Leaderboard {
+    /// Places of the columns whose last value is kept.
+    columns: Vec<usize>,
     rounds: u64,
     /// Incentive of all peers in all rounds.
     paid: f64,
@@ -35,16 +38,13 @@ impl Standing {
         (self.row.uid, self.owner, &self.row.behaviour)
     }
 
-    fn of_newcomer(peer: &PeerRow) -> Self {
+    fn of_newcomer(peer: &PeerRow, columns: usize) -> Self {
         let row = LeaderboardRow {
             uid: peer.uid,
             behaviour: peer.behaviour.clone(),
             incentive_final: 0.0,
             incentive_total: 0.0,
-            peer_score: None,
-            rating_mu: None,
-            rating_sigma: None,
-            proof_of_computation: None,
+            numbers: vec![None; columns],
             rounds_aggregated: 0,
             rounds_failed: 0,
         };
@@ -58,9 +58,14 @@ fn last_tenth(rounds: u64) -> u64 {
 }
 
 impl Leaderboard {
+    /// Standings before the first round, where the mechanism has these numbers of each peer.
+    pub fn new(columns: &[Column]) -> Self {
+        Self { columns: Column::lasting(columns), ..Self::default() }
+    }
+
     /// The standings after rows in the order of their rounds.
-    pub fn of(rows: &[PeerRow]) -> Self {
-        let mut this = Self::default();
+    pub fn of(columns: &[Column], rows: &[PeerRow]) -> Self {
+        let mut this = Self::new(columns);
         rows.iter().for_each(|row| this.add(row));
         this
     }
@@ -71,7 +76,7 @@ impl Leaderboard {
         self.paid += peer.incentive;
         let key = (peer.uid, peer.owner, peer.behaviour.as_str());
         let at = self.standings.binary_search_by(|standing| standing.key().cmp(&key)).unwrap_or_else(|at| {
-            self.standings.insert(at, Standing::of_newcomer(peer));
+            self.standings.insert(at, Standing::of_newcomer(peer, self.columns.len()));
             at
         });
         let Standing { row, paid, recent, .. } = &mut self.standings[at];
@@ -81,10 +86,9 @@ impl Leaderboard {
         while recent.front().is_some_and(|(round, _)| *round < first) {
             recent.pop_front();
         }
-        row.peer_score = peer.peer_score.or(row.peer_score);
-        row.rating_mu = peer.rating_mu.or(row.rating_mu);
-        row.rating_sigma = peer.rating_sigma.or(row.rating_sigma);
-        row.proof_of_computation = peer.proof_of_computation.or(row.proof_of_computation);
+        for (last, &at) in row.numbers.iter_mut().zip(&self.columns) {
+            *last = peer.numbers.get(at).copied().flatten().or(*last);
+        }
         row.rounds_aggregated += u64::from(peer.aggregated);
         row.rounds_failed += u64::from(peer.status.failed());
     }
@@ -120,7 +124,7 @@ mod tests {
 
     #[test]
     fn final_is_the_mean_of_the_last_tenth_and_total_the_share_of_all() {
-        let mut board = Leaderboard::default();
+        let mut board = Leaderboard::new(&sample::columns());
         for round in 0..40 {
             // In the last four rounds uid 2 earns 0.4, 0.6, 0.8, 1.0.
             let second = if round < 36 { 0.0 } else { 0.4 + 0.2 * (round - 36) as f64 };
@@ -136,7 +140,7 @@ mod tests {
 
     #[test]
     fn who_left_earns_nothing_in_the_end_and_a_slot_has_several_owners() {
-        let mut board = Leaderboard::default();
+        let mut board = Leaderboard::new(&sample::columns());
         for round in 0..100 {
             board.add(&peer(round, 7, if round < 95 { 0 } else { 1 }, 1.0));
         }
@@ -152,22 +156,28 @@ mod tests {
 
     #[test]
     fn failures_are_counted_and_the_last_known_values_kept() {
-        let mut board = Leaderboard::default();
-        board.add(&PeerRow { aggregated: true, rating_mu: Some(30.0), ..peer(0, 1, 0, 0.0) });
+        let mut board = Leaderboard::new(&sample::columns());
+        let columns = sample::columns();
+        let mu = columns.iter().position(|column| column.name == "rating_mu").unwrap();
+        let mut first = PeerRow { aggregated: true, ..peer(0, 1, 0, 0.0) };
+        first.numbers[mu] = Some(30.0);
+        board.add(&first);
         let statuses = [Status::Absent, Status::Copy, Status::TooLate, Status::Unregistered];
         for (round, status) in (1..).zip(statuses) {
-            board.add(&PeerRow { status, rating_mu: None, aggregated: false, ..peer(round, 1, 0, 0.0) });
+            let mut later = PeerRow { status, aggregated: false, ..peer(round, 1, 0, 0.0) };
+            later.numbers[mu] = None;
+            board.add(&later);
         }
         let row = &board.rows()[0];
-        assert_eq!((row.rounds_aggregated, row.rounds_failed, row.rating_mu), (1, 3, Some(30.0)));
+        assert_eq!((row.rounds_aggregated, row.rounds_failed, row.numbers[1]), (1, 3, Some(30.0)));
         assert_eq!(row.incentive_total, 0.0, "nothing was paid");
     }
 
     #[test]
     fn goes_on_from_its_serialised_form() {
         let run = sample::copycat();
-        let whole = Leaderboard::of(&run.peers);
-        let half = Leaderboard::of(&run.peers[..1000]);
+        let whole = Leaderboard::of(&run.manifest.columns, &run.peers);
+        let half = Leaderboard::of(&run.manifest.columns, &run.peers[..1000]);
         let mut resumed: Leaderboard = postcard::from_bytes(&postcard::to_stdvec(&half).unwrap()).unwrap();
         run.peers[1000..].iter().for_each(|row| resumed.add(row));
         assert_eq!(resumed, whole);

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
+use crate::mechanism::Column;
 use crate::scenario::Scenario;
 
 /// Version of the run folder's layout; goes up when an older program could not read a newer folder, or the other way
@@ -43,6 +44,9 @@ pub struct Manifest {
     /// Held-out loss of the model before the first round.
     pub initial_loss: Option<f64>,
     pub references: References,
+    /// The numbers that the mechanism has of each peer: columns of `peers.csv` and of `leaderboard.csv`.
+    #[serde(default)]
+    pub columns: Vec<Column>,
     /// With all defaults and overrides filled in.
     pub scenario: Scenario,
 }
@@ -68,6 +72,7 @@ impl Manifest {
             upload_bytes: 0,
             initial_loss: None,
             references: References::default(),
+            columns: scenario.judge().build(0).columns(),
             scenario,
         }
     }

@@ -3,6 +3,8 @@
 //! Everything here is made from plain data: [`RoundRow`] and [`PeerRow`] come in round by round, [`RunFolder`] keeps
 //! them, [`load`] reads them back, [`plots`] and [`tables`] show them.
 
+mod data;
+mod draw;
 mod error;
 mod files;
 mod folder;
@@ -16,9 +18,11 @@ mod record;
 mod sample;
 pub mod tables;
 
+pub use data::RunData;
+pub use draw::redraw;
 pub use error::ReportError;
 pub use files::replace as write_file;
-pub use folder::{RunData, RunFolder, load, load_manifest, load_rounds, redraw};
+pub use folder::{RunFolder, load, load_manifest, load_rounds};
 pub use leaderboard::Leaderboard;
 pub use manifest::{FORMAT, Manifest, References, Target};
 pub use publish::publish;

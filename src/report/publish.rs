@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
 
+use super::draw::redraw;
 use super::error::Named;
-use super::folder::{load_manifest, redraw};
+use super::folder::load_manifest;
 use super::record::Row;
 use super::{BaselineRow, LeaderboardRow, PeerRow, ReportError, RoundRow, SlotRow};
 
@@ -65,7 +66,7 @@ mod tests {
         let run = sample::copycat();
         let folder = tempfile::tempdir().unwrap();
         let (from, to) = (folder.path().join("run"), folder.path().join("published"));
-        let mut written = RunFolder::create(&from).unwrap();
+        let mut written = RunFolder::create(&from, &run.manifest.columns).unwrap();
         for round in &run.rounds {
             let peers: Vec<_> = run.peers.iter().filter(|peer| peer.round == round.round).cloned().collect();
             written.append_round(round, &peers).unwrap();

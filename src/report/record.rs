@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::Uid;
 use crate::digest::Digest;
+use crate::mechanism::Column;
 pub use crate::mechanism::Status;
 
 /// A line of `rounds.csv`: the network in one round.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RoundRow {
     /// Rounds are counted from 0; losses are those after the round's aggregation.
     pub round: u64,
@@ -22,6 +23,8 @@ pub struct RoundRow {
     pub aggregated: usize,
     /// Uploads the bucket accepted.
     pub uploads: usize,
+    /// Pages that the validator ran forward to evaluate peers; folders of earlier versions do not say.
+    pub forward_passes: Option<u64>,
     /// Bytes that all nodes sent, and received, between the round's start and its end. The payloads of a round are
     /// mostly fetched after its end, so they count for the next. Nobody knows them of a real network.
     pub bytes_up: Option<u64>,
@@ -31,7 +34,7 @@ pub struct RoundRow {
 }
 
 /// A line of `peers.csv`: one peer in one round, as the lead validator sees it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PeerRow {
     pub round: u64,
     pub uid: Uid,
@@ -43,15 +46,8 @@ pub struct PeerRow {
     pub status: Status,
     /// Estimated by the sync check; none where nothing was uploaded.
     pub steps_behind: Option<f64>,
-    /// Fall of the loss on the peer's own pages; none where it was not evaluated in this round.
-    pub loss_score_assigned: Option<f64>,
-    /// Fall of the loss on pages that nobody was assigned.
-    pub loss_score_unassigned: Option<f64>,
-    pub rating_mu: Option<f64>,
-    pub rating_sigma: Option<f64>,
-    /// In -1..1.
-    pub proof_of_computation: Option<f64>,
-    pub peer_score: Option<f64>,
+    /// The mechanism's numbers, one a column of the manifest.
+    pub numbers: Vec<Option<f64>>,
     /// Share of what this round pays to peers: the shares of a round sum to 1, or to 0 when nobody is paid.
     pub incentive: f64,
     pub aggregated: bool,
@@ -66,18 +62,15 @@ pub struct LeaderboardRow {
     pub incentive_final: f64,
     /// Share of all that was paid in the run.
     pub incentive_total: f64,
-    /// This and the next three: the last known.
-    pub peer_score: Option<f64>,
-    pub rating_mu: Option<f64>,
-    pub rating_sigma: Option<f64>,
-    pub proof_of_computation: Option<f64>,
+    /// The last known numbers of the mechanism, one a column that is [`lasting`](Column::lasting).
+    pub numbers: Vec<Option<f64>>,
     pub rounds_aggregated: u64,
     /// Rounds in which it held a slot and did not pass the fast evaluation, absence included.
     pub rounds_failed: u64,
 }
 
 /// A line of `baseline.csv`: central AdamW after as many rounds' worth of tokens.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BaselineRow {
     pub round: u64,
     pub lr: f64,
@@ -86,7 +79,7 @@ pub struct BaselineRow {
 }
 
 /// A line of `slots.csv`: a peer that takes over a slot.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SlotRow {
     /// The first round in which it holds the slot.
     pub round: u64,
@@ -98,37 +91,193 @@ pub struct SlotRow {
     pub behaviour: String,
 }
 
-/// A type that is a line of a CSV file whose lines are in the order of rounds.
-pub(super) trait Row: Serialize + for<'de> Deserialize<'de> {
-    /// The file's name and the line with the columns' names.
+/// A type that is a line of a CSV file.
+pub(super) trait Row: Serialize + Sized {
+    /// The file's name.
     const FILE: &'static str;
-    const HEADER: &'static str;
+    /// Names of the columns before the mechanism's, and after.
+    const BEFORE: &'static str;
+    const AFTER: &'static str = "";
+    /// A column that files of earlier versions lack.
+    const NEWER: Option<&'static str> = None;
+
+    /// Places of the mechanism's columns that stand between.
+    fn own(_columns: &[Column]) -> Vec<usize> {
+        Vec::new()
+    }
+
+    /// Takes a line's cells, in the order of the file's columns.
+    fn read(cells: &mut Cells<'_>) -> Result<Self, String>;
+
+    /// The names of all columns.
+    fn header(columns: &[Column]) -> Vec<String> {
+        let own = Self::own(columns).into_iter().map(|at| columns[at].name.clone());
+        let names = |names: &'static str| names.split(',').filter(|name| !name.is_empty()).map(str::to_string);
+        names(Self::BEFORE).chain(own).chain(names(Self::AFTER)).collect()
+    }
+}
+
+/// The cells of a line that are still to be read, with the names of their columns.
+pub(super) struct Cells<'a> {
+    header: &'a [String],
+    line: &'a csv::StringRecord,
+    /// The next one.
+    at: usize,
+}
+
+impl<'a> Cells<'a> {
+    pub fn new(header: &'a [String], line: &'a csv::StringRecord) -> Self {
+        Self { header, line, at: 0 }
+    }
+
+    fn peek(&self) -> Option<(&'a str, &'a str)> {
+        Some((self.header.get(self.at)?, self.line.get(self.at)?))
+    }
+
+    fn next(&mut self) -> Result<(&'a str, &'a str), String> {
+        let cell = self.peek().ok_or("the line is too short")?;
+        self.at += 1;
+        Ok(cell)
+    }
+
+    fn take<T: std::str::FromStr<Err: std::fmt::Display>>(&mut self) -> Result<T, String> {
+        let (column, text) = self.next()?;
+        text.parse().map_err(|error| format!("column {column}: {error}, in {text:?}"))
+    }
+
+    /// Nothing is an empty cell.
+    fn option<T: std::str::FromStr<Err: std::fmt::Display>>(&mut self) -> Result<Option<T>, String> {
+        match self.peek() {
+            Some((_, "")) => self.next().map(|_| None),
+            _ => self.take().map(Some),
+        }
+    }
+
+    /// The same of a column that the file may lack.
+    fn optional<T: std::str::FromStr<Err: std::fmt::Display>>(&mut self, column: &str) -> Result<Option<T>, String> {
+        match self.peek() {
+            Some((name, _)) if name == column => self.option(),
+            _ => Ok(None),
+        }
+    }
+
+    /// Whatever serde reads from a text.
+    fn named<T: serde::de::DeserializeOwned>(&mut self) -> Result<T, String> {
+        use serde::de::IntoDeserializer;
+        let (column, text) = self.next()?;
+        let value: Result<T, serde::de::value::Error> = T::deserialize(text.into_deserializer());
+        value.map_err(|error| format!("column {column}: {error}"))
+    }
+
+    /// As many numbers as leave so many cells.
+    fn numbers(&mut self, leave: usize) -> Result<Vec<Option<f64>>, String> {
+        (self.at + leave..self.header.len()).map(|_| self.option()).collect()
+    }
 }
 
 impl Row for RoundRow {
     const FILE: &'static str = "rounds.csv";
-    const HEADER: &'static str = "round,virtual_seconds,lr,loss,train_loss,aggregated,uploads,bytes_up,bytes_down,\
-                                  replica_digest";
+    const BEFORE: &'static str = "round,virtual_seconds,lr,loss,train_loss,aggregated,uploads,forward_passes,bytes_up,\
+                                  bytes_down,replica_digest";
+    const NEWER: Option<&'static str> = Some("forward_passes");
+
+    fn read(cells: &mut Cells<'_>) -> Result<Self, String> {
+        Ok(Self {
+            round: cells.take()?,
+            virtual_seconds: cells.take()?,
+            lr: cells.take()?,
+            loss: cells.option()?,
+            train_loss: cells.option()?,
+            aggregated: cells.take()?,
+            uploads: cells.take()?,
+            forward_passes: cells.optional("forward_passes")?,
+            bytes_up: cells.option()?,
+            bytes_down: cells.option()?,
+            replica_digest: cells.named()?,
+        })
+    }
 }
 
 impl Row for PeerRow {
     const FILE: &'static str = "peers.csv";
-    const HEADER: &'static str = "round,uid,behaviour,status,steps_behind,loss_score_assigned,loss_score_unassigned,\
-                                  rating_mu,rating_sigma,proof_of_computation,peer_score,incentive,aggregated";
+    const BEFORE: &'static str = "round,uid,behaviour,status,steps_behind";
+    const AFTER: &'static str = "incentive,aggregated";
+
+    fn own(columns: &[Column]) -> Vec<usize> {
+        (0..columns.len()).collect()
+    }
+
+    fn read(cells: &mut Cells<'_>) -> Result<Self, String> {
+        Ok(Self {
+            round: cells.take()?,
+            uid: cells.take()?,
+            owner: 0,
+            behaviour: cells.take()?,
+            status: cells.named()?,
+            steps_behind: cells.option()?,
+            numbers: cells.numbers(2)?,
+            incentive: cells.take()?,
+            aggregated: cells.take()?,
+        })
+    }
 }
 
 impl Row for LeaderboardRow {
     const FILE: &'static str = "leaderboard.csv";
-    const HEADER: &'static str = "uid,behaviour,incentive_final,incentive_total,peer_score,rating_mu,rating_sigma,\
-                                  proof_of_computation,rounds_aggregated,rounds_failed";
+    const BEFORE: &'static str = "uid,behaviour,incentive_final,incentive_total";
+    const AFTER: &'static str = "rounds_aggregated,rounds_failed";
+
+    fn own(columns: &[Column]) -> Vec<usize> {
+        Column::lasting(columns)
+    }
+
+    fn read(cells: &mut Cells<'_>) -> Result<Self, String> {
+        Ok(Self {
+            uid: cells.take()?,
+            behaviour: cells.take()?,
+            incentive_final: cells.take()?,
+            incentive_total: cells.take()?,
+            numbers: cells.numbers(2)?,
+            rounds_aggregated: cells.take()?,
+            rounds_failed: cells.take()?,
+        })
+    }
 }
 
 impl Row for SlotRow {
     const FILE: &'static str = "slots.csv";
-    const HEADER: &'static str = "round,uid,peer,hotkey,behaviour";
+    const BEFORE: &'static str = "round,uid,peer,hotkey,behaviour";
+
+    fn read(cells: &mut Cells<'_>) -> Result<Self, String> {
+        Ok(Self {
+            round: cells.take()?,
+            uid: cells.take()?,
+            peer: cells.take()?,
+            hotkey: cells.take()?,
+            behaviour: cells.take()?,
+        })
+    }
 }
 
 impl Row for BaselineRow {
     const FILE: &'static str = "baseline.csv";
-    const HEADER: &'static str = "round,lr,loss";
+    const BEFORE: &'static str = "round,lr,loss";
+
+    fn read(cells: &mut Cells<'_>) -> Result<Self, String> {
+        Ok(Self { round: cells.take()?, lr: cells.take()?, loss: cells.option()? })
+    }
+}
+
+/// Whether the files of a run can have these columns of a mechanism; if not, why.
+pub(super) fn check_columns(columns: &[Column]) -> Result<(), String> {
+    if !Column::are_sound(columns) {
+        let most = Column::MOST;
+        return Err(format!("expected at most {most} columns, each with a name of its own of a-z, 0-9 and _"));
+    }
+    let fixed = [PeerRow::BEFORE, PeerRow::AFTER, LeaderboardRow::BEFORE, LeaderboardRow::AFTER];
+    let taken = |column: &&Column| fixed.iter().any(|names| names.split(',').any(|name| name == column.name));
+    let taken = columns.iter().find(taken);
+    taken.map_or(Ok(()), |column| {
+        Err(format!("the mechanism's column {:?} has the name of another column", column.name))
+    })
 }

@@ -5,7 +5,9 @@ use rand::RngExt;
 use super::{BaselineRow, Leaderboard, Manifest, PeerRow, References, RoundRow, RunData, Status};
 use crate::Uid;
 use crate::digest::Digest;
+use crate::mechanism::{self, Column};
 use crate::random;
+use crate::settings::Kinded;
 
 /// 12 honest peers and 4 copycats over 150 rounds.
 pub fn copycat() -> RunData {
@@ -21,6 +23,11 @@ pub fn network(peers: usize, rounds: u64, seed: u64) -> RunData {
     make("mixed", &kinds, rounds, seed, 15.min(peers / 2))
 }
 
+/// Those of Gauntlet, whose numbers the rows have.
+pub fn columns() -> Vec<Column> {
+    mechanism::shipped().resolve(&Kinded::of("gauntlet")).expect("a shipped kind").settings.build(0).columns()
+}
+
 /// One row, to be changed.
 pub fn peer_row() -> PeerRow {
     PeerRow {
@@ -30,12 +37,7 @@ pub fn peer_row() -> PeerRow {
         behaviour: "honest".into(),
         status: Status::Passed,
         steps_behind: Some(0.0),
-        loss_score_assigned: None,
-        loss_score_unassigned: None,
-        rating_mu: Some(25.0),
-        rating_sigma: Some(25.0 / 3.0),
-        proof_of_computation: Some(0.0),
-        peer_score: Some(0.0),
+        numbers: vec![None, None, Some(25.0), Some(25.0 / 3.0), Some(0.0), Some(0.0)],
         incentive: 0.0,
         aggregated: false,
     }
@@ -95,6 +97,7 @@ fn make(name: &str, kinds: &[&Kind], rounds: u64, seed: u64, top: usize) -> RunD
             train_loss: Some(fall(5.55, 1.6, 5.0, round) + noise(0.05)),
             aggregated: top,
             uploads: kinds.len(),
+            forward_passes: Some(40),
             bytes_up: Some(123_456),
             bytes_down: Some(1_234_567),
             replica_digest: Digest::of(&round.to_le_bytes()),
@@ -120,25 +123,27 @@ fn make(name: &str, kinds: &[&Kind], rounds: u64, seed: u64, top: usize) -> RunD
                 behaviour: kind.0.into(),
                 status: if failed { kind.3 } else { Status::Passed },
                 steps_behind: (kind.3 != Status::Absent || !failed).then_some(if failed { 5.0 } else { 0.0 }),
-                loss_score_assigned: evaluated.then(|| 0.01 + noise(0.01)),
-                loss_score_unassigned: evaluated.then(|| 0.005 + noise(0.01)),
-                rating_mu: Some(state.0),
-                rating_sigma: Some(state.1),
-                proof_of_computation: Some(state.2),
-                peer_score: Some(state.3),
+                numbers: vec![
+                    evaluated.then(|| 0.01 + noise(0.01)),
+                    evaluated.then(|| 0.005 + noise(0.01)),
+                    Some(state.0),
+                    Some(state.1),
+                    Some(state.2),
+                    Some(state.3),
+                ],
                 ..peer_row()
             });
         }
         pay(&mut rows, top);
         peers.extend(rows);
     }
-    let leaderboard = Leaderboard::of(&peers).rows();
+    let leaderboard = Leaderboard::of(&manifest.columns, &peers).rows();
     RunData { name: format!("{name}-{seed}"), manifest, rounds: round_rows, peers, baseline, leaderboard }
 }
 
 /// Squared incentives, and the best that passed aggregated.
 fn pay(rows: &mut [PeerRow], top: usize) {
-    let score = |row: &PeerRow| row.peer_score.unwrap_or(0.0);
+    let score = |row: &PeerRow| row.numbers[5].unwrap_or(0.0);
     let sum: f64 = rows.iter().map(|row| score(row).powi(2)).sum();
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_by(|a, b| score(&rows[*b]).total_cmp(&score(&rows[*a])));

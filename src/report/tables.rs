@@ -6,6 +6,7 @@ use std::path::Path;
 use comfy_table::{CellAlignment, Table, presets};
 
 use super::{LeaderboardRow, RunData};
+use crate::mechanism::Column;
 
 /// Peers that are listed one by one: all where there are no more than `ALL`, else the best paid.
 const ALL: usize = 20;
@@ -25,11 +26,11 @@ pub enum Look {
 
 /// All tables of a run, and where its files are.
 pub fn summary(run: &RunData, root: &Path, look: Look) -> String {
-    let (rows, rounds) = (&run.leaderboard, run.manifest.rounds_done);
+    let peers = run.leaderboard.len();
     let mut parts = Vec::new();
     if !run.manifest.central {
-        parts.push(format!("Who was paid, by behaviour\n{}", by_behaviour(rows, rounds, look)));
-        parts.push(format!("{}\n{}\n{LEGEND}", peers_title(rows.len()), by_peer(rows, rounds, look)));
+        parts.push(format!("Who was paid, by behaviour\n{}", by_behaviour(run, look)));
+        parts.push(format!("{}\n{}\n{LEGEND}", peers_title(peers), by_peer(run, look)));
     }
     parts.push(format!("Held-out loss (nats per token)\n{}", losses(run, look)));
     if let Some(digest) = run.manifest.digest {
@@ -45,63 +46,99 @@ fn peers_title(peers: usize) -> String {
     if peers <= ALL { "Who was paid, by peer".into() } else { format!("The {BEST} best paid of {peers} peers") }
 }
 
-/// One line a behaviour, the best paid a peer first. `rounds` is what the shares of rounds are of.
-pub fn by_behaviour(rows: &[LeaderboardRow], rounds: u64, look: Look) -> String {
+/// One line a behaviour, the best paid a peer first.
+pub fn by_behaviour(run: &RunData, look: Look) -> String {
     let mut groups: BTreeMap<&str, Vec<&LeaderboardRow>> = BTreeMap::new();
-    for row in rows {
+    for row in &run.leaderboard {
         groups.entry(&row.behaviour).or_default().push(row);
     }
     let mut groups: Vec<_> = groups.into_iter().collect();
     let each = |rows: &[&LeaderboardRow]| mean(rows.iter().map(|row| row.incentive_final));
     groups.sort_by(|a, b| each(&b.1).total_cmp(&each(&a.1)));
 
-    let mut table = Ruled::new(
-        look,
-        1,
-        &["behaviour", "peers", "final pay of one", "pay in all", "rating mu", "proof", "aggregated", "failed"],
-    );
+    let own = Own::of(run);
+    let mut titles: Vec<String> = ["behaviour", "peers", "final pay of one", "pay in all"].map(Into::into).into();
+    titles.extend(own.iter().map(|own| own.title.clone()));
+    titles.extend(["aggregated", "failed"].map(Into::into));
+    let mut table = Ruled::new(look, 1, &titles);
     for (label, group) in groups {
-        let rounds_of_all = (rounds * group.len() as u64) as f64;
-        table.line([
+        let rounds_of_all = (run.manifest.rounds_done * group.len() as u64) as f64;
+        let mut cells = vec![
             label.to_string(),
             group.len().to_string(),
             percent(each(&group)),
             percent(group.iter().map(|row| row.incentive_total).sum()),
-            digits(mean(group.iter().filter_map(|row| row.rating_mu)), 1),
-            digits(mean(group.iter().filter_map(|row| row.proof_of_computation)), 2),
-            percent(group.iter().map(|row| row.rounds_aggregated).sum::<u64>() as f64 / rounds_of_all),
-            percent(group.iter().map(|row| row.rounds_failed).sum::<u64>() as f64 / rounds_of_all),
-        ]);
+        ];
+        let of_group = |own: &Own| digits(mean(group.iter().filter_map(|row| own.value(row))), 2);
+        cells.extend(own.iter().map(of_group));
+        cells.push(percent(group.iter().map(|row| row.rounds_aggregated).sum::<u64>() as f64 / rounds_of_all));
+        cells.push(percent(group.iter().map(|row| row.rounds_failed).sum::<u64>() as f64 / rounds_of_all));
+        table.line(cells);
     }
     table.text()
 }
 
 /// One line a peer, in the order given; of more than 20 the first ten.
-pub fn by_peer(rows: &[LeaderboardRow], rounds: u64, look: Look) -> String {
+pub fn by_peer(run: &RunData, look: Look) -> String {
+    let (rows, rounds) = (&run.leaderboard, run.manifest.rounds_done as f64);
     let listed = if rows.len() <= ALL { rows.len() } else { BEST };
-    let mut table = Ruled::new(
-        look,
-        2,
-        &["uid", "behaviour", "final pay", "pay in all", "score", "rating", "proof", "aggregated", "failed"],
-    );
+    let own = Own::of(run);
+    let mut titles: Vec<String> = ["uid", "behaviour", "final pay", "pay in all"].map(Into::into).into();
+    titles.extend(own.iter().map(|own| own.title.clone()));
+    titles.extend(["aggregated", "failed"].map(Into::into));
+    let mut table = Ruled::new(look, 2, &titles);
     for row in &rows[..listed] {
-        let rating = match (row.rating_mu, row.rating_sigma) {
-            (Some(mu), Some(sigma)) => format!("{} ± {}", digits(mu, 1), digits(sigma, 1)),
-            _ => NONE.into(),
-        };
-        table.line([
+        let mut cells = vec![
             row.uid.to_string(),
             row.behaviour.clone(),
             percent(row.incentive_final),
             percent(row.incentive_total),
-            digits(row.peer_score.unwrap_or(f64::NAN), 2),
-            rating,
-            digits(row.proof_of_computation.unwrap_or(f64::NAN), 2),
-            percent(row.rounds_aggregated as f64 / rounds as f64),
-            percent(row.rounds_failed as f64 / rounds as f64),
-        ]);
+        ];
+        cells.extend(own.iter().map(|own| own.text(row)));
+        cells.push(percent(row.rounds_aggregated as f64 / rounds));
+        cells.push(percent(row.rounds_failed as f64 / rounds));
+        table.line(cells);
     }
     table.text()
+}
+
+/// A number of the mechanism that tables show: places in a row of the leaderboard.
+struct Own {
+    title: String,
+    at: usize,
+    spread: Option<usize>,
+}
+
+impl Own {
+    /// Those that any peer has; a spread stands beside what it is the spread of.
+    fn of(run: &RunData) -> Vec<Self> {
+        let columns = &run.manifest.columns;
+        let lasting: Vec<&Column> = Column::lasting(columns).into_iter().map(|at| &columns[at]).collect();
+        let is_known = |at: usize| run.leaderboard.iter().any(|row| number(row, at).is_some());
+        let is_spread = |column: &Column| columns.iter().any(|other| other.spread.as_ref() == Some(&column.name));
+        let shown = lasting.iter().enumerate().filter(|(at, column)| is_known(*at) && !is_spread(column));
+        let own = |(at, column): (usize, &&Column)| {
+            let spread = lasting.iter().position(|other| column.spread.as_ref() == Some(&other.name));
+            Self { title: column.words(), at, spread }
+        };
+        shown.map(own).collect()
+    }
+
+    fn value(&self, row: &LeaderboardRow) -> Option<f64> {
+        number(row, self.at)
+    }
+
+    fn text(&self, row: &LeaderboardRow) -> String {
+        let value = digits(self.value(row).unwrap_or(f64::NAN), 2);
+        match self.spread.and_then(|at| number(row, at)) {
+            Some(spread) if value != NONE => format!("{value} ± {}", digits(spread, 2)),
+            _ => value,
+        }
+    }
+}
+
+fn number(row: &LeaderboardRow, at: usize) -> Option<f64> {
+    row.numbers.get(at).copied().flatten()
 }
 
 /// The loss at the start and after each quarter of the rounds, AdamW's beside it; then what simpler models reach.
@@ -163,13 +200,13 @@ struct Ruled(Table);
 
 impl Ruled {
     /// `words`: the one column that is not of numbers, counted from 1; 0: none.
-    fn new(look: Look, words: usize, titles: &[&str]) -> Self {
+    fn new(look: Look, words: usize, titles: &[impl ToString]) -> Self {
         let mut table = Table::new();
         table.load_style(match look {
             Look::Terminal => presets::UTF8_FULL_CONDENSED,
             Look::Plain => presets::ASCII_MARKDOWN,
         });
-        table.set_header(titles);
+        table.set_header(titles.iter().map(ToString::to_string));
         for (index, column) in table.column_iter_mut().enumerate() {
             let side = if index + 1 == words { CellAlignment::Left } else { CellAlignment::Right };
             column.set_cell_alignment(side);
@@ -177,7 +214,7 @@ impl Ruled {
         Self(table)
     }
 
-    fn line<const N: usize>(&mut self, cells: [String; N]) {
+    fn line(&mut self, cells: impl IntoIterator<Item = String>) {
         self.0.add_row(cells);
     }
 
@@ -197,33 +234,31 @@ mod tests {
             behaviour: behaviour.into(),
             incentive_final: incentive,
             incentive_total: incentive / 2.0,
-            peer_score: Some(12.345),
-            rating_mu: Some(30.04),
-            rating_sigma: Some(1.26),
-            proof_of_computation: Some(-0.001),
+            numbers: vec![Some(12.345), Some(30.04), Some(1.26), Some(-0.001)],
             rounds_aggregated: 30,
             rounds_failed: 1,
         }
     }
 
+    /// A run of 120 rounds that ended so.
+    fn ranked(leaderboard: Vec<LeaderboardRow>) -> RunData {
+        let mut run = RunData { leaderboard, ..sample::copycat() };
+        run.manifest.rounds_done = 120;
+        run
+    }
+
     #[test]
     fn behaviours_are_ranked_by_the_pay_of_one_peer() {
-        let unknown = LeaderboardRow {
-            rating_mu: None,
-            rating_sigma: None,
-            peer_score: None,
-            proof_of_computation: None,
-            ..row(4, "late", 0.0)
-        };
-        let rows = [row(1, "honest", 0.2), row(2, "honest", 0.4), row(3, "honest x2", 0.4), unknown];
-        insta::assert_snapshot!(by_behaviour(&rows, 120, Look::Plain), @"
+        let unknown = LeaderboardRow { numbers: vec![None; 4], ..row(4, "late", 0.0) };
+        let run = ranked(vec![row(1, "honest", 0.2), row(2, "honest", 0.4), row(3, "honest x2", 0.4), unknown]);
+        insta::assert_snapshot!(by_behaviour(&run, Look::Plain), @"
         | behaviour | peers | final pay of one | pay in all | rating mu | proof | aggregated | failed |
         |-----------|-------|------------------|------------|-----------|-------|------------|--------|
         | honest x2 |     1 |          40.00 % |    20.00 % |      30.0 |  0.00 |    25.00 % | 0.83 % |
         | honest    |     2 |          30.00 % |    30.00 % |      30.0 |  0.00 |    25.00 % | 0.83 % |
         | late      |     1 |           0.00 % |     0.00 % |         - |     - |    25.00 % | 0.83 % |
         ");
-        insta::assert_snapshot!(by_peer(&rows, 120, Look::Terminal), @"
+        insta::assert_snapshot!(by_peer(&run, Look::Terminal), @"
         ┌─────┬───────────┬───────────┬────────────┬───────┬────────────┬───────┬────────────┬────────┐
         │ uid ┆ behaviour ┆ final pay ┆ pay in all ┆ score ┆     rating ┆ proof ┆ aggregated ┆ failed │
         ╞═════╪═══════════╪═══════════╪════════════╪═══════╪════════════╪═══════╪════════════╪════════╡
@@ -237,9 +272,9 @@ mod tests {
 
     #[test]
     fn of_many_peers_the_best_are_listed() {
-        let rows: Vec<_> = (0..21).map(|uid| row(uid, "honest", 0.01)).collect();
-        assert_eq!(by_peer(&rows, 120, Look::Plain).lines().count(), 2 + BEST);
-        assert_eq!(by_peer(&rows[..20], 120, Look::Plain).lines().count(), 2 + 20);
+        let rows = |count| ranked((0..count).map(|uid| row(uid, "honest", 0.01)).collect());
+        assert_eq!(by_peer(&rows(21), Look::Plain).lines().count(), 2 + BEST);
+        assert_eq!(by_peer(&rows(20), Look::Plain).lines().count(), 2 + 20);
     }
 
     #[test]

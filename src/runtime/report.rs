@@ -71,7 +71,7 @@ mod tests {
             incentive: 1.0 / 3.0,
             aggregated: true,
         };
-        let column = |name: &str| Column { name: name.into(), label: name.into(), kind: ColumnKind::Standing };
+        let column = |name: &str| Column::new(name, name, ColumnKind::Standing);
         RoundReport {
             round: 12,
             validator,

@@ -51,7 +51,10 @@ behaviour = { kind = "offline", leave = 0.2 }
 "#;
 
 const CSV: [(&str, &str); 5] = [
-    ("rounds.csv", "round,virtual_seconds,lr,loss,train_loss,aggregated,uploads,bytes_up,bytes_down,replica_digest"),
+    (
+        "rounds.csv",
+        "round,virtual_seconds,lr,loss,train_loss,aggregated,uploads,forward_passes,bytes_up,bytes_down,replica_digest",
+    ),
     (
         "peers.csv",
         "round,uid,behaviour,status,steps_behind,loss_score_assigned,loss_score_unassigned,rating_mu,rating_sigma,\

@@ -37,5 +37,5 @@ pub fn cells(report: &RoundReport, peer: &PeerReport) -> Vec<String> {
 /// Numbers that count until the next; a measurement of one round says little by itself.
 fn standing(report: &RoundReport) -> impl Iterator<Item = (usize, &str)> {
     let all = report.columns.iter().enumerate();
-    all.filter(|(_, column)| column.kind == ColumnKind::Standing).map(|(at, column)| (at, column.name.as_str()))
+    all.filter(|(_, column)| column.kind != ColumnKind::Measured).map(|(at, column)| (at, column.name.as_str()))
 }

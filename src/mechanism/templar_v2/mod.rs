@@ -290,8 +290,8 @@ impl Mechanism for TemplarV2 {
 
     fn columns(&self) -> Vec<Column> {
         let mut columns = rated();
-        let (name, label) = ("negative_evaluations".into(), "negative of the last evaluations, fraction".into());
-        columns.push(Column { name, label, kind: ColumnKind::Standing });
+        let label = "negative of the last evaluations, fraction";
+        columns.push(Column::new("negative_evaluations", label, ColumnKind::Standing));
         columns
     }
 

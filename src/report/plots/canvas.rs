@@ -72,11 +72,7 @@ pub struct Canvas<'a> {
 }
 
 /// Draws a picture of so many pixels on white; gives the SVG file's text.
-pub fn picture(
-    figure: &'static str,
-    (width, height): Point,
-    draw: impl FnOnce(&Canvas<'_>),
-) -> Result<String, ReportError> {
+pub fn picture(figure: &str, (width, height): Point, draw: impl FnOnce(&Canvas<'_>)) -> Result<String, ReportError> {
     let mut svg = String::new();
     let units = (to_unit(width) as u32, to_unit(height) as u32);
     let failure = {
@@ -88,7 +84,7 @@ pub fn picture(
         canvas.failure.into_inner()
     };
     match failure {
-        Some(message) => Err(ReportError::Plot { figure, message }),
+        Some(message) => Err(ReportError::Plot { figure: figure.into(), message }),
         None => Ok(sized(svg, units, (width, height))),
     }
 }

@@ -18,7 +18,7 @@ pub use compare::compare;
 pub(super) use frame::number;
 pub use incentive::incentive;
 pub use loss::{late_loss, loss};
-pub use peers::{loss_score, proof, rating};
+pub use peers::columns;
 pub use status::status;
 
 use super::{ReportError, RunData};
@@ -33,19 +33,23 @@ impl series::Group<'_> {
     }
 }
 
+/// Files of the pictures that are not of the mechanism.
+const OTHERS: [&str; 5] = ["loss", "loss-late", "incentive", "status", "bytes"];
+
 /// All pictures of a run: names of their files, and the SVG text. Of a baseline alone, the loss.
-pub fn all(run: &RunData) -> Result<Vec<(&'static str, String)>, ReportError> {
-    let mut pictures = vec![("loss.svg", loss(run)?)];
-    pictures.extend(late_loss(run)?.map(|svg| ("loss-late.svg", svg)));
+pub fn all(run: &RunData) -> Result<Vec<(String, String)>, ReportError> {
+    let named = |file: &str, svg: String| (format!("{file}.svg"), svg);
+    let mut pictures = vec![named("loss", loss(run)?)];
+    pictures.extend(late_loss(run)?.map(|svg| named("loss-late", svg)));
     if !run.manifest.central {
-        pictures.extend([
-            ("incentive.svg", incentive(run)?),
-            ("rating.svg", rating(run)?),
-            ("proof.svg", proof(run)?),
-            ("status.svg", status(run)?),
-        ]);
-        pictures.extend(loss_score(run)?.map(|svg| ("loss-score.svg", svg)));
-        pictures.extend(bytes(run)?.map(|svg| ("bytes.svg", svg)));
+        pictures.push(named("incentive", incentive(run)?));
+        pictures.push(named("status", status(run)?));
+        pictures.extend(bytes(run)?.map(|svg| named("bytes", svg)));
+        for (file, svg) in columns(run)? {
+            // A mechanism may call a number as it likes.
+            let file = if OTHERS.contains(&file.as_str()) { format!("peers-{file}") } else { file };
+            pictures.push(named(&file, svg));
+        }
     }
     Ok(pictures)
 }

@@ -1,4 +1,5 @@
-//! `rating.svg` and `proof.svg`: what the validator thinks of each peer; `loss-score.svg`, of very few: what it measured.
+//! A picture of each number that the mechanism has of peers, as `rating.svg` and `proof.svg`: what the validator thinks
+//! of each of them; of very few peers also what it measured, as `loss-score.svg`.
 //!
 //! Very few peers share one frame; more have a panel a behaviour, all with the same axes. Where there are too many to
 //! tell apart, a group shows its median and the middle of it.
@@ -10,6 +11,7 @@ use super::frame::{BELOW_HEADING, Frame, Legend, Level, Sample, WIDTH, heading, 
 use super::grid::Grid;
 use super::palette::{Dash, SHADE, Stroke};
 use super::series::{Bins, Group, by_behaviour, last_in_bins, quantile, rounds_of};
+use crate::mechanism::{Column, ColumnKind, Picture};
 use crate::report::{PeerRow, ReportError, RunData};
 
 /// So many peers share one frame.
@@ -18,54 +20,70 @@ const ONE_FRAME: usize = 6;
 const ALL_DRAWN: usize = 40;
 const FEW: usize = 4;
 
-/// OpenSkill's mu with one sigma to both sides, of each peer.
-pub fn rating(run: &RunData) -> Result<String, ReportError> {
-    let figure = Figure {
-        name: "Rating",
-        explanation: "each peer's mu (line) and mu ± sigma (band)",
-        y_title: "rating mu (OpenSkill)",
-        y: None,
-    };
-    figure.draw(run, |row| Some((row.rating_mu?, row.rating_sigma?)))
-}
-
-/// The moving average of the proof of computation, of each peer.
-pub fn proof(run: &RunData) -> Result<String, ReportError> {
-    let figure = Figure {
-        name: "Proof of computation",
-        explanation: "+1: gains more on its own pages than on others, −1: does not; at 0 and below nothing is paid",
-        y_title: "proof of computation",
-        y: Some(-1.05..1.05),
-    };
-    figure.draw(run, |row| Some((row.proof_of_computation?, 0.0)))
-}
-
-/// The loss score on random pages, by which peers are ranked, of each peer and round; `None` where there are too many
-/// peers to see anything in it.
-pub fn loss_score(run: &RunData) -> Result<Option<String>, ReportError> {
-    if by_behaviour(&run.peers).iter().map(|group| group.peers.len()).sum::<usize>() > ONE_FRAME {
-        return Ok(None);
+/// The pictures of the mechanism's columns that hold any number: names of their files without `.svg`, and SVG texts. A
+/// spread is drawn with what it is the spread of; a measurement only of so few peers that one sees anything in it.
+pub fn columns(run: &RunData) -> Result<Vec<(String, String)>, ReportError> {
+    let columns = &run.manifest.columns;
+    let peers: usize = by_behaviour(&run.peers).iter().map(|group| group.peers.len()).sum();
+    let mut pictures: Vec<(String, String)> = Vec::new();
+    for (at, column) in columns.iter().enumerate() {
+        let is_spread = columns.iter().any(|other| other.spread.as_ref() == Some(&column.name));
+        let is_crowded = column.kind == ColumnKind::Measured && peers > ONE_FRAME;
+        let is_known = run.peers.iter().any(|row| number(row, at).is_some());
+        if is_spread || is_crowded || !is_known {
+            continue;
+        }
+        let file = column.picture.as_ref().map_or(&column.name, |picture| &picture.file).replace('_', "-");
+        let file = if pictures.iter().any(|(other, _)| *other == file) { format!("{file}-{at}") } else { file };
+        let spread = columns.iter().position(|other| column.spread.as_ref() == Some(&other.name));
+        let value = |row: &PeerRow| {
+            let spread = spread.map_or(Some(0.0), |spread| number(row, spread));
+            Some((number(row, at)?, spread?))
+        };
+        pictures.push((file, Figure::of(column).draw(run, value)?));
     }
-    let figure = Figure {
-        name: "Loss score",
-        explanation: "what a step along each peer's pseudo-gradient takes off the loss on random pages; the rating is made of its ranks",
-        y_title: "loss score (nats per token)",
-        y: None,
-    };
-    figure.draw(run, |row| Some((row.loss_score_unassigned?, 0.0))).map(Some)
+    Ok(pictures)
 }
 
-struct Figure {
-    name: &'static str,
-    explanation: &'static str,
-    y_title: &'static str,
+fn number(row: &PeerRow, at: usize) -> Option<f64> {
+    row.numbers.get(at).copied().flatten()
+}
+
+struct Figure<'a> {
+    name: String,
+    explanation: &'a str,
+    y_title: &'a str,
     y: Option<Range<f64>>,
+}
+
+impl<'a> Figure<'a> {
+    /// As the column's picture says, or else by its name and label.
+    fn of(column: &'a Column) -> Self {
+        let y_title = column.label.as_str();
+        if let Some(Picture { title, explanation, range, .. }) = &column.picture {
+            let y = range.map(|(low, high)| {
+                let (low, high) = (f64::from(low), f64::from(high));
+                let margin = 0.025 * (high - low);
+                low - margin..high + margin
+            });
+            return Self { name: title.clone(), explanation, y_title, y };
+        }
+        let words = column.words();
+        let mut letters = words.chars();
+        let first = letters.next().into_iter().flat_map(char::to_uppercase);
+        let explanation = match (&column.spread, column.kind) {
+            (Some(_), _) => "of each peer (line), with its uncertainty to both sides (band)",
+            (None, ColumnKind::Measured) => "of each peer, in the rounds in which it was measured",
+            (None, _) => "of each peer",
+        };
+        Self { name: first.chain(letters).collect(), explanation, y_title, y: None }
+    }
 }
 
 /// A band around a line: x, line, low, high.
 type Ribbon = Vec<(f64, f64, f64, f64)>;
 
-impl Figure {
+impl Figure<'_> {
     fn draw(self, run: &RunData, value: impl Fn(&PeerRow) -> Option<(f64, f64)>) -> Result<String, ReportError> {
         let groups = by_behaviour(&run.peers);
         let count: usize = groups.iter().map(|group| group.peers.len()).sum();
@@ -97,7 +115,7 @@ impl Figure {
             explanation += "; grey: median of the honest";
         }
         let grid = Grid::of(groups.len());
-        picture(self.name, (WIDTH, grid.height()), |page| {
+        picture(&self.name, (WIDTH, grid.height()), |page| {
             heading(page, &title, &explanation);
             for (index, (group, ribbons)) in groups.iter().zip(&ribbons).enumerate() {
                 let frame = grid.panel(page, index, group, axes.clone(), self.y_title);
@@ -120,7 +138,7 @@ impl Figure {
         let legend = Legend::new(groups.iter().map(|group| (Sample::Line(group.stroke), group.name())), WIDTH - 90.0);
         let top = BELOW_HEADING + legend.height() + 10.0;
         let (left, right, bottom) = (70.0, WIDTH - 24.0, top + 340.0);
-        picture(self.name, (WIDTH, bottom + 50.0), |page| {
+        picture(&self.name, (WIDTH, bottom + 50.0), |page| {
             heading(page, title, explanation);
             legend.draw(page, (left, BELOW_HEADING));
             let frame = Frame { left, top, right, bottom, x, y };
@@ -186,28 +204,51 @@ mod tests {
     use super::*;
     use crate::report::sample;
 
+    /// The picture with this name.
+    fn drawn(run: &RunData, file: &str) -> Option<String> {
+        columns(run).unwrap().into_iter().find(|(name, _)| name == file).map(|(_, svg)| svg)
+    }
+
     #[test]
-    fn loss_scores_are_drawn_of_very_few_peers() {
-        let svg = loss_score(&sample::network(3, 60, 4)).unwrap().expect("three are few");
+    fn measurements_are_drawn_of_very_few_peers() {
+        let svg = drawn(&sample::network(3, 60, 4), "loss-score").expect("three are few");
         assert!(svg.contains("loss score (nats per token)"));
-        assert!(loss_score(&sample::copycat()).unwrap().is_none());
+        assert!(drawn(&sample::copycat(), "loss-score").is_none());
+    }
+
+    #[test]
+    fn each_number_that_a_mechanism_has_is_drawn() {
+        let mut run = sample::copycat();
+        let files =
+            |run: &RunData| -> Vec<String> { columns(run).unwrap().into_iter().map(|(file, _)| file).collect() };
+        assert_eq!(files(&run), ["rating", "proof", "peer-score"]);
+        run.manifest.columns = vec![
+            Column::new("novelty_of_all", "novelty, bits", ColumnKind::Score).with_spread("doubt"),
+            Column::new("never_known", "never", ColumnKind::Standing),
+            Column::new("doubt", "doubt, bits", ColumnKind::Standing),
+        ];
+        run.peers.iter_mut().for_each(|row| row.numbers = vec![Some(2.0), None, Some(0.5)]);
+        assert_eq!(files(&run), ["novelty-of-all"]);
+        let svg = drawn(&run, "novelty-of-all").unwrap();
+        assert!(svg.contains("Novelty of all: copycat, seed 1") && svg.contains("novelty, bits"));
+        assert_eq!(svg.matches("<polygon").count(), 16, "a band for each peer");
     }
 
     #[test]
     fn few_peers_are_drawn_each_and_many_by_quantiles() {
         let run = sample::copycat();
-        let svg = rating(&run).unwrap();
+        let svg = drawn(&run, "rating").unwrap();
         assert_eq!(svg.matches("<polygon").count(), 16, "a band for each peer");
         assert!(!svg.contains("median,"));
         let many = sample::network(250, 40, 3);
-        let svg = rating(&many).unwrap();
+        let svg = drawn(&many, "rating").unwrap();
         assert!(svg.contains("median,") && svg.len() < 500_000, "{}", svg.len());
-        assert!(proof(&many).unwrap().contains("proof of computation"));
+        assert!(drawn(&many, "proof").unwrap().contains("proof of computation"));
     }
 
     #[test]
     fn three_peers_share_a_frame() {
-        let svg = rating(&sample::network(3, 60, 1)).unwrap();
+        let svg = drawn(&sample::network(3, 60, 1), "rating").unwrap();
         assert_eq!(svg.matches("communication rounds done").count(), 1);
         assert_eq!(svg.matches("<polygon").count(), 3);
     }
@@ -222,10 +263,9 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_run_gives_a_page() {
+    fn a_run_without_rounds_has_no_numbers_to_draw() {
         let mut run = sample::copycat();
         run.peers.clear();
-        rating(&run).unwrap();
-        proof(&run).unwrap();
+        assert_eq!(columns(&run).unwrap(), []);
     }
 }
