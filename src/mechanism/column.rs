@@ -1,35 +1,35 @@
-//! The numbers that a mechanism has of each peer, for reports, which do not know what they mean.
+//! Named numbers of each peer. A mechanism fills them in; reports carry them without knowing what they mean.
 
 use serde::{Deserialize, Serialize};
 
-/// A number of each peer.
+/// Describes a number that each peer has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Column {
     /// Name in files: lower case, words joined by `_`.
     pub name: String,
-    /// Title of an axis, with the unit.
+    /// Label of an axis, with the unit.
     pub label: String,
     pub kind: ColumnKind,
 }
 
-/// What a column's last value says.
+/// How long a value holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ColumnKind {
-    /// It counts until there is another, as a rating.
+    /// Until the next value, like a rating.
     Standing,
-    /// It is of one round, as a loss score.
+    /// For its round only, like a loss score.
     Measured,
 }
 
 impl Column {
-    /// Most columns that a report may have.
+    /// The most columns that a report may have.
     pub const MOST: usize = 64;
     const LONGEST_NAME: usize = 64;
     const LONGEST_LABEL: usize = 200;
 
-    /// Whether these can be the columns of a file: names become headers, and names of files, and a report comes from
-    /// somebody else.
+    /// Whether these columns are safe to write. Their names become headers and file names, and reports come from other
+    /// nodes.
     pub fn are_sound(columns: &[Self]) -> bool {
         let of_a_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         let sound = |column: &Self| {
@@ -43,7 +43,7 @@ impl Column {
     }
 }
 
-/// The numbers of a mechanism that rates by OpenSkill and asks for proofs of computation.
+/// The columns of mechanisms that rate by OpenSkill and ask for proofs of computation.
 pub(super) fn rated() -> Vec<Column> {
     use ColumnKind::{Measured, Standing};
     let columns = [
