@@ -1,4 +1,4 @@
-//! Rounds of mixed-250, the largest shipped scenario, on all cores: what a researcher waits for.
+//! Rounds of mixed-250, which fills all 250 slots, on all cores.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use gauntlet::scenario;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Rounds of one measurement; the counter shows rounds a second.
+/// Rounds per measurement. The counter shows rounds per second.
 const ROUNDS: u64 = 3;
 
 fn main() {
