@@ -20,9 +20,9 @@ fn main() {
     divan::main();
 }
 
-struct Nobody;
+struct Silent;
 
-impl Observer for Nobody {}
+impl Observer for Silent {}
 
 fn network() -> Arc<Network> {
     let scenario = scenario::load("mixed-250", &[format!("rounds={ROUNDS}")]).unwrap();
@@ -40,6 +40,6 @@ fn mixed_250(bencher: Bencher) {
             resume_baseline: None,
             interrupt: Arc::new(AtomicBool::new(false)),
         };
-        simulate(network, options, Arc::new(Mutex::new(Nobody))).unwrap()
+        simulate(network, options, Arc::new(Mutex::new(Silent))).unwrap()
     });
 }

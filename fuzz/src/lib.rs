@@ -61,7 +61,7 @@ mod tests {
     use gauntlet::transport::sealed;
 
     #[test]
-    fn what_is_not_changed_is_sealed_as_it_was() {
+    fn an_unchanged_message_seals_to_the_same_bytes() {
         let identity = Identity::from_seed(1, "validator", 0);
         let valid = sealed::seal("numbers", &[1, 2, 3], &identity);
         assert_eq!(reseal("numbers", &valid, &[], &identity), valid);

@@ -324,7 +324,11 @@ mod tests {
             };
             store.put(&"usual".into(), "".into()).await.unwrap();
             store.put_stamped(&"stamped".into(), "".into(), PutMode::Overwrite, None).await.unwrap();
-            assert_eq!(permissions("stamped"), permissions("usual"), "the umask decides who may read both");
+            assert_eq!(
+                permissions("stamped"),
+                permissions("usual"),
+                "others may read it as they may what is put plainly"
+            );
         }
     }
 }

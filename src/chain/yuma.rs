@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn who_abstains_vetoes_nothing() {
+    fn an_abstaining_validator_vetoes_nothing() {
         let outcome = run(&[90.0, 10.0], &[vec![0.0, 0.0], vec![0.5, 1.5]]);
         assert_eq!(outcome.incentives, [0.25, 0.75]);
         assert_eq!(outcome.dividends, [0.0, 1.0]);

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_names_that_files_can_have_are_sound() {
+    fn only_names_that_fit_files_are_sound() {
         let columns = |names: &[&str]| -> Vec<Column> {
             let column = |name: &&str| Column { name: (*name).into(), label: "µ".into(), kind: ColumnKind::Standing };
             names.iter().map(column).collect()

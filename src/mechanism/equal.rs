@@ -125,7 +125,7 @@ mod tests {
     use crate::mechanism::testing::Alike;
 
     #[test]
-    fn whoever_passed_in_the_last_round_is_paid_alike() {
+    fn peers_that_passed_the_last_round_are_paid_the_same() {
         let mut equal = EqualSettings::default().build(1);
         (0..4).for_each(|uid| equal.arrive(uid));
         let peer = |uid, arrival, steps| PeerFacts { uid, arrival, stamp_ms: None, steps_behind: steps, paid: 0.0 };

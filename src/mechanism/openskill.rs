@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn alone_nothing_is_learned() {
+    fn one_player_learns_nothing() {
         let settings = OpenSkillSettings::default();
         let newcomer = Rating::newcomer(&settings);
         assert_eq!(rate(&settings, &[(newcomer, 1.0)]), vec![newcomer]);

@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_number_proves_nothing() {
+    fn nan_proves_nothing() {
         for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             assert_eq!(scores(bad, 3.0).proof(), -1.0, "{bad}");
             assert_eq!(scores(bad, bad).proof(), -1.0, "{bad}");

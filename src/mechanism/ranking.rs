@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn the_others_start_with_those_paid_before_and_the_rest_is_by_lot() {
+    fn the_others_come_by_past_pay_and_then_by_lot() {
         let mut peers: Vec<Candidate> = (0..30).map(|uid| candidate(uid, 0.0, 0.0)).collect();
         (peers[17].past_incentive, peers[21].past_incentive) = (0.2, 0.5);
         let others = |round| Ranking::by_score(peers.clone(), &mut rng(0, "t", 0, round)).others;

@@ -30,7 +30,7 @@ mod tests {
     }
 
     #[test]
-    fn splitting_oneself_does_not_pay() {
+    fn splitting_a_peer_does_not_pay() {
         let whole = shares([(0, 2.0), (1, 2.0)], 2.0)[0].1;
         let split = shares([(0, 1.0), (2, 1.0), (1, 2.0)], 2.0);
         assert!(split[0].1 + split[1].1 < whole);

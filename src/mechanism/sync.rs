@@ -16,7 +16,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sync_score_falls_to_nothing_at_five_steps() {
+    fn sync_score_is_zero_from_five_steps_on() {
         assert_eq!([0.0, 5.0, 9.0, f64::INFINITY].map(|steps| sync_score(steps, 2.5)), [1.0, 0.0, 0.0, 0.0]);
         assert!((sync_score(2.5, 2.5) - 0.5f64.powf(2.5)).abs() < 1e-12);
         assert_eq!(sync_score(f64::NAN, 2.5), 0.0);

@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_share_what_was_read_of_their_question() {
+    fn answers_share_the_cache_of_their_question() {
         let model = model();
         let questions = [sequence(3, 9), sequence(4, 9)];
         let answers = [(1u32, sequence(5, 4)), (0, sequence(6, 4)), (1, sequence(7, 4))];

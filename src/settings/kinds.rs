@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_key() {
+    fn errors_name_the_key() {
         let error = read("\"ston\"").unwrap_err();
         assert!(error.key == "kind" && error.message.contains("`stone`"), "{error:?}");
         let error = read("{ gram = 1.0 }").unwrap_err();

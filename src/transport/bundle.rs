@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn each_wrong_part_is_an_error_of_its_own() {
+    fn each_wrong_part_has_its_own_error() {
         let (_, bytes) = bundle();
         let read = |change: &dyn Fn(&mut Vec<u8>)| {
             let mut changed = bytes.to_vec();

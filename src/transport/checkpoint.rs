@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn each_wrong_part_is_an_error_of_its_own() {
+    fn each_wrong_part_has_its_own_error() {
         let theta = [1.0f32, 2.0];
         let run = Digest::of(b"run");
         let bytes = encode_part(&run, 100, &Digest::of_f32(&theta), &theta, 0);

@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn each_wrong_part_is_an_error_of_its_own() {
+    fn each_wrong_part_has_its_own_error() {
         assert!(matches!(decode(&vec![b' '; MAX_LEN + 1]), Err(GenesisError::TooLong { .. })));
         let newer = Genesis { version: 2, ..genesis() };
         assert!(matches!(decode(&encode(&newer)), Err(GenesisError::Version { found: 2 })));

@@ -144,7 +144,7 @@ mod tests {
     use crate::transport::Identity;
 
     #[test]
-    fn everything_of_a_node_lies_below_its_prefix_in_the_order_of_rounds() {
+    fn objects_of_a_node_are_below_its_prefix_in_order_of_rounds() {
         let node = Identity::from_seed(1, "validator", 0).hotkey();
         for path in [upload(&node, 12), bundle(&node, 12), checkpoint(&node, 100), weights(&node, 7), report(&node, 3)]
         {

@@ -1,9 +1,10 @@
 //! Messages between nodes: who signs them, where they are in the bucket, how they are encoded; and the simulated
 //! network.
 //!
-//! Nodes talk only through one bucket, an [`object_store::ObjectStore`]. A node writes below its own prefix ([`keys`]),
-//! a validator below `rounds/` too, and both read everywhere. Data from other nodes is hostile until it has been
-//! decoded: decoders check sizes before they allocate, then the signature, then the content, and never panic.
+//! Nodes talk only through the run's bucket, an [`object_store::ObjectStore`]; a peer may keep its uploads in a bucket of
+//! its own. A node writes below its own prefix ([`keys`]), a validator below `rounds/` too, and both read everywhere.
+//! Data from other nodes is hostile until it has been decoded: decoders check sizes before they allocate, then the
+//! signature, then the content, and never panic.
 //!
 //! | module | what it holds |
 //! |---|---|

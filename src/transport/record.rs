@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn each_wrong_part_is_an_error_of_its_own() {
+    fn each_wrong_part_has_its_own_error() {
         let good = encode(&record(2), &validator());
         let signed = |record: &RoundRecord| read(&encode(record, &validator())).unwrap_err();
         assert!(matches!(read(&good[1..]), Err(RecordError::Seal(SealError::Signature { .. }))));

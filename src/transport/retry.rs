@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn transient_failures_are_tried_again_after_doubling_waits() {
+    async fn transient_failures_are_retried_after_doubling_waits() {
         let backoff = Backoff { attempts: 6, first: Duration::from_secs(1), longest: Duration::from_secs(3) };
         assert!(matches!(attempt(backoff, 0, || Ok(1)).await, (1, 0.0, Ok(1))));
         assert!(matches!(attempt(backoff, 2, || Ok(1)).await, (3, 3.0, Ok(1))));

@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn positions_are_two_different_ones_and_reach_everywhere() {
+    fn positions_differ_and_reach_every_value() {
         let mut seen = BTreeSet::new();
         for round in 0..200 {
             let [first, second] = positions(7, round, 3, 5);

@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn each_wrong_part_is_an_error_of_its_own() {
+    fn each_wrong_part_has_its_own_error() {
         let good = seal("numbers", &[1, 2, 3], &signer());
         assert!(matches!(open::<Vec<u32>>("numbers", &good, 10), Err(SealError::TooLong { .. })));
         assert!(matches!(read(&good[..good.len() - 1]), Err(SealError::NoSignature)));

@@ -56,7 +56,7 @@ fn weights_become_pay_at_the_epoch_and_are_paid_each_round() {
 }
 
 #[test]
-fn a_pushed_out_peer_loses_everything_but_what_it_was_paid() {
+fn a_pushed_out_peer_keeps_only_its_past_pay() {
     let mut ledger = ledger(3, 3);
     for validator in [V, W] {
         ledger.submit(4, weights(validator, &[(0, 5.0), (1, 4.0), (2, 1.0)])).unwrap();
@@ -76,7 +76,7 @@ fn a_pushed_out_peer_loses_everything_but_what_it_was_paid() {
 }
 
 #[test]
-fn what_is_not_valid_is_refused_whole() {
+fn an_invalid_call_is_refused_whole() {
     let mut ledger = ledger(4, 2);
     ledger.submit(1, weights(V, &[(0, 1.0)])).unwrap();
     let bad = [
@@ -103,7 +103,7 @@ fn what_is_not_valid_is_refused_whole() {
 }
 
 #[test]
-fn a_block_that_was_looked_past_is_over() {
+fn a_block_before_the_latest_view_is_over() {
     let mut ledger = ledger(4, 2);
     ledger.state_at(5);
     assert_eq!(ledger.submit(4, register(9)), Err(LedgerError::BlockOver { block: 4, present: 5 }));

@@ -148,7 +148,7 @@ fn every_newcomer_gets_its_turn_soon() {
 }
 
 #[test]
-fn who_does_not_pass_is_neither_evaluated_nor_aggregated() {
+fn peers_that_fail_are_neither_evaluated_nor_aggregated() {
     let kinds = [HONEST; 8];
     let mut gauntlet = network(&kinds);
     let late = |uid: Uid, _: u64| if uid < 3 { TOO_LATE } else { PASSED };
@@ -175,7 +175,7 @@ fn a_desynchronised_peer_falls_and_comes_back_when_it_catches_up() {
 }
 
 #[test]
-fn those_with_a_score_come_first_and_whom_is_asked_to_leave_out_is_left_out() {
+fn peers_with_a_score_come_first_and_excepted_ones_are_left_out() {
     let kinds = [HONEST; 30];
     let mut gauntlet = network(&kinds);
     play(&mut gauntlet, &kinds, 0..100);
@@ -206,7 +206,7 @@ fn a_slot_with_another_owner_inherits_nothing() {
 }
 
 #[test]
-fn a_copy_loses_its_score_where_copies_are_looked_for() {
+fn a_copy_loses_its_score_if_copies_are_compared() {
     let kinds = [HONEST; 3];
     let mut gauntlet = network(&kinds);
     play(&mut gauntlet, &kinds, 0..60);

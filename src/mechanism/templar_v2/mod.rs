@@ -229,22 +229,22 @@ impl Mechanism for TemplarV2 {
 
     fn measure(&mut self, round: u64, _aggregated: &[Uid]) -> Vec<Measurement> {
         let chosen = self.chosen(round);
-        let (nobodys, beta) = (self.pages(None), self.settings.beta_fraction);
+        let (unassigned, beta) = (self.pages(None), self.settings.beta_fraction);
         let of_peer = chosen.iter().flat_map(|&uid| {
             let own = self.pages(Some(uid));
             [
                 Measurement::before(own),
                 Measurement::after_one(uid, beta, own),
-                Measurement::after_one(uid, beta, nobodys),
+                Measurement::after_one(uid, beta, unassigned),
             ]
         });
-        let before = (!chosen.is_empty()).then(|| Measurement::before(nobodys));
+        let before = (!chosen.is_empty()).then(|| Measurement::before(unassigned));
         before.into_iter().chain(of_peer).collect()
     }
 
     fn learn(&mut self, round: u64, _aggregated: &[Uid], losses: &Losses) {
-        let (nobodys, beta) = (self.pages(None), self.settings.beta_fraction);
-        let Some(unassigned_before) = losses.get(&Measurement::before(nobodys)) else { return };
+        let (unassigned, beta) = (self.pages(None), self.settings.beta_fraction);
+        let Some(unassigned_before) = losses.get(&Measurement::before(unassigned)) else { return };
         let scores = |uid: Uid| {
             let own = self.pages(Some(uid));
             Some(LossScores {
@@ -252,7 +252,7 @@ impl Mechanism for TemplarV2 {
                 assigned_before: losses.get(&Measurement::before(own))?,
                 assigned_after: losses.get(&Measurement::after_one(uid, beta, own))?,
                 unassigned_before,
-                unassigned_after: losses.get(&Measurement::after_one(uid, beta, nobodys))?,
+                unassigned_after: losses.get(&Measurement::after_one(uid, beta, unassigned))?,
             })
         };
         let evaluated: Vec<LossScores> = self.peers.keys().copied().filter_map(scores).collect();

@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_is_used_again_by_what_fits() {
+    fn a_freed_buffer_is_reused_where_it_fits() {
         let (large, small) = (Buffer::zeroed(100), Buffer::zeroed(10));
         let (at_large, at_small) = (large.as_ptr(), small.as_ptr());
         drop((large, small));

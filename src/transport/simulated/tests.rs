@@ -49,7 +49,7 @@ async fn body_of(store: &dyn ObjectStore, location: &Path) -> Option<Bytes> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn operations_take_their_time_and_objects_bear_the_time_of_arrival() {
+async fn operations_take_time_and_objects_are_stamped_on_arrival() {
     let (bucket, node, _) = world();
     let file = path("nodes/0/file");
     node.put(&file, body(5000).into()).await.unwrap();
@@ -89,7 +89,7 @@ async fn transfers_of_a_node_queue_and_those_of_two_nodes_do_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_read_sees_what_was_stamped_before_its_millisecond_whichever_task_runs_first() {
+async fn a_read_sees_writes_stamped_before_its_millisecond_in_any_order_of_tasks() {
     for reader_first in [false, true] {
         let (bucket, writer, reader) = world();
         let file = path("nodes/0/file");
@@ -143,7 +143,7 @@ async fn a_node_sees_what_it_wrote_even_without_latency() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_writes_below_its_prefix_only_and_reads_everywhere() {
+async fn a_node_writes_only_below_its_prefix_and_reads_everywhere() {
     let (_, node, other) = world();
     node.put(&path("nodes/0/file"), "mine".into()).await.unwrap();
     for foreign in ["nodes/0/file", "nodes/10/file", "file"] {
@@ -173,7 +173,7 @@ async fn only_the_bytes_asked_for_are_transferred() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn traffic_is_counted_in_the_window_in_which_it_ends() {
+async fn traffic_counts_in_the_window_in_which_it_ends() {
     let (_, node, _) = world();
     let file = path("nodes/0/file");
     node.put(&file, body(9_000_000).into()).await.unwrap();
@@ -187,7 +187,7 @@ async fn traffic_is_counted_in_the_window_in_which_it_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_are_lost_as_often_as_the_link_says_and_the_same_ones_each_time() {
+async fn requests_are_lost_at_the_links_rate_and_the_same_ones_each_time() {
     async fn losses(seed: u64, node: u64, start_ms: u64) -> Vec<bool> {
         let bucket = SimBucket::new(SimClock::showing(start_ms));
         let options = LinkOptions {

@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_are_what_the_format_says() {
+    fn lengths_follow_the_format() {
         assert_eq!(len(&shape(4, 4096, 64, 32)), 256 * 12 / 8 + 4 * 256);
         assert_eq!(len(&shape(4, 4096, 64, 2)), 256 * 12 / 8 + 16 + 256 / 4);
         assert_eq!(len(&shape(2, 2400, 33, 8)), (66 * 12usize).div_ceil(8) + 1024 + 66);
@@ -181,7 +181,7 @@ mod tests {
     proptest! {
         /// Values that fit the shape come back bit for bit; those of whole chunks in order of index.
         #[test]
-        fn what_is_written_is_read(
+        fn tensors_read_back(
             chunks in 1usize..4, chunk_len in 1usize..300, per_chunk in 1usize..40, bits in prop::sample::select(vec![2u32, 4, 8, 32]), seed: u64,
         ) {
             use rand::{RngExt, seq::SliceRandom};

@@ -55,7 +55,7 @@ fn bits(upload: &Upload) -> Vec<u32> {
 }
 
 #[test]
-fn each_wrong_part_is_an_error_of_its_own() {
+fn each_wrong_part_has_its_own_error() {
     let (upload, good) = (plain(), expected());
     let shape = shape_of(&upload);
     let bytes = encode(&upload, &shape_of(&upload), &peer());
@@ -121,7 +121,7 @@ fn any_upload() -> impl Strategy<Value = Upload> {
 
 proptest! {
     #[test]
-    fn what_is_encoded_is_decoded_bit_for_bit(upload in any_upload()) {
+    fn uploads_decode_bit_for_bit(upload in any_upload()) {
         let shape = shape_of(&upload);
         let bytes = encode(&upload, &shape_of(&upload), &peer());
         prop_assert_eq!(bytes.len(), encoded_len(&shape));
