@@ -73,7 +73,7 @@ pub fn open(url: &str, create: bool) -> Result<Bucket, BucketError> {
     open_with(url, create, 2)
 }
 
-/// Opens a bucket that never retries a request: a wait inside of one would never end while the clock is held.
+/// Opens a bucket that never retries a request: a wait inside one would never end while the clock is held.
 ///
 /// # Errors
 /// As [`open`].

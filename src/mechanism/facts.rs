@@ -37,7 +37,7 @@ pub trait Comparisons {
     fn cosine(&self, a: Uid, b: Uid) -> Option<f64>;
 }
 
-/// Two uploads with the same choice of coefficients, in part at least.
+/// Two uploads that share some of their chosen coefficients.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Overlap {
     /// The one stamped first; the lower uid if the stamps are equal.

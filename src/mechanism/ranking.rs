@@ -22,14 +22,14 @@ pub struct Candidate {
 /// Peers that may be aggregated, best first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ranking {
-    /// Peers with a positive score.
+    /// Peers that have earned a place.
     pub earned: Vec<Uid>,
-    /// Peers that fill the list when too few have a positive score.
+    /// Peers that fill up when too few have earned a place.
     pub others: Vec<Uid>,
 }
 
 impl Ranking {
-    /// Peers with positive scores come first, the highest at the top. The others follow by past incentive, then by lot.
+    /// Positive scores earn a place, the highest first. The others follow by past incentive, then by lot.
     pub fn by_score(mut candidates: Vec<Candidate>, rng: &mut ChaCha8Rng) -> Self {
         sort_by_score(&mut candidates);
         let earned = candidates.iter().filter(|candidate| candidate.score > 0.0).count();

@@ -8,7 +8,7 @@ use super::status::Status;
 use crate::Uid;
 use crate::settings::Findings;
 
-/// The judgement of one validator. It keeps all memory between rounds in its state.
+/// How one validator judges peers. All memory between rounds is in its state.
 pub trait Mechanism: Send + Sync {
     /// A slot has a new owner, which inherits nothing.
     fn arrive(&mut self, uid: Uid);
