@@ -1,4 +1,4 @@
-//! Pages of tokenised shards, read on one core, in tokens a second.
+//! Reading pages of tokenised shards on one core, in tokens per second.
 
 use std::path::Path;
 
@@ -9,15 +9,15 @@ use gauntlet::corpus::{CorpusKind, CorpusSettings};
 use gauntlet::random::rng;
 use rand::RngExt;
 
-/// The allocator of the binary.
+/// The binary uses this allocator too.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Tokens of a shard, and how many of those.
+/// Tokens in a shard, and number of shards.
 const SHARD: usize = 16 << 20;
 const SHARDS: usize = 4;
 const VOCABULARY: u16 = 32_000;
-/// Pages that are read together: a peer's in a round.
+/// Pages read together: those of a peer in a round.
 const PAGES: usize = 192;
 
 fn main() {
@@ -32,7 +32,7 @@ fn write(folder: &Path) {
     }
 }
 
-/// Pages at random places of all shards, as an assignment gives them.
+/// Pages at random places of all shards, as an assignment draws them.
 #[divan::bench(args = [64, 2048])]
 fn read_pages(bencher: Bencher, sequence_length: usize) {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! DeMo and exact aggregation of one 2048 x 2048 tensor on one core, in parameters a second.
+//! DeMo and exact aggregation on one 2048 x 2048 tensor and one core, in parameters per second.
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
@@ -12,7 +12,7 @@ use gauntlet::training::scheme::Scheme;
 use gauntlet::training::scheme::demo::Demo;
 use rand::RngExt;
 
-/// The allocator of the binary: its alignment is worth a third of the aggregation's speed.
+/// The binary uses this allocator too. Its alignment is worth a third of the aggregation's speed.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,4 +1,4 @@
-//! Forward and backward of the small presets, in tokens a second on one thread.
+//! Forward and backward passes of the small presets, in tokens per second on one thread.
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
@@ -9,7 +9,7 @@ use gauntlet::training::gradient::{gradient, loss};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Sequences in a pass.
+/// Sequences per pass.
 const BATCH: usize = 8;
 
 fn main() {
@@ -40,7 +40,7 @@ fn forward_and_backward_ndarray(bencher: Bencher, preset: &str) {
     bench(bencher, preset, Device::NdArray);
 }
 
-/// What a validator does most: a loss, no gradient.
+/// The loss without a gradient, which a validator computes most.
 #[divan::bench(args = ["nano", "tiny", "small"])]
 fn forward(bencher: Bencher, preset: &str) {
     let (model, pages) = model(preset, Device::Cpu);

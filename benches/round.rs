@@ -1,4 +1,4 @@
-//! Rounds of mixed-250, the largest shipped scenario, on all cores: what a researcher waits for.
+//! Rounds of mixed-250, which fills all 250 slots, on all cores.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -12,16 +12,16 @@ use gauntlet::scenario::{self, World};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Rounds of one measurement; the counter shows rounds a second.
+/// Rounds per measurement. The counter shows rounds per second.
 const ROUNDS: u64 = 3;
 
 fn main() {
     divan::main();
 }
 
-struct Nobody;
+struct Silent;
 
-impl Observer for Nobody {}
+impl Observer for Silent {}
 
 fn world() -> Arc<World> {
     let scenario = scenario::load("mixed-250", &[format!("rounds={ROUNDS}")]).unwrap();
@@ -39,6 +39,6 @@ fn mixed_250(bencher: Bencher) {
             resume_baseline: None,
             interrupt: Arc::new(AtomicBool::new(false)),
         };
-        simulate(world, options, Arc::new(Mutex::new(Nobody))).unwrap()
+        simulate(world, options, Arc::new(Mutex::new(Silent))).unwrap()
     });
 }

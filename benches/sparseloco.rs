@@ -1,4 +1,5 @@
-//! SparseLoCo of one 2048 x 2048 tensor on one core, in parameters a second; beside it DeMo's encode, and AdamW by Burn.
+//! SparseLoCo on one 2048 x 2048 tensor and one core, in parameters per second; for comparison DeMo's encode and Burn's
+//! AdamW.
 
 use burn::optim::{AdamWConfig, Optimizer};
 use burn::tensor::{Tensor, TensorData};
@@ -15,7 +16,7 @@ use gauntlet::training::scheme::sparseloco::SparseLoco;
 use gauntlet::training::scheme::{DemoSettings, Scheme, SparseLocoSettings};
 use rand::RngExt;
 
-/// The allocator of the binary.
+/// The binary uses this allocator too.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -38,14 +39,14 @@ fn values(peer: u64) -> Vec<f32> {
     (0..SIDE * SIDE).map(|_| rng.random_range(-1.0..1.0)).collect()
 }
 
-/// With as many bits a value as the argument says.
+/// With `bits` bits per value.
 #[divan::bench(args = [2, 32])]
 fn encode(bencher: Bencher, bits: u32) {
     let (scheme, update, mut error) = (sparseloco(bits), values(0), vec![0.0; SIDE * SIDE]);
     bencher.counter(ItemsCount::new(SIDE * SIDE)).bench_local(|| scheme.encode(&mut error, &update));
 }
 
-/// As many coefficients as SparseLoCo sends.
+/// With as many coefficients as SparseLoCo sends.
 #[divan::bench(args = [2, 32])]
 fn encode_demo(bencher: Bencher, bits: u32) {
     let settings = DemoSettings { topk: SparseLocoSettings::default().topk, bits, ..DemoSettings::default() };
@@ -72,7 +73,7 @@ fn adamw(bencher: Bencher) {
     bencher.counter(ItemsCount::new(SIDE * SIDE)).bench_local(|| adamw.step(&mut moments, &mut theta, &gradient, 1e-3));
 }
 
-/// The same step, but for the clipping.
+/// The same step without clipping.
 #[divan::bench]
 fn adamw_of_burn(bencher: Bencher) {
     let adamw = AdamWConfig::new().with_beta_1(0.9).with_beta_2(0.95).with_weight_decay(0.1).build();

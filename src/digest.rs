@@ -1,10 +1,10 @@
-//! blake3 digests: of models, payloads, aggregations and whole runs.
+//! blake3 digests of models, payloads, aggregations and whole runs.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// 32 bytes of blake3; printed, and written in files, as 64 hexadecimal digits.
+/// A blake3 digest of 32 bytes; printed and stored as 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(pub [u8; 32]);
 
@@ -14,7 +14,7 @@ impl Digest {
         Self(*blake3::hash(bytes).as_bytes())
     }
 
-    /// Digest of a vector of f32 by its little-endian bytes: what names a model.
+    /// Digest of the little-endian bytes of a vector of f32. Models are named by it.
     pub fn of_f32(values: &[f32]) -> Self {
         let mut hasher = blake3::Hasher::new();
         let mut buffer = [0u8; 4096];
@@ -27,7 +27,7 @@ impl Digest {
         Self(*hasher.finalize().as_bytes())
     }
 
-    /// Digest of several parts, each told apart from the next by its length.
+    /// Digest of several parts. Each part's length goes in too, so that moving bytes between parts changes the digest.
     pub fn of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut hasher = blake3::Hasher::new();
         for part in parts {

@@ -1,20 +1,20 @@
-//! What a scenario's `[protocol]` says: what is the network's, whoever judges its peers.
+//! The `[protocol]` section of a scenario: rules of the network that hold for any mechanism.
 
 use serde::{Deserialize, Serialize};
 
-/// Put window, how many are aggregated, and how often the list of them is renewed (arXiv 2505.21684).
+/// Put window, number of peers aggregated, and renewal of the list of them (arXiv 2505.21684).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProtocolSettings {
-    /// Peers aggregated.
+    /// Peers to aggregate.
     pub top_peers: usize,
-    /// Peers aggregated at least, drawn from the active ones when too few have a score.
+    /// The fewest peers to aggregate. When too few have a score, active peers are drawn to fill up.
     pub min_peers: usize,
-    /// Width of the put window in seconds, centred on the round's end.
+    /// Width of the put window in seconds, centred on the end of the round.
     pub put_window_seconds: f64,
-    /// The lead validator renews the list of peers to aggregate every so many rounds ...
+    /// Rounds between two lists of peers to aggregate by the lead validator.
     pub list_every: u64,
-    /// ... effective so many rounds later.
+    /// Rounds from a list to when it takes effect.
     pub list_delay: u64,
 }
 

@@ -1,8 +1,8 @@
-"""The work of `sim bench` in PyTorch: the same shapes, the same rows, to be read side by side.
+"""The work of `sim bench` in PyTorch, with the same shapes and rows for comparison.
 
 The model is Hugging Face's Llama with scaled_dot_product_attention, under bf16 autocast on a GPU. DeMo (Peng et al.,
-arXiv 2411.19870) is momentum, a DCT of 64 x 64 chunks as two matrix products, top-k of each chunk, and subtraction of
-what is sent; the aggregation is the sign of the decoded mean in floating point, as the deployed system has it.
+arXiv 2411.19870) is momentum, a DCT of 64 x 64 chunks as two matrix products, top-k per chunk, and subtraction of the
+sent part. The aggregation is the sign of the decoded mean in floating point, as in the deployed system.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def parse():
     parser.add_argument("--preset", choices=PRESETS, default="tiny")
     parser.add_argument("--device", default="cpu", help="cpu or cuda:N")
     parser.add_argument("--micro-batch", type=int, help="sequences in a pass; default: 8 of up to 256 tokens, else 6")
-    parser.add_argument("--seconds", type=float, default=2.0, help="repeat each measurement for about so long")
+    parser.add_argument("--seconds", type=float, default=2.0, help="repeat each measurement for about this long")
     parser.add_argument("--recompute", action="store_true", help="run blocks again in the backward pass, as sim does")
     return parser.parse_args()
 
@@ -68,7 +68,7 @@ class Work:
         self.count = sum(parameter.numel() for parameter in self.parameters)
         page = torch.arange(self.length + 1).unsqueeze(0) * 17 + torch.arange(self.batch).unsqueeze(1) * 31
         self.pages = (page % vocabulary).to(self.device)
-        # As `sim` counts: six a weight of a matrix product, and twelve a score of the attention, mask or not.
+        # Counted as `sim` does: six per weight of a matrix product, twelve per attention score, masked or not.
         weights = layers * hidden * (4 * hidden + 3 * intermediate) + vocabulary * hidden
         self.flops_per_token = 6 * weights + 12 * layers * hidden * self.length
         self.bases = {}
@@ -106,7 +106,7 @@ class Work:
 
     @torch.no_grad()
     def encode(self, momenta):
-        """What a peer sends of each tensor: indices in a chunk and values, on the host."""
+        """The coefficients that a peer sends of each tensor: indices in a chunk and values, on the host."""
         sent = []
         for parameter, momentum in zip(self.parameters, momenta):
             momentum.mul_(DECAY).add_(parameter.grad, alpha=LR)
@@ -120,7 +120,7 @@ class Work:
 
     @torch.no_grad()
     def signs(self, payloads):
-        """The direction of the step, a tensor at a time."""
+        """The direction of the step, one tensor at a time."""
         for at, parameter in enumerate(self.parameters):
             indices = torch.cat([payload[at][0] for payload in payloads], 1).to(self.device).long()
             values = [payload[at][1] for payload in payloads]
@@ -137,7 +137,7 @@ class Work:
 
     @torch.no_grad()
     def evaluate(self, payload):
-        """LossScore's two losses after a part of one peer's step; the parameters are put back."""
+        """The two losses of a LossScore after a fraction of one peer's step; restores the parameters."""
         before = [parameter.clone() for parameter in self.parameters]
         self.step([payload], BETA_FRACTION * LR)
         losses = [self.loss().item() for _ in range(2)]
@@ -156,7 +156,7 @@ def sides(tensor):
 
 
 def seconds(device, at_least, work):
-    """Seconds that `work` takes, repeated, until the device has done all of it."""
+    """Seconds per repetition of `work`, measured until the device has finished."""
 
     def wait():
         if device.type == "cuda":
@@ -223,7 +223,7 @@ def measure(work, at_least):
 
 
 def digits(value):
-    """Three digits that count."""
+    """Rounded to three significant digits."""
     decimals = 2 - math.floor(math.log10(value)) if value > 0 else 0
     return f"{value:.{min(max(decimals, 0), 6)}f}"
 

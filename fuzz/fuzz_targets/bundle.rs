@@ -1,4 +1,4 @@
-//! The uploads of a round in one object.
+//! A bundle: the uploads of a round in one object.
 #![no_main]
 
 use bytes::Bytes;
@@ -24,5 +24,5 @@ fuzz_target!(|input: &[u8]| {
     assert!(bytes.len() <= MOST);
     assert!(uploads.iter().all(|(digest, upload)| *digest == Digest::of(upload)));
     let uploads: Vec<_> = uploads.into_iter().map(|(_, upload)| upload).collect();
-    assert_eq!(bundle::encode(&uploads), bytes, "one bundle has one spelling");
+    assert_eq!(bundle::encode(&uploads), bytes, "a bundle has exactly one encoding");
 });

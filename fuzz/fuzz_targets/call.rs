@@ -1,4 +1,4 @@
-//! What nodes ask of the chain: registrations and weights.
+//! Calls to the chain: registrations and weights.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -35,17 +35,17 @@ fuzz_target!(|input: &[u8]| {
     let weighed = |bytes: &[u8]| call::decode_weights(bytes, &registration.run, 84, &signer.hotkey());
     let Some((mode, input)) = input.split_first() else { return };
     match mode % 4 {
-        0 => assert!(registered(input).is_err() && weighed(input).is_err(), "nobody has signed it"),
+        0 => assert!(registered(input).is_err() && weighed(input).is_err(), "it is not signed"),
         1 => {
             let bytes = reseal("registration", valid_registration, input, signer);
             assert!(registered(&bytes).is_err() || bytes.len() <= call::REGISTRATION_LEN);
-            assert!(weighed(&bytes).is_err(), "one kind is not another");
+            assert!(weighed(&bytes).is_err(), "a registration does not pass for weights");
         }
         _ => {
             let bytes = reseal("weights", valid_weights, input, signer);
-            assert!(registered(&bytes).is_err(), "one kind is not another");
+            assert!(registered(&bytes).is_err(), "weights do not pass for a registration");
             if let Ok(weights) = weighed(&bytes) {
-                assert!(weights.iter().all(|(_, weight)| !weight.is_nan()), "JSON has no such number");
+                assert!(weights.iter().all(|(_, weight)| !weight.is_nan()), "JSON has no NaN");
             }
         }
     }

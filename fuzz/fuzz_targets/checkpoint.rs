@@ -1,4 +1,4 @@
-//! A model to start from.
+//! A checkpoint: a model to start from.
 #![no_main]
 
 use std::sync::LazyLock;

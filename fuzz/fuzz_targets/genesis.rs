@@ -1,4 +1,4 @@
-//! What a run is, and when it starts.
+//! The genesis of a run, and its start.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -45,6 +45,6 @@ fuzz_target!(|input: &[u8]| {
     change(&mut bytes, input);
     let Ok((read, run)) = genesis::decode(&bytes) else { return };
     assert_eq!(run, Digest::of(&bytes));
-    // Nothing vouches for a genesis but its place: a scenario in it may say anything.
+    // Only its place vouches for a genesis, so the scenario in it may say anything.
     let _ = Scenario::from_toml(&read.scenario, "genesis", &[]);
 });

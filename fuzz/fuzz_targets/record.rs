@@ -1,4 +1,4 @@
-//! Who was aggregated in a round.
+//! The record of a round: which uploads were aggregated.
 #![no_main]
 
 use std::collections::BTreeSet;
@@ -42,7 +42,7 @@ fuzz_target!(|input: &[u8]| {
     };
     let Some((mode, input)) = input.split_first() else { return };
     if mode % 4 == 0 {
-        assert!(read(input).is_err(), "nobody has signed it");
+        assert!(read(input).is_err(), "it is not signed");
         return;
     }
     let Ok(read) = read(&reseal("record", valid, input, validator)) else { return };

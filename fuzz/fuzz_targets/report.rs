@@ -1,4 +1,4 @@
-//! What a validator says of a round, as `sim status` and `sim collect` read it.
+//! A validator's report of a round, as `sim status` and `sim collect` read it.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -53,7 +53,7 @@ fuzz_target!(|input: &[u8]| {
     let read = |bytes: &[u8]| report::decode(bytes, run, 12, &validator.hotkey());
     let Some((mode, input)) = input.split_first() else { return };
     if mode % 4 == 0 {
-        assert!(read(input).is_err(), "nobody has signed it");
+        assert!(read(input).is_err(), "it is not signed");
         return;
     }
     let Ok(read) = read(&reseal("report", valid, input, validator)) else { return };

@@ -1,4 +1,4 @@
-//! A peer's upload, as validators and followers read it: format, signature, and whether it can be aggregated.
+//! A peer's upload, as validators and followers read it: the format, the signature, and whether it can be aggregated.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -23,7 +23,7 @@ struct World {
 static PEER: LazyLock<Identity> = LazyLock::new(|| Identity::from_seed(7, "peer", 3));
 static EXPECTED: LazyLock<Expected> =
     LazyLock::new(|| Expected { run: Digest::of(b"run"), round: 12, uid: 3, hotkey: PEER.hotkey() });
-/// Values as they are, and values of two bits.
+/// One scheme with 32-bit values and one with two-bit values.
 static WORLDS: LazyLock<[World; 2]> = LazyLock::new(|| {
     let demo = DemoSettings { chunk: 4, topk: 3, ..DemoSettings::default() };
     let sparseloco = SparseLocoSettings { chunk: 8, topk: 20, bits: 2, ..SparseLocoSettings::default() };
@@ -53,7 +53,7 @@ impl World {
     }
 }
 
-/// Valid ones, of two values.
+/// Valid coefficients with two distinct values.
 fn coefficients(shape: &TensorShape) -> SparseTensor {
     let all = 0..shape.coefficients();
     SparseTensor {
@@ -72,7 +72,7 @@ fuzz_target!(|input: &[u8]| {
     let world = &WORLDS[usize::from(mode / 4 % 2)];
     let shape = world.scheme.shape();
     if mode % 4 == 0 {
-        assert!(read(input, shape).is_none(), "nobody has signed it");
+        assert!(read(input, shape).is_none(), "it is not signed");
         return;
     }
     let mut bytes = world.valid.clone();
@@ -83,6 +83,6 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(bytes.len(), wire::encoded_len(shape), "one length");
     if shape.check(&upload.gradient).is_ok() {
         let after = world.scheme.step(&world.theta, 1e-3, &[&upload.gradient], 1.0);
-        assert!(after.iter().all(|value| value.is_finite()), "a valid upload leaves a model");
+        assert!(after.iter().all(|value| value.is_finite()), "a valid upload leaves the model finite");
     }
 });

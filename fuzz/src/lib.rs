@@ -1,13 +1,13 @@
-//! What the fuzz targets share: changes to a valid object, as a hostile node would make them.
+//! Shared by the fuzz targets: changes a valid object as a hostile node would.
 //!
-//! Bytes that a fuzzer makes up never carry a valid signature or digest, and so would only ever test the first lines of
-//! a decoder. A target therefore takes its input for a list of changes to a valid object, and signs the result again.
+//! Bytes from a fuzzer never carry a valid signature or digest, so they would only test the first lines of a decoder. A
+//! target therefore reads its input as a list of changes to a valid object, and signs the result again.
 
 use gauntlet::digest::Digest;
 use gauntlet::transport::Identity;
 use gauntlet::transport::sealed::TRAILER_LEN;
 
-/// Takes bytes off the front of a fuzzer's input; zeros when it has ended.
+/// Takes bytes off the front of a fuzzer's input, padded with zeros at its end.
 pub fn take<const N: usize>(input: &mut &[u8]) -> [u8; N] {
     let mut taken = [0; N];
     let len = N.min(input.len());
@@ -17,7 +17,8 @@ pub fn take<const N: usize>(input: &mut &[u8]) -> [u8; N] {
     taken
 }
 
-/// Changes `bytes` as the input says: one byte, two or four, cut off, cut out, put in, or copied from elsewhere.
+/// Changes `bytes` as the input says: overwrites one, two or four bytes, truncates, cuts out, inserts, or copies
+/// within.
 pub fn change(bytes: &mut Vec<u8>, mut input: &[u8]) {
     while !input.is_empty() {
         let [what] = take(&mut input);
@@ -41,7 +42,7 @@ pub fn change(bytes: &mut Vec<u8>, mut input: &[u8]) {
     }
 }
 
-/// A valid object of signed JSON ([`gauntlet::transport::sealed`]), changed as the input says and signed again.
+/// Changes a valid object of signed JSON ([`gauntlet::transport::sealed`]) as the input says, and signs it again.
 pub fn reseal(kind: &str, valid: &[u8], input: &[u8], identity: &Identity) -> Vec<u8> {
     let mut text = valid[..valid.len() - TRAILER_LEN].to_vec();
     change(&mut text, input);
@@ -60,7 +61,7 @@ mod tests {
     use gauntlet::transport::sealed;
 
     #[test]
-    fn what_is_not_changed_is_sealed_as_it_was() {
+    fn an_unchanged_message_seals_to_the_same_bytes() {
         let identity = Identity::from_seed(1, "validator", 0);
         let valid = sealed::seal("numbers", &[1, 2, 3], &identity);
         assert_eq!(reseal("numbers", &valid, &[], &identity), valid);

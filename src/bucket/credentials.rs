@@ -1,18 +1,18 @@
-//! Credentials for S3 from the files that the AWS tools write, where no environment variable has them.
+//! S3 credentials from the files of the AWS tools, where environment variables give none.
 //!
-//! Of `~/.aws/credentials` and `~/.aws/config` (or `AWS_SHARED_CREDENTIALS_FILE`, `AWS_CONFIG_FILE`) the section of
-//! `AWS_PROFILE`, or `default`, is read: keys, session token, region and endpoint.
+//! Reads keys, session token, region and endpoint from the section of `AWS_PROFILE`, or `default`, in
+//! `~/.aws/credentials` and `~/.aws/config` (or `AWS_SHARED_CREDENTIALS_FILE`, `AWS_CONFIG_FILE`).
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 
-/// The builder, with what it lacks taken from the files.
+/// Fills in what the builder lacks from the files.
 pub fn from_files(builder: AmazonS3Builder) -> AmazonS3Builder {
     let profile = std::env::var("AWS_PROFILE").unwrap_or_else(|_| "default".into());
     let mut found = BTreeMap::new();
-    // What the credentials file says comes before what the other one says.
+    // The credentials file comes last, so it overrides the config file.
     for (variable, name, section) in [
         ("AWS_CONFIG_FILE", "config", config_section(&profile)),
         ("AWS_SHARED_CREDENTIALS_FILE", "credentials", profile.clone()),
@@ -27,7 +27,7 @@ pub fn from_files(builder: AmazonS3Builder) -> AmazonS3Builder {
         ("region", AmazonS3ConfigKey::Region),
         ("endpoint_url", AmazonS3ConfigKey::Endpoint),
     ];
-    // Keys of one place belong together: those of a file are not mixed with those of the environment.
+    // Keys belong together: keys from a file are never mixed with keys from the environment.
     let has_keys = builder.get_config_value(&AmazonS3ConfigKey::AccessKeyId).is_some();
     keys.into_iter().fold(builder, |builder, (name, key)| {
         let is_secret = name.starts_with("aws_");
@@ -48,7 +48,7 @@ fn file(variable: &str, name: &str) -> Option<PathBuf> {
     std::env::var_os(variable).map(PathBuf::from).or_else(home)
 }
 
-/// Keys and values of a section of an INI file.
+/// Keys and values in a section of an INI file.
 fn section_of(text: &str, section: &str) -> BTreeMap<String, String> {
     let mut inside = false;
     let mut found = BTreeMap::new();

@@ -1,5 +1,5 @@
-//! A folder of this machine as a bucket, with two things that `object_store` leaves out for folders: what was seen can be
-//! replaced exactly, and an object can have a stamp of its own from the moment it is there.
+//! A local folder as a bucket. It adds two things that `object_store` lacks for folders: conditional replacement of an
+//! object, and objects that have a given stamp from the moment they appear.
 
 use std::fmt;
 use std::fs::{File, Metadata};
@@ -20,25 +20,25 @@ use object_store::{
 };
 use tempfile::NamedTempFile;
 
-/// Ends the name of a file that is still being written, so that it is not listed: `object_store` names its own so.
+/// Suffix of files that are still being written. `object_store` uses it too, and does not list such files.
 const STAGED: &str = "#0";
-/// A folder may be removed as empty while a file is to be made in it; so often it is made again.
+/// A folder may be removed as empty before a file is made in it. It is made again this many times.
 const TRIES: usize = 10;
 
-/// A folder.
+/// A local folder with these additions.
 #[derive(Clone)]
 pub struct FolderStore {
     files: Arc<LocalFileSystem>,
 }
 
 impl FolderStore {
-    /// The folder in which these files lie.
+    /// A store on the folder of `files`.
     pub fn new(files: LocalFileSystem) -> Self {
         Self { files: Arc::new(files) }
     }
 
-    /// Puts an object, stamped with a time other than the present one if `stamp` is given. It is there as a whole and
-    /// with its stamp, or not at all, whenever the process is killed.
+    /// Puts an object, stamped `stamp` instead of the current time if given. The object appears whole and with its
+    /// stamp or not at all, even if the process is killed.
     pub async fn put_stamped(
         &self,
         location: &Path,
@@ -46,7 +46,7 @@ impl FolderStore {
         mode: PutMode,
         stamp: Option<SystemTime>,
     ) -> Result<PutResult> {
-        // Held until the object is replaced.
+        // The lock is held until the object is replaced.
         let _lock = match &mode {
             PutMode::Update(seen) => Some(self.lock_as_seen(location, seen).await?),
             _ => None,
@@ -70,8 +70,9 @@ impl FolderStore {
         Ok(PutResult { e_tag, version: None, extensions: Default::default() })
     }
 
-    /// Keeps others from replacing an object that is still the one that was seen. The lock is on the very file, so that
-    /// nothing is left behind; who locked a file that has been replaced meanwhile finds another object there.
+    /// Locks an object against replacement, if it is still the one that was seen. The lock is on the file itself, so
+    /// nothing is left behind. If the file was replaced while a process waited for the lock, the process finds another
+    /// object at the path.
     async fn lock_as_seen(&self, location: &Path, seen: &UpdateVersion) -> Result<File> {
         let path = self.files.path_to_filesystem(location)?;
         let locked = blocking(move || {
@@ -92,7 +93,7 @@ impl FolderStore {
     }
 }
 
-/// A file beside `path` with this content and stamp.
+/// Writes a temporary file with this content and stamp beside `path`.
 fn stage(path: &FilePath, payload: &PutPayload, stamp: Option<SystemTime>) -> io::Result<NamedTempFile> {
     let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     let mut staged = create_in(folder)?;
@@ -103,8 +104,8 @@ fn stage(path: &FilePath, payload: &PutPayload, stamp: Option<SystemTime>) -> io
     Ok(staged)
 }
 
-/// The tag that `object_store` gives a file. It is taken before the file has its name: another process may replace it
-/// at once.
+/// The tag that `object_store` gives a file. Computed before the file gets its name, because another process may then
+/// replace it at once.
 #[cfg(unix)]
 fn e_tag(file: &Metadata) -> Option<String> {
     let written = file.modified().ok()?.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_micros();
@@ -120,7 +121,7 @@ fn e_tag(_: &Metadata) -> Option<String> {
 fn create_in(folder: &FilePath) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.suffix(STAGED);
-    // Others read it too, as far as the user's mask lets them.
+    // Other users may read it too, as far as the umask allows.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     for _ in 1..TRIES {
@@ -133,7 +134,7 @@ fn create_in(folder: &FilePath) -> io::Result<NamedTempFile> {
     builder.tempfile_in(folder)
 }
 
-/// Work on files, aside: a paused clock stands still meanwhile.
+/// Runs work on files on a blocking thread, which holds a paused clock meanwhile.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
@@ -142,7 +143,7 @@ fn generic(source: io::Error) -> Error {
     Error::Generic { store: "FolderStore", source: source.into() }
 }
 
-// Every method is forwarded by hand: a default one would not be that of the files.
+// Every method is forwarded explicitly: a default one would bypass that of `LocalFileSystem`.
 #[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl ObjectStore for FolderStore {
@@ -280,7 +281,7 @@ mod tests {
         }
     }
 
-    /// Somebody else looks at the file all the time, as whoever comes after a kill does.
+    /// Another task reads the file all the time, so it sees what a process would find after a kill.
     #[tokio::test]
     async fn an_object_has_its_stamp_from_the_moment_it_is_there() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Opening the bucket that a URL names; and [`untrusted`], for what others wrote there.
+//! Opens the bucket that a URL names. [`untrusted`] is for access to objects that others wrote.
 
 mod credentials;
 mod folder;
@@ -22,7 +22,7 @@ use url::Url;
 
 pub(crate) use folder::FolderStore;
 
-/// A request that has not been answered by then is tried again; what is large is moved in parts of 64 MiB.
+/// Requests without an answer after this time are retried. Large objects move in parts of 64 MiB.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -30,11 +30,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Bucket {
     pub store: Arc<dyn ObjectStore>,
-    /// As it was asked for, for messages.
+    /// The URL as it was given, for messages.
     pub url: String,
-    /// Stamps are cut to multiples of this.
+    /// The store rounds stamps down to multiples of this.
     pub stamp_resolution: Duration,
-    /// Where it is, if it is a folder of this machine.
+    /// The path, if the bucket is a local folder.
     pub folder: Option<PathBuf>,
 }
 
@@ -57,24 +57,23 @@ pub enum BucketError {
 }
 
 impl BucketError {
-    /// Whether another URL or other settings of the store are needed, so that trying again is of no use.
+    /// Whether another URL or other settings of the store are needed, so that retrying is useless.
     pub fn is_usage(&self) -> bool {
         !matches!(self, Self::Folder { .. })
     }
 }
 
 /// Opens a bucket: a folder, by its path or a `file://` URL, or an object store by an `s3://`, `gs://` or `az://` URL,
-/// with credentials from the usual environment variables and files. With `create` a folder that is not there is made.
+/// with credentials from the usual environment variables and files. With `create`, a missing folder is made.
 ///
 /// # Errors
-/// A URL that names no bucket, a folder that is not there, or credentials that are missing or do not fit.
+/// The URL names no bucket, the folder does not exist, or credentials are missing or invalid.
 pub fn open(url: &str, create: bool) -> Result<Bucket, BucketError> {
-    // Quick tries for a connection that broke; nodes themselves go on trying, and know how long it is worth while.
+    // Two quick retries for a broken connection. Nodes retry themselves, and know how long it is worth the wait.
     open_with(url, create, 2)
 }
 
-/// Opens a bucket whose requests are made once: a wait inside of one would never end on a clock that stands still
-/// while it is under way.
+/// Opens a bucket that never retries a request: a wait inside one would never end while the clock is held.
 ///
 /// # Errors
 /// As [`open`].
@@ -95,7 +94,7 @@ fn open_with(url: &str, create: bool, retries: usize) -> Result<Bucket, BucketEr
     }
     let store = open_remote(scheme, url, retries).map_err(|source| BucketError::Store { url: named(), source });
     let store = store.and_then(|store| store.ok_or(BucketError::Scheme { url: named() }))?;
-    // The header that tells when an object was stored has whole seconds.
+    // The `Last-Modified` header has whole seconds.
     let stamp_resolution = Duration::from_secs(1);
     Ok(Bucket { store: below(store, path), url: named(), stamp_resolution, folder: None })
 }
@@ -132,8 +131,8 @@ fn open_remote(
     }))
 }
 
-/// Setting client options replaces those that came from the environment; plain HTTP is one of them, for a server on
-/// the same machine.
+/// Setting client options replaces those from the environment, so plain HTTP, for a server on the same machine, is set
+/// here again.
 fn s3_client(client: ClientOptions) -> ClientOptions {
     let allowed = std::env::var("AWS_ALLOW_HTTP").is_ok_and(|value| value.eq_ignore_ascii_case("true") || value == "1");
     client.with_allow_http(allowed)

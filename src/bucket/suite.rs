@@ -1,4 +1,4 @@
-//! Tests that every store of ours passes: those of `object_store` itself, and that a wrapper hides no method.
+//! Tests for all stores of this crate: those of `object_store` itself, and a test that a wrapper forwards every method.
 
 use std::fmt;
 use std::ops::Range;
@@ -15,10 +15,10 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, integration,
 };
 
-/// What nodes need of a bucket: puts under a condition, gets under one, and listings.
+/// What nodes need of a bucket: conditional puts, conditional gets, and listings.
 ///
-/// Left out of the crate's suite here, and in [`copies`] and [`multipart`]: attributes, which no store of ours keeps;
-/// and what tests traits that none of them has (`MultipartStore`, `PaginatedListStore`).
+/// Here and in [`copies`] and [`multipart`] two parts of the crate's suite are left out: attributes, which none of
+/// these stores keeps, and traits that none of them implements (`MultipartStore`, `PaginatedListStore`).
 pub async fn objects(store: Arc<dyn ObjectStore>) {
     integration::put_opts(&store, true).await;
     integration::get_opts(&store).await;
@@ -29,7 +29,7 @@ pub async fn objects(store: Arc<dyn ObjectStore>) {
     assert!(matches!(missing, Error::NotFound { .. }), "{missing}");
 }
 
-/// What needs copies. The simulated bucket and the stamped folder have none: nodes copy nothing.
+/// Tests of copies. The simulated bucket and the stamped folder have none, because nodes copy nothing.
 pub async fn copies(store: Arc<dyn ObjectStore>) {
     integration::put_get_delete_list(&store).await;
     integration::rename_and_copy(&store).await;
@@ -37,14 +37,14 @@ pub async fn copies(store: Arc<dyn ObjectStore>) {
     integration::copy_rename_nonexistent_object(&store).await;
 }
 
-/// What needs uploads in parts, which nodes do not use: their objects are in parts of their own.
+/// Tests of multipart uploads. Nodes do not use these; they cut large objects into parts themselves.
 pub async fn multipart(store: Arc<dyn ObjectStore>) {
     integration::stream_get(&store).await;
     integration::multipart_race_condition(&store, true).await;
     integration::multipart_out_of_order(&store).await;
 }
 
-/// Every method of the wrapper asks the same one of the store that it wraps.
+/// Each method of the wrapper calls the same method of the inner store.
 pub async fn forwards(wrap: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>) {
     let inner = Arc::new(Witness::default());
     let (store, key) = (wrap(inner.clone()), Path::from("a/b"));
@@ -72,7 +72,7 @@ pub async fn forwards(wrap: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectS
     asked("delete_stream");
 }
 
-/// A store that notes what it is asked for.
+/// A store that records its calls.
 #[derive(Debug, Default)]
 struct Witness {
     inner: InMemory,

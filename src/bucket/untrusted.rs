@@ -1,5 +1,5 @@
-//! Reading and writing where others write too: nothing of theirs is replaced, nothing too long is fetched, and what was
-//! damaged on its way is not taken for what lies there.
+//! Access to a bucket that others write to as well. It never replaces their objects, fetches nothing too long, and does
+//! not mistake a damaged read for the object itself.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{Error, GetOptions, GetRange, ObjectStore, PutMode, PutOptions, Result};
 
-/// Puts something where nothing is yet; whether nothing was there.
+/// Puts an object unless one exists. Returns whether it did.
 ///
 /// # Errors
-/// The store fails. The object may be there all the same.
+/// The store fails. The object may have been put all the same.
 pub async fn create(bucket: &dyn ObjectStore, key: &Path, bytes: Bytes) -> Result<bool> {
     let options = PutOptions { mode: PutMode::Create, ..Default::default() };
     match bucket.put_opts(key, bytes.into(), options).await {
@@ -20,7 +20,7 @@ pub async fn create(bucket: &dyn ObjectStore, key: &Path, bytes: Bytes) -> Resul
     }
 }
 
-/// An object of at most `most` bytes; `None` if there is none, or a larger one.
+/// An object of at most `most` bytes; `None` if it is missing, larger, or cannot be read.
 pub async fn get_bounded(bucket: &Arc<dyn ObjectStore>, key: &Path, most: u64) -> Option<Bytes> {
     let options = GetOptions { range: Some(GetRange::Bounded(0..most)), ..Default::default() };
     let answer = bucket.get_opts(key, options).await.ok()?;
@@ -30,19 +30,19 @@ pub async fn get_bounded(bucket: &Arc<dyn ObjectStore>, key: &Path, most: u64) -
     answer.bytes().await.ok()
 }
 
-/// What several reads of one object come to.
+/// Result of reading an object several times.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Settled<T, K> {
-    /// It was recognised as what it should be.
+    /// `recognise` accepted a read.
     Known(K),
-    /// It was read twice alike, and not recognised: so it lies there.
+    /// Two reads in a row were equal but not recognised, so the object really has this content.
     Alike(T),
-    /// It was another each time.
+    /// No two reads in a row were equal.
     Never,
 }
 
-/// Reads, at most so often, until `recognise` knows what was read, or until it was read twice in a row alike. A single
-/// read may have been damaged on its way.
+/// Reads until `recognise` accepts the result or two reads in a row are equal, at most `reads` times. A single read may
+/// be damaged in transit.
 ///
 /// # Errors
 /// The first error of `read`.
@@ -90,7 +90,7 @@ mod tests {
         assert_eq!(get_bounded(&bucket, &"b".into(), 4).await, None);
     }
 
-    /// What reads of these come to, where 7 is known, and how many were made.
+    /// Settles these reads, where 7 is recognised and 0 fails, and counts the reads made.
     async fn settle(found: &[u32]) -> (std::result::Result<Settled<u32, &'static str>, u32>, usize) {
         let mut made = 0;
         let read = || {

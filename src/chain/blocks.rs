@@ -1,8 +1,7 @@
-//! Blocks, rounds and time: everybody's common clock.
+//! Blocks, rounds and time: the clock that all nodes share.
 //!
-//! Blocks follow one another at a fixed interval from genesis on, and a round is a fixed number of blocks, so all three
-//! are functions of one another. Times are whole milliseconds since genesis, so that a border is a border for
-//! everybody.
+//! Blocks follow one another at a fixed interval from genesis, and a round is a fixed number of blocks, so each of the
+//! three gives the other two. Times are whole milliseconds since genesis, so all nodes agree on every border.
 
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ pub struct RoundClock {
     blocks_per_round: u64,
 }
 
-/// When an upload may be stamped: since genesis, both ends included.
+/// When an upload may be stamped, as times since genesis; both ends are included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PutWindow {
     pub opens: Duration,
@@ -25,7 +24,7 @@ pub struct PutWindow {
 }
 
 impl RoundClock {
-    /// The clock of a chain; a block is a millisecond at least.
+    /// The clock of a chain. A block lasts at least a millisecond.
     pub fn new(settings: &ChainSettings) -> Self {
         let block_ms = ((settings.block_seconds * 1000.0).round() as u64).max(1);
         Self { block_ms, blocks_per_round: settings.blocks_per_round.max(1) }
@@ -41,12 +40,12 @@ impl RoundClock {
         round.saturating_mul(self.blocks_per_round)
     }
 
-    /// The block that is current at a time.
+    /// The block at a time.
     pub fn block_at(&self, time: Duration) -> u64 {
         time.as_millis() as u64 / self.block_ms
     }
 
-    /// The round that is current at a time.
+    /// The round at a time.
     pub fn round_at(&self, time: Duration) -> u64 {
         self.round_of(self.block_at(time))
     }
@@ -66,12 +65,12 @@ impl RoundClock {
         self.block_start(self.first_block(round))
     }
 
-    /// When a round ends and the next one starts.
+    /// When a round ends, which is when the next one starts.
     pub fn end(&self, round: u64) -> Duration {
         self.start(round + 1)
     }
 
-    /// The put window of a round, `seconds` wide and centred on the round's end.
+    /// The put window of a round: `seconds` wide, centred on the end of the round.
     pub fn put_window(&self, round: u64, seconds: f64) -> PutWindow {
         let (end, half) = (self.end(round), Duration::from_millis((seconds * 500.0).round() as u64));
         PutWindow { opens: end.saturating_sub(half), closes: end + half }

@@ -1,4 +1,4 @@
-//! What is asked of a chain, and who is on it from the start: what every back end understands.
+//! Calls to a chain, and its genesis: the part that every back end understands.
 
 use std::collections::BTreeSet;
 
@@ -9,35 +9,35 @@ use super::registry::{Hotkey, MAX_SLOTS};
 use super::settings::ChainSettings;
 use crate::Uid;
 
-/// A call and the hotkey that makes it. Whoever keeps the log has checked its signature.
+/// A call and the hotkey that makes it. The keeper of the log has checked the signature.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Extrinsic {
     pub hotkey: Hotkey,
     pub call: Call,
 }
 
-/// What can be asked.
+/// What a hotkey can ask of the chain.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Call {
-    /// A slot for the hotkey.
+    /// Asks for any slot.
     Register,
-    /// This slot for the hotkey: refused unless it is free, or the one that whoever registers now would get. The
-    /// hotkey may keep its uploads in a bucket of its own, at this URL.
+    /// Asks for this slot. It is refused unless the slot is free or is the next one to be given away. The hotkey may
+    /// name the URL of its own bucket for its uploads.
     Claim { uid: Uid, bucket: Option<String> },
-    /// A validator's weights for all peers, of any scale; slots that are not named get 0.
+    /// A validator's weights for the peers, on any scale; slots left out get 0.
     SetWeights(Vec<(Uid, f64)>),
 }
 
-/// Who is there at block 0.
+/// The nodes that are on the chain at block 0.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Genesis {
-    /// Hotkey and stake of each validator; at least one.
+    /// Hotkey and stake of each validator. At least one is needed.
     pub validators: Vec<(Hotkey, f64)>,
     /// Peers that hold slots 0, 1, 2, ... from the start.
     pub peers: Vec<Hotkey>,
 }
 
-/// Why a chain does not start, or does not take a call.
+/// Why a chain does not start or does not take a call.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum LedgerError {
     #[error("a chain needs at least one validator")]
@@ -48,20 +48,20 @@ pub enum LedgerError {
     TooManyPeers { peers: usize, slots: usize },
     #[error("two nodes have the same hotkey at genesis")]
     RepeatedHotkey,
-    #[error("block {block} is over: the present block is {present}; submit for it or a later one")]
+    #[error("block {block} is over; submit for the current block {present} or a later one")]
     BlockOver { block: u64, present: u64 },
     #[error("{0} weights in one call, more than the {MAX_SLOTS} slots a chain has")]
     TooManyWeights(usize),
-    /// What the rules of another back end say.
+    /// A message from another back end.
     #[error("{0}")]
     Other(String),
 }
 
 impl Genesis {
-    /// Whether a chain of these settings can start so.
+    /// Checks that a chain with these settings can start from here.
     ///
     /// # Errors
-    /// No validator, a stake that is none, more peers than slots, or a hotkey twice.
+    /// No validator, a stake that is not positive and finite, more peers than slots, or a repeated hotkey.
     pub fn check(&self, settings: &ChainSettings) -> Result<(), LedgerError> {
         if self.validators.is_empty() {
             return Err(LedgerError::NoValidator);

@@ -1,4 +1,4 @@
-//! The log of calls, and the state it leads to.
+//! The log of calls and the state it leads to.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,17 +13,17 @@ use super::settings::ChainSettings;
 use super::state::ChainState;
 use super::view::ChainView;
 
-/// The chain: its log, and the state at the latest block anybody asked for.
+/// The chain: its log, and its state at the latest block asked for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ledger {
     settings: ChainSettings,
     genesis: Genesis,
-    /// Sorted so that it does not matter in which order nodes submit inside of a block; the number is the hotkey's own
-    /// counting of its calls.
+    /// Keyed by block, hotkey and the number of the hotkey's call, so that the order in which nodes submit within a
+    /// block does not matter.
     log: BTreeMap<(u64, Hotkey, u64), Call>,
     submitted: BTreeMap<Hotkey, u64>,
     state: ChainState,
-    /// The state at an earlier block that was asked for last.
+    /// The state at the earlier block that was asked for last.
     #[serde(skip)]
     past: Option<ChainState>,
 }
@@ -32,7 +32,7 @@ impl Ledger {
     /// A chain at block 0.
     ///
     /// # Errors
-    /// A genesis that [`Genesis::check`] does not take.
+    /// [`Genesis::check`] fails.
     pub fn new(settings: &ChainSettings, genesis: Genesis) -> Result<Self, LedgerError> {
         genesis.check(settings)?;
         let state = ChainState::new(settings, &genesis);
@@ -40,7 +40,7 @@ impl Ledger {
         Ok(Self { settings, genesis, log: BTreeMap::new(), submitted: BTreeMap::new(), state, past: None })
     }
 
-    /// The ledger as books of an [`engine`](crate::engine): the default of [`OpenBooks`](super::OpenBooks).
+    /// Opens a ledger as the books of an [`engine`](crate::engine): the default of [`OpenBooks`](super::OpenBooks).
     ///
     /// # Errors
     /// As [`Ledger::new`].
@@ -48,16 +48,17 @@ impl Ledger {
         Ok(Box::new(Self::new(settings, genesis)?))
     }
 
-    /// Blocks, rounds and time of this chain.
+    /// The clock of this chain.
     pub fn clock(&self) -> RoundClock {
         RoundClock::new(&self.settings)
     }
 
-    /// Takes a call into a block. It has its effect in the state of the next block, or is refused there
-    /// (`ChainState::refused`): whether it is valid may depend on calls that are not in yet.
+    /// Takes a call into a block. The state of the next block applies it or refuses it (`ChainState::refused`), because
+    /// its validity may depend on calls that have not arrived yet.
     ///
     /// # Errors
-    /// A block before the latest that `state_at` was asked for is over; more weights than slots are not kept.
+    /// The block is before the latest one that `state_at` was asked for, or the call has more weights than a chain has
+    /// slots.
     pub fn submit(&mut self, block: u64, extrinsic: Extrinsic) -> Result<(), LedgerError> {
         let Extrinsic { hotkey, call } = extrinsic;
         if block < self.state.block {
@@ -75,14 +76,14 @@ impl Ledger {
         Ok(())
     }
 
-    /// All calls, with their blocks, in the order in which they take effect.
+    /// All calls with their blocks, in the order in which they take effect.
     pub fn log(&self) -> impl Iterator<Item = (u64, Extrinsic)> {
         let entries = self.log.iter();
         entries.map(|((block, hotkey, _), call)| (*block, Extrinsic { hotkey: *hotkey, call: call.clone() }))
     }
 
-    /// The state at the start of a block, all calls of earlier blocks applied. Asking for a block closes all earlier
-    /// ones; asking for an earlier one again goes through the log from the start.
+    /// The state at the start of a block, after all calls of earlier blocks. Asking for a block closes all earlier
+    /// ones. Asking for an earlier block replays the log from the start.
     pub fn state_at(&mut self, block: u64) -> &ChainState {
         if block >= self.state.block {
             advance(&mut self.state, &self.settings, &self.log, block);
@@ -108,7 +109,7 @@ impl Books for Ledger {
     }
 }
 
-/// Folds the blocks before `block` into a state.
+/// Applies all blocks before `block` to a state.
 fn advance(state: &mut ChainState, settings: &ChainSettings, log: &BTreeMap<(u64, Hotkey, u64), Call>, block: u64) {
     let clock = RoundClock::new(settings);
     while state.block < block {

@@ -1,19 +1,19 @@
 //! The chain: who is registered, what time it is, what validators say, who is paid.
 //!
-//! Its state is a pure function of genesis and a log of signed calls, sorted by block, hotkey and each hotkey's own
-//! counting. Nodes that agree on the log agree on the state, whoever keeps the log: the simulator in memory, or a real
-//! network in its bucket.
+//! The state is a pure function of genesis and a log of signed calls, sorted by block, hotkey and each hotkey's own
+//! count of calls. Nodes that agree on the log agree on the state, whether the simulator keeps the log in memory or a
+//! real network keeps it in its bucket.
 //!
-//! Nodes see none of this but a [`ChainView`], and post through a [`Chain`]. Another chain is a type that builds such
-//! views: [`Books`] for a simulated world, an own [`Chain`] elsewhere.
+//! Nodes only see a [`ChainView`] and submit calls through a [`Chain`]. To add another chain, write a type that builds
+//! such views: [`Books`] for a simulated world, a [`Chain`] elsewhere.
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `view` | what a node sees and asks |
-//! | `call` | what is asked; genesis |
+//! | `view` | what a node sees and does |
+//! | `call` | calls and genesis |
 //! | `books` | what a simulated world needs of a back end |
 //! | `ledger` | the log of calls: the back end of this project |
-//! | `state` | what the log leads to |
+//! | `state` | the state that the log leads to |
 //! | `registry` | slots and their owners |
 //! | `yuma` | pay from weights |
 //! | `blocks` | blocks, rounds and time |

@@ -1,10 +1,9 @@
-//! Who holds which slot.
+//! Slots and their owners.
 //!
-//! Anybody may register. While slots are free a newcomer takes the lowest free one; when all are taken it pushes out
-//! another, as on Bittensor: the lowest paid of those whose immunity is over, of equals the one registered first; while
-//! all are immune, the same among the immune. Being pushed out is the only way to lose a slot. What keeps Bittensor
-//! from being flooded with names is a price on registration; this chain has no coins and no price, so immunity is all
-//! that protects a newcomer.
+//! Anybody may register. A newcomer takes the lowest free slot. When all slots are taken it pushes out a peer, as on
+//! Bittensor: the lowest paid one that is past its immunity, or the lowest paid of all if all are immune; ties go to
+//! the earliest registration. There is no other way to lose a slot. Bittensor charges for registration to keep out a
+//! flood of new names. This chain has no coins, so a newcomer is protected by its immunity alone.
 
 use std::collections::BTreeMap;
 
@@ -15,14 +14,14 @@ use crate::Uid;
 /// Public key that a peer or validator signs with.
 pub type Hotkey = [u8; 32];
 
-/// Slots that a chain has at most.
+/// The most slots that a chain can have.
 pub const MAX_SLOTS: usize = 250;
 
 /// The owner of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registration {
     pub hotkey: Hotkey,
-    /// Block of the registration.
+    /// The block in which it registered.
     pub block: u64,
 }
 
@@ -50,12 +49,12 @@ impl Registry {
         self.owners.iter().find(|(_, owner)| owner.hotkey == *hotkey).map(|(uid, _)| *uid)
     }
 
-    /// Whether the owner of a slot cannot be pushed out by a registration in `block` (unless everybody is immune).
+    /// Whether a registration in `block` cannot push out the owner of a slot (unless all owners are immune).
     pub fn is_immune(&self, uid: Uid, block: u64) -> bool {
         self.owners.get(&uid).is_some_and(|owner| block.saturating_sub(owner.block) < self.immunity_blocks)
     }
 
-    /// Gives a hotkey a slot in `block`; `pay` is what a slot is paid now. `None` where the hotkey has a slot already.
+    /// Gives a hotkey a slot in `block`; `pay` is the current pay of a slot. `None` if the hotkey already has a slot.
     pub fn register(&mut self, hotkey: Hotkey, block: u64, pay: impl Fn(Uid) -> f64) -> Option<Uid> {
         if self.slots == 0 || self.uid_of(&hotkey).is_some() {
             return None;
@@ -65,7 +64,7 @@ impl Registry {
         Some(uid)
     }
 
-    /// Gives a hotkey the slot that it asks for in `block`, if that is free, or the next to be taken from its owner.
+    /// Gives a hotkey the slot it asks for in `block`, if that slot is free or is the next to change hands.
     pub fn claim(&mut self, uid: Uid, hotkey: Hotkey, block: u64, pay: impl Fn(Uid) -> f64) -> bool {
         let exists = usize::from(uid) < self.slots;
         let given = exists && (!self.owners.contains_key(&uid) || self.next(block, pay, |_| true) == Some(uid));
@@ -75,8 +74,8 @@ impl Registry {
         given
     }
 
-    /// The slot that whoever registers in `block` gets, of those that may be given: a free one, or that of the owner who
-    /// is pushed out.
+    /// The slot that a registration in `block` would get, among those that `may` allows: a free one, or that of the
+    /// peer to be pushed out.
     pub fn next(&self, block: u64, pay: impl Fn(Uid) -> f64, may: impl Fn(Uid) -> bool) -> Option<Uid> {
         let free = (0..self.slots as Uid).find(|uid| !self.owners.contains_key(uid) && may(*uid));
         free.or_else(|| self.pushed_out(block, pay, may))
@@ -108,10 +107,10 @@ mod tests {
     fn the_lowest_paid_is_pushed_out() {
         let mut registry = full(4, 5);
         let pay = |uid: Uid| [0.5, 0.1, 0.3, 0.1][usize::from(uid)];
-        assert_eq!(registry.register([9; 32], 100, pay), Some(1), "of equals the one registered first");
+        assert_eq!(registry.register([9; 32], 100, pay), Some(1), "ties go to the earliest registration");
         assert_eq!(registry.uid_of(&[9; 32]), Some(1));
         assert_eq!(registry.uid_of(&[1; 32]), None);
-        assert_eq!(registry.register([9; 32], 200, pay), None, "it has a slot");
+        assert_eq!(registry.register([9; 32], 200, pay), None, "it already has a slot");
         assert_eq!(registry.register([1; 32], 101, pay), Some(3), "the newcomer in slot 1 is immune");
     }
 

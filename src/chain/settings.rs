@@ -1,4 +1,4 @@
-//! What a scenario's `[chain]` says.
+//! The `[chain]` section of a scenario.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,22 +6,22 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ChainSettings {
-    /// Peers registered at a time, 250 at most.
+    /// Peers that can be registered at the same time, at most 250.
     pub slots: usize,
     pub block_seconds: f64,
     pub blocks_per_round: u64,
-    /// Beginnings of URLs at which peers may keep their uploads in buckets of their own, named when they register. Whose
-    /// store it is must be trusted to stamp rightly.
+    /// URL prefixes under which peers may keep uploads in buckets of their own, which they name when they register. The
+    /// network trusts these stores to stamp uploads correctly.
     pub peer_buckets: Vec<String>,
     /// Rounds in which a newly registered peer cannot be pushed out.
     pub immunity_rounds: u64,
-    /// Validators post weights every so many rounds.
+    /// Rounds between two posts of a validator's weights.
     pub weights_every: u64,
-    /// Stake share that must back a weight (Yuma's kappa).
+    /// Share of stake that must back a weight (Yuma's kappa).
     pub kappa: f64,
-    /// Moving average of bonds.
+    /// Rate of the moving average of bonds.
     pub bond_alpha: f64,
-    /// How much bonds follow clipped weights instead of posted ones.
+    /// How far bonds follow clipped weights instead of posted ones, from 0 to 1.
     pub bond_penalty: f64,
 }
 

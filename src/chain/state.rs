@@ -1,4 +1,4 @@
-//! What the chain says at a block, and how calls and time change it.
+//! The state of the chain at a block, and how calls and time change it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,26 +13,26 @@ use super::view::ChainView;
 use super::yuma;
 use crate::Uid;
 
-/// The state of the chain at the start of a block: after all calls of earlier blocks.
+/// The state of the chain at the start of a block, after all calls of earlier blocks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ChainState {
-    /// The block it is the state of.
+    /// The block that is about to start.
     pub block: u64,
-    /// The validators, in the order of genesis.
+    /// In the order of genesis.
     pub validators: Vec<Validator>,
-    /// Share of each round's pay by slot, since the last epoch. They sum to 1 after an epoch in which anybody was
-    /// weighed, less the shares of those who were pushed out since.
+    /// Share of each round's pay by slot, from the last epoch. They sum to 1 if any peer got a weight in that epoch,
+    /// less the shares of peers pushed out since.
     pub incentives: BTreeMap<Uid, f64>,
-    /// What the present owner of a slot has been paid; a round pays 1 in all.
+    /// Total pay of the current owner of each slot; a round pays 1 in all.
     pub paid: BTreeMap<Uid, f64>,
-    /// What each hotkey has been paid, in all its slots.
+    /// Total pay of each hotkey, over all its slots.
     pub paid_hotkeys: BTreeMap<Hotkey, f64>,
-    /// What rounds did not pay: nobody was weighed yet, or its owner was pushed out.
+    /// Pay that no peer got, because no peer had a weight yet or the owner of the slot was pushed out.
     pub unpaid: f64,
-    /// Calls that were refused: block, hotkey, why.
+    /// Refused calls: block, hotkey, reason.
     pub refused: Vec<(u64, Hotkey, Refusal)>,
     registry: Registry,
-    /// Where hotkeys keep their uploads that have buckets of their own.
+    /// The buckets of hotkeys that do not use the network's.
     buckets: BTreeMap<Hotkey, String>,
 }
 
@@ -43,19 +43,19 @@ pub struct Validator {
     pub stake: f64,
     /// Share of the dividends since the last epoch.
     pub dividend: f64,
-    /// Dividends earned; a round pays 1 in all.
+    /// Total of its dividends; a round pays 1 in all.
     pub earned: f64,
-    /// The weights it posted last.
+    /// The last weights it posted.
     pub posted: Option<Posted>,
     bonds: BTreeMap<Uid, f64>,
 }
 
-/// Weights on the chain.
+/// Weights that a validator posted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Posted {
-    /// Block of the call.
+    /// The block of the call.
     pub block: u64,
-    /// Not negative, finite, of any scale.
+    /// Finite and not negative, on any scale.
     pub weights: Vec<(Uid, f64)>,
 }
 
@@ -68,11 +68,11 @@ pub enum Refusal {
     IsValidator,
     #[error("the chain has no slots")]
     NoSlots,
-    #[error("slot {0} is taken, and not by the next to be pushed out")]
+    #[error("slot {0} is taken, and its owner is not the next to be pushed out")]
     SlotTaken(Uid),
     #[error("only validators set weights")]
     NotAValidator,
-    #[error("weight for slot {0}, which nobody holds")]
+    #[error("a weight for slot {0}, which nobody holds")]
     UnknownUid(Uid),
     #[error("two weights for slot {0}")]
     RepeatedUid(Uid),
@@ -81,7 +81,7 @@ pub enum Refusal {
 }
 
 impl ChainState {
-    /// The state at block 0. `genesis` has been checked by the ledger.
+    /// The state at block 0. The ledger has checked `genesis`.
     pub(super) fn new(settings: &ChainSettings, genesis: &Genesis) -> Self {
         let immunity_blocks = settings.immunity_rounds.saturating_mul(settings.blocks_per_round);
         let mut registry = Registry::new(settings.slots, immunity_blocks);
@@ -114,7 +114,7 @@ impl ChainState {
         self.registry.owners()
     }
 
-    /// Applies a call of the present block.
+    /// Applies a call of the current block.
     pub(super) fn apply(&mut self, hotkey: &Hotkey, call: &Call) {
         let applied = match call {
             Call::Register => self.register(*hotkey, None),
@@ -135,7 +135,7 @@ impl ChainState {
         Ok(())
     }
 
-    /// The slot to claim for a newcomer in the present block, other than those that others are about to get.
+    /// The slot that a newcomer should claim in the current block, leaving out slots that others are about to get.
     pub fn slot_to_claim(&self, taken: &BTreeSet<Uid>) -> Option<Uid> {
         self.registry.next(self.block, |uid| self.incentive(uid), |uid| !taken.contains(&uid))
     }
@@ -165,7 +165,7 @@ impl ChainState {
         Ok(())
     }
 
-    /// As on Bittensor a call with a single bad weight is refused whole, and the weights posted before stay.
+    /// A single bad weight refuses the whole call, and the earlier weights stay, as on Bittensor.
     fn set_weights(&mut self, hotkey: &Hotkey, weights: &[(Uid, f64)]) -> Result<(), Refusal> {
         let validator = self.validators.iter_mut().find(|validator| validator.hotkey == *hotkey);
         let validator = validator.ok_or(Refusal::NotAValidator)?;
@@ -185,7 +185,7 @@ impl ChainState {
         Ok(())
     }
 
-    /// Goes to the next block. At the end of a round the round is paid; every `weights_every` rounds an epoch follows.
+    /// Moves to the next block. Pays each round at its end; every `weights_every` rounds an epoch follows.
     pub(super) fn next_block(&mut self, settings: &ChainSettings, clock: &RoundClock) {
         self.block += 1;
         let round = clock.round_of(self.block);
@@ -209,7 +209,7 @@ impl ChainState {
         }
     }
 
-    /// Yuma consensus over the weights posted last.
+    /// Runs Yuma consensus on the last posted weights.
     fn epoch(&mut self, settings: &ChainSettings) {
         let owners = self.registry.owners();
         let stake: Vec<f64> = self.validators.iter().map(|validator| validator.stake).collect();
@@ -241,7 +241,7 @@ impl ChainView for ChainState {
         self.incentives.get(&uid).copied().unwrap_or(0.0)
     }
 
-    /// By falling stake, then in the order of genesis.
+    /// By falling stake; ties in the order of genesis.
     fn validators(&self) -> Vec<(Hotkey, f64)> {
         let mut order: Vec<_> = self.validators.iter().map(|validator| (validator.hotkey, validator.stake)).collect();
         order.sort_by(|(_, a), (_, b)| b.total_cmp(a));
@@ -257,8 +257,8 @@ impl ChainView for ChainState {
     }
 }
 
-/// What a validator says about each slot, by uid. As on Bittensor, a weight for a slot whose owner registered in or
-/// after the block of the call is not for this owner, and counts as 0.
+/// A validator's weight for each slot, by uid. If the owner of a slot registered in or after the block of the call, the
+/// weight was not meant for it and counts as 0, as on Bittensor.
 fn weights_in_force(validator: &Validator, owners: &BTreeMap<Uid, Registration>) -> Vec<f64> {
     let Some(posted) = &validator.posted else { return vec![0.0; owners.len()] };
     let weights: BTreeMap<Uid, f64> = posted.weights.iter().copied().collect();

@@ -1,4 +1,4 @@
-//! What a node sees of a chain, and how it asks something of it: all that nodes know of any back end.
+//! What a node sees and does on a chain: the only part of a back end that nodes know.
 
 use std::sync::Arc;
 
@@ -13,23 +13,23 @@ use crate::Uid;
 pub trait Chain: Send + Sync {
     /// The chain as of the newest block.
     async fn view(&self) -> Arc<dyn ChainView>;
-    /// Sends a call; it takes effect with the next block, or is refused.
+    /// Sends a call. It takes effect with the next block or is refused.
     async fn submit(&self, call: Call);
 }
 
-/// The chain at the start of a block: after all calls of earlier blocks. It never changes; a later block has another.
+/// The chain at the start of a block, after all calls of earlier blocks. A view never changes; each block has its own.
 pub trait ChainView: Send + Sync {
-    /// The block it is the view of.
+    /// The block that this view shows.
     fn block(&self) -> u64;
 
     /// Slots and the hotkeys of their owners, by uid.
     fn peers(&self) -> Vec<(Uid, Hotkey)>;
 
-    /// The share of each round's pay that a slot gets; 0 for one that nobody holds.
+    /// The share of each round's pay that a slot gets; 0 for a free slot.
     fn incentive(&self, uid: Uid) -> f64;
 
-    /// Hotkeys and stakes of the validators, in the order in which they may decide: the lead first. When the lead is
-    /// silent, the next one decides. Whoever validates is in it throughout the run.
+    /// Hotkeys and stakes of all validators of the run, in the order in which they may lead. If the first is silent,
+    /// the next one decides.
     fn validators(&self) -> Vec<(Hotkey, f64)>;
 
     /// The slot of a hotkey.
@@ -37,7 +37,7 @@ pub trait ChainView: Send + Sync {
         self.peers().into_iter().find(|(_, owner)| owner == hotkey).map(|(uid, _)| uid)
     }
 
-    /// The bucket that a hotkey named for its uploads, if it has one of its own.
+    /// The bucket that a hotkey named for its uploads, if it does not use the network's.
     fn bucket_of(&self, _hotkey: &Hotkey) -> Option<&str> {
         None
     }

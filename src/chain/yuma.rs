@@ -1,13 +1,13 @@
-//! Yuma consensus: one payment out of what several validators say.
+//! Yuma consensus: turns the weights of several validators into one set of payments.
 //!
-//! A weight counts only as far as half of the stake backs it (the stake-weighted median), so a minority of validators
-//! cannot raise the peers of its choice. Validators earn through bonds, a moving average of the clipped weights they
-//! backed: who weighs what the others come to weigh too earns most, and who weighs out of line earns less (Bittensor's
-//! Yuma consensus; arXiv 2505.21684 uses it for pay).
+//! A weight is clipped to the highest value that half of the stake backs (the stake-weighted median), so a minority of
+//! validators cannot lift its favourites. Validators earn through bonds, a moving average of the clipped weights they
+//! backed: a validator earns most by giving weight early to peers that the others come to value too, and less when it
+//! is out of line (Bittensor's Yuma consensus; arXiv 2505.21684 uses it for pay).
 
 use crate::chain::ChainSettings;
 
-/// What an epoch decides. Columns are peers, rows validators, as in the input.
+/// Result of an epoch. Columns are peers and rows are validators, as in the input.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
     /// The highest weight of each peer that enough stake backs.
@@ -22,9 +22,9 @@ pub struct Outcome {
     pub dividends: Vec<f64>,
 }
 
-/// Runs an epoch. `weights[i][j]` is what validator i posted for peer j: not negative, finite, of any scale. `bonds`
-/// are those of the last epoch, of the same shape. A validator without a positive weight abstains: its stake does not
-/// count, as on Bittensor, where the stake of an inactive validator would otherwise veto everything.
+/// Runs an epoch. `weights[i][j]` is the weight that validator i posted for peer j: finite, not negative, on any scale.
+/// `bonds` come from the last epoch and have the same shape. A validator without a positive weight abstains and its
+/// stake does not count; on Bittensor too, an inactive validator's stake would otherwise veto everything.
 pub fn epoch(settings: &ChainSettings, stake: &[f64], weights: &[Vec<f64>], bonds: &[Vec<f64>]) -> Outcome {
     let peers = weights.first().map_or(0, Vec::len);
     let weights: Vec<Vec<f64>> = weights.iter().map(|row| normalised(row)).collect();
@@ -43,7 +43,7 @@ pub fn epoch(settings: &ChainSettings, stake: &[f64], weights: &[Vec<f64>], bond
     Outcome { consensus, ranks, incentives, bonds, dividends }
 }
 
-/// The highest of the weights such that validators with at least `kappa` of the stake post it or more.
+/// The highest weight that validators with at least `kappa` of the stake match or exceed.
 fn backed(stake: &[f64], weights: &[f64], kappa: f64) -> f64 {
     let mut by_weight: Vec<usize> = (0..weights.len()).collect();
     by_weight.sort_by(|&a, &b| weights[b].total_cmp(&weights[a]));
@@ -58,8 +58,8 @@ fn backed(stake: &[f64], weights: &[f64], kappa: f64) -> f64 {
     0.0
 }
 
-/// Moving average of each validator's part in the support of each peer. The bond penalty says how far support above the
-/// consensus is forgotten: at 1 only clipped weights count.
+/// Moving average of each validator's share in the support of each peer. The bond penalty sets how much of the support
+/// above consensus is dropped: at 1 only clipped weights count.
 fn renewed_bonds(
     settings: &ChainSettings,
     stake: &[f64],
@@ -85,7 +85,7 @@ fn renewed_bonds(
         .collect()
 }
 
-/// Shares that sum to 1, or all 0. Scaled by the largest first: posted weights may be so large that their sum is
+/// Scales values to sum to 1, unless all are 0. Divides by the largest first, because the sum of large weights may be
 /// infinite.
 fn normalised(values: &[f64]) -> Vec<f64> {
     let largest = values.iter().copied().fold(0.0, f64::max);
@@ -128,7 +128,7 @@ mod tests {
         // 0.3 * 0.6 + 0.3 * 0.6 and 0.4 * 0.4 + 0.3 * 0.2 + 0.3 * 0.4
         assert!((outcome.ranks[0] - 0.36).abs() < 1e-12 && (outcome.ranks[1] - 0.34).abs() < 1e-12);
         assert!((outcome.incentives[0] - 0.36 / 0.70).abs() < 1e-12);
-        // Bonds: shares of the clipped support. Dividends for the first row: incentive of peer 1 * 0.16 / 0.34.
+        // Bonds are shares of the clipped support. Dividends of the first row: incentive of peer 1 * 0.16 / 0.34.
         let expected = 0.34 / 0.70 * (0.16 / 0.34);
         assert!((outcome.dividends[0] - expected).abs() < 1e-12, "{:?}", outcome.dividends);
     }
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn who_abstains_vetoes_nothing() {
+    fn an_abstaining_validator_vetoes_nothing() {
         let outcome = run(&[90.0, 10.0], &[vec![0.0, 0.0], vec![0.5, 1.5]]);
         assert_eq!(outcome.incentives, [0.25, 0.75]);
         assert_eq!(outcome.dividends, [0.0, 1.0]);

@@ -1,13 +1,13 @@
-//! The numbers that a mechanism has of each peer, for reports, which do not know what they mean.
+//! Named numbers of each peer. A mechanism fills them in; reports carry them without knowing what they mean.
 
 use serde::{Deserialize, Serialize};
 
-/// A number of each peer.
+/// Describes a number that each peer has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Column {
     /// Name in files: lower case, words joined by `_`.
     pub name: String,
-    /// Title of an axis, with the unit.
+    /// Label of an axis, with the unit.
     pub label: String,
     pub kind: ColumnKind,
     /// Name of the column that says how uncertain this one is: a band around its line, `±` in tables.
@@ -18,15 +18,15 @@ pub struct Column {
     pub picture: Option<Picture>,
 }
 
-/// What a column's last value says.
+/// How long a value holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ColumnKind {
-    /// What peers are ranked by: it counts until there is another, and stands first in a leaderboard.
+    /// Until the next value; what peers are ranked by, and so first in a leaderboard.
     Score,
-    /// It counts until there is another, as a rating.
+    /// Until the next value, like a rating.
     Standing,
-    /// It is of one round, as a loss score.
+    /// For its round only, like a loss score.
     Measured,
 }
 
@@ -43,7 +43,7 @@ pub struct Picture {
 }
 
 impl Column {
-    /// Most columns that a report may have.
+    /// The most columns that a report may have.
     pub const MOST: usize = 64;
     const LONGEST_NAME: usize = 64;
     const LONGEST_LABEL: usize = 200;
@@ -77,8 +77,8 @@ impl Column {
         of(ColumnKind::Score).chain(of(ColumnKind::Standing)).collect()
     }
 
-    /// Whether these can be the columns of a file: names become headers, and names of files, and a report comes from
-    /// somebody else.
+    /// Whether these columns are safe to write. Their names become headers and file names, and reports come from other
+    /// nodes.
     pub fn are_sound(columns: &[Self]) -> bool {
         let once = |at: usize| columns[..at].iter().all(|other| other.name != columns[at].name);
         columns.len() <= Self::MOST && columns.iter().all(Self::is_sound) && (0..columns.len()).all(once)
@@ -103,7 +103,7 @@ impl Column {
     }
 }
 
-/// The numbers of a mechanism that rates by OpenSkill and asks for proofs of computation.
+/// The columns of mechanisms that rate by OpenSkill and ask for proofs of computation.
 pub(super) fn rated() -> Vec<Column> {
     use ColumnKind::{Measured, Score, Standing};
     vec![
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_names_that_files_can_have_are_sound() {
+    fn only_names_that_fit_files_are_sound() {
         let columns = |names: &[&str]| -> Vec<Column> {
             names.iter().map(|name| Column::new(name, "µ", ColumnKind::Standing)).collect()
         };

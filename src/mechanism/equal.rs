@@ -1,4 +1,5 @@
-//! The control: whoever passes the cheap checks of a round is paid alike, and is aggregated by lot. Nothing is measured.
+//! The control: every peer that passes the cheap checks is paid the same, and peers are aggregated by lot. No loss is
+//! measured.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +20,7 @@ use crate::settings::Findings;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EqualSettings {
-    /// More steps behind than this does not pass.
+    /// The most steps that a peer may be behind and still pass.
     pub max_steps_behind: f64,
 }
 
@@ -46,7 +47,7 @@ impl MechanismSettings for EqualSettings {
 struct Equal {
     settings: EqualSettings,
     secret: u64,
-    /// How each peer fared, and in which round.
+    /// The last round of each peer, and how it fared.
     peers: BTreeMap<Uid, Option<(u64, Status)>>,
 }
 
@@ -124,7 +125,7 @@ mod tests {
     use crate::mechanism::testing::Alike;
 
     #[test]
-    fn whoever_passed_in_the_last_round_is_paid_alike() {
+    fn peers_that_passed_the_last_round_are_paid_the_same() {
         let mut equal = EqualSettings::default().build(1);
         (0..4).for_each(|uid| equal.arrive(uid));
         let peer = |uid, arrival, steps| PeerFacts { uid, arrival, stamp_ms: None, steps_behind: steps, paid: 0.0 };

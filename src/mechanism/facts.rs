@@ -1,4 +1,4 @@
-//! What a validator knows of a round's uploads before it measures any loss.
+//! What a validator knows about a round's uploads before it measures any loss.
 
 use super::status::Status;
 use crate::Uid;
@@ -8,41 +8,41 @@ pub struct Facts<'a> {
     pub round: u64,
     /// One entry for each registered peer, by uid.
     pub peers: Vec<PeerFacts>,
-    /// Compares uploads that came in time and in good form.
+    /// Compares the uploads that arrived in time and are well formed.
     pub uploads: &'a dyn Comparisons,
 }
 
-/// What came of one peer.
+/// The facts about one peer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PeerFacts {
     pub uid: Uid,
-    /// Absent, too early, too late, malformed, or passed: an upload in time and in good form.
+    /// Absent, too early, too late, malformed, or passed: a well-formed upload in time.
     pub arrival: Status,
-    /// The store's stamp in milliseconds since genesis, of an upload that passed.
+    /// The store's stamp of an upload that passed, in milliseconds since genesis.
     pub stamp_ms: Option<u64>,
-    /// Distance of the peer's model from the validator's, in steps, of an upload that passed; infinite for samples that
+    /// Distance of the peer's model from the validator's, in steps, if the upload passed; infinite if the samples
     /// cannot be compared.
     pub steps_behind: Option<f64>,
-    /// Share of the pay that the chain gives the peer in this round.
+    /// The peer's share of the pay on the chain in this round.
     pub paid: f64,
 }
 
-/// Comparisons of a round's uploads with one another.
+/// Compares the uploads of a round with each other.
 pub trait Comparisons {
-    /// The pairs that share at least `least` of the coefficients that they chose, by (first, second) uid. `salt` picks the
-    /// sample of coefficients of large uploads: draw it anew each round.
+    /// The pairs that share at least `least` of their chosen coefficients, sorted by (first, second) uid. Large uploads
+    /// are compared on a sample of coefficients drawn by `salt`; use a new one each round.
     fn overlaps(&self, least: f64, salt: u64) -> Vec<Overlap>;
 
-    /// Cosine between two uploads' coefficients, over all tensors; `None` unless both are there and neither is 0.
+    /// Cosine between the coefficients of two uploads, over all tensors; `None` if either is missing or 0.
     fn cosine(&self, a: Uid, b: Uid) -> Option<f64>;
 }
 
-/// Two uploads that chose the same coefficients.
+/// Two uploads that share some of their chosen coefficients.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Overlap {
-    /// The one that was stamped first; of equal stamps the lower uid.
+    /// The one stamped first; the lower uid if the stamps are equal.
     pub earlier: Uid,
     pub later: Uid,
-    /// Fraction of the chosen coefficients that both chose.
+    /// Fraction of the chosen coefficients that the uploads share.
     pub shared: f64,
 }

@@ -1,5 +1,5 @@
-//! Gauntlet without proof of computation: rated by the fall of the loss alone. It shows what the proof buys: whoever
-//! posts a good upload is paid for it, whosever work it is.
+//! Gauntlet without proof of computation: peers are rated by the fall of the loss alone. It shows what the proof buys,
+//! because here a good upload is paid even if another peer made it.
 
 use serde::{Deserialize, Serialize};
 

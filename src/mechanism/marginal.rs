@@ -1,9 +1,10 @@
-//! Paid for what the aggregate would lack: Gauntlet, ranked by how much more the loss falls with an upload than without.
+//! Pay for marginal value: Gauntlet, with peers ranked by how much further the loss falls with their upload than
+//! without.
 //!
-//! For each evaluated peer the validator takes the whole step of the round's aggregate with the peer's upload and the one
-//! without it (leave-one-out), on pages assigned to nobody, and ranks peers by the difference. An average of what others
-//! sent adds nothing to an aggregate that has them already, so it earns nothing here, while it ranks first under the
-//! published rule. Proofs of computation, ratings, penalties and pay are Gauntlet's.
+//! For each evaluated peer the validator takes the full step of the round's aggregate with the peer's upload and
+//! without it (leave-one-out), measures the loss on unassigned pages, and ranks peers by the difference. The average of
+//! other uploads adds nothing to an aggregate that has them already, so it earns nothing here, although it ranks first
+//! under the published rule. Proofs of computation, ratings, penalties and pay are Gauntlet's.
 
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +30,8 @@ impl MechanismSettings for MarginalSettings {
     }
 
     fn forward_passes(&self, pages: usize, aggregated: usize) -> f64 {
-        // The aggregate with and without each peer; of one that is aggregated the former is everybody's.
+        // The aggregate with and without each peer. For an aggregated peer the former is the same measurement as for
+        // the others.
         let more = sampled(self.0.evaluated_fraction, pages) * self.0.evaluated_per_round as f64;
         self.0.forward_passes(pages, aggregated) + 2.0 * more
     }
@@ -38,7 +40,7 @@ impl MechanismSettings for MarginalSettings {
 struct LeaveOneOut;
 
 impl LeaveOneOut {
-    /// The aggregate with and without a peer, by uid.
+    /// The aggregate with and without a peer, in order of uid.
     fn pair(settings: &GauntletSettings, uid: Uid, aggregated: &[Uid]) -> [Measurement; 2] {
         let pages = Pages { assigned_to: None, sample: settings.evaluated_fraction };
         let without = || aggregated.iter().copied().filter(move |&other| other != uid);

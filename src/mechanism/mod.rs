@@ -1,21 +1,21 @@
 //! How peers are judged and paid.
 //!
-//! A [`Mechanism`] turns facts into decisions. It does no I/O, reads no clock and sees no tensor. In each round of a
-//! validator:
+//! A [`Mechanism`] turns facts into decisions. It does no I/O, reads no clock and sees no tensors. Each round a validator
+//! calls:
 //!
-//! 1. [`observe`](Mechanism::observe): what came of each registered peer: a stamp or nothing, its form, its distance from
-//!    the validator's model; comparisons of the payloads on request.
-//! 2. [`include`](Mechanism::include): whom to aggregate, best first. How many, and when the list is renewed, is the
-//!    network's ([`protocol`](crate::protocol)).
-//! 3. [`measure`](Mechanism::measure): the losses it asks for, of the model before the round plus any weighted set of
-//!    payloads, on any named set of pages. The validator computes each distinct one once.
-//! 4. [`learn`](Mechanism::learn): the losses come back.
-//! 5. [`pay`](Mechanism::pay): shares, and [`columns`](Mechanism::columns) of numbers by peer, which reports carry without
-//!    knowing them.
+//! 1. [`observe`](Mechanism::observe) with facts about each registered peer: the stamp of its upload, whether it is well
+//!    formed, and its distance from the validator's model. Uploads can be compared on request.
+//! 2. [`include`](Mechanism::include) for the peers to aggregate, best first. The number of them, and how often the list
+//!    is renewed, belong to the network's [`protocol`](crate::protocol).
+//! 3. [`measure`](Mechanism::measure) for the losses it needs: of the model before the round plus any weighted set of
+//!    payloads, on any named set of pages. The validator computes each distinct loss once.
+//! 4. [`learn`](Mechanism::learn) with these losses.
+//! 5. [`pay`](Mechanism::pay) for the shares of the pay, and [`columns`](Mechanism::columns) for named numbers of each
+//!    peer, which reports carry without knowing what they mean.
 //!
-//! Whatever comes from a peer's upload may be anything at all, and no peer may be better off for it.
+//! Losses and samples of a hostile upload can have any value. A peer must never gain by them.
 //!
-//! A mechanism is a file, or a folder, that holds its settings, their checks and the rule, and a line in [`shipped`].
+//! A mechanism is a file or folder with its settings, their checks and the rule, and a line in [`shipped`].
 
 mod column;
 mod equal;
@@ -48,7 +48,7 @@ pub use status::Status;
 
 use crate::settings::Kinds;
 
-/// The mechanisms of this crate: name in a scenario, and settings.
+/// The mechanisms of this crate, by their names in a scenario.
 pub fn shipped() -> Kinds<dyn MechanismSettings> {
     Kinds::<dyn MechanismSettings>::new("gauntlet")
         .with::<gauntlet::GauntletSettings>("gauntlet", |settings| Box::new(settings))

@@ -1,9 +1,9 @@
-//! OpenSkill's Plackett-Luce rating of peers that were evaluated together.
+//! OpenSkill's Plackett-Luce rating of peers that are evaluated together.
 //!
 //! Weng & Lin, "A Bayesian approximation method for online ranking" (JMLR 12, 2011), algorithm 4, for teams of one
-//! player, in the form of the OpenSkill package (Joshy, arXiv 2401.05451). A loss score is far too noisy to pay on:
-//! which peer of a handful did best in a round is much less so, and a rating remembers many such rounds. A rating also
-//! knows how unsure it is, so a newcomer is not paid for one lucky draw.
+//! player, in the form of the OpenSkill package (Joshy, arXiv 2401.05451). A single loss score is far too noisy to pay
+//! by. The order of a handful of peers in a round is much less noisy, and a rating adds up many rounds. A rating also
+//! knows its uncertainty, so a newcomer is not paid for one lucky draw.
 
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +27,7 @@ impl Default for OpenSkillSettings {
 }
 
 impl OpenSkillSettings {
-    /// Checks what a type cannot tell.
+    /// Checks ranges that types cannot express.
     pub fn check(&self, found: &mut Findings) {
         found.positive("sigma", self.sigma);
         found.positive("beta", self.beta);
@@ -44,25 +44,25 @@ pub struct Rating {
 }
 
 impl Rating {
-    /// What is believed about a newcomer.
+    /// The belief about a newcomer.
     pub fn newcomer(settings: &OpenSkillSettings) -> Self {
         Self { mu: settings.mu, sigma: settings.sigma }
     }
 
-    /// The skill that the peer has almost surely: three deviations below the mean. 0 for a newcomer with the usual
+    /// The skill that the peer has almost surely: three deviations below the mean. 0 for a newcomer with default
     /// settings.
     pub fn ordinal(&self) -> f64 {
         self.mu - 3.0 * self.sigma
     }
 }
 
-/// Ratings after one ranking, in the order given; a higher score is better, equal scores are a tie.
+/// Ratings after one ranking, in the given order. A higher score is better; equal scores are a tie.
 ///
-/// Fewer than two players rank nobody, so nothing changes. Scores must not be NaN; infinite ones are fine (they are
-/// only compared).
+/// With fewer than two players nothing changes. Scores must not be NaN; infinite ones are fine, because they are only
+/// compared.
 pub fn rate(settings: &OpenSkillSettings, players: &[(Rating, f64)]) -> Vec<Rating> {
     let before: Vec<Rating> = players.iter().map(|(rating, _)| *rating).collect();
-    // tau keeps sigma from vanishing: a peer whose quality changes must still be able to move.
+    // tau keeps sigma from vanishing, so that the rating can follow a peer whose quality changes.
     let widened: Vec<Rating> = before
         .iter()
         .map(|r| Rating { mu: r.mu, sigma: (r.sigma * r.sigma + settings.tau * settings.tau).sqrt() })
@@ -96,10 +96,10 @@ fn updated(
     player: usize,
 ) -> Rating {
     let Rating { mu, sigma } = ratings[player];
-    // In Plackett-Luce a ranking is a sequence of choices of the best among those left. The player took part in the
-    // choice of its own group and of every better one; `chance` is the probability with which it should have been the
-    // one chosen. Exponents are taken relative to the player, who is among those left, so that the sum is at least 1
-    // and no rating, however far off, divides by zero.
+    // Plackett-Luce sees a ranking as a sequence of choices of the best among those left. The player took part in the
+    // choice of its own group and of every better one; `chance` is its probability of being chosen. Exponents are
+    // relative to the player, who is among those left, so the sum is at least 1 and no rating can make it divide by
+    // zero.
     let mut left = 0.0;
     let mut omega = 1.0 / groups[rank].len() as f64;
     let mut delta = 0.0;
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn alone_nothing_is_learned() {
+    fn one_player_learns_nothing() {
         let settings = OpenSkillSettings::default();
         let newcomer = Rating::newcomer(&settings);
         assert_eq!(rate(&settings, &[(newcomer, 1.0)]), vec![newcomer]);

@@ -1,14 +1,14 @@
-//! Proof of computation: did a peer train on the pages it was assigned?
+//! Proof of computation: did a peer train on its assigned pages?
 //!
 //! An upload lowers the loss more on the pages it was computed from than on others. A peer that re-posts another's
-//! upload, or trains on pages of its own choice, wins this comparison only by chance, so its average hovers around 0,
-//! and pay is for averages above 0 (arXiv 2505.21684).
+//! upload, or trains on pages of its own choice, wins this comparison only by chance. Its average hovers around 0, and
+//! only averages above 0 are paid (arXiv 2505.21684).
 
 use serde::{Deserialize, Serialize};
 
 /// The two loss scores of a peer in one primary evaluation: losses of the model before and after a small step along its
-/// upload, on the pages assigned to it and on pages assigned to nobody. A hostile upload can make an `after` anything,
-/// NaN included.
+/// upload, on pages assigned to it and on unassigned pages. A hostile upload can make either `after` any number, NaN
+/// included.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LossScores {
     pub uid: crate::Uid,
@@ -19,32 +19,32 @@ pub struct LossScores {
 }
 
 impl LossScores {
-    /// Relative gain on the assigned pages; minus infinity where it is not a number.
+    /// Relative gain on the assigned pages; minus infinity replaces NaN.
     pub fn assigned_gain(&self) -> f64 {
         relative_gain(self.assigned_before, self.assigned_after)
     }
 
-    /// Relative gain on the unassigned pages, by which peers are ranked; minus infinity where it is not a number.
+    /// Relative gain on the unassigned pages, by which peers are ranked; minus infinity replaces NaN.
     pub fn unassigned_gain(&self) -> f64 {
         relative_gain(self.unassigned_before, self.unassigned_after)
     }
 
-    /// +1 for a peer that gained more on its own pages, else -1. A tie is no proof, nor is a loss that is not a number:
-    /// an upload that breaks the model on the unassigned pages would otherwise win. (One that merely hurts there wins
-    /// the proof and loses its rating.)
+    /// +1 for a peer that gained more on its own pages, otherwise -1. Ties and NaN give -1: otherwise an upload that
+    /// breaks the model on the unassigned pages would win. (One that only does harm there gets +1 but loses its
+    /// rating.)
     pub fn proof(&self) -> f64 {
         let unassigned = self.unassigned_gain();
         if unassigned.is_finite() && self.assigned_gain() > unassigned { 1.0 } else { -1.0 }
     }
 }
 
-/// (before - after) / before. Relative, because assigned and unassigned pages differ in how hard they are.
+/// (before - after) / before. It is relative because assigned and unassigned pages differ in difficulty.
 fn relative_gain(before: f64, after: f64) -> f64 {
     let gain = (before - after) / before;
     if before > 0.0 && gain.is_finite() { gain } else { f64::NEG_INFINITY }
 }
 
-/// The exponential average after one more proof of +1 or -1.
+/// The exponential average after another proof of +1 or -1.
 pub fn averaged(average: f64, proof: f64, decay: f64) -> f64 {
     decay * average + (1.0 - decay) * proof
 }
@@ -59,14 +59,14 @@ mod tests {
 
     #[test]
     fn gains_are_relative() {
-        // Half of 2 against a quarter of 4: the same loss difference, another proof.
+        // Half of 2 against a quarter of 4: the same difference in loss, but another proof.
         assert_eq!(scores(1.0, 3.0).proof(), 1.0);
         assert_eq!(scores(1.5, 3.0).proof(), -1.0);
         assert_eq!(scores(1.5, 2.9).proof(), -1.0);
     }
 
     #[test]
-    fn what_is_not_a_number_proves_nothing() {
+    fn nan_proves_nothing() {
         for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             assert_eq!(scores(bad, 3.0).proof(), -1.0, "{bad}");
             assert_eq!(scores(bad, bad).proof(), -1.0, "{bad}");

@@ -9,27 +9,27 @@ use crate::random::ChaCha8Rng;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Candidate {
     pub uid: Uid,
-    /// What it is chosen by.
+    /// The score that decides whether it is chosen.
     pub score: f64,
-    /// Rounds in which it could have been evaluated and was not.
+    /// Rounds in which it could have been evaluated but was not.
     pub waited: u64,
     /// Never evaluated.
     pub newcomer: bool,
-    /// Incentive paid in the past, before this validator had scores.
+    /// Pay before this validator had scores of its own.
     pub past_incentive: f64,
 }
 
 /// Peers that may be aggregated, best first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ranking {
-    /// Those that have earned a place.
+    /// Peers that have earned a place.
     pub earned: Vec<Uid>,
-    /// Those that fill places for which too few have earned one.
+    /// Peers that fill up when too few have earned a place.
     pub others: Vec<Uid>,
 }
 
 impl Ranking {
-    /// Positive scores earn a place, the highest first. The others come by past incentive, and then by lot.
+    /// Positive scores earn a place, the highest first. The others follow by past incentive, then by lot.
     pub fn by_score(mut candidates: Vec<Candidate>, rng: &mut ChaCha8Rng) -> Self {
         sort_by_score(&mut candidates);
         let earned = candidates.iter().filter(|candidate| candidate.score > 0.0).count();
@@ -47,12 +47,12 @@ fn by_incentive_then_lot(mut candidates: Vec<Candidate>, rng: &mut ChaCha8Rng) -
     for last in (1..candidates.len()).rev() {
         candidates.swap(last, (rng.next_u64() % (last as u64 + 1)) as usize);
     }
-    // A stable sort keeps the lot among those who were paid the same, such as nothing.
+    // A stable sort keeps the random order among peers with equal pay, such as none.
     candidates.sort_by(|a, b| b.past_incentive.max(0.0).total_cmp(&a.past_incentive.max(0.0)));
     uids(&candidates)
 }
 
-/// Best first; of equals the lower uid.
+/// Best first; the lower uid first if scores are equal.
 pub(super) fn sort_by_score(candidates: &mut [Candidate]) {
     candidates.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.uid.cmp(&b.uid)));
 }
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn the_others_start_with_those_paid_before_and_the_rest_is_by_lot() {
+    fn the_others_come_by_past_pay_and_then_by_lot() {
         let mut peers: Vec<Candidate> = (0..30).map(|uid| candidate(uid, 0.0, 0.0)).collect();
         (peers[17].past_incentive, peers[21].past_incentive) = (0.2, 0.5);
         let others = |round| Ranking::by_score(peers.clone(), &mut rng(0, "t", 0, round)).others;

@@ -1,4 +1,4 @@
-//! What a mechanism is, to the validator that asks it.
+//! The trait that validators know mechanisms by.
 
 use super::column::Column;
 use super::facts::Facts;
@@ -8,59 +8,59 @@ use super::status::Status;
 use crate::Uid;
 use crate::settings::Findings;
 
-/// How one validator judges. What it must remember from round to round is in its state.
+/// How one validator judges peers. All memory between rounds is in its state.
 pub trait Mechanism: Send + Sync {
-    /// A slot has a new owner, who inherits nothing.
+    /// A slot has a new owner, which inherits nothing.
     fn arrive(&mut self, uid: Uid);
 
-    /// A slot has no owner any more.
+    /// A slot has lost its owner.
     fn leave(&mut self, uid: Uid);
 
-    /// What came of the peers in a round. Called first, once a round.
+    /// The facts about the peers in a round. Called first, once per round.
     fn observe(&mut self, facts: &Facts);
 
-    /// The peers that may be aggregated now, but for `except`.
+    /// The peers that may be aggregated now, except those in `except`.
     fn include(&self, round: u64, except: &[Uid]) -> Ranking;
 
-    /// The losses that it wants of a round in which `aggregated` were aggregated.
+    /// The losses to measure in a round that aggregated `aggregated`.
     fn measure(&mut self, round: u64, aggregated: &[Uid]) -> Vec<Measurement>;
 
-    /// The losses that it asked for in [`measure`](Mechanism::measure). One is missing where a page could not be read; one that a hostile payload led to
-    /// may be infinite or not a number.
+    /// The losses asked for in [`measure`](Mechanism::measure). A loss is missing if a page could not be read. A
+    /// hostile payload may make a loss infinite or NaN.
     fn learn(&mut self, round: u64, aggregated: &[Uid], losses: &Losses);
 
     /// The pay of each peer as a share: they sum to 1, or are all 0.
     fn pay(&self) -> Vec<(Uid, f64)>;
 
-    /// How a peer fared in a round; `None` where it was not observed.
+    /// How a peer fared in a round; `None` if it was not observed.
     fn status(&self, uid: Uid, round: u64) -> Option<Status>;
 
-    /// The numbers that it has of each peer: what they are.
+    /// Describes the numbers it has for each peer.
     fn columns(&self) -> Vec<Column>;
 
-    /// The numbers of a peer after a round, one a column.
+    /// A peer's numbers after a round, one per column.
     fn numbers(&self, uid: Uid, round: u64) -> Vec<Option<f64>>;
 
-    /// State to go on from.
+    /// The state, for a checkpoint.
     fn save(&self) -> Vec<u8>;
 
-    /// Takes up the state that `save` gave.
+    /// Restores a state from [`save`](Mechanism::save).
     ///
     /// # Errors
-    /// Bytes that are not the state of this mechanism.
+    /// The bytes are not a state of this mechanism.
     fn restore(&mut self, saved: &[u8]) -> Result<(), String>;
 }
 
 /// The settings of a mechanism.
 pub trait MechanismSettings: Send + Sync {
-    /// Checks what a type cannot tell; paths are relative to the section.
+    /// Checks ranges that types cannot express; paths are relative to the section.
     fn check(&self, found: &mut Findings);
 
-    /// The mechanism of a validator. `secret` is the validator's own: peers must not foresee its draws.
+    /// The mechanism of a validator. `secret` is private to the validator: peers must not foresee its draws.
     fn build(&self, secret: u64) -> Box<dyn Mechanism>;
 
-    /// Pages that a validator runs forward in a round, where each peer has `pages` and `aggregated` are aggregated: what a
-    /// validator's hardware must keep up with.
+    /// Pages that a validator runs forward in a round with `pages` per peer and `aggregated` aggregated peers. It sets
+    /// the speed that a validator's hardware needs.
     fn forward_passes(&self, pages: usize, aggregated: usize) -> f64;
 }
 

@@ -1,4 +1,4 @@
-//! Who is evaluated: bins of peers by score take turns.
+//! Selection of the peers to evaluate: bins of peers by score take turns.
 
 use rand::Rng;
 
@@ -6,13 +6,13 @@ use super::ranking::{Candidate, sort_by_score};
 use crate::Uid;
 use crate::random::ChaCha8Rng;
 
-/// Draws the peers of a primary evaluation from the bin of peers by score whose turn it is; `turn` says which of so many.
-/// Those that waited long are likelier.
+/// Draws the peers of a primary evaluation, mostly from one bin of peers by score. `turn` picks the bin, given their
+/// number. Longer waits raise the odds.
 ///
-/// Neighbours in score are compared with one another (a Plackett-Luce rating learns most from close games), the best
-/// cannot crowd out the rest, and no peer can tell in advance in which rounds it had better behave. A bin smaller than
-/// `wanted` is filled up from the others. Newcomers have up to half of the places first: at the start everybody gets a
-/// turn soon, and later a flood of new names cannot take the evaluation from those who are at work.
+/// Bins compare peers of similar scores (a Plackett-Luce rating learns most from close games), keep the best from
+/// crowding out the rest, and leave no peer sure of when it is watched. A bin smaller than `wanted` is filled up from
+/// the others. Newcomers get up to half of the places first. So at the start everybody gets a turn soon, and later a
+/// flood of new names cannot take over the evaluation.
 pub fn draw_for_evaluation(
     mut candidates: Vec<Candidate>,
     wanted: usize,
@@ -36,12 +36,10 @@ pub fn draw_for_evaluation(
     drawn
 }
 
-/// Power of the rounds waited in the odds: growing faster than linearly, so that a newcomer among many is not left out for
-/// long by bad luck.
+/// Power of the waiting time in the odds. Above 1, so that bad luck does not leave out a newcomer among many for long.
 const FAIRNESS: u32 = 2;
 
-/// Moves peers from `pool` to `drawn` until there are `wanted` of them. The odds of a peer are a power of the rounds it has
-/// waited.
+/// Moves peers from `pool` to `drawn` until it has `wanted`. A peer's odds are a power of the rounds it has waited.
 pub(super) fn draw_by_waiting(
     pool: &mut Vec<Candidate>,
     wanted: usize,

@@ -1,16 +1,15 @@
-//! From peer scores to shares of the pay.
+//! Turns scores of peers into shares of the pay.
 
 use crate::Uid;
 
-/// x^power / sum x^power over the positive scores: shares that sum to 1, or all 0 where no score is positive.
+/// x^power / sum x^power over the positive scores. The shares sum to 1, or are all 0 if no score is positive.
 ///
-/// With a power above 1 one strong peer earns more than the same work split over several names (arXiv 2505.21684
-/// squares).
+/// With a power above 1 one strong peer earns more than several names that split its work (arXiv 2505.21684 squares).
 pub fn shares(scores: impl IntoIterator<Item = (Uid, f64)>, power: f64) -> Vec<(Uid, f64)> {
     let payable = |score: f64| if score.is_finite() { score.max(0.0) } else { 0.0 };
     let scores: Vec<(Uid, f64)> = scores.into_iter().map(|(uid, score)| (uid, payable(score))).collect();
     let best = scores.iter().map(|(_, score)| *score).fold(0.0, f64::max);
-    // Relative to the best, so that no power overflows and none of the best is lost to underflow.
+    // Relative to the best score, so that no power overflows and the best ones do not underflow.
     let raised = |score: f64| if score > 0.0 { libm::pow(score / best, power) } else { 0.0 };
     let total: f64 = scores.iter().map(|(_, score)| raised(*score)).sum();
     let share = |score: f64| if total > 0.0 && total.is_finite() { raised(score) / total } else { 0.0 };
@@ -31,7 +30,7 @@ mod tests {
     }
 
     #[test]
-    fn splitting_oneself_does_not_pay() {
+    fn splitting_a_peer_does_not_pay() {
         let whole = shares([(0, 2.0), (1, 2.0)], 2.0)[0].1;
         let split = shares([(0, 1.0), (2, 1.0), (1, 2.0)], 2.0);
         assert!(split[0].1 + split[1].1 < whole);

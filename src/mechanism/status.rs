@@ -4,30 +4,30 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// How a peer fared in a round. Written by its name everywhere, in files and in reports.
+/// How a peer fared in a round. Files and reports write its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "&'static str", try_from = "String")]
 pub enum Status {
     Passed,
-    /// Nothing was uploaded, or it could not be fetched.
+    /// There is no upload, or it could not be fetched.
     Absent,
     /// Uploaded before the put window opened.
     TooEarly,
     /// Uploaded after the put window closed.
     TooLate,
     Malformed,
-    /// Computed on a model too many steps behind, or another one.
+    /// Computed on a model that is too many steps behind, or on another model.
     OutOfSync,
-    /// A copy of another's upload.
+    /// A copy of another peer's upload.
     Copy,
-    /// Shut out for an earlier offence.
+    /// Excluded for an earlier offence.
     Excluded,
-    /// Holds no slot.
+    /// The peer holds no slot.
     Unregistered,
 }
 
 impl Status {
-    /// All of them, in the order of legends.
+    /// All statuses, in the order of legends.
     pub const ALL: [Self; 9] = [
         Self::Passed,
         Self::Absent,
@@ -40,7 +40,7 @@ impl Status {
         Self::Unregistered,
     ];
 
-    /// As files have it.
+    /// The name in files.
     pub fn name(self) -> &'static str {
         match self {
             Self::Passed => "passed",
@@ -55,12 +55,12 @@ impl Status {
         }
     }
 
-    /// The status of this name.
+    /// The status with this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.name() == name)
     }
 
-    /// Whether the upload may be evaluated and aggregated: a copy is, at a lower score.
+    /// Whether the upload may be evaluated and aggregated. A copy may, at a lower score.
     pub fn may_be_aggregated(self) -> bool {
         matches!(self, Self::Passed | Self::Copy)
     }
@@ -82,7 +82,7 @@ impl TryFrom<String> for Status {
 
     fn try_from(name: String) -> Result<Self, String> {
         let expected = || Self::ALL.map(Self::name).join(", ");
-        Self::named(&name).ok_or_else(|| format!("`{name}` is no status; expected one of {}", expected()))
+        Self::named(&name).ok_or_else(|| format!("`{name}` is not a status; expected one of {}", expected()))
     }
 }
 

@@ -1,9 +1,9 @@
-//! Uploads as tests of mechanisms make them up.
+//! Made-up uploads for tests of mechanisms.
 
 use super::facts::{Comparisons, Overlap};
 use crate::Uid;
 
-/// Pairs of uploads that are alike.
+/// Pairs of similar uploads.
 pub struct Alike(pub Vec<Overlap>);
 
 impl Comparisons for Alike {

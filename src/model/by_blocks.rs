@@ -1,14 +1,14 @@
-//! A gradient in little memory: block by block, each run twice.
+//! Gradients in little memory, one block at a time; each block runs twice.
 //!
-//! Autodiff over a whole model keeps every intermediate result of every block. At the sizes of templar-1b and a
-//! micro-batch of 6 sequences that is some 70 GB of blocks and 5 GB of logits, besides 10 GB of parameters and
+//! Autodiff over a whole model keeps every intermediate result of every block. At the size of templar-1b and a
+//! micro-batch of 6 sequences that is some 70 GB for blocks and 5 GB for logits, besides 10 GB of parameters and
 //! gradients: too much for 80 GB. Here the forward pass runs without autodiff and keeps only the input of each block.
-//! The backward pass goes from the last block to the first and runs each again, under autodiff, with its input as a
-//! leaf; its gradients are added to the sums at once, and all else of it is freed. The head is treated alike, some rows
-//! at a time, so that the logits of a micro-batch never exist as a whole.
+//! The backward pass goes from the last block to the first. It runs each again under autodiff with its input as a leaf,
+//! adds its gradients to the sums at once, and frees the rest. The head is treated the same way, a few rows at a time,
+//! so the logits of a micro-batch never exist as a whole.
 //!
-//! That takes a third more arithmetic and 17 GB in all, by [`Memory`](super::Memory)'s count, 1.7 GB of them attention
-//! scores. So a fused attention kernel is not needed for memory; it would save traffic.
+//! This takes a third more arithmetic and 17 GB in all, by [`Memory`](super::Memory)'s count, of which 1.7 GB are
+//! attention scores. So memory does not call for a fused attention kernel; it would save traffic.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Gradients, IndexingUpdateOp, Tensor};
@@ -17,11 +17,12 @@ use super::composed::{self, Pass};
 use super::{Llama, ParamTensors};
 
 impl Llama {
-    /// Adds `weight` times the gradient of the mean loss of `targets` to `sums`; tokens as for
-    /// [`Llama::token_losses`], whose result it returns. Everything stays on the device, and nothing waits for it.
+    /// Adds `weight` times the gradient of the mean loss of `targets` to `sums`. Takes tokens as
+    /// [`Llama::token_losses`] does, and returns the same losses. All work is queued on the device, and nothing waits
+    /// for it.
     ///
     /// # Panics
-    /// As [`Llama::token_losses`]; or if `sums` are of another model.
+    /// As [`Llama::token_losses`], or if `sums` belong to another model.
     pub fn add_gradients_by_blocks(
         &self,
         inputs: &[u32],
@@ -60,8 +61,8 @@ impl Llama {
         losses
     }
 
-    /// Losses of each row of `x`, and the gradient of `weight` times their mean by `x`; those by the gain and the head
-    /// are added to `sums`.
+    /// The loss of each row of `x`, and the gradient of `weight` times their mean with respect to `x`. Gradients of the
+    /// gain and the head are added to `sums`.
     fn loss_gradients(
         &self,
         x: Tensor<2>,
@@ -88,8 +89,8 @@ impl Llama {
     }
 }
 
-/// Adds gradients of parameters, visited in the layout's order, to sums of the layout's tensors. A parameter that is
-/// several tensors of the layout holds their rows one after the other.
+/// Adds gradients of parameters to sums of the layout's tensors, in the layout's order. A parameter that joins several
+/// tensors of the layout holds their rows one after another.
 struct Adder<'a> {
     gradients: Gradients,
     sums: &'a mut [Tensor<2>],
@@ -120,7 +121,7 @@ mod tests {
     use crate::model::llama::Kernels;
     use crate::model::{Device, LlamaConfig, Precision, init_theta};
 
-    /// Gradient, and the losses of the last pass.
+    /// The gradient, and the losses of the last pass.
     fn gradient(tiles: Tiles, weights: &[f32]) -> (Vec<f32>, Vec<f32>) {
         let settings = ModelSettings { preset: "tiny".into(), num_kv_heads: Some(2), ..Default::default() };
         let config = LlamaConfig::from_settings(&settings).unwrap();

@@ -1,36 +1,36 @@
-//! Reading on: a model that keeps what it has computed of the tokens before.
+//! Incremental reading: the model keeps the keys and values of earlier tokens.
 //!
-//! For generation, where each token comes after all others, and for evaluation, where several answers come after one
-//! question. In Burn's operations, so on every device.
+//! Generation uses it to read one token at a time, and evaluation to read several answers to the same question. It runs
+//! on Burn's operations, so on every device.
 
 use burn::tensor::{Int, Tensor, TensorData};
 
 use super::composed::{self, Past};
 use super::{Llama, composed::tokens};
 
-/// Keys and values of the tokens that some sequences, all of one length, have been read to.
+/// Keys and values of the tokens read so far, for sequences of equal length.
 #[derive(Clone, Debug)]
 pub struct Cache {
     blocks: Vec<Past>,
     length: usize,
 }
 
-/// The residual stream of the tokens that were read last: what losses and logits are made of.
+/// The residual stream of the last tokens read. Losses and logits are computed from it.
 pub struct Read {
     /// [sequences x length, hidden]
     x: Tensor<2>,
-    /// Tokens of each sequence.
+    /// Tokens read per sequence.
     length: usize,
     pub cache: Cache,
 }
 
 impl Cache {
-    /// Tokens of each sequence.
+    /// Tokens per sequence.
     pub fn length(&self) -> usize {
         self.length
     }
 
-    /// Sequences by their numbers in this cache; one may be taken several times.
+    /// Sequences by their numbers in this cache. A number may repeat.
     pub fn select(&self, sequences: &[u32]) -> Self {
         let Some(first) = self.blocks.first() else { return self.clone() };
         let sequences: Tensor<1, Int> = tokens(sequences, &first.key.device());
@@ -43,15 +43,15 @@ impl Cache {
 }
 
 impl Llama {
-    /// Reads `length` more tokens of each sequence, one sequence's after the other's; the first ones without a cache.
+    /// Reads `length` more tokens of each sequence, one sequence after another. Pass no cache for the first ones.
     ///
     /// # Panics
-    /// If the tokens are not in the vocabulary, or a sequence gets longer than the model knows.
+    /// If a token is not in the vocabulary, or a sequence exceeds the model's length.
     pub fn read(&self, cache: Option<Cache>, inputs: &[u32], length: usize) -> Read {
         self.check_inputs(inputs, length);
         let first = cache.as_ref().map_or(0, |cache| cache.length);
         let most = self.config().sequence_length;
-        assert!(first + length <= most, "{first} + {length} tokens, of at most {most}");
+        assert!(first + length <= most, "{first} + {length} tokens, but the model reads at most {most}");
         let pass = self.pass_from(first, length);
         let mut x = composed::embedding(self.embedding.val(), inputs);
         let mut pasts = cache.map(|cache| cache.blocks.into_iter());
@@ -64,18 +64,18 @@ impl Llama {
         Read { x, length, cache: Cache { blocks, length: first + length } }
     }
 
-    /// Logits [sequences, vocabulary] of the token after the last one that was read of each.
+    /// Logits [sequences, vocabulary] of the next token of each sequence.
     pub fn next_logits(&self, read: &Read) -> Tensor<2> {
         let [rows, _] = read.x.dims();
         let last: Vec<u32> = (1..=rows / read.length).map(|sequence| (sequence * read.length - 1) as u32).collect();
         composed::logits(rows_of(&read.x, &last), self.gain.val(), self.head.val(), &self.pass(1))
     }
 
-    /// Log-probabilities, in nats, of tokens after those that were read: for each `(sequence, position, token)`, that of
-    /// `token` behind the `position`th token of the sequence that was read last.
+    /// Log-probabilities, in nats, of tokens. For each `(sequence, position, token)`, that of `token` after token
+    /// number `position` of the last read.
     ///
     /// # Panics
-    /// If there is no such place or token.
+    /// If there is no such position or token.
     pub fn log_probabilities(&self, read: &Read, asked: &[(usize, usize, u32)]) -> Vec<f32> {
         if asked.is_empty() {
             return Vec::new();
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_share_what_was_read_of_their_question() {
+    fn answers_share_the_cache_of_their_question() {
         let model = model();
         let questions = [sequence(3, 9), sequence(4, 9)];
         let answers = [(1u32, sequence(5, 4)), (0, sequence(6, 4)), (1, sequence(7, 4))];

@@ -1,9 +1,9 @@
-//! The parts of a Llama in Burn's own operations: what every device can run, and what the fused kernels are tested
-//! against.
+//! The parts of a Llama in Burn's own operations. Every device can run them, and the fused kernels are tested against
+//! them.
 //!
-//! Large matrix products take factors of the [`Precision`] asked for, all else is f32. Attention scores are f32
-//! products too: they are exponentiated, so that a rounding relative to a large score would become one of the whole
-//! probability, and they are a few percent of the work.
+//! Large matrix products use factors of the requested [`Precision`]; all else is f32. Attention scores are f32 products
+//! too. They are exponentiated, so a rounding error relative to a large score would become one of the whole
+//! probability. They are only a few percent of the work.
 
 use burn::tensor::activation::{log_softmax, silu, softmax};
 use burn::tensor::{FloatDType, Int, Tensor, TensorData};
@@ -12,11 +12,11 @@ use super::device::Precision;
 use super::kernels::attention::Heads;
 use super::kernels::attention_block::AttentionShape;
 
-/// What the blocks of one pass share.
+/// What the blocks of a pass share.
 #[derive(Clone, Debug)]
 pub struct Pass {
     heads: Heads,
-    /// Of each position's angles: [1, 1, length, size / 2].
+    /// Of the angle at each position: [1, 1, length, size / 2].
     cosines: Tensor<4>,
     sines: Tensor<4>,
     epsilon: f32,
@@ -27,29 +27,29 @@ pub struct Pass {
 /// How much of a large intermediate result exists at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tiles {
-    /// Queries whose scores are computed together. Keys after the last of them are left out, so that smaller tiles save
-    /// work, up to half of it.
+    /// Queries whose scores are computed together. Keys after the last of them are skipped, so smaller tiles save up to
+    /// half of the work.
     pub queries: usize,
     /// Logits computed together, in whole rows.
     pub logits: usize,
 }
 
 impl Default for Tiles {
-    /// A quarter of a sequence of 2048; 256 MiB of logits.
+    /// A quarter of a sequence of 2048, and 256 MiB of logits.
     fn default() -> Self {
         Self { queries: 512, logits: 1 << 26 }
     }
 }
 
 impl Tiles {
-    /// Rows of a head of `vocabulary` outputs.
+    /// Rows of logits in a tile, for a head with `vocabulary` outputs.
     pub fn rows(&self, vocabulary: usize) -> usize {
         (self.logits / vocabulary).max(1)
     }
 }
 
 impl Pass {
-    /// A pass over sequences of a shape, which begin at position `first`.
+    /// A pass over sequences that begin at position `first`.
     pub fn new(
         shape: &AttentionShape,
         first: usize,
@@ -84,7 +84,7 @@ impl Pass {
     }
 }
 
-/// Rows of `table` by their numbers; as [`fused::embedding`](super::fused::embedding).
+/// Rows of `table` by number, like [`fused::embedding`](super::fused::embedding).
 pub fn embedding(table: Tensor<2>, ids: &[u32]) -> Tensor<2> {
     let ids = tokens(ids, &table.device());
     table.select(0, ids)
@@ -96,15 +96,15 @@ pub fn rms_norm(x: Tensor<2>, gain: Tensor<1>, epsilon: f32) -> Tensor<2> {
     x * factors * gain.unsqueeze()
 }
 
-/// Keys and values of the tokens that come before those of a pass: [sequences, key heads, tokens, size].
+/// Keys and values of the tokens before those of a pass: [sequences, key heads, tokens, size].
 #[derive(Clone, Debug)]
 pub struct Past {
     pub key: Tensor<4>,
     pub value: Tensor<4>,
 }
 
-/// `x + attention(norm(x))`, as [`fused::attention_block`](super::fused::attention_block), of sequences that may go on
-/// behind a past; and the past of what comes next.
+/// `x + attention(norm(x))`, like [`fused::attention_block`](super::fused::attention_block). The sequences may continue
+/// a past; returns the past for the next tokens too.
 pub fn attention_block(
     past: Option<Past>,
     x: Tensor<2>,
@@ -117,7 +117,7 @@ pub fn attention_block(
     let [rows, _] = x.dims();
     let sequences = rows / heads.length;
     let normalised = rms_norm(x.clone(), gain, pass.epsilon);
-    // Weights are cut rather than products: that way backwards no gradient of the whole product is put together.
+    // Slices the weights, not the product: otherwise the backward pass would assemble a gradient of the whole product.
     let project = |first: usize, count: usize| {
         let weight = qkv.clone().slice_dim(0, first * heads.size..(first + count) * heads.size);
         let product = pass.project(normalised.clone(), weight);
@@ -135,8 +135,8 @@ pub fn attention_block(
     (x + pass.project(mixed, out), whole)
 }
 
-/// Each query's mean of the values up to its own, weighed by `softmax(query . key)`: [sequences, heads, length, size],
-/// as all three; of keys and values there may be more, which come before the first query.
+/// Causal attention: each query's mean of the values up to its own, weighted by `softmax(query . key)`. All shapes are
+/// [sequences, heads, length, size]. Keys and values may be longer, with earlier tokens in front.
 fn attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, pass: &Pass) -> Tensor<4> {
     let ([_, _, length, _], [_, _, keys, _]) = (query.dims(), key.dims());
     let past = keys - length;
@@ -152,7 +152,7 @@ fn attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, pass: &Pass) ->
     Tensor::cat((0..length).step_by(pass.tiles.queries).map(tile).collect(), 2)
 }
 
-/// Turns each head of `x` [sequences, heads, length, size] by its position.
+/// Rotates each head of `x` [sequences, heads, length, size] by its position.
 fn rotate(x: Tensor<4>, pass: &Pass) -> Tensor<4> {
     let [first, second] = x.chunk(2, 3).try_into().expect("two halves");
     let (cosines, sines) = (pass.cosines.clone(), pass.sines.clone());
@@ -160,7 +160,7 @@ fn rotate(x: Tensor<4>, pass: &Pass) -> Tensor<4> {
     Tensor::cat(vec![turned, second * cosines + first * sines], 3)
 }
 
-/// Repeats key or value heads so that there is one for each of `count` query heads.
+/// Repeats key or value heads, to have one for each of `count` query heads.
 fn share(x: Tensor<4>, count: usize) -> Tensor<4> {
     let [sequences, kv_count, length, size] = x.dims();
     if kv_count == count {
@@ -171,12 +171,12 @@ fn share(x: Tensor<4>, count: usize) -> Tensor<4> {
     x.expand([sequences, kv_count, group, length, size]).reshape([sequences, count, length, size])
 }
 
-/// 0 where a query of `first..last` may look, -1e30 at later keys: [1, 1, last - first, last].
+/// 0 for keys that a query of `first..last` may see, -1e30 for later keys: [1, 1, last - first, last].
 fn causal_mask(first: usize, last: usize, device: &burn::tensor::Device) -> Tensor<4> {
     Tensor::<2>::full([last - first, last], -1e30, device).triu(first as i64 + 1).unsqueeze()
 }
 
-/// `x + down(swiglu(norm(x)))`; as [`fused::mlp_block`](super::fused::mlp_block).
+/// `x + down(swiglu(norm(x)))`, like [`fused::mlp_block`](super::fused::mlp_block).
 pub fn mlp_block(x: Tensor<2>, gain: Tensor<1>, gate_up: Tensor<2>, down: Tensor<2>, pass: &Pass) -> Tensor<2> {
     let normalised = rms_norm(x.clone(), gain, pass.epsilon);
     let halves: [Tensor<2>; 2] = gate_up.chunk(2, 0).try_into().expect("two halves");
@@ -189,7 +189,7 @@ pub fn logits(x: Tensor<2>, gain: Tensor<1>, head: Tensor<2>, pass: &Pass) -> Te
     pass.project(rms_norm(x, gain, pass.epsilon), head)
 }
 
-/// Loss of each row; as [`fused::loss_head`](super::fused::loss_head).
+/// The loss of each row, like [`fused::loss_head`](super::fused::loss_head).
 pub fn loss_head(x: Tensor<2>, gain: Tensor<1>, head: Tensor<2>, targets: &[u32], pass: &Pass) -> Tensor<1> {
     let targets = tokens(targets, &x.device()).reshape([targets.len(), 1]);
     -log_softmax(logits(x, gain, head, pass), 1).gather(1, targets).flatten(0, 1)

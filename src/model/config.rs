@@ -1,4 +1,4 @@
-//! Sizes of a Llama: presets, and what follows from them.
+//! Sizes of a Llama: presets and derived numbers.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -24,23 +24,23 @@ pub struct LlamaConfig {
     pub head_size: usize,
     /// Width of the SwiGLU layer.
     pub intermediate_size: usize,
-    /// Tokens a training sequence predicts, and the most a sequence may have.
+    /// Tokens that a training sequence predicts, and the longest sequence that the model reads.
     pub sequence_length: usize,
     /// Base of the rotary angles.
     pub rope_theta: f64,
-    /// What RMSNorm adds to the mean square.
+    /// Epsilon that RMSNorm adds to the mean square.
     pub rms_norm_eps: f64,
 }
 
-/// Sizes that do not make a model.
+/// Why sizes do not make a model.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum ModelError {
-    /// A preset nobody knows.
+    /// There is no such preset.
     #[error("model.preset: there is no `{name}`; expected one of {known}")]
     UnknownPreset {
-        /// What was asked for.
+        /// The requested preset.
         name: String,
-        /// What there is.
+        /// The known presets.
         known: String,
     },
     /// A size that does not fit the others.
@@ -55,7 +55,7 @@ pub enum ModelError {
     },
 }
 
-/// Sizes of a preset; key/value heads are as many as heads, and the head size is hidden size / heads.
+/// Sizes of a preset. It has as many key/value heads as query heads, and a head size of hidden size / heads.
 struct Preset {
     name: &'static str,
     vocab_size: usize,
@@ -77,7 +77,7 @@ const PRESETS: [Preset; 6] = [
     Preset { name: "templar-1b", vocab_size: 32_000, hidden_size: 2048, num_layers: 16, num_heads: 8, intermediate_size: 8192, sequence_length: 2048 },
 ];
 
-/// No size is above this, so that products of two sizes and the number of parameters are far from overflow.
+/// The largest size, so that products of two sizes and the number of parameters are far from overflow.
 const LARGEST_SIZE: usize = 1 << 20;
 
 impl LlamaConfig {
@@ -86,9 +86,9 @@ impl LlamaConfig {
         PRESETS.iter().map(|preset| preset.name)
     }
 
-    /// The sizes that a scenario asks for: a preset, with what the scenario replaces.
+    /// The sizes that a scenario asks for: a preset with the scenario's overrides.
     ///
-    /// Where `num_heads` is given and `num_kv_heads` is not, there are as many of these as of those.
+    /// If `num_heads` is given without `num_kv_heads`, both are the same.
     pub fn from_settings(settings: &ModelSettings) -> Result<Self, ModelError> {
         let preset = PRESETS.iter().find(|preset| preset.name == settings.preset).ok_or_else(|| {
             let known = Self::presets().collect::<Vec<_>>().join(", ");
@@ -119,7 +119,7 @@ impl LlamaConfig {
         Ok(config)
     }
 
-    /// The settings of a scenario that ask for these sizes.
+    /// The settings that give these sizes.
     pub fn to_settings(&self) -> ModelSettings {
         ModelSettings {
             vocab_size: Some(self.vocab_size),
@@ -136,7 +136,7 @@ impl LlamaConfig {
         }
     }
 
-    /// Checks what holds for every model, wherever its sizes come from.
+    /// Checks the rules for all models, regardless of where the sizes come from.
     pub(crate) fn check(&self) -> Result<(), ModelError> {
         let wrong = |key, value, expected: &str| Err(ModelError::Size { key, value, expected: expected.into() });
         let sizes = [
@@ -181,7 +181,7 @@ impl LlamaConfig {
         self.num_kv_heads * self.head_size
     }
 
-    /// Names and shapes of the parameters, in the order in which they lie in a flat vector.
+    /// Names and shapes of the parameters, in the order of the flat vector.
     pub fn layout(&self) -> ParamLayout {
         let hidden = self.hidden_size;
         let mut tensors = vec![("model.embed_tokens.weight".to_string(), vec![self.vocab_size, hidden])];
@@ -204,11 +204,11 @@ impl LlamaConfig {
         ParamLayout::new(tensors)
     }
 
-    /// Floating-point operations of a forward and a backward pass, per token of a full sequence.
+    /// Floating-point operations of a forward and backward pass, per token of a full sequence.
     ///
-    /// Six a weight of a matrix product (the input embedding is a look-up), and 12 x layers x width of the queries x
-    /// sequence length for the attention scores, not reduced for the causal mask (the count of the PaLM paper, arXiv
-    /// 2204.02311, appendix B).
+    /// Six per weight of a matrix product (the input embedding is a look-up), and 12 x layers x query width x sequence
+    /// length for the attention scores, not reduced for the causal mask (as in the PaLM paper, arXiv 2204.02311,
+    /// appendix B).
     pub fn flops_per_token(&self) -> u64 {
         let attention = self.hidden_size * (2 * self.query_size() + 2 * self.kv_size());
         let mlp = 3 * self.hidden_size * self.intermediate_size;
@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn flops_of_tiny() {
-        // 122,880 weights in products; 2 layers x 64 x 64 scores.
+        // 122,880 weights in matrix products; 2 layers x 64 x 64 scores.
         assert_eq!(preset("tiny").flops_per_token(), 6 * 122_880 + 12 * 8_192);
     }
 }

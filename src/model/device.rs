@@ -1,4 +1,4 @@
-//! Where tensors live.
+//! Devices that tensors live on.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,28 +12,28 @@ pub enum Device {
     /// Burn's Flex backend, with our fused kernels.
     #[default]
     Cpu,
-    /// Flex with the operations and the precision of a CUDA device: slow, to try these without one.
+    /// Flex with the operations and precision of a CUDA device. Slow; for trying these without one.
     CpuBf16,
-    /// Burn's NdArray backend with the operations of a CUDA device, in f32: slow, a second opinion.
+    /// Burn's NdArray backend with the operations of a CUDA device, in f32. Slow; for a second opinion.
     NdArray,
     /// A CUDA device by its number (feature `cuda`).
     #[cfg(feature = "cuda")]
     Cuda(usize),
 }
 
-/// A device that does not exist, or not in this build.
+/// A device does not exist, or not in this build.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum DeviceError {
-    /// Not one of the names.
+    /// The name is unknown.
     #[error("device `{0}`: expected `cpu`, `cpu-bf16`, `ndarray` or `cuda:N` with N the number of a CUDA device")]
     Unknown(String),
-    /// CUDA in a build without it.
+    /// The build has no CUDA.
     #[error("device `{0}`: this build has no CUDA; build with `--features cuda`, or use `cpu`")]
     NoCuda(String),
 }
 
 impl Device {
-    /// Burn's name for it, without autodiff.
+    /// The device as Burn names it, without autodiff.
     pub fn burn(&self) -> burn::tensor::Device {
         match self {
             Self::Cpu | Self::CpuBf16 => burn::tensor::Device::flex(),
@@ -44,7 +44,7 @@ impl Device {
         }
     }
 
-    /// What matrix products are computed in.
+    /// The precision of its matrix products.
     pub fn precision(&self) -> Precision {
         match self {
             Self::Cpu | Self::NdArray => Precision::F32,
@@ -55,8 +55,8 @@ impl Device {
     }
 }
 
-/// What the large matrix products of a model are computed in. All else is f32: parameters, the residual stream, norms,
-/// attention scores, losses and gradients.
+/// The precision of a model's large matrix products. All else is f32: parameters, the residual stream, norms, attention
+/// scores, losses and gradients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {
     /// 32 bits.
@@ -66,7 +66,7 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// A tensor as a factor.
+    /// Converts a tensor to a factor of a product.
     pub(super) fn factor<const D: usize>(self, tensor: Tensor<D>) -> Tensor<D> {
         match self {
             Self::F32 => tensor,
@@ -74,7 +74,7 @@ impl Precision {
         }
     }
 
-    /// Bytes of a factor.
+    /// Bytes per value of a factor.
     pub fn bytes(self) -> usize {
         match self {
             Self::F32 => 4,

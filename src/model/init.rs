@@ -1,14 +1,14 @@
-//! theta_0: the parameters a run starts from.
+//! theta_0: the initial parameters of a run.
 
 use super::LlamaConfig;
 use crate::random;
 
-/// Standard deviation of a weight.
+/// Standard deviation of initial weights.
 const DEVIATION: f32 = 0.02;
 
-/// Parameters to start from: weights from N(0, 0.02), gains of the norms 1.
+/// Initial parameters: weights from N(0, 0.02), gains of the norms 1.
 ///
-/// Drawn on the CPU, each tensor by a generator of its own, so that theta_0 depends on the seed and the sizes alone.
+/// They are drawn on the CPU, with a generator for each tensor, so that theta_0 depends only on the seed and the sizes.
 pub fn init_theta(config: &LlamaConfig, seed: u64) -> Vec<f32> {
     let layout = config.layout();
     let mut theta = vec![1.0; layout.total()];

@@ -1,6 +1,6 @@
 //! The order and shapes of a model's parameters.
 //!
-//! A model outside of Burn is one flat vector of f32, `theta`. The layout says which part of it is which tensor. Names
+//! Outside of Burn a model is one flat vector of f32, `theta`. The layout tells which part of it is which tensor. Names
 //! and shapes are those of a Hugging Face checkpoint (`[out, in]` for a projection), so that chunks, digests and files
 //! mean the same everywhere.
 
@@ -13,11 +13,11 @@ pub struct TensorSpec {
     pub name: String,
     /// One or two sizes.
     pub shape: Vec<usize>,
-    /// Where its values lie in the flat vector, row-major.
+    /// Where its values are in the flat vector, row-major.
     pub range: Range<usize>,
 }
 
-/// All parameter tensors, in their one order.
+/// All parameter tensors, in their fixed order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParamLayout {
     /// The tensors; their ranges follow one another without gaps.
@@ -25,7 +25,7 @@ pub struct ParamLayout {
 }
 
 impl TensorSpec {
-    /// Rows and columns; a vector is a matrix of one row.
+    /// Rows and columns. A vector is a matrix with one row.
     pub fn matrix(&self) -> [usize; 2] {
         let columns = self.shape.last().copied().unwrap_or(1);
         [self.range.len() / columns.max(1), columns]
@@ -33,7 +33,7 @@ impl TensorSpec {
 }
 
 impl ParamLayout {
-    /// Lays tensors of these names and shapes one behind the other.
+    /// Lays out tensors of these names and shapes one after another.
     pub fn new(tensors: impl IntoIterator<Item = (String, Vec<usize>)>) -> Self {
         let mut start = 0;
         let tensors = tensors

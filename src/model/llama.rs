@@ -14,9 +14,9 @@ use super::{Device, LlamaConfig, ParamTensors, fused};
 
 /// A Llama (Touvron et al., arXiv 2302.13971).
 ///
-/// Parameters that follow one another in the layout and read the same input are one tensor here (queries, keys and
-/// values; gate and up), so that visiting the module still meets all values in the layout's order. Off the autodiff
-/// graph until [`Module::train`].
+/// Neighbours in the layout that read the same input are joined into one tensor here (queries, keys and values; gate
+/// and up). Visiting the module still meets all values in the layout's order. Parameters are off the autodiff graph
+/// until [`Module::train`].
 #[derive(Module, Debug)]
 pub struct Llama {
     pub(super) embedding: Param<Tensor<2>>,
@@ -42,7 +42,7 @@ pub(super) struct Block {
     mlp_gain: Param<Tensor<1>>,
 }
 
-/// Which code runs a block: ours, or Burn's operations one by one.
+/// The code that runs a block: the fused kernels, or Burn's operations one by one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kernels {
     Fused,
@@ -59,10 +59,10 @@ impl Kernels {
 }
 
 impl Llama {
-    /// The model with these parameters, which lie in the order of [`LlamaConfig::layout`].
+    /// A model with these parameters, in the order of [`LlamaConfig::layout`].
     ///
     /// # Panics
-    /// If there are not as many as the layout has.
+    /// If their number differs from the layout's.
     pub fn from_flat(config: &LlamaConfig, theta: &[f32], device: &Device) -> Self {
         Self::with_kernels(config, theta, device, Kernels::of(device))
     }
@@ -92,30 +92,30 @@ impl Llama {
         &self.config
     }
 
-    /// Whether the kernels of the CPU run it. Then its gradient is computed in one piece, by [`Llama::add_gradients`];
-    /// else block by block, by [`Llama::add_gradients_by_blocks`].
+    /// Whether the CPU kernels run it. If so, [`Llama::add_gradients`] computes its gradient in one piece; otherwise
+    /// [`Llama::add_gradients_by_blocks`] does, block by block.
     pub fn is_fused(&self) -> bool {
         self.kernels == Kernels::Fused
     }
 
-    /// Zero for each parameter, on the model's device.
+    /// Zeros for each parameter, on the model's device.
     pub fn zeros(&self) -> ParamTensors {
         ParamTensors::zeros(&self.config.layout(), &self.gain.val().device())
     }
 
-    /// Logits [inputs.len(), vocabulary] of the token after each of `inputs`, which are sequences of `length` one after
-    /// the other.
+    /// Logits [inputs.len(), vocabulary] of the token after each of `inputs`, which holds sequences of `length` one
+    /// after another.
     pub fn logits(&self, inputs: &[u32], length: usize) -> Tensor<2> {
         let x = self.hidden(inputs, length);
         composed::logits(x, self.gain.val(), self.head.val(), &self.pass(length))
     }
 
-    /// Cross-entropy in nats of each of `targets`, given that of `inputs` in its place and those before it in the same
-    /// sequence: [inputs.len()].
+    /// Cross-entropy in nats of each target, given the input at its place and the earlier ones of the sequence:
+    /// [inputs.len()].
     ///
     /// # Panics
-    /// If the tokens are not in the vocabulary, not as many in both, or no whole number of sequences of a `length` the
-    /// model knows.
+    /// If a token is not in the vocabulary, there are not as many targets as inputs, or the inputs are not whole
+    /// sequences of a `length` that the model can read.
     pub fn token_losses(&self, inputs: &[u32], targets: Arc<[u32]>, length: usize) -> Tensor<1> {
         assert_eq!(inputs.len(), targets.len(), "a target for each input");
         self.check_tokens(&targets);
@@ -126,7 +126,7 @@ impl Llama {
         self.losses(x, &targets, &self.pass(length))
     }
 
-    /// Cross-entropy of each of `targets` given a row of the residual stream, with logits of a few rows at a time.
+    /// Cross-entropy of each target given its row of the residual stream, with logits for a few rows at a time.
     pub(super) fn losses(&self, x: Tensor<2>, targets: &[u32], pass: &Pass) -> Tensor<1> {
         let (gain, head) = (self.gain.val(), self.head.val());
         let rows = pass.loss_rows(self.config.vocab_size);
@@ -154,12 +154,12 @@ impl Llama {
         AttentionShape { heads, rotary: self.rotary.clone(), epsilon: self.epsilon() }
     }
 
-    /// What the blocks of a pass in Burn's operations share.
+    /// What the blocks of a composed pass share.
     pub(super) fn pass(&self, length: usize) -> Pass {
         self.pass_from(0, length)
     }
 
-    /// The same of sequences that begin at position `first`.
+    /// The same for sequences that begin at position `first`.
     pub(super) fn pass_from(&self, first: usize, length: usize) -> Pass {
         let (precision, tiles) = match self.kernels {
             Kernels::Fused => (Precision::F32, Tiles::default()),
@@ -169,7 +169,7 @@ impl Llama {
     }
 
     /// # Panics
-    /// If the tokens are not in the vocabulary, or no whole number of sequences of a length the model knows.
+    /// If a token is not in the vocabulary, or the inputs are not whole sequences of a length that the model can read.
     pub(super) fn check_inputs(&self, inputs: &[u32], length: usize) {
         self.check_tokens(inputs);
         assert!(
@@ -189,18 +189,18 @@ impl Llama {
         self.config.rms_norm_eps as f32
     }
 
-    /// The model after a step: each parameter less `step` times its direction. Directions are matrices as those of
-    /// [`ParamTensors`], on the model's device, asked for one after the other.
+    /// The model after a step: each parameter minus `step` times its direction. Directions are matrices like those of
+    /// [`ParamTensors`], on the model's device, and are read one by one.
     ///
-    /// With directions of -1, 0 and 1 the product is exact, and the result the same on every device.
+    /// With directions of -1, 0 and 1 the product is exact, so the result is the same on every device.
     ///
     /// # Panics
-    /// If they are not the directions of this model.
+    /// If the directions do not fit the model.
     pub fn stepped(&self, step: f32, directions: impl Iterator<Item = Tensor<2>>) -> Self {
         self.clone().map(&mut Stepper { step, directions })
     }
 
-    /// Adds `weight` times the gradients of a [`Module::train`]ed model's parameters to `flat`, in the layout's order.
+    /// Adds `weight` times the gradients of a [`Module::train`]ed model to `flat`, in the layout's order.
     pub fn add_gradients(&self, gradients: Gradients, weight: f32, flat: &mut [f32]) {
         let mut collector = Collector { gradients, weight, rest: flat };
         self.visit(&mut collector);
@@ -220,7 +220,7 @@ impl Block {
         self.after(None, x, pass).0
     }
 
-    /// The block for tokens that come after a past; and the past of what comes after them.
+    /// Runs the block on tokens after a past. Returns the past for the next tokens too.
     pub(super) fn after(&self, past: Option<Past>, x: Tensor<2>, pass: &Pass) -> (Tensor<2>, Past) {
         let (attention_gain, qkv, out) = (self.attention_gain.val(), self.qkv.val(), self.out.val());
         let (mlp_gain, gate_up, down) = (self.mlp_gain.val(), self.gate_up.val(), self.down.val());
@@ -255,7 +255,7 @@ impl Cutter<'_> {
     }
 }
 
-/// Subtracts directions from the parameters, visited in the layout's order.
+/// Subtracts directions from parameters, visited in the layout's order.
 struct Stepper<I> {
     step: f32,
     directions: I,
@@ -276,7 +276,7 @@ impl<I: Iterator<Item = Tensor<2>>> ModuleMapper for Stepper<I> {
     }
 }
 
-/// Lays gradients one behind the other.
+/// Collects gradients into a flat vector.
 struct Collector<'a> {
     gradients: Gradients,
     weight: f32,

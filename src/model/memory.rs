@@ -1,28 +1,28 @@
-//! What a gradient takes of a device's memory, by part: block by block, or by the fused kernels of the CPU.
+//! Memory that a gradient takes on a device, by part: computed block by block, or by the fused CPU kernels.
 //!
-//! A count of what Burn's autodiff keeps and makes of the operations in `composed`, and of what the kernels keep, in
-//! bytes a value. `tests/memory.rs` holds it against what is really allocated.
+//! It counts the bytes that Burn's autodiff keeps and makes for the operations in `composed`, and those that the
+//! kernels keep. `tests/memory.rs` compares the counts with actual allocations.
 
 use super::composed::Tiles;
 use super::{Device, LlamaConfig, Precision};
 
-/// Bytes on a device while the gradient of one micro-batch is computed, at the moment when there are most.
+/// Bytes on a device at the peak of computing the gradient of one micro-batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
     /// The parameters, in f32.
     pub parameters: u64,
-    /// Sums of the gradient, in f32; on the CPU autodiff's gradients of all parameters too.
+    /// Sums of the gradient in f32. On the CPU also autodiff's gradients of all parameters.
     pub gradient: u64,
-    /// The input of each block; on the CPU everything that the blocks keep for the backward pass.
+    /// The input of each block. On the CPU all that the blocks keep for the backward pass.
     pub block_inputs: u64,
-    /// Of one block: intermediate results, weights as factors, gradients.
+    /// Intermediate results, weights as factors and gradients of one block.
     pub block: u64,
-    /// Of the head for as many rows as it takes at a time: the same.
+    /// The same for the head, for as many rows as it takes at a time.
     pub head: u64,
 }
 
 impl Memory {
-    /// Of a gradient over `sequences` full sequences, as one device computes it.
+    /// Memory of a gradient over `sequences` full sequences on `device`.
     pub fn on(device: &Device, config: &LlamaConfig, sequences: usize) -> Self {
         match device {
             Device::Cpu => Self::of_fused_gradient(config, sequences),
@@ -30,11 +30,11 @@ impl Memory {
         }
     }
 
-    /// Of a gradient by the fused kernels of the CPU, over `sequences` full sequences.
+    /// Memory of a gradient by the fused CPU kernels, over `sequences` full sequences.
     pub fn of_fused_gradient(config: &LlamaConfig, sequences: usize) -> Self {
         let (hidden, rows) = (config.hidden_size, sequences * config.sequence_length);
         let f32s = |values: usize| 4 * values as u64;
-        // The input, its norm, queries, keys and values, their mixture, two numbers of each head's softmax.
+        // The input, its norm, queries, keys and values, the attention output, and two numbers per head of the softmax.
         let attention = 2 * hidden + 2 * config.query_size() + 2 * config.kv_size() + 2 * config.num_heads;
         // The input, its norm, gate and up.
         let mlp = 2 * hidden + 2 * config.intermediate_size;
@@ -43,34 +43,34 @@ impl Memory {
             parameters: f32s(config.layout().total()),
             gradient: f32s(2 * config.layout().total()),
             block_inputs: f32s(rows * (attention + mlp) * config.num_layers),
-            // The activated MLP and its gradient; gradients of the output, of the norm and of the input; the largest
-            // factor, packed.
+            // The activated MLP and its gradient; gradients of output, norm and input; the largest packed factor.
             block: f32s(rows * (2 * config.intermediate_size + 3 * hidden + widest)),
             // The logits; the input, its norm and their gradients.
             head: f32s(rows * (config.vocab_size + 4 * hidden)),
         }
     }
 
-    /// Of a gradient block by block, over `sequences` full sequences.
+    /// Memory of a gradient block by block, over `sequences` full sequences.
     pub fn of_gradient(config: &LlamaConfig, sequences: usize, precision: Precision) -> Self {
         let (tiles, factor) = (Tiles::default(), precision.bytes());
         let (hidden, length) = (config.hidden_size, config.sequence_length);
         let rows = sequences * length;
         let bytes = |bytes: usize| bytes as u64;
-        // A factor in f32 is the parameter itself; gradients are there whole and as the parts that are added up.
+        // A factor in f32 is the parameter itself. Gradients exist as a whole and as the parts added up.
         let of_weights = |weights: usize| bytes(weights * (if factor == 4 { 8 } else { 8 + factor }));
         Self {
             parameters: bytes(4 * config.layout().total()),
             gradient: bytes(4 * config.layout().total()),
             block_inputs: bytes(4 * rows * hidden * config.num_layers),
             block: bytes(block_results(config, sequences, factor, tiles)) + of_weights(block_weights(config)),
-            // The logits, their logarithms of probabilities, and the gradient of either.
+            // The logits, their log-probabilities, and the gradients of both.
             head: bytes(12 * rows.min(tiles.rows(config.vocab_size)) * config.vocab_size)
                 + of_weights(config.vocab_size * hidden),
         }
     }
 
-    /// All of it. A block and the head are never there at the same time, or take the same memory.
+    /// The total. A block and the head never exist at the same time, or reuse the same memory, so only the larger
+    /// counts.
     pub fn total(&self) -> u64 {
         self.parameters + self.gradient + self.block_inputs + self.block.max(self.head)
     }
@@ -82,7 +82,7 @@ fn block_weights(config: &LlamaConfig) -> usize {
     config.hidden_size * (attention + 3 * config.intermediate_size)
 }
 
-/// Bytes of a block's intermediate results, the input not included.
+/// Bytes of a block's intermediate results, without its input.
 fn block_results(config: &LlamaConfig, sequences: usize, factor: usize, tiles: Tiles) -> usize {
     let length = config.sequence_length;
     let rows = sequences * length;
@@ -91,18 +91,18 @@ fn block_results(config: &LlamaConfig, sequences: usize, factor: usize, tiles: T
     let last_scores = pairs((tiles.queries.min(length), length));
     let scores: usize = (0..length).step_by(tiles.queries).map(|first| pairs(tile(first))).sum();
 
-    // Of the first half: its norm, the product of that by its factors, the stream after it, the gradient that comes in.
+    // First half: the norm, the norm times its factors, the stream after it, and the incoming gradient.
     let stream = 20 * rows * config.hidden_size;
-    // Queries, keys, values and the mixture of these.
+    // Queries, keys, values and the attention output.
     let heads = 16 * rows * config.query_size();
-    // Scores less their largest, their exponentials, and probabilities as factors.
+    // Scores less their maximum, their exponentials, and probabilities as factors.
     let kept_scores = (8 + factor) * scores;
-    // Gradients of the scores and of the exponentials, for the last tile, when all others are still kept.
+    // Gradients of the scores and of the exponentials for the last tile, while all other tiles are still kept.
     let scores_backwards = 8 * last_scores;
-    // Of the second half: as of the stream before; gate, its sigmoid, their product, up, the product of these as a
-    // factor; and the gradients of two of them.
+    // Second half: as much of the stream as before; gate, its sigmoid, their product, up, and the product of these as a
+    // factor; the gradients of two of them.
     let mlp = 16 * rows * config.hidden_size + (16 + factor + 8) * rows * config.intermediate_size;
-    // The second half is gone when the backward pass comes to the first.
+    // The second half is freed before the backward pass reaches the first.
     stream + heads + kept_scores + mlp.max(scores_backwards)
 }
 
@@ -118,9 +118,9 @@ mod tests {
         let memory = Memory::of_gradient(&config, 6, Precision::Bf16);
         assert_eq!(memory.parameters, 4 * 1_204_881_408);
         assert_eq!(memory.block_inputs, 16 * 6 * 2048 * 2048 * 4);
-        // With room for a momentum and half a dozen replicas on 80 GB.
+        // This leaves room for a momentum and half a dozen replicas on 80 GB.
         assert!((16_000_000_000..20_000_000_000).contains(&memory.total()), "{memory:?}");
-        // Autodiff over the whole model would keep this of every block.
+        // Autodiff over the whole model would keep this much for every block.
         assert!(config.num_layers as u64 * memory.block > 80_000_000_000, "{memory:?}");
     }
 

@@ -1,10 +1,11 @@
 //! Llama in Burn: sizes and presets, devices, theta_0, Hugging Face folders, and the module itself.
 //!
-//! Outside of Burn a model is one flat vector of f32, `theta`, in the order of its [`ParamLayout`]: what nodes agree on
-//! and digests cover. [`Llama::from_flat`] makes a Burn module of it; gradients come back flat in the same order.
+//! Outside of Burn a model is one flat vector of f32, `theta`, in the order of its [`ParamLayout`]. Nodes agree on this
+//! vector, and digests cover it. [`Llama::from_flat`] turns it into a Burn module; gradients come back flat in the same
+//! order.
 //!
-//! On the CPU the blocks run on fused kernels of ours (`fused`, `kernels`); everywhere else on Burn's own operations
-//! (`composed`), in bf16 where the device has it, and a gradient is computed block by block (`by_blocks`) into
+//! On the CPU the blocks run on fused kernels (`fused`, `kernels`). Other devices run Burn's own operations
+//! (`composed`), in bf16 where available. There a gradient is computed block by block (`by_blocks`) into
 //! [`ParamTensors`] that stay on the device.
 
 mod by_blocks;

@@ -1,26 +1,26 @@
-//! Values for all parameters of a model that stay on a device.
+//! Values for all parameters of a model, on a device.
 
 use burn::tensor::{Tensor, TensorData};
 
 use super::ParamLayout;
 
-/// A value for each parameter of a model, on one device: a gradient, or a momentum.
+/// A value for each parameter of a model, on one device: a gradient or a momentum.
 #[derive(Clone, Debug)]
 pub struct ParamTensors {
-    /// An f32 matrix for each tensor of the layout, in its order. A vector is a matrix of one row.
+    /// An f32 matrix for each tensor of the layout, in its order. A vector is a matrix with one row.
     pub tensors: Vec<Tensor<2>>,
 }
 
 impl ParamTensors {
-    /// All zero.
+    /// Zeros.
     pub fn zeros(layout: &ParamLayout, device: &burn::tensor::Device) -> Self {
         Self { tensors: layout.tensors.iter().map(|tensor| Tensor::zeros(tensor.matrix(), device)).collect() }
     }
 
-    /// Of values in the layout's order.
+    /// Values given in the layout's order.
     ///
     /// # Panics
-    /// If there are not as many as the layout has.
+    /// If their number differs from the layout's.
     pub fn from_flat(layout: &ParamLayout, values: &[f32], device: &burn::tensor::Device) -> Self {
         assert_eq!(values.len(), layout.total(), "a value for each parameter");
         let upload = |values: &[f32], shape| Tensor::from_data(TensorData::new(values.to_vec(), shape), device);

@@ -1,8 +1,8 @@
-//! What a scenario's `[model]` says.
+//! The `[model]` section of a scenario.
 
 use serde::{Deserialize, Serialize};
 
-/// The model: a preset, or a preset with some sizes replaced.
+/// The model: a preset, with any sizes replaced.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelSettings {
@@ -20,7 +20,7 @@ pub struct ModelSettings {
     pub num_kv_heads: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub intermediate_size: Option<usize>,
-    /// Tokens a sequence predicts.
+    /// Tokens that a sequence predicts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sequence_length: Option<usize>,
     /// Width of a head [default: hidden_size / num_heads].
@@ -29,11 +29,11 @@ pub struct ModelSettings {
     /// Base of the rotary angles [default: 10,000].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rope_theta: Option<f64>,
-    /// What RMSNorm adds to the mean square [default: 1e-5].
+    /// Epsilon that RMSNorm adds to the mean square [default: 1e-5].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rms_norm_eps: Option<f64>,
-    /// Hugging Face folder whose weights the run starts from, and whose sizes the model has; without it weights are
-    /// drawn from the seed.
+    /// Hugging Face folder with the initial weights and the sizes of the model. Without it weights are drawn from the
+    /// seed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init: Option<String>,
 }

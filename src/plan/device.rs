@@ -1,44 +1,44 @@
-//! How fast devices are.
+//! Speed of devices.
 
-/// Part of a device's peak that forward and backward passes are assumed to reach: model FLOPs, without what is computed
-/// again to save memory. A guess; PaLM reached 0.46 (arXiv 2204.02311, table 3).
+/// Fraction of a device's peak that forward and backward passes are assumed to reach, in model FLOPs, which leave out
+/// recomputation. A guess; PaLM reached 0.46 (arXiv 2204.02311, table 3).
 pub const MFU: f64 = 0.35;
 
-/// Part of the memory's peak rate that passes over memory are assumed to reach.
+/// Fraction of the memory's peak rate that passes over memory are assumed to reach.
 const MEMORY_SHARE: f64 = 0.5;
-/// Bytes of memory that DeMo's encode on a device moves for each parameter: momentum and gradient, two products each
-/// way, top-k, and what is taken off again.
+/// Bytes of device memory that DeMo's encode moves per parameter: momentum and gradient, two products each way, top-k,
+/// and the subtraction of the sent part.
 const ENCODE_BYTES: f64 = 120.0;
-/// Bytes that an aggregation moves on the host for each parameter: the signs come to it (1), the step reads and writes
-/// (9), the digest reads (4), the next model is copied and goes back to the device (12).
+/// Bytes that an aggregation moves on the host per parameter: the signs arrive (1), the step reads and writes (9), the
+/// digest reads (4), the next model is copied and sent to the device (12).
 const STEP_BYTES: f64 = 26.0;
-/// Bytes of the host for each coefficient received: unpacked, checked, made whole.
+/// Bytes moved on the host per received coefficient, to unpack, check and expand it.
 const RECEIVED_BYTES: f64 = 20.0;
-/// Bytes a second that one thread of a host moves.
+/// Bytes per second that one host thread moves.
 const HOST_RATE: f64 = 4e9;
 
-/// Forward and backward of one core with AVX-512, FLOP a second: 95 K tokens/s of `tiny` (README, "Speed").
+/// Forward and backward on one core with AVX-512, in FLOP per second: 95 K tokens/s of `tiny` (README, "Speed").
 const CORE_FLOPS: f64 = 79e9;
-/// The same core's encode and aggregation of 15 peers, parameters a second.
+/// Encode, and aggregation of 15 peers, on the same core, in parameters per second.
 const CORE_ENCODE: f64 = 304e6;
 const CORE_AGGREGATE: f64 = 224e6;
 
-/// What a maker says of a device.
+/// A maker's figures for a device.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DataSheet {
-    /// As a command line names it.
+    /// The name on the command line.
     pub name: &'static str,
     pub title: &'static str,
-    /// Dense bf16 products, FLOP a second.
+    /// Dense bf16 products, in FLOP per second.
     pub flops: f64,
     /// Bytes.
     pub memory: f64,
-    /// Of the memory, bytes a second.
+    /// Of the memory, in bytes per second.
     pub bandwidth: f64,
 }
 
-/// The devices that are known by their data sheets: NVIDIA H100 Tensor Core GPU Datasheet (SXM; 1,979 TFLOP/s is with
-/// sparsity), NVIDIA H200 Tensor Core GPU Datasheet (SXM), NVIDIA A100 Tensor Core GPU Datasheet (SXM, 80 GB).
+/// Devices with published data sheets: NVIDIA H100 Tensor Core GPU Datasheet (SXM; 1,979 TFLOP/s is with sparsity),
+/// NVIDIA H200 Tensor Core GPU Datasheet (SXM), NVIDIA A100 Tensor Core GPU Datasheet (SXM, 80 GB).
 pub fn data_sheets() -> [DataSheet; 3] {
     let sheet = |name, title, teraflops, gigabytes, terabytes_a_second| DataSheet {
         name,
@@ -54,7 +54,7 @@ pub fn data_sheets() -> [DataSheet; 3] {
     ]
 }
 
-/// What a device's time is spent on.
+/// The amounts of work that take a device's time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Work {
     /// Forward and backward.
@@ -64,27 +64,27 @@ pub struct Work {
     pub received: f64,
 }
 
-/// How fast a device does a scenario's work.
+/// How fast a device does the work of a scenario.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Speed {
     /// What it is called.
     pub device: String,
-    /// Forward and backward, tokens a second.
+    /// Forward and backward.
     pub tokens_per_second: f64,
-    /// Encoding one pseudo-gradient.
+    /// To encode one pseudo-gradient.
     pub encode_seconds: f64,
-    /// Aggregating the payloads of a round, up to the next model on the device.
+    /// To aggregate the payloads of a round, until the next model is on the device.
     pub aggregate_seconds: f64,
-    /// Bytes of its memory, where they are known.
+    /// Bytes of its memory, if known.
     pub memory: Option<f64>,
-    /// Whether the gradient goes block by block on a device beside the host.
+    /// Whether the gradient is computed block by block on a device other than the host.
     pub is_accelerator: bool,
-    /// What this was made of, a line each.
+    /// The assumptions behind the figures, one per line.
     pub assumed: Vec<String>,
 }
 
 impl Speed {
-    /// A device by its data sheet, of whose peak a part `mfu` is reached.
+    /// A device by its data sheet, at a fraction `mfu` of its peak.
     pub fn of_sheet(sheet: &DataSheet, mfu: f64, work: &Work) -> Self {
         let rate = MEMORY_SHARE * sheet.bandwidth;
         let host = STEP_BYTES * work.parameters + RECEIVED_BYTES * work.received;

@@ -1,4 +1,4 @@
-//! What lies on a peer's device and on its host.
+//! Memory of a peer, on its device and on its host.
 
 use super::Plan;
 use crate::model::{Device, Memory};
@@ -6,11 +6,11 @@ use crate::training::scheme::Footprint;
 use crate::training::{Basis, remembered};
 use crate::transport::wire::encoded_len;
 
-/// One thing in memory.
+/// A part of the memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryPart {
     pub what: &'static str,
-    /// Bytes on the device; 0 where the host computes.
+    /// Bytes on the device; 0 if the host computes.
     pub device: u64,
     /// Bytes on the host.
     pub host: u64,
@@ -20,26 +20,26 @@ pub struct MemoryPart {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerMemory {
     pub parts: Vec<MemoryPart>,
-    /// At most at a time: results of a block and logits are never there together.
+    /// The peak. The results of a block and the logits never exist at the same time.
     pub total: MemoryPart,
-    /// Of `total`, what a further peer in the same process adds.
+    /// The part of `total` that each further peer in the same process adds.
     pub further_peer: MemoryPart,
 }
 
 impl Plan {
-    /// Memory of a peer whose model is on an accelerator, or computed by the host's own kernels.
+    /// Memory of a peer whose model is on an accelerator, or computed by the host's kernels.
     ///
-    /// Nodes of a process share replicas: the one that is trained on, the one before the first round, and those of the
-    /// last few aggregations, for nodes that lag behind.
+    /// Nodes of a process share replicas: the one being trained, the initial one, and those of the last few
+    /// aggregations, for nodes that lag behind.
     pub fn peer_memory(&self, is_accelerator: bool) -> PeerMemory {
         let model = 4 * self.parameters() as u64;
         let kept = 4 * self.scheme.kept_values() as u64;
         let batch = self.scenario.training.micro_batch.min(self.scenario.training.pages_per_round);
-        // What a CUDA device does, which not every build knows.
+        // `CpuBf16` works like a CUDA device, which not every build has.
         let device = if is_accelerator { Device::CpuBf16 } else { Device::Cpu };
         let gradient = Memory::on(&device, &self.config, batch);
         let Footprint { kept: what_is_kept, kept_on_device, own_model } = self.scheme.footprint();
-        // On the host a replica is the flat parameters, and where no device has it the model too.
+        // On the host a replica is its flat parameters, and the model too unless a device has it.
         let part = |what, bytes: u64| match is_accelerator {
             true => MemoryPart { what, device: bytes, host: 0 },
             false => MemoryPart { what, device: 0, host: bytes },
@@ -52,7 +52,7 @@ impl Plan {
             true => part(what_is_kept, kept),
             false => MemoryPart { what: what_is_kept, device: 0, host: kept },
         };
-        // A scheme whose state is on the host takes the gradient up there.
+        // Such a scheme copies the gradient to the host.
         let brought = if is_accelerator && !kept_on_device { model } else { 0 };
         let gradient_part = part("gradient", gradient.gradient);
         let mut parts = vec![
@@ -75,13 +75,13 @@ impl Plan {
             true => MemoryPart { what: "at most at a time", device: device - shared, host },
             false => MemoryPart { what: "at most at a time", device, host: host - shared },
         };
-        // All peers of a process save their states at the same rounds.
+        // All peers of a process save their states in the same rounds.
         let further_peer = MemoryPart { what: "each further peer", host: state.host + kept, ..state };
         PeerMemory { total, further_peer, parts }
     }
 
-    /// What an aggregation takes on the host besides the replica that it makes: the uploads, what is unpacked of them (a
-    /// coefficient is an index of 16 and a value of 32 bits), and for a step by signs one of them a parameter.
+    /// Host memory of an aggregation besides the new replica: the uploads, their unpacked coefficients (an index of 16
+    /// bits and a value of 32), and, for a step by signs, one sign per parameter.
     fn aggregation_bytes(&self) -> u64 {
         let upload = encoded_len(self.scheme.shape()) + 6 * self.coefficients();
         let signs = if self.scheme.payloads().basis == Basis::Dct { self.parameters() } else { 0 };

@@ -1,14 +1,14 @@
-//! What a scenario takes on real devices: floating-point operations, memory, bytes, time.
+//! What a scenario needs on real devices: floating-point operations, memory, traffic, time.
 //!
-//! Everything is counted from the scenario; only how fast a device is comes from outside, as a [`Speed`]: from a data
-//! sheet and an assumed part of its peak, or measured.
+//! All counts follow from the scenario. Only the speed of a device, a [`Speed`], comes from outside: measured, or from
+//! a data sheet and an assumed fraction of its peak.
 //!
 //! | file | what it holds |
 //! |---|---|
 //! | `mod` | operations of a round and of a run |
-//! | `memory` | what lies on a peer's device and on its host |
-//! | `traffic` | bytes of a round, and the links that they ask for |
-//! | `round` | how a round's time is spent, and whether it suffices |
+//! | `memory` | memory of a peer, on its device and on its host |
+//! | `traffic` | bytes of a round, and the links they need |
+//! | `round` | the time of a round by part, and whether it suffices |
 //! | `device` | data sheets and speeds |
 
 mod device;
@@ -29,28 +29,28 @@ use crate::training::scheme::Scheme;
 /// A forward pass is a third of forward and backward.
 const FORWARD_SHARE: f64 = 1.0 / 3.0;
 
-/// A scenario, and what follows from it without opening its corpus.
+/// A scenario and all that follows from it without opening its corpus.
 pub struct Plan {
     pub scenario: Scenario,
     pub config: LlamaConfig,
     scheme: Box<dyn Scheme>,
 }
 
-/// Floating-point operations of a run, as [`LlamaConfig::flops_per_token`] counts them: what is computed twice to save
-/// memory counts once.
+/// Floating-point operations of a run, as [`LlamaConfig::flops_per_token`] counts them: recomputation to save memory
+/// does not count.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Flops {
-    /// Forward and backward, one token.
+    /// Forward and backward for one token.
     pub token: f64,
-    /// One peer's training of a round.
+    /// Training of one peer in a round.
     pub peer_round: f64,
-    /// One validator's evaluations of a round.
+    /// Evaluations of one validator in a round.
     pub validator_round: f64,
-    /// One peer's training of all rounds.
+    /// Training of one peer in all rounds.
     pub peer: f64,
-    /// That of the aggregated peers.
+    /// Training of the aggregated peers in all rounds.
     pub aggregated: f64,
-    /// That of all peers registered at a time.
+    /// Training of all registered peers in all rounds.
     pub all: f64,
 }
 
@@ -58,7 +58,7 @@ impl Plan {
     /// The plan of a scenario.
     ///
     /// # Errors
-    /// Sizes of the model, or of the scheme's chunks, that cannot be.
+    /// The sizes of the model, or the chunks of the scheme, are invalid.
     pub fn new(scenario: Scenario) -> Result<Self, OpenError> {
         let config = LlamaConfig::from_settings(&scenario.model)?;
         let scheme = scenario.scheme_settings().build(&config.layout())?;
@@ -81,12 +81,12 @@ impl Plan {
         self.scenario.judge().forward_passes(pages, aggregated) * self.config.sequence_length as f64
     }
 
-    /// Peers registered at a time, at most.
+    /// Peers registered at the same time, at most.
     pub fn registered(&self) -> usize {
         self.scenario.peers_total().min(self.scenario.chain.slots)
     }
 
-    /// Operations.
+    /// Operations of a round and of the run.
     pub fn flops(&self) -> Flops {
         let token = self.config.flops_per_token() as f64;
         let peer_round = token * self.tokens_per_peer();
@@ -101,7 +101,7 @@ impl Plan {
         }
     }
 
-    /// What a device's time is spent on, for its [`Speed`].
+    /// The work that takes a device's time, for its [`Speed`].
     pub fn work(&self) -> Work {
         Work {
             flops_per_token: self.config.flops_per_token() as f64,
@@ -110,12 +110,12 @@ impl Plan {
         }
     }
 
-    /// Coefficients of an upload.
+    /// Coefficients in an upload.
     fn coefficients(&self) -> usize {
         self.scheme.shape().tensors.iter().map(|tensor| tensor.coefficients()).sum()
     }
 
-    /// Seconds that the network needs for all rounds: as long as the chain says.
+    /// Seconds that all rounds take, as set by the chain.
     pub fn seconds(&self) -> f64 {
         self.scenario.rounds as f64 * self.scenario.round_seconds()
     }

@@ -1,8 +1,8 @@
-//! How a round's time is spent.
+//! The time of a round, by part.
 //!
-//! A round's model is known when the round before is over, its put window has closed, the deciding validator has
-//! gathered everybody's uploads, aggregated and told, and the peer has fetched and applied what it names. Then the peer
-//! trains, and must be done when its own put window opens.
+//! A peer knows the round's model when the previous round is over, its put window has closed, the deciding validator
+//! has fetched all uploads, aggregated and posted its record, and the peer has fetched and applied the included
+//! uploads. Then the peer trains. It must finish before its own put window opens.
 
 use super::traffic::mbps;
 use super::{FORWARD_SHARE, Plan, Speed};
@@ -15,22 +15,22 @@ pub struct RoundPart {
     pub seconds: f64,
 }
 
-/// A node's round.
+/// The time of a node's round.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RoundTime {
-    /// One after the other.
+    /// In order, one after another.
     pub parts: Vec<RoundPart>,
     /// Their sum.
     pub needed: f64,
     /// The round's length.
     pub length: f64,
-    /// Megabits a second with which the download would take all the time that the other parts leave; `None` where they
-    /// leave none.
+    /// Megabits per second at which the download takes all the time that the other parts leave; `None` if they leave
+    /// none.
     pub least_mbps: Option<f64>,
 }
 
 impl RoundTime {
-    /// `download` is the part whose link is looked for.
+    /// `download` is the part for which the least bandwidth is computed.
     fn new(parts: Vec<RoundPart>, length: f64, download: (&'static str, u64)) -> Self {
         let needed = parts.iter().map(|part| part.seconds).sum();
         let downloading: f64 = parts.iter().filter(|part| part.what == download.0).map(|part| part.seconds).sum();
@@ -48,7 +48,7 @@ const PEER_FETCHES: &str = "fetch the aggregated uploads";
 const VALIDATOR_GATHERS: &str = "validator: fetch all uploads";
 
 impl Plan {
-    /// A round of a peer of the first group, under the first validator.
+    /// The round of a peer of the first group, with the first validator.
     pub fn peer_round(&self, speed: &Speed) -> RoundTime {
         let traffic = self.traffic();
         let part = |what, seconds| RoundPart { what, seconds };
@@ -63,7 +63,7 @@ impl Plan {
         RoundTime::new(parts, self.scenario.round_seconds(), (PEER_FETCHES, traffic.peer_down))
     }
 
-    /// A round of the first validator, which decides and evaluates.
+    /// The round of the first validator, which decides and evaluates.
     pub fn validator_round(&self, speed: &Speed) -> RoundTime {
         let mut parts = self.deciding(speed);
         let seconds = self.evaluated_tokens() * FORWARD_SHARE / speed.tokens_per_second;
@@ -72,7 +72,7 @@ impl Plan {
         RoundTime::new(parts, self.scenario.round_seconds(), download)
     }
 
-    /// What the deciding validator does before anybody knows who is in.
+    /// The deciding validator's work before its record is out.
     fn deciding(&self, speed: &Speed) -> Vec<RoundPart> {
         let (traffic, link) = (self.traffic(), &self.scenario.validators[0].link);
         let part = |what, seconds| RoundPart { what, seconds };
@@ -83,7 +83,7 @@ impl Plan {
         ]
     }
 
-    /// Seconds of an upload by a peer of the first group.
+    /// Seconds that an upload by a peer of the first group takes.
     pub fn upload_seconds(&self) -> f64 {
         transfer(self.traffic().upload, self.peer_link())
     }
@@ -93,7 +93,7 @@ impl Plan {
     }
 }
 
-/// Seconds that bytes take on a link, there and back before them.
+/// Seconds that bytes take on a link, including one round trip.
 fn transfer(bytes: u64, link: &Link) -> f64 {
     2e-3 * link.latency_ms + 8.0 * bytes as f64 / (1e6 * link.bandwidth_mbps)
 }

@@ -1,32 +1,32 @@
-//! Bytes of a round.
+//! Traffic of a round in bytes.
 
 use super::Plan;
 use crate::transport::{bundle, checkpoint, record, wire};
 
-/// Bytes that nodes send and receive. Requests, calls to the chain and what is sent twice are left out.
+/// Bytes that nodes send and receive, without requests, calls to the chain and retries.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Traffic {
-    /// One peer's upload of a round.
+    /// One peer's upload in a round.
     pub upload: u64,
-    /// What one peer receives of a round: the aggregated uploads and the record.
+    /// What one peer receives in a round: the included uploads and the record.
     pub peer_down: u64,
-    /// What the deciding validator sends of a round: the bundle of these uploads, and the record.
+    /// What the deciding validator sends in a round: the bundle of included uploads and the record.
     pub validator_up: u64,
-    /// What a validator receives: everybody's uploads.
+    /// What a validator receives in a round: all uploads.
     pub validator_down: u64,
-    /// A checkpoint, which the deciding validator sends every so many rounds, and a newcomer receives.
+    /// A checkpoint. The deciding validator sends one at a fixed interval, and each newcomer receives one.
     pub checkpoint: u64,
-    /// Megabits a second with which an upload takes the whole put window.
+    /// Megabits per second at which an upload takes the whole put window.
     pub put_window_mbps: f64,
 }
 
-/// Megabits a second that bytes ask for, to be there in some seconds.
+/// Megabits per second that move `bytes` in `seconds`.
 pub(super) fn mbps(bytes: u64, seconds: f64) -> f64 {
     8.0 * bytes as f64 / seconds / 1e6
 }
 
 impl Plan {
-    /// Bytes of a round.
+    /// Traffic of a round.
     pub fn traffic(&self) -> Traffic {
         let settings = &self.scenario.protocol;
         let (included, upload) = (settings.top_peers, wire::encoded_len(self.scheme.shape()));

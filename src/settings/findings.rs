@@ -1,23 +1,23 @@
-//! Settings that cannot be run with, collected with the keys at which they stand.
+//! Collects invalid settings with the keys where they stand.
 
 use std::fmt::Display;
 
 use toml::Value;
 
-/// A setting that cannot be run with.
+/// An invalid setting.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// Path of the key.
+    /// Path of its key.
     pub path: String,
-    /// What the setting is.
+    /// Its value.
     pub got: String,
-    /// What it must be.
+    /// What the value must be.
     pub expected: String,
-    /// Another key that the setting does not fit, if any.
+    /// Another key that the setting conflicts with, if any.
     pub related: Option<&'static str>,
 }
 
-/// Collects findings. Paths are relative to the section that is being checked ([`Findings::within`]).
+/// Collects findings. Paths are relative to the section being checked ([`Findings::within`]).
 #[derive(Default)]
 pub struct Findings {
     section: String,
@@ -30,12 +30,12 @@ impl Findings {
         self.found
     }
 
-    /// Whether everything is in order so far.
+    /// Whether there are no findings so far.
     pub fn is_empty(&self) -> bool {
         self.found.is_empty()
     }
 
-    /// Checks a section: paths of findings made by `check` are relative to `section`.
+    /// Checks a section: findings of `check` get paths under `section`.
     pub fn within(&mut self, section: &str, check: impl FnOnce(&mut Self)) {
         let inner = self.path_of(section);
         let outer = std::mem::replace(&mut self.section, inner);
@@ -51,12 +51,12 @@ impl Findings {
         }
     }
 
-    /// Notes a finding unless `holds`.
+    /// Adds a finding unless `holds`.
     pub fn require(&mut self, holds: bool, path: impl AsRef<str>, got: impl Display, expected: impl Display) {
         self.require_with(holds, path, got, expected, None);
     }
 
-    /// Notes a finding unless `holds`; `related` is the full path of a key that must fit.
+    /// Adds a finding unless `holds`; `related` is the full path of the key that the setting conflicts with.
     pub fn require_with(
         &mut self,
         holds: bool,
@@ -71,42 +71,42 @@ impl Findings {
         }
     }
 
-    /// 1 or more.
+    /// Requires 1 or more.
     pub fn at_least_one(&mut self, path: &str, got: impl Into<u128> + Copy) {
         self.require(got.into() >= 1, path, got.into(), "1 or more");
     }
 
-    /// More than 0.
+    /// Requires more than 0.
     pub fn positive(&mut self, path: impl AsRef<str>, got: f64) {
         self.require(got > 0.0, path, got, "more than 0");
     }
 
-    /// 0 or more.
+    /// Requires 0 or more.
     pub fn not_negative(&mut self, path: impl AsRef<str>, got: f64) {
         self.require(got >= 0.0, path, got, "0 or more");
     }
 
-    /// `most` or less.
+    /// Requires `most` or less.
     pub fn at_most(&mut self, path: impl AsRef<str>, got: f64, most: f64) {
         self.require(got <= most, path, got, format!("{most} at most"));
     }
 
-    /// 0 to 1.
+    /// Requires a number from 0 to 1.
     pub fn fraction(&mut self, path: impl AsRef<str>, got: f64) {
         self.require((0.0..=1.0).contains(&got), path, got, "a fraction, 0 to 1");
     }
 
-    /// Above 0, 1 at most.
+    /// Requires a number above 0 and at most 1.
     pub fn positive_fraction(&mut self, path: impl AsRef<str>, got: f64) {
         self.require(got > 0.0 && got <= 1.0, path, got, "a fraction above 0, 1 at most");
     }
 
-    /// 0 or more, below 1.
+    /// Requires a number from 0 up to, but not including, 1.
     pub fn below_one(&mut self, path: impl AsRef<str>, got: f64) {
         self.require((0.0..1.0).contains(&got), path, got, "a fraction, 0 or more and below 1");
     }
 
-    /// No number is infinite or not a number.
+    /// Requires all numbers in `value` to be finite.
     pub fn finite(&mut self, path: &str, value: &Value) {
         let below = |key: &str| if path.is_empty() { key.to_string() } else { format!("{path}.{key}") };
         match value {

@@ -1,7 +1,7 @@
-//! Things that a scenario names by their kind: `mechanism = "equal"`, or `[mechanism]`, `kind = "equal"` and settings.
+//! Settings chosen by kind: `mechanism = "equal"`, or a table `[mechanism]` with `kind = "equal"` and settings.
 //!
-//! A [`Kinded`] is what the file says. [`Kinds`] is the table of the kinds that a program knows; it turns the one into
-//! the kind's own settings, defaults filled in. Who brings a kind of their own adds a line to the table.
+//! A [`Kinded`] is what the scenario says. [`Kinds`] is the table of known kinds; it resolves a [`Kinded`] to the
+//! settings of its kind, with defaults filled in. To add a kind, add a line to the table.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor, value::MapAc
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-/// A kind and its settings, as a scenario says them. Reads from a bare name too.
+/// A kind and its settings, as a scenario gives them. A bare name will do too.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Kinded {
-    /// Name of the kind; `None` for the default one.
+    /// Name of the kind; `None` for the default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// Its settings.
@@ -57,16 +57,16 @@ impl<'de> Deserialize<'de> for Kinded {
     }
 }
 
-/// Why there is nothing of this kind and with these settings.
+/// Why a kind or its settings are invalid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KindError {
-    /// The key, relative to the table; `kind`, or empty where it is about all of it.
+    /// The key, relative to the table. It is `kind` for an unknown kind, and empty where the whole table is at fault.
     pub key: String,
-    /// What serde says of it.
+    /// The message from serde.
     pub message: String,
 }
 
-/// The settings of a kind, and the same as a table with all defaults.
+/// The settings of a kind, also as a table with all defaults.
 pub struct Resolved<S: ?Sized> {
     pub settings: Box<S>,
     pub table: Table,
@@ -74,7 +74,7 @@ pub struct Resolved<S: ?Sized> {
 
 type Read<S> = dyn Fn(&Table) -> Result<Resolved<S>, KindError> + Send + Sync;
 
-/// The kinds of one thing that a program knows. `S` is the trait of their settings.
+/// A table of known kinds. `S` is the trait of their settings.
 pub struct Kinds<S: ?Sized> {
     default: &'static str,
     known: Vec<(String, Arc<Read<S>>)>,
@@ -87,12 +87,12 @@ impl<S: ?Sized> Clone for Kinds<S> {
 }
 
 impl<S: ?Sized + 'static> Kinds<S> {
-    /// An empty table; `default` is the kind that a scenario means which names none.
+    /// An empty table. `default` is the kind of a scenario that names none.
     pub fn new(default: &'static str) -> Self {
         Self { default, known: Vec::new() }
     }
 
-    /// Adds a kind, or replaces the one of this name: its settings are a `T`, which denies unknown fields.
+    /// Adds a kind, or replaces the one of that name. Its settings are a `T`, which must deny unknown fields.
     pub fn with<T: Serialize + DeserializeOwned + 'static>(mut self, kind: &str, boxed: fn(T) -> Box<S>) -> Self {
         let read = move |table: &Table| {
             let value: T = serde_path_to_error::deserialize(Value::Table(table.clone())).map_err(|error| {
@@ -113,7 +113,7 @@ impl<S: ?Sized + 'static> Kinds<S> {
         self.known.iter().map(|(kind, _)| kind.as_str())
     }
 
-    /// The kind that a scenario names.
+    /// The kind that a scenario asks for.
     pub fn kind_of<'a>(&self, kinded: &'a Kinded) -> &'a str {
         kinded.kind.as_deref().unwrap_or(self.default)
     }
@@ -128,10 +128,10 @@ impl<S: ?Sized + 'static> Kinds<S> {
         Ok(())
     }
 
-    /// The settings that a scenario means.
+    /// The settings that a scenario asks for.
     ///
     /// # Errors
-    /// No such kind, or settings that it does not have.
+    /// The kind is unknown, or its settings are invalid.
     pub fn resolve(&self, kinded: &Kinded) -> Result<Resolved<S>, KindError> {
         let kind = self.kind_of(kinded);
         let Some((_, read)) = self.known.iter().find(|(known, _)| known == kind) else {
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_key() {
+    fn errors_name_the_key() {
         let error = read("\"ston\"").unwrap_err();
         assert!(error.key == "kind" && error.message.contains("`stone`"), "{error:?}");
         let error = read("{ gram = 1.0 }").unwrap_err();

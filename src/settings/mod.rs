@@ -1,6 +1,6 @@
-//! What sections of a scenario have in common: how they are checked, and how a kind is chosen by its name.
+//! What sections of a scenario share: collecting invalid settings, and choosing a kind by name.
 //!
-//! Settings live beside what they set. This module knows none of them.
+//! Settings live beside the code that uses them. This module knows none of them.
 
 mod findings;
 mod kinds;

@@ -1,12 +1,12 @@
-//! The uploads that a round includes, in one object: a node that catches up fetches one thing a round instead of
+//! The uploads that a round includes, in one object, so that a node that catches up makes one fetch a round instead of
 //! fifteen.
 //!
-//! Version 1, little-endian: `GNTB`, version (2 bytes), number of uploads (4), for each its blake3 digest (32) and
-//! length (8), then the uploads one behind the other. It is not signed: the digests are in the validator's signed
-//! record, and each upload is signed by its peer.
+//! Version 1, little-endian: `GNTB`, version (2 bytes), number of uploads (4), for each upload its blake3 digest (32)
+//! and length (8), then the uploads one after another. A bundle needs no signature: its digests are in the validator's
+//! signed record, and each upload is signed by its peer.
 //!
-//! What is longer than [`PART`] is cut into objects of so many bytes, sent and received one by one
-//! ([`super::keys::part`]): stores limit the size of a request, and links its time.
+//! Bundles longer than [`PART`] are cut into objects of that size, sent and received one by one
+//! ([`super::keys::part`]), because stores limit the size of a request and slow links its duration.
 
 use bytes::Bytes;
 
@@ -18,10 +18,10 @@ const VERSION: u16 = 1;
 const HEADER_LEN: usize = 4 + 2 + 4;
 const ENTRY_LEN: usize = 32 + 8;
 
-/// Bytes of a part: 64 MiB.
+/// Length of a part: 64 MiB.
 pub const PART: usize = 64 << 20;
 
-/// Why some bytes are not a bundle.
+/// Why bytes are not a valid bundle.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BundleError {
     #[error("bundle of {found} bytes; at most {max} expected")]
@@ -30,26 +30,26 @@ pub enum BundleError {
     NotABundle,
     #[error("bundle of format version {found}; this program reads version {VERSION}")]
     Version { found: u16 },
-    #[error("bundle of {found} bytes is not as long as its index says")]
+    #[error("bundle of {found} bytes does not have the length that its index gives")]
     Length { found: usize },
     #[error("upload {number} of the bundle is damaged: its digest is {}, the index says {}", found.short(), expected.short())]
     Payload { number: usize, expected: Digest, found: Digest },
 }
 
-/// Length in bytes of a bundle of so many uploads of this length.
+/// Length in bytes of a bundle with this many uploads of this length.
 pub fn encoded_len(uploads: usize, upload_len: usize) -> usize {
     HEADER_LEN + uploads * (ENTRY_LEN + upload_len)
 }
 
-/// How many parts a bundle of so many bytes has.
+/// Number of parts of a bundle of `length` bytes.
 pub fn parts(length: usize) -> usize {
     length.div_ceil(PART).max(1)
 }
 
-/// Length in bytes, of `max_len` at most, of the bundle that begins with `first`.
+/// Length in bytes of the bundle that begins with `first`, as its index declares it.
 ///
 /// # Errors
-/// Another format, an index that `first` does not hold, or a longer bundle.
+/// `first` has another format or does not hold the whole index, or the bundle is longer than `max_len`.
 pub fn promised_len(first: &[u8], max_len: usize) -> Result<usize, BundleError> {
     let wrong_length = BundleError::Length { found: first.len() };
     let (mut index, _) = index(first)?;
@@ -61,7 +61,7 @@ pub fn promised_len(first: &[u8], max_len: usize) -> Result<usize, BundleError> 
     if length > max_len { Err(BundleError::TooLong { max: max_len, found: length }) } else { Ok(length) }
 }
 
-/// The index of a bundle, whole entries, and what comes after it.
+/// Splits a bundle into its index (whole entries only) and the rest.
 fn index(bytes: &[u8]) -> Result<(&[u8], &[u8]), BundleError> {
     let wrong_length = || BundleError::Length { found: bytes.len() };
     let mut rest = bytes;
@@ -77,7 +77,7 @@ fn index(bytes: &[u8]) -> Result<(&[u8], &[u8]), BundleError> {
     rest.split_at_checked(index_len).ok_or_else(wrong_length)
 }
 
-/// The bundle's bytes.
+/// Encodes uploads as a bundle.
 pub fn encode(uploads: &[Bytes]) -> Bytes {
     let total = HEADER_LEN + uploads.iter().map(|upload| ENTRY_LEN + upload.len()).sum::<usize>();
     let mut bytes = Vec::with_capacity(total);
@@ -94,11 +94,10 @@ pub fn encode(uploads: &[Bytes]) -> Bytes {
     bytes.into()
 }
 
-/// Takes a bundle of at most `max_len` bytes apart: digest and bytes of each upload (views, not copies).
+/// Splits a bundle of at most `max_len` bytes into uploads: the digest and bytes of each, as views without a copy.
 ///
 /// # Errors
-/// Too many bytes, another format, a length that is not what the index says, or an upload without the digest that the
-/// index says.
+/// Too many bytes, another format, or a length or digest that differs from the index.
 pub fn decode(bytes: &Bytes, max_len: usize) -> Result<Vec<(Digest, Bytes)>, BundleError> {
     if bytes.len() > max_len {
         return Err(BundleError::TooLong { max: max_len, found: bytes.len() });
@@ -146,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn each_wrong_part_is_an_error_of_its_own() {
+    fn each_wrong_part_has_its_own_error() {
         let (_, bytes) = bundle();
         let read = |change: &dyn Fn(&mut Vec<u8>)| {
             let mut changed = bytes.to_vec();

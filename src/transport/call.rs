@@ -1,7 +1,8 @@
-//! What nodes ask of the chain, as it lies in the bucket: signed JSON ([`super::sealed`]).
+//! Calls to the chain as nodes store them in the bucket: signed JSON ([`super::sealed`]).
 //!
-//! A registration lies under the slot that it is for, written where nothing may be yet, so that of two who want a slot
-//! the first has it. Weights lie below their validator's prefix. The store's stamp says which block a call belongs to.
+//! A registration is stored under the slot it asks for, with a put that fails if the object exists, so the first of two
+//! contenders gets the slot. A validator stores weights below its own prefix. The store's stamp decides which block a
+//! call belongs to.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -14,21 +15,21 @@ use crate::digest::Digest;
 const REGISTRATION: &str = "registration";
 const WEIGHTS: &str = "weights";
 
-/// Length in bytes of a registration at most.
+/// The largest registration in bytes.
 pub const REGISTRATION_LEN: usize = 1024;
-/// Length in bytes of weights at most: those of every slot that a chain may have.
+/// The largest weights object in bytes: room for all slots that a chain may have.
 pub const WEIGHTS_LEN: usize = 64 * 1024;
 
-/// A claim to a slot.
+/// A peer's claim to a slot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Registration {
     /// Digest that names the run.
     pub run: Digest,
     pub uid: Uid,
-    /// So many registrations for the slot came before.
+    /// The number of earlier registrations for the slot.
     pub generation: u32,
-    /// Where the peer keeps its uploads, if it has a bucket of its own.
+    /// The URL of the peer's own bucket for its uploads, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bucket: Option<String>,
 }
@@ -44,26 +45,26 @@ pub struct Weights {
     pub weights: Vec<(Uid, f64)>,
 }
 
-/// Why some bytes are not the call that was asked for.
+/// Why bytes are not the expected call.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     #[error("not a call: {0}")]
     Seal(#[from] SealError),
-    #[error("the call is of another run, or lies where another one belongs")]
+    #[error("the call belongs to another run or to another path")]
     Misplaced,
     #[error("the call is signed by {found}, not by {expected}")]
     Signer { expected: Hotkey, found: Hotkey },
 }
 
-/// The bytes of a registration, signed by who wants the slot.
+/// Encodes a registration, signed by the node that wants the slot.
 pub fn encode_registration(registration: &Registration, identity: &Identity) -> Bytes {
     sealed::seal(REGISTRATION, registration, identity)
 }
 
-/// Who claims a slot with these bytes, and the bucket that it keeps its uploads in.
+/// Decodes a registration: the hotkey that claims the slot, and the bucket it names.
 ///
 /// # Errors
-/// Anything but a signed registration of this run for this slot and generation.
+/// The bytes are not a signed registration of this run for this slot and generation.
 pub fn decode_registration(
     bytes: &[u8],
     run: &Digest,
@@ -77,15 +78,15 @@ pub fn decode_registration(
     Ok((signer, found.bucket))
 }
 
-/// The bytes of a validator's weights, signed by it.
+/// Encodes a validator's weights, signed by the validator.
 pub fn encode_weights(weights: &Weights, identity: &Identity) -> Bytes {
     sealed::seal(WEIGHTS, weights, identity)
 }
 
-/// The weights of `validator` that lie where those of `block` belong.
+/// Decodes the weights that `validator` posted in `block`.
 ///
 /// # Errors
-/// Anything but weights of this run and block, signed by `validator`.
+/// The bytes are not weights of this run and block, signed by `validator`.
 pub fn decode_weights(
     bytes: &[u8],
     run: &Digest,

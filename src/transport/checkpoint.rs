@@ -1,4 +1,4 @@
-//! The bytes of a checkpoint, version 1: a model that a joining node starts from. All numbers are little-endian.
+//! The bytes of a checkpoint, version 1: a model for joining nodes to start from. All numbers are little-endian.
 //!
 //! | bytes | what |
 //! |---|---|
@@ -7,13 +7,13 @@
 //! | 32 | digest of the run |
 //! | 8 | round after which the model was saved |
 //! | 32 | digest of the model |
-//! | 4 a parameter | theta, f32 |
+//! | 4 per parameter | theta, f32 |
 //!
-//! It is not signed: the digest of the model after a round is in the validator's signed record.
+//! A checkpoint needs no signature: the digest of the model after a round is in the validator's signed record.
 //!
-//! A model of more than [`PART`] parameters is cut after each so many of them, into objects that are sent and received
-//! one by one ([`super::keys::part`]): stores limit the size of a request and links its time, and nobody has to hold the
-//! bytes of more than one.
+//! A model of more than [`PART`] parameters is cut into objects of [`PART`] parameters, sent and received one by one
+//! ([`super::keys::part`]). Stores limit the size of a request and slow links its duration, and no node has to hold the
+//! bytes of more than one part.
 
 use bytes::Bytes;
 
@@ -36,10 +36,10 @@ pub struct Checkpoint {
     pub theta: Vec<f32>,
 }
 
-/// Why some bytes are not the checkpoint that was asked for.
+/// Why bytes are not the expected checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CheckpointError {
-    #[error("part {part} of a checkpoint has {found} bytes; of a model of {parameters} parameters it has {expected}")]
+    #[error("part {part} of the checkpoint has {found} bytes; for {parameters} parameters it should have {expected}")]
     Length { parameters: usize, part: usize, expected: usize, found: usize },
     #[error("not a checkpoint: it does not begin with \"GNTC\"")]
     NotACheckpoint,
@@ -47,14 +47,14 @@ pub enum CheckpointError {
     Version { found: u16 },
     #[error("checkpoint belongs to run {}, not to {}", found.short(), expected.short())]
     Run { expected: Digest, found: Digest },
-    #[error("checkpoint is damaged: its parameters have digest {}, its header says {}", found.short(), expected.short())]
+    #[error("checkpoint is damaged: its parameters have digest {}, but its header says {}", found.short(), expected.short())]
     Model { expected: Digest, found: Digest },
 }
 
-/// Parameters of a part: 64 MiB.
+/// Parameters in a part: 64 MiB.
 pub const PART: usize = 1 << 24;
 
-/// How many parts the checkpoint of a model with so many parameters has.
+/// Number of parts of a checkpoint with this many parameters.
 pub fn parts(parameters: usize) -> usize {
     parameters.div_ceil(PART).max(1)
 }
@@ -64,13 +64,13 @@ pub fn encoded_len(parameters: usize) -> usize {
     HEADER_LEN + 4 * parameters
 }
 
-/// Length in bytes of one part.
+/// Length in bytes of part number `part`.
 pub fn part_len(parameters: usize, part: usize) -> usize {
     let header = if part == 0 { HEADER_LEN } else { 0 };
     header + 4 * (parameters - part * PART).min(PART)
 }
 
-/// The bytes of one part of a checkpoint.
+/// Encodes one part of a checkpoint.
 pub fn encode_part(run: &Digest, round: u64, model: &Digest, theta: &[f32], part: usize) -> Bytes {
     let mut bytes = Vec::with_capacity(part_len(theta.len(), part));
     if part == 0 {
@@ -85,7 +85,7 @@ pub fn encode_part(run: &Digest, round: u64, model: &Digest, theta: &[f32], part
     bytes.into()
 }
 
-/// Reads a checkpoint of a run's model, part by part.
+/// Reads a checkpoint part by part.
 pub struct Decoder {
     checkpoint: Checkpoint,
     parameters: usize,
@@ -94,10 +94,10 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Begins with the first part of the checkpoint of a model with so many parameters.
+    /// Reads the first part of the checkpoint of a model with this many parameters.
     ///
     /// # Errors
-    /// Any other length or format, or another run.
+    /// The part has another length or format, or belongs to another run.
     pub fn begin(bytes: &[u8], run: &Digest, parameters: usize) -> Result<Self, CheckpointError> {
         check_len(bytes, parameters, 0)?;
         let mut rest = bytes;
@@ -126,20 +126,20 @@ impl Decoder {
         Ok(decoder)
     }
 
-    /// The round after which the model was saved, and its digest: worth a look before the rest is fetched.
+    /// The round and the model's digest, as the header gives them. Compare them before you fetch the rest.
     pub fn promises(&self) -> (u64, Digest) {
         (self.checkpoint.round, self.checkpoint.model)
     }
 
-    /// The number of the next part; `None` when all are there.
+    /// The number of the next part, or `None` when the checkpoint is complete.
     pub fn next_part(&self) -> Option<usize> {
         Some(self.parts).filter(|part| *part < parts(self.parameters))
     }
 
-    /// Takes the next part.
+    /// Reads the next part.
     ///
     /// # Errors
-    /// It has another length.
+    /// The part has the wrong length.
     pub fn add(&mut self, bytes: &[u8]) -> Result<(), CheckpointError> {
         check_len(bytes, self.parameters, self.parts)?;
         self.take_values(bytes);
@@ -152,10 +152,10 @@ impl Decoder {
         self.parts += 1;
     }
 
-    /// The checkpoint, whose `model` the caller compares with a record that it trusts.
+    /// The checkpoint. The caller must compare its `model` with a record that it trusts.
     ///
     /// # Errors
-    /// The parameters do not have the digest that the header says.
+    /// The parameters do not have the digest in the header.
     pub fn finish(self) -> Result<Checkpoint, CheckpointError> {
         let found = Digest(*self.hasher.finalize().as_bytes());
         let expected = self.checkpoint.model;
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn each_wrong_part_is_an_error_of_its_own() {
+    fn each_wrong_part_has_its_own_error() {
         let theta = [1.0f32, 2.0];
         let run = Digest::of(b"run");
         let bytes = encode_part(&run, 100, &Digest::of_f32(&theta), &theta, 0);

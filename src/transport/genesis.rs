@@ -1,5 +1,5 @@
-//! What a run is, as the first object of its bucket: everything that a node must know to take part, as JSON. The digest
-//! of its bytes names the run in every signed message, so that nothing of one run means anything in another.
+//! The genesis of a run, the first object in its bucket: all that a node must know to take part, as JSON. Every signed
+//! message names the run by the digest of these bytes, so messages of one run are invalid in another.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -11,12 +11,12 @@ use crate::transport::Identity;
 
 /// Format of the object.
 const VERSION: u32 = 1;
-/// Length in bytes at most: a scenario with many groups of peers, and a hotkey for each slot.
+/// The largest genesis in bytes: a scenario with many groups of peers, and a hotkey for each slot.
 pub const MAX_LEN: usize = 1 << 20;
-/// Length in bytes of a start at most.
+/// The largest start in bytes.
 pub const START_LEN: usize = 1024;
 
-/// What a run is.
+/// All that defines a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Genesis {
@@ -29,16 +29,16 @@ pub struct Genesis {
     pub validators: Vec<(Hotkey, f64)>,
     /// Peers that hold slots 0, 1, 2, ... from the start.
     pub peers: Vec<Hotkey>,
-    /// Digest of the model that everybody starts from.
+    /// Digest of the initial model.
     pub theta: Digest,
     /// Digest of the corpus.
     pub corpus: Digest,
-    /// Tells runs of the same settings apart.
+    /// Makes runs with the same settings differ.
     pub nonce: u64,
 }
 
 impl Genesis {
-    /// A run of these settings.
+    /// A new run with these settings.
     pub fn new(
         scenario: String,
         validators: Vec<(Hotkey, f64)>,
@@ -51,16 +51,16 @@ impl Genesis {
         Self { version: VERSION, program, scenario, validators, peers, theta, corpus, nonce }
     }
 
-    /// Whether it is a run of the same settings, whatever it is called.
+    /// Whether the other run has the same settings, ignoring its nonce and the version of the program.
     pub fn is_like(&self, other: &Self) -> bool {
         *self == Self { nonce: self.nonce, program: self.program.clone(), ..other.clone() }
     }
 }
 
-/// Why some bytes are not a genesis.
+/// Why bytes are not a genesis.
 #[derive(Debug, thiserror::Error)]
 pub enum GenesisError {
-    #[error("it has {found} bytes, more than the {MAX_LEN} that a genesis may have")]
+    #[error("it has {found} bytes; a genesis has at most {MAX_LEN}")]
     TooLong { found: usize },
     #[error("it is of format {found}; this program reads format {VERSION}")]
     Version { found: u64 },
@@ -68,15 +68,15 @@ pub enum GenesisError {
     Json(#[from] serde_json::Error),
 }
 
-/// The bytes of a genesis; their digest names the run.
+/// Encodes a genesis. The digest of the bytes names the run.
 pub fn encode(genesis: &Genesis) -> Bytes {
     serde_json::to_vec_pretty(genesis).expect("plain data").into()
 }
 
-/// Reads a genesis: what it says, and the digest that names the run.
+/// Decodes a genesis, and returns the digest that names the run.
 ///
 /// # Errors
-/// Too many bytes, another format, anything but what `encode` writes.
+/// Too many bytes, another format, or anything that `encode` does not write.
 pub fn decode(bytes: &[u8]) -> Result<(Genesis, Digest), GenesisError> {
     #[derive(Deserialize)]
     struct Format {
@@ -92,7 +92,7 @@ pub fn decode(bytes: &[u8]) -> Result<(Genesis, Digest), GenesisError> {
     Ok((serde_json::from_slice(bytes)?, Digest::of(bytes)))
 }
 
-/// When round 0 begins: a validator says so when it is ready, once.
+/// The start of round 0. A validator writes it once, when it is ready.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Start {
@@ -104,15 +104,15 @@ pub struct Start {
 
 const START: &str = "start";
 
-/// The bytes of a start, signed by a validator.
+/// Encodes a start, signed by a validator.
 pub fn encode_start(start: &Start, identity: &Identity) -> Bytes {
     sealed::seal(START, start, identity)
 }
 
-/// Reads a start, and who signed it.
+/// Decodes a start, and returns its signer.
 ///
 /// # Errors
-/// Anything but a signed start.
+/// The bytes are not a signed start.
 pub fn decode_start(bytes: &[u8]) -> Result<(Start, Hotkey), SealError> {
     sealed::open(START, bytes, START_LEN)
 }
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn each_wrong_part_is_an_error_of_its_own() {
+    fn each_wrong_part_has_its_own_error() {
         assert!(matches!(decode(&vec![b' '; MAX_LEN + 1]), Err(GenesisError::TooLong { .. })));
         let newer = Genesis { version: 2, ..genesis() };
         assert!(matches!(decode(&encode(&newer)), Err(GenesisError::Version { found: 2 })));

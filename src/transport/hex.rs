@@ -1,14 +1,14 @@
-//! Keys and signatures as text: lower-case hexadecimal only, so that one value has one spelling (and one place in the
-//! bucket).
+//! Keys and signatures as text. Only lower-case hexadecimal is accepted, so that a key has one spelling and one place
+//! in the bucket.
 
 use std::fmt;
 
-/// Writes two digits a byte.
+/// Writes two digits per byte.
 pub(super) fn write(f: &mut dyn fmt::Write, bytes: &[u8]) -> fmt::Result {
     f.write_str(&::hex::encode(bytes))
 }
 
-/// Reads exactly `N` bytes; `None` for any other length, upper case or another character.
+/// Reads exactly `N` bytes. Returns `None` for another length, upper case or any other character.
 pub(super) fn parse<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     ::hex::decode_to_slice(text, &mut bytes).ok()?;

@@ -1,4 +1,4 @@
-//! Who a node is: an ed25519 key pair. The public half, the hotkey, names the node on the chain and in the bucket.
+//! A node's identity: an ed25519 key pair. The public half, the hotkey, names the node on the chain and in the bucket.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,10 +9,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::hex;
 
-/// Bytes of a signature.
+/// Length of a signature in bytes.
 pub const SIGNATURE_LEN: usize = 64;
 
-/// What a key file begins with, so that it is not taken for anything else.
+/// First line of a key file; tells it from other files.
 const KEY_FILE: &str = "gauntlet ed25519 secret key\n";
 
 /// A node's key pair.
@@ -22,27 +22,27 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The identity of node `index` of a role (`"peer"`, `"validator"`) in the run of this seed. For simulations:
-    /// whoever knows the seed knows the key.
+    /// The identity of node `index` with a role (`"peer"`, `"validator"`) in the run with this seed. Only for
+    /// simulations: anyone who knows the seed knows the key.
     pub fn from_seed(run_seed: u64, role: &str, index: u64) -> Self {
         let mut secret = [0; 32];
         crate::random::rng(run_seed, &format!("identity of a {role}"), index, 0).fill_bytes(&mut secret);
         Self::from_secret(&secret)
     }
 
-    /// The identity with this ed25519 secret key.
+    /// The identity of an ed25519 secret key.
     pub fn from_secret(secret: &[u8; 32]) -> Self {
         Self { key: SigningKey::from_bytes(secret) }
     }
 
-    /// The text of a key file: who holds it can sign as this node.
+    /// The text of a key file. Anyone who has it can sign as this node.
     pub fn to_key_file(&self) -> String {
         let mut text = String::from(KEY_FILE);
         hex::write(&mut text, &self.key.to_bytes()).expect("a string takes any text");
         text + "\n"
     }
 
-    /// The identity in the text of a key file; `None` for any other text.
+    /// Reads the text of a key file; `None` for any other text.
     pub fn from_key_file(text: &str) -> Option<Self> {
         let digits = text.strip_prefix(KEY_FILE)?.trim_end();
         hex::parse(digits.as_bytes()).map(|secret| Self::from_secret(&secret))
@@ -53,7 +53,7 @@ impl Identity {
         Hotkey(self.key.verifying_key().to_bytes())
     }
 
-    /// Signs a message. The same key and message give the same signature.
+    /// Signs a message. Signing is deterministic.
     pub fn sign(&self, message: &[u8]) -> [u8; SIGNATURE_LEN] {
         self.key.sign(message).to_bytes()
     }
@@ -65,13 +65,13 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// A node's public key; printed, and written in files and paths, as 64 lower-case hexadecimal digits.
+/// A node's public key; printed and stored as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hotkey(pub [u8; 32]);
 
 impl Hotkey {
-    /// Whether `signature` is this key's signature of `message`. Strict: a key of small order, or another encoding of a
-    /// valid signature, verifies nothing, so a signed object has one signature only.
+    /// Whether `signature` is this key's signature of `message`. Verification is strict: it refuses keys of small order
+    /// and other encodings of a valid signature, so that a signed object has exactly one signature.
     #[must_use]
     pub fn verify(&self, message: &[u8], signature: &[u8; SIGNATURE_LEN]) -> bool {
         VerifyingKey::from_bytes(&self.0)
@@ -91,7 +91,7 @@ impl fmt::Debug for Hotkey {
     }
 }
 
-/// A text that is no hotkey.
+/// The text is not a hotkey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a hotkey is 64 lower-case hexadecimal digits")]
 pub struct NotAHotkey;
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_key_of_small_order_verifies_nothing() {
-        // The neutral element of the curve, for which the all-zero scalar is a signature under lax rules.
+        // The neutral element of the curve: lax rules accept the all-zero scalar as its signature.
         let mut neutral = [0; 32];
         neutral[0] = 1;
         let mut signature = [0; SIGNATURE_LEN];

@@ -1,46 +1,45 @@
-//! Where things lie in the bucket. A path says who wrote it: a node writes below its own prefix, and only validators
-//! write below `rounds/`.
+//! Paths in the bucket. A path tells who wrote the object: a node writes below its own prefix, and only validators write
+//! below `rounds/`.
 //!
 //! ```text
-//! genesis                                     what the run is
-//! theta                                       the model that it starts from
+//! genesis                                     the definition of the run
+//! theta                                       the initial model
 //! start                                       when round 0 begins
-//! rounds/00000012/record                      who was aggregated in round 12: the first validator's word, written once
+//! rounds/00000012/record                      which uploads round 12 aggregated; written once, by the first validator
 //! chain/slots/00007/00000002                  the third registration for slot 7, written once
 //! nodes/<hotkey>/rounds/00000012/upload       a peer's pseudo-gradient of round 12
-//! nodes/<hotkey>/rounds/00000012/bundle       the uploads that a validator's record includes, or the first part of them
-//! nodes/<hotkey>/rounds/00000012/bundle.0001  the next part, where they are large
-//! nodes/<hotkey>/checkpoints/00000100         a validator's model after round 100, its first part
-//! nodes/<hotkey>/checkpoints/00000100.0001    the next part of a model that has several
+//! nodes/<hotkey>/rounds/00000012/bundle       the uploads that a validator's record includes, or their first part
+//! nodes/<hotkey>/rounds/00000012/bundle.0001  the next part of a large bundle
+//! nodes/<hotkey>/checkpoints/00000100         a validator's model after round 100, or its first part
+//! nodes/<hotkey>/checkpoints/00000100.0001    the next part of a large model
 //! nodes/<hotkey>/weights/0000000084           the weights that a validator posted in block 84
-//! nodes/<hotkey>/reports/00000012             what a validator has to say of round 12
-//! nodes/<hotkey>/clock                        written to see what time the store has
+//! nodes/<hotkey>/reports/00000012             a validator's report of round 12
+//! nodes/<hotkey>/clock                        written to read the store's clock
 //! ```
 //!
-//! Numbers have a fixed width, so that the bucket lists them in order. A simulated bucket needs neither genesis nor a
-//! chain in it.
+//! Numbers have a fixed width, so that listings come in order. A simulated bucket holds neither a genesis nor a chain.
 
 use object_store::path::Path;
 
 use super::Hotkey;
 use crate::Uid;
 
-/// What the run is: [`super::genesis`].
+/// The genesis of the run: [`super::genesis`].
 pub fn genesis() -> Path {
     path("genesis".into())
 }
 
-/// The model that the run starts from: [`super::checkpoint`].
+/// The run's initial model: [`super::checkpoint`].
 pub fn theta() -> Path {
     path("theta".into())
 }
 
-/// When round 0 begins.
+/// The start of round 0: [`super::genesis::Start`].
 pub fn start() -> Path {
     path("start".into())
 }
 
-/// All records.
+/// The folder of all records.
 pub fn records() -> Path {
     path("rounds".into())
 }
@@ -50,27 +49,27 @@ pub fn record(round: u64) -> Path {
     path(format!("rounds/{round:08}/record"))
 }
 
-/// The round whose record lies at a path.
+/// The round of the record at a path.
 pub fn round_of_record(path: &str) -> Option<u64> {
     path.strip_prefix("rounds/")?.strip_suffix("/record")?.parse().ok()
 }
 
-/// All registrations.
+/// The folder of all registrations.
 pub fn slots() -> Path {
     path("chain/slots".into())
 }
 
-/// The registration for a slot that so many came before: [`super::call`].
+/// The registration for a slot after `generation` earlier ones: [`super::call`].
 pub fn slot(uid: Uid, generation: u32) -> Path {
     path(format!("chain/slots/{uid:05}/{generation:08}"))
 }
 
-/// All that a node may write.
+/// The prefix below which a node may write.
 pub fn prefix(node: &Hotkey) -> Path {
     path(format!("nodes/{node}"))
 }
 
-/// All rounds of a node.
+/// The folder of a node's rounds.
 pub fn rounds(node: &Hotkey) -> Path {
     path(format!("nodes/{node}/rounds"))
 }
@@ -80,12 +79,12 @@ pub fn upload(peer: &Hotkey, round: u64) -> Path {
     path(format!("nodes/{peer}/rounds/{round:08}/upload"))
 }
 
-/// The uploads included in a round: [`super::bundle`].
+/// The bundle of uploads included in a round: [`super::bundle`].
 pub fn bundle(validator: &Hotkey, round: u64) -> Path {
     path(format!("nodes/{validator}/rounds/{round:08}/bundle"))
 }
 
-/// All checkpoints of a validator.
+/// The folder of a validator's checkpoints.
 pub fn checkpoints(validator: &Hotkey) -> Path {
     path(format!("nodes/{validator}/checkpoints"))
 }
@@ -95,17 +94,17 @@ pub fn checkpoint(validator: &Hotkey, round: u64) -> Path {
     path(format!("nodes/{validator}/checkpoints/{round:08}"))
 }
 
-/// A part of the model or bundle at `key`, which is where the first lies.
+/// Part number `part` of the model or bundle at `key`; part 0 is at `key` itself.
 pub fn part(key: &Path, part: usize) -> Path {
     if part == 0 { key.clone() } else { path(format!("{key}.{part:04}")) }
 }
 
-/// The round of a checkpoint or a part of one.
+/// The round of a checkpoint or of one of its parts.
 pub fn round_of_part(name: &str) -> Option<u64> {
     name.split('.').next()?.parse().ok()
 }
 
-/// All weights of a validator.
+/// The folder of a validator's weights.
 pub fn all_weights(validator: &Hotkey) -> Path {
     path(format!("nodes/{validator}/weights"))
 }
@@ -115,7 +114,7 @@ pub fn weights(validator: &Hotkey, block: u64) -> Path {
     path(format!("nodes/{validator}/weights/{block:010}"))
 }
 
-/// All reports of a validator.
+/// The folder of a validator's reports.
 pub fn reports(validator: &Hotkey) -> Path {
     path(format!("nodes/{validator}/reports"))
 }
@@ -125,12 +124,12 @@ pub fn report(validator: &Hotkey, round: u64) -> Path {
     path(format!("nodes/{validator}/reports/{round:08}"))
 }
 
-/// A node's look at the store's clock.
+/// The object that a node writes to read the store's clock.
 pub fn clock(node: &Hotkey) -> Path {
     path(format!("nodes/{node}/clock"))
 }
 
-/// The number that ends a path: of a round, a block or a generation.
+/// The number at the end of a path: a round, a block or a generation.
 pub fn number(path: &Path) -> Option<u64> {
     path.filename()?.parse().ok()
 }
@@ -145,7 +144,7 @@ mod tests {
     use crate::transport::Identity;
 
     #[test]
-    fn everything_of_a_node_lies_below_its_prefix_in_the_order_of_rounds() {
+    fn objects_of_a_node_are_below_its_prefix_in_order_of_rounds() {
         let node = Identity::from_seed(1, "validator", 0).hotkey();
         for path in [upload(&node, 12), bundle(&node, 12), checkpoint(&node, 100), weights(&node, 7), report(&node, 3)]
         {
@@ -156,7 +155,7 @@ mod tests {
         assert!(checkpoint(&node, 99_999) < checkpoint(&node, 100_000));
         assert_eq!(number(&checkpoint(&node, 100)), Some(100));
         let second = part(&checkpoint(&node, 100), 1);
-        assert_eq!((part(&theta(), 0), number(&second)), (theta(), None), "a part is not taken for the whole");
+        assert_eq!((part(&theta(), 0), number(&second)), (theta(), None), "the number of a part is not a round");
         assert_eq!(round_of_part(second.filename().unwrap()), Some(100));
         assert_eq!(number(&slot(7, 2)), Some(2));
         assert_eq!(round_of_record(record(12).as_ref()), Some(12));

@@ -1,23 +1,24 @@
-//! What goes over the network: who signs it, where in the bucket it lies, which bytes it is, and the simulated network
-//! itself.
+//! Messages between nodes: who signs them, where they are in the bucket, how they are encoded; and the simulated
+//! network.
 //!
-//! Nodes talk through one bucket only, an [`object_store::ObjectStore`]. Each writes below its own prefix ([`keys`]),
-//! validators below `rounds/` too, and reads everywhere. Whatever another node wrote is hostile until it has been
-//! decoded: sizes are checked before anything is allocated, then the signature, then the content, and nothing panics.
+//! Nodes talk only through the run's bucket, an [`object_store::ObjectStore`]; a peer may keep its uploads in a bucket of
+//! its own. A node writes below its own prefix ([`keys`]), a validator below `rounds/` too, and both read everywhere.
+//! Data from other nodes is hostile until it has been decoded: decoders check sizes before they allocate, then the
+//! signature, then the content, and never panic.
 //!
 //! | module | what it holds |
 //! |---|---|
 //! | [`identity`] | ed25519 keys |
 //! | [`keys`] | paths in the bucket |
-//! | [`samples`] | which two values of a tensor tell whether a peer is in sync |
-//! | [`genesis`] | what a run is |
-//! | [`call`] | what nodes ask of the chain |
+//! | [`samples`] | values of the model that show whether a peer is in sync |
+//! | [`genesis`] | the definition of a run |
+//! | [`call`] | calls to the chain |
 //! | [`wire`] | a peer's upload |
 //! | [`sealed`] | signed JSON |
 //! | [`record`] | the record of a round |
 //! | [`bundle`] | the included uploads of a round in one object |
 //! | [`checkpoint`] | a model to start from |
-//! | [`retry`] | a store that tries again |
+//! | [`retry`] | a store that retries |
 //! | [`simulated`] | the bucket and the links of a simulated network, on tokio's paused clock |
 
 pub mod bundle;
@@ -36,14 +37,14 @@ pub mod wire;
 
 pub use identity::{Hotkey, Identity};
 
-/// Takes the first `N` bytes off the front, if there are as many.
+/// Takes the first `N` bytes off the front; `None` if there are fewer.
 pub(crate) fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
     let (head, rest) = bytes.split_first_chunk()?;
     *bytes = rest;
     Some(*head)
 }
 
-/// Little-endian f32s, as many as there are whole ones.
+/// Little-endian f32s; a rest of fewer than 4 bytes is dropped.
 pub(crate) fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> {
     bytes.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]))
 }

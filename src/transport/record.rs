@@ -1,7 +1,7 @@
-//! The record of a round: whose uploads were aggregated, and which model came of it.
+//! The record of a round: which uploads were aggregated, and the resulting model.
 //!
-//! There is one record a round, because it is written where nothing may be yet: whichever validator's put comes first
-//! has decided, and everybody, the other validators included, follows it. It is signed JSON ([`super::sealed`]).
+//! A put of a record fails if one exists, so each round has exactly one. The first validator to write it decides, and
+//! all nodes follow, other validators included. It is signed JSON ([`super::sealed`]).
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use crate::digest::Digest;
 
 const KIND: &str = "record";
 
-/// What a validator says about a round.
+/// A validator's decision about a round.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RoundRecord {
@@ -25,7 +25,7 @@ pub struct RoundRecord {
     pub validator: Hotkey,
     /// The uploads that were aggregated, each uid once.
     pub included: Vec<Included>,
-    /// Digest of the model that they were applied to, and of what came of it.
+    /// Digests of the model before and after the aggregate was applied.
     pub model_before: Digest,
     pub model_after: Digest,
 }
@@ -36,16 +36,16 @@ pub struct RoundRecord {
 pub struct Included {
     pub uid: Uid,
     pub hotkey: Hotkey,
-    /// Digest of the upload's bytes, signature included.
+    /// Digest of the upload's bytes, including the signature.
     pub payload: Digest,
 }
 
-/// Why some bytes are not the record that was asked for.
+/// Why bytes are not the expected record.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     #[error("not a record: {0}")]
     Seal(#[from] SealError),
-    #[error("record is signed by {signer}, who is no validator of this run")]
+    #[error("record is signed by {signer}, which is not a validator of this run")]
     NotAValidator { signer: Hotkey },
     #[error("record belongs to run {}, not to {}", found.short(), expected.short())]
     Run { expected: Digest, found: Digest },
@@ -57,22 +57,21 @@ pub enum RecordError {
     Twice { uid: Uid },
 }
 
-/// The record's bytes, signed by `identity`.
+/// Encodes a record, signed by `identity`.
 pub fn encode(record: &RoundRecord, identity: &Identity) -> Bytes {
     sealed::seal(KIND, record, identity)
 }
 
-/// Length in bytes of a record that includes so many uploads: what a reader asks for at most.
+/// The largest record in bytes with this many uploads. Readers fetch no more.
 pub fn max_len(included: usize) -> usize {
-    // Names, line breaks and the largest numbers of the pretty text: under 450 bytes, and under 230 for each upload.
+    // The pretty text with the largest numbers takes under 450 bytes, and under 230 per upload.
     512 + 256 * included + sealed::TRAILER_LEN
 }
 
-/// Reads the record of a round of a run, which one of its validators must have signed.
+/// Decodes the record of a round of a run, signed by one of its validators.
 ///
 /// # Errors
-/// Checked in this order: length, signature, JSON, whether it is the record asked for, and that no uid is included
-/// twice.
+/// Checks in this order: length, signature, JSON, signer, run, round, and that no uid is included twice.
 pub fn decode(
     bytes: &[u8],
     max_len: usize,
@@ -141,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn each_wrong_part_is_an_error_of_its_own() {
+    fn each_wrong_part_has_its_own_error() {
         let good = encode(&record(2), &validator());
         let signed = |record: &RoundRecord| read(&encode(record, &validator())).unwrap_err();
         assert!(matches!(read(&good[1..]), Err(RecordError::Seal(SealError::Signature { .. }))));

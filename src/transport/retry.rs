@@ -1,9 +1,9 @@
-//! A store that tries again: what nodes wrap around their link, so that one lost request does not cost a round.
+//! A store that retries. Nodes wrap it around their link, so that one lost request does not cost a round.
 //!
-//! Only transient failures ([`object_store::Error::Generic`]) are tried again. That nothing is stored at a path, that
-//! something is already, or that the node may not write there, is an answer. Waits double from attempt to attempt and
-//! have no random part: they are told by tokio's clock, and a simulated run repeats them exactly. A node that has a
-//! deadline drops the operation when it has passed (`tokio::time::timeout_at`).
+//! Only transient failures ([`object_store::Error::Generic`]) are retried. An object that is missing, one that already
+//! exists, and a path that the node may not write are final answers. Waits double with each attempt and have no random
+//! part, so a simulated run repeats them exactly on tokio's clock. A node with a deadline drops the operation when it
+//! passes (`tokio::time::timeout_at`).
 
 use std::fmt;
 use std::ops::Range;
@@ -19,14 +19,14 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result,
 };
 
-/// How often to try, and how long to wait in between.
+/// How often to try and how long to wait in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
-    /// Attempts in all, at least one is made.
+    /// Attempts in all. At least one is made.
     pub attempts: u32,
-    /// Wait after the first failure; it doubles with each ...
+    /// Wait after the first failure. It doubles with each further one.
     pub first: Duration,
-    /// ... up to this.
+    /// The longest wait.
     pub longest: Duration,
 }
 
@@ -37,13 +37,13 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// Runs an operation until it succeeds, fails for good, or has failed as often as is tried.
+    /// Runs an operation until it succeeds, fails for good, or is out of attempts.
     async fn run<T, F: Future<Output = Result<T>>>(&self, mut operation: impl FnMut() -> F) -> Result<T> {
         let mut wait = self.first;
         for _ in 1..self.attempts {
             match operation().await {
                 Err(error) if is_transient(&error) => {
-                    tracing::debug!(%error, ?wait, "transient failure, trying again");
+                    tracing::debug!(%error, ?wait, "transient failure, retrying");
                     tokio::time::sleep(wait).await;
                     wait = wait.saturating_mul(2).min(self.longest);
                 }
@@ -54,14 +54,14 @@ impl Backoff {
     }
 }
 
-/// Whether the same request may succeed later. That a range does not fit the object, which may be empty, is an answer
-/// too, but the crate has no kind of its own for it.
+/// Whether the same request may succeed later. A range that does not fit the object (it may be empty) is a final
+/// answer, but the crate reports it as `Generic` too.
 fn is_transient(error: &Error) -> bool {
     matches!(error, Error::Generic { source, .. } if !source.to_string().contains("416 Range Not Satisfiable"))
 }
 
-/// A store whose operations are tried again after a transient failure. The body of a get that breaks off is not: only
-/// its request.
+/// A store that retries operations after transient failures. For a get it retries the request, but not a body that
+/// breaks off.
 #[derive(Clone, Debug)]
 pub struct RetryStore {
     inner: Arc<dyn ObjectStore>,
@@ -74,7 +74,7 @@ impl RetryStore {
         Self { inner, backoff }
     }
 
-    /// Collects a whole listing before it yields the first object, so that a failure in the middle can be tried again.
+    /// Collects the whole listing before it yields the first object, so that a failure in the middle can be retried.
     fn list_all(
         &self,
         list: impl Fn(&dyn ObjectStore) -> BoxStream<'static, Result<ObjectMeta>> + Send + Sync + 'static,
@@ -87,7 +87,7 @@ impl RetryStore {
     }
 }
 
-// Every method is forwarded by hand: a default one would not reach the inner store.
+// Every method is forwarded explicitly: the default ones would not reach the inner store.
 #[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl ObjectStore for RetryStore {
@@ -171,7 +171,8 @@ mod tests {
         Error::NotFound { path: "a".into(), source: "nothing".into() }
     }
 
-    /// Attempts made, seconds waited, and the outcome, of an operation that fails so often before it gives `last`.
+    /// Attempts made, seconds waited and the outcome of an operation that fails `failures` times before it returns
+    /// `last`.
     async fn attempt(backoff: Backoff, failures: u32, last: fn() -> Result<u8>) -> (u32, f64, Result<u8>) {
         let (start, made) = (Instant::now(), AtomicU32::new(0));
         let outcome = backoff
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn transient_failures_are_tried_again_after_doubling_waits() {
+    async fn transient_failures_are_retried_after_doubling_waits() {
         let backoff = Backoff { attempts: 6, first: Duration::from_secs(1), longest: Duration::from_secs(3) };
         assert!(matches!(attempt(backoff, 0, || Ok(1)).await, (1, 0.0, Ok(1))));
         assert!(matches!(attempt(backoff, 2, || Ok(1)).await, (3, 3.0, Ok(1))));

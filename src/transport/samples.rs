@@ -1,5 +1,5 @@
-//! Two values of every tensor of its model, which a peer publishes with its upload, tell a validator how many steps the
-//! peer's replica is away from its own (Lidin et al., arXiv 2505.21684, section on synchronisation).
+//! Sync samples: with its upload a peer publishes two values of every tensor of its model. From these a validator tells
+//! how many steps the peer's replica is away from its own (Lidin et al., arXiv 2505.21684, section on synchronisation).
 //!
 //! The positions change with the round, so that a peer cannot keep a few values right and let the rest drift.
 
@@ -7,7 +7,7 @@ use rand::Rng;
 
 use crate::model::ParamLayout;
 
-/// The two positions, within tensor number `tensor` of `len` values, that are published in a round. They differ where
+/// The two positions within tensor number `tensor`, of `len` values, that peers publish in a round. They differ if
 /// `len` is at least 2.
 pub fn positions(seed: u64, round: u64, tensor: usize, len: usize) -> [usize; 2] {
     let mut rng = crate::random::rng(seed, "sync samples", tensor as u64, round);
@@ -17,10 +17,10 @@ pub fn positions(seed: u64, round: u64, tensor: usize, len: usize) -> [usize; 2]
     [first, if len > 1 && other >= first { other + 1 } else { other }]
 }
 
-/// The published values of a model, two a tensor in the layout's order.
+/// The values that a peer publishes, two per tensor in the layout's order.
 ///
 /// # Panics
-/// When `theta` is shorter than the layout, or the layout has an empty tensor.
+/// If `theta` is shorter than the layout, or the layout has an empty tensor.
 pub fn of_model(theta: &[f32], layout: &ParamLayout, seed: u64, round: u64) -> Vec<[f32; 2]> {
     layout
         .tensors
@@ -34,8 +34,8 @@ pub fn of_model(theta: &[f32], layout: &ParamLayout, seed: u64, round: u64) -> V
 }
 
 /// How many sign steps of size `lr` the peer's model is away from the validator's: mean |theta_validator - theta_peer|
-/// / lr over the sampled parameters. Infinite for samples that cannot be compared (another number of them, none, not
-/// finite).
+/// / lr over the sampled parameters. Infinite if the samples cannot be compared: their numbers differ, there are none,
+/// or one is not finite.
 pub fn steps_behind(validator_samples: &[f32], peer_samples: &[f32], lr: f64) -> f64 {
     if validator_samples.len() != peer_samples.len() || peer_samples.is_empty() {
         return f64::INFINITY;
@@ -62,14 +62,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn positions_are_two_different_ones_and_reach_everywhere() {
+    fn positions_differ_and_reach_every_value() {
         let mut seen = BTreeSet::new();
         for round in 0..200 {
             let [first, second] = positions(7, round, 3, 5);
             assert!(first < 5 && second < 5 && first != second);
             seen.insert((first, second));
         }
-        assert_eq!(seen.len(), 20, "all ordered pairs of 5 positions turn up");
+        assert_eq!(seen.len(), 20, "all ordered pairs of 5 positions occur");
         assert_eq!(positions(7, 0, 0, 1), [0, 0]);
     }
 

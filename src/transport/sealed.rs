@@ -1,7 +1,7 @@
-//! Signed JSON: a text that people can read in the bucket, and under it a line that names who signed it.
+//! Signed JSON: a text that people can read in the bucket, and a last line that names the signer.
 //!
-//! The line is the hotkey, a space and the ed25519 signature, both hexadecimal. What is signed is the blake3 digest of
-//! the kind of message and the text, so that a message of one kind is never one of another.
+//! That line is the hotkey, a space and the ed25519 signature, both hexadecimal. The signature covers the blake3 digest
+//! of the kind of message and the text, so a message of one kind never passes for one of another.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -11,23 +11,23 @@ use super::identity::SIGNATURE_LEN;
 use super::{Hotkey, Identity, hex};
 use crate::digest::Digest;
 
-/// Bytes after the text: a line break, the hotkey, a space, the signature, a line break.
+/// Length in bytes of the end: a line break, the hotkey, a space, the signature, a line break.
 pub const TRAILER_LEN: usize = 1 + 64 + 1 + 2 * SIGNATURE_LEN + 1;
 
-/// Why some bytes are not a signed message.
+/// Why bytes are not a signed message.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
     #[error("{found} bytes; at most {max} expected")]
     TooLong { max: usize, found: usize },
     #[error("it does not end with a line of a hotkey and its signature, {} bytes", TRAILER_LEN - 2)]
     NoSignature,
-    #[error("it is not signed by {signer}, whom it names")]
+    #[error("it names {signer} as its signer, but the signature is not valid")]
     Signature { signer: Hotkey },
     #[error("it is not what version {} of this program writes: {source}", env!("CARGO_PKG_VERSION"))]
     Json { source: serde_json::Error },
 }
 
-/// The bytes of a message of some kind, signed by `identity`.
+/// Encodes and signs a message of a kind.
 pub fn seal(kind: &str, message: &impl Serialize, identity: &Identity) -> Bytes {
     let mut text = serde_json::to_string_pretty(message).expect("messages are plain data");
     let signature = identity.sign(&signed(kind, text.as_bytes()).0);
@@ -37,10 +37,11 @@ pub fn seal(kind: &str, message: &impl Serialize, identity: &Identity) -> Bytes 
     text.into()
 }
 
-/// The message in these bytes, at most `max_len`, and who signed it; whether that is who may is the caller's to check.
+/// Decodes a message of at most `max_len` bytes and returns its signer. The caller must check that this signer is
+/// allowed.
 ///
 /// # Errors
-/// Checked in this order: length, signature, JSON.
+/// Checks in this order: length, signature, JSON.
 pub fn open<T: DeserializeOwned>(kind: &str, bytes: &[u8], max_len: usize) -> Result<(T, Hotkey), SealError> {
     if bytes.len() > max_len {
         return Err(SealError::TooLong { max: max_len, found: bytes.len() });
@@ -86,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn each_wrong_part_is_an_error_of_its_own() {
+    fn each_wrong_part_has_its_own_error() {
         let good = seal("numbers", &[1, 2, 3], &signer());
         assert!(matches!(open::<Vec<u32>>("numbers", &good, 10), Err(SealError::TooLong { .. })));
         assert!(matches!(read(&good[..good.len() - 1]), Err(SealError::NoSignature)));
@@ -95,7 +96,7 @@ mod tests {
         let edited = String::from_utf8(good.to_vec()).unwrap().replace('3', "4");
         assert!(read(edited.as_bytes()).is_err());
         assert!(matches!(read(&seal("numbers", &"text", &signer())), Err(SealError::Json { .. })));
-        // Signed by one, named another.
+        // Signed by one hotkey, but naming another.
         let other = Identity::from_seed(1, "validator", 1).hotkey().to_string();
         let renamed = String::from_utf8(good.to_vec()).unwrap().replace(&signer().hotkey().to_string(), &other);
         assert!(matches!(read(renamed.as_bytes()), Err(SealError::Signature { .. })));

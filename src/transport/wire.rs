@@ -9,12 +9,12 @@
 //! | 2 | uid |
 //! | 32 | hotkey |
 //! | 32 | digest of the model that the pseudo-gradient was computed on |
-//! | 8 a tensor | two sample values, f32 each: [`super::samples`] |
-//! | a tensor's | its coefficients: [`packed`] |
-//! | 64 | ed25519 signature of the blake3 digest of everything before it |
+//! | 8 per tensor | two sample values, f32 each: [`super::samples`] |
+//! | varies by tensor | the tensor's coefficients: [`packed`] |
+//! | 64 | ed25519 signature of the blake3 digest of all bytes before it |
 //!
-//! How many coefficients there are, and in how many bits, follows from the model and the scheme, so that a valid upload
-//! has exactly one length. What the indices and values may be is [`PayloadShape::check`]'s: here they are only bits.
+//! The model and the scheme fix the number of coefficients and their bits, so all valid uploads have exactly one
+//! length. This module does not judge indices and values; [`PayloadShape::check`] does.
 
 mod packed;
 
@@ -45,13 +45,13 @@ pub struct Upload {
     pub gradient: PseudoGradient,
 }
 
-/// Length in bytes of every valid upload of this shape. A reader asks the store for one byte more, and so sees what is
-/// too long without fetching it.
+/// Length in bytes of every valid upload of this shape. Readers ask the store for one byte more, to notice a longer
+/// object without fetching it.
 pub fn encoded_len(shape: &PayloadShape) -> usize {
     HEADER_LEN + shape.tensors.iter().map(|tensor| 8 + packed::len(tensor)).sum::<usize>() + SIGNATURE_LEN
 }
 
-/// Whose upload, and of when, the reader asked for.
+/// The round and the peer whose upload the reader asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expected {
     pub run: Digest,
@@ -60,16 +60,16 @@ pub struct Expected {
     pub hotkey: Hotkey,
 }
 
-/// Why some bytes are not the upload that was asked for.
+/// Why bytes are not the expected upload.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
     #[error("not an upload: it does not begin with \"GNTU\"")]
     NotAnUpload,
     #[error("upload of format version {found}; this program reads version {VERSION}")]
     Version { found: u16 },
-    #[error("upload of {found} bytes is cut off: {expected} bytes expected")]
+    #[error("upload is cut off: it has {found} of {expected} bytes")]
     TooShort { expected: usize, found: usize },
-    #[error("upload has bytes beyond the {expected} that its model asks for")]
+    #[error("upload is longer than the {expected} bytes of this model and scheme")]
     TrailingBytes { expected: usize },
     #[error("upload belongs to run {}, not to {}", found.short(), expected.short())]
     Run { expected: Digest, found: Digest },
@@ -83,9 +83,9 @@ pub enum WireError {
     Signature { hotkey: Hotkey },
 }
 
-/// The bytes of an upload of this shape, signed by `identity`.
+/// Encodes an upload of this shape, signed by `identity`.
 ///
-/// Nothing is checked: nodes that misbehave use it too. The reader checks.
+/// Checks nothing, because nodes that misbehave use it too. The reader checks.
 pub fn encode(upload: &Upload, shape: &PayloadShape, identity: &Identity) -> Bytes {
     let mut bytes = Vec::with_capacity(encoded_len(shape));
     bytes.extend(MAGIC);
@@ -106,11 +106,11 @@ pub fn encode(upload: &Upload, shape: &PayloadShape, identity: &Identity) -> Byt
     bytes.into()
 }
 
-/// Reads an upload of this shape by this peer for this round.
+/// Decodes an upload of this shape by this peer for this round.
 ///
 /// # Errors
-/// Any deviation from the format, in the order: format, length, who and when, signature. Nothing is allocated before
-/// the length is right, and no content is looked at before the signature is.
+/// Checks in this order: format, length, run, round and peer, signature. Nothing is allocated before the length is
+/// right, and no content is read before the signature is.
 pub fn decode(bytes: &[u8], shape: &PayloadShape, expected: &Expected) -> Result<Upload, WireError> {
     let (mut header, body) = check_length(bytes, encoded_len(shape))?;
     let model = check_header(&mut header, expected)?;
@@ -130,8 +130,8 @@ pub fn decode(bytes: &[u8], shape: &PayloadShape, expected: &Expected) -> Result
     })
 }
 
-/// The rest of the header and the bytes between it and the signature, of an upload of our format with exactly this
-/// length.
+/// Checks the format and the length of an upload. Returns the rest of the header, and the bytes between it and the
+/// signature.
 fn check_length(bytes: &[u8], expected: usize) -> Result<(&[u8], &[u8]), WireError> {
     let mut rest = bytes;
     if take(&mut rest) != Some(MAGIC) {
@@ -152,7 +152,7 @@ fn check_length(bytes: &[u8], expected: usize) -> Result<(&[u8], &[u8]), WireErr
     Ok((&header[6..], body))
 }
 
-/// Checks whose upload it is and of when; the digest of its model.
+/// Checks the upload's run, round and peer. Returns the digest of its model.
 fn check_header(header: &mut &[u8], expected: &Expected) -> Result<Digest, WireError> {
     let (Some(run), Some(round), Some(uid), Some(hotkey), Some(model)) = (
         take(header).map(Digest),
@@ -178,7 +178,7 @@ fn check_header(header: &mut &[u8], expected: &Expected) -> Result<Digest, WireE
     Ok(model)
 }
 
-/// The tensors; `bytes` has exactly the length that the shape asks for.
+/// Reads the tensors. `bytes` has exactly the length of the shape.
 fn read_tensors(mut bytes: &[u8], shape: &PayloadShape) -> PseudoGradient {
     let read = |shape| {
         let (tensor, rest) = bytes.split_at(packed::len(shape));

@@ -1,4 +1,4 @@
-//! The ledger: what it takes, refuses and pays.
+//! Tests of the ledger: what it accepts, refuses and pays.
 
 use proptest::prelude::*;
 
@@ -45,7 +45,7 @@ fn weights_become_pay_at_the_epoch_and_are_paid_each_round() {
     ledger.submit(5, weights(V, &[(0, 3.0), (1, 1.0)])).unwrap();
     ledger.submit(5, weights(W, &[(0, 3.0), (1, 1.0)])).unwrap();
     assert_eq!(ledger.state_at(5).incentives.len(), 0);
-    // Epoch at the start of round 3, block 6: nothing is paid for rounds 0 to 2.
+    // The first epoch is at the start of round 3, block 6; rounds 0 to 2 pay nothing.
     let state = ledger.state_at(6);
     assert_eq!((state.incentive(0), state.incentive(1), state.incentive(2)), (0.75, 0.25, 0.0));
     assert_eq!((state.paid.len(), state.unpaid), (0, 3.0));
@@ -56,7 +56,7 @@ fn weights_become_pay_at_the_epoch_and_are_paid_each_round() {
 }
 
 #[test]
-fn a_pushed_out_peer_loses_everything_but_what_it_was_paid() {
+fn a_pushed_out_peer_keeps_only_its_past_pay() {
     let mut ledger = ledger(3, 3);
     for validator in [V, W] {
         ledger.submit(4, weights(validator, &[(0, 5.0), (1, 4.0), (2, 1.0)])).unwrap();
@@ -65,18 +65,18 @@ fn a_pushed_out_peer_loses_everything_but_what_it_was_paid() {
     let state = ledger.state_at(8);
     assert_eq!(state.uid_of(&key(9)), Some(2));
     assert_eq!((state.uid_of(&key(2)), state.incentive(2), state.paid.get(&2)), (None, 0.0, None));
-    assert!((state.unpaid - 3.1).abs() < 1e-12, "nobody is paid in the place of the one pushed out: {}", state.unpaid);
-    // The weights were for the former owner, so the next epoch pays the newcomer nothing either.
+    assert!((state.unpaid - 3.1).abs() < 1e-12, "nobody else gets the share of the peer pushed out: {}", state.unpaid);
+    // The weights were for the previous owner, so the next epoch pays the newcomer nothing either.
     let state = ledger.state_at(12);
     assert_eq!((state.incentive(2), state.registrations()[&2].block), (0.0, 7));
     assert!((state.incentive(0) - 5.0 / 9.0).abs() < 1e-12);
 
     ledger.submit(12, register(2)).unwrap();
-    assert_eq!(ledger.state_at(13).uid_of(&key(2)), Some(2), "who was pushed out may come again");
+    assert_eq!(ledger.state_at(13).uid_of(&key(2)), Some(2), "a peer that was pushed out may return");
 }
 
 #[test]
-fn what_is_not_valid_is_refused_whole() {
+fn an_invalid_call_is_refused_whole() {
     let mut ledger = ledger(4, 2);
     ledger.submit(1, weights(V, &[(0, 1.0)])).unwrap();
     let bad = [
@@ -103,14 +103,14 @@ fn what_is_not_valid_is_refused_whole() {
 }
 
 #[test]
-fn a_block_that_was_looked_past_is_over() {
+fn a_block_before_the_latest_view_is_over() {
     let mut ledger = ledger(4, 2);
     ledger.state_at(5);
     assert_eq!(ledger.submit(4, register(9)), Err(LedgerError::BlockOver { block: 4, present: 5 }));
     ledger.submit(5, register(9)).unwrap();
     assert_eq!(ledger.state_at(5).uid_of(&key(9)), None);
     assert_eq!(ledger.state_at(6).uid_of(&key(9)), Some(2));
-    assert_eq!(ledger.state_at(5).uid_of(&key(9)), None, "an earlier block stays what it was");
+    assert_eq!(ledger.state_at(5).uid_of(&key(9)), None, "an earlier block does not change");
     assert_eq!(ledger.state_at(5).block, 5);
 }
 
@@ -159,7 +159,7 @@ proptest! {
         for (block, call) in &calls {
             straight.submit(*block, call.clone()).unwrap();
         }
-        // The same calls, node by node in another order: each hotkey's own calls stay in theirs.
+        // The same calls, node by node: only each hotkey's own order is kept.
         let mut by_node = calls.clone();
         by_node.sort_by_key(|(_, call)| std::cmp::Reverse(call.hotkey));
         let mut other = ledger(4, 2);
@@ -168,12 +168,12 @@ proptest! {
         }
         prop_assert_eq!(straight.state_at(36), other.state_at(36));
 
-        // Nor does it matter when states are asked for.
+        // Asking for states in between changes nothing either.
         let mut stepwise = straight.clone();
         for block in 0..36 {
             let state = stepwise.state_at(block);
             let paid: f64 = state.paid_hotkeys.values().sum();
-            prop_assert!((paid + state.unpaid - (block / 2) as f64).abs() < 1e-9, "each round pays 1 or not");
+            prop_assert!((paid + state.unpaid - (block / 2) as f64).abs() < 1e-9, "each round's 1 is paid or counted as unpaid");
             let incentives: f64 = state.incentives.values().sum();
             prop_assert!((0.0..=1.0 + 1e-9).contains(&incentives));
         }

@@ -1,14 +1,14 @@
 //! Gauntlet: which peers a validator believes, evaluates, aggregates and pays (Lidin et al., arXiv 2505.21684).
 //!
-//! Each round the cheap checks of all peers come first, with penalties for those that fail (stage 1). A few peers that
-//! passed are then drawn, and what their uploads do to the loss is turned into ratings, proofs of computation and scores
-//! (stage 2). Peers are aggregated by score and paid by its square.
+//! Each round starts with cheap checks of all peers, with penalties for failures (stage 1). A few of the peers that
+//! passed are then drawn and evaluated: the effect of their uploads on the loss sets ratings, proofs of computation and
+//! scores (stage 2). Peers are aggregated by score and paid by its square.
 //!
-//! What a rule is against: the put window, proof of computation and the comparison of uploads against copying; proof of
-//! computation against training on pages of one's choice; the sync score and failures against desynchronised peers; the
-//! rating against luck in a noisy measure; waiting and turns in the selection against peers that are honest only when
-//! watched; the squared incentive against many names for one peer; the score of 0 for newcomers against coming back
-//! under a new name.
+//! Each rule counters an abuse. The put window, proof of computation and the comparison of uploads deter copying; proof
+//! of computation also deters training on pages of one's choice. The sync score and failures deter desynchronised
+//! peers. The rating averages out luck in a noisy measure. Waiting times and turns in the selection catch peers that
+//! are honest only when watched. The squared incentive makes it costly to split one peer into many names, and a score
+//! of 0 for newcomers makes it useless to return under a new one.
 
 mod rule;
 mod settings;
@@ -36,7 +36,7 @@ use crate::Uid;
 use crate::random::{ChaCha8Rng, rng};
 use crate::settings::Findings;
 
-/// One validator's Gauntlet. `R` says what an evaluation measures and ranks by.
+/// One validator's Gauntlet. `R` sets what is measured and how peers are ranked.
 pub struct Gauntlet<R = Published> {
     settings: GauntletSettings,
     rule: R,
@@ -44,25 +44,25 @@ pub struct Gauntlet<R = Published> {
     state: State,
 }
 
-/// What it remembers from round to round.
+/// What persists from round to round.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct State {
     peers: BTreeMap<Uid, PeerRecord>,
-    /// What peers are paid by the chain, as told last.
+    /// Each peer's latest pay on the chain.
     past_incentives: BTreeMap<Uid, f64>,
 }
 
 impl<R: Rule> Gauntlet<R> {
-    /// A Gauntlet that knows no peer. `secret` is the validator's own: peers must not foresee its draws.
+    /// A Gauntlet without peers. `secret` is private to the validator: peers must not foresee its draws.
     pub fn new(settings: GauntletSettings, rule: R, secret: u64) -> Self {
         Self { settings, rule, secret, state: State::default() }
     }
 
-    /// Compares this round's uploads and takes the score of copies, half or all of it.
+    /// Compares this round's uploads, and takes half or all of the score of copies.
     fn punish_copies(&mut self, facts: &Facts) {
         let (half, zero) = (self.settings.copy_overlap_half, self.settings.copy_overlap_zero);
         let least = half.min(zero);
-        // Above 1 the comparison is off.
+        // The comparison is off if both limits are above 1.
         if least > 1.0 {
             return;
         }
@@ -73,7 +73,7 @@ impl<R: Rule> Gauntlet<R> {
                 continue;
             }
             let factor = if pair.shared >= zero { 0.0 } else { 0.5 };
-            // Sharing with several others is one offence, the worst of them.
+            // Copying from several peers counts once, by the worst case.
             factors.entry(pair.later).and_modify(|worst| *worst = worst.min(factor)).or_insert(factor);
         }
         for (uid, factor) in factors {
@@ -83,7 +83,7 @@ impl<R: Rule> Gauntlet<R> {
         }
     }
 
-    /// The peers whose losses are measured in this round, among those that passed.
+    /// The peers to evaluate in this round, drawn from those that passed.
     fn chosen(&self, round: u64) -> Vec<Uid> {
         let GauntletSettings { evaluated_per_round, bins, .. } = self.settings;
         // Bins take turns.
@@ -134,7 +134,7 @@ impl<R: Rule> Mechanism for Gauntlet<R> {
     fn observe(&mut self, facts: &Facts) {
         for peer in &facts.peers {
             let Some(record) = self.state.peers.get_mut(&peer.uid) else { continue };
-            // A second outcome of the same round would be a second penalty for one upload.
+            // Checking a peer twice in a round would penalise one upload twice.
             if record.status_in(facts.round).is_none() {
                 record.check(&self.settings, facts.round, peer.arrival, peer.steps_behind);
             }
@@ -158,8 +158,8 @@ impl<R: Rule> Mechanism for Gauntlet<R> {
         self.rule.measure(&self.settings, &chosen, aggregated)
     }
 
-    /// Ranks the peers evaluated together by their gain, and updates ratings, proofs of computation and scores. An upload
-    /// that makes a loss infinite or not a number ranks last.
+    /// Ranks the evaluated peers by their gain, and updates ratings, proofs of computation and scores. An upload with
+    /// an infinite or NaN loss ranks last.
     fn learn(&mut self, round: u64, aggregated: &[Uid], losses: &Losses) {
         let evaluated: BTreeMap<Uid, Gains> = self.rule.gains(&self.settings, aggregated, losses).into_iter().collect();
         let known: Vec<(Uid, Gains)> =
@@ -221,8 +221,8 @@ impl MechanismSettings for GauntletSettings {
         Box::new(Gauntlet::new(self.clone(), Published, secret))
     }
 
-    /// The unassigned pages before the step; for each peer its assigned pages before and after, and the unassigned ones
-    /// after.
+    /// One pass over unassigned pages before the step; per peer, its assigned pages before and after, and the
+    /// unassigned ones after.
     fn forward_passes(&self, pages: usize, _aggregated: usize) -> f64 {
         sampled(self.evaluated_fraction, pages) * (1.0 + 3.0 * self.evaluated_per_round as f64)
     }

@@ -1,4 +1,4 @@
-//! What an evaluation measures, and what it ranks peers by.
+//! What an evaluation measures, and how it ranks peers.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,28 +7,28 @@ use crate::Uid;
 use crate::mechanism::measure::{Losses, Measurement, Pages};
 use crate::mechanism::proof::LossScores;
 
-/// What came of a peer's evaluation.
+/// Result of a peer's evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Gains {
     /// Losses before and after the peer's own step.
     pub losses: LossScores,
-    /// What peers that are evaluated together are ranked by; minus infinity for what is not a number.
+    /// Peers that are evaluated together are ranked by this; minus infinity replaces NaN.
     pub rank_by: f64,
-    /// +1 or -1: whether it trained on its pages; `None` for a rule that asks for no proof.
+    /// +1 if the peer trained on its pages, -1 if not; `None` if the rule asks for no proof.
     pub proof: Option<f64>,
 }
 
-/// What an evaluation measures and ranks by: where mechanisms that are otherwise Gauntlet differ.
+/// What an evaluation measures, and how it ranks peers. Mechanisms built on Gauntlet differ in this.
 pub trait Rule: Send + Sync {
-    /// The losses to measure where these peers were chosen, and those aggregated.
+    /// The losses to measure, given the chosen and the aggregated peers.
     fn measure(&self, settings: &GauntletSettings, chosen: &[Uid], aggregated: &[Uid]) -> Vec<Measurement>;
 
-    /// What the losses say of each peer all of whose losses are there.
+    /// The gains of each peer whose losses were all measured.
     fn gains(&self, settings: &GauntletSettings, aggregated: &[Uid], losses: &Losses) -> Vec<(Uid, Gains)>;
 }
 
-/// As published: ranked by the relative gain of a small step along a peer's own upload, on pages assigned to nobody;
-/// proof of computation by comparing it with the gain on the peer's assigned pages.
+/// The published rule. Peers are ranked by the relative gain of a small step along their own upload on unassigned
+/// pages. The proof of computation compares it with the gain on their assigned pages.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Published;
 
@@ -52,7 +52,7 @@ fn assigned(settings: &GauntletSettings, uid: Uid) -> Pages {
     Pages { assigned_to: Some(uid), sample: settings.evaluated_fraction }
 }
 
-/// For each peer the losses before and after a small step along its own upload, on its pages and on nobody's.
+/// The losses before and after a small step along each peer's own upload, on its pages and on unassigned ones.
 pub fn own_steps(settings: &GauntletSettings, chosen: &[Uid]) -> Vec<Measurement> {
     let mut wanted = vec![Measurement::before(unassigned(settings))];
     for &uid in chosen {
@@ -64,7 +64,7 @@ pub fn own_steps(settings: &GauntletSettings, chosen: &[Uid]) -> Vec<Measurement
     wanted
 }
 
-/// What [`own_steps`] led to, of each peer all of whose losses are there.
+/// The losses measured for [`own_steps`], of each peer for which they are complete.
 pub fn own_losses(settings: &GauntletSettings, losses: &Losses) -> Vec<LossScores> {
     let beta = settings.beta_fraction;
     let Some(unassigned_before) = losses.get(&Measurement::before(unassigned(settings))) else { return Vec::new() };

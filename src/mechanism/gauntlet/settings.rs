@@ -9,30 +9,30 @@ use crate::settings::Findings;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GauntletSettings {
-    /// More steps behind than this fails the fast evaluation.
+    /// A peer that is more steps behind fails the fast evaluation.
     pub max_steps_behind: f64,
     /// Exponent of the sync score.
     pub sync_exponent: f64,
-    /// What a failed fast evaluation multiplies score and proof of computation with.
+    /// Factor on score and proof of computation after a failed fast evaluation.
     pub failure_penalty: f64,
-    /// What a round of inactivity multiplies the score with.
+    /// Factor on the score for each round of inactivity.
     pub inactivity_penalty: f64,
     /// Rounds of inactivity after which a peer is a newcomer again.
     pub inactivity_reset_rounds: u64,
     /// Peers in a primary evaluation.
     pub evaluated_per_round: usize,
-    /// Bins of peers by score that take turns.
+    /// Bins of peers by score, which take turns.
     pub bins: usize,
-    /// Fraction of a peer's pages on which the loss is measured.
+    /// Fraction of a peer's pages to measure the loss on.
     pub evaluated_fraction: f64,
     /// Step of the loss score, as a fraction of the step that the payload would make alone.
     pub beta_fraction: f64,
     /// Decay of the proof-of-computation average.
     pub proof_decay: f64,
-    /// Peer scores are raised to this power before they are paid.
+    /// Power to which scores are raised before they are paid.
     pub incentive_power: f64,
-    /// Fraction of shared top-k indices at which the later of two uploads has its score halved; at `copy_overlap_zero`
-    /// it earns nothing. Not part of the published system; `1.1` turns it off.
+    /// Fraction of shared top-k indices at which the later of two uploads loses half its score. At `copy_overlap_zero`
+    /// it loses all of it. Not in the published system; `1.1` turns it off.
     pub copy_overlap_half: f64,
     pub copy_overlap_zero: f64,
     pub openskill: OpenSkillSettings,
@@ -60,7 +60,7 @@ impl Default for GauntletSettings {
 }
 
 impl GauntletSettings {
-    /// Checks what a type cannot tell; paths are relative to the section.
+    /// Checks ranges that types cannot express; paths are relative to the section.
     pub fn check(&self, found: &mut Findings) {
         found.not_negative("max_steps_behind", self.max_steps_behind);
         found.not_negative("sync_exponent", self.sync_exponent);

@@ -1,4 +1,4 @@
-//! What a validator knows about one peer, and how a round changes it.
+//! A validator's record of one peer, and how a round changes it.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,11 +11,11 @@ use crate::mechanism::sync::sync_score;
 
 /// A validator's record of a peer.
 ///
-/// PeerScore = LossRating * max(0, proof of computation) * sync score. The first two factors are taken when the peer is
-/// evaluated, and what came of them is cut by every penalty until the next evaluation takes them anew; the sync score
-/// is that of the last upload that passed. So a penalty hits at once, long before a peer's turn to be evaluated comes,
-/// and a peer earns its way back by being evaluated. What must outlast an evaluation is also taken from the proof of
-/// computation, which recovers only step by step.
+/// PeerScore = LossRating * max(0, proof of computation) * sync score. An evaluation sets the product of the first two
+/// factors, and each penalty cuts it until the next evaluation sets it again. The sync score comes from the last upload
+/// that passed. So a penalty hits at once, long before the peer's turn to be evaluated, and the peer earns its way back
+/// by evaluations. Penalties that must outlast an evaluation also cut the proof of computation, which recovers step by
+/// step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PeerRecord {
     /// OpenSkill rating; its ordinal is the LossRating.
@@ -24,19 +24,19 @@ pub struct PeerRecord {
     pub proof_of_computation: f64,
     /// Sync score of the last upload that passed, 0 to 1.
     pub sync_score: f64,
-    /// What the peer is paid and chosen by. Newcomers have 0, harmful peers less.
+    /// Sets the peer's pay, and its place in evaluation and aggregation. 0 for newcomers, less for harmful peers.
     pub peer_score: f64,
     /// The last fast evaluation: round and outcome.
     pub checked: Option<(u64, Status)>,
     /// The last primary evaluation: round and losses.
     pub evaluated: Option<(u64, Gains)>,
-    /// Rounds since the last primary evaluation in which the peer could have been evaluated.
+    /// Rounds since its last primary evaluation in which it could have been evaluated.
     pub waited: u64,
-    /// Rounds without an upload, up to now.
+    /// Rounds without an upload until now.
     pub inactive_rounds: u64,
-    /// LossRating * max(0, proof of computation) at the last evaluation, less the penalties since.
+    /// LossRating * max(0, proof of computation) at the last evaluation, cut by the penalties since.
     earned: f64,
-    /// What is left after this round's comparison with other uploads: 1, one half or nothing.
+    /// Factor from this round's comparison with other uploads: 1, one half or 0.
     copy_factor: f64,
 }
 
@@ -70,7 +70,7 @@ impl PeerRecord {
         self.status_in(round).is_some_and(Status::may_be_aggregated)
     }
 
-    /// Applies the cheap checks of a round; of an upload in time and in good form, how far its model is away.
+    /// Applies the cheap checks of a round. `steps` is how far the model of a well-formed upload in time is away.
     pub(super) fn check(&mut self, settings: &GauntletSettings, round: u64, arrival: Status, steps: Option<f64>) {
         self.copy_factor = 1.0;
         let steps = steps.unwrap_or(f64::INFINITY);
@@ -90,22 +90,22 @@ impl PeerRecord {
         }
         self.inactive_rounds = if status == Status::Absent { self.inactive_rounds + 1 } else { 0 };
         if self.inactive_rounds >= settings.inactivity_reset_rounds {
-            // A slot that nobody uses keeps no reputation for whoever wakes it. It can shed a bad rating this way too,
-            // at the price of the pay of all these rounds, and starts at a score of 0 like anybody.
+            // An abandoned slot keeps no reputation for its next user. A peer can shed a bad rating this way too, but
+            // it forgoes the pay of all these rounds and starts at a score of 0, like any newcomer.
             *self = Self::newcomer(settings);
         }
         self.checked = Some((round, status));
         self.rescore();
     }
 
-    /// A failure that only a present peer can make: it takes from the proof of computation too, or a peer that fails in
-    /// each round but the one of its evaluation would keep everything.
+    /// A failure of a peer that is present. It cuts the proof of computation too; otherwise a peer that only passes in
+    /// the rounds of its evaluation would keep its full score.
     fn fail(&mut self, settings: &GauntletSettings) {
         self.earned = cut(self.earned, settings.failure_penalty);
         self.proof_of_computation = cut(self.proof_of_computation, settings.failure_penalty);
     }
 
-    /// Takes the score of an upload that repeats another's coefficients, now and in an evaluation of this round.
+    /// Cuts the score of an upload that repeats another's coefficients, now and in an evaluation of this round.
     pub(super) fn found_copying(&mut self, factor: f64) {
         self.copy_factor = factor;
         if let Some((_, status)) = &mut self.checked {
@@ -115,7 +115,7 @@ impl PeerRecord {
         self.rescore();
     }
 
-    /// Applies a primary evaluation, `rating` being the rating after the round's ranking.
+    /// Applies a primary evaluation; `rating` is the rating after the round's ranking.
     pub(super) fn evaluate(&mut self, settings: &GauntletSettings, round: u64, rating: Rating, gains: Gains) {
         self.rating = rating;
         self.proof_of_computation = match gains.proof {
@@ -133,8 +133,8 @@ impl PeerRecord {
     }
 }
 
-/// A penalty: what is positive is multiplied by `factor`. What is negative stays: moving it towards 0 would be a reward
-/// for failing.
+/// Applies a penalty: multiplies a positive value by `factor`. A negative value stays, because moving it towards 0
+/// would reward the failure.
 fn cut(value: f64, factor: f64) -> f64 {
     if value > 0.0 { value * factor } else { value }
 }

@@ -1,4 +1,4 @@
-//! Whole networks, driven by made-up losses.
+//! Tests of whole networks with simulated losses.
 
 use proptest::prelude::*;
 
@@ -7,7 +7,7 @@ use crate::mechanism::proof::LossScores;
 use crate::mechanism::testing::Alike;
 use crate::mechanism::{Measured, Overlap, PeerFacts};
 
-/// What a peer shows in a round, and how far behind its model is.
+/// How a peer fares in a round, and how far behind its model is.
 type Outcome = (Status, Option<f64>);
 
 const PASSED: Outcome = (Status::Passed, Some(0.0));
@@ -26,7 +26,7 @@ fn observe(gauntlet: &mut Gauntlet, round: u64, outcomes: &[(Uid, Outcome)], pai
     gauntlet.observe(&Facts { round, peers, uploads: &Alike(alike) });
 }
 
-/// The losses of an evaluation, as a validator would have measured them.
+/// The losses of an evaluation, as a validator would measure them.
 fn measured(gauntlet: &Gauntlet, results: &[LossScores]) -> Losses {
     let settings = &gauntlet.settings;
     let uids: Vec<Uid> = results.iter().map(|scores| scores.uid).collect();
@@ -53,12 +53,12 @@ fn peer(gauntlet: &Gauntlet, uid: Uid) -> &PeerRecord {
     &gauntlet.state.peers[&uid]
 }
 
-/// What a kind of peer shows to a validator.
+/// How a kind of peer performs.
 #[derive(Clone, Copy)]
 struct Kind {
     /// Mean relative gain on unassigned pages.
     quality: f64,
-    /// How much more it gains on its own pages; 0 for who did not train on them.
+    /// How much more it gains on its own pages; 0 if it did not train on them.
     own: f64,
 }
 
@@ -68,7 +68,7 @@ const LAZY: Kind = Kind { quality: 0.007, own: 0.003 };
 const COPYCAT: Kind = Kind { quality: 0.010, own: 0.0 };
 const HARMFUL: Kind = Kind { quality: -0.010, own: 0.0 };
 
-/// A number in -1..1 that is the same for the same peer and round.
+/// A number in -1..1, fixed for each peer and round.
 fn noise(purpose: &str, uid: Uid, round: u64) -> f64 {
     let bits = rng(3, purpose, uid.into(), round).next_u64() >> 11;
     bits as f64 / (1u64 << 52) as f64 - 1.0
@@ -148,7 +148,7 @@ fn every_newcomer_gets_its_turn_soon() {
 }
 
 #[test]
-fn who_does_not_pass_is_neither_evaluated_nor_aggregated() {
+fn peers_that_fail_are_neither_evaluated_nor_aggregated() {
     let kinds = [HONEST; 8];
     let mut gauntlet = network(&kinds);
     let late = |uid: Uid, _: u64| if uid < 3 { TOO_LATE } else { PASSED };
@@ -156,7 +156,7 @@ fn who_does_not_pass_is_neither_evaluated_nor_aggregated() {
     assert!((0..3).all(|uid| peer(&gauntlet, uid).evaluated.is_none()));
     let included_29 = included(&gauntlet, 29);
     assert!(included_29.len() == 5 && included_29.iter().all(|uid| *uid >= 3), "{included_29:?}");
-    assert!(included(&gauntlet, 30).is_empty(), "nobody has passed in a round that was not");
+    assert!(included(&gauntlet, 30).is_empty(), "nobody passed in a round that was not observed");
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn a_desynchronised_peer_falls_and_comes_back_when_it_catches_up() {
 }
 
 #[test]
-fn those_with_a_score_come_first_and_whom_is_asked_to_leave_out_is_left_out() {
+fn peers_with_a_score_come_first_and_excepted_ones_are_left_out() {
     let kinds = [HONEST; 30];
     let mut gauntlet = network(&kinds);
     play(&mut gauntlet, &kinds, 0..100);
@@ -186,7 +186,7 @@ fn those_with_a_score_come_first_and_whom_is_asked_to_leave_out_is_left_out() {
     let best = ranking.earned[0];
     assert_eq!(gauntlet.include(99, &[best]).earned, ranking.earned[1..]);
 
-    // The best loses its score in the next round, and does not pass.
+    // The best peer fails the next round and loses its score.
     let outcomes: Vec<_> = (0..30).map(|uid| (uid, if uid == best { MALFORMED } else { PASSED })).collect();
     observe(&mut gauntlet, 100, &outcomes, 0.0, Vec::new());
     assert!(!included(&gauntlet, 100).contains(&best));
@@ -206,7 +206,7 @@ fn a_slot_with_another_owner_inherits_nothing() {
 }
 
 #[test]
-fn a_copy_loses_its_score_where_copies_are_looked_for() {
+fn a_copy_loses_its_score_if_copies_are_compared() {
     let kinds = [HONEST; 3];
     let mut gauntlet = network(&kinds);
     play(&mut gauntlet, &kinds, 0..60);

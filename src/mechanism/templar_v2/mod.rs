@@ -1,13 +1,14 @@
 //! The successor of Gauntlet in the deployed network, after tplr-ai/templar v2.1.3 (September 2025).
 //!
-//! Ratings, proofs of computation and sync scores are Gauntlet's. What differs: pay goes by the rank of the score, not by
-//! its square; the bin that is evaluated is drawn, and peers inside of it by the rounds that they have waited; the later
-//! of two uploads whose top-k indices overlap is punished, and shut out for 200 rounds where they overlap by 60 %;
-//! negative evaluations are counted (and, as there, only shown).
+//! Ratings, proofs of computation and sync scores are Gauntlet's. The differences: pay goes by the rank of the score,
+//! not by its square. The bin to evaluate is drawn, and peers within it by the rounds they have waited. The later of
+//! two uploads with overlapping top-k indices is punished, and excluded for 200 rounds if they overlap by 60 %.
+//! Negative evaluations are counted, but only shown, as in templar.
 //!
-//! What is left out or otherwise: nothing is burnt, as this chain has no coins (there: half); all uploads that pass are
-//! compared, by this round's stamps (there: those gathered, by the stamps of the round before); a missing upload costs any
-//! peer the same (there: more where it was to be aggregated, and everything where most of these are missing).
+//! Three things differ from templar. Nothing is burnt, because this chain has no coins (templar burns half). All
+//! uploads that pass are compared, by this round's stamps (templar: those gathered, by the stamps of the round before).
+//! A missing upload costs all peers the same (templar: more if it was to be aggregated, and everything if most of these
+//! are missing).
 
 mod pay;
 mod settings;
@@ -48,12 +49,12 @@ struct Peer {
     score: f64,
     seen: Option<(u64, Status)>,
     evaluated: Option<(u64, LossScores)>,
-    /// Rounds since it was evaluated, from 1.
+    /// Rounds since its last evaluation, starting at 1.
     waited: u64,
     absent: u64,
-    /// First round in which it is not shut out any more.
+    /// The first round after its exclusion.
     excluded_until: u64,
-    /// One bit an evaluation, the newest lowest, 1 for a negative one; and how many there are.
+    /// One bit per evaluation, the newest lowest, 1 if it was negative; and their number.
     negative: (u64, usize),
     paid: f64,
 }
@@ -83,7 +84,7 @@ impl TemplarV2 {
         rng(self.secret, purpose, 0, round)
     }
 
-    /// A newcomer in a slot whose owner stays.
+    /// Makes a peer a newcomer that keeps its slot.
     fn reset(&mut self, uid: Uid) {
         let fresh = self.newcomer();
         if let Some(peer) = self.peers.get_mut(&uid) {
@@ -92,7 +93,7 @@ impl TemplarV2 {
         }
     }
 
-    /// Punishes the later of two uploads that chose the same coefficients; of several offences the worst counts.
+    /// Punishes the later of two uploads that chose the same coefficients. Only the worst of several offences counts.
     fn punish_overlaps(&mut self, facts: &Facts) {
         let (high, max, mega) = (self.settings.overlap_high, self.settings.overlap_max, self.settings.overlap_mega);
         if high > 1.0 {
@@ -137,7 +138,7 @@ impl TemplarV2 {
         passed.map(candidate).collect()
     }
 
-    /// The peers to evaluate: of a bin by rating, drawn with odds by the rounds waited.
+    /// The peers to evaluate, from a bin by rating, with odds by the rounds waited.
     fn chosen(&self, round: u64) -> Vec<Uid> {
         let wanted = self.settings.evaluated_per_round;
         let mut peers = self.candidates(round, |peer| peer.rating.ordinal());
@@ -158,7 +159,7 @@ impl TemplarV2 {
 }
 
 impl Peer {
-    /// Multiplies what is positive: a penalty must not help who is below zero.
+    /// Multiplies positive values only: a penalty must not help a peer below zero.
     fn penalise(&mut self, factor: f64) {
         if self.score > 0.0 {
             self.score *= factor;
@@ -171,7 +172,7 @@ impl Peer {
         self.negative = (bits << 1 | u64::from(is_negative), (seen + 1).min(history));
     }
 
-    /// Fraction of negative ones among the last evaluations.
+    /// Fraction of negative evaluations among the last ones.
     fn negative_part(&self) -> Option<f64> {
         let (bits, seen) = self.negative;
         let mask = u64::MAX.checked_shr(64 - seen as u32).unwrap_or(0);
@@ -228,22 +229,22 @@ impl Mechanism for TemplarV2 {
 
     fn measure(&mut self, round: u64, _aggregated: &[Uid]) -> Vec<Measurement> {
         let chosen = self.chosen(round);
-        let (nobodys, beta) = (self.pages(None), self.settings.beta_fraction);
+        let (unassigned, beta) = (self.pages(None), self.settings.beta_fraction);
         let of_peer = chosen.iter().flat_map(|&uid| {
             let own = self.pages(Some(uid));
             [
                 Measurement::before(own),
                 Measurement::after_one(uid, beta, own),
-                Measurement::after_one(uid, beta, nobodys),
+                Measurement::after_one(uid, beta, unassigned),
             ]
         });
-        let before = (!chosen.is_empty()).then(|| Measurement::before(nobodys));
+        let before = (!chosen.is_empty()).then(|| Measurement::before(unassigned));
         before.into_iter().chain(of_peer).collect()
     }
 
     fn learn(&mut self, round: u64, _aggregated: &[Uid], losses: &Losses) {
-        let (nobodys, beta) = (self.pages(None), self.settings.beta_fraction);
-        let Some(unassigned_before) = losses.get(&Measurement::before(nobodys)) else { return };
+        let (unassigned, beta) = (self.pages(None), self.settings.beta_fraction);
+        let Some(unassigned_before) = losses.get(&Measurement::before(unassigned)) else { return };
         let scores = |uid: Uid| {
             let own = self.pages(Some(uid));
             Some(LossScores {
@@ -251,7 +252,7 @@ impl Mechanism for TemplarV2 {
                 assigned_before: losses.get(&Measurement::before(own))?,
                 assigned_after: losses.get(&Measurement::after_one(uid, beta, own))?,
                 unassigned_before,
-                unassigned_after: losses.get(&Measurement::after_one(uid, beta, nobodys))?,
+                unassigned_after: losses.get(&Measurement::after_one(uid, beta, unassigned))?,
             })
         };
         let evaluated: Vec<LossScores> = self.peers.keys().copied().filter_map(scores).collect();

@@ -1,9 +1,9 @@
-//! Pay by rank: a first tier that falls linearly, and a reserve in which each gets a part of the one before.
+//! Pay by rank: a first tier that falls linearly, and a reserve in which each rank gets a fixed part of the one before.
 
 use super::settings::TemplarV2Settings;
 
-/// Shares by rank of `peers` with a positive score, the best first: they sum to 1. Without a reserve the first tier gets
-/// everything.
+/// Shares by rank of `peers` peers with a positive score, best first. They sum to 1. With an empty reserve the first
+/// tier gets everything.
 pub fn by_rank(settings: &TemplarV2Settings, peers: usize) -> Vec<f64> {
     let gather = peers.min(settings.gather_peers);
     let reserve = (peers - gather).min(settings.reserve_peers);
@@ -52,7 +52,7 @@ mod tests {
     fn the_deployed_cap_leaves_the_reserve_a_thirtieth() {
         let settings = TemplarV2Settings { reserve_capped: true, ..TemplarV2Settings::default() };
         let shares = by_rank(&settings, 30);
-        // Figures of the deployed code, of which half is burnt.
+        // Figures of the deployed code, which burns half.
         assert!((shares[0] - 2.0 * 0.032259).abs() < 1e-5 && (shares[20] - 2.0 * 0.008065).abs() < 1e-5);
         assert!((shares[..20].iter().sum::<f64>() - 0.9678).abs() < 1e-4);
     }

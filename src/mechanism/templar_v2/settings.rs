@@ -5,47 +5,48 @@ use serde::{Deserialize, Serialize};
 use crate::mechanism::openskill::OpenSkillSettings;
 use crate::settings::Findings;
 
-/// Defaults are those of tplr-ai/templar v2.1.3, but for the fraction of pages (there: 8 samples of a peer's 30,720).
+/// Defaults are those of tplr-ai/templar v2.1.3, except for the fraction of pages (there: 8 samples of a peer's
+/// 30,720).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TemplarV2Settings {
     /// Peers in an evaluation.
     pub evaluated_per_round: usize,
-    /// Bins by rating, of which one is drawn each round; one bin of all while there are fewer peers than five evaluations
-    /// take.
+    /// Bins by rating, one of which is drawn each round. With fewer peers than five evaluations take there is only one
+    /// bin.
     pub bins: usize,
-    /// Fraction of a peer's pages on which the loss is measured.
+    /// Fraction of a peer's pages to measure the loss on.
     pub evaluated_fraction: f64,
     /// Step of the loss score, as a fraction of the step that the payload would make alone.
     pub beta_fraction: f64,
     /// Decay of the proof-of-computation average.
     pub proof_decay: f64,
-    /// More steps behind than this fails.
+    /// A peer that is more steps behind fails.
     pub max_steps_behind: f64,
     /// Exponent of the sync score.
     pub sync_exponent: f64,
-    /// What a failure, or a round of absence, multiplies score and proof of computation with.
+    /// Factor on score and proof of computation after a failure or a round of absence.
     pub failure_penalty: f64,
     /// Rounds of absence after which a peer is a newcomer again.
     pub inactivity_reset_rounds: u64,
-    /// Ranks that share `gather_share` of the pay, falling linearly from `gather_top_ratio` times the last to the last.
+    /// Ranks that share `gather_share` of the pay. It falls linearly; the first gets `gather_top_ratio` times the last.
     pub gather_peers: usize,
     pub gather_share: f64,
     pub gather_top_ratio: f64,
-    /// Ranks behind them that share the rest, each `reserve_decay` of the one before.
+    /// Further ranks that share the rest, each `reserve_decay` of the one before.
     pub reserve_peers: usize,
     pub reserve_decay: f64,
-    /// Whether the first in reserve gets `reserve_decay` of the last before the reserve at most, as the deployed code has
-    /// it: of 20 and 10 peers the reserve is then left with 3.2 % instead of 25 %.
+    /// Whether the first in reserve gets at most `reserve_decay` of the last rank before it, as in the deployed code.
+    /// With 20 and 10 peers this leaves the reserve 3.2 % instead of 25 %.
     pub reserve_capped: bool,
-    /// Fraction of shared top-k indices from which the later of two uploads has its score halved ...
+    /// Fraction of shared top-k indices from which the later of two uploads loses half its score.
     pub overlap_high: f64,
-    /// ... loses everything ...
+    /// Fraction from which it becomes a newcomer again.
     pub overlap_max: f64,
-    /// ... and is shut out for `exclusion_rounds`.
+    /// Fraction from which it is also excluded for `exclusion_rounds`.
     pub overlap_mega: f64,
     pub exclusion_rounds: u64,
-    /// Evaluations of which the negative ones are counted.
+    /// Number of last evaluations among which negative ones are counted.
     pub history: usize,
     pub openskill: OpenSkillSettings,
 }
@@ -79,7 +80,7 @@ impl Default for TemplarV2Settings {
 }
 
 impl TemplarV2Settings {
-    /// Checks what a type cannot tell; paths are relative to the section.
+    /// Checks ranges that types cannot express; paths are relative to the section.
     pub fn check(&self, found: &mut Findings) {
         found.at_least_one("evaluated_per_round", self.evaluated_per_round as u64);
         found.at_least_one("bins", self.bins as u64);

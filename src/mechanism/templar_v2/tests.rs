@@ -1,4 +1,4 @@
-//! What `templar-v2` does otherwise than Gauntlet.
+//! Tests of how `templar-v2` differs from Gauntlet.
 
 use super::*;
 use crate::mechanism::testing::Alike;
@@ -19,7 +19,7 @@ fn observe(mechanism: &mut TemplarV2, round: u64, arrival: impl Fn(Uid) -> Statu
     mechanism.observe(&Facts { round, peers, uploads: &Alike(alike) });
 }
 
-/// Rounds in which a peer of a higher uid gains more.
+/// Plays rounds in which peers with higher uids gain more.
 fn play(mechanism: &mut TemplarV2, rounds: std::ops::Range<u64>) {
     for round in rounds {
         observe(mechanism, round, |_| Status::Passed, Vec::new());

@@ -1,4 +1,4 @@
-//! The fused operations under autodiff: what each keeps of its forward pass, and its backward pass.
+//! Backward passes of the fused operations, and what each keeps from its forward pass.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use super::{FusedOps, Values, attention_weights, contiguous, head_weights, mlp_w
 use crate::model::kernels::attention_block::{self, AttentionShape};
 use crate::model::kernels::{embedding, loss_head, mlp_block};
 
-/// Adds gradients to those of the parents that want one.
+/// Adds gradients to those of the parents that track them.
 fn register<const N: usize>(grads: &mut Gradients, parents: [Option<NodeId>; N], values: [Values; N]) {
     for (parent, value) in parents.into_iter().zip(values) {
         if let Some(id) = parent {

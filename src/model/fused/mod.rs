@@ -1,8 +1,8 @@
 //! The hand-written kernels as Burn operations.
 //!
-//! A trait of backend operations, implemented for Flex and, with a backward pass, for autodiff on Flex.
-//! [`composed`](super::composed) says the same in Burn's own operations: it is what every other device runs, and what
-//! these are tested against.
+//! This is a trait of backend operations, implemented for Flex and, with a backward pass, for autodiff on Flex.
+//! [`composed`](super::composed) does the same in Burn's own operations. Every other device runs those, and these are
+//! tested against them.
 
 mod autodiff;
 #[cfg(test)]
@@ -20,7 +20,7 @@ use super::kernels::{embedding, loss_head, mlp_block};
 /// Operations on rows of the residual stream, `x` [rows, hidden].
 #[backend_extension(Autodiff, Flex)]
 pub trait FusedOps: Backend {
-    /// Row `ids[i]` of `table` [vocabulary, hidden] in row `i`: [ids.len(), hidden].
+    /// Row `i` of the result is row `ids[i]` of `table` [vocabulary, hidden]: [ids.len(), hidden].
     fn embedding(table: FloatTensor<Self>, ids: Arc<[u32]>) -> FloatTensor<Self>;
 
     /// `x + attention(norm(x))`, of the same shape as `x`.
@@ -83,7 +83,7 @@ pub fn loss_head(x: Tensor<2>, gain: Tensor<1>, head: Tensor<2>, targets: Arc<[u
 /// Flex's tensor: values with a layout.
 type Values = FloatTensor<Flex>;
 
-/// The values of a tensor that lies without gaps, as all do that come from here.
+/// The values of a contiguous tensor; all tensors made here are.
 fn slice(tensor: &Values) -> &[f32] {
     tensor.as_slice().expect("a contiguous f32 tensor")
 }
@@ -92,7 +92,7 @@ fn tensor(values: Vec<f32>, like: &Values) -> Values {
     Values::from_data(TensorData::new(values, like.shape()))
 }
 
-/// Inputs of an operation, as the kernels want them.
+/// Makes the inputs of an operation contiguous, as the kernels need them.
 fn contiguous<const N: usize>(tensors: [Values; N]) -> [Values; N] {
     tensors.map(|tensor| tensor.to_contiguous())
 }

@@ -1,4 +1,4 @@
-//! The fused operations against Burn's own, forward and backward.
+//! Tests of the fused operations against Burn's own, forward and backward.
 
 use super::*;
 use crate::model::Device;
@@ -9,14 +9,14 @@ use crate::model::kernels::rotary::Rotary;
 use crate::random;
 use rand::Rng;
 
-/// A leaf with random values around `centre`, the same for the same name.
+/// A leaf with random values around `centre`, keyed by `name`.
 fn leaf<const D: usize>(name: &str, shape: [usize; D], centre: f32) -> Tensor<D> {
     let mut rng = random::rng(5, name, 0, 0);
     let values: Vec<f32> = (0..shape.iter().product()).map(|_| centre + 0.3 * random::normal(&mut rng)).collect();
     Tensor::from_data(TensorData::new(values, shape), &Device::Cpu.burn()).autodiff().require_grad()
 }
 
-/// Largest difference, over the largest of the values expected.
+/// The largest difference, relative to the largest expected value.
 fn difference(found: TensorData, expected: TensorData) -> f32 {
     let (found, expected) = (found.as_slice::<f32>().unwrap(), expected.as_slice::<f32>().unwrap());
     assert_eq!(found.len(), expected.len());
@@ -24,7 +24,7 @@ fn difference(found: TensorData, expected: TensorData) -> f32 {
     found.iter().zip(expected).fold(0.0f32, |worst, (a, b)| worst.max((a - b).abs())) / largest
 }
 
-/// Output and gradients of the inputs, the output weighed by random numbers before it is summed.
+/// The output, and the gradients of the inputs for a random weighting of the output.
 fn run<const D: usize>(
     operation: impl Fn(Tensor<2>, Tensor<1>, Tensor<2>, Tensor<2>) -> Tensor<D>,
     shapes: [[usize; 2]; 3],
@@ -48,12 +48,12 @@ fn agree(fused: Vec<TensorData>, composed: Vec<TensorData>, case: &str) {
     }
 }
 
-/// A composed pass over sequences of a shape, a few queries at a time.
+/// A composed pass with a few queries per tile.
 fn pass(shape: &AttentionShape) -> Pass {
     Pass::new(shape, 0, Precision::F32, Tiles { queries: 25, ..Tiles::default() }, &Device::Cpu.burn())
 }
 
-/// A shape for what does not look at the heads.
+/// A shape for operations that ignore the heads.
 fn no_heads() -> AttentionShape {
     let heads = Heads { count: 1, kv_count: 1, size: 2, length: 1 };
     AttentionShape { heads, rotary: Arc::new(Rotary::new(1, 2, 10_000.0)), epsilon: 1e-5 }
@@ -61,8 +61,8 @@ fn no_heads() -> AttentionShape {
 
 #[test]
 fn attention_is_the_composed_attention() {
-    // Heads, key/value heads, head size, length, sequences, hidden: blocks of queries full and not, odd sizes, shared
-    // keys.
+    // Heads, key/value heads, head size, length, sequences, hidden: full and partial blocks of queries, odd sizes,
+    // shared keys.
     for case in
         [[4, 4, 16, 64, 2, 64], [4, 2, 16, 33, 3, 40], [6, 1, 6, 70, 1, 24], [2, 2, 8, 1, 5, 16], [3, 3, 10, 31, 2, 30]]
     {

@@ -1,18 +1,17 @@
-//! Causal grouped-query attention from rotated queries, keys and values to their mix, a block of queries at a time.
+//! Causal grouped-query attention on rotated queries, keys and values, a block of queries at a time.
 //!
-//! Scores are never kept: the backward pass makes them again with each row's largest and total (as FlashAttention does,
-//! Dao et al., arXiv 2205.14135), and keys after a block's last query are not touched.
+//! Scores are not kept. The backward pass recomputes them with each row's maximum and sum (as in FlashAttention, Dao et
+//! al., arXiv 2205.14135). Keys after the last query of a block are skipped.
 
 use super::buffer::Buffer;
 use super::math::{dot, exp};
 use super::matrix::{Factor, Matrix, MatrixMut, multiply_by};
 use super::vector::{LANES, Vector, load, multiversion, store};
 
-/// Queries in a block: as many as a vector has keys, so that the causal mask cuts through the last vector of each row
-/// alone.
+/// Queries in a block: as many as a vector holds keys, so that the causal mask only cuts the last vector of a row.
 const BLOCK: usize = LANES;
 
-/// Heads and sequences of a batch.
+/// Shape of a batch: heads and sequence length.
 #[derive(Clone, Copy, Debug)]
 pub struct Heads {
     /// Query heads.
@@ -25,22 +24,22 @@ pub struct Heads {
     pub length: usize,
 }
 
-/// What makes probabilities of a query's scores.
+/// What turns a query's scores into probabilities.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sum {
     /// The largest score, scaled.
     largest: f32,
-    /// 1 over the sum of the exponentials of what is left.
+    /// 1 / the sum of exponentials of the scores less the largest.
     normaliser: f32,
 }
 
 impl Heads {
-    /// Values of a token: queries, then keys, then values.
+    /// Values of a token in `qkv`: queries, then keys, then values.
     pub fn row(&self) -> usize {
         (self.count + 2 * self.kv_count) * self.size
     }
 
-    /// Values of a token in the mix.
+    /// Values of a token in the output.
     pub fn mixed(&self) -> usize {
         self.count * self.size
     }
@@ -49,7 +48,7 @@ impl Heads {
         1.0 / (self.size as f32).sqrt()
     }
 
-    /// Where a head's query, key and value begin in a row.
+    /// Columns at which a head's query, key and value begin in a row.
     fn columns(&self, head: usize) -> [usize; 3] {
         let kv_head = head / (self.count / self.kv_count);
         [head, self.count + kv_head, self.count + self.kv_count + kv_head].map(|index| index * self.size)
@@ -60,7 +59,7 @@ impl Heads {
     }
 }
 
-/// Mixes values: `qkv` [tokens, row] to `mixed` [tokens, count x size], and `sums` [sequences, count, length].
+/// Attends: reads `qkv` [tokens, row], writes `mixed` [tokens, count x size] and `sums` [sequences, count, length].
 pub fn forward(heads: Heads, qkv: &[f32], mixed: &mut [f32], sums: &mut [Sum]) {
     let (row, width, length, size) = (heads.row(), heads.mixed(), heads.length, heads.size);
     let mut scores = Buffer::new(BLOCK * length.next_multiple_of(LANES));
@@ -84,7 +83,7 @@ pub fn forward(heads: Heads, qkv: &[f32], mixed: &mut [f32], sums: &mut [Sum]) {
     }
 }
 
-/// Adds to `qkv_grad` what the gradient `upstream` of the mix means for queries, keys and values.
+/// Adds the gradients of queries, keys and values to `qkv_grad`, given the gradient `upstream` of `mixed`.
 pub fn backward(heads: Heads, qkv: &[f32], mixed: &[f32], sums: &[Sum], upstream: &[f32], qkv_grad: &mut [f32]) {
     let (row, width, length, size) = (heads.row(), heads.mixed(), heads.length, heads.size);
     let mut scores = Buffer::new(BLOCK * length.next_multiple_of(LANES));
@@ -128,8 +127,7 @@ pub fn backward(heads: Heads, qkv: &[f32], mixed: &[f32], sums: &[Sum], upstream
     }
 }
 
-/// Infinity for the keys up to a query, and negative infinity for those after it: the vector at `LANES - 1 - query %
-/// LANES`.
+/// Infinity for the keys up to a query and negative infinity for later ones, if read at `LANES - 1 - query % LANES`.
 const MASK: [f32; 2 * LANES - 1] = {
     let mut mask = [f32::INFINITY; 2 * LANES - 1];
     let mut later = LANES;
@@ -140,9 +138,10 @@ const MASK: [f32; 2 * LANES - 1] = {
     mask
 };
 
-/// Scores from key `at` on of the query that is number `offset` in its block.
+/// Scores of query number `offset` in its block, from key `at` on.
 ///
-/// Where a sequence ends inside the vector, what lies there is another's memory: the mask is the smaller of any of it.
+/// The last vector may reach past the end of the sequence, to memory with any content. Taking the minimum with the mask
+/// removes it.
 #[inline(always)]
 fn masked<V: Vector>(row: &[f32], at: usize, offset: usize) -> V {
     let scores = load::<V>(row, at, 0.0);
@@ -150,10 +149,10 @@ fn masked<V: Vector>(row: &[f32], at: usize, offset: usize) -> V {
 }
 
 multiversion! {
-    /// Turns the scores of a block of queries, rows of `stride` values, into exponentials; keys after a query have
-    /// none.
+    /// Turns the scores of a block of queries, in rows of `stride` values, into exponentials; 0 for keys after the
+    /// query.
     ///
-    /// In two passes over the block, as each step of a row waits long for the one before it.
+    /// It makes two passes over the block, because the steps within a row wait for each other.
     fn exponentials<V>(scores: &mut [f32], stride: usize, scale: f32, sums: &mut [Sum]) {
         for (offset, (row, sum)) in scores.chunks_exact(stride).zip(sums.iter_mut()).enumerate() {
             let mut largest = V::splat(f32::NEG_INFINITY);
@@ -212,7 +211,7 @@ multiversion! {
 }
 
 multiversion! {
-    /// Products of the first `size` values of each row of `a` and `b`.
+    /// Dot products of the first `size` values of each row of `a` and `b`.
     fn row_products<V>(a: &[f32], b: &[f32], size: usize, stride: usize, out: &mut [f32]) {
         for (index, out) in out.iter_mut().enumerate() {
             let row = index * stride..index * stride + size;

@@ -1,4 +1,4 @@
-//! The first half of a transformer block: `x + attention(norm(x))`, forward and backward.
+//! The first half of a transformer block, `x + attention(norm(x))`, forward and backward.
 
 use std::sync::Arc;
 
@@ -8,14 +8,14 @@ use super::matrix::{Matrix, MatrixMut, multiply, multiply_onto};
 use super::rms_norm;
 use super::rotary::Rotary;
 
-/// What does not change from batch to batch of one length.
+/// What stays the same for batches of one sequence length.
 #[derive(Clone, Debug)]
 pub struct AttentionShape {
-    /// Heads, and the length of the sequences that the rows of a batch are cut into.
+    /// Heads, and the length of the sequences in a batch.
     pub heads: Heads,
-    /// Angles of at least as many positions.
+    /// Angles for at least as many positions.
     pub rotary: Arc<Rotary>,
-    /// What RMSNorm adds to the mean square.
+    /// Epsilon that RMSNorm adds to the mean square.
     pub epsilon: f32,
 }
 
@@ -27,7 +27,7 @@ pub struct Weights<'a> {
     pub out: &'a [f32],
 }
 
-/// What the backward pass needs of the forward pass.
+/// What the forward pass keeps for the backward pass.
 #[derive(Clone, Debug)]
 pub struct Saved {
     normalised: Buffer,
@@ -37,7 +37,7 @@ pub struct Saved {
     sums: Vec<Sum>,
 }
 
-/// Gradients of the input and of the parameters, in their shapes.
+/// Gradients of the input and the parameters, in their shapes.
 pub struct Gradients {
     pub x: Vec<f32>,
     pub gain: Vec<f32>,
@@ -45,7 +45,7 @@ pub struct Gradients {
     pub out: Vec<f32>,
 }
 
-/// `x` [rows, hidden] to as much.
+/// The output for `x` [rows, hidden], in the same shape.
 pub fn forward(shape: &AttentionShape, weights: Weights, x: &[f32]) -> (Vec<f32>, Saved) {
     let heads = shape.heads;
     let (hidden, row, width) = (weights.gain.len(), heads.row(), heads.mixed());

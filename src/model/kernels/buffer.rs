@@ -1,27 +1,27 @@
-//! Scratch memory that a thread uses again, pass after pass: neither cleared nor given back to the system in between.
+//! Scratch memory that a thread reuses from pass to pass, without clearing it or returning it to the system.
 
 use std::cell::RefCell;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
-/// Free buffers a thread keeps; more than the blocks of a small model hold at a time.
+/// The most free buffers that a thread keeps; more than the blocks of a small model hold at a time.
 const KEPT: usize = 64;
 
 thread_local! {
     static FREE: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Some f32, with values left by whoever used the memory before.
+/// A buffer of f32, with values left from its last use.
 pub struct Buffer {
     values: Vec<f32>,
     len: usize,
 }
 
 impl Buffer {
-    /// `len` values of any kind: write before reading.
+    /// `len` arbitrary values: write before you read.
     pub fn new(len: usize) -> Self {
         let reused = FREE.with_borrow_mut(|free| {
-            // Of the smallest that fit the one freed last, which is likeliest in the cache.
+            // Takes the smallest buffer that fits; of equal ones the last freed, which is most likely in the cache.
             let fitting = (0..free.len()).rev().filter(|&at| free[at].len() >= len).min_by_key(|&at| free[at].len());
             fitting.map(|at| free.remove(at))
         });
@@ -39,7 +39,7 @@ impl Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         let values = std::mem::take(&mut self.values);
-        // A thread that ends may have lost its list already.
+        // The list of an ending thread may be gone already.
         let _ = FREE.try_with(|free| {
             let mut free = free.borrow_mut();
             if free.len() < KEPT {
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_is_used_again_by_what_fits() {
+    fn a_freed_buffer_is_reused_where_it_fits() {
         let (large, small) = (Buffer::zeroed(100), Buffer::zeroed(10));
         let (at_large, at_small) = (large.as_ptr(), small.as_ptr());
         drop((large, small));

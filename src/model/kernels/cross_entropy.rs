@@ -4,8 +4,8 @@ use super::math::exp;
 use super::vector::{LANES, load, multiversion, store};
 
 multiversion! {
-    /// Turns logits [targets.len(), vocabulary] into exponentials, and writes each row's `-ln p(target)` and the factor
-    /// that makes probabilities of its exponentials.
+    /// Turns logits [targets.len(), vocabulary] into exponentials. Writes `-ln p(target)` of each row, and the factor
+    /// that turns its exponentials into probabilities.
     pub fn forward<V>(
         logits: &mut [f32],
         vocabulary: usize,

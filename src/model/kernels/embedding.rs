@@ -1,6 +1,6 @@
-//! Rows of a table by their numbers.
+//! Rows of a table by number.
 
-/// `out` row `i` is row `ids[i]` of the table; rows have `width` values.
+/// Row `i` of the result is row `ids[i]` of a table with rows of `width` values.
 pub fn forward(table: &[f32], width: usize, ids: &[u32]) -> Vec<f32> {
     let mut out = Vec::with_capacity(ids.len() * width);
     for &id in ids {
@@ -9,7 +9,7 @@ pub fn forward(table: &[f32], width: usize, ids: &[u32]) -> Vec<f32> {
     out
 }
 
-/// Gradient of a table of `values` values, given that of the rows taken from it.
+/// Gradient of a table with `values` values, given that of the rows taken.
 pub fn backward(values: usize, width: usize, ids: &[u32], upstream: &[f32]) -> Vec<f32> {
     let mut table = vec![0.0; values];
     for (&id, upstream) in ids.iter().zip(upstream.chunks_exact(width)) {

@@ -1,4 +1,4 @@
-//! The end of the model: cross-entropy of `head(norm(x))` against each row's token, forward and backward.
+//! The end of the model: cross-entropy of `head(norm(x))` against the target of each row, forward and backward.
 
 use super::buffer::Buffer;
 use super::matrix::{Matrix, MatrixMut, multiply};
@@ -11,24 +11,24 @@ pub struct Weights<'a> {
     pub head: &'a [f32],
 }
 
-/// What the backward pass needs of the forward pass.
+/// What the forward pass keeps for the backward pass.
 #[derive(Clone, Debug)]
 pub struct Saved {
     normalised: Buffer,
     factors: Buffer,
-    /// Exponentials of the logits, and what makes probabilities of each row's.
+    /// Exponentials of the logits, and the factor that turns each row into probabilities.
     exponentials: Buffer,
     normalisers: Buffer,
 }
 
-/// Gradients of the input and of the parameters, in their shapes.
+/// Gradients of the input and the parameters, in their shapes.
 pub struct Gradients {
     pub x: Vec<f32>,
     pub gain: Vec<f32>,
     pub head: Vec<f32>,
 }
 
-/// `x` [rows, hidden] to the loss of each row, in nats.
+/// The loss of each row of `x` [rows, hidden], in nats.
 pub fn forward(epsilon: f32, weights: Weights, x: &[f32], targets: &[u32]) -> (Vec<f32>, Saved) {
     let hidden = weights.gain.len();
     let (rows, vocabulary) = (x.len() / hidden, weights.head.len() / hidden);
@@ -46,7 +46,7 @@ pub fn forward(epsilon: f32, weights: Weights, x: &[f32], targets: &[u32]) -> (V
     (losses, Saved { normalised, factors, exponentials: logits, normalisers })
 }
 
-/// Gradients, given that of each row's loss.
+/// Gradients, given those of the losses.
 pub fn backward(weights: Weights, x: &[f32], targets: &[u32], saved: Saved, upstream: &[f32]) -> Gradients {
     let hidden = weights.gain.len();
     let (rows, vocabulary) = (x.len() / hidden, weights.head.len() / hidden);

@@ -1,8 +1,8 @@
-//! Functions of vectors: the exponential, and products of slices.
+//! Vector functions: the exponential and dot products.
 
 use super::vector::{LANES, Vector, load};
 
-/// Sum of the products of two slices of one length.
+/// Dot product of two slices of equal length.
 #[inline(always)]
 pub fn dot<V: Vector>(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = V::splat(0.0);
@@ -12,17 +12,17 @@ pub fn dot<V: Vector>(a: &[f32], b: &[f32]) -> f32 {
     sums.sum()
 }
 
-/// e to the power of `x`, within 2 units in the last place; 0 below -87.3, where the result would be subnormal, and
-/// e^88.3 above 88.3.
+/// e^x within 2 units in the last place. It is 0 below -87.3, where the result would be subnormal, and e^88.3 above
+/// 88.3.
 ///
-/// x = n ln 2 + r; a polynomial in r, and n added to the exponent (Cephes' expf).
+/// x = n ln 2 + r: evaluates a polynomial in r and adds n to the exponent (Cephes' expf).
 #[inline(always)]
 pub fn exp<V: Vector>(x: V) -> V {
-    // Adding this leaves the nearest whole number in the low bits of the significand.
+    // Adding this puts the nearest integer into the low bits of the significand.
     const ROUND: f32 = 12_582_912.0;
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;
-    // Of (e^r - 1 - r) / r^2 on [-ln 2 / 2, ln 2 / 2].
+    // Approximates (e^r - 1 - r) / r^2 on [-ln 2 / 2, ln 2 / 2].
     const POLYNOMIAL: [f32; 5] = [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_3e-1];
 
     let lowest = V::splat(-87.3);
@@ -64,7 +64,7 @@ mod tests {
         }
     }
 
-    /// A way to compute all of a slice.
+    /// An implementation, applied to all of a slice.
     type Each = fn(&mut [f32]);
 
     #[test]

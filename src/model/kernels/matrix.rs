@@ -1,14 +1,14 @@
-//! Products of matrices that lie in slices with a stride, so that a head of a layer, or the transpose of a weight,
+//! Products of matrices that are strided views of slices, so that a head of a layer, or the transpose of a weight,
 //! needs no copy.
 //!
-//! The right factor is taken in panels, two vectors wide, that stay in the cache while rows of the left factor go past
-//! them. A value of the result is one sum in the order of the inner index, started from what was there: the same bits
-//! for any size of tile or register.
+//! The right factor is read in panels, two vectors wide, that stay in the cache while the rows of the left factor pass.
+//! Each value of the result is one sum in the order of the inner index, so its bits do not depend on the size of tiles
+//! or registers.
 
 use super::buffer::Buffer;
 use super::vector::{LANES, Vector, multiversion};
 
-/// A matrix in a slice: value `(r, c)` at `r * row_stride + c * column_stride`, one of the strides being 1.
+/// A view of a matrix: value `(r, c)` is at `r * row_stride + c * column_stride`. One of the strides is 1.
 #[derive(Clone, Copy)]
 pub struct Matrix<'a> {
     values: &'a [f32],
@@ -19,18 +19,18 @@ pub struct Matrix<'a> {
 }
 
 impl<'a> Matrix<'a> {
-    /// `rows` x `columns` values without gaps, row-major.
+    /// A contiguous row-major matrix.
     pub fn new(values: &'a [f32], rows: usize, columns: usize) -> Self {
         Self::strided(values, rows, columns, columns)
     }
 
-    /// Rows that begin `row_stride` values apart.
+    /// A matrix whose rows begin `row_stride` values apart.
     pub fn strided(values: &'a [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
         assert!(spans(values.len(), rows, columns, row_stride), "a matrix inside its slice");
         Self { values, rows, columns, row_stride, column_stride: 1 }
     }
 
-    /// The transpose, without moving a value.
+    /// The transpose, as a view of the same values.
     pub fn transposed(self) -> Self {
         Self {
             values: self.values,
@@ -42,7 +42,7 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// A matrix to write to, row-major with a stride.
+/// A mutable row-major matrix with a row stride.
 pub struct MatrixMut<'a> {
     values: &'a mut [f32],
     rows: usize,
@@ -51,12 +51,12 @@ pub struct MatrixMut<'a> {
 }
 
 impl<'a> MatrixMut<'a> {
-    /// `rows` x `columns` values without gaps, row-major.
+    /// A contiguous row-major matrix.
     pub fn new(values: &'a mut [f32], rows: usize, columns: usize) -> Self {
         Self::strided(values, rows, columns, columns)
     }
 
-    /// Rows that begin `row_stride` values apart.
+    /// A matrix whose rows begin `row_stride` values apart.
     pub fn strided(values: &'a mut [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
         assert!(spans(values.len(), rows, columns, row_stride), "a matrix inside its slice");
         Self { values, rows, columns, row_stride }
@@ -67,13 +67,14 @@ fn spans(len: usize, rows: usize, columns: usize, row_stride: usize) -> bool {
     columns <= row_stride && (rows == 0 || (rows - 1) * row_stride + columns <= len)
 }
 
-/// Columns that the tiles of a product take at a time: two vectors.
+/// Width of a panel in columns: two vectors.
 const PANEL: usize = 2 * LANES;
 
-/// Rows up to so far apart are multiplied where they lie; further apart, they would throw each other out of the cache.
+/// The largest row stride at which a factor is multiplied in place. Rows further apart would evict each other from the
+/// cache.
 const NEAR: usize = 256;
 
-/// The right factor of a product, as tiles read it: whole vectors of neighbouring columns.
+/// The right factor of a product, in the form that tiles read: whole vectors of adjacent columns.
 ///
 /// Value `(r, c)` is at `c / PANEL * panel_stride + r * row_stride + c % PANEL`.
 pub struct Factor<'a> {
@@ -90,8 +91,8 @@ enum Values<'a> {
 }
 
 impl<'a> Factor<'a> {
-    /// `b` where it lies, if its rows are near and of whole vectors; else packed into panels, the last padded with
-    /// zeros.
+    /// Uses `b` in place if its rows are close and made of whole vectors. Otherwise packs it into panels, the last one
+    /// padded with zeros.
     pub fn new(b: Matrix<'a>) -> Self {
         let Matrix { values, rows, columns, .. } = b;
         if b.column_stride == 1 && columns.is_multiple_of(LANES) && b.row_stride <= NEAR {
@@ -125,7 +126,7 @@ impl<'a> Factor<'a> {
     }
 }
 
-/// Makes columns of a panel out of rows of `values`, four by four, which become shuffles.
+/// Transposes rows of `values` into columns of a panel, in 4 x 4 blocks that compile to shuffles.
 fn transpose(values: &[f32], stride: usize, columns: usize, panel: &mut [f32]) {
     let rows = panel.len() / PANEL;
     for first in (0..columns).step_by(4) {
@@ -157,8 +158,8 @@ pub fn multiply_onto(out: MatrixMut, a: Matrix, b: Matrix) {
     multiply_by(out, a, &Factor::new(b), 0, true);
 }
 
-/// `out = a b`, or `out += a b` where `add`: of `b` the rows from `first_row` on, as many as `a` has columns, and the
-/// first columns, as many as `out` has.
+/// `out = a b`, or `out += a b` with `add`. Uses as many rows of `b` as `a` has columns, from `first_row` on, and its
+/// first `out.columns` columns.
 pub fn multiply_by(out: MatrixMut, a: Matrix, b: &Factor, first_row: usize, add: bool) {
     assert!(
         out.rows == a.rows && out.columns <= b.columns && first_row + a.columns <= b.rows,
@@ -170,7 +171,7 @@ pub fn multiply_by(out: MatrixMut, a: Matrix, b: &Factor, first_row: usize, add:
     panels(&mut Product { out, a, b, first_row, add });
 }
 
-/// A product to do; the constructors of its parts and [`multiply_by`] have checked that all indices are inside.
+/// A product to compute. The constructors of its parts and [`multiply_by`] have checked all indices.
 struct Product<'a> {
     out: MatrixMut<'a>,
     a: Matrix<'a>,
@@ -179,11 +180,11 @@ struct Product<'a> {
     add: bool,
 }
 
-/// Part of a panel that one pass over rows does.
+/// A part of a panel, done in one pass over rows.
 struct Strip {
-    /// Where its first row that is multiplied begins in the factor's values.
+    /// Where its first multiplied row begins in the factor's values.
     start: usize,
-    /// Its first column in the output, and how many there are.
+    /// Its first column in the output, and its width.
     first: usize,
     columns: usize,
 }
@@ -224,7 +225,7 @@ fn rows<V: Vector, const C: usize>(product: &mut Product, strip: Strip) {
     }
 }
 
-/// `R` rows by `C` vectors of the output, from row `row` on.
+/// Computes `R` rows by `C` vectors of the output, from row `row` on.
 #[inline(always)]
 fn tile<V: Vector, const R: usize, const C: usize>(product: &mut Product, strip: &Strip, row: usize) {
     let Product { out, a, b, .. } = product;
@@ -232,8 +233,8 @@ fn tile<V: Vector, const R: usize, const C: usize>(product: &mut Product, strip:
     let mut buffer = [[[0.0; LANES]; C]; R];
     let mut sums = [[V::splat(0.0); C]; R];
 
-    // SAFETY: `multiply_by` checked the shapes, so rows `row..row + R` are in `a` and `out`; where `whole`, so are all
-    // columns of the strip in `out`. A factor's rows are of whole vectors.
+    // SAFETY: `multiply_by` checked the shapes, so rows `row..row + R` are in `a` and `out`; if `whole`, all columns of
+    // the strip are in `out`. Rows of a factor are made of whole vectors.
     unsafe {
         let out_at = |r: usize, c: usize| (row + r) * out.row_stride + strip.first + c * LANES;
         if product.add {
@@ -281,7 +282,7 @@ mod tests {
 
     #[test]
     fn strides_and_transposes() {
-        // a is 2 x 3 inside rows of 4; b is 3 x 2, given as its transpose.
+        // a is a 2 x 3 matrix in rows of 4; b is 3 x 2, given as its transpose.
         let a = [1.0, 2.0, 3.0, 99.0, 4.0, 5.0, 6.0];
         let b_transposed = [1.0, 0.0, 2.0, 0.0, 1.0, -1.0];
         let mut out = [10.0, 10.0, 7.0, 10.0, 10.0];
@@ -292,7 +293,7 @@ mod tests {
         assert_eq!(out, [7.0, -1.0, 7.0, 16.0, -1.0]);
     }
 
-    /// Values of which products and sums are exact.
+    /// Whole numbers, so that products and sums are exact.
     fn whole_numbers(count: usize, step: usize) -> Vec<f32> {
         (0..count).map(|i| (i * step % 17) as f32 - 8.0).collect()
     }

@@ -1,4 +1,4 @@
-//! The second half of a transformer block: `x + down(swiglu(norm(x)))`, forward and backward.
+//! The second half of a transformer block, `x + down(swiglu(norm(x)))`, forward and backward.
 
 use super::buffer::Buffer;
 use super::matrix::{Matrix, MatrixMut, multiply, multiply_onto};
@@ -12,7 +12,7 @@ pub struct Weights<'a> {
     pub down: &'a [f32],
 }
 
-/// What the backward pass needs of the forward pass.
+/// What the forward pass keeps for the backward pass.
 #[derive(Clone, Debug)]
 pub struct Saved {
     normalised: Buffer,
@@ -20,7 +20,7 @@ pub struct Saved {
     gate_up: Buffer,
 }
 
-/// Gradients of the input and of the parameters, in their shapes.
+/// Gradients of the input and the parameters, in their shapes.
 pub struct Gradients {
     pub x: Vec<f32>,
     pub gain: Vec<f32>,
@@ -28,7 +28,7 @@ pub struct Gradients {
     pub down: Vec<f32>,
 }
 
-/// `x` [rows, hidden] to as much.
+/// The output for `x` [rows, hidden], in the same shape.
 pub fn forward(epsilon: f32, weights: Weights, x: &[f32]) -> (Vec<f32>, Saved) {
     let hidden = weights.gain.len();
     let (rows, width) = (x.len() / hidden, weights.down.len() / hidden);

@@ -1,8 +1,9 @@
-//! Hand-written CPU kernels: a transformer block's two halves and the loss, forward and backward, each on one thread.
+//! Hand-written CPU kernels for the two halves of a transformer block and the loss, forward and backward, each on one
+//! thread.
 //!
-//! Weights are used as they lie, `[out, in]`: a product packs at most a panel-wise copy of its right factor, once a
-//! pass. Between products, rows are gone over in as few passes as there are products to wait for, in scratch memory
-//! that stays in the cache.
+//! Weights are used as stored, `[out, in]`. A product packs at most one copy of its right factor into panels, once per
+//! pass. Between products, rows are processed in as few passes as the data flow allows, in scratch memory that stays in
+//! the cache.
 
 pub mod attention;
 pub mod attention_block;

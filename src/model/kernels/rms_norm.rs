@@ -4,7 +4,7 @@ use super::math::dot;
 use super::vector::{LANES, load, multiversion, store};
 
 multiversion! {
-    /// Writes the normalised rows of `x`, and of each row the factor `1 / sqrt(mean(x^2) + eps)`.
+    /// Writes the normalised rows of `x`, and the factor `1 / sqrt(mean(x^2) + eps)` of each row.
     ///
     /// `x` and `out` are [rows, gain.len()]; `factors` is [rows].
     pub fn forward<V>(x: &[f32], gain: &[f32], epsilon: f32, out: &mut [f32], factors: &mut [f32]) {
@@ -20,8 +20,7 @@ multiversion! {
 }
 
 multiversion! {
-    /// Adds to `x_grad` what the normalised rows' gradient `upstream` means for `x`, and to `gain_grad` what it means
-    /// for the gain.
+    /// Adds to `x_grad` and `gain_grad` the gradients of `x` and the gain, given that of the output, `upstream`.
     pub fn backward<V>(
         x: &[f32],
         gain: &[f32],

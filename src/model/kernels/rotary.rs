@@ -1,19 +1,19 @@
-//! Rotary positions (Su et al., arXiv 2104.09864) in Hugging Face's convention: value `i` of a head turns with value `i
-//! + size / 2`.
+//! Rotary positions (Su et al., arXiv 2104.09864) in Hugging Face's convention, which pairs value `i` of a head with
+//! value `i + size / 2`.
 
-/// Cosines and sines of each position's angles.
+/// Cosines and sines of the angles at each position.
 #[derive(Clone, Debug)]
 pub struct Rotary {
     /// [positions, head_size / 2], row-major.
     pub cosines: Vec<f32>,
-    /// As the cosines.
+    /// In the same shape.
     pub sines: Vec<f32>,
     /// Width of a head.
     pub head_size: usize,
 }
 
 impl Rotary {
-    /// Angle of position `t` and pair `i`: `t / theta^(2 i / head_size)`.
+    /// The angle of pair `i` at position `t` is `t / theta^(2 i / head_size)`.
     pub fn new(positions: usize, head_size: usize, theta: f64) -> Self {
         let half = head_size / 2;
         let angles = (0..positions * half).map(|at| {
@@ -24,12 +24,12 @@ impl Rotary {
         Self { cosines, sines, head_size }
     }
 
-    /// Turns the first `heads` heads of each row; rows are `stride` apart, and row `r` has position `r % length`.
+    /// Rotates the first `heads` heads of each row. Rows are `stride` apart, and row `r` has position `r % length`.
     pub fn apply(&self, rows: &mut [f32], stride: usize, heads: usize, length: usize) {
         self.turn(rows, stride, heads, length, 1.0);
     }
 
-    /// Turns back, as the gradient does.
+    /// Rotates back, as the backward pass needs.
     pub fn revert(&self, rows: &mut [f32], stride: usize, heads: usize, length: usize) {
         self.turn(rows, stride, heads, length, -1.0);
     }

@@ -1,10 +1,10 @@
-//! SwiGLU (Shazeer, arXiv 2002.05202): `silu(gate) * up`, from rows that hold gate and up side by side.
+//! SwiGLU (Shazeer, arXiv 2002.05202): `silu(gate) * up`, on rows that hold gate, then up.
 
 use super::math::sigmoid;
 use super::vector::{LANES, load, multiversion, store};
 
 multiversion! {
-    /// `out` [rows, width] from `gate_up` [rows, 2 width].
+    /// Writes `out` [rows, width] from `gate_up` [rows, 2 width].
     pub fn forward<V>(gate_up: &[f32], width: usize, out: &mut [f32]) {
         for (row, out) in gate_up.chunks_exact(2 * width).zip(out.chunks_exact_mut(width)) {
             let (gates, ups) = row.split_at(width);
@@ -17,7 +17,7 @@ multiversion! {
 }
 
 multiversion! {
-    /// Turns `gate_up` into its gradient, given that of the output, and writes the output again.
+    /// Turns `gate_up` into its gradient, given that of the output, and recomputes the output.
     pub fn backward<V>(gate_up: &mut [f32], width: usize, upstream: &[f32], out: &mut [f32]) {
         let rows = gate_up.chunks_exact_mut(2 * width).zip(upstream.chunks_exact(width));
         for ((row, upstream), out) in rows.zip(out.chunks_exact_mut(width)) {

@@ -1,10 +1,10 @@
 //! Sixteen f32 at a time, on whatever registers the CPU has.
 //!
-//! The compiler's own vector code is no help here: it leaves the ends of rows, which for small models are all there is,
-//! to scalar loops. So kernels are written in terms of [`Vector`], and [`multiversion!`] compiles each for AVX-512, for
-//! AVX2 with fused multiply-add, and for any CPU, and picks at run time. All of them keep sixteen partial sums and fold
-//! them alike, so results depend on whether the CPU has fused multiply-add and on nothing else: not on the number of
-//! threads, nor on the width of a register.
+//! The compiler's own vector code does not help: it leaves the ends of rows to scalar loops, and the rows of small
+//! models are all end. So kernels are written in terms of [`Vector`]. [`multiversion!`] compiles each for AVX-512, for
+//! AVX2 with fused multiply-add, and for any CPU, and picks one at run time. All versions keep sixteen partial sums and
+//! fold them in the same way. So results depend on whether the CPU has fused multiply-add, but not on the number of
+//! threads or the width of a register.
 
 /// Values in a [`Vector`].
 pub const LANES: usize = 16;
@@ -12,10 +12,10 @@ pub const LANES: usize = 16;
 /// Sixteen f32.
 ///
 /// # Safety
-/// Some implementors belong to an instruction set: their methods may only be called in a function compiled for it, on a
-/// CPU that has it. [`multiversion!`] sees to that; nothing else names these types.
+/// Some implementors need an instruction set: their methods may only be called in a function compiled for it, on a CPU
+/// that has it. [`multiversion!`] ensures this; nothing else names these types.
 pub unsafe trait Vector: Copy {
-    /// Rows and vectors of the tile of a matrix product whose sums fit in the registers.
+    /// Rows and vectors of a tile of a matrix product, chosen so that its sums fit in the registers.
     const TILE: (usize, usize);
 
     fn splat(value: f32) -> Self;
@@ -27,21 +27,21 @@ pub unsafe trait Vector: Copy {
     fn divide(self, other: Self) -> Self;
     /// `self * factor + sum`.
     fn multiply_add(self, factor: Self, sum: Self) -> Self;
-    /// The larger of each pair, `other` where one is not a number.
+    /// The larger of each pair; `other` where either is NaN.
     fn larger(self, other: Self) -> Self;
-    /// The smaller of each pair, `other` where one is not a number.
+    /// The smaller of each pair; `other` where either is NaN.
     fn smaller(self, other: Self) -> Self;
-    /// 0 where `self < limit`, `otherwise` elsewhere.
+    /// 0 where `self < limit`, otherwise `otherwise`.
     fn zero_below(self, limit: Self, otherwise: Self) -> Self;
-    /// Adds the low bits of `shifted`, as a whole number, to the exponent.
+    /// Adds the low bits of `shifted`, as an integer, to the exponent.
     fn raise(self, shifted: Self) -> Self;
-    /// Sum of the lanes: of each and the one half of the width on, and so on with the halves.
+    /// Sum of the lanes by halving: adds the upper half to the lower one, then again.
     fn sum(self) -> f32;
     /// The largest lane.
     fn max(self) -> f32;
 }
 
-/// The vector of `values` from `at` on; past their end, `fill`.
+/// Loads a vector from `values` at `at`, with `fill` past their end.
 #[inline(always)]
 pub fn load<V: Vector>(values: &[f32], at: usize, fill: f32) -> V {
     match values[at..].first_chunk() {
@@ -54,7 +54,7 @@ pub fn load<V: Vector>(values: &[f32], at: usize, fill: f32) -> V {
     }
 }
 
-/// Writes to `values` from `at` on, up to their end.
+/// Stores a vector to `values` at `at`, up to their end.
 #[inline(always)]
 pub fn store<V: Vector>(vector: V, values: &mut [f32], at: usize) {
     match values[at..].first_chunk_mut() {
@@ -68,8 +68,8 @@ pub fn store<V: Vector>(vector: V, values: &mut [f32], at: usize) {
     }
 }
 
-/// Defines a function generic over [`Vector`] (the name in angle brackets), compiled for each instruction set, called
-/// for the CPU's best.
+/// Defines a function generic over [`Vector`] (the name in angle brackets), compiles it for each instruction set, and
+/// calls the best that the CPU has.
 macro_rules! multiversion {
     ($(#[$meta:meta])* $vis:vis fn $name:ident<$vector:ident>($($arg:ident: $type:ty),* $(,)?) $body:block) => {
         $(#[$meta])*
@@ -93,7 +93,7 @@ macro_rules! multiversion {
                     body::<vector::x86::Avx2>($($arg),*)
                 }
                 if vector::x86::has_avx512() {
-                    // SAFETY: the CPU has every feature that the function is compiled for.
+                    // SAFETY: the CPU has all features that the function is compiled for.
                     return unsafe { avx512($($arg),*) };
                 }
                 if vector::x86::has_avx2() {
@@ -107,7 +107,7 @@ macro_rules! multiversion {
 }
 pub(crate) use multiversion;
 
-/// The arithmetic that kernels run on, for a run's manifest: results of different kinds may differ in their last bits.
+/// The kind of arithmetic of the kernels, for a run's manifest. Results of different kinds may differ in the last bits.
 pub fn arithmetic() -> &'static str {
     #[cfg(target_arch = "x86_64")]
     let fused = x86::has_avx2();
@@ -116,11 +116,11 @@ pub fn arithmetic() -> &'static str {
     if fused { "fused multiply-add" } else { "separate multiply and add" }
 }
 
-/// Whether every CPU of this architecture has fused multiply-add (the function that stands in for a missing one is far
-/// too slow).
+/// Whether all CPUs of this architecture have fused multiply-add. The fallback function for a missing one is far too
+/// slow.
 const HAS_FUSED: bool = cfg!(target_arch = "aarch64");
 
-/// What every CPU can do; the compiler makes registers of it.
+/// Portable code, which the compiler maps to registers.
 #[derive(Clone, Copy)]
 pub struct Portable([f32; LANES]);
 
@@ -144,7 +144,7 @@ impl Portable {
     }
 }
 
-// SAFETY: needs no instruction set of its own.
+// SAFETY: it needs no instruction set.
 unsafe impl Vector for Portable {
     const TILE: (usize, usize) = (4, 1);
 

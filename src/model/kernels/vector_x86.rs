@@ -1,4 +1,4 @@
-//! Sixteen f32 in registers of AVX-512 and of AVX2.
+//! Sixteen f32 in registers of AVX-512 or AVX2.
 
 use std::arch::x86_64::*;
 
@@ -14,11 +14,11 @@ pub fn has_avx512() -> bool {
     std::is_x86_feature_detected!("avx512f") && has_avx2()
 }
 
-/// One register of 512 bits.
+/// One 512-bit register.
 #[derive(Clone, Copy)]
 pub struct Avx512(__m512);
 
-// SAFETY: the caller has AVX-512, as the trait asks; pointers are of arrays of sixteen.
+// SAFETY: the caller has AVX-512, as the trait demands; pointers are to arrays of sixteen.
 unsafe impl Vector for Avx512 {
     const TILE: (usize, usize) = (8, 2);
 
@@ -93,11 +93,11 @@ impl Avx512 {
     }
 }
 
-/// Two registers of 256 bits.
+/// Two 256-bit registers.
 #[derive(Clone, Copy)]
 pub struct Avx2(__m256, __m256);
 
-// SAFETY: the caller has AVX2 and FMA, as the trait asks; pointers are of arrays of sixteen.
+// SAFETY: the caller has AVX2 and FMA, as the trait demands; pointers are to arrays of sixteen.
 unsafe impl Vector for Avx2 {
     const TILE: (usize, usize) = (4, 1);
 

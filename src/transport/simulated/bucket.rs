@@ -1,9 +1,9 @@
 //! The store behind all links of a simulated network.
 //!
-//! A write first lies among the *fresh* ones of its millisecond, where no read sees it; the first access in a later
-//! millisecond moves them among the *settled*. So a read sees the writes stamped before its millisecond, whichever task
-//! runs first, and the bytes that a write replaced are freed at once. A bucket taken up from a checkpoint may hold
-//! writes of later milliseconds than its clock shows; they stay fresh until their time has come.
+//! Writes stay *fresh* during their millisecond, when reads do not see them. The first access in a later millisecond
+//! makes them *settled*. So a read sees exactly the writes stamped before its millisecond, regardless of which task
+//! runs first, and the bytes that a write replaces are freed at once. A bucket restored from a checkpoint may hold
+//! writes stamped later than its clock; they stay fresh until then.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -25,7 +25,7 @@ pub struct SimBucket {
 #[derive(Debug, Default)]
 struct Store {
     settled: BTreeMap<Path, Object>,
-    /// Written, or deleted (`None`), by millisecond.
+    /// Objects written, or deleted (`None`), by millisecond.
     fresh: BTreeMap<u64, BTreeMap<Path, Option<Object>>>,
 }
 
@@ -55,7 +55,7 @@ impl Object {
 }
 
 impl Store {
-    /// What is stored under a path, fresh or settled: what a conditional write is compared with.
+    /// The object at a path, fresh or settled. Conditional writes are compared with it.
     fn current(&self, location: &Path, now_ms: u64) -> Option<&Object> {
         match self.fresh.get(&now_ms).and_then(|fresh| fresh.get(location)) {
             Some(fresh) => fresh.as_ref(),
@@ -63,7 +63,7 @@ impl Store {
         }
     }
 
-    /// Moves what was written before `now_ms` among the settled.
+    /// Settles all writes before `now_ms`.
     fn settle(&mut self, now_ms: u64) {
         while let Some(oldest) = self.fresh.first_entry()
             && *oldest.key() < now_ms
@@ -89,13 +89,13 @@ impl SimBucket {
         &self.clock
     }
 
-    /// The object under a path, as of now.
+    /// The object at a path, as of now.
     pub(super) fn read(&self, location: &Path) -> Option<(ObjectMeta, Bytes)> {
         let (store, _) = self.store_now();
         store.settled.get(location).map(|object| (object.meta(location), object.body.clone()))
     }
 
-    /// The objects below a prefix in the order of their paths, as of now.
+    /// The objects below a prefix in order of path, as of now.
     pub(super) fn list(&self, prefix: &Path) -> Vec<ObjectMeta> {
         let (store, _) = self.store_now();
         let below = store.settled.range(prefix..).take_while(|(path, _)| path.as_ref().starts_with(prefix.as_ref()));
@@ -105,13 +105,13 @@ impl SimBucket {
             .collect()
     }
 
-    /// Stores an object, stamped now, if the mode's condition holds.
+    /// Stores an object with the current stamp, if the mode's condition holds.
     pub(super) fn write(&self, location: &Path, body: Bytes, mode: &PutMode) -> Result<PutResult> {
         let (mut store, now_ms) = self.store_now();
         let current = store.current(location, now_ms);
         match mode {
             PutMode::Create if current.is_some() => {
-                return Err(Error::AlreadyExists { path: location.to_string(), source: "it was stored before".into() });
+                return Err(Error::AlreadyExists { path: location.to_string(), source: "the object exists".into() });
             }
             PutMode::Update(expected) if current.is_none() || current.map(Object::e_tag) != expected.e_tag => {
                 return Err(Error::Precondition {
@@ -129,13 +129,13 @@ impl SimBucket {
         Ok(PutResult { e_tag, version: None, extensions: Default::default() })
     }
 
-    /// Removes what is stored under a path, if anything.
+    /// Deletes the object at a path, if there is one.
     pub(super) fn delete(&self, location: &Path) {
         let (mut store, now_ms) = self.store_now();
         store.fresh.entry(now_ms).or_default().insert(location.clone(), None);
     }
 
-    /// The store with everything settled that was written before this millisecond, and the millisecond.
+    /// The store, with all writes before this millisecond settled, and this millisecond.
     fn store_now(&self) -> (MutexGuard<'_, Store>, u64) {
         let mut store = self.store.lock().expect("no code panics while it holds the store");
         let now_ms = self.clock.now_ms();
@@ -143,7 +143,7 @@ impl SimBucket {
         (store, now_ms)
     }
 
-    /// All objects, to be saved with a run.
+    /// All objects, for a checkpoint.
     pub fn export(&self) -> BucketState {
         let (store, _) = self.store_now();
         let fresh = store.fresh.values().flatten().filter_map(|(path, object)| Some((path, object.as_ref()?)));
@@ -151,11 +151,10 @@ impl SimBucket {
         BucketState { objects: objects.map(|(path, object)| (path.to_string(), object.clone())).collect() }
     }
 
-    /// Takes up the objects of a saved bucket. Those stamped later than the clock shows are seen when their time has
-    /// come.
+    /// Takes over the objects of a saved bucket. Objects stamped later than the clock become visible at their time.
     ///
     /// # Errors
-    /// A path that no bucket could have held: the saved state is damaged.
+    /// The saved state is damaged: a path is invalid.
     pub fn import(&self, state: &BucketState) -> Result<()> {
         let (mut store, now_ms) = self.store_now();
         for (path, object) in &state.objects {
@@ -170,20 +169,20 @@ impl SimBucket {
     }
 }
 
-/// What a bucket holds, to be saved and restored.
+/// The saved contents of a bucket.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct BucketState {
     objects: Vec<(String, Object)>,
 }
 
 impl BucketState {
-    /// Keeps the objects that `wanted` says yes to, by path and the millisecond of their stamp.
+    /// Keeps the objects for which `wanted` returns true, given the path and the millisecond of the stamp.
     pub fn retain(&mut self, mut wanted: impl FnMut(&str, u64) -> bool) {
         self.objects.retain(|(path, object)| wanted(path, object.stamp_ms));
     }
 }
 
-/// `Bytes` as one run of bytes: serde's own `Vec<u8>` goes byte by byte.
+/// Saves `Bytes` as one block: serde writes a `Vec<u8>` byte by byte.
 mod byte_run {
     use std::fmt;
 

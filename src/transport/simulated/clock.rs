@@ -1,4 +1,4 @@
-//! Virtual time: since when, and as what the store writes it down.
+//! The clock of a simulated world: virtual time since its start, and the store's stamps.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 /// 2025-01-01T00:00:00Z in milliseconds since 1970: the start of every simulated world.
 const EPOCH_MS: i64 = 1_735_689_600_000;
 
-/// The clock of a simulated world: milliseconds since its start.
+/// Virtual time in milliseconds since the start of the world.
 #[derive(Clone, Copy, Debug)]
 pub struct SimClock {
     start: Instant,
@@ -16,7 +16,7 @@ pub struct SimClock {
 }
 
 impl SimClock {
-    /// A clock that shows `now_ms` now: 0 in a new world, what it showed when it was saved in a resumed one.
+    /// A clock that shows `now_ms` now: 0 in a new world, the saved time in a resumed one.
     pub fn showing(now_ms: u64) -> Self {
         Self { start: Instant::now(), offset_us: now_ms * 1000 }
     }
@@ -49,7 +49,7 @@ impl SimClock {
         self.offset_us + self.start.elapsed().as_micros() as u64
     }
 
-    /// Sleeps until the first whole millisecond that is not before a virtual time in microseconds.
+    /// Sleeps until the first whole millisecond at or after a virtual time in microseconds.
     pub(super) async fn sleep_until_us(&self, us: u64) {
         self.sleep_until_ms(us.div_ceil(1000)).await;
     }

@@ -1,16 +1,15 @@
-//! A node's link to the bucket: an `ObjectStore` whose operations take the time they would take, and sometimes fail.
+//! A node's link to the bucket: an `ObjectStore` whose operations take time and sometimes fail.
 //!
-//! An operation is a request that travels one latency, what the store does when it arrives, and an answer that travels
-//! another latency. Bodies pass through the node's uplink or downlink, each a queue served first in, first out at the
-//! link's bandwidth:
+//! A request takes one latency to reach the store, which acts on arrival, and the answer takes another. Bodies pass
+//! through the node's uplink or downlink, each a first-in, first-out queue at the link's bandwidth:
 //!
 //! ```text
 //! put   wait for the uplink, send, latency | the object is stored and stamped | latency
 //! get   latency | the object is looked up  | wait for the downlink, receive, latency
 //! ```
 //!
-//! A lost request, and a put where the node may not write, fail after one latency and change nothing. Dropping a `put`
-//! before its object has arrived stores nothing; its place in the queue stays taken.
+//! A lost request, and a put where the node may not write, fail after one latency and change nothing. A `put` that is
+//! dropped before its object arrives stores nothing, but keeps its place in the queue.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -35,11 +34,11 @@ use super::SimBucket;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Link {
-    /// One way, milliseconds.
+    /// In each direction, in milliseconds.
     pub latency_ms: f64,
-    /// Each direction, megabits a second.
+    /// In each direction, in megabits per second.
     pub bandwidth_mbps: f64,
-    /// Fraction of requests that fail.
+    /// Fraction of requests that are lost.
     pub loss: f64,
 }
 
@@ -49,18 +48,18 @@ impl Default for Link {
     }
 }
 
-/// What a link is made of.
+/// Configuration of a [`SimLink`].
 #[derive(Clone, Debug)]
 pub struct LinkOptions {
     /// Seed of the run.
     pub seed: u64,
-    /// The node's number, no other link's: losses are drawn by it.
+    /// The node's number, unique among links; the draws of losses are keyed by it.
     pub node: u64,
     /// Latency, bandwidth and losses.
     pub link: Link,
     /// The node may write and delete below these paths only.
     pub writes: Vec<Path>,
-    /// Traffic is counted by windows of this length: a round.
+    /// Length of the windows by which traffic is counted: a round.
     pub window: Duration,
 }
 
@@ -82,16 +81,16 @@ struct Inner {
     state: Mutex<LinkState>,
 }
 
-/// What a link remembers, to be saved and restored with a run.
+/// The state of a link, saved and restored with a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LinkState {
-    /// Virtual microsecond at which the uplink has sent, and the downlink received, all that waits.
+    /// Virtual microsecond at which the uplink and the downlink finish all that is queued.
     uplink_free_us: u64,
     downlink_free_us: u64,
     traffic: BTreeMap<u64, Traffic>,
 }
 
-/// Bytes of bodies that went through a link.
+/// Bytes of bodies that passed through a link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Traffic {
     pub up: u64,
@@ -113,14 +112,14 @@ enum Direction {
 }
 
 impl SimLink {
-    /// A link to `bucket`, with nothing under way.
+    /// A link to `bucket` with empty queues.
     pub fn new(bucket: SimBucket, options: LinkOptions) -> Self {
         let inner = Inner {
             seed: options.seed,
             node: options.node,
             writes: options.writes,
             latency_us: (options.link.latency_ms * 1e3).round() as u64,
-            // A megabit a second is a bit a microsecond.
+            // A megabit per second is a bit per microsecond.
             us_per_byte: 8.0 / options.link.bandwidth_mbps,
             loss: options.link.loss,
             window_us: (options.window.as_micros() as u64).max(1),
@@ -129,24 +128,24 @@ impl SimLink {
         Self { bucket, inner: Arc::new(inner) }
     }
 
-    /// What went through the link in a window: transfers count where they end. Windows are counted from the world's
-    /// start.
+    /// Bytes through the link in a window, counted from the world's start. A transfer counts in the window in which it
+    /// ends.
     pub fn traffic(&self, window: u64) -> Traffic {
         self.state_mut().traffic.get(&window).copied().unwrap_or_default()
     }
 
-    /// Forgets what went through the link in the windows before this one.
+    /// Drops the counts of windows before this one.
     pub fn forget_traffic_before(&self, window: u64) {
         let mut state = self.state_mut();
         state.traffic = state.traffic.split_off(&window);
     }
 
-    /// What the link remembers. Operations under way are not part of it: save when the node waits for none.
+    /// The state of the link. Operations in progress are not part of it: save it while the node waits for none.
     pub fn state(&self) -> LinkState {
         self.state_mut().clone()
     }
 
-    /// Goes on from a saved state.
+    /// Continues from a saved state.
     pub fn restore(&self, state: LinkState) {
         *self.state_mut() = state;
     }
@@ -155,31 +154,30 @@ impl SimLink {
         self.inner.state.lock().expect("no code panics while it holds a link's state")
     }
 
-    /// Sends a request and waits until it has arrived at the store.
+    /// Sends a request and waits until it reaches the store.
     async fn request(&self, operation: Operation, location: &Path) -> Result<()> {
         let sent_us = self.bucket.clock().now_us();
         self.bucket.clock().sleep_until_us(sent_us.saturating_add(self.inner.latency_us)).await;
         if self.is_lost(operation, location, sent_us / 1000) { Err(lost()) } else { Ok(()) }
     }
 
-    /// Waits until an answer without a body, sent by the store now, has arrived.
+    /// Waits until an answer without a body, sent now, reaches the node.
     async fn answer(&self) {
         self.answer_after(self.bucket.clock().now_us()).await;
     }
 
-    /// Waits until an answer that was sent at a virtual time has arrived.
+    /// Waits until an answer sent at `sent_us` reaches the node.
     async fn answer_after(&self, sent_us: u64) {
         self.bucket.clock().sleep_until_us(sent_us.saturating_add(self.inner.latency_us)).await;
     }
 
-    /// Waits until an answer has arrived whose node must then see what it wrote: not before the next millisecond.
+    /// Waits for the answer to a write until the next millisecond at least, so that the node then sees its own write.
     async fn answer_to_write(&self) {
         let now_us = self.bucket.clock().now_us();
         self.bucket.clock().sleep_until_us(now_us.saturating_add(self.inner.latency_us.max(1000))).await;
     }
 
-    /// Takes the next free time of the uplink or downlink for so many bytes; when they are through, in virtual
-    /// microseconds.
+    /// Queues this many bytes on the uplink or downlink. Returns the virtual microsecond at which they are through.
     fn transfer(&self, direction: Direction, bytes: u64) -> u64 {
         let mut state = self.state_mut();
         let free_us = match direction {
@@ -197,8 +195,8 @@ impl SimLink {
         end_us
     }
 
-    /// Whether a request sent in this millisecond is lost: a function of who asks for what and when, so that no other
-    /// operation changes it.
+    /// Whether a request sent in this millisecond is lost. The draw is keyed by node, operation, path and time, so that
+    /// no other operation changes it.
     fn is_lost(&self, operation: Operation, location: &Path, sent_ms: u64) -> bool {
         if self.inner.loss <= 0.0 {
             return false;
@@ -208,7 +206,7 @@ impl SimLink {
         let mut request = [0; 8];
         key.finalize_xof().fill(&mut request);
         let draw = crate::random::rng(self.inner.seed, "link", self.inner.node, u64::from_le_bytes(request)).next_u64();
-        // 53 bits: a uniform number in [0, 1).
+        // 53 bits give a uniform number in [0, 1).
         self.inner.loss > (draw >> 11) as f64 / (1u64 << 53) as f64
     }
 
@@ -218,7 +216,7 @@ impl SimLink {
         }
         Err(Error::PermissionDenied {
             path: location.to_string(),
-            source: format!("this node writes below {} only", self.may_write()).into(),
+            source: format!("this node may only write below {}", self.may_write()).into(),
         })
     }
 
@@ -233,7 +231,7 @@ impl SimLink {
         deleted.map(|()| location)
     }
 
-    /// The objects below a prefix, those after `offset` only if there is one.
+    /// The objects below a prefix, or only those after `offset`.
     async fn list_all(&self, prefix: &Path, offset: Option<&Path>) -> Result<Vec<ObjectMeta>> {
         self.request(Operation::List, prefix).await?;
         let mut objects = self.bucket.list(prefix);
@@ -250,7 +248,7 @@ impl SimLink {
             .boxed()
     }
 
-    /// What the store answers to a get: the object, and the part of its body that was asked for.
+    /// The store's answer to a get: the object, and the requested part of its body.
     fn look_up(&self, location: &Path, options: &GetOptions) -> Result<(GetResult, u64)> {
         let (meta, body) = self
             .bucket
@@ -271,7 +269,7 @@ impl SimLink {
     }
 }
 
-// Every method is written out: what a default one costs on the link would be up to the crate.
+// Every method is written out: the cost of a default method on the link would depend on the crate.
 #[deny(clippy::missing_trait_methods)]
 #[async_trait::async_trait]
 impl ObjectStore for SimLink {

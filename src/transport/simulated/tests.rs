@@ -1,4 +1,4 @@
-//! The simulated bucket and links: time, bandwidth, losses.
+//! Tests of the simulated bucket and links: time, bandwidth, losses.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::bucket::suite;
 use crate::transport::retry::{Backoff, RetryStore};
 use crate::transport::simulated::Link;
 
-/// 100 ms of latency, and a millisecond for each 1000 bytes.
+/// 100 ms of latency, and a millisecond per 1000 bytes.
 fn plain() -> Link {
     Link { latency_ms: 100.0, bandwidth_mbps: 8.0, loss: 0.0 }
 }
@@ -49,7 +49,7 @@ async fn body_of(store: &dyn ObjectStore, location: &Path) -> Option<Bytes> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn operations_take_their_time_and_objects_bear_the_time_of_arrival() {
+async fn operations_take_time_and_objects_are_stamped_on_arrival() {
     let (bucket, node, _) = world();
     let file = path("nodes/0/file");
     node.put(&file, body(5000).into()).await.unwrap();
@@ -89,7 +89,7 @@ async fn transfers_of_a_node_queue_and_those_of_two_nodes_do_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_read_sees_what_was_stamped_before_its_millisecond_whichever_task_runs_first() {
+async fn a_read_sees_writes_stamped_before_its_millisecond_in_any_order_of_tasks() {
     for reader_first in [false, true] {
         let (bucket, writer, reader) = world();
         let file = path("nodes/0/file");
@@ -102,7 +102,8 @@ async fn a_read_sees_what_was_stamped_before_its_millisecond_whichever_task_runs
                 body_of(&reader, &file).await.map(|body| body.len())
             }
         };
-        // A millisecond of body and 100 of latency: the write arrives with the first read. The deletion has no body.
+        // The write takes 1 ms for its body and 100 ms of latency, so it arrives with the first read. The deletion has
+        // no body.
         let write = async { writer.put(&file, body(1000).into()).await.unwrap() };
         let (seen, later) = join_with(reader_first, write, read(1), read(2)).await;
         assert_eq!((seen, later), (Some(3), Some(1000)));
@@ -112,7 +113,7 @@ async fn a_read_sees_what_was_stamped_before_its_millisecond_whichever_task_runs
     }
 }
 
-/// Runs a write and two reads together; in each millisecond the reads go on before the write, or after it.
+/// Runs a write and two reads at once, in the same millisecond, with the reads polled either before or after the write.
 async fn join_with<W, R>(
     reader_first: bool,
     write: impl Future<Output = W>,
@@ -142,7 +143,7 @@ async fn a_node_sees_what_it_wrote_even_without_latency() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_writes_below_its_prefix_only_and_reads_everywhere() {
+async fn a_node_writes_only_below_its_prefix_and_reads_everywhere() {
     let (_, node, other) = world();
     node.put(&path("nodes/0/file"), "mine".into()).await.unwrap();
     for foreign in ["nodes/0/file", "nodes/10/file", "file"] {
@@ -172,7 +173,7 @@ async fn only_the_bytes_asked_for_are_transferred() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn traffic_is_counted_in_the_window_in_which_it_ends() {
+async fn traffic_counts_in_the_window_in_which_it_ends() {
     let (_, node, _) = world();
     let file = path("nodes/0/file");
     node.put(&file, body(9_000_000).into()).await.unwrap();
@@ -186,7 +187,7 @@ async fn traffic_is_counted_in_the_window_in_which_it_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_are_lost_as_often_as_the_link_says_and_the_same_ones_each_time() {
+async fn requests_are_lost_at_the_links_rate_and_the_same_ones_each_time() {
     async fn losses(seed: u64, node: u64, start_ms: u64) -> Vec<bool> {
         let bucket = SimBucket::new(SimClock::showing(start_ms));
         let options = LinkOptions {
@@ -240,12 +241,12 @@ async fn conditional_puts_see_every_earlier_write() {
     let (_, node, _) = world();
     let file = path("nodes/0/file");
     let put = |text: &'static str, mode| node.put_opts(&file, text.into(), PutOptions { mode, ..Default::default() });
-    // Both arrive in the same millisecond, the first one first.
+    // Both arrive in the same millisecond; the first is polled first.
     let (first, second) = tokio::join!(biased; put("a", PutMode::Create), put("b", PutMode::Create));
     assert!(matches!(second, Err(Error::AlreadyExists { .. })));
     let version = |e_tag| PutMode::Update(UpdateVersion { e_tag, version: None });
     let stale = first.unwrap().e_tag;
-    // Two writes of one millisecond have two tags.
+    // Two writes in one millisecond get two tags.
     let (one, two) = tokio::join!(biased; put("c", PutMode::Overwrite), put("d", PutMode::Overwrite));
     let (one, two) = (one.unwrap().e_tag, two.unwrap().e_tag);
     assert_ne!(one, two);
@@ -285,7 +286,7 @@ async fn listings_are_in_order_and_keep_to_whole_names() {
     assert_eq!(level.common_prefixes, [path("nodes/0/rounds/10"), path("nodes/0/rounds/2")]);
 }
 
-/// What a node with a lossy link sees and when, from a world that has run for a while.
+/// What a node with a lossy link sees and when, in a world that has run for a while.
 async fn go_on(node: &SimLink, bucket: &SimBucket) -> Vec<(u64, Result<u64, String>)> {
     let mut seen = Vec::new();
     for i in 0..40 {
@@ -308,7 +309,7 @@ fn a_resumed_world_goes_on_as_if_it_had_not_stopped() {
         let bucket = SimBucket::new(SimClock::showing(0));
         let node = link(&bucket, 0, lossy.clone());
         let _ = go_on(&node, &bucket).await;
-        // Saved in the millisecond of a write, with a transfer in the uplink's queue that nobody waits for any more.
+        // Saved in the millisecond of a write, with a transfer in the uplink's queue that nobody awaits any more.
         let file = path("nodes/0/last");
         let abandoned = tokio::time::timeout(Duration::from_millis(1), node.put(&file, body(999_999).into()));
         assert!(abandoned.await.is_err());

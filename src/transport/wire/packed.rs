@@ -1,12 +1,14 @@
-//! A sparse tensor in as few bytes as its shape asks for.
+//! A sparse tensor in as few bytes as its shape allows.
 //!
 //! | bytes | what |
 //! |---|---|
-//! | n * index bits / 8 | indices, each of as many bits as its chunk needs (12 for one of 4,096); none where chunks are sent whole: then values come in the order of their indices |
+//! | n * index bits / 8 | indices, each of as many bits as its chunk needs (12 for one of 4,096); none where chunks are
+//! sent whole: then values come in the order of their indices |
 //! | 4 n | values as f32, if the shape gives them 32 bits |
-//! | 4 * 2^b + n * b / 8 | else the distinct values, ascending, as f32, zeros behind them, and for each coefficient which it is, in b bits |
+//! | 4 * 2^b + n * b / 8 | otherwise the distinct values as f32, ascending and padded with zeros, then the number of
+//! its value for each coefficient, in b bits |
 //!
-//! Bits fill each byte from the lowest on; rows of bits are padded with zeros to whole bytes.
+//! Bits fill each byte from the lowest up; rows of bits are padded with zeros to whole bytes.
 
 use crate::training::quantise::quantise;
 use crate::training::{SparseTensor, TensorShape};
@@ -31,7 +33,7 @@ fn index_bits(shape: &TensorShape) -> u32 {
     if shape.is_whole() { 0 } else { usize::BITS - (shape.chunk_len - 1).leading_zeros() }
 }
 
-/// Appends a tensor. Whatever it holds is written: more distinct values than the shape has room for are quantised.
+/// Appends a tensor. If it has more distinct values than the shape has room for, they are quantised.
 pub fn write(shape: &TensorShape, sparse: &SparseTensor, out: &mut Vec<u8>) {
     let in_order = if shape.is_whole() { in_order(shape, sparse) } else { Vec::new() };
     let values = if shape.is_whole() { &in_order } else { &sparse.values };
@@ -76,7 +78,7 @@ pub fn read(shape: &TensorShape, bytes: &[u8]) -> SparseTensor {
     SparseTensor { indices, values }
 }
 
-/// The values of whole chunks in the order of their indices.
+/// The values of whole chunks, in order of index.
 fn in_order(shape: &TensorShape, sparse: &SparseTensor) -> Vec<f32> {
     let mut values = vec![0.0; sparse.values.len()];
     for (at, (&index, &value)) in sparse.indices.iter().zip(&sparse.values).enumerate() {
@@ -142,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_are_what_the_format_says() {
+    fn lengths_follow_the_format() {
         assert_eq!(len(&shape(4, 4096, 64, 32)), 256 * 12 / 8 + 4 * 256);
         assert_eq!(len(&shape(4, 4096, 64, 2)), 256 * 12 / 8 + 16 + 256 / 4);
         assert_eq!(len(&shape(2, 2400, 33, 8)), (66 * 12usize).div_ceil(8) + 1024 + 66);
@@ -177,9 +179,9 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever fits the shape comes back bit for bit; the values of whole chunks in order.
+        /// Values that fit the shape come back bit for bit; those of whole chunks in order of index.
         #[test]
-        fn what_is_written_is_read(
+        fn tensors_read_back(
             chunks in 1usize..4, chunk_len in 1usize..300, per_chunk in 1usize..40, bits in prop::sample::select(vec![2u32, 4, 8, 32]), seed: u64,
         ) {
             use rand::{RngExt, seq::SliceRandom};

@@ -1,4 +1,4 @@
-//! The wire format: what comes back whole, and what is refused.
+//! Tests of the wire format: what round-trips and what is refused.
 
 use proptest::prelude::*;
 
@@ -13,7 +13,7 @@ fn expected() -> Expected {
     Expected { run: Digest::of(b"run"), round: 12, uid: 3, hotkey: peer().hotkey() }
 }
 
-/// One chunk of 4,096 a tensor, of which so many coefficients are sent, with 32 bits a value.
+/// One chunk of 4,096 per tensor, with `counts` coefficients sent, at 32 bits a value.
 fn shape(counts: impl IntoIterator<Item = usize>) -> PayloadShape {
     PayloadShape { tensors: counts.into_iter().map(|k| TensorShape::new("t", 1, 4096, k, 32)).collect() }
 }
@@ -46,7 +46,7 @@ fn plain() -> Upload {
     upload_of(vec![vec![(1, 2), (3, 4), (5, 6)], vec![(7, 8)]], [1, 2])
 }
 
-/// Every bit of an upload: NaNs are not equal to themselves.
+/// Every bit of an upload, because NaNs are not equal to themselves.
 fn bits(upload: &Upload) -> Vec<u32> {
     let samples = upload.samples.iter().flatten();
     let values = upload.gradient.tensors.iter().flat_map(|tensor| &tensor.values);
@@ -55,7 +55,7 @@ fn bits(upload: &Upload) -> Vec<u32> {
 }
 
 #[test]
-fn each_wrong_part_is_an_error_of_its_own() {
+fn each_wrong_part_has_its_own_error() {
     let (upload, good) = (plain(), expected());
     let shape = shape_of(&upload);
     let bytes = encode(&upload, &shape_of(&upload), &peer());
@@ -121,7 +121,7 @@ fn any_upload() -> impl Strategy<Value = Upload> {
 
 proptest! {
     #[test]
-    fn what_is_encoded_is_decoded_bit_for_bit(upload in any_upload()) {
+    fn uploads_decode_bit_for_bit(upload in any_upload()) {
         let shape = shape_of(&upload);
         let bytes = encode(&upload, &shape_of(&upload), &peer());
         prop_assert_eq!(bytes.len(), encoded_len(&shape));
@@ -135,7 +135,7 @@ proptest! {
         prop_assert!(decode(&bytes, &shape(counts), &expected()).is_err());
     }
 
-    /// Changed before it is signed, so that the signature does not hide what the rest of the decoder does.
+    /// Changes bytes before signing, so that the signature check does not shield the rest of the decoder.
     #[test]
     fn a_changed_upload_is_an_error_or_still_an_upload(
         upload in any_upload(), at in any::<prop::sample::Index>(), value: u8, cut in any::<prop::sample::Index>(), extra in 0..8usize, shorten: bool,
