@@ -7,8 +7,7 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use gauntlet::engine::{Observer, RunOptions, simulate};
 use gauntlet::model::Device;
-use gauntlet::node::Network;
-use gauntlet::scenario;
+use gauntlet::scenario::{self, World};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -24,15 +23,15 @@ struct Nobody;
 
 impl Observer for Nobody {}
 
-fn network() -> Arc<Network> {
+fn world() -> Arc<World> {
     let scenario = scenario::load("mixed-250", &[format!("rounds={ROUNDS}")]).unwrap();
-    Arc::new(Network::open(scenario, Device::Cpu).unwrap())
+    Arc::new(World::open(scenario, Device::Cpu).unwrap())
 }
 
 #[divan::bench(sample_count = 3, sample_size = 1)]
 fn mixed_250(bencher: Bencher) {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    bencher.counter(ItemsCount::new(ROUNDS)).with_inputs(network).bench_local_values(|network| {
+    bencher.counter(ItemsCount::new(ROUNDS)).with_inputs(world).bench_local_values(|world| {
         let options = RunOptions {
             threads,
             baseline: false,
@@ -40,6 +39,6 @@ fn mixed_250(bencher: Bencher) {
             resume_baseline: None,
             interrupt: Arc::new(AtomicBool::new(false)),
         };
-        simulate(network, options, Arc::new(Mutex::new(Nobody))).unwrap()
+        simulate(world, options, Arc::new(Mutex::new(Nobody))).unwrap()
     });
 }

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use gauntlet::engine::{Observer, ObserverError, RunOptions, Traffic, simulate};
 use gauntlet::model::Device;
-use gauntlet::node::{Network, RoundReport};
-use gauntlet::scenario::Scenario;
+use gauntlet::node::RoundReport;
+use gauntlet::scenario::{Scenario, World};
 use gauntlet::training::PayloadLayout;
 use gauntlet::training::aggregate::{Aggregation, Weighted};
 
@@ -62,7 +62,7 @@ impl Observer for Printer {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let scenario = Scenario::from_toml(NETWORK, "median.toml", &[])?;
-    let mut network = Network::open(scenario, Device::Cpu)?;
+    let mut network = scenario.network(Device::Cpu)?;
     network.core.aggregate_by(|payloads| Box::new(Median(payloads)));
     let options = RunOptions {
         threads: std::thread::available_parallelism().map_or(1, usize::from),
@@ -71,6 +71,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         resume_baseline: None,
         interrupt: Arc::new(AtomicBool::new(false)),
     };
-    simulate(Arc::new(network), options, Arc::new(Mutex::new(Printer)))?;
+    let world = World { scenario, network: Arc::new(network) };
+    simulate(Arc::new(world), options, Arc::new(Mutex::new(Printer)))?;
     Ok(())
 }

@@ -6,9 +6,10 @@
 use std::sync::{Arc, Mutex, atomic::AtomicBool};
 
 use gauntlet::engine::{Observer, ObserverError, RunOptions, Traffic, simulate};
+use gauntlet::node::RoundReport;
 use gauntlet::node::behaviour::{Behaviour, BehaviourSettings, Surroundings, average};
-use gauntlet::node::{Network, RoundReport};
-use gauntlet::{model::Device, scenario::Registry, scenario::Scenario, settings::Findings, training::PseudoGradient};
+use gauntlet::scenario::{Registry, Scenario, World};
+use gauntlet::{model::Device, settings::Findings, training::PseudoGradient};
 use serde::{Deserialize, Serialize};
 
 const NETWORK: &str = r#"
@@ -39,7 +40,7 @@ impl BehaviourSettings for Average {
 
 #[async_trait::async_trait]
 impl Behaviour for Average {
-    async fn pseudo_gradient(&mut self, own: Option<PseudoGradient>, at: &Surroundings<'_>) -> Option<PseudoGradient> {
+    async fn pseudo_gradient(&self, own: Option<PseudoGradient>, at: &Surroundings<'_>) -> Option<PseudoGradient> {
         let (mut payloads, window) = (vec![own?], at.window);
         at.ports.clock.sleep_until(window.opens + (window.closes - window.opens).mul_f64(self.wait)).await;
         for (uid, hotkey) in at.others(&*at.ports.chain.view().await) {
@@ -63,9 +64,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut registry = Registry::default();
     registry.behaviours = registry.behaviours.with::<Average>("average", |settings| Box::new(settings));
     let scenario = Scenario::from_toml_with(registry, NETWORK, "average.toml", &[])?;
-    let network = Arc::new(Network::open(scenario, Device::Cpu)?);
+    let world = Arc::new(World::open(scenario, Device::Cpu)?);
     let interrupt = Arc::new(AtomicBool::new(false));
     let options = RunOptions { threads: 2, baseline: false, resume: None, resume_baseline: None, interrupt };
-    simulate(network, options, Arc::new(Mutex::new(Printer)))?;
+    simulate(world, options, Arc::new(Mutex::new(Printer)))?;
     Ok(())
 }

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex};
 use gauntlet::Uid;
 use gauntlet::chain::{Books, Call, ChainSettings, ChainView, Extrinsic, Genesis, Hotkey, LedgerError};
 use gauntlet::engine::{Observer, ObserverError, RunOptions, Traffic, simulate_on};
-use gauntlet::node::{Network, RoundReport};
-use gauntlet::{model::Device, scenario::Scenario};
+use gauntlet::model::Device;
+use gauntlet::node::RoundReport;
+use gauntlet::scenario::{Scenario, World};
 
 const NETWORK: &str = r#"
 name = "mean"
@@ -103,9 +104,9 @@ fn open(settings: &ChainSettings, genesis: Genesis) -> Result<Box<dyn Books>, Le
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let network = Network::open(Scenario::from_toml(NETWORK, "mean.toml", &[])?, Device::Cpu)?;
+    let world = World::open(Scenario::from_toml(NETWORK, "mean.toml", &[])?, Device::Cpu)?;
     let options =
         RunOptions { threads: 2, baseline: false, resume: None, resume_baseline: None, interrupt: Arc::default() };
-    println!("{:?}", simulate_on(&open, Arc::new(network), options, Arc::new(Mutex::new(Print)))?);
+    println!("{:?}", simulate_on(&open, Arc::new(world), options, Arc::new(Mutex::new(Print)))?);
     Ok(())
 }

@@ -10,8 +10,9 @@ use gauntlet::engine::{Observer, ObserverError, RunOptions, Traffic, simulate};
 use gauntlet::mechanism::{
     Column, ColumnKind, Facts, Losses, Measurement, Mechanism, MechanismSettings, Ranking, Status,
 };
-use gauntlet::node::{Network, RoundReport};
-use gauntlet::{Uid, model::Device, scenario::Registry, scenario::Scenario, settings::Findings};
+use gauntlet::node::RoundReport;
+use gauntlet::scenario::{Registry, Scenario, World};
+use gauntlet::{Uid, model::Device, settings::Findings};
 use serde::{Deserialize, Serialize};
 
 const NETWORK: &str = r#"
@@ -106,9 +107,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut registry = Registry::default();
     registry.mechanisms = registry.mechanisms.with::<NoveltySettings>("novelty", |settings| Box::new(settings));
     let scenario = Scenario::from_toml_with(registry, NETWORK, "novelty.toml", &[])?;
-    let network = Arc::new(Network::open(scenario, Device::Cpu)?);
+    let world = Arc::new(World::open(scenario, Device::Cpu)?);
     let interrupt = Arc::new(AtomicBool::new(false));
     let options = RunOptions { threads: 2, baseline: false, resume: None, resume_baseline: None, interrupt };
-    simulate(network, options, Arc::new(Mutex::new(Printer)))?;
+    simulate(world, options, Arc::new(Mutex::new(Printer)))?;
     Ok(())
 }

@@ -2,6 +2,8 @@
 //! blocks the others.
 
 mod common;
+#[path = "engine/operators.rs"]
+mod operators;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +12,8 @@ use common::{Event, Run, Stop, Told, finished, network};
 use gauntlet::digest::Digest;
 use gauntlet::engine::{Checkpoint, Outcome, RunError};
 use gauntlet::mechanism::Status;
-use gauntlet::node::{Network, RoundReport};
+use gauntlet::node::RoundReport;
+use gauntlet::scenario::World;
 
 /// A small model, short sequences, and everything that happens every so many rounds happening often.
 const SMALL: &str = r#"
@@ -84,7 +87,7 @@ joins = 9
 hardware = { tokens_per_second = 0.3 }
 "#;
 
-fn small(peers: &str, overrides: &[&str]) -> Arc<Network> {
+fn small(peers: &str, overrides: &[&str]) -> Arc<World> {
     network(&format!("{SMALL}{peers}"), overrides)
 }
 

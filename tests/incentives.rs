@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use common::{Told, finished, network};
 use gauntlet::mechanism::Status;
-use gauntlet::node::{Network, PeerReport};
+use gauntlet::node::PeerReport;
+use gauntlet::scenario::World;
 
 /// Training so small is noisy: peers are evaluated often, and on all of their pages.
 const NETWORK: &str = r#"
@@ -51,7 +52,7 @@ const HONEST: usize = 6;
 
 /// How networks with the same adversaries fared: one, or several of different seeds where luck would decide.
 struct Fared {
-    networks: Vec<(Arc<Network>, Told)>,
+    networks: Vec<(Arc<World>, Told)>,
 }
 
 fn fare(adversaries: &str, seeds: &[u64]) -> Fared {
@@ -120,6 +121,7 @@ impl Fared {
     /// Held-out loss before the first round and after the last.
     fn losses(&self) -> (f64, f64) {
         let (network, told) = &self.networks[0];
+        let network = &network.network;
         let initial = network.core.loss(&network.genesis.model, network.core.corpus.held_out());
         (initial, told.reports.last().unwrap().loss.unwrap())
     }
@@ -152,7 +154,7 @@ impl Fared {
             let mut statuses: BTreeMap<&str, usize> = BTreeMap::new();
             reports.iter().for_each(|report| *statuses.entry(report.status.name()).or_default() += 1);
             let (status, _) = statuses.into_iter().max_by_key(|(_, count)| *count).unwrap();
-            let (behaviour, count) = (scenario.label_of(group), group.count);
+            let (behaviour, count) = (scenario.label(&group.behaviour), group.count);
             table += &format!("{behaviour:10}  {count:5}  {pay:4}  {aggregated:10}  {proof:20}  {status}\n");
         }
         let (initial, last) = self.losses();

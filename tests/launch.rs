@@ -1,5 +1,8 @@
 //! Real networks on this machine, as a user starts them: `sim launch`, and nodes one by one.
 
+#[path = "launch/operators.rs"]
+mod operators;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};

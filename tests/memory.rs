@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use gauntlet::digest::Digest;
 use gauntlet::model::ModelSettings;
 use gauntlet::model::{Device, Llama, LlamaConfig, Memory, init_theta};
-use gauntlet::node::Network;
 use gauntlet::plan::{MemoryPart, Plan};
 use gauntlet::scenario::Scenario;
 use gauntlet::training::gradient::{gradient, gradient_on_device};
@@ -72,7 +71,7 @@ fn kept_by_a_peer(device: Device) -> [(u64, u64); 2] {
     };
 
     let before = NOW.load(Relaxed);
-    let network = Network::open(scenario, device).unwrap();
+    let network = scenario.network(device).unwrap();
     let (core, mut replica) = (&network.core, network.genesis.clone());
     let mut local = core.local();
     let sent = std::sync::Arc::new(core.train(&mut *local, &replica, &[0], 0).unwrap());
@@ -112,7 +111,7 @@ fn taken_by_local_steps(device: Device) -> (u64, u64) {
     };
     let counted = memory.total.device + memory.total.host - memory.parts.iter().map(bytes).sum::<u64>();
 
-    let network = Network::open(scenario, device).unwrap();
+    let network = scenario.network(device).unwrap();
     let mut local = network.core.local();
     let before = NOW.load(Relaxed);
     MOST.store(before, Relaxed);

@@ -7,7 +7,6 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use gauntlet::engine::{BaselineState, BaselineStep, Observer, ObserverError, Outcome, train_baseline};
 use gauntlet::model::{Device, LlamaConfig};
-use gauntlet::node::Network;
 use gauntlet::report::{BaselineRow, Manifest, ReportError, RunFolder};
 
 use super::progress::Progress;
@@ -47,13 +46,13 @@ pub fn baseline(args: Args) -> anyhow::Result<()> {
     if opened.is_none() && root.join("manifest.json").exists() {
         bail!(ReportError::Exists(root));
     }
-    let network = open::network(scenario, &args.devices[0])?;
+    let world = open::world(scenario, &args.devices[0])?;
     let (mut run_folder, manifest) = match opened {
         Some(opened) => opened,
         None => {
-            let mut manifest = Manifest::new(network.scenario.clone(), device, lanes.len());
+            let mut manifest = Manifest::new(world.scenario.clone(), device, lanes.len());
             manifest.central = true;
-            run::create(&root, &network, manifest)?
+            run::create(&root, &world, manifest)?
         }
     };
     let resume = folder::baseline_checkpoint(&run_folder)?;
@@ -63,13 +62,13 @@ pub fn baseline(args: Args) -> anyhow::Result<()> {
     let done = resume.as_ref().map_or(0, |state| state.moments.steps);
     run_folder.truncate_baseline_to(done)?;
 
-    let config = network.core.config.clone();
+    let config = world.network.core.config.clone();
     let (started, wall_before) = (Instant::now(), manifest.wall_seconds);
-    let mut progress = Progress::new(network.scenario.rounds, args.quiet);
+    let mut progress = Progress::new(world.scenario.rounds, args.quiet);
     progress.start_at(done);
     let observer = Arc::new(Mutex::new(Writer { folder: run_folder, manifest, progress, config }));
     let stop = interrupt::on_stop();
-    let outcome = train_baseline(&network, lanes, resume, &stop, &(observer.clone() as _));
+    let outcome = train_baseline(&world, lanes, resume, &stop, &(observer.clone() as _));
     let mut observer = observer.lock().expect("no panic while held");
     observer.progress.finish();
     observer.manifest.wall_seconds = wall_before + started.elapsed().as_secs_f64();
@@ -104,12 +103,12 @@ pub fn verify(root: &Path, manifest: &Manifest, threads: Option<usize>, quiet: b
         bail!("{}: the run is not finished; `sim baseline ... --resume` first", root.display());
     };
     let names: Vec<String> = manifest.device.split(',').map(str::to_string).collect();
-    let network: Arc<Network> = open::network(manifest.scenario.clone(), &names[0])?;
+    let world = open::world(manifest.scenario.clone(), &names[0])?;
     let progress = Progress::new(manifest.scenario.rounds, quiet);
     let tokens = manifest.tokens_per_round as f64;
     let observer = Arc::new(Mutex::new(Watcher { progress, tokens }));
     let stop = interrupt::on_stop();
-    let outcome = train_baseline(&network, lanes(&names, threads)?, None, &stop, &(observer.clone() as _));
+    let outcome = train_baseline(&world, lanes(&names, threads)?, None, &stop, &(observer.clone() as _));
     observer.lock().expect("no panic while held").progress.finish();
     match outcome.map_err(|error| anyhow::anyhow!(error))? {
         Outcome::Finished(digest) if digest == expected => {

@@ -35,11 +35,11 @@ pub fn check(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Peers by behaviour.
+/// Peers by behaviour; the slots of an operator under its name.
 fn peers(scenario: &Scenario) -> String {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for group in &scenario.peers {
-        *counts.entry(scenario.label_of(group)).or_default() += group.count;
+    for operator in scenario.each_operator() {
+        *counts.entry(operator.label()).or_default() += operator.uids;
     }
     let lines = counts.iter().map(|(behaviour, count)| format!("{count:>6}  {behaviour}\n"));
     format!(

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use gauntlet::Uid;
 use gauntlet::digest::Digest;
-use gauntlet::engine::{BaselineState, BaselineStep, Checkpoint, Observer, ObserverError, Traffic, peer_identity};
+use gauntlet::engine::{BaselineState, BaselineStep, Checkpoint, Observer, ObserverError, Traffic};
 use gauntlet::model::LlamaConfig;
 use gauntlet::model::huggingface::{self, Values};
 use gauntlet::node::{PeerReport, RoundReport};
 use gauntlet::report::{BaselineRow, Leaderboard, Manifest, PeerRow, RoundRow, RunFolder, SlotRow};
-use gauntlet::scenario::{PeerGroup, Scenario};
+use gauntlet::scenario::Scenario;
 use gauntlet::training::Replica;
 use gauntlet::transport::Hotkey;
 
@@ -97,14 +97,14 @@ impl FolderObserver {
         folder.truncate_to(rounds)?;
         folder.truncate_baseline_to(baseline_rounds)?;
         let (leaderboard, slots) = folder.standings()?;
-        let peers = scenario.each_peer().map(|(index, _, group)| {
-            (peer_identity(scenario.seed, index).hotkey(), (index as u32, scenario.label_of(group)))
-        });
+        let peers = scenario
+            .each_uid()
+            .map(|(slot, operator)| (scenario.peer_identity(slot).hotkey(), (slot as u32, operator.label())));
         let peers = peers.collect();
         let mut progress = Progress::new(scenario.rounds, quiet);
         progress.start_at(rounds);
-        let trained = |(_, _, group): &(usize, usize, &PeerGroup)| scenario.behaviour_of(group).build().trains();
-        let pages = scenario.each_peer().filter(trained).count() * scenario.training.pages_per_round;
+        let trained = scenario.each_operator().filter(|operator| operator.behaviour().build().trains());
+        let pages = trained.map(|operator| operator.uids).sum::<usize>() * scenario.training.pages_per_round;
         let holders = slots.iter().map(|slot| (slot.uid, slot.peer)).collect();
         Ok(Self {
             manifest,

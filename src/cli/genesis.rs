@@ -1,10 +1,8 @@
 //! `sim genesis`
 
-use std::sync::Arc;
-
 use anyhow::bail;
-use gauntlet::node::Network;
 use gauntlet::runtime::{Run, bucket};
+use gauntlet::scenario::World;
 use gauntlet::transport::Hotkey;
 
 use super::{UsageError, block_on, open, say};
@@ -27,11 +25,11 @@ pub fn genesis(args: Args) -> anyhow::Result<()> {
              validators.{index}.hotkey=HOTKEY (`sim launch` takes keys that follow from the seed, for trials)"
         )));
     }
-    let network = open::network(scenario, "cpu")?;
-    let (run, new) = create(&args.bucket, &network, Vec::new())?;
+    let world = open::world(scenario, "cpu")?;
+    let (run, new) = create(&args.bucket, &world, Vec::new())?;
     let what = if new { "written" } else { "there already, with the same settings" };
     say(format_args!("run {} {what}", run.id));
-    say(format_args!("theta_0 {}, {} parameters", run.genesis.theta, network.core.layout.total()));
+    say(format_args!("theta_0 {}, {} parameters", run.genesis.theta, world.network.core.layout.total()));
     for (hotkey, stake) in &run.genesis.validators {
         say(format_args!("validator {hotkey}, stake {stake}"));
     }
@@ -39,9 +37,9 @@ pub fn genesis(args: Args) -> anyhow::Result<()> {
 }
 
 /// Writes the run of a network into a bucket; whether it was new.
-pub fn create(url: &str, network: &Arc<Network>, peers: Vec<Hotkey>) -> anyhow::Result<(Run, bool)> {
+pub fn create(url: &str, world: &World, peers: Vec<Hotkey>) -> anyhow::Result<(Run, bool)> {
     let bucket = bucket::open(url, true)?;
     let mut nonce = [0; 8];
     getrandom::fill(&mut nonce).map_err(|error| anyhow::anyhow!("the system gives no random numbers: {error}"))?;
-    Ok(block_on(Run::create(bucket, network, peers, u64::from_le_bytes(nonce)))?)
+    Ok(block_on(Run::create(bucket, world, peers, u64::from_le_bytes(nonce)))?)
 }

@@ -10,7 +10,6 @@ use anyhow::{Context, bail};
 use gauntlet::report;
 use gauntlet::runtime::Run;
 use gauntlet::runtime::lockstep::Lockstep;
-use gauntlet::runtime::run::identity_of;
 use gauntlet::scenario::Scenario;
 use gauntlet::transport::simulated::SimClock;
 
@@ -58,14 +57,15 @@ pub fn launch(args: Args) -> anyhow::Result<()> {
     for device in &args.devices {
         open::device(device, format_args!("--devices {device}"))?;
     }
-    let network = open::network(scenario, "cpu")?;
-    let scenario = &network.scenario.clone();
+    let world = open::world(scenario, "cpu")?;
+    let scenario = &world.scenario.clone();
     let mut collector = Collector::open(scenario, &url, &root, &args.devices.join(","), args.quiet)?;
-    let peers = scenario.each_peer().filter(|(_, _, group)| group.joins == 0);
-    let peers = peers.map(|(index, _, _)| identity_of(scenario, "peer", index).hotkey()).collect();
-    let (run, _) = genesis::create(&url, &network, peers)?;
+    let operators = scenario.each_operator().filter(|operator| operator.joins == 0);
+    let identities = operators.flat_map(|operator| scenario.identities(&operator));
+    let peers = identities.map(|identity| identity.hotkey()).collect();
+    let (run, _) = genesis::create(&url, &world, peers)?;
     // Gigabytes of a large model, which only the nodes need from here on.
-    drop(network);
+    drop(world);
     std::fs::create_dir_all(root.join("nodes")).with_context(|| root.display().to_string())?;
 
     let plans = plan(scenario, &args.devices);
@@ -103,7 +103,7 @@ pub fn launch(args: Args) -> anyhow::Result<()> {
 fn start_clock(root: &Path, run: &Run, processes: usize) -> anyhow::Result<Lockstep> {
     let stopped = std::fs::read_to_string(root.join(CLOCK_FILE)).ok();
     let now_ms = stopped.and_then(|text| text.trim().parse().ok()).unwrap_or(0);
-    let starter = identity_of(&run.scenario, "validator", 0);
+    let starter = run.scenario.validator_identity(0);
     block_on(run.write_start(SimClock::stamp(0).timestamp_millis(), &starter))?;
     Ok(Lockstep::start(processes, Duration::from_millis(now_ms))?)
 }
@@ -116,9 +116,9 @@ struct Plan {
     device: String,
 }
 
-/// Validators, then peers: each in a process of its own, or on devices in turn, one process a role and device.
+/// Validators, then those that train: each in a process of its own, or on devices in turn, one process a role and device.
 fn plan(scenario: &Scenario, devices: &[String]) -> Vec<Plan> {
-    let peers: Vec<usize> = scenario.each_peer().map(|(index, _, _)| index).collect();
+    let peers = (0..scenario.each_operator().count()).collect();
     let roles = [("validator", (0..scenario.validators.len()).collect()), ("peer", peers)];
     let is_cpu = devices.iter().all(|device| !device.starts_with("cuda"));
     let plans = roles.into_iter().flat_map(|(role, parts): (&'static str, Vec<usize>)| {

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use gauntlet::model::LlamaConfig;
 use gauntlet::node::behaviour::BehaviourSettings;
-use gauntlet::node::{PeerPlan, Processor};
-use gauntlet::runtime::process::{ClockKind, Ended, NodePlan, Role};
-use gauntlet::runtime::run::identity_of;
+use gauntlet::node::{PeerPlan, Processor, Role};
+use gauntlet::runtime::process::{ClockKind, Ended, NodePlan};
 use gauntlet::runtime::{Metrics, Process, Run, bucket};
-use gauntlet::scenario::{Registry, Scenario};
+use gauntlet::scenario::{Machines, Registry, Scenario};
 use gauntlet::transport::Identity;
 
 use super::{UsageError, block_on, interrupt, key, open};
@@ -28,7 +28,7 @@ pub struct NodeArgs {
     /// The node's key, of `sim key new`; several make several nodes that share device and model
     #[arg(long, value_name = "FILE", required_unless_present = "parts")]
     key: Vec<PathBuf>,
-    /// Instead of a key: play node N of the scenario, with a key that follows from the seed, for trials
+    /// Instead of a key: play node N of the scenario, with keys that follow from the seed, for trials
     #[arg(long = "as", value_name = "N", conflicts_with = "key")]
     parts: Vec<usize>,
     /// Where to compute: cpu, ndarray or cuda:N
@@ -86,21 +86,15 @@ pub fn peer(args: PeerArgs) -> anyhow::Result<()> {
         let plan = PeerPlan { index, processor: Processor::real(), behaviour: behaviour.build(), leaves: None };
         let role = Role::Peer { plan, joins: 0 };
         let own_bucket = args.own_bucket.clone();
-        nodes.push(NodePlan { own_bucket, ..plan_node(&node, Some(path), identity, role) });
+        nodes.push(NodePlan { own_bucket, ..plan_node(&node, Some(path), vec![identity], role) });
     }
     for &part in &node.parts {
-        let Some((index, _, group)) = scenario.each_peer().nth(part) else {
-            bail!(UsageError(format!("--as {part}: the scenario has peers 0 to {}", scenario.peers_total() - 1)));
+        let Some(operator) = scenario.each_operator().nth(part) else {
+            let last = scenario.each_operator().count() - 1;
+            bail!(UsageError(format!("--as {part}: the scenario has peers 0 to {last}")));
         };
-        let behaviour = scenario.behaviour_of(group).build();
-        let length = sequence_length(scenario)?;
-        let processor = match node.clock {
-            None => Processor::real(),
-            Some(_) => scenario.peer_processor(&group.hardware, length),
-        };
-        let plan = PeerPlan { index: index as u64, processor, behaviour, leaves: group.leaves };
-        let role = Role::Peer { plan, joins: group.joins };
-        nodes.push(plan_node(&node, None, identity_of(scenario, "peer", index), role));
+        let role = scenario.operator_role(&operator, machines(&node, scenario)?);
+        nodes.push(plan_node(&node, None, scenario.identities(&operator), role));
     }
     live(node, run, nodes, stop, Duration::ZERO)
 }
@@ -117,7 +111,7 @@ pub fn validator(args: ValidatorArgs) -> anyhow::Result<()> {
     let mut nodes = Vec::new();
     for path in &node.key {
         let role = Role::Validator { processor: Processor::real(), leaves: None };
-        nodes.push(plan_node(&node, Some(path), key::read(path)?, role));
+        nodes.push(plan_node(&node, Some(path), vec![key::read(path)?], role));
     }
     for &part in &node.parts {
         let Some(settings) = scenario.validators.get(part) else {
@@ -126,18 +120,19 @@ pub fn validator(args: ValidatorArgs) -> anyhow::Result<()> {
                 scenario.validators.len() - 1
             )));
         };
-        let processor = match node.clock {
-            None => Processor::real(),
-            Some(_) => scenario.validator_processor(&settings.hardware, sequence_length(scenario)?),
-        };
-        let role = Role::Validator { processor, leaves: settings.leaves };
-        nodes.push(plan_node(&node, None, identity_of(scenario, "validator", part), role));
+        let role = scenario.validator_role(settings, machines(&node, scenario)?);
+        nodes.push(plan_node(&node, None, vec![scenario.validator_identity(part)], role));
     }
     live(node, run, nodes, stop, start_in)
 }
 
-fn sequence_length(scenario: &Scenario) -> anyhow::Result<usize> {
-    Ok(gauntlet::model::LlamaConfig::from_settings(&scenario.model)?.sequence_length)
+/// On the launcher's clock, work takes the time that the scenario says.
+fn machines(node: &NodeArgs, scenario: &Scenario) -> anyhow::Result<Machines> {
+    if node.clock.is_none() {
+        return Ok(Machines::Real);
+    }
+    let sequence_length = LlamaConfig::from_settings(&scenario.model)?.sequence_length;
+    Ok(Machines::Simulated { sequence_length })
 }
 
 fn parse_behaviour(text: &str) -> anyhow::Result<Box<dyn BehaviourSettings>> {
@@ -155,14 +150,14 @@ fn read_run(node: &NodeArgs) -> anyhow::Result<Run> {
     Ok(run)
 }
 
-fn plan_node(node: &NodeArgs, key: Option<&PathBuf>, identity: Identity, role: Role) -> NodePlan {
-    let name = identity.hotkey().to_string()[..12].to_string();
+fn plan_node(node: &NodeArgs, key: Option<&PathBuf>, identities: Vec<Identity>, role: Role) -> NodePlan {
+    let name = identities[0].hotkey().to_string()[..12].to_string();
     let state = match (&node.state, key) {
         (Some(folder), _) => folder.join(name),
         (None, Some(key)) => key.with_extension("state"),
         (None, None) => Path::new("state").join(name),
     };
-    NodePlan { identity, role, state, own_bucket: None }
+    NodePlan { identities, role, state, own_bucket: None }
 }
 
 fn live(
@@ -177,8 +172,8 @@ fn live(
     if let Some(address) = node.metrics {
         metrics.serve(address).with_context(|| format!("--metrics {address}"))?;
     }
-    for plan in &nodes {
-        tracing::info!(hotkey = %plan.identity.hotkey(), run = %run.id.short(), "node");
+    for identity in nodes.iter().flat_map(|plan| &plan.identities) {
+        tracing::info!(hotkey = %identity.hotkey(), run = %run.id.short(), "node");
     }
     let network = block_on(run.network(device))?;
     let clock = match node.clock {

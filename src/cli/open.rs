@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use gauntlet::model::ModelSettings;
 use gauntlet::model::{Device, DeviceError, LlamaConfig, huggingface};
-use gauntlet::node::{Network, OpenError};
-use gauntlet::scenario::{self, Scenario};
+use gauntlet::node::OpenError;
+use gauntlet::scenario::{self, Scenario, World};
 
 use super::UsageError;
 
@@ -71,13 +71,13 @@ pub fn device(name: &str, option: impl Display) -> anyhow::Result<Device> {
 }
 
 /// The network of a scenario on a device.
-pub fn network(scenario: Scenario, name: &str) -> anyhow::Result<Arc<Network>> {
+pub fn world(scenario: Scenario, name: &str) -> anyhow::Result<Arc<World>> {
     let device = device(name, format_args!("--device {name}"))?;
-    let network = Network::open(scenario, device)?;
-    if let Some(shortage) = network.assignment.shortage() {
+    let world = World::open(scenario, device)?;
+    if let Some(shortage) = world.network.assignment.shortage() {
         tracing::warn!("{shortage}");
     }
-    Ok(Arc::new(network))
+    Ok(Arc::new(world))
 }
 
 /// A number of threads on a command line.

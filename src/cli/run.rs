@@ -6,9 +6,8 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use gauntlet::engine::{Outcome, RunOptions, simulate};
-use gauntlet::node::Network;
 use gauntlet::report::{self, Manifest, References, RunFolder};
-use gauntlet::scenario::Scenario;
+use gauntlet::scenario::{Scenario, World};
 use gauntlet::transport::wire;
 
 use super::folder::{self, FolderObserver};
@@ -49,10 +48,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if opened.is_none() && root.join("manifest.json").exists() {
         bail!(report::ReportError::Exists(root));
     }
-    let network = open::network(scenario, &args.device)?;
+    let world = open::world(scenario, &args.device)?;
     let (folder, manifest) = match opened {
         Some(opened) => opened,
-        None => create(&root, &network, Manifest::new(network.scenario.clone(), args.device.clone(), threads))?,
+        None => create(&root, &world, Manifest::new(world.scenario.clone(), args.device.clone(), threads))?,
     };
     let resume = folder::checkpoint(&folder)?;
     let resume_baseline = folder::baseline_checkpoint(&folder)?;
@@ -63,12 +62,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let started = Instant::now();
     let wall_before = manifest.wall_seconds;
     let done = (resume.as_ref().map_or(0, |c| c.rounds), resume_baseline.as_ref().map_or(0, |b| b.moments.steps));
-    let config = network.core.config.clone();
-    let observer = FolderObserver::new(folder, manifest, &network.scenario, config, done, args.quiet)?;
+    let config = world.network.core.config.clone();
+    let observer = FolderObserver::new(folder, manifest, &world.scenario, config, done, args.quiet)?;
     let observer = Arc::new(Mutex::new(observer));
     let options =
         RunOptions { threads, baseline: !args.no_baseline, resume, resume_baseline, interrupt: interrupt::on_stop() };
-    let outcome = simulate(network, options, observer.clone());
+    let outcome = simulate(world, options, observer.clone());
     let mut observer = observer.lock().expect("no panic while held");
     observer.progress.finish();
     observer.manifest.wall_seconds = wall_before + started.elapsed().as_secs_f64();
@@ -135,9 +134,10 @@ fn first_difference(manifest: &Manifest, scenario: &Scenario, device: &str) -> S
 }
 
 /// Begins a run's folder, with what the network says of itself in its manifest.
-pub fn create(root: &Path, network: &Network, mut manifest: Manifest) -> anyhow::Result<(RunFolder, Manifest)> {
+pub fn create(root: &Path, world: &World, mut manifest: Manifest) -> anyhow::Result<(RunFolder, Manifest)> {
     let folder = RunFolder::create(root)?;
-    let (core, scenario) = (&network.core, &network.scenario);
+    let World { scenario, network } = world;
+    let core = &network.core;
     manifest.parameters = core.layout.total() as u64;
     manifest.tokens_per_round = (scenario.baseline_pages() * core.config.sequence_length) as u64;
     manifest.upload_bytes = wire::encoded_len(&network.shape) as u64;

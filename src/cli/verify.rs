@@ -35,7 +35,7 @@ pub fn verify(args: Args) -> anyhow::Result<()> {
         }
         bail!("{}: the run is not finished; `sim run ... --resume` first", args.run.display());
     };
-    let network = open::network(manifest.scenario.clone(), &manifest.device)?;
+    let world = open::world(manifest.scenario.clone(), &manifest.device)?;
     let models = recorded.rounds.iter().map(|row| row.replica_digest).collect();
     let progress = Progress::new(manifest.scenario.rounds, args.quiet);
     let observer = Arc::new(Mutex::new(Comparison { models, progress, differs: None }));
@@ -46,7 +46,7 @@ pub fn verify(args: Args) -> anyhow::Result<()> {
         resume_baseline: None,
         interrupt: interrupt::on_stop(),
     };
-    let outcome = simulate(network, options, observer.clone()).context("the run cannot be repeated")?;
+    let outcome = simulate(world, options, observer.clone()).context("the run cannot be repeated")?;
     let differs = observer.lock().expect("no panic while held").differs;
     match outcome {
         Outcome::Finished(digest) if digest == expected => {

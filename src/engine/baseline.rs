@@ -8,7 +8,8 @@ use crate::Uid;
 use crate::corpus::{PageError, PageId};
 use crate::digest::Digest;
 use crate::model::Device;
-use crate::node::{Compute, Network};
+use crate::node::Compute;
+use crate::scenario::World;
 use crate::training::baseline::{Baseline, BaselineState};
 
 /// Trains the baseline of a network without the network: the steps that [`simulate`](super::simulate) makes beside it,
@@ -22,39 +23,41 @@ use crate::training::baseline::{Baseline, BaselineState};
 /// # Panics
 /// If there are no devices.
 pub fn train_baseline(
-    network: &Arc<Network>,
+    world: &Arc<World>,
     devices: Vec<Device>,
     resume: Option<BaselineState>,
     interrupt: &AtomicBool,
     observer: &SharedObserver,
 ) -> Result<Outcome, ObserverError> {
-    let baseline = network
-        .core
-        .baseline(&network.genesis, &network.scenario.baseline, network.scenario.schedule_rounds())
-        .on(devices);
-    train(network, baseline, &Compute::new(1), resume, interrupt, observer)
+    train(world, untrained(world).on(devices), &Compute::new(1), resume, interrupt, observer)
+}
+
+/// The baseline of a network, before its first step.
+pub fn untrained(world: &World) -> Baseline {
+    let (network, scenario) = (&world.network, &world.scenario);
+    network.core.baseline(&network.genesis, &scenario.baseline, scenario.schedule_rounds())
 }
 
 /// Trains until the last round, or until the interrupt; then leaves its state.
 pub fn train(
-    network: &Arc<Network>,
+    world: &Arc<World>,
     mut baseline: Baseline,
     compute: &Compute,
     resume: Option<BaselineState>,
     interrupt: &AtomicBool,
     observer: &SharedObserver,
 ) -> Result<Outcome, ObserverError> {
-    let scenario = &network.scenario;
+    let scenario = &world.scenario;
     if let Some(state) = resume {
-        if state.theta.len() != network.genesis.theta.len() {
+        if state.theta.len() != world.network.genesis.theta.len() {
             return Err("the baseline's checkpoint is of another model; remove baseline.bin".into());
         }
         baseline.restore(state);
     }
     for round in baseline.state().moments.steps..scenario.rounds {
-        let network = network.clone();
+        let world = world.clone();
         let (trained, step) = compute.call(move || {
-            let step = step(&network, &mut baseline, round);
+            let step = step(&world, &mut baseline, round);
             (baseline, step)
         });
         baseline = trained;
@@ -74,11 +77,11 @@ pub fn train(
 }
 
 /// One step, on pages such as the aggregated peers train on; meanwhile those of the next one come.
-fn step(network: &Network, baseline: &mut Baseline, round: u64) -> Result<BaselineStep, PageError> {
-    let (scenario, corpus) = (&network.scenario, &network.core.corpus);
-    let pages = corpus.pages(&pages_of(network, round))?;
+fn step(world: &World, baseline: &mut Baseline, round: u64) -> Result<BaselineStep, PageError> {
+    let (scenario, corpus) = (&world.scenario, &world.network.core.corpus);
+    let pages = corpus.pages(&pages_of(world, round))?;
     if round + 1 < scenario.rounds {
-        corpus.fetch_ahead(&pages_of(network, round + 1));
+        corpus.fetch_ahead(&pages_of(world, round + 1));
     }
     let lr = baseline.lr();
     baseline.step(&pages);
@@ -87,8 +90,9 @@ fn step(network: &Network, baseline: &mut Baseline, round: u64) -> Result<Baseli
     Ok(BaselineStep { round, lr, loss })
 }
 
-fn pages_of(network: &Network, round: u64) -> Vec<PageId> {
-    let wanted = network.scenario.baseline_pages();
-    let peers = wanted.div_ceil(network.scenario.training.pages_per_round);
+fn pages_of(world: &World, round: u64) -> Vec<PageId> {
+    let (network, scenario) = (&world.network, &world.scenario);
+    let wanted = scenario.baseline_pages();
+    let peers = wanted.div_ceil(scenario.training.pages_per_round);
     (0..peers).flat_map(|uid| network.assignment.assigned(uid as Uid, round)).take(wanted).collect()
 }

@@ -14,7 +14,7 @@ use crate::digest::Digest;
 use crate::transport::simulated::{BucketState, LinkState};
 
 /// Format of the file; another one cannot be taken up.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// A world between two rounds.
 #[derive(Serialize, Deserialize)]
@@ -42,8 +42,8 @@ pub struct NodeCheckpoint {
     /// Its own state; `None` when it has ended.
     pub state: Option<Vec<u8>>,
     pub link: LinkState,
-    /// Extrinsics it had sent.
-    pub sent: u64,
+    /// Extrinsics it had sent, from each of its accounts.
+    pub sent: Vec<u64>,
     /// Digest over its events.
     pub trace: Digest,
 }

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 pub use baseline::train_baseline;
 pub use checkpoint::Checkpoint;
-pub use world::{RunError, peer_identity, simulate, simulate_on};
+pub use world::{RunError, simulate, simulate_on};
 
 use crate::digest::Digest;
 use crate::node::RoundReport;

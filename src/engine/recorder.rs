@@ -22,7 +22,8 @@ use crate::transport::simulated::{BucketState, SimBucket, SimLink};
 /// What the recorder holds of each node.
 pub struct NodeEntry {
     pub link: SimLink,
-    pub account: Arc<Account>,
+    /// One for each of its identities.
+    pub accounts: Vec<Arc<Account>>,
     /// The round in which the engine starts it.
     pub joins: u64,
 }
@@ -190,7 +191,7 @@ impl Recorder {
                 at,
                 state: bytes,
                 link: entry.link.state(),
-                sent: entry.account.sent.load(Ordering::Relaxed),
+                sent: entry.accounts.iter().map(|account| account.sent.load(Ordering::Relaxed)).collect(),
                 trace: inner.traces[node],
             },
             replicas,
@@ -244,9 +245,10 @@ impl Recorder {
         let cuts: BTreeMap<String, u128> = inner
             .deposits
             .iter()
-            .map(|(&node, deposit)| {
-                let prefix = keys::prefix(&self.nodes[node].account.hotkey);
-                (format!("{prefix}/"), deposit.node.at.as_millis())
+            .flat_map(|(&node, deposit)| {
+                let accounts = self.nodes[node].accounts.iter();
+                let prefixes = accounts.map(|account| format!("{}/", keys::prefix(&account.hotkey)));
+                prefixes.map(|prefix| (prefix, deposit.node.at.as_millis()))
             })
             .collect();
         let mut state = self.bucket.export();
@@ -265,7 +267,10 @@ impl Recorder {
         let mut left: BTreeMap<_, u64> = inner
             .deposits
             .iter()
-            .map(|(&node, deposit)| (self.nodes[node].account.hotkey.0, deposit.node.sent))
+            .flat_map(|(&node, deposit)| {
+                let accounts = self.nodes[node].accounts.iter().map(|account| account.hotkey.0);
+                accounts.zip(deposit.node.sent.iter().copied())
+            })
             .collect();
         let log = self.ledger.log().into_iter();
         log.filter(|(_, extrinsic)| {

@@ -17,7 +17,8 @@ use super::{ObserverError, Outcome, RunOptions, SharedObserver};
 use crate::chain::{Genesis, Ledger, LedgerError, OpenBooks};
 use crate::digest::Digest;
 use crate::node::ports::{Clock, OneBucket, Ports};
-use crate::node::{Compute, Network, Peer, PeerPlan, Validator};
+use crate::node::{Compute, Network, Role};
+use crate::scenario::{Machines, World};
 use crate::transport::retry::{Backoff, RetryStore};
 use crate::transport::simulated::{Link, LinkOptions, SimBucket, SimClock, SimLink};
 use crate::transport::{Identity, keys};
@@ -43,8 +44,8 @@ pub enum RunError {
 ///
 /// # Errors
 /// See [`RunError`].
-pub fn simulate(network: Arc<Network>, options: RunOptions, observer: SharedObserver) -> Result<Outcome, RunError> {
-    simulate_on(&Ledger::open, network, options, observer)
+pub fn simulate(world: Arc<World>, options: RunOptions, observer: SharedObserver) -> Result<Outcome, RunError> {
+    simulate_on(&Ledger::open, world, options, observer)
 }
 
 /// Runs a network to its end, on a chain of the caller's own.
@@ -55,22 +56,18 @@ pub fn simulate(network: Arc<Network>, options: RunOptions, observer: SharedObse
 /// See [`RunError`].
 pub fn simulate_on(
     chain: &OpenBooks,
-    network: Arc<Network>,
+    world: Arc<World>,
     options: RunOptions,
     observer: SharedObserver,
 ) -> Result<Outcome, RunError> {
     let compute = Compute::new(options.threads);
     std::thread::scope(|scope| {
         let baseline = options.baseline.then(|| {
-            let (network, compute, observer) = (&network, &compute, &observer);
+            let (world, compute, observer) = (&world, &compute, &observer);
             let (resume, interrupt) = (options.resume_baseline, &options.interrupt);
             scope.spawn(move || {
-                let from = network.core.baseline(
-                    &network.genesis,
-                    &network.scenario.baseline,
-                    network.scenario.schedule_rounds(),
-                );
-                let trained = baseline::train(network, from, compute, resume, interrupt, observer);
+                let from = baseline::untrained(world);
+                let trained = baseline::train(world, from, compute, resume, interrupt, observer);
                 // Without the observer the network need not go on either.
                 trained.inspect_err(|_| interrupt.store(true, Ordering::Relaxed))
             })
@@ -80,14 +77,14 @@ pub fn simulate_on(
             .start_paused(true)
             .build()
             .expect("a runtime without I/O needs nothing of the system");
-        let ended = runtime.block_on(live(chain, &network, &compute, options.resume, &options.interrupt, &observer));
+        let ended = runtime.block_on(live(chain, &world, &compute, options.resume, &options.interrupt, &observer));
         if ended.is_err() {
             options.interrupt.store(true, Ordering::Relaxed);
         }
         let Some(baseline) = baseline else { return ended };
         let trained = baseline.join().expect("the baseline does not panic");
         match (ended?, trained?) {
-            (Outcome::Finished(_), Outcome::Interrupted(_)) => Ok(Outcome::Interrupted(network.scenario.rounds)),
+            (Outcome::Finished(_), Outcome::Interrupted(_)) => Ok(Outcome::Interrupted(world.scenario.rounds)),
             (outcome, _) => Ok(outcome),
         }
     })
@@ -95,54 +92,62 @@ pub fn simulate_on(
 
 /// A node of the world before it starts.
 struct NodePlan {
-    identity: Arc<Identity>,
+    /// One for each slot of a peer.
+    identities: Vec<Arc<Identity>>,
     link: Link,
     /// The round in which it starts.
     joins: u64,
+    role: Role,
 }
 
 async fn live(
     chain: &OpenBooks,
-    network: &Arc<Network>,
+    world: &World,
     compute: &Compute,
     resume: Option<Checkpoint>,
     interrupt: &Arc<AtomicBool>,
     observer: &SharedObserver,
 ) -> Result<Outcome, RunError> {
+    let World { scenario, network } = world;
     if resume.as_ref().is_some_and(|checkpoint| checkpoint.run != network.run) {
         return Err(RunError::Checkpoint("it is of another scenario, seed or corpus".into()));
     }
-    let (plans, scenario) = (plan(network), &network.scenario);
+    let plans = plan(world);
     let start = start_time(resume.as_ref());
     let clock = Clock::starting(start, SimClock::stamp(0), &scenario.chain, scenario.protocol.put_window_seconds);
-    let recorder = Arc::new(build(chain, network, &plans, &clock, resume.as_ref(), interrupt, observer)?);
+    let recorder = Arc::new(build(chain, world, &plans, &clock, resume.as_ref(), interrupt, observer)?);
 
     let saved = Saved::new(network, resume);
     let mut tasks = JoinSet::new();
-    for (node, plan) in plans.iter().enumerate() {
+    for (node, plan) in plans.into_iter().enumerate() {
         let bucket = RetryStore::new(Arc::new(recorder.nodes[node].link.clone()), Backoff::default());
         let bucket: Arc<dyn ObjectStore> = Arc::new(bucket);
-        let ports = Ports {
-            identity: plan.identity.clone(),
+        let host = Arc::new(Place { recorder: recorder.clone(), node, clock: clock.clone() });
+        let accounts = plan.identities.iter().zip(&recorder.nodes[node].accounts);
+        let ports = accounts.map(|(identity, account)| Ports {
+            identity: identity.clone(),
             clock: clock.clone(),
             own_uploads: bucket.clone(),
-            bucket,
+            bucket: bucket.clone(),
             peer_buckets: Arc::new(OneBucket),
-            chain: recorder.nodes[node].account.clone(),
+            chain: account.clone(),
             compute: compute.clone(),
-            host: Arc::new(Place { recorder: recorder.clone(), node, clock: clock.clone() }),
-        };
+            host: host.clone(),
+        });
+        let ports = ports.collect();
         let part = saved.node(node);
         if part.is_some_and(|part| part.state.is_none()) {
             recorder.ended(node, part.map_or(start, |part| part.at));
             continue;
         }
         let from = part.map_or(clock.round_start(plan.joins), |part| part.at);
-        let life = start_node(network, node, ports, part, &saved).map_err(RunError::Checkpoint)?;
+        let state = part.and_then(|part| part.state.as_deref());
+        let replica = |digest: &Digest| saved.replicas.get(digest).cloned();
+        let living = plan.role.build(network, ports, state, replica).map_err(RunError::Checkpoint)?;
         let (recorder, clock) = (recorder.clone(), clock.clone());
         tasks.spawn(async move {
             clock.sleep_until(from).await;
-            life.await;
+            living.run().await;
             recorder.ended(node, clock.now());
         });
     }
@@ -163,25 +168,23 @@ async fn live(
     recorder.outcome(everybody_ended)
 }
 
-/// The nodes: validators first, then peers, in the scenario's order.
-fn plan(network: &Network) -> Vec<NodePlan> {
-    let scenario = &network.scenario;
+/// The nodes: validators first, then those that train, in the scenario's order.
+fn plan(world: &World) -> Vec<NodePlan> {
+    let scenario = &world.scenario;
+    let machines = Machines::Simulated { sequence_length: world.network.core.config.sequence_length };
     let validators = scenario.validators.iter().enumerate().map(|(index, validator)| NodePlan {
-        identity: Arc::new(Identity::from_seed(scenario.seed, "validator", index as u64)),
+        identities: vec![Arc::new(scenario.validator_identity(index))],
         link: validator.link.clone(),
         joins: 0,
+        role: scenario.validator_role(validator, machines),
     });
-    let peers = scenario.each_peer().map(|(index, _, group)| NodePlan {
-        identity: Arc::new(peer_identity(scenario.seed, index)),
-        link: group.link.clone(),
-        joins: group.joins,
+    let operators = scenario.each_operator().map(|operator| NodePlan {
+        identities: scenario.identities(&operator).into_iter().map(Arc::new).collect(),
+        link: operator.link.clone(),
+        joins: operator.joins,
+        role: scenario.operator_role(&operator, machines),
     });
-    validators.chain(peers).collect()
-}
-
-/// The key of a simulated network's peer, by its number in the scenario's order.
-pub fn peer_identity(seed: u64, index: usize) -> Identity {
-    Identity::from_seed(seed, "peer", index as u64)
+    validators.chain(operators).collect()
 }
 
 /// When the first node is taken up.
@@ -192,20 +195,21 @@ fn start_time(resume: Option<&Checkpoint>) -> Duration {
 
 fn build(
     chain: &OpenBooks,
-    network: &Network,
+    world: &World,
     plans: &[NodePlan],
     clock: &Clock,
     resume: Option<&Checkpoint>,
     interrupt: &Arc<AtomicBool>,
     observer: &SharedObserver,
 ) -> Result<Recorder, RunError> {
-    let (scenario, start) = (&network.scenario, start_time(resume));
+    let (scenario, start) = (&world.scenario, start_time(resume));
     let bucket = SimBucket::new(SimClock::showing(start.as_millis() as u64));
     let (validators, peers) = plans.split_at(scenario.validators.len());
+    let hotkeys = |plan: &NodePlan| plan.identities.iter().map(|identity| identity.hotkey().0).collect::<Vec<_>>();
     let stakes = scenario.validators.iter().map(|validator| validator.stake);
     let genesis = Genesis {
-        validators: validators.iter().map(|plan| plan.identity.hotkey().0).zip(stakes).collect(),
-        peers: peers.iter().filter(|plan| plan.joins == 0).map(|plan| plan.identity.hotkey().0).collect(),
+        validators: validators.iter().flat_map(hotkeys).zip(stakes).collect(),
+        peers: peers.iter().filter(|plan| plan.joins == 0).flat_map(hotkeys).collect(),
     };
     let mut books = chain(&scenario.chain, genesis)?;
     if let Some(checkpoint) = resume {
@@ -217,31 +221,32 @@ fn build(
     let ledger = Arc::new(SharedLedger::new(books));
     let part = |node: usize| resume.and_then(|checkpoint| checkpoint.nodes[node].as_ref());
     let nodes = plans.iter().enumerate().map(|(node, plan)| {
-        let hotkey = plan.identity.hotkey();
+        let own = plan.identities.iter().map(|identity| keys::prefix(&identity.hotkey()));
+        let records = (node < scenario.validators.len()).then(keys::records);
         let options = LinkOptions {
             seed: scenario.seed,
             node: node as u64,
             link: plan.link.clone(),
-            writes: if node < scenario.validators.len() {
-                vec![keys::prefix(&hotkey), keys::records()]
-            } else {
-                vec![keys::prefix(&hotkey)]
-            },
+            writes: own.chain(records).collect(),
             window: clock.round_length(),
         };
         let link = SimLink::new(bucket.clone(), options);
         if let Some(part) = part(node) {
             link.restore(part.link.clone());
         }
-        let sent = AtomicU64::new(part(node).map_or(0, |part| part.sent));
-        let account = Arc::new(Account { ledger: ledger.clone(), clock: clock.clone(), hotkey, sent });
-        NodeEntry { link, account, joins: plan.joins }
+        let accounts = plan.identities.iter().enumerate().map(|(slot, identity)| {
+            let sent = part(node).and_then(|part| part.sent.get(slot)).copied().unwrap_or_default();
+            let (ledger, clock, hotkey) = (ledger.clone(), clock.clone(), identity.hotkey());
+            Arc::new(Account { ledger, clock, hotkey, sent: AtomicU64::new(sent) })
+        });
+        let accounts = accounts.collect();
+        NodeEntry { link, accounts, joins: plan.joins }
     });
     let traces = (0..plans.len()).map(|node| part(node).map_or(Digest::of(b""), |part| part.trace)).collect();
     let (done, reports) = resume.map_or((0, Digest::of(b"")), |checkpoint| (checkpoint.rounds, checkpoint.reports));
     let every = scenario.training.checkpoint_every;
     Ok(Recorder {
-        run: network.run,
+        run: world.network.run,
         bucket: bucket.clone(),
         nodes: nodes.collect(),
         ledger: ledger.clone(),
@@ -272,39 +277,4 @@ impl Saved {
     fn node(&self, node: usize) -> Option<&NodeCheckpoint> {
         self.nodes.get(node)?.as_ref()
     }
-}
-
-/// The life of a node, from genesis or from its saved state.
-fn start_node(
-    network: &Arc<Network>,
-    node: usize,
-    ports: Ports,
-    part: Option<&NodeCheckpoint>,
-    saved: &Saved,
-) -> Result<futures::future::BoxFuture<'static, ()>, String> {
-    let scenario = &network.scenario;
-    let state = part.and_then(|part| part.state.as_deref());
-    let replica = |digest: &Digest| saved.replicas.get(digest).cloned();
-    let length = network.core.config.sequence_length;
-    if let Some(settings) = scenario.validators.get(node) {
-        let processor = scenario.validator_processor(&settings.hardware, length);
-        let mut validator = Validator::new(network.clone(), ports, processor);
-        if let Some(state) = state {
-            validator.restore(state, replica)?;
-        }
-        return Ok(Box::pin(validator.run(settings.leaves)));
-    }
-    let index = node - scenario.validators.len();
-    let group = scenario.each_peer().nth(index).map(|(_, _, group)| group).expect("a node for each peer");
-    let plan = PeerPlan {
-        index: index as u64,
-        processor: scenario.peer_processor(&group.hardware, length),
-        behaviour: scenario.behaviour_of(group).build(),
-        leaves: group.leaves,
-    };
-    let mut peer = Peer::new(network.clone(), ports, plan);
-    if let Some(state) = state {
-        peer.restore(state, replica)?;
-    }
-    Ok(Box::pin(peer.run()))
 }

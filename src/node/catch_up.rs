@@ -29,9 +29,9 @@ pub struct Step {
 /// One step of a node that catches up from before round `at`: to the newest checkpoint, where it is far ahead, or else
 /// to what the record of `at` leads to.
 pub async fn step_forward(network: &Arc<Network>, ports: &Ports, at: u64, replica: &Arc<Replica>) -> Step {
-    let every = network.scenario.training.checkpoint_every;
+    let every = network.rules.training.checkpoint_every;
     loop {
-        let behind = ports.clock.round().min(network.scenario.rounds).saturating_sub(at);
+        let behind = ports.clock.round().min(network.rules.rounds).saturating_sub(at);
         if behind > every
             && let Some((newest, replica)) = newest_checkpoint(network, ports, at).await
         {

@@ -88,7 +88,7 @@ pub async fn fetch_record(network: &Network, ports: &Ports, round: u64) -> Optio
 
 /// Length in bytes of a record of this run at most.
 pub fn max_record_len(network: &Network) -> usize {
-    record::max_len(network.scenario.protocol.top_peers)
+    record::max_len(network.rules.protocol.top_peers)
 }
 
 /// The record in these bytes, if they are one of a round, signed by a validator.

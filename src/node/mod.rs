@@ -14,6 +14,7 @@ mod network;
 mod peer;
 pub mod ports;
 mod report;
+mod role;
 mod upload;
 mod validator;
 
@@ -23,7 +24,8 @@ pub use checkpoint::{get_checkpoint, put_checkpoint};
 pub use compute::Compute;
 pub use follow::fetch_record;
 pub use hardware::{Hardware, Processor};
-pub use network::{Network, OpenError};
+pub use network::{Network, OpenError, Rules};
 pub use peer::{KEPT_UPLOADS, Peer, PeerPlan};
 pub use report::{PeerReport, RoundReport};
+pub use role::{Node, Role};
 pub use validator::Validator;

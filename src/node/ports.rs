@@ -20,13 +20,14 @@ use crate::node::report::RoundReport;
 use crate::training::Replica;
 use crate::transport::{Hotkey, Identity};
 
-/// All ports of one node.
+/// All ports of a node under one of its identities; identity, account and place for uploads are that identity's, the rest
+/// is the node's.
 #[derive(Clone)]
 pub struct Ports {
     pub identity: Arc<Identity>,
     pub clock: Clock,
     pub bucket: Arc<dyn ObjectStore>,
-    /// Where it puts its own uploads: the same bucket, or one of its own.
+    /// Where this identity's uploads go: the same bucket, or one of its own.
     pub own_uploads: Arc<dyn ObjectStore>,
     pub peer_buckets: Arc<dyn PeerBuckets>,
     pub chain: Arc<dyn Chain>,
@@ -216,9 +217,11 @@ pub trait Host: Send + Sync {
     /// Called between two rounds, before anything of `round` is done: the host may ask for the node's state, to start
     /// it again from here.
     fn between_rounds(&self, round: u64, state: &dyn Fn() -> NodeState);
-    /// The node has ended because it has no slot, whether or not it ever had one: what it has saved is of no use when it
-    /// is started again.
-    fn without_slot(&self, _had_one: bool) {}
+    /// One of the node's identities takes no part any more because it has no slot, whether or not it ever had one.
+    fn slot_over(&self, _hotkey: &Hotkey, _had_one: bool) {}
+    /// The node has ended because none of its identities has a slot: what it has saved is of no use when it is started
+    /// again.
+    fn without_slot(&self) {}
     /// The node has to do without a page of the corpus, and so without what it was needed for. A network outlives that;
     /// a simulation, whose results would depend on it, ends.
     fn without_page(&self, error: &PageError) {

@@ -68,7 +68,7 @@ pub fn sign(
 
 /// Two values of every tensor of a replica, at positions that change with the round.
 pub fn samples_of(network: &Network, replica: &Replica, round: u64) -> Vec<[f32; 2]> {
-    samples::of_model(&replica.theta, &network.core.layout, network.scenario.seed, round)
+    samples::of_model(&replica.theta, &network.core.layout, network.rules.seed, round)
 }
 
 /// Fetches and checks the upload of a peer. No more is transferred than a well-formed upload has bytes.

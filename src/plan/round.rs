@@ -89,7 +89,7 @@ impl Plan {
     }
 
     fn peer_link(&self) -> &Link {
-        &self.scenario.peers[0].link
+        self.scenario.each_operator().next().expect("a scenario has peers or operators").link
     }
 }
 

@@ -13,10 +13,11 @@ use super::Bucket;
 use super::bucket::{self, BucketError};
 use super::gated::GatedStore;
 use super::lockstep::LockstepGate;
-use super::process::{ClockKind, LOOK, Process, ProcessError, Role};
+use super::process::{ClockKind, LOOK, Process, ProcessError};
 use super::stamps::StampedStore;
 use super::store_clock::{self, StoreTime};
 use crate::bucket::FolderStore;
+use crate::node::Role;
 use crate::node::ports::Clock;
 use crate::transport::simulated::SimClock;
 use crate::transport::{Hotkey, Identity};
@@ -29,7 +30,7 @@ const START_TURN: Duration = Duration::from_secs(60);
 impl Process {
     /// The network's clock, and the bucket as of it; `None` if it was asked to stop meanwhile.
     pub(super) async fn clock_and_store(&self) -> Result<Option<(Clock, Arc<dyn ObjectStore>)>, ProcessError> {
-        let (settings, window) = (&self.network.scenario.chain, self.network.scenario.protocol.put_window_seconds);
+        let (settings, window) = (&self.network.rules.chain, self.network.rules.protocol.put_window_seconds);
         let ClockKind::Virtual(address) = self.clock else {
             return self.real_clock().await;
         };
@@ -52,7 +53,7 @@ impl Process {
 
     async fn real_clock(&self) -> Result<Option<(Clock, Arc<dyn ObjectStore>)>, ProcessError> {
         let bucket = &self.run.bucket;
-        let node = self.nodes.first().expect("a process has nodes").identity.hotkey();
+        let node = self.nodes.first().expect("a process has nodes").first().hotkey();
         let Some(read) = self.store_time(bucket, &node).await else { return Ok(None) };
         let Some(genesis) = self.genesis_time(read.now()).await else { return Ok(None) };
         // Before round 0 nobody does anything.
@@ -62,9 +63,9 @@ impl Process {
                 return Ok(None);
             }
         }
-        let scenario = &self.network.scenario;
+        let rules = &self.network.rules;
         let now = (read.now() - genesis).to_std().unwrap_or_default();
-        let clock = Clock::starting(now, genesis, &scenario.chain, scenario.protocol.put_window_seconds)
+        let clock = Clock::starting(now, genesis, &rules.chain, rules.protocol.put_window_seconds)
             .with_stamp_resolution(bucket.stamp_resolution);
         let (kept, bucket) = (clock.clone(), bucket.clone());
         tokio::spawn(async move {
@@ -126,9 +127,9 @@ impl Process {
     /// A validator of this process, and when it is its turn to start the run.
     fn starter(&self) -> Option<(&Identity, Duration)> {
         let validator = self.nodes.iter().find(|node| matches!(node.role, Role::Validator { .. }))?;
-        let hotkey = validator.identity.hotkey();
+        let hotkey = validator.first().hotkey();
         let own = self.run.genesis.validators.iter().find(|(validator, _)| *validator == hotkey)?.1;
         let before = self.run.genesis.validators.iter().filter(|(_, stake)| *stake > own).count();
-        Some((&validator.identity, START_TURN * before as u32))
+        Some((validator.first(), START_TURN * before as u32))
     }
 }

@@ -1,7 +1,7 @@
 //! What a real node leaves with its host: its state on disk, its reports in the bucket, its numbers for Prometheus.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -13,7 +13,7 @@ use super::saver::Saver;
 use crate::digest::Digest;
 use crate::node::RoundReport;
 use crate::node::ports::{Clock, Host, NodeState};
-use crate::transport::{Identity, keys};
+use crate::transport::{Hotkey, Identity, keys};
 
 /// A state of so many bytes is saved every round; a larger one with the checkpoints only.
 const SMALL_STATE: usize = 64 << 20;
@@ -21,6 +21,7 @@ const SMALL_STATE: usize = 64 << 20;
 /// The host of one node.
 pub struct NodeHost {
     pub run: Digest,
+    /// The first of the node's identities, which stands for it.
     pub identity: Arc<Identity>,
     pub bucket: Arc<dyn ObjectStore>,
     pub clock: Clock,
@@ -34,8 +35,8 @@ pub struct NodeHost {
     pub stopped: Notify,
     /// Reports on their way.
     pub under_way: Arc<AtomicUsize>,
-    /// Whether it has ended because it could not register.
-    pub never_had_slot: AtomicBool,
+    /// Those of its identities that could not register.
+    pub never_had_slot: Mutex<Vec<Hotkey>>,
 }
 
 impl NodeHost {
@@ -75,14 +76,17 @@ impl Host for NodeHost {
         }
     }
 
-    fn without_slot(&self, had_one: bool) {
-        let hotkey = self.identity.hotkey();
+    fn slot_over(&self, hotkey: &Hotkey, had_one: bool) {
         if had_one {
-            tracing::warn!(%hotkey, "pushed out of its slot; the same command registers anew");
+            tracing::warn!(%hotkey, "pushed out of its slot");
         } else {
             tracing::warn!(%hotkey, "could not register");
-            self.never_had_slot.store(true, Ordering::Relaxed);
+            self.never_had_slot.lock().expect("no panic while held").push(*hotkey);
         }
+    }
+
+    fn without_slot(&self) {
+        tracing::warn!(hotkey = %self.identity.hotkey(), "no slot is left; the same command registers anew");
         self.state.clear();
     }
 

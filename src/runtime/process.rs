@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use object_store::ObjectStore;
@@ -25,7 +25,7 @@ use super::sweep;
 use crate::chain::LedgerError;
 use crate::digest::Digest;
 use crate::node::ports::{Clock, Ports};
-use crate::node::{Compute, Network, Peer, PeerPlan, Processor, Validator};
+use crate::node::{Compute, Network, Role};
 use crate::training::Replica;
 use crate::transport::retry::{Backoff, RetryStore};
 use crate::transport::{Hotkey, Identity};
@@ -35,27 +35,22 @@ pub(super) const LOOK: Duration = Duration::from_millis(200);
 /// Real time that nodes on a paused clock have to end their round.
 const VIRTUAL_GRACE: Duration = Duration::from_secs(2);
 
-/// What a node is to be.
-pub enum Role {
-    Peer {
-        plan: PeerPlan,
-        /// The round in which it starts.
-        joins: u64,
-    },
-    Validator {
-        processor: Processor,
-        leaves: Option<u64>,
-    },
-}
-
 /// A node to run.
 pub struct NodePlan {
-    pub identity: Identity,
+    /// One for each slot of a peer; the first stands for the node.
+    pub identities: Vec<Identity>,
     pub role: Role,
     /// Its folder on this machine.
     pub state: PathBuf,
     /// URL of the bucket that it keeps its uploads in, if that is one of its own.
     pub own_bucket: Option<String>,
+}
+
+impl NodePlan {
+    /// The identity that stands for the node.
+    pub(super) fn first(&self) -> &Identity {
+        self.identities.first().expect("a node has an identity")
+    }
 }
 
 /// Which clock the nodes live by.
@@ -153,13 +148,14 @@ impl Process {
 
     async fn run(mut self) -> Result<Ended, ProcessError> {
         for node in &self.nodes {
-            let hotkey = node.identity.hotkey();
-            match (&node.role, self.run.is_validator(&hotkey)) {
-                (Role::Validator { .. }, false) => return Err(ProcessError::NotAValidator { hotkey }),
-                (Role::Peer { .. }, true) => return Err(ProcessError::IsValidator { hotkey }),
-                _ => {}
+            for hotkey in node.identities.iter().map(Identity::hotkey) {
+                match (&node.role, self.run.is_validator(&hotkey)) {
+                    (Role::Validator { .. }, false) => return Err(ProcessError::NotAValidator { hotkey }),
+                    (Role::Peer { .. }, true) => return Err(ProcessError::IsValidator { hotkey }),
+                    _ => {}
+                }
             }
-            if let Some(url) = node.own_bucket.clone().filter(|url| !allows(&self.network.scenario.chain, url)) {
+            if let Some(url) = node.own_bucket.clone().filter(|url| !allows(&self.network.rules.chain, url)) {
                 return Err(ProcessError::OwnBucket { url });
             }
         }
@@ -173,7 +169,7 @@ impl Process {
         let (mut tasks, mut hosts) = (JoinSet::new(), Vec::new());
         for node in std::mem::take(&mut self.nodes) {
             let world = World { clock: clock.clone(), store: store.clone(), compute: compute.clone() };
-            let (ports, host) = self.outfit(node.identity, node.own_bucket, &node.state, world)?;
+            let (ports, host) = self.outfit(node.identities, node.own_bucket, &node.state, world)?;
             let life = start(&self.network, node.role, &node.state, ports, &host).await?;
             let over = over.clone();
             hosts.push(host.clone());
@@ -193,22 +189,24 @@ impl Process {
         if self.stop.load(Ordering::Relaxed) {
             return Ok(Ended::Stopped);
         }
-        let never = hosts.iter().filter(|host| host.never_had_slot.load(Ordering::Relaxed));
-        let never: Vec<Hotkey> = never.map(|host| host.identity.hotkey()).collect();
+        let never = hosts.iter().map(|host| host.never_had_slot.lock().expect("no panic while held").clone());
+        let never: Vec<Hotkey> = never.flatten().collect();
         Ok(if never.is_empty() { Ended::Finished } else { Ended::WithoutSlot(never) })
     }
 
-    /// The ports of a node, and the host behind them.
+    /// The ports of a node under each of its identities, and the host behind them.
     fn outfit(
         &self,
-        identity: Identity,
+        identities: Vec<Identity>,
         own_bucket: Option<String>,
         folder: &Path,
         world: World,
-    ) -> Result<(Ports, Arc<NodeHost>), ProcessError> {
-        let (hotkey, settings) = (identity.hotkey(), &self.network.scenario.chain);
-        let state = Saver::new(StateFolder::open(folder, self.run.id, hotkey)?);
-        let metrics = self.metrics.of_node(&hotkey);
+    ) -> Result<(Vec<Ports>, Arc<NodeHost>), ProcessError> {
+        let settings = &self.network.rules.chain;
+        let identities: Vec<Arc<Identity>> = identities.into_iter().map(Arc::new).collect();
+        let first = identities.first().expect("a node has an identity").clone();
+        let state = Saver::new(StateFolder::open(folder, self.run.id, first.hotkey())?);
+        let metrics = self.metrics.of_node(&first.hotkey());
         let patient = |store| {
             let counted = Arc::new(CountedStore::new(store, metrics.clone()));
             Arc::new(RetryStore::new(counted, Backoff::default())) as Arc<dyn ObjectStore>
@@ -218,36 +216,39 @@ impl Process {
             None => bucket.clone(),
             Some(url) => patient(bucket::open(url, true)?.store),
         };
-        let (identity, clock) = (Arc::new(identity), world.clock);
-        let (id, genesis) = (self.run.id, self.run.chain());
-        let chain = BucketChain::new(id, identity.clone(), bucket.clone(), clock.clone(), settings.clone(), genesis)?;
         let host = Arc::new(NodeHost {
-            run: id,
-            identity: identity.clone(),
+            run: self.run.id,
+            identity: first,
             bucket: bucket.clone(),
-            clock: clock.clone(),
+            clock: world.clock.clone(),
             state,
             metrics: metrics.clone(),
             save_every: NodeHost::save_every(
                 self.network.core.layout.total(),
-                self.network.scenario.training.checkpoint_every,
+                self.network.rules.training.checkpoint_every,
             ),
             stop: self.stop.clone(),
             stopped: Notify::new(),
             under_way: Arc::new(AtomicUsize::new(0)),
-            never_had_slot: AtomicBool::new(false),
+            never_had_slot: Mutex::default(),
         });
-        let ports = Ports {
-            identity,
-            clock,
-            bucket,
-            own_uploads,
-            peer_buckets: Arc::new(OpenBuckets::new(settings.clone(), metrics)),
-            chain: Arc::new(chain.with_own_bucket(own_bucket)),
-            compute: world.compute,
-            host: host.clone(),
-        };
-        Ok((ports, host))
+        let peer_buckets = Arc::new(OpenBuckets::new(settings.clone(), metrics));
+        let ports = identities.into_iter().map(|identity| {
+            let (id, genesis, clock) = (self.run.id, self.run.chain(), world.clock.clone());
+            let chain =
+                BucketChain::new(id, identity.clone(), bucket.clone(), clock.clone(), settings.clone(), genesis)?;
+            Ok(Ports {
+                identity,
+                clock,
+                bucket: bucket.clone(),
+                own_uploads: own_uploads.clone(),
+                peer_buckets: peer_buckets.clone(),
+                chain: Arc::new(chain.with_own_bucket(own_bucket.clone())),
+                compute: world.compute.clone(),
+                host: host.clone(),
+            })
+        });
+        Ok((ports.collect::<Result<_, ProcessError>>()?, host))
     }
 }
 
@@ -256,12 +257,12 @@ async fn start(
     network: &Arc<Network>,
     role: Role,
     folder: &Path,
-    ports: Ports,
+    ports: Vec<Ports>,
     host: &NodeHost,
 ) -> Result<futures::future::BoxFuture<'static, ()>, ProcessError> {
     let saved = host.state.folder().load(network.core.layout.total())?;
     if let Some(saved) = &saved {
-        tracing::info!(hotkey = %ports.identity.hotkey(), round = saved.round, "going on from the saved state");
+        tracing::info!(hotkey = %host.identity.hotkey(), round = saved.round, "going on from the saved state");
     }
     let unfit = |what| ProcessError::Restore { path: folder.into(), what };
     // Handed on, not copied: of a large model each is gigabytes.
@@ -269,29 +270,25 @@ async fn start(
     let replicas: BTreeMap<Digest, Arc<Replica>> =
         replicas.into_iter().map(|(digest, theta)| (digest, network.core.replica(theta))).collect();
     let replica = |digest: &Digest| replicas.get(digest).cloned();
-    sweep::sweep(network, &ports, matches!(role, Role::Validator { .. })).await;
-    match role {
-        Role::Validator { processor, leaves } => {
-            let mut validator = Validator::new(network.clone(), ports, processor);
-            if let Some(state) = &state {
-                validator.restore(state, replica).map_err(unfit)?;
-                validator = validator.after_a_stop();
-            }
-            Ok(Box::pin(validator.run(leaves)))
-        }
-        Role::Peer { plan, joins } => {
-            // Those that join together register one after the other.
-            let starts = ports.clock.round_start(joins) + Duration::from_millis(if joins > 0 { plan.index } else { 0 });
-            let (clock, mut peer) = (ports.clock.clone(), Peer::new(network.clone(), ports, plan));
-            if let Some(state) = &state {
-                peer.restore(state, replica).map_err(unfit)?;
-            }
-            Ok(Box::pin(async move {
-                clock.sleep_until(starts).await;
-                peer.run().await;
-            }))
-        }
+    for ports in &ports {
+        sweep::sweep(network, ports, matches!(role, Role::Validator { .. })).await;
     }
+    let clock = host.clock.clone();
+    let starts = match &role {
+        // Those that join together register one after the other.
+        Role::Peer { plan, joins } => {
+            Some(clock.round_start(*joins) + Duration::from_millis(if *joins > 0 { plan.index } else { 0 }))
+        }
+        Role::Validator { .. } => None,
+    };
+    let node = role.build(network, ports, state.as_deref(), replica).map_err(unfit)?;
+    let node = if state.is_some() { node.after_a_stop() } else { node };
+    Ok(Box::pin(async move {
+        if let Some(starts) = starts {
+            clock.sleep_until(starts).await;
+        }
+        node.run().await;
+    }))
 }
 
 /// Tells when nodes that are to stop have had time to end their round: they may be waiting for something that never

@@ -14,7 +14,7 @@ use crate::chain;
 use crate::digest::Digest;
 use crate::model::Device;
 use crate::node::{Network, OpenError, get_checkpoint, put_checkpoint};
-use crate::scenario::{Scenario, ScenarioError};
+use crate::scenario::{Scenario, ScenarioError, World};
 use crate::transport::genesis::{self, Genesis, GenesisError, Start};
 use crate::transport::{Hotkey, Identity, checkpoint, keys};
 
@@ -68,17 +68,12 @@ impl RunError {
     }
 }
 
-/// Keys of the nodes that a scenario names none for: whoever knows the seed knows them, so they are for trials.
-pub fn identity_of(scenario: &Scenario, role: &str, index: usize) -> Identity {
-    Identity::from_seed(scenario.seed, role, index as u64)
-}
-
 /// Hotkey and stake of each validator of a scenario: as it says, or derived from the seed.
 pub fn validators_of(scenario: &Scenario) -> Vec<(Hotkey, f64)> {
     let validators = scenario.validators.iter().enumerate();
     let hotkey = |(index, settings): (usize, &crate::scenario::ValidatorSettings)| {
         let named = settings.hotkey.as_deref().and_then(|text| text.parse().ok());
-        (named.unwrap_or_else(|| identity_of(scenario, "validator", index).hotkey()), settings.stake)
+        (named.unwrap_or_else(|| scenario.validator_identity(index).hotkey()), settings.stake)
     };
     validators.map(hotkey).collect()
 }
@@ -91,11 +86,11 @@ impl Run {
     /// The bucket has something else in it, or does not take the run.
     pub async fn create(
         bucket: Bucket,
-        network: &Network,
+        world: &World,
         peers: Vec<Hotkey>,
         nonce: u64,
     ) -> Result<(Self, bool), RunError> {
-        let scenario = &network.scenario;
+        let World { scenario, network } = world;
         let genesis = Genesis::new(
             scenario.to_toml(),
             validators_of(scenario),
@@ -159,7 +154,7 @@ impl Run {
         // The model to start from is in the bucket; the folder that it came from need not be here.
         let mut scenario = self.scenario.clone();
         scenario.model.init = None;
-        let mut network = Network::open(scenario, device)?;
+        let mut network = scenario.network(device)?;
         network.run = self.id;
         let fingerprint = network.core.corpus.fingerprint();
         if fingerprint != self.genesis.corpus {

@@ -19,7 +19,7 @@ pub async fn sweep(network: &Network, ports: &Ports, is_validator: bool) {
     }
     let Some(Some(newest)) = newest_checkpoint_round(network, ports).await else { return };
     // The record of the round before it vouches for the checkpoint.
-    let before = round.saturating_sub(network.scenario.keep_rounds()).min(newest.saturating_sub(1));
+    let before = round.saturating_sub(network.rules.training.kept_rounds()).min(newest.saturating_sub(1));
     remove(&ports.bucket, &keys::checkpoints(&own), before).await;
     remove(&ports.bucket, &keys::rounds(&own), before).await;
     remove(&ports.bucket, &keys::records(), before).await;

@@ -1,6 +1,7 @@
 //! What must hold of a scenario beyond the type of each key.
 
 mod aggregation;
+mod slots;
 
 use toml::Value;
 
@@ -21,8 +22,6 @@ const VALUE_BITS: [u32; 4] = [2, 4, 8, 32];
 
 /// Longest time that a setting can state, in seconds: some days.
 const MOST_SECONDS: f64 = 1e6;
-/// Most peers of a scenario, those that join later included: a bound on what starting them costs.
-const MAX_PEERS: usize = 10_000;
 
 /// Checks all settings; empty: the scenario can be run.
 pub fn check(scenario: &Scenario) -> Vec<Finding> {
@@ -39,7 +38,7 @@ pub fn check(scenario: &Scenario) -> Vec<Finding> {
         findings.within("mechanism", |found| scenario.judge().check(found));
         chain(&mut findings, scenario);
         nodes(&mut findings, scenario);
-        numbers_of_peers(&mut findings, scenario);
+        slots::check(&mut findings, scenario);
     }
     findings.into_vec()
 }
@@ -216,11 +215,24 @@ fn nodes(found: &mut Findings, s: &Scenario) {
         let path = format!("peers.{index}");
         found.at_least_one(&format!("{path}.count"), group.count as u64);
         machine(found, &path, &group.hardware, &group.link);
-        found.within(&format!("{path}.behaviour"), |found| s.behaviour_of(group).check(found));
-        if let Some(leaves) = group.leaves {
-            let expected = format!("more than {path}.joins, {}", group.joins);
-            found.require(leaves > group.joins, format!("{path}.leaves"), leaves, expected);
-        }
+        found.within(&format!("{path}.behaviour"), |found| s.behaviour(&group.behaviour).check(found));
+        stay(found, &path, group.joins, group.leaves);
+    }
+    for (index, group) in s.operators.iter().enumerate() {
+        let path = format!("operators.{index}");
+        found.at_least_one(&format!("{path}.count"), group.count as u64);
+        found.at_least_one(&format!("{path}.uids"), group.uids as u64);
+        machine(found, &path, &group.hardware, &group.link);
+        found.within(&format!("{path}.behaviour"), |found| s.behaviour(&group.behaviour).check(found));
+        stay(found, &path, group.joins, group.leaves);
+    }
+}
+
+/// Nobody leaves before it has joined.
+fn stay(found: &mut Findings, path: &str, joins: u64, leaves: Option<u64>) {
+    if let Some(leaves) = leaves {
+        let expected = format!("more than {path}.joins, {joins}");
+        found.require(leaves > joins, format!("{path}.leaves"), leaves, expected);
     }
 }
 
@@ -230,27 +242,4 @@ fn machine(found: &mut Findings, path: &str, hardware: &Hardware, link: &Link) {
     found.at_most(format!("{path}.link.latency_ms"), link.latency_ms, MOST_SECONDS * 1e3);
     found.positive(format!("{path}.link.bandwidth_mbps"), link.bandwidth_mbps);
     found.below_one(format!("{path}.link.loss"), link.loss);
-}
-
-fn numbers_of_peers(found: &mut Findings, s: &Scenario) {
-    found.require(!s.peers.is_empty(), "peers", "empty", "at least one group of peers");
-    let total = s.peers_total();
-    found.require(total <= MAX_PEERS, "peers", format!("{total} peers in all"), format!("{MAX_PEERS} at most"));
-    let mut registered: usize = 0;
-    for (index, group) in s.peers.iter().enumerate().filter(|(_, group)| group.joins == 0) {
-        registered = registered.saturating_add(group.count);
-        if registered > s.chain.slots {
-            let slots = s.chain.slots;
-            let expected = format!(
-                "{slots} peers at most from the start (chain.slots), not {registered}; others can join later (`joins`)"
-            );
-            return found.require_with(
-                false,
-                format!("peers.{index}.count"),
-                group.count,
-                expected,
-                Some("chain.slots"),
-            );
-        }
-    }
 }

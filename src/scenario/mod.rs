@@ -8,6 +8,8 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `sections`, `peers` | the sections; their settings lie beside what they set |
+//! | `operators`, `nodes`, `processor` | who trains, and what the nodes of a scenario are made of |
+//! | `open` | the network that the nodes share |
 //! | `registry` | the kinds that a scenario may name |
 //! | `resolve` | from the names of kinds to their settings |
 //! | `load` | from a file and overrides to a checked [`Scenario`] |
@@ -21,6 +23,9 @@ mod error;
 mod load;
 mod message;
 mod moved;
+mod nodes;
+mod open;
+mod operators;
 mod overrides;
 mod peers;
 mod place;
@@ -34,7 +39,10 @@ mod tests;
 pub use crate::chain::MAX_SLOTS;
 pub use error::{Place, Problem, ScenarioError};
 pub use load::load;
-pub use peers::{PeerGroup, ValidatorSettings};
+pub use nodes::Machines;
+pub use open::World;
+pub use operators::Operator;
+pub use peers::{OperatorGroup, PeerGroup, ValidatorSettings};
 pub use registry::Registry;
 pub use sections::Scenario;
 pub use shipped::{Shipped, shipped};

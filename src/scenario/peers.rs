@@ -1,4 +1,4 @@
-//! Who takes part: groups of peers, and validators.
+//! Who takes part: groups of peers, groups of operators, and validators.
 
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +30,38 @@ pub struct PeerGroup {
 
 fn one() -> usize {
     1
+}
+
+/// Operators of several slots that are alike.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OperatorGroup {
+    /// What tables call it; several of one name are numbered. Without one it is `operator-` and its number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// How many.
+    #[serde(default = "one")]
+    pub count: usize,
+    /// Slots that each of them registers, under a key of its own for each.
+    #[serde(default = "default_uids")]
+    pub uids: usize,
+    /// What they do, as of peers.
+    #[serde(default)]
+    pub behaviour: Kinded,
+    #[serde(default)]
+    pub hardware: Hardware,
+    #[serde(default)]
+    pub link: Link,
+    /// Round in which they register; those of round 0 are there from the start.
+    #[serde(default)]
+    pub joins: u64,
+    /// Round in which they stop for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaves: Option<u64>,
+}
+
+fn default_uids() -> usize {
+    3
 }
 
 /// A validator.

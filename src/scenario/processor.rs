@@ -4,9 +4,10 @@ use super::sections::Scenario;
 use crate::node::{Hardware, Processor};
 
 impl Scenario {
-    /// The processor of a peer; without a stated speed, one that trains on the assigned pages in half of a round.
-    pub fn peer_processor(&self, hardware: &Hardware, sequence_length: usize) -> Processor {
-        let round_tokens = (self.training.pages_per_round * sequence_length) as f64;
+    /// The processor of a peer, or of an operator of so many slots; without a stated speed, one that trains on the pages
+    /// assigned to all of them in half of a round.
+    pub fn peer_processor(&self, hardware: &Hardware, uids: usize, sequence_length: usize) -> Processor {
+        let round_tokens = (uids * self.training.pages_per_round * sequence_length) as f64;
         Processor::of_peer(hardware, round_tokens, self.round_seconds())
     }
 
@@ -36,10 +37,12 @@ mod tests {
         let scenario = scenario(&["training.pages_per_round=8"]);
         let seconds = |speed| {
             let hardware = Hardware { tokens_per_second: speed };
-            scenario.peer_processor(&hardware, 64).training(512.0).as_secs_f64()
+            scenario.peer_processor(&hardware, 1, 64).training(512.0).as_secs_f64()
         };
         assert!((seconds(None) - 42.0).abs() < 1e-6);
         assert!((seconds(Some(51.2)) - 10.0).abs() < 1e-6);
+        let of_three = scenario.peer_processor(&Hardware::default(), 3, 64);
+        assert!((of_three.training(3.0 * 512.0).as_secs_f64() - 42.0).abs() < 1e-6, "three slots, one after the other");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::settings::Kinds;
 pub struct Registry {
     /// `[mechanism] kind`
     pub mechanisms: Kinds<dyn MechanismSettings>,
-    /// `[[peers]] behaviour`
+    /// `[[peers]] behaviour`, `[[operators]] behaviour`
     pub behaviours: Kinds<dyn BehaviourSettings>,
 }
 

@@ -13,12 +13,15 @@ use crate::settings::{Findings, KindError, Kinded, Kinds};
 
 /// Completes all that a scenario names by its kind; what cannot be completed is told.
 pub fn resolve(scenario: &mut Scenario, source: &Source, overrides: &[Override]) -> Vec<Problem> {
-    let Scenario { registry, mechanism, peers, .. } = scenario;
+    let Scenario { registry, mechanism, peers, operators, .. } = scenario;
     let mut resolver = Resolver { source, overrides, problems: Vec::new() };
     resolver.complete(&registry.mechanisms, mechanism, "mechanism", "mechanism");
-    for (index, group) in peers.iter_mut().enumerate() {
-        let section = format!("peers.{index}.behaviour");
-        resolver.complete(&registry.behaviours, &mut group.behaviour, "behaviour", &section);
+    let peers = peers.iter_mut().map(|group| &mut group.behaviour).enumerate();
+    let peers = peers.map(|(index, behaviour)| (format!("peers.{index}.behaviour"), behaviour));
+    let operators = operators.iter_mut().map(|group| &mut group.behaviour).enumerate();
+    let operators = operators.map(|(index, behaviour)| (format!("operators.{index}.behaviour"), behaviour));
+    for (section, behaviour) in peers.chain(operators) {
+        resolver.complete(&registry.behaviours, behaviour, "behaviour", &section);
     }
     resolver.problems
 }

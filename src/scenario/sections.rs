@@ -12,7 +12,7 @@ use crate::training::scheme::SchemeSettings;
 use crate::training::{BaselineSettings, TrainingSettings};
 use serde::{Deserialize, Serialize};
 
-use super::peers::{PeerGroup, ValidatorSettings};
+use super::peers::{OperatorGroup, PeerGroup, ValidatorSettings};
 use super::registry::Registry;
 
 /// A network to run.
@@ -54,7 +54,11 @@ pub struct Scenario {
     #[serde(default = "default_validators")]
     pub validators: Vec<ValidatorSettings>,
     /// Groups of peers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub peers: Vec<PeerGroup>,
+    /// Groups of operators, each of which has several slots.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operators: Vec<OperatorGroup>,
     /// The kinds that this scenario's names stand for.
     #[serde(skip)]
     pub registry: Registry,
@@ -78,32 +82,19 @@ impl Scenario {
         resolved.unwrap_or_else(|error| panic!("mechanism.{}: {}", error.key, error.message)).settings
     }
 
-    /// The settings of the behaviour of a group of peers.
+    /// The settings of a behaviour that this scenario names.
     ///
     /// # Panics
     /// As [`judge`](Scenario::judge) does.
-    pub fn behaviour_of(&self, group: &PeerGroup) -> Box<dyn BehaviourSettings> {
-        let resolved = self.registry.behaviours.resolve(&group.behaviour);
+    pub fn behaviour(&self, named: &Kinded) -> Box<dyn BehaviourSettings> {
+        let resolved = self.registry.behaviours.resolve(named);
         resolved.unwrap_or_else(|error| panic!("behaviour.{}: {}", error.key, error.message)).settings
     }
 
-    /// What tables, plots and CSV files call the peers of a group: the kind of their behaviour, unless that has another
-    /// name for its settings.
-    pub fn label_of(&self, group: &PeerGroup) -> String {
-        let label = self.behaviour_of(group).label();
-        label.unwrap_or_else(|| self.registry.behaviours.kind_of(&group.behaviour).to_string())
-    }
-
-    /// Peers of all groups, those that join later included.
-    pub fn peers_total(&self) -> usize {
-        self.peers.iter().fold(0, |total, group| total.saturating_add(group.count))
-    }
-
-    /// The peers one by one, in the file's order: index of the peer, index of its group, and the group.
-    pub fn each_peer(&self) -> impl Iterator<Item = (usize, usize, &PeerGroup)> {
-        let groups = self.peers.iter().enumerate();
-        let members = groups.flat_map(|(group, settings)| (0..settings.count).map(move |_| (group, settings)));
-        members.enumerate().map(|(peer, (group, settings))| (peer, group, settings))
+    /// What tables, plots and CSV files call who behaves so: as the kind, unless that has another name for its settings.
+    pub fn label(&self, named: &Kinded) -> String {
+        let label = self.behaviour(named).label();
+        label.unwrap_or_else(|| self.registry.behaviours.kind_of(named).to_string())
     }
 
     /// Virtual length of a round in seconds.
@@ -118,7 +109,7 @@ impl Scenario {
 
     /// Rounds whose records stay in the bucket.
     pub fn keep_rounds(&self) -> u64 {
-        self.training.keep_rounds.unwrap_or_else(|| self.training.checkpoint_every.saturating_mul(2))
+        self.training.kept_rounds()
     }
 
     /// Rounds after which the learning rate's cosine has ended.

@@ -61,12 +61,12 @@ fn kinded(kind: &str, settings: &str) -> Kinded {
 fn peers_are_called_by_what_they_do() {
     let labels = |overrides: &[&str]| {
         let scenario = with(overrides).unwrap();
-        let labels = scenario.peers.iter().map(|group| scenario.label_of(group));
+        let labels = scenario.peers.iter().map(|group| scenario.label(&group.behaviour));
         labels.collect::<Vec<_>>()
     };
     assert_eq!(labels(&[]), ["honest", "lazy"]);
     assert_eq!(labels(&["peers.1.behaviour=free-rider", "peers.0.behaviour.data=2"]), ["honest x2", "free-rider"]);
-    assert!(!with(&["peers.1.behaviour=noise"]).map(|s| s.behaviour_of(&s.peers[1]).build().trains()).unwrap());
+    assert!(!with(&["peers.1.behaviour=noise"]).map(|s| s.behaviour(&s.peers[1].behaviour).build().trains()).unwrap());
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn a_wrong_file_is_told_with_line_column_and_key() {
             "x.toml:3:3: unknown key `lrr` in [training]; did you mean `lr`?",
         ),
         ("name = \"x\"\n[[peers]]\nrounds = 5\n", "above the first [section]?"),
-        ("name = \"x\"\n", "x.toml: the key `peers` is missing"),
+        ("name = \"x\"\n", "x.toml: peers is empty (the default); expected at least one group of peers or operators"),
         (
             "name = \"x\"\n[[peers]]\ncount = -3\n",
             "x.toml:3:9: peers.0.count is -3; expected a whole number, 0 or more",
@@ -148,7 +148,7 @@ fn a_wrong_file_is_told_with_line_column_and_key() {
         ),
         ("name = \"x\"\n[training]\nlr = \"a\"\n[[peers]]\n", "x.toml:3:6: training.lr is \"a\"; expected a number"),
         ("name = \"x\"\n[[peers]]\ncount = 300\n", "x.toml:3:1: peers.0.count is 300; expected 250 peers at most"),
-        ("name = \"x\"\npeers = []\n", "x.toml:2:1: peers is empty; expected at least one group of peers"),
+        ("name = \"x\"\npeers = []\n", "x.toml:2:1: peers is empty; expected at least one group of peers or operators"),
         ("name = \"x\"\nvalidators = []\n[[peers]]\ncount = 20\n", "x.toml:2:1: validators is empty"),
         ("name = \"../x\"\n[[peers]]\ncount = 20\n", "x.toml:1:1: name is \"../x\"; expected 1 to 64 letters"),
         (
@@ -242,10 +242,10 @@ fn the_rule_of_aggregation_is_written_only_where_it_is_set() {
 #[test]
 fn peers_are_listed_in_the_order_of_the_file() {
     let scenario = with(&[]).unwrap();
-    let peers: Vec<(usize, usize)> = scenario.each_peer().map(|(peer, group, _)| (peer, group)).collect();
+    let peers: Vec<(usize, String)> = scenario.each_uid().map(|(slot, peer)| (slot, peer.label())).collect();
     assert_eq!(scenario.peers_total(), 21);
     assert_eq!(peers.len(), 21);
-    assert_eq!((peers[19], peers[20]), ((19, 0), (20, 1)));
+    assert_eq!((&peers[19], &peers[20]), (&(19, "honest".into()), &(20, "copycat".into())));
 }
 
 #[test]

@@ -31,6 +31,13 @@ pub struct TrainingSettings {
     pub keep_rounds: Option<u64>,
 }
 
+impl TrainingSettings {
+    /// Rounds whose records stay in the bucket.
+    pub fn kept_rounds(&self) -> u64 {
+        self.keep_rounds.unwrap_or_else(|| self.checkpoint_every.saturating_mul(2))
+    }
+}
+
 impl Default for TrainingSettings {
     fn default() -> Self {
         Self {

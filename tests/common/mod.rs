@@ -7,16 +7,16 @@ use std::time::Duration;
 use gauntlet::engine::{
     BaselineState, BaselineStep, Checkpoint, Observer, ObserverError, Outcome, RunOptions, Traffic,
 };
-use gauntlet::engine::{RunError, peer_identity, simulate};
+use gauntlet::engine::{RunError, simulate};
 use gauntlet::model::Device;
-use gauntlet::node::{Network, PeerReport, RoundReport};
-use gauntlet::scenario::Scenario;
+use gauntlet::node::{PeerReport, RoundReport};
+use gauntlet::scenario::{Scenario, World};
 
 /// The network of a scenario, with settings replaced as `--set` does.
-pub fn network(scenario: &str, overrides: &[&str]) -> Arc<Network> {
+pub fn network(scenario: &str, overrides: &[&str]) -> Arc<World> {
     let overrides: Vec<String> = overrides.iter().map(|text| text.to_string()).collect();
     let scenario = Scenario::from_toml(scenario, "test.toml", &overrides).unwrap_or_else(|error| panic!("{error}"));
-    Arc::new(Network::open(scenario, Device::Cpu).unwrap())
+    Arc::new(World::open(scenario, Device::Cpu).unwrap())
 }
 
 /// An event of a node: number, time, text.
@@ -93,7 +93,7 @@ pub struct Run {
 
 impl Run {
     /// Runs it.
-    pub fn of(self, network: &Arc<Network>) -> Result<(Outcome, Told), RunError> {
+    pub fn of(self, network: &Arc<World>) -> Result<(Outcome, Told), RunError> {
         let interrupt = Arc::new(AtomicBool::new(false));
         let told = Told { stop: self.stop, interrupt: interrupt.clone(), ..Told::default() };
         let told = Arc::new(Mutex::new(told));
@@ -112,7 +112,7 @@ impl Run {
 }
 
 /// Runs a network on two threads to its end.
-pub fn finished(network: &Arc<Network>) -> Told {
+pub fn finished(network: &Arc<World>) -> Told {
     let (outcome, told) = Run { threads: 2, ..Run::default() }.of(network).unwrap();
     assert!(matches!(outcome, Outcome::Finished(_)), "{outcome:?}");
     assert_eq!(told.reports.len() as u64, network.scenario.rounds);
@@ -122,8 +122,8 @@ pub fn finished(network: &Arc<Network>) -> Told {
 impl Told {
     /// What a peer was told to be in a round; `None` where it holds no slot. Peers are numbered in the scenario's
     /// order.
-    pub fn peer<'a>(&'a self, network: &Network, peer: usize, round: u64) -> Option<&'a PeerReport> {
-        let hotkey = peer_identity(network.scenario.seed, peer).hotkey();
+    pub fn peer<'a>(&'a self, network: &World, peer: usize, round: u64) -> Option<&'a PeerReport> {
+        let hotkey = network.scenario.peer_identity(peer).hotkey();
         self.reports[round as usize].peers.iter().find(|report| report.hotkey == hotkey)
     }
 }

@@ -117,7 +117,7 @@ fn aggregate_speed(time: Duration) -> anyhow::Result<Figure> {
 fn round_time(threads: usize) -> anyhow::Result<Figure> {
     const ROUNDS: u64 = 4;
     let scenario = scenario::load("scenarios/mixed-250.toml", &[format!("rounds={ROUNDS}")])?;
-    let network = open::network(scenario, "cpu")?;
+    let world = open::world(scenario, "cpu")?;
     let options = RunOptions {
         threads,
         baseline: false,
@@ -126,7 +126,7 @@ fn round_time(threads: usize) -> anyhow::Result<Figure> {
         interrupt: Arc::new(AtomicBool::new(false)),
     };
     let started = Instant::now();
-    simulate(network, options, Arc::new(Mutex::new(Nothing))).context("mixed-250 cannot be run")?;
+    simulate(world, options, Arc::new(Mutex::new(Nothing))).context("mixed-250 cannot be run")?;
     let value = started.elapsed().as_secs_f64() / ROUNDS as f64;
     Ok(Figure { what: format!("one round of mixed-250, {}", on(threads)), value, unit: "s" })
 }

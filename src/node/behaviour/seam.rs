@@ -32,8 +32,15 @@ pub struct Surroundings<'a> {
     pub network: &'a Network,
     /// The peer's clock, chain, bucket and hardware.
     pub ports: &'a Ports,
-    /// The peer's slot.
+    /// The slot that is asked for.
     pub uid: Uid,
+    /// Its number among the slots of its operator, who may have several and asks for each.
+    pub slot: usize,
+    /// The operator's slots; `None` for those that it has lost.
+    pub uids: &'a [Option<Uid>],
+    /// The pseudo-gradients that the operator has made in this round so far, by slot; when payloads are asked for, all
+    /// of them.
+    pub own: &'a [Option<PseudoGradient>],
     /// The round that runs.
     pub round: u64,
     /// When an upload of this round counts.
@@ -46,9 +53,9 @@ impl Surroundings<'_> {
         self.network.assignment.assigned(self.uid, self.round)
     }
 
-    /// A generator for a draw of this peer in this round.
+    /// A generator for a draw of this slot in this round.
     pub fn rng(&self, purpose: &str) -> crate::random::ChaCha8Rng {
-        crate::random::rng(self.network.scenario.seed, purpose, self.uid.into(), self.round)
+        crate::random::rng(self.network.rules.seed, purpose, self.uid.into(), self.round)
     }
 
     /// The peers that hold the other slots.
@@ -66,6 +73,9 @@ impl Surroundings<'_> {
 
 /// The answers of a peer, asked at each step of a round. Every default answer is the honest one. What must survive a
 /// restart goes through `save` and `restore`.
+///
+/// An operator of several slots is asked for one after the other which data to train on, and for all of them side by side
+/// what to send: one may wait for an upload of others meanwhile. So what those answers remember lies behind a lock.
 #[async_trait]
 pub trait Behaviour: Send + Sync {
     /// Does it take part?
@@ -94,22 +104,18 @@ pub trait Behaviour: Send + Sync {
     }
 
     /// Which payload? `own` is its own pseudo-gradient, if it trains; `None` sends nothing.
-    async fn pseudo_gradient(
-        &mut self,
-        own: Option<PseudoGradient>,
-        _around: &Surroundings<'_>,
-    ) -> Option<PseudoGradient> {
+    async fn pseudo_gradient(&self, own: Option<PseudoGradient>, _around: &Surroundings<'_>) -> Option<PseudoGradient> {
         own
     }
 
     /// Which bytes? `signed` is the well-formed upload.
-    fn bytes(&mut self, signed: Bytes, _around: &Surroundings) -> Bytes {
+    fn bytes(&self, signed: Bytes, _around: &Surroundings) -> Bytes {
         signed
     }
 
     /// When does the upload start? An honest peer does not wait long: it leaves time for a slow link, and spreads the
     /// load.
-    fn put_at(&mut self, around: &Surroundings) -> Duration {
+    fn put_at(&self, around: &Surroundings) -> Duration {
         use rand::RngExt;
         let spread: f64 = around.rng("put jitter").random_range(0.0..0.3);
         let (opens, closes) = (around.window.opens, around.window.closes);

@@ -210,10 +210,10 @@ impl Validator {
 
     /// Removes its own checkpoints that nobody needs any more now that there is one of `round`.
     async fn prune_checkpoints(&mut self, round: u64) {
-        let (own, settings) = (self.ports.identity.hotkey(), &self.network.scenario);
+        let (own, rules) = (self.ports.identity.hotkey(), &self.network.rules);
         let before = self.checkpointed.replace(round).unwrap_or(0);
         let parameters = self.replica.theta.len();
-        for old in outdated(before, round, settings.training.checkpoint_every, settings.keep_rounds()) {
+        for old in outdated(before, round, rules.training.checkpoint_every, rules.training.kept_rounds()) {
             delete_parts(&self.ports.bucket, &keys::checkpoint(&own, old), checkpoint::parts(parameters)).await;
         }
     }
@@ -222,10 +222,10 @@ impl Validator {
     /// needs that joins.
     pub async fn forget(&self, round: u64) {
         let own = self.ports.identity.hotkey();
-        let old = round.checked_sub(self.network.scenario.keep_rounds());
+        let old = round.checked_sub(self.network.rules.training.kept_rounds());
         if let Some(old) = old.filter(|old| self.checkpointed.is_some_and(|newest| newest > *old + 1)) {
             let upload = wire::encoded_len(&self.network.shape);
-            let most = bundle::encoded_len(self.network.scenario.protocol.top_peers, upload);
+            let most = bundle::encoded_len(self.network.rules.protocol.top_peers, upload);
             delete_parts(&self.ports.bucket, &keys::bundle(&own, old), bundle::parts(most)).await;
             let _ = self.ports.bucket.delete(&keys::record(old)).await;
         }

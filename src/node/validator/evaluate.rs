@@ -84,7 +84,7 @@ impl Validator {
         let (assignment, round) = (&self.network.assignment, self.round);
         let (who, all) = match pages.assigned_to {
             Some(uid) => (uid, assignment.assigned(uid, round)),
-            None => (Uid::MAX, assignment.unassigned(round, self.network.scenario.training.pages_per_round)),
+            None => (Uid::MAX, assignment.unassigned(round, self.network.rules.training.pages_per_round)),
         };
         corpus::sample(self.secret, who, round, pages.sample, &all)
     }

@@ -14,7 +14,7 @@ impl Validator {
         peers.iter_mut().for_each(|peer| peer.paid = chain.incentive(peer.uid));
         let uploads = Uploads { shape: &self.network.shape, valid: &gathered.valid };
         self.mechanism.observe(&Facts { round: self.round, peers, uploads: &uploads });
-        self.roster.renew(&self.network.scenario.protocol, &*self.mechanism, self.round);
+        self.roster.renew(&self.network.rules.protocol, &*self.mechanism, self.round);
     }
 
     /// The peers to aggregate in this round, by uid, as far as this validator judges.
@@ -25,6 +25,6 @@ impl Validator {
             let status = self.mechanism.status(uid, round);
             gathered.valid.contains_key(&uid) && status.is_some_and(Status::may_be_aggregated)
         };
-        self.roster.included(&self.network.scenario.protocol, &*self.mechanism, round, passed)
+        self.roster.included(&self.network.rules.protocol, &*self.mechanism, round, passed)
     }
 }

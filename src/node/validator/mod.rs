@@ -81,11 +81,11 @@ impl Validator {
     /// A validator at genesis.
     pub fn new(network: Arc<Network>, ports: Ports, processor: Processor) -> Self {
         // Nobody else can make this signature.
-        let what = [b"gauntlet: draws of a validator".as_slice(), &network.scenario.seed.to_le_bytes()].concat();
+        let what = [b"gauntlet: draws of a validator".as_slice(), &network.rules.seed.to_le_bytes()].concat();
         let signature = Digest::of(&ports.identity.sign(&what));
         let secret = u64::from_le_bytes(*signature.0.first_chunk().expect("a digest has 32 bytes"));
         Self {
-            mechanism: network.scenario.judge().build(secret),
+            mechanism: network.rules.judge.build(secret),
             roster: Roster::default(),
             secret,
             replica: network.genesis.clone(),
@@ -140,7 +140,7 @@ impl Validator {
         let mut doubted = None;
         loop {
             self.ports.host.between_rounds(self.round, &|| self.state());
-            if self.round >= self.network.scenario.rounds || leaves.is_some_and(|leaves| self.round >= leaves) {
+            if self.round >= self.network.rules.rounds || leaves.is_some_and(|leaves| self.round >= leaves) {
                 return self.end_checkpoint().await;
             }
             if std::mem::take(&mut self.was_stopped) && !self.has_agreed_model().await {
@@ -222,13 +222,13 @@ impl Validator {
         let wanted = self.mechanism.measure(round, &decided.included);
         let evaluation = ports.phase("evaluate", self.evaluate(&before, &gathered, wanted)).await;
         self.mechanism.learn(round, &decided.included, &evaluation.losses);
-        let settings = &self.network.scenario;
+        let rules = &self.network.rules;
         // The next round has begun; before the one after it the chain may hold an epoch.
-        if (round + 2).is_multiple_of(settings.chain.weights_every) {
+        if (round + 2).is_multiple_of(rules.chain.weights_every) {
             self.ports.chain.submit(Call::SetWeights(self.mechanism.pay())).await;
         }
         if decided.own {
-            if (round + 1).is_multiple_of(settings.training.checkpoint_every) {
+            if (round + 1).is_multiple_of(rules.training.checkpoint_every) {
                 self.put_checkpoint(round + 1).await;
             }
             self.forget(round).await;

@@ -13,8 +13,8 @@ impl Validator {
     /// What is to be said of the round.
     pub async fn report(&self, gathered: &Gathered, decided: &Decided, evaluation: &Evaluation) -> RoundReport {
         let (network, round) = (&self.network, self.round);
-        let settings = &network.scenario;
-        let measured = (round + 1).is_multiple_of(settings.training.eval_every) || round + 1 == settings.rounds;
+        let rules = &network.rules;
+        let measured = (round + 1).is_multiple_of(rules.training.eval_every) || round + 1 == rules.rounds;
         let loss = if measured && decided.own {
             let (network, replica) = (network.clone(), self.replica.clone());
             // An observation for the reader of the run, outside of the network's time.

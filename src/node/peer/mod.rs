@@ -1,0 +1,272 @@
+//! A peer: trains on its pages, uploads its pseudo-gradients inside the put window, and follows the lead validator.
+//!
+//! It has one slot or several, each with a key of its own: all that an operator does is one strategy on one machine.
+
+mod saved;
+mod slot;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use futures::future::join_all;
+
+use self::slot::Slot;
+use super::behaviour::{Behaviour, Presence, Surroundings};
+use super::catch_up::{newest_checkpoint, step_forward};
+use super::follow::follow;
+use super::hardware::Processor;
+use super::network::Network;
+use super::ports::Ports;
+use super::upload;
+use crate::Uid;
+use crate::chain::PutWindow;
+use crate::corpus::PageError;
+use crate::digest::Digest;
+use crate::training::{PseudoGradient, Replica};
+
+pub use self::slot::KEPT_UPLOADS;
+
+/// A peer of the network.
+pub struct Peer {
+    network: Arc<Network>,
+    /// In the scenario's order; those that are over stay, so that each keeps its number.
+    slots: Vec<Slot>,
+    processor: Processor,
+    behaviour: Box<dyn Behaviour>,
+    /// Number of its first slot among the scenario's: what its random draws are keyed by.
+    index: u64,
+    leaves: Option<u64>,
+    /// The model before `at`, newest last; as many as the behaviour may want to compute on.
+    replicas: VecDeque<Arc<Replica>>,
+    /// The round that the newest replica is for.
+    at: u64,
+}
+
+/// What a peer is made of.
+pub struct PeerPlan {
+    /// Number of its first slot among the scenario's.
+    pub index: u64,
+    pub processor: Processor,
+    pub behaviour: Box<dyn Behaviour>,
+    pub leaves: Option<u64>,
+}
+
+/// A round of a peer, under way.
+struct Round {
+    number: u64,
+    window: PutWindow,
+    /// The model that it computes on.
+    replica: Arc<Replica>,
+    /// The slots' uids; `None` for those that are over.
+    uids: Vec<Option<Uid>>,
+    /// The pseudo-gradients that the slots have made so far.
+    own: Vec<Option<PseudoGradient>>,
+    /// Whether each slot may have something to send.
+    sends: Vec<bool>,
+}
+
+impl Round {
+    /// What the behaviour may look at on behalf of a slot.
+    fn around<'a>(&'a self, network: &'a Network, ports: &'a Ports, (slot, uid): (usize, Uid)) -> Surroundings<'a> {
+        let (uids, own) = (&self.uids, &self.own);
+        Surroundings { network, ports, uid, slot, uids, own, round: self.number, window: self.window }
+    }
+
+    /// The slots that may have something to send, each with its number.
+    fn slots(&self) -> impl Iterator<Item = (usize, Uid)> + use<> {
+        let uids = self.uids.clone().into_iter().enumerate();
+        let sends = self.sends.clone();
+        uids.filter(move |(slot, _)| sends[*slot]).filter_map(|(slot, uid)| Some((slot, uid?)))
+    }
+}
+
+impl Peer {
+    /// A peer that has not joined yet, with ports for each of its slots.
+    ///
+    /// # Panics
+    /// Without any.
+    pub fn new(network: Arc<Network>, ports: Vec<Ports>, plan: PeerPlan) -> Self {
+        assert!(!ports.is_empty(), "a peer has a slot");
+        Self {
+            replicas: VecDeque::from([network.genesis.clone()]),
+            slots: ports.into_iter().map(|ports| Slot::new(ports, network.core.local())).collect(),
+            network,
+            processor: plan.processor,
+            behaviour: plan.behaviour,
+            index: plan.index,
+            leaves: plan.leaves,
+            at: 0,
+        }
+    }
+
+    /// Clock, bucket, processor and host are those of the node, whichever slot asks.
+    fn ports(&self) -> &Ports {
+        &self.slots[0].ports
+    }
+
+    /// Lives until the last round is over, it leaves, or it is pushed out of all of its slots.
+    pub async fn run(mut self) {
+        loop {
+            let round = self.ports().clock.round();
+            self.ports().host.between_rounds(round, &|| self.state());
+            if round >= self.network.rules.rounds || self.leaves.is_some_and(|leaves| round >= leaves) {
+                return;
+            }
+            slot::register(&mut self.slots).await;
+            if self.slots.iter().all(|slot| slot.is_over) {
+                self.ports().host.without_slot();
+                return;
+            }
+            match self.behaviour.presence(self.network.rules.seed, self.index, round) {
+                Presence::Active => self.take_part(round).await,
+                Presence::Away => self.sleep_through(round).await,
+                Presence::Paused => {
+                    self.sleep_through(round).await;
+                    // As if it had applied what it missed.
+                    self.at = round + 1;
+                }
+            }
+        }
+    }
+
+    async fn sleep_through(&self, round: u64) {
+        let clock = &self.ports().clock;
+        clock.sleep_until(clock.round_start(round + 1)).await;
+    }
+
+    /// One round, from the model before it to the model after it.
+    async fn take_part(&mut self, round: u64) {
+        let ports = self.ports().clone();
+        ports.phase("catch up", self.catch_up(round)).await;
+        if ports.clock.round() != round {
+            // Catching up took until a later round.
+            return;
+        }
+        let window = ports.clock.put_window(round);
+        let uids = self.slots.iter().map(|slot| slot.uid).collect();
+        let (own, sends) = (vec![None; self.slots.len()], vec![true; self.slots.len()]);
+        let mut under_way = Round { number: round, window, replica: self.computed_on(), uids, own, sends };
+        self.train_all(&mut under_way).await;
+        let sent = self.send_all(&under_way).await;
+        for ((slot, _), _) in under_way.slots().zip(sent).filter(|(_, sent)| *sent) {
+            self.slots[slot].uploaded.push_back(round);
+        }
+        drop(under_way);
+        ports.clock.sleep_until(window.closes).await;
+        // Who needed much longer than the round catches up instead.
+        if ports.clock.round() <= round + 1 {
+            ports.phase("follow", self.follow(round)).await;
+        }
+        for slot in &mut self.slots {
+            slot.forget_uploads(round).await;
+        }
+    }
+
+    /// Trains for one slot after the other. One without its pages has nothing to send: it is left out from here, and
+    /// follows all the same.
+    async fn train_all(&mut self, round: &mut Round) {
+        if !self.behaviour.trains() {
+            return;
+        }
+        for of_slot in round.slots() {
+            let (slot, _) = of_slot;
+            let ports = self.slots[slot].ports.clone();
+            match ports.phase("train", self.train(round, of_slot)).await {
+                Ok(made) => round.own[slot] = Some(made),
+                Err(error) => {
+                    ports.host.without_page(&error);
+                    round.sends[slot] = false;
+                }
+            }
+        }
+    }
+
+    /// Makes and uploads what each slot sends, none waiting for another; whether it sent anything.
+    async fn send_all(&self, round: &Round) -> Vec<bool> {
+        let sends = round.slots().map(async |of_slot| {
+            let (ports, (slot, uid)) = (&self.slots[of_slot.0].ports, of_slot);
+            let around = round.around(&self.network, ports, of_slot);
+            let own = round.own[slot].clone();
+            let Some(gradient) = self.behaviour.pseudo_gradient(own, &around).await else { return false };
+            let signed = upload::sign(&self.network, &ports.identity, uid, round.number, &round.replica, gradient);
+            let bytes = self.behaviour.bytes(signed, &around);
+            ports.clock.sleep_until(self.behaviour.put_at(&around)).await;
+            ports.host.trace(&format!("put {} {}", round.number, Digest::of(&bytes)));
+            ports.phase("upload", upload::put(ports, round.number, bytes)).await;
+            true
+        });
+        join_all(sends).await
+    }
+
+    /// The replica that the behaviour computes on.
+    fn computed_on(&self) -> Arc<Replica> {
+        let newest = self.replicas.len() - 1;
+        self.replicas[newest.saturating_sub(self.behaviour.model_age())].clone()
+    }
+
+    /// What the scheme makes of a slot's pages of the round, in the time that the hardware needs.
+    async fn train(&mut self, round: &Round, of_slot: (usize, Uid)) -> Result<PseudoGradient, PageError> {
+        let slot = &mut self.slots[of_slot.0];
+        let pages = self.behaviour.pages(&round.around(&self.network, &slot.ports, of_slot));
+        let cost = self.processor.training(self.network.tokens(&pages));
+        let (network, replica, number) = (self.network.clone(), round.replica.clone(), round.number);
+        let mut local = slot.local.take().expect("it trains once at a time");
+        let work = move || {
+            let sent = network.core.train(&mut *local, &replica, &pages, number);
+            (local, sent)
+        };
+        let (local, sent) = slot.ports.run(cost, work).await;
+        slot.local = Some(local);
+        // They come while the round ends and the next begins.
+        let next = self.network.assignment.assigned(of_slot.1, number + 1);
+        self.network.core.corpus.fetch_ahead(&next);
+        sent
+    }
+
+    /// Applies what was missed of the rounds before `round`.
+    async fn catch_up(&mut self, round: u64) {
+        let mut mended = false;
+        while self.at < round {
+            let newest = self.replicas.back().expect("never empty").clone();
+            let step = step_forward(&self.network, self.ports(), self.at, &newest).await;
+            if !step.followed.in_sync && !mended && self.behaviour.mends() {
+                self.start_over().await;
+                mended = true;
+                continue;
+            }
+            if step.at > self.at + 1 {
+                self.replicas.clear();
+            }
+            self.take(step.at, step.followed.replica);
+        }
+    }
+
+    /// Applies the record of `round`, which has just ended, unless it cannot be had: then it catches up.
+    async fn follow(&mut self, round: u64) {
+        let newest = self.replicas.back().expect("never empty").clone();
+        let Some(followed) = follow(&self.network, self.ports(), &newest, round, true).await else { return };
+        self.ports().host.trace(&format!("model {} {}", round + 1, followed.replica.digest));
+        if !followed.in_sync && self.behaviour.mends() {
+            return self.start_over().await;
+        }
+        self.take(round + 1, followed.replica);
+    }
+
+    /// Goes back to a model that validators vouch for, to catch up from there: this node's own is another one.
+    async fn start_over(&mut self) {
+        tracing::warn!(at = self.at, "this node's model is not the network's; starting over from a checkpoint");
+        let (at, replica) =
+            newest_checkpoint(&self.network, self.ports(), 0).await.unwrap_or((0, self.network.genesis.clone()));
+        self.replicas.clear();
+        self.take(at, replica);
+    }
+
+    /// Goes on with the replica before round `at`.
+    fn take(&mut self, at: u64, replica: Arc<Replica>) {
+        self.replicas.push_back(replica);
+        while self.replicas.len() > self.behaviour.model_age() + 1 {
+            self.replicas.pop_front();
+        }
+        self.at = at;
+    }
+}

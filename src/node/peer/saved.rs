@@ -1,0 +1,84 @@
+//! A peer's state between two rounds, in bytes.
+//!
+//! First the training of each slot, which can be gigabytes and is written once, then the rest and its length.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::Peer;
+use crate::Uid;
+use crate::digest::Digest;
+use crate::node::ports::NodeState;
+use crate::training::Replica;
+
+/// A state but for that of training, which lies before it.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    slots: Vec<SavedSlot>,
+    replicas: Vec<Digest>,
+    at: u64,
+    behaviour: Vec<u8>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedSlot {
+    uid: Option<Uid>,
+    is_over: bool,
+    uploaded: VecDeque<u64>,
+    /// Bytes of its training's state.
+    training: u64,
+}
+
+impl Peer {
+    /// Takes up a saved state; `replica` gives the parameters that the state names.
+    pub fn restore(&mut self, bytes: &[u8], replica: impl Fn(&Digest) -> Option<Arc<Replica>>) -> Result<(), String> {
+        let cut_short = || "the state is cut short".to_string();
+        let (bytes, length) = bytes.split_last_chunk::<8>().ok_or_else(cut_short)?;
+        let start =
+            usize::try_from(u64::from_le_bytes(*length)).ok().and_then(|length| bytes.len().checked_sub(length));
+        let (mut of_training, saved) = bytes.split_at(start.ok_or_else(cut_short)?);
+        let saved: Saved = postcard::from_bytes(saved).map_err(|error| error.to_string())?;
+        if saved.slots.len() != self.slots.len() {
+            return Err(format!("it is of a node with {} slots, this one has {}", saved.slots.len(), self.slots.len()));
+        }
+        let replicas: Option<VecDeque<_>> = saved.replicas.iter().map(replica).collect();
+        self.replicas = replicas.filter(|found| !found.is_empty()).ok_or("a replica is missing")?;
+        self.at = saved.at;
+        for (slot, saved) in self.slots.iter_mut().zip(saved.slots) {
+            (slot.uid, slot.is_over, slot.uploaded) = (saved.uid, saved.is_over, saved.uploaded);
+            let length = usize::try_from(saved.training).unwrap_or(usize::MAX);
+            let (own, rest) = of_training.split_at_checked(length).ok_or_else(cut_short)?;
+            slot.local.as_mut().expect("it does not train yet").restore(own)?;
+            of_training = rest;
+        }
+        self.behaviour.restore(&saved.behaviour)?;
+        Ok(())
+    }
+
+    pub(super) fn state(&self) -> NodeState {
+        let (mut bytes, mut slots) = (Vec::new(), Vec::new());
+        for slot in &self.slots {
+            let before = bytes.len();
+            slot.local.as_ref().expect("it does not train between rounds").save(&mut bytes);
+            slots.push(SavedSlot {
+                uid: slot.uid,
+                is_over: slot.is_over,
+                uploaded: slot.uploaded.clone(),
+                training: (bytes.len() - before) as u64,
+            });
+        }
+        let saved = Saved {
+            slots,
+            replicas: self.replicas.iter().map(|replica| replica.digest).collect(),
+            at: self.at,
+            behaviour: self.behaviour.save(),
+        };
+        let saved = postcard::to_stdvec(&saved).expect("a plain structure");
+        bytes.reserve_exact(saved.len() + 8);
+        bytes.extend_from_slice(&saved);
+        bytes.extend((saved.len() as u64).to_le_bytes());
+        NodeState { bytes, replicas: self.replicas.iter().cloned().collect() }
+    }
+}

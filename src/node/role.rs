@@ -1,0 +1,81 @@
+//! Putting a node together, whatever world it is to live in.
+
+use std::sync::Arc;
+
+use super::hardware::Processor;
+use super::network::Network;
+use super::peer::{Peer, PeerPlan};
+use super::ports::Ports;
+use super::validator::Validator;
+use crate::digest::Digest;
+use crate::training::Replica;
+
+/// What a node is to be.
+pub enum Role {
+    /// One that trains, for one slot or several.
+    Peer {
+        plan: PeerPlan,
+        /// The round in which it starts.
+        joins: u64,
+    },
+    Validator {
+        processor: Processor,
+        leaves: Option<u64>,
+    },
+}
+
+/// A node that has not started yet.
+pub enum Node {
+    Peer(Box<Peer>),
+    Validator { validator: Box<Validator>, leaves: Option<u64> },
+}
+
+impl Role {
+    /// A node of this role, from genesis or from its saved state. A peer has ports for each identity that it registers a
+    /// slot for, a validator for one.
+    ///
+    /// # Errors
+    /// The state is not of such a node; `replica` gives the parameters that it names.
+    pub fn build(
+        self,
+        network: &Arc<Network>,
+        ports: Vec<Ports>,
+        saved: Option<&[u8]>,
+        replica: impl Fn(&Digest) -> Option<Arc<Replica>>,
+    ) -> Result<Node, String> {
+        match self {
+            Self::Peer { plan, .. } => {
+                let mut peer = Peer::new(network.clone(), ports, plan);
+                saved.map_or(Ok(()), |saved| peer.restore(saved, replica))?;
+                Ok(Node::Peer(Box::new(peer)))
+            }
+            Self::Validator { processor, leaves } => {
+                let ports = ports.into_iter().next().ok_or("a validator has an identity")?;
+                let mut validator = Validator::new(network.clone(), ports, processor);
+                saved.map_or(Ok(()), |saved| validator.restore(saved, replica))?;
+                Ok(Node::Validator { validator: Box::new(validator), leaves })
+            }
+        }
+    }
+}
+
+impl Node {
+    /// The same node, which was stopped for a time that it does not know: others may have gone on without it.
+    pub fn after_a_stop(self) -> Self {
+        match self {
+            // It looks at every record before it goes on.
+            Self::Peer(peer) => Self::Peer(peer),
+            Self::Validator { validator, leaves } => {
+                Self::Validator { validator: Box::new(validator.after_a_stop()), leaves }
+            }
+        }
+    }
+
+    /// Lives until the last round is over or it leaves.
+    pub async fn run(self) {
+        match self {
+            Self::Peer(peer) => peer.run().await,
+            Self::Validator { validator, leaves } => validator.run(leaves).await,
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! From a scenario to the network of its nodes.
+
+use std::sync::Arc;
+
+use super::sections::Scenario;
+use crate::corpus::Corpus;
+use crate::digest::Digest;
+use crate::model::{Device, LlamaConfig, huggingface, init_theta};
+use crate::node::{Network, OpenError, Rules};
+use crate::training::{CoreSettings, TrainingCore};
+
+/// A scenario, and the network that its nodes share.
+pub struct World {
+    pub scenario: Scenario,
+    pub network: Arc<Network>,
+}
+
+impl World {
+    /// Opens the corpus of a scenario, and builds the model and everything else that the nodes share.
+    ///
+    /// # Errors
+    /// The settings do not go together, or a file that they name cannot be read.
+    pub fn open(scenario: Scenario, device: Device) -> Result<Self, OpenError> {
+        let network = Arc::new(scenario.network(device)?);
+        Ok(Self { scenario, network })
+    }
+}
+
+impl Scenario {
+    /// What the nodes share.
+    ///
+    /// # Errors
+    /// The settings do not go together, or a file that they name cannot be read.
+    pub fn network(&self, device: Device) -> Result<Network, OpenError> {
+        let config = LlamaConfig::from_settings(&self.model)?;
+        let corpus = Corpus::open(&self.corpus, self.seed, config.vocab_size, config.sequence_length)?;
+        let theta = self.first_theta(&config)?;
+        let settings = CoreSettings {
+            training: &self.training,
+            scheme: &self.scheme,
+            aggregation: &self.aggregation,
+            rounds: self.rounds,
+        };
+        let core = TrainingCore::new(settings, config, corpus, device)?;
+        let genesis = core.replica(theta);
+        let (settings, fingerprint) = (self.canonical(), core.corpus.fingerprint());
+        let parts = [b"gauntlet run".as_slice(), settings.as_bytes(), &fingerprint.0];
+        // What the seed does not make belongs to the run's name.
+        let loaded = self.model.init.as_ref().map(|_| &genesis.digest.0[..]);
+        let run = Digest::of_parts(parts.into_iter().chain(loaded));
+        Ok(Network::new(self.rules(), run, core, genesis))
+    }
+
+    fn rules(&self) -> Rules {
+        Rules {
+            seed: self.seed,
+            rounds: self.rounds,
+            training: self.training.clone(),
+            protocol: self.protocol.clone(),
+            chain: self.chain.clone(),
+            judge: self.judge(),
+        }
+    }
+
+    /// The parameters that a run starts from: drawn from the seed, or those of a folder.
+    fn first_theta(&self, config: &LlamaConfig) -> Result<Vec<f32>, OpenError> {
+        let Some(folder) = &self.model.init else { return Ok(init_theta(config, self.seed)) };
+        let (found, theta) = huggingface::load(folder.as_ref())?;
+        // No parameter depends on the length.
+        if (LlamaConfig { sequence_length: config.sequence_length, ..found.clone() }) != *config {
+            let (found, expected) = (Box::new(found), Box::new(config.clone()));
+            return Err(OpenError::InitSizes { folder: folder.clone(), found, expected });
+        }
+        Ok(theta)
+    }
+}
