@@ -204,6 +204,8 @@ fn nodes(found: &mut Findings, s: &Scenario) {
     for (index, validator) in s.validators.iter().enumerate() {
         let path = format!("validators.{index}");
         found.positive(format!("{path}.stake"), validator.stake);
+        let behaviour = s.validator_behaviour(&validator.behaviour);
+        found.within(&format!("{path}.behaviour"), |found| behaviour.check(found));
         machine(found, &path, &validator.hardware, &validator.link);
         found.at_least_one(&format!("{path}.leaves"), validator.leaves.unwrap_or(1));
         let hotkey = validator.hotkey.as_deref().unwrap_or_default();

@@ -39,7 +39,8 @@ impl Scenario {
             Machines::Real => Processor::real(),
             Machines::Simulated { sequence_length } => self.validator_processor(&settings.hardware, sequence_length),
         };
-        Role::Validator { processor, leaves: settings.leaves }
+        let behaviour = self.validator_behaviour(&settings.behaviour).build();
+        Role::Validator { processor, behaviour, leaves: settings.leaves }
     }
 
     /// What a peer or an operator is to do.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::mechanism::{self, MechanismSettings};
 use crate::node::behaviour::{self, BehaviourSettings};
+use crate::node::validator::behaviour::{self as validator_behaviour, ValidatorBehaviourSettings};
 use crate::settings::Kinds;
 
 /// Tables of kinds by their names; those that this crate ships, unless more are added.
@@ -13,17 +14,23 @@ pub struct Registry {
     pub mechanisms: Kinds<dyn MechanismSettings>,
     /// `[[peers]] behaviour`, `[[operators]] behaviour`
     pub behaviours: Kinds<dyn BehaviourSettings>,
+    /// `[[validators]] behaviour`
+    pub validator_behaviours: Kinds<dyn ValidatorBehaviourSettings>,
 }
 
 impl Default for Registry {
     fn default() -> Self {
-        Self { mechanisms: mechanism::shipped(), behaviours: behaviour::shipped() }
+        Self {
+            mechanisms: mechanism::shipped(),
+            behaviours: behaviour::shipped(),
+            validator_behaviours: validator_behaviour::shipped(),
+        }
     }
 }
 
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.mechanisms.names().chain(self.behaviours.names());
+        let names = self.mechanisms.names().chain(self.behaviours.names()).chain(self.validator_behaviours.names());
         f.debug_list().entries(names).finish()
     }
 }

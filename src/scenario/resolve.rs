@@ -13,9 +13,13 @@ use crate::settings::{Findings, KindError, Kinded, Kinds};
 
 /// Completes all that a scenario names by its kind; what cannot be completed is told.
 pub fn resolve(scenario: &mut Scenario, source: &Source, overrides: &[Override]) -> Vec<Problem> {
-    let Scenario { registry, mechanism, peers, operators, .. } = scenario;
+    let Scenario { registry, mechanism, validators, peers, operators, .. } = scenario;
     let mut resolver = Resolver { source, overrides, problems: Vec::new() };
     resolver.complete(&registry.mechanisms, mechanism, "mechanism", "mechanism");
+    for (index, validator) in validators.iter_mut().enumerate() {
+        let section = format!("validators.{index}.behaviour");
+        resolver.complete(&registry.validator_behaviours, &mut validator.behaviour, "validator's behaviour", &section);
+    }
     let peers = peers.iter_mut().map(|group| &mut group.behaviour).enumerate();
     let peers = peers.map(|(index, behaviour)| (format!("peers.{index}.behaviour"), behaviour));
     let operators = operators.iter_mut().map(|group| &mut group.behaviour).enumerate();

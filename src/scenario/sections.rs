@@ -5,6 +5,7 @@ use crate::corpus::CorpusSettings;
 use crate::mechanism::MechanismSettings;
 use crate::model::ModelSettings;
 use crate::node::behaviour::BehaviourSettings;
+use crate::node::validator::behaviour::ValidatorBehaviourSettings;
 use crate::protocol::ProtocolSettings;
 use crate::settings::Kinded;
 use crate::training::aggregate::AggregationSettings;
@@ -88,6 +89,15 @@ impl Scenario {
     /// As [`judge`](Scenario::judge) does.
     pub fn behaviour(&self, named: &Kinded) -> Box<dyn BehaviourSettings> {
         let resolved = self.registry.behaviours.resolve(named);
+        resolved.unwrap_or_else(|error| panic!("behaviour.{}: {}", error.key, error.message)).settings
+    }
+
+    /// The settings of a validator's behaviour that this scenario names.
+    ///
+    /// # Panics
+    /// As [`judge`](Scenario::judge) does.
+    pub fn validator_behaviour(&self, named: &Kinded) -> Box<dyn ValidatorBehaviourSettings> {
+        let resolved = self.registry.validator_behaviours.resolve(named);
         resolved.unwrap_or_else(|error| panic!("behaviour.{}: {}", error.key, error.message)).settings
     }
 
