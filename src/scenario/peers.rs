@@ -84,7 +84,8 @@ pub struct ValidatorSettings {
     pub leaves: Option<u64>,
 }
 
-fn is_honest(behaviour: &Kinded) -> bool {
+/// Whether a validator's behaviour is the one that goes without saying.
+pub fn is_honest(behaviour: &Kinded) -> bool {
     behaviour.settings.is_empty() && matches!(behaviour.kind.as_deref(), None | Some("honest"))
 }
 

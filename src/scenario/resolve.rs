@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::error::{Place, Problem};
 use super::message::{not_of_kind, retell};
 use super::overrides::{Override, last_on};
+use super::peers::is_honest;
 use super::place::Source;
 use super::registry::Registry;
 use super::sections::Scenario;
@@ -19,6 +20,10 @@ pub fn resolve(scenario: &mut Scenario, source: &Source, overrides: &[Override])
     for (index, validator) in validators.iter_mut().enumerate() {
         let section = format!("validators.{index}.behaviour");
         resolver.complete(&registry.validator_behaviours, &mut validator.behaviour, "validator's behaviour", &section);
+        if is_honest(&validator.behaviour) {
+            // It is not written, so it reads back as what nobody has said.
+            validator.behaviour = Kinded::default();
+        }
     }
     let peers = peers.iter_mut().map(|group| &mut group.behaviour).enumerate();
     let peers = peers.map(|(index, behaviour)| (format!("peers.{index}.behaviour"), behaviour));

@@ -142,7 +142,10 @@ fn answers_that_are_the_honest_ones_change_nothing_but_the_name() {
     let models = |told: Told| told.reports.into_iter().map(|report| report.model).collect::<Vec<_>>();
     assert_eq!(models(run(&odd("nothing"), None).1), models(run(&honest, None).1));
     let unnamed = Arc::new(world("[{}]").unwrap());
+    assert_eq!(honest.scenario, unnamed.scenario);
     assert_eq!(honest.scenario.canonical(), unnamed.scenario.canonical());
+    let read: Scenario = toml::from_str(&honest.scenario.canonical()).unwrap();
+    assert_eq!(read, honest.scenario, "as a manifest is read");
     assert!(odd("nothing").scenario.canonical().contains("kind = \"odd\""));
 }
 
