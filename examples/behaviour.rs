@@ -40,7 +40,7 @@ impl BehaviourSettings for Average {
 
 #[async_trait::async_trait]
 impl Behaviour for Average {
-    async fn pseudo_gradient(&mut self, own: Option<PseudoGradient>, at: &Surroundings<'_>) -> Option<PseudoGradient> {
+    async fn pseudo_gradient(&self, own: Option<PseudoGradient>, at: &Surroundings<'_>) -> Option<PseudoGradient> {
         let (mut payloads, window) = (vec![own?], at.window);
         at.ports.clock.sleep_until(window.opens + (window.closes - window.opens).mul_f64(self.wait)).await;
         for (uid, hotkey) in at.others(&*at.ports.chain.view().await) {

@@ -154,7 +154,7 @@ impl Fared {
             let mut statuses: BTreeMap<&str, usize> = BTreeMap::new();
             reports.iter().for_each(|report| *statuses.entry(report.status.name()).or_default() += 1);
             let (status, _) = statuses.into_iter().max_by_key(|(_, count)| *count).unwrap();
-            let (behaviour, count) = (scenario.label_of(&group.behaviour), group.count);
+            let (behaviour, count) = (scenario.label(&group.behaviour), group.count);
             table += &format!("{behaviour:10}  {count:5}  {pay:4}  {aggregated:10}  {proof:20}  {status}\n");
         }
         let (initial, last) = self.losses();

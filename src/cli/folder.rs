@@ -103,7 +103,7 @@ impl FolderObserver {
         let peers = peers.collect();
         let mut progress = Progress::new(scenario.rounds, quiet);
         progress.start_at(rounds);
-        let trained = scenario.each_operator().filter(|operator| operator.behaviour().trains());
+        let trained = scenario.each_operator().filter(|operator| operator.behaviour().build().trains());
         let pages = trained.map(|operator| operator.uids).sum::<usize>() * scenario.training.pages_per_round;
         let holders = slots.iter().map(|slot| (slot.uid, slot.peer)).collect();
         Ok(Self {

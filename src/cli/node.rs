@@ -12,6 +12,7 @@ use gauntlet::node::{PeerPlan, Processor, Role};
 use gauntlet::runtime::process::{ClockKind, Ended, NodePlan};
 use gauntlet::runtime::{Metrics, Process, Run, bucket};
 use gauntlet::scenario::{Machines, Registry, Scenario};
+use gauntlet::settings::Kinded;
 use gauntlet::transport::Identity;
 
 use super::{UsageError, block_on, interrupt, key, open};
@@ -110,7 +111,8 @@ pub fn validator(args: ValidatorArgs) -> anyhow::Result<()> {
     let scenario = &run.scenario;
     let mut nodes = Vec::new();
     for path in &node.key {
-        let role = Role::Validator { processor: Processor::real(), leaves: None };
+        let behaviour = scenario.validator_behaviour(&Kinded::default()).build();
+        let role = Role::Validator { processor: Processor::real(), behaviour, leaves: None };
         nodes.push(plan_node(&node, Some(path), vec![key::read(path)?], role));
     }
     for &part in &node.parts {

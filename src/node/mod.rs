@@ -16,7 +16,7 @@ pub mod ports;
 mod report;
 mod role;
 mod upload;
-mod validator;
+pub mod validator;
 
 pub use bundle::bundle_len;
 pub use catch_up::newest_checkpoint_round;

@@ -7,6 +7,7 @@ use super::network::Network;
 use super::peer::{Peer, PeerPlan};
 use super::ports::Ports;
 use super::validator::Validator;
+use super::validator::behaviour::ValidatorBehaviour;
 use crate::digest::Digest;
 use crate::training::Replica;
 
@@ -20,6 +21,7 @@ pub enum Role {
     },
     Validator {
         processor: Processor,
+        behaviour: Box<dyn ValidatorBehaviour>,
         leaves: Option<u64>,
     },
 }
@@ -49,9 +51,9 @@ impl Role {
                 saved.map_or(Ok(()), |saved| peer.restore(saved, replica))?;
                 Ok(Node::Peer(Box::new(peer)))
             }
-            Self::Validator { processor, leaves } => {
+            Self::Validator { processor, behaviour, leaves } => {
                 let ports = ports.into_iter().next().ok_or("a validator has an identity")?;
-                let mut validator = Validator::new(network.clone(), ports, processor);
+                let mut validator = Validator::new(network.clone(), ports, processor, behaviour);
                 saved.map_or(Ok(()), |saved| validator.restore(saved, replica))?;
                 Ok(Node::Validator { validator: Box::new(validator), leaves })
             }

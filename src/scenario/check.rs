@@ -154,6 +154,8 @@ fn nodes(found: &mut Findings, s: &Scenario) {
     for (index, validator) in s.validators.iter().enumerate() {
         let path = format!("validators.{index}");
         found.positive(format!("{path}.stake"), validator.stake);
+        let behaviour = s.validator_behaviour(&validator.behaviour);
+        found.within(&format!("{path}.behaviour"), |found| behaviour.check(found));
         machine(found, &path, &validator.hardware, &validator.link);
         found.at_least_one(&format!("{path}.leaves"), validator.leaves.unwrap_or(1));
         let hotkey = validator.hotkey.as_deref().unwrap_or_default();
@@ -165,7 +167,7 @@ fn nodes(found: &mut Findings, s: &Scenario) {
         let path = format!("peers.{index}");
         found.at_least_one(&format!("{path}.count"), group.count as u64);
         machine(found, &path, &group.hardware, &group.link);
-        found.within(&format!("{path}.behaviour"), |found| s.behaviour_of(&group.behaviour).check(found));
+        found.within(&format!("{path}.behaviour"), |found| s.behaviour(&group.behaviour).check(found));
         stay(found, &path, group.joins, group.leaves);
     }
     for (index, group) in s.operators.iter().enumerate() {
@@ -173,7 +175,7 @@ fn nodes(found: &mut Findings, s: &Scenario) {
         found.at_least_one(&format!("{path}.count"), group.count as u64);
         found.at_least_one(&format!("{path}.uids"), group.uids as u64);
         machine(found, &path, &group.hardware, &group.link);
-        found.within(&format!("{path}.behaviour"), |found| s.behaviour_of(&group.behaviour).check(found));
+        found.within(&format!("{path}.behaviour"), |found| s.behaviour(&group.behaviour).check(found));
         stay(found, &path, group.joins, group.leaves);
     }
 }

@@ -39,7 +39,8 @@ impl Scenario {
             Machines::Real => Processor::real(),
             Machines::Simulated { sequence_length } => self.validator_processor(&settings.hardware, sequence_length),
         };
-        Role::Validator { processor, leaves: settings.leaves }
+        let behaviour = self.validator_behaviour(&settings.behaviour).build();
+        Role::Validator { processor, behaviour, leaves: settings.leaves }
     }
 
     /// What a peer or an operator is to do.
@@ -50,7 +51,7 @@ impl Scenario {
                 self.peer_processor(operator.hardware, operator.uids, sequence_length)
             }
         };
-        let (behaviour, leaves) = (operator.behaviour(), operator.leaves);
+        let (behaviour, leaves) = (operator.behaviour().build(), operator.leaves);
         let plan = PeerPlan { index: operator.first as u64, processor, behaviour, leaves };
         Role::Peer { plan, joins: operator.joins }
     }

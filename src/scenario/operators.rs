@@ -2,13 +2,14 @@
 
 use super::sections::Scenario;
 use crate::node::Hardware;
-use crate::node::behaviour::Behaviour;
+use crate::node::behaviour::BehaviourSettings;
 use crate::settings::Kinded;
 use crate::transport::simulated::Link;
 
 /// A party that trains: a peer of `[[peers]]`, which has one slot, or one of `[[operators]]`.
 #[derive(Clone, Debug)]
 pub struct Operator<'a> {
+    scenario: &'a Scenario,
     /// Number of its first slot among those of the scenario, in the file's order, peers first.
     pub first: usize,
     /// Slots that it registers.
@@ -16,8 +17,6 @@ pub struct Operator<'a> {
     /// Its name, if it is one of `[[operators]]`.
     pub name: Option<String>,
     pub behaviour: &'a Kinded,
-    /// The scenario that it is of.
-    scenario: &'a Scenario,
     pub hardware: &'a Hardware,
     pub link: &'a Link,
     pub joins: u64,
@@ -30,14 +29,14 @@ impl Operator<'_> {
         self.first..self.first + self.uids
     }
 
-    /// What it does, to be asked.
-    pub fn behaviour(&self) -> Box<dyn Behaviour> {
-        self.scenario.behaviour_of(self.behaviour).build()
+    /// The settings of what it does.
+    pub fn behaviour(&self) -> Box<dyn BehaviourSettings> {
+        self.scenario.behaviour(self.behaviour)
     }
 
     /// What tables call each of its slots: what it does, behind its name if it has one.
     pub fn label(&self) -> String {
-        let does = self.scenario.label_of(self.behaviour);
+        let does = self.scenario.label(self.behaviour);
         self.name.as_ref().map_or(does.clone(), |name| format!("{name}/{does}"))
     }
 }
@@ -52,13 +51,13 @@ impl Scenario {
 
     /// The parties that train, in the file's order: peers first, then operators.
     pub fn each_operator(&self) -> impl Iterator<Item = Operator<'_>> {
-        let peers = self.peers.iter().flat_map(|group| {
+        let peers = self.peers.iter().flat_map(move |group| {
             let peer = Operator {
+                scenario: self,
                 first: 0,
                 uids: 1,
                 name: None,
                 behaviour: &group.behaviour,
-                scenario: self,
                 hardware: &group.hardware,
                 link: &group.link,
                 joins: group.joins,
@@ -67,7 +66,8 @@ impl Scenario {
             std::iter::repeat_n(peer, group.count)
         });
         let groups = self.operators.iter().flat_map(|group| (0..group.count).map(move |nth| (group, nth)));
-        let operators = groups.enumerate().map(|(number, (group, nth))| Operator {
+        let operators = groups.enumerate().map(move |(number, (group, nth))| Operator {
+            scenario: self,
             first: 0,
             uids: group.uids,
             name: Some(match &group.name {
@@ -76,7 +76,6 @@ impl Scenario {
                 None => format!("operator-{number}"),
             }),
             behaviour: &group.behaviour,
-            scenario: self,
             hardware: &group.hardware,
             link: &group.link,
             joins: group.joins,

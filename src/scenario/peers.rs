@@ -45,7 +45,7 @@ pub struct OperatorGroup {
     /// Slots that each of them registers, under a key of its own for each.
     #[serde(default = "default_uids")]
     pub uids: usize,
-    /// What they do.
+    /// What they do, as of peers.
     #[serde(default)]
     pub behaviour: Kinded,
     #[serde(default)]
@@ -70,6 +70,10 @@ fn default_uids() -> usize {
 pub struct ValidatorSettings {
     /// The highest stake leads.
     pub stake: f64,
+    /// What it does: a kind of [`Registry::validator_behaviours`](super::Registry) and its settings. Left out where it is
+    /// honest: the names of runs cover what is written.
+    #[serde(skip_serializing_if = "is_honest")]
+    pub behaviour: Kinded,
     /// Its public key in a real network; without one it has a key that follows from the seed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hotkey: Option<String>,
@@ -80,8 +84,20 @@ pub struct ValidatorSettings {
     pub leaves: Option<u64>,
 }
 
+/// Whether a validator's behaviour is the one that goes without saying.
+pub fn is_honest(behaviour: &Kinded) -> bool {
+    behaviour.settings.is_empty() && matches!(behaviour.kind.as_deref(), None | Some("honest"))
+}
+
 impl Default for ValidatorSettings {
     fn default() -> Self {
-        Self { stake: 1000.0, hotkey: None, hardware: Hardware::default(), link: Link::default(), leaves: None }
+        Self {
+            stake: 1000.0,
+            behaviour: Kinded::default(),
+            hotkey: None,
+            hardware: Hardware::default(),
+            link: Link::default(),
+            leaves: None,
+        }
     }
 }

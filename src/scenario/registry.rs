@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::mechanism::{self, MechanismSettings};
 use crate::node::behaviour::{self, BehaviourSettings};
+use crate::node::validator::behaviour::{self as validator_behaviour, ValidatorBehaviourSettings};
 use crate::settings::Kinds;
 use crate::training::scheme::{self, SchemeSettings};
 
@@ -14,19 +15,27 @@ pub struct Registry {
     pub schemes: Kinds<dyn SchemeSettings>,
     /// `[mechanism] kind`
     pub mechanisms: Kinds<dyn MechanismSettings>,
-    /// `[[peers]] behaviour`
+    /// `[[peers]] behaviour`, `[[operators]] behaviour`
     pub behaviours: Kinds<dyn BehaviourSettings>,
+    /// `[[validators]] behaviour`
+    pub validator_behaviours: Kinds<dyn ValidatorBehaviourSettings>,
 }
 
 impl Default for Registry {
     fn default() -> Self {
-        Self { schemes: scheme::shipped(), mechanisms: mechanism::shipped(), behaviours: behaviour::shipped() }
+        Self {
+            schemes: scheme::shipped(),
+            mechanisms: mechanism::shipped(),
+            behaviours: behaviour::shipped(),
+            validator_behaviours: validator_behaviour::shipped(),
+        }
     }
 }
 
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.schemes.names().chain(self.mechanisms.names()).chain(self.behaviours.names());
+        let names = self.schemes.names().chain(self.mechanisms.names());
+        let names = names.chain(self.behaviours.names()).chain(self.validator_behaviours.names());
         f.debug_list().entries(names).finish()
     }
 }

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::error::{Place, Problem};
 use super::message::{not_of_kind, retell};
 use super::overrides::{Override, last_on};
+use super::peers::is_honest;
 use super::place::Source;
 use super::registry::Registry;
 use super::sections::Scenario;
@@ -13,7 +14,7 @@ use crate::settings::{Findings, KindError, Kinded, Kinds};
 
 /// Completes all that a scenario names by its kind; what cannot be completed is told.
 pub fn resolve(scenario: &mut Scenario, source: &Source, overrides: &[Override]) -> Vec<Problem> {
-    let Scenario { registry, training, scheme, mechanism, peers, operators, .. } = scenario;
+    let Scenario { registry, training, scheme, mechanism, validators, peers, operators, .. } = scenario;
     let mut resolver = Resolver { source, overrides, problems: Vec::new() };
     let said = scheme.clone();
     resolver.complete(&registry.schemes, scheme, "scheme", "scheme");
@@ -22,11 +23,19 @@ pub fn resolve(scenario: &mut Scenario, source: &Source, overrides: &[Override])
         scheme.settings.extend(silent.filter(|(key, _)| !said.settings.contains_key(key)));
     }
     resolver.complete(&registry.mechanisms, mechanism, "mechanism", "mechanism");
+    for (index, validator) in validators.iter_mut().enumerate() {
+        let section = format!("validators.{index}.behaviour");
+        resolver.complete(&registry.validator_behaviours, &mut validator.behaviour, "validator's behaviour", &section);
+        if is_honest(&validator.behaviour) {
+            // It is not written, so it reads back as what nobody has said.
+            validator.behaviour = Kinded::default();
+        }
+    }
     let peers = peers.iter_mut().map(|group| &mut group.behaviour).enumerate();
+    let peers = peers.map(|(index, behaviour)| (format!("peers.{index}.behaviour"), behaviour));
     let operators = operators.iter_mut().map(|group| &mut group.behaviour).enumerate();
-    let groups = peers.map(|group| ("peers", group)).chain(operators.map(|group| ("operators", group)));
-    for (groups, (index, behaviour)) in groups {
-        let section = format!("{groups}.{index}.behaviour");
+    let operators = operators.map(|(index, behaviour)| (format!("operators.{index}.behaviour"), behaviour));
+    for (section, behaviour) in peers.chain(operators) {
         resolver.complete(&registry.behaviours, behaviour, "behaviour", &section);
     }
     resolver.problems

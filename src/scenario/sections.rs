@@ -5,6 +5,7 @@ use crate::corpus::CorpusSettings;
 use crate::mechanism::MechanismSettings;
 use crate::model::ModelSettings;
 use crate::node::behaviour::BehaviourSettings;
+use crate::node::validator::behaviour::ValidatorBehaviourSettings;
 use crate::protocol::ProtocolSettings;
 use crate::settings::Kinded;
 use crate::training::aggregate::AggregationSettings;
@@ -97,20 +98,28 @@ impl Scenario {
         self.registry.schemes.kind_of(&self.scheme)
     }
 
-    /// The settings of a behaviour of this scenario.
+    /// The settings of a behaviour that this scenario names.
     ///
     /// # Panics
     /// As [`judge`](Scenario::judge) does.
-    pub fn behaviour_of(&self, behaviour: &Kinded) -> Box<dyn BehaviourSettings> {
-        let resolved = self.registry.behaviours.resolve(behaviour);
+    pub fn behaviour(&self, named: &Kinded) -> Box<dyn BehaviourSettings> {
+        let resolved = self.registry.behaviours.resolve(named);
         resolved.unwrap_or_else(|error| panic!("behaviour.{}: {}", error.key, error.message)).settings
     }
 
-    /// What tables, plots and CSV files call peers that behave so: the kind, unless it has another name for its
-    /// settings.
-    pub fn label_of(&self, behaviour: &Kinded) -> String {
-        let label = self.behaviour_of(behaviour).label();
-        label.unwrap_or_else(|| self.registry.behaviours.kind_of(behaviour).to_string())
+    /// The settings of a validator's behaviour that this scenario names.
+    ///
+    /// # Panics
+    /// As [`judge`](Scenario::judge) does.
+    pub fn validator_behaviour(&self, named: &Kinded) -> Box<dyn ValidatorBehaviourSettings> {
+        let resolved = self.registry.validator_behaviours.resolve(named);
+        resolved.unwrap_or_else(|error| panic!("behaviour.{}: {}", error.key, error.message)).settings
+    }
+
+    /// What tables, plots and CSV files call who behaves so: as the kind, unless that has another name for its settings.
+    pub fn label(&self, named: &Kinded) -> String {
+        let label = self.behaviour(named).label();
+        label.unwrap_or_else(|| self.registry.behaviours.kind_of(named).to_string())
     }
 
     /// Virtual length of a round in seconds.

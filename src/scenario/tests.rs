@@ -61,14 +61,12 @@ fn kinded(kind: &str, settings: &str) -> Kinded {
 fn peers_are_called_by_what_they_do() {
     let labels = |overrides: &[&str]| {
         let scenario = with(overrides).unwrap();
-        let labels = scenario.peers.iter().map(|group| scenario.label_of(&group.behaviour));
+        let labels = scenario.peers.iter().map(|group| scenario.label(&group.behaviour));
         labels.collect::<Vec<_>>()
     };
     assert_eq!(labels(&[]), ["honest", "lazy"]);
     assert_eq!(labels(&["peers.1.behaviour=free-rider", "peers.0.behaviour.data=2"]), ["honest x2", "free-rider"]);
-    assert!(
-        !with(&["peers.1.behaviour=noise"]).map(|s| s.behaviour_of(&s.peers[1].behaviour).build().trains()).unwrap()
-    );
+    assert!(!with(&["peers.1.behaviour=noise"]).map(|s| s.behaviour(&s.peers[1].behaviour).build().trains()).unwrap());
 }
 
 #[test]

@@ -64,11 +64,7 @@ impl Behaviour for Copycat {
         false
     }
 
-    async fn pseudo_gradient(
-        &mut self,
-        _own: Option<PseudoGradient>,
-        around: &Surroundings<'_>,
-    ) -> Option<PseudoGradient> {
+    async fn pseudo_gradient(&self, _own: Option<PseudoGradient>, around: &Surroundings<'_>) -> Option<PseudoGradient> {
         let (uid, hotkey) = self.victim(around).await?;
         let clock = &around.ports.clock;
         clock.sleep_until(around.window.opens).await;
@@ -83,7 +79,7 @@ impl Behaviour for Copycat {
         None
     }
 
-    fn put_at(&mut self, around: &Surroundings) -> Duration {
+    fn put_at(&self, around: &Surroundings) -> Duration {
         around.window.opens
     }
 }

@@ -40,7 +40,7 @@ struct Late {
 }
 
 impl Behaviour for Late {
-    fn put_at(&mut self, around: &Surroundings) -> Duration {
+    fn put_at(&self, around: &Surroundings) -> Duration {
         around.window.closes + self.after
     }
 }

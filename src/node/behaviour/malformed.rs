@@ -61,15 +61,11 @@ impl Malformed {
 
 #[async_trait]
 impl Behaviour for Malformed {
-    async fn pseudo_gradient(
-        &mut self,
-        own: Option<PseudoGradient>,
-        around: &Surroundings<'_>,
-    ) -> Option<PseudoGradient> {
+    async fn pseudo_gradient(&self, own: Option<PseudoGradient>, around: &Surroundings<'_>) -> Option<PseudoGradient> {
         spoil_payload(own?, self.how(around), &around.network.shape)
     }
 
-    fn bytes(&mut self, signed: Bytes, around: &Surroundings) -> Bytes {
+    fn bytes(&self, signed: Bytes, around: &Surroundings) -> Bytes {
         spoil_bytes(signed, self.how(around))
     }
 }

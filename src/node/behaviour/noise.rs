@@ -28,11 +28,7 @@ impl Behaviour for Noise {
         false
     }
 
-    async fn pseudo_gradient(
-        &mut self,
-        _own: Option<PseudoGradient>,
-        around: &Surroundings<'_>,
-    ) -> Option<PseudoGradient> {
+    async fn pseudo_gradient(&self, _own: Option<PseudoGradient>, around: &Surroundings<'_>) -> Option<PseudoGradient> {
         Some(random_pseudo_gradient(&around.network.shape, around.rng("noise")))
     }
 }

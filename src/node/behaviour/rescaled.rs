@@ -33,11 +33,7 @@ struct Rescaled {
 
 #[async_trait]
 impl Behaviour for Rescaled {
-    async fn pseudo_gradient(
-        &mut self,
-        own: Option<PseudoGradient>,
-        _around: &Surroundings<'_>,
-    ) -> Option<PseudoGradient> {
+    async fn pseudo_gradient(&self, own: Option<PseudoGradient>, _around: &Surroundings<'_>) -> Option<PseudoGradient> {
         own.map(|own| map_values(own, |value| value * self.factor))
     }
 }

@@ -53,7 +53,7 @@ impl Surroundings<'_> {
         self.network.assignment.assigned(self.uid, self.round)
     }
 
-    /// A generator for a draw of this peer in this round.
+    /// A generator for a draw of this slot in this round.
     pub fn rng(&self, purpose: &str) -> crate::random::ChaCha8Rng {
         crate::random::rng(self.network.rules.seed, purpose, self.uid.into(), self.round)
     }
@@ -73,6 +73,9 @@ impl Surroundings<'_> {
 
 /// The answers of a peer, asked at each step of a round. Every default answer is the honest one. What must survive a
 /// restart goes through `save` and `restore`.
+///
+/// An operator of several slots is asked for one after the other which data to train on, and for all of them side by side
+/// what to send: one may wait for an upload of others meanwhile. So what those answers remember lies behind a lock.
 #[async_trait]
 pub trait Behaviour: Send + Sync {
     /// Does it take part?
@@ -101,22 +104,18 @@ pub trait Behaviour: Send + Sync {
     }
 
     /// Which payload? `own` is its own pseudo-gradient, if it trains; `None` sends nothing.
-    async fn pseudo_gradient(
-        &mut self,
-        own: Option<PseudoGradient>,
-        _around: &Surroundings<'_>,
-    ) -> Option<PseudoGradient> {
+    async fn pseudo_gradient(&self, own: Option<PseudoGradient>, _around: &Surroundings<'_>) -> Option<PseudoGradient> {
         own
     }
 
     /// Which bytes? `signed` is the well-formed upload.
-    fn bytes(&mut self, signed: Bytes, _around: &Surroundings) -> Bytes {
+    fn bytes(&self, signed: Bytes, _around: &Surroundings) -> Bytes {
         signed
     }
 
     /// When does the upload start? An honest peer does not wait long: it leaves time for a slow link, and spreads the
     /// load.
-    fn put_at(&mut self, around: &Surroundings) -> Duration {
+    fn put_at(&self, around: &Surroundings) -> Duration {
         use rand::RngExt;
         let spread: f64 = around.rng("put jitter").random_range(0.0..0.3);
         let (opens, closes) = (around.window.opens, around.window.closes);

@@ -22,11 +22,7 @@ struct SignFlip;
 
 #[async_trait]
 impl Behaviour for SignFlip {
-    async fn pseudo_gradient(
-        &mut self,
-        own: Option<PseudoGradient>,
-        _around: &Surroundings<'_>,
-    ) -> Option<PseudoGradient> {
+    async fn pseudo_gradient(&self, own: Option<PseudoGradient>, _around: &Surroundings<'_>) -> Option<PseudoGradient> {
         own.map(|own| map_values(own, |value| -value))
     }
 }

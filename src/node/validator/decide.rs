@@ -44,10 +44,10 @@ impl Validator {
     pub async fn decide(&self, gathered: &Gathered, chain: &dyn ChainView) -> Option<Decided> {
         let own = self.ports.identity.hotkey();
         let place = place_of(chain, &own).expect("a validator of genesis");
-        let turn = self.turn(place);
+        let turn = self.behaviour.decides_at(self.turn(place), &self.around(chain));
         loop {
-            if self.ports.clock.now() >= turn
-                && let Some((replica, included)) = self.propose(gathered).await
+            if turn.is_some_and(|turn| self.ports.clock.now() >= turn)
+                && let Some((replica, included)) = self.propose(gathered, chain).await
             {
                 return Some(Decided { replica, included, own: true, place });
             }
@@ -81,9 +81,9 @@ impl Validator {
     }
 
     /// Aggregates those whom this validator would take, and writes the record; `None` if there is one already.
-    async fn propose(&self, gathered: &Gathered) -> Option<(Arc<Replica>, Vec<Uid>)> {
+    async fn propose(&self, gathered: &Gathered, chain: &dyn ChainView) -> Option<(Arc<Replica>, Vec<Uid>)> {
         let (own, round) = (self.ports.identity.hotkey(), self.round);
-        let uids = self.included(gathered);
+        let uids = self.included(gathered, chain);
         let received = || uids.iter().map(|uid| &gathered.valid[uid]);
         let included = received().map(|received| Included {
             uid: received.upload.uid,
@@ -105,7 +105,8 @@ impl Validator {
         // The bundle first: whoever sees the record finds what it names. If another one lies there, this validator was
         // here before it was stopped, and may have decided the round with that. The first part tells them apart: it has
         // the digests of all that a bundle holds.
-        let (key, bundle) = (keys::bundle(&own, round), bundle::encode(&payloads));
+        let bundle = self.behaviour.bundle(bundle::encode(&payloads), &self.around(chain));
+        let key = keys::bundle(&own, round);
         let parts: Vec<(Path, Bytes)> = parts_of(&key, &bundle).collect();
         let is_ours = self.create(&key, &parts[0].1).await || self.lies_there(&parts[0]).await;
         if is_ours {

@@ -17,14 +17,22 @@ impl Validator {
         self.roster.renew(&self.network.rules.protocol, &*self.mechanism, self.round);
     }
 
-    /// The peers to aggregate in this round, by uid, as far as this validator judges.
-    pub fn included(&self, gathered: &Gathered) -> Vec<Uid> {
+    /// The peers to aggregate in this round, by uid, as far as this validator judges, or pretends to.
+    pub fn included(&self, gathered: &Gathered, chain: &dyn ChainView) -> Vec<Uid> {
         let round = self.round;
         // Only what is there, and only what the mechanism lets pass.
         let passed = |uid| {
             let status = self.mechanism.status(uid, round);
             gathered.valid.contains_key(&uid) && status.is_some_and(Status::may_be_aggregated)
         };
-        self.roster.included(&self.network.rules.protocol, &*self.mechanism, round, passed)
+        let protocol = &self.network.rules.protocol;
+        let judged = self.roster.included(protocol, &*self.mechanism, round, passed);
+        let valid: Vec<Uid> = gathered.valid.keys().copied().collect();
+        let mut included = self.behaviour.included(judged, &valid, &self.around(chain));
+        included.retain(|uid| gathered.valid.contains_key(uid));
+        included.sort_unstable();
+        included.dedup();
+        included.truncate(protocol.top_peers);
+        included
     }
 }

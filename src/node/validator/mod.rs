@@ -9,8 +9,10 @@
 //! | `judge` | what the mechanism is told, and whom it would aggregate |
 //! | `roster` | the list of peers to aggregate |
 //! | `evaluate` | the losses that the mechanism asks for |
+//! | `behaviour` | what a validator does instead of the honest thing |
 //! | `report` | what is to be said of the round |
 
+pub mod behaviour;
 mod compare;
 mod decide;
 mod evaluate;
@@ -38,6 +40,7 @@ use crate::digest::Digest;
 use crate::mechanism::Mechanism;
 use crate::training::Replica;
 use crate::transport::Hotkey;
+use behaviour::{ValidatorBehaviour, ValidatorSurroundings};
 use roster::Roster;
 
 /// A validator of the network.
@@ -45,6 +48,7 @@ pub struct Validator {
     network: Arc<Network>,
     ports: Ports,
     processor: Processor,
+    behaviour: Box<dyn ValidatorBehaviour>,
     mechanism: Box<dyn Mechanism>,
     roster: Roster,
     /// Whose slot it was when it was last looked at.
@@ -75,11 +79,17 @@ struct Saved {
     round: u64,
     checkpointed: Option<u64>,
     acting: usize,
+    behaviour: Vec<u8>,
 }
 
 impl Validator {
     /// A validator at genesis.
-    pub fn new(network: Arc<Network>, ports: Ports, processor: Processor) -> Self {
+    pub fn new(
+        network: Arc<Network>,
+        ports: Ports,
+        processor: Processor,
+        behaviour: Box<dyn ValidatorBehaviour>,
+    ) -> Self {
         // Nobody else can make this signature.
         let what = [b"gauntlet: draws of a validator".as_slice(), &network.rules.seed.to_le_bytes()].concat();
         let signature = Digest::of(&ports.identity.sign(&what));
@@ -92,6 +102,7 @@ impl Validator {
             network,
             ports,
             processor,
+            behaviour,
             owners: BTreeMap::new(),
             pay: BTreeMap::new(),
             round: 0,
@@ -109,7 +120,7 @@ impl Validator {
         self.mechanism.restore(&saved.mechanism)?;
         (self.roster, self.owners, self.pay) = (saved.roster, saved.owners, saved.pay);
         (self.round, self.checkpointed, self.acting) = (saved.round, saved.checkpointed, saved.acting);
-        Ok(())
+        self.behaviour.restore(&saved.behaviour)
     }
 
     /// This validator, as one that was stopped: before it goes on, it compares its model with what was agreed. As long as
@@ -128,6 +139,7 @@ impl Validator {
             round: self.round,
             checkpointed: self.checkpointed,
             acting: self.acting,
+            behaviour: self.behaviour.save(),
         };
         let bytes = postcard::to_stdvec(&saved).expect("a plain structure");
         NodeState { bytes, replicas: vec![self.replica.clone()] }
@@ -219,13 +231,16 @@ impl Validator {
         self.ports.host.trace(&format!("model {} {}", round + 1, self.replica.digest));
 
         let ports = self.ports.clone();
-        let wanted = self.mechanism.measure(round, &decided.included);
+        let network = self.network.clone();
+        let around = ValidatorSurroundings { network: &network, ports: &ports, round, chain: &*chain };
+        let wanted = self.behaviour.measured(self.mechanism.measure(round, &decided.included), &around);
         let evaluation = ports.phase("evaluate", self.evaluate(&before, &gathered, wanted)).await;
         self.mechanism.learn(round, &decided.included, &evaluation.losses);
-        let rules = &self.network.rules;
+        let rules = &network.rules;
         // The next round has begun; before the one after it the chain may hold an epoch.
         if (round + 2).is_multiple_of(rules.chain.weights_every) {
-            self.ports.chain.submit(Call::SetWeights(self.mechanism.pay())).await;
+            let weights = self.behaviour.weights(self.mechanism.pay(), &around);
+            self.ports.chain.submit(Call::SetWeights(weights)).await;
         }
         if decided.own {
             if (round + 1).is_multiple_of(rules.training.checkpoint_every) {
@@ -238,6 +253,11 @@ impl Validator {
         // The next round has begun.
         self.pay = self.owners.keys().map(|&uid| (uid, chain.incentive(uid))).collect();
         true
+    }
+
+    /// What its behaviour may look at.
+    fn around<'a>(&'a self, chain: &'a dyn ChainView) -> ValidatorSurroundings<'a> {
+        ValidatorSurroundings { network: &self.network, ports: &self.ports, round: self.round, chain }
     }
 
     /// Takes note of new owners of slots.
