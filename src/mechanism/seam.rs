@@ -11,7 +11,9 @@ use crate::settings::Findings;
 /// How one validator judges. What it must remember from round to round is in its state.
 pub trait Mechanism: Send + Sync {
     /// A slot has a new owner, who inherits nothing.
-    fn arrive(&mut self, uid: Uid);
+    fn arrive(&mut self, uid: Uid) {
+        self.leave(uid);
+    }
 
     /// A slot has no owner any more.
     fn leave(&mut self, uid: Uid);
@@ -23,11 +25,13 @@ pub trait Mechanism: Send + Sync {
     fn include(&self, round: u64, except: &[Uid]) -> Ranking;
 
     /// The losses that it wants of a round in which `aggregated` were aggregated.
-    fn measure(&mut self, round: u64, aggregated: &[Uid]) -> Vec<Measurement>;
+    fn measure(&mut self, _round: u64, _aggregated: &[Uid]) -> Vec<Measurement> {
+        Vec::new()
+    }
 
     /// The losses that it asked for in [`measure`](Mechanism::measure). One is missing where a page could not be read; one that a hostile payload led to
     /// may be infinite or not a number.
-    fn learn(&mut self, round: u64, aggregated: &[Uid], losses: &Losses);
+    fn learn(&mut self, _round: u64, _aggregated: &[Uid], _losses: &Losses) {}
 
     /// The pay of each peer as a share: they sum to 1, or are all 0.
     fn pay(&self) -> Vec<(Uid, f64)>;
@@ -36,10 +40,14 @@ pub trait Mechanism: Send + Sync {
     fn status(&self, uid: Uid, round: u64) -> Option<Status>;
 
     /// The numbers that it has of each peer: what they are.
-    fn columns(&self) -> Vec<Column>;
+    fn columns(&self) -> Vec<Column> {
+        Vec::new()
+    }
 
     /// The numbers of a peer after a round, one a column.
-    fn numbers(&self, uid: Uid, round: u64) -> Vec<Option<f64>>;
+    fn numbers(&self, _uid: Uid, _round: u64) -> Vec<Option<f64>> {
+        vec![None; self.columns().len()]
+    }
 
     /// State to go on from.
     fn save(&self) -> Vec<u8>;
@@ -54,14 +62,16 @@ pub trait Mechanism: Send + Sync {
 /// The settings of a mechanism.
 pub trait MechanismSettings: Send + Sync {
     /// Checks what a type cannot tell; paths are relative to the section.
-    fn check(&self, found: &mut Findings);
+    fn check(&self, _found: &mut Findings) {}
 
     /// The mechanism of a validator. `secret` is the validator's own: peers must not foresee its draws.
     fn build(&self, secret: u64) -> Box<dyn Mechanism>;
 
     /// Pages that a validator runs forward in a round, where each peer has `pages` and `aggregated` are aggregated: what a
     /// validator's hardware must keep up with.
-    fn forward_passes(&self, pages: usize, aggregated: usize) -> f64;
+    fn forward_passes(&self, _pages: usize, _aggregated: usize) -> f64 {
+        0.0
+    }
 }
 
 /// Pages in a sample of a peer's pages.

@@ -50,7 +50,7 @@ impl Network {
         let settings = CoreSettings {
             training: &scenario.training,
             scheme: &*scenario.scheme_settings(),
-            aggregation: &scenario.aggregation,
+            rule: &*scenario.rule_settings(),
             rounds: scenario.rounds,
         };
         let core = TrainingCore::new(settings, config, corpus, device)?;

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::mechanism::{self, MechanismSettings};
 use crate::node::behaviour::{self, BehaviourSettings};
 use crate::settings::Kinds;
+use crate::training::aggregate::{self, RuleSettings};
 use crate::training::scheme::{self, SchemeSettings};
 
 /// Tables of kinds by their names; those that this crate ships, unless more are added.
@@ -12,6 +13,8 @@ use crate::training::scheme::{self, SchemeSettings};
 pub struct Registry {
     /// `[scheme] kind`
     pub schemes: Kinds<dyn SchemeSettings>,
+    /// `[aggregation] rule`
+    pub aggregations: Kinds<dyn RuleSettings>,
     /// `[mechanism] kind`
     pub mechanisms: Kinds<dyn MechanismSettings>,
     /// `[[peers]] behaviour`
@@ -20,13 +23,23 @@ pub struct Registry {
 
 impl Default for Registry {
     fn default() -> Self {
-        Self { schemes: scheme::shipped(), mechanisms: mechanism::shipped(), behaviours: behaviour::shipped() }
+        Self {
+            schemes: scheme::shipped(),
+            aggregations: aggregate::shipped(),
+            mechanisms: mechanism::shipped(),
+            behaviours: behaviour::shipped(),
+        }
     }
 }
 
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.schemes.names().chain(self.mechanisms.names()).chain(self.behaviours.names());
+        let names = self
+            .schemes
+            .names()
+            .chain(self.aggregations.names())
+            .chain(self.mechanisms.names())
+            .chain(self.behaviours.names());
         f.debug_list().entries(names).finish()
     }
 }

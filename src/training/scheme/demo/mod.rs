@@ -19,7 +19,6 @@ use super::limits;
 use super::seam::{Footprint, LocalTraining, Scheme, SchemeSettings};
 use crate::model::ParamLayout;
 use crate::settings::Findings;
-use crate::training::aggregate::sign_of_mean;
 use crate::training::quantise::quantise;
 use crate::training::{
     Basis, ChunkError, ChunkLayout, PayloadLayout, PayloadShape, PseudoGradient, TensorChunks, TensorShape,
@@ -139,10 +138,6 @@ impl Scheme for Demo {
 
     fn payloads(&self) -> PayloadLayout {
         PayloadLayout { chunks: self.layout.clone(), basis: BASIS }
-    }
-
-    fn default_rule(&self) -> &'static str {
-        sign_of_mean::RULE.name
     }
 
     /// The sign has no size of its own: a whole step is the learning rate.
