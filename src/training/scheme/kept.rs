@@ -46,7 +46,9 @@ where
 mod tests {
     use super::*;
 
-    fn newcomer(count: usize) -> Kept<impl Fn(&mut [f32], &Evaluator, &Replica, &[Vec<u32>], Round) -> PseudoGradient> {
+    type Train = fn(&mut [f32], &Evaluator, &Replica, &[Vec<u32>], Round) -> PseudoGradient;
+
+    fn newcomer(count: usize) -> Kept<Train> {
         Kept::new(count, |_, _, _, _, _| PseudoGradient::default())
     }
 
