@@ -1,35 +1,52 @@
-//! An aggregation rule of your own: the coordinate-wise median, for SparseLoCo on a small network.
-//!
-//! `cargo run --example aggregation` prints the held-out loss as the network trains by it.
+//! An aggregation rule of your own: the trimmed mean of each parameter (Yin et al., arXiv 1803.01498), which a few
+//! peers cannot pull anywhere. `cargo run --example aggregation` prints the held-out loss of a small network under it.
 
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
-
-use gauntlet::engine::{Observer, ObserverError, RunOptions, Traffic, simulate};
-use gauntlet::model::Device;
-use gauntlet::node::RoundReport;
-use gauntlet::scenario::{Scenario, World};
-use gauntlet::training::PayloadLayout;
-use gauntlet::training::aggregate::{Aggregation, Weighted};
+use gauntlet::scenario::{Registry, Scenario};
+use gauntlet::training::aggregate::{Aggregation, RuleSettings, Weighted};
+use gauntlet::training::{Basis, PayloadLayout};
+use gauntlet::{engine, model::Device, settings::Findings};
+use serde::{Deserialize, Serialize};
 
 const NETWORK: &str = r#"
-name = "median"
+name = "trimmed"
 rounds = 40
 model = { preset = "nano" }
 training = { lr = 1e-2, warmup_rounds = 5, pages_per_round = 4, micro_batch = 4 }
 scheme = { kind = "sparseloco", inner_steps = 2, topk = 1024, bits = 32 }
+aggregation = { rule = "trimmed-mean", trim = 0.2 }
 protocol = { top_peers = 5 }
 mechanism = { evaluated_per_round = 2, evaluated_fraction = 0.5 }
 peers = [{ count = 5 }]
 "#;
 
-/// Each parameter moves by the median of what was sent of it; of an even number the lower middle one.
-struct Median(PayloadLayout);
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct TrimmedMeanSettings {
+    /// The part of the values that is left out at each end.
+    trim: f64,
+}
 
-impl Aggregation for Median {
+impl RuleSettings for TrimmedMeanSettings {
+    fn check(&self, found: &mut Findings) {
+        found.require((0.0..0.5).contains(&self.trim), "trim", self.trim, "0 or more and below a half");
+    }
+    fn works_on(&self) -> Basis {
+        Basis::Values
+    }
+    fn build(&self, payloads: &PayloadLayout, _device: Device) -> Box<dyn Aggregation> {
+        Box::new(TrimmedMean { payloads: payloads.clone(), trim: self.trim })
+    }
+}
+
+struct TrimmedMean {
+    payloads: PayloadLayout,
+    trim: f64,
+}
+
+impl Aggregation for TrimmedMean {
     fn step(&self, theta: &[f32], payloads: &[Weighted], rate: f64) -> Vec<f32> {
         let mut after = theta.to_vec();
-        for (tensor, chunks) in self.0.chunks.tensors.iter().enumerate() {
+        for (tensor, chunks) in self.payloads.chunks.tensors.iter().enumerate() {
             let mut sent = vec![Vec::new(); chunks.range.len()];
             for Weighted { payload, weight } in payloads {
                 let sparse = &payload.tensors[tensor];
@@ -41,37 +58,22 @@ impl Aggregation for Median {
             for (theta, values) in after[chunks.range.clone()].iter_mut().zip(&mut sent) {
                 // Sorted, so that the order of the payloads does not matter: every node must get the same bits.
                 values.sort_unstable_by(f32::total_cmp);
-                let median = values.get(values.len().saturating_sub(1) / 2).copied().unwrap_or(0.0);
-                *theta -= (rate * f64::from(median)) as f32;
+                let cut = (self.trim * values.len() as f64) as usize;
+                let kept = &values[cut..values.len() - cut];
+                let sum: f64 = kept.iter().map(|&value| f64::from(value)).sum();
+                *theta -= (rate * sum / kept.len().max(1) as f64) as f32;
             }
         }
         after
     }
 }
 
-struct Printer;
-
-impl Observer for Printer {
-    fn round(&mut self, report: &RoundReport, _: Traffic) -> Result<(), ObserverError> {
-        if let Some(loss) = report.loss {
-            println!("after round {:2}: held-out loss {loss:.4}", report.round);
-        }
-        Ok(())
-    }
-}
-
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let scenario = Scenario::from_toml(NETWORK, "median.toml", &[])?;
-    let mut network = scenario.network(Device::Cpu)?;
-    network.core.aggregate_by(|payloads| Box::new(Median(payloads)));
-    let options = RunOptions {
-        threads: std::thread::available_parallelism().map_or(1, usize::from),
-        baseline: false,
-        resume: None,
-        resume_baseline: None,
-        interrupt: Arc::new(AtomicBool::new(false)),
-    };
-    let world = World { scenario, network: Arc::new(network) };
-    simulate(Arc::new(world), options, Arc::new(Mutex::new(Printer)))?;
+    let mut registry = Registry::default();
+    registry.aggregations = registry.aggregations.with::<TrimmedMeanSettings>("trimmed-mean", |rule| Box::new(rule));
+    let finished = engine::run(Scenario::from_toml_with(registry, NETWORK, "trimmed.toml", &[])?)?;
+    for (report, loss) in finished.reports.iter().filter_map(|report| Some((report, report.loss?))) {
+        println!("after round {:2}: held-out loss {loss:.4}", report.round);
+    }
     Ok(())
 }

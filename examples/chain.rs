@@ -1,15 +1,12 @@
 //! A chain of one's own: nobody loses a slot, and pay is the stake-weighted mean of the weights posted last, without
-//! clipping and without bonds. `cargo run --example chain`
+//! clipping and without bonds. `cargo run --example chain` prints who is paid what among three honest peers and a noisy
+//! one.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use gauntlet::Uid;
-use gauntlet::chain::{Books, Call, ChainSettings, ChainView, Extrinsic, Genesis, Hotkey, LedgerError};
-use gauntlet::engine::{Observer, ObserverError, RunOptions, Traffic, simulate_on};
-use gauntlet::model::Device;
-use gauntlet::node::RoundReport;
-use gauntlet::scenario::{Scenario, World};
+use gauntlet::chain::{Books, Call, ChainSettings, ChainView, Extrinsic, Genesis, LedgerError, Snapshot};
+use gauntlet::{engine, scenario::Scenario};
 
 const NETWORK: &str = r#"
 name = "mean"
@@ -45,9 +42,8 @@ impl Books for Mean {
         }
         let mut validators = self.0.validators.clone();
         validators.sort_by(|(_, a), (_, b)| b.total_cmp(a));
-        Arc::new(View { block, peers: (0..).zip(peers).collect(), pay, validators })
+        Arc::new(Snapshot { block, peers: (0..).zip(peers).collect(), pay, validators })
     }
-
     fn submit(&mut self, block: u64, extrinsic: Extrinsic) -> Result<(), LedgerError> {
         if matches!(&extrinsic.call, Call::SetWeights(weights) if !weights.iter().any(|(_, weight)| *weight > 0.0)) {
             return Err(LedgerError::Other("weights that pay nobody".into()));
@@ -57,44 +53,8 @@ impl Books for Mean {
         self.1.sort_by_key(|(block, extrinsic)| (*block, extrinsic.hotkey));
         Ok(())
     }
-
     fn log(&self) -> Vec<(u64, Extrinsic)> {
         self.1.clone()
-    }
-}
-
-struct View {
-    block: u64,
-    peers: Vec<(Uid, Hotkey)>,
-    pay: BTreeMap<Uid, f64>,
-    validators: Vec<(Hotkey, f64)>,
-}
-
-impl ChainView for View {
-    fn block(&self) -> u64 {
-        self.block
-    }
-
-    fn peers(&self) -> Vec<(Uid, Hotkey)> {
-        self.peers.clone()
-    }
-
-    fn incentive(&self, uid: Uid) -> f64 {
-        self.pay.get(&uid).copied().unwrap_or(0.0)
-    }
-
-    fn validators(&self) -> Vec<(Hotkey, f64)> {
-        self.validators.clone()
-    }
-}
-
-struct Print;
-
-impl Observer for Print {
-    fn round(&mut self, report: &RoundReport, _: Traffic) -> Result<(), ObserverError> {
-        let pay: Vec<String> = report.peers.iter().map(|peer| format!("{:.3}", peer.incentive)).collect();
-        println!("round {}: incentives {}", report.round, pay.join(" "));
-        Ok(())
     }
 }
 
@@ -104,9 +64,11 @@ fn open(settings: &ChainSettings, genesis: Genesis) -> Result<Box<dyn Books>, Le
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let world = World::open(Scenario::from_toml(NETWORK, "mean.toml", &[])?, Device::Cpu)?;
-    let options =
-        RunOptions { threads: 2, baseline: false, resume: None, resume_baseline: None, interrupt: Arc::default() };
-    println!("{:?}", simulate_on(&open, Arc::new(world), options, Arc::new(Mutex::new(Print)))?);
+    let finished = engine::run_on(&open, Scenario::from_toml(NETWORK, "mean.toml", &[])?)?;
+    for report in &finished.reports {
+        let pay: Vec<String> = report.peers.iter().map(|peer| format!("{:.3}", peer.incentive)).collect();
+        println!("round {}: incentives {}", report.round, pay.join(" "));
+    }
+    println!("digest of the run: {}", finished.digest);
     Ok(())
 }

@@ -1,18 +1,11 @@
-//! A mechanism of your own: whoever sends what nobody else sends is paid, by one minus the largest cosine with another
-//! upload of the round. Honest work passes, and so does noise, which is why this is an example and not shipped.
-//!
-//! `cargo run --example mechanism` prints who is paid what among four honest peers and two copycats.
+//! A mechanism of your own: an upload is paid by one minus its largest cosine with another one of the round. Honest work
+//! earns, and so does noise. `cargo run --example mechanism` prints what four honest peers and two copycats are paid.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, atomic::AtomicBool};
 
-use gauntlet::engine::{Observer, ObserverError, RunOptions, Traffic, simulate};
-use gauntlet::mechanism::{
-    Column, ColumnKind, Facts, Losses, Measurement, Mechanism, MechanismSettings, Ranking, Status,
-};
-use gauntlet::node::RoundReport;
-use gauntlet::scenario::{Registry, Scenario, World};
-use gauntlet::{Uid, model::Device, settings::Findings};
+use gauntlet::mechanism::{Facts, Mechanism, MechanismSettings, Ranking, Status, shares::shares};
+use gauntlet::scenario::{Registry, Scenario};
+use gauntlet::{Uid, engine, settings::Findings};
 use serde::{Deserialize, Serialize};
 
 const NETWORK: &str = r#"
@@ -22,7 +15,6 @@ model = { preset = "nano" }
 training = { lr = 3e-3, warmup_rounds = 5, pages_per_round = 4, micro_batch = 4 }
 protocol = { top_peers = 4, min_peers = 2 }
 mechanism = { kind = "novelty", limit = 0.5 }
-chain = { weights_every = 2 }
 peers = [{ count = 4 }, { count = 2, behaviour = "copycat" }]
 "#;
 
@@ -40,18 +32,12 @@ impl MechanismSettings for NoveltySettings {
     fn build(&self, _secret: u64) -> Box<dyn Mechanism> {
         Box::new(Novelty(self.clone(), BTreeMap::new()))
     }
-    fn forward_passes(&self, _pages: usize, _aggregated: usize) -> f64 {
-        0.0
-    }
 }
 
 /// The settings, and of each peer: round, status, score.
 struct Novelty(NoveltySettings, BTreeMap<Uid, (u64, Status, f64)>);
 
 impl Mechanism for Novelty {
-    fn arrive(&mut self, uid: Uid) {
-        self.1.insert(uid, (0, Status::Absent, 0.0));
-    }
     fn leave(&mut self, uid: Uid) {
         self.1.remove(&uid);
     }
@@ -67,49 +53,26 @@ impl Mechanism for Novelty {
         let earned = self.1.iter().filter(|(uid, seen)| seen.0 == round && seen.2 > 0.0 && !except.contains(uid));
         Ranking { earned: earned.map(|(uid, _)| *uid).collect(), others: Vec::new() }
     }
-    fn measure(&mut self, _round: u64, _aggregated: &[Uid]) -> Vec<Measurement> {
-        Vec::new()
-    }
-    fn learn(&mut self, _round: u64, _aggregated: &[Uid], _losses: &Losses) {}
     fn pay(&self) -> Vec<(Uid, f64)> {
-        let total: f64 = self.1.values().map(|(_, _, score)| score).sum();
-        self.1.iter().map(|(uid, seen)| (*uid, if total > 0.0 { seen.2 / total } else { 0.0 })).collect()
+        shares(self.1.iter().map(|(uid, seen)| (*uid, seen.2)), 1.0)
     }
     fn status(&self, uid: Uid, round: u64) -> Option<Status> {
         self.1.get(&uid).filter(|seen| seen.0 == round).map(|seen| seen.1)
-    }
-    fn columns(&self) -> Vec<Column> {
-        vec![Column::new("novelty", "novelty", ColumnKind::Standing)]
-    }
-    fn numbers(&self, uid: Uid, _round: u64) -> Vec<Option<f64>> {
-        vec![self.1.get(&uid).map(|seen| seen.2)]
     }
     fn save(&self) -> Vec<u8> {
         postcard::to_stdvec(&self.1).expect("a plain structure")
     }
     fn restore(&mut self, saved: &[u8]) -> Result<(), String> {
-        self.1 = postcard::from_bytes(saved).map_err(|error| error.to_string())?;
-        Ok(())
-    }
-}
-
-struct Printer;
-
-impl Observer for Printer {
-    fn round(&mut self, report: &RoundReport, _: Traffic) -> Result<(), ObserverError> {
-        let paid: Vec<String> = report.peers.iter().map(|peer| format!("{:4.1} %", 100.0 * peer.incentive)).collect();
-        println!("round {:2}: {}", report.round, paid.join("  "));
-        Ok(())
+        postcard::from_bytes(saved).map(|seen| self.1 = seen).map_err(|error| error.to_string())
     }
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut registry = Registry::default();
     registry.mechanisms = registry.mechanisms.with::<NoveltySettings>("novelty", |settings| Box::new(settings));
-    let scenario = Scenario::from_toml_with(registry, NETWORK, "novelty.toml", &[])?;
-    let world = Arc::new(World::open(scenario, Device::Cpu)?);
-    let interrupt = Arc::new(AtomicBool::new(false));
-    let options = RunOptions { threads: 2, baseline: false, resume: None, resume_baseline: None, interrupt };
-    simulate(world, options, Arc::new(Mutex::new(Printer)))?;
+    for report in engine::run(Scenario::from_toml_with(registry, NETWORK, "novelty.toml", &[])?)?.reports {
+        let paid: Vec<String> = report.peers.iter().map(|peer| format!("{:4.1} %", 100.0 * peer.incentive)).collect();
+        println!("round {:2}: {}", report.round, paid.join("  "));
+    }
     Ok(())
 }

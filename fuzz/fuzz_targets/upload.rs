@@ -4,7 +4,9 @@
 use std::sync::LazyLock;
 
 use gauntlet::digest::Digest;
-use gauntlet::model::ParamLayout;
+use gauntlet::model::{Device, ParamLayout};
+use gauntlet::settings::Kinded;
+use gauntlet::training::aggregate::{self, Aggregation, Weighted};
 use gauntlet::training::scheme::{DemoSettings, Scheme, SchemeSettings, SparseLocoSettings};
 use gauntlet::training::{PayloadShape, PseudoGradient, SparseTensor, TensorShape};
 use gauntlet::transport::wire::{self, Expected, Upload};
@@ -15,6 +17,7 @@ use libfuzzer_sys::fuzz_target;
 /// A scheme for a model of three tensors, and a valid upload for it.
 struct World {
     scheme: Box<dyn Scheme>,
+    rule: Box<dyn Aggregation>,
     theta: Vec<f32>,
     /// The upload without its signature.
     valid: Vec<u8>,
@@ -49,7 +52,9 @@ impl World {
         let mut valid = wire::encode(&upload, shape, &PEER).to_vec();
         valid.truncate(valid.len() - SIGNATURE_LEN);
         let theta = vec![0.25; layout.total()];
-        Self { scheme, theta, valid }
+        let rule = aggregate::shipped().resolve(&Kinded::of(settings.default_rule())).unwrap().settings;
+        let rule = rule.build(&scheme.payloads(), Device::Cpu);
+        Self { scheme, rule, theta, valid }
     }
 }
 
@@ -82,7 +87,7 @@ fuzz_target!(|input: &[u8]| {
     let Some(upload) = read(&bytes, shape) else { return };
     assert_eq!(bytes.len(), wire::encoded_len(shape), "one length");
     if shape.check(&upload.gradient).is_ok() {
-        let after = world.scheme.step(&world.theta, 1e-3, &[&upload.gradient], 1.0);
+        let after = world.rule.step(&world.theta, &[Weighted::once(&upload.gradient)], 1e-3);
         assert!(after.iter().all(|value| value.is_finite()), "a valid upload leaves the model finite");
     }
 });

@@ -10,6 +10,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `view` | what a node sees and does |
+//! | `snapshot` | a view of plain lists, for chains of one's own |
 //! | `call` | calls and genesis |
 //! | `books` | what a simulated world needs of a back end |
 //! | `ledger` | the log of calls: the back end of this project |
@@ -24,6 +25,7 @@ mod call;
 pub mod ledger;
 pub mod registry;
 mod settings;
+mod snapshot;
 mod state;
 mod view;
 pub mod yuma;
@@ -34,5 +36,6 @@ pub use call::{Call, Extrinsic, Genesis, LedgerError};
 pub use ledger::Ledger;
 pub use registry::{Hotkey, MAX_SLOTS, Registration, Registry};
 pub use settings::ChainSettings;
+pub use snapshot::Snapshot;
 pub use state::{ChainState, Posted, Refusal, Validator};
 pub use view::{Chain, ChainView};

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::registry::MAX_SLOTS;
+use crate::settings::{Findings, MOST_SECONDS};
+
 /// Slots, blocks, rounds, weights, Yuma consensus.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -38,5 +41,25 @@ impl Default for ChainSettings {
             bond_alpha: 0.1,
             bond_penalty: 1.0,
         }
+    }
+}
+
+impl ChainSettings {
+    /// Checks what a type cannot tell.
+    pub fn check(&self, found: &mut Findings) {
+        let slots = self.slots;
+        found.require((1..=MAX_SLOTS).contains(&slots), "slots", slots, format!("1 to {MAX_SLOTS}"));
+        found.positive("block_seconds", self.block_seconds);
+        found.at_most("block_seconds", self.block_seconds, MOST_SECONDS);
+        found.at_least_one("blocks_per_round", self.blocks_per_round);
+        found.at_least_one("weights_every", self.weights_every);
+        found.positive_fraction("kappa", self.kappa);
+        for (index, prefix) in self.peer_buckets.iter().enumerate() {
+            let is_whole = prefix.contains("://") && prefix.ends_with('/');
+            let expected = "the beginning of a URL that ends with `/`, such as \"s3://uploads/\"";
+            found.require(is_whole, format!("peer_buckets.{index}"), format!("{prefix:?}"), expected);
+        }
+        found.positive_fraction("bond_alpha", self.bond_alpha);
+        found.fraction("bond_penalty", self.bond_penalty);
     }
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::settings::Findings;
+
 /// Where tokens come from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -42,4 +44,45 @@ impl Default for CorpusSettings {
     fn default() -> Self {
         Self { kind: CorpusKind::Synthetic, path: None, tokenizer: None, token_bytes: None, held_out_pages: 64 }
     }
+}
+
+/// What a corpus of another kind does not take.
+const SYNTHETIC: &str = "corpus.kind is \"synthetic\"; or set corpus.kind to \"text\"";
+const TOKENS: &str = "corpus.kind is \"tokens\": the tokenizer has done its work";
+
+impl CorpusSettings {
+    /// Checks what a type cannot tell.
+    pub fn check(&self, found: &mut Findings) {
+        found.at_least_one("held_out_pages", self.held_out_pages as u64);
+        let kind = self.kind;
+        let files = kind != CorpusKind::Synthetic;
+        set_if(found, "path", &self.path, files, files, "a path, a folder, a pattern or a URL", SYNTHETIC);
+        let documents = matches!(kind, CorpusKind::Parquet | CorpusKind::Jsonl);
+        let tokenizer = documents || kind == CorpusKind::Text;
+        let otherwise = if files { TOKENS } else { SYNTHETIC };
+        let what = "the path of a tokenizer.json";
+        set_if(found, "tokenizer", &self.tokenizer, tokenizer, documents, what, otherwise);
+        if let Some(bytes) = self.token_bytes {
+            let is_tokens = kind == CorpusKind::Tokens;
+            let expected = if is_tokens { "2 or 4" } else { "none: only corpus.kind = \"tokens\" has it" };
+            found.require_with(
+                is_tokens && [2, 4].contains(&bytes),
+                "token_bytes",
+                bytes,
+                expected,
+                Some("corpus.kind"),
+            );
+        }
+    }
+}
+
+/// A file is named where it is needed, and only where it may be.
+fn set_if(found: &mut Findings, key: &str, file: &Option<String>, may: bool, must: bool, what: &str, otherwise: &str) {
+    let fits = match file.as_deref() {
+        Some(name) => may && !name.is_empty(),
+        None => !must,
+    };
+    let got = file.as_ref().map_or("missing".to_string(), |file| format!("{file:?}"));
+    let expected = if may { what.to_string() } else { format!("none, as {otherwise}") };
+    found.require_with(fits, key, got, expected, Some("corpus.kind"));
 }

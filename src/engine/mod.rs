@@ -1,6 +1,8 @@
 //! The paused-clock world: starts the nodes of a scenario, gives them hardware, links and a chain, and records what
 //! happens.
 //!
+//! [`run`] runs a scenario and returns its reports. [`simulate`] can do more.
+//!
 //! Life of a run: [`simulate`] builds the world (or takes it up from a [`Checkpoint`]) on a single-threaded tokio
 //! runtime whose clock is paused, so that time jumps to the next event. Nodes are tasks; their heavy work runs on a
 //! pool of threads ([`Compute`](crate::node::Compute)). Between two rounds every node offers its state to the
@@ -12,6 +14,7 @@ mod baseline;
 mod chain;
 mod checkpoint;
 mod recorder;
+mod whole;
 mod world;
 
 use std::sync::atomic::AtomicBool;
@@ -20,6 +23,7 @@ use std::time::Duration;
 
 pub use baseline::train_baseline;
 pub use checkpoint::Checkpoint;
+pub use whole::{Finished, run, run_on};
 pub use world::{RunError, simulate, simulate_on};
 
 use crate::digest::Digest;

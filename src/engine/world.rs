@@ -17,7 +17,7 @@ use super::{ObserverError, Outcome, RunOptions, SharedObserver};
 use crate::chain::{Genesis, Ledger, LedgerError, OpenBooks};
 use crate::digest::Digest;
 use crate::node::ports::{Clock, OneBucket, Ports};
-use crate::node::{Compute, Network, Role};
+use crate::node::{Compute, Network, OpenError, Role};
 use crate::scenario::{Machines, World};
 use crate::transport::retry::{Backoff, RetryStore};
 use crate::transport::simulated::{Link, LinkOptions, SimBucket, SimClock, SimLink};
@@ -29,6 +29,9 @@ pub enum RunError {
     /// The checkpoint is not of this run, or is damaged.
     #[error("cannot go on from the checkpoint: {0}")]
     Checkpoint(String),
+    /// The scenario's settings do not go together, or a file that they name cannot be read.
+    #[error(transparent)]
+    Open(#[from] OpenError),
     /// The chain does not take the scenario's nodes.
     #[error(transparent)]
     Ledger(#[from] LedgerError),

@@ -11,7 +11,9 @@ use crate::settings::Findings;
 /// How one validator judges peers. All memory between rounds is in its state.
 pub trait Mechanism: Send + Sync {
     /// A slot has a new owner, which inherits nothing.
-    fn arrive(&mut self, uid: Uid);
+    fn arrive(&mut self, uid: Uid) {
+        self.leave(uid);
+    }
 
     /// A slot has lost its owner.
     fn leave(&mut self, uid: Uid);
@@ -23,11 +25,13 @@ pub trait Mechanism: Send + Sync {
     fn include(&self, round: u64, except: &[Uid]) -> Ranking;
 
     /// The losses to measure in a round that aggregated `aggregated`.
-    fn measure(&mut self, round: u64, aggregated: &[Uid]) -> Vec<Measurement>;
+    fn measure(&mut self, _round: u64, _aggregated: &[Uid]) -> Vec<Measurement> {
+        Vec::new()
+    }
 
     /// The losses asked for in [`measure`](Mechanism::measure). A loss is missing if a page could not be read. A
     /// hostile payload may make a loss infinite or NaN.
-    fn learn(&mut self, round: u64, aggregated: &[Uid], losses: &Losses);
+    fn learn(&mut self, _round: u64, _aggregated: &[Uid], _losses: &Losses) {}
 
     /// The pay of each peer as a share: they sum to 1, or are all 0.
     fn pay(&self) -> Vec<(Uid, f64)>;
@@ -36,10 +40,14 @@ pub trait Mechanism: Send + Sync {
     fn status(&self, uid: Uid, round: u64) -> Option<Status>;
 
     /// Describes the numbers it has for each peer.
-    fn columns(&self) -> Vec<Column>;
+    fn columns(&self) -> Vec<Column> {
+        Vec::new()
+    }
 
     /// A peer's numbers after a round, one per column.
-    fn numbers(&self, uid: Uid, round: u64) -> Vec<Option<f64>>;
+    fn numbers(&self, _uid: Uid, _round: u64) -> Vec<Option<f64>> {
+        vec![None; self.columns().len()]
+    }
 
     /// The state, for a checkpoint.
     fn save(&self) -> Vec<u8>;
@@ -54,14 +62,16 @@ pub trait Mechanism: Send + Sync {
 /// The settings of a mechanism.
 pub trait MechanismSettings: Send + Sync {
     /// Checks ranges that types cannot express; paths are relative to the section.
-    fn check(&self, found: &mut Findings);
+    fn check(&self, _found: &mut Findings) {}
 
     /// The mechanism of a validator. `secret` is private to the validator: peers must not foresee its draws.
     fn build(&self, secret: u64) -> Box<dyn Mechanism>;
 
     /// Pages that a validator runs forward in a round with `pages` per peer and `aggregated` aggregated peers. It sets
     /// the speed that a validator's hardware needs.
-    fn forward_passes(&self, pages: usize, aggregated: usize) -> f64;
+    fn forward_passes(&self, _pages: usize, _aggregated: usize) -> f64 {
+        0.0
+    }
 }
 
 /// Pages in a sample of a peer's pages.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::settings::Findings;
+
 /// The model: a preset, with any sizes replaced.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -36,6 +38,24 @@ pub struct ModelSettings {
     /// seed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init: Option<String>,
+}
+
+impl ModelSettings {
+    /// Checks what a type cannot tell.
+    pub fn check(&self, found: &mut Findings) {
+        let sizes = [
+            ("vocab_size", self.vocab_size),
+            ("hidden_size", self.hidden_size),
+            ("num_layers", self.num_layers),
+            ("num_heads", self.num_heads),
+            ("num_kv_heads", self.num_kv_heads),
+            ("intermediate_size", self.intermediate_size),
+            ("sequence_length", self.sequence_length),
+        ];
+        for (key, size) in sizes {
+            found.at_least_one(key, size.unwrap_or(1) as u64);
+        }
+    }
 }
 
 impl Default for ModelSettings {

@@ -42,7 +42,9 @@ pub fn not_of_kind(message: &str, section: &str, what: &str, kind: &str) -> Stri
     let (name, settings) = names.split_first().map_or(("", &[][..]), |(name, settings)| (*name, settings));
     // A section of its own is where a key may have strayed to that belongs elsewhere.
     let strayed = || if section.contains('.') { None } else { elsewhere(name) };
-    let hint = match meant(name, settings).or_else(strayed) {
+    // The key that names the kind is one of the section too.
+    let named_by = if what == "rule" { "rule" } else { "kind" };
+    let hint = match meant(name, &[settings, &[named_by]].concat()).or_else(strayed) {
         Some(hint) => format!("; {hint}"),
         None if settings.is_empty() => ", which has none".to_string(),
         None => format!(", which has {}", settings.join(", ")),
@@ -64,8 +66,10 @@ fn elsewhere(name: &str) -> Option<String> {
 
 /// Paths of the keys of a scenario, those of peers and validators left out.
 fn known_keys() -> Vec<String> {
-    let bare: Scenario =
+    let mut bare: Scenario =
         toml::from_str("name = ''\npeers = []\nvalidators = []").expect("all other keys have defaults");
+    let completed = bare.registry.schemes.complete(&mut bare.scheme);
+    completed.and_then(|()| bare.registry.mechanisms.complete(&mut bare.mechanism)).expect("defaults are complete");
     let mut keys = Vec::new();
     collect("", &Table::try_from(&bare).expect("a scenario is a table"), &mut keys);
     keys

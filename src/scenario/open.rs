@@ -38,7 +38,7 @@ impl Scenario {
         let settings = CoreSettings {
             training: &self.training,
             scheme: &*self.scheme_settings(),
-            aggregation: &self.aggregation,
+            rule: &*self.rule_settings(),
             rounds: self.rounds,
         };
         let core = TrainingCore::new(settings, config, corpus, device)?;

@@ -6,6 +6,7 @@ use crate::mechanism::{self, MechanismSettings};
 use crate::node::behaviour::{self, BehaviourSettings};
 use crate::node::validator::behaviour::{self as validator_behaviour, ValidatorBehaviourSettings};
 use crate::settings::Kinds;
+use crate::training::aggregate::{self, RuleSettings};
 use crate::training::scheme::{self, SchemeSettings};
 
 /// Tables of kinds by their names; those that this crate ships, unless more are added.
@@ -13,6 +14,8 @@ use crate::training::scheme::{self, SchemeSettings};
 pub struct Registry {
     /// `[scheme] kind`
     pub schemes: Kinds<dyn SchemeSettings>,
+    /// `[aggregation] rule`
+    pub aggregations: Kinds<dyn RuleSettings>,
     /// `[mechanism] kind`
     pub mechanisms: Kinds<dyn MechanismSettings>,
     /// `[[peers]] behaviour`, `[[operators]] behaviour`
@@ -25,6 +28,7 @@ impl Default for Registry {
     fn default() -> Self {
         Self {
             schemes: scheme::shipped(),
+            aggregations: aggregate::shipped(),
             mechanisms: mechanism::shipped(),
             behaviours: behaviour::shipped(),
             validator_behaviours: validator_behaviour::shipped(),
@@ -34,7 +38,7 @@ impl Default for Registry {
 
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.schemes.names().chain(self.mechanisms.names());
+        let names = self.schemes.names().chain(self.aggregations.names()).chain(self.mechanisms.names());
         let names = names.chain(self.behaviours.names()).chain(self.validator_behaviours.names());
         f.debug_list().entries(names).finish()
     }

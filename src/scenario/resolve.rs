@@ -11,16 +11,18 @@ use super::registry::Registry;
 use super::sections::Scenario;
 use crate::node::behaviour::BehaviourSettings;
 use crate::settings::{Findings, KindError, Kinded, Kinds};
+use crate::training::aggregate::AggregationSettings;
 
 /// Completes all that a scenario names by its kind; what cannot be completed is told.
 pub fn resolve(scenario: &mut Scenario, source: &Source, overrides: &[Override]) -> Vec<Problem> {
-    let Scenario { registry, training, scheme, mechanism, validators, peers, operators, .. } = scenario;
+    let Scenario { registry, training, scheme, aggregation, mechanism, validators, peers, operators, .. } = scenario;
     let mut resolver = Resolver { source, overrides, problems: Vec::new() };
     let said = scheme.clone();
     resolver.complete(&registry.schemes, scheme, "scheme", "scheme");
     if let Ok(resolved) = registry.schemes.resolve(&said) {
         let silent = resolved.settings.dependent_defaults(training.pages_per_round).into_iter();
         scheme.settings.extend(silent.filter(|(key, _)| !said.settings.contains_key(key)));
+        resolver.complete_rule(registry, aggregation, resolved.settings.default_rule());
     }
     resolver.complete(&registry.mechanisms, mechanism, "mechanism", "mechanism");
     for (index, validator) in validators.iter_mut().enumerate() {
@@ -83,6 +85,17 @@ impl Resolver<'_> {
     fn complete<S: ?Sized + 'static>(&mut self, kinds: &Kinds<S>, kinded: &mut Kinded, what: &str, section: &str) {
         if let Err(error) = kinds.complete(kinded) {
             self.problems.push(self.problem(error, what, kinds.kind_of(kinded), section));
+        }
+    }
+
+    /// Completes the rule of aggregation, if a scenario says anything of it. A rule that is not known is left to the check
+    /// of whether it fits the scheme.
+    fn complete_rule(&mut self, registry: &Registry, aggregation: &mut AggregationSettings, own: &str) {
+        let mut rule = aggregation.rule(own);
+        let name = registry.aggregations.kind_of(&rule).to_string();
+        if !aggregation.is_default() && registry.aggregations.names().any(|known| known == name) {
+            self.complete(&registry.aggregations, &mut rule, "rule", "aggregation");
+            *aggregation = AggregationSettings { rule: rule.kind, settings: rule.settings };
         }
     }
 

@@ -8,7 +8,7 @@ use crate::node::behaviour::BehaviourSettings;
 use crate::node::validator::behaviour::ValidatorBehaviourSettings;
 use crate::protocol::ProtocolSettings;
 use crate::settings::Kinded;
-use crate::training::aggregate::AggregationSettings;
+use crate::training::aggregate::{AggregationSettings, RuleSettings};
 use crate::training::scheme::SchemeSettings;
 use crate::training::{BaselineSettings, TrainingSettings};
 use serde::{Deserialize, Serialize};
@@ -91,6 +91,16 @@ impl Scenario {
     pub fn scheme_settings(&self) -> Box<dyn SchemeSettings> {
         let resolved = self.registry.schemes.resolve(&self.scheme);
         resolved.unwrap_or_else(|error| panic!("scheme.{}: {}", error.key, error.message)).settings
+    }
+
+    /// The settings of the rule of aggregation.
+    ///
+    /// # Panics
+    /// As [`judge`](Scenario::judge) does.
+    pub fn rule_settings(&self) -> Box<dyn RuleSettings> {
+        let resolved =
+            self.registry.aggregations.resolve(&self.aggregation.rule(self.scheme_settings().default_rule()));
+        resolved.unwrap_or_else(|error| panic!("aggregation.{}: {}", error.key, error.message)).settings
     }
 
     /// Name of the scheme.

@@ -214,7 +214,10 @@ fn a_wrong_override_is_told_with_its_text() {
         ("aggregation.rule=sign-off-mean", "aggregation.rule is `sign-off-mean`; expected one of sign-of-mean"),
         ("aggregation.rule=sign-off-mean", "which the scheme `demo` sends; did you mean `sign-of-mean`?"),
         ("aggregation.rule=clipped-mean", "the rules for coefficients of the DCT, which the scheme `demo` sends"),
-        ("aggregation.ruel=sign-of-mean", "unknown key `ruel` in [aggregation]; did you mean `rule`?"),
+        (
+            "aggregation.ruel=sign-of-mean",
+            "aggregation: `ruel` is not a setting of the rule `sign-of-mean`; did you mean `rule`?",
+        ),
     ] {
         let message = with(&[change]).unwrap_err();
         assert!(message.starts_with("--set ") && message.contains(expected), "{message}\nlacks\n{expected}");

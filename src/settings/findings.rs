@@ -4,6 +4,9 @@ use std::fmt::Display;
 
 use toml::Value;
 
+/// Longest time that a setting can state, in seconds: some days.
+pub const MOST_SECONDS: f64 = 1e6;
+
 /// An invalid setting.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Finding {

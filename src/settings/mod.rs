@@ -5,5 +5,5 @@
 mod findings;
 mod kinds;
 
-pub use findings::{Finding, Findings};
+pub use findings::{Finding, Findings, MOST_SECONDS};
 pub use kinds::{KindError, Kinded, Kinds, Resolved};

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::model::{ParamLayout, TensorSpec};
-use crate::training::{PayloadShape, TensorShape};
+use crate::training::{PayloadShape, PseudoGradient, SparseTensor, TensorShape};
 
 /// Largest side of a chunk: an index inside a chunk is a `u16`.
 pub const MAX_CHUNK: usize = 256;
@@ -99,6 +99,23 @@ impl ChunkLayout {
     /// Coefficients in a whole pseudo-gradient.
     pub fn coefficients(&self) -> usize {
         self.tensors.iter().map(TensorChunks::coefficients).sum()
+    }
+
+    /// All values of these parameters, chunk by chunk.
+    ///
+    /// # Panics
+    /// If there are fewer than the layout has.
+    pub fn whole(&self, values: &[f32]) -> PseudoGradient {
+        let tensors = self.tensors.iter().map(|chunks| {
+            let values = &values[chunks.range.clone()];
+            let indices: Vec<u16> = (0..chunks.size()).map(|index| index as u16).collect();
+            let values = (0..chunks.chunks()).flat_map(|chunk| {
+                let chunk = &values[chunks.corner(chunk)..];
+                indices.iter().map(|&index| chunk[chunks.offset(index)])
+            });
+            SparseTensor { values: values.collect(), indices: indices.repeat(chunks.chunks()) }
+        });
+        PseudoGradient { tensors: tensors.collect() }
     }
 
     /// What payloads look like that send this layout's coefficients with so many bits a value.

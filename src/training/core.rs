@@ -9,13 +9,12 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use thiserror::Error;
 
-use super::aggregate::{Aggregation, AggregationSettings, RuleError, Weighted};
+use super::aggregate::{Aggregation, RuleSettings, Weighted};
 use super::baseline::Baseline;
 use super::schedule::Schedule;
 use super::scheme::{LocalTraining, Scheme, SchemeSettings};
 use super::{
-    BaselineSettings, ChunkError, Evaluator, PayloadLayout, PayloadShape, PseudoGradient, Replica, Round,
-    TrainingSettings,
+    BaselineSettings, Basis, ChunkError, Evaluator, PayloadShape, PseudoGradient, Replica, Round, TrainingSettings,
 };
 use crate::corpus::{Corpus, PageError, PageId};
 use crate::digest::Digest;
@@ -40,7 +39,7 @@ pub fn remembered(device: &Device, parameters: usize) -> usize {
 pub struct CoreSettings<'a> {
     pub training: &'a TrainingSettings,
     pub scheme: &'a dyn SchemeSettings,
-    pub aggregation: &'a AggregationSettings,
+    pub rule: &'a dyn RuleSettings,
     /// Rounds of the run: where the learning rate's cosine ends, unless `training` gives it an end of its own.
     pub rounds: u64,
 }
@@ -50,8 +49,8 @@ pub struct CoreSettings<'a> {
 pub enum CoreError {
     #[error(transparent)]
     Chunks(#[from] ChunkError),
-    #[error(transparent)]
-    Rule(#[from] RuleError),
+    #[error("the rule of aggregation works on {works_on}; the scheme sends {sent}")]
+    Rule { works_on: Basis, sent: Basis },
 }
 
 /// Model, data, scheme, aggregation and device of a run.
@@ -82,10 +81,13 @@ impl TrainingCore {
         let layout = config.layout();
         let scheme = settings.scheme.build(&layout)?;
         let payloads = scheme.payloads();
-        let rule = settings.aggregation.rule_for(scheme.default_rule(), payloads.basis)?;
+        let (works_on, sent) = (settings.rule.works_on(), payloads.basis);
+        if works_on != sent {
+            return Err(CoreError::Rule { works_on, sent });
+        }
         Ok(Self {
             schedule: Schedule::new(settings.training, settings.rounds),
-            aggregation: (rule.build)(&payloads, device),
+            aggregation: settings.rule.build(&payloads, device),
             scheme,
             evaluator: Evaluator { config: config.clone(), device, micro_batch: settings.training.micro_batch },
             advanced: Mutex::default(),
@@ -93,14 +95,6 @@ impl TrainingCore {
             layout,
             corpus,
         })
-    }
-
-    /// Aggregates by a rule of the caller's from now on. Everybody in a network must use the same one: it is not part
-    /// of the scenario, and neither the run's name nor its records tell.
-    pub fn aggregate_by(&mut self, build: impl FnOnce(PayloadLayout) -> Box<dyn Aggregation>) {
-        self.aggregation = build(self.scheme.payloads());
-        // What the rule before has made is not what this one makes.
-        self.advanced = Mutex::default();
     }
 
     /// What every valid payload looks like.
@@ -226,7 +220,7 @@ mod tests {
     use crate::corpus::CorpusSettings;
     use crate::model::{ModelSettings, init_theta};
     use crate::settings::Kinded;
-    use crate::training::scheme;
+    use crate::training::{aggregate, scheme};
 
     /// Which is what the rule itself makes of it.
     #[test]
@@ -238,13 +232,30 @@ mod tests {
             let scheme = schemes.resolve(&Kinded::of(kind)).unwrap().settings;
             let corpus =
                 Corpus::open(&CorpusSettings::default(), 2, config.vocab_size, config.sequence_length).unwrap();
-            let (training, aggregation) = (TrainingSettings::default(), AggregationSettings::default());
-            let settings =
-                CoreSettings { training: &training, scheme: &*scheme, aggregation: &aggregation, rounds: 100 };
+            let training = TrainingSettings::default();
+            let rule = aggregate::shipped().resolve(&Kinded::of(scheme.default_rule())).unwrap().settings;
+            let settings = CoreSettings { training: &training, scheme: &*scheme, rule: &*rule, rounds: 100 };
             let core = TrainingCore::new(settings, config.clone(), corpus, Device::Cpu).unwrap();
             let before = core.replica(init_theta(&config, 2));
             assert!(Arc::ptr_eq(&before, &core.advance(&before, 7, &[], Vec::new)), "{kind}");
             assert!(core.aggregation.step(&before.theta, &[], core.rate(7)) == before.theta, "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_rule_must_work_on_what_the_scheme_sends() {
+        let config =
+            LlamaConfig::from_settings(&ModelSettings { preset: "nano".into(), ..Default::default() }).unwrap();
+        let (schemes, rules, training) = (scheme::shipped(), aggregate::shipped(), TrainingSettings::default());
+        for (kind, name) in schemes.names().flat_map(|kind| rules.names().map(move |name| (kind, name))) {
+            let scheme = schemes.resolve(&Kinded::of(kind)).unwrap().settings;
+            let rule = rules.resolve(&Kinded::of(name)).unwrap().settings;
+            let corpus =
+                Corpus::open(&CorpusSettings::default(), 2, config.vocab_size, config.sequence_length).unwrap();
+            let settings = CoreSettings { training: &training, scheme: &*scheme, rule: &*rule, rounds: 100 };
+            let core = TrainingCore::new(settings, config.clone(), corpus, Device::Cpu);
+            assert_eq!(core.is_ok(), scheme.basis() == rule.works_on(), "{kind}, {name}");
+            assert!(core.is_ok() || name != scheme.default_rule(), "{kind}, {name}");
         }
     }
 }

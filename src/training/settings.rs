@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::settings::Findings;
+
 /// What an honest peer does with its data each round.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -55,6 +57,24 @@ impl Default for TrainingSettings {
     }
 }
 
+impl TrainingSettings {
+    /// Checks what a type cannot tell.
+    pub fn check(&self, found: &mut Findings) {
+        found.positive("lr", self.lr);
+        found.fraction("warmup_from", self.warmup_from);
+        found.fraction("final_fraction", self.final_fraction);
+        found.at_least_one("schedule_rounds", self.schedule_rounds.unwrap_or(1));
+        found.at_least_one("pages_per_round", self.pages_per_round as u64);
+        found.at_least_one("micro_batch", self.micro_batch as u64);
+        found.at_least_one("eval_every", self.eval_every);
+        found.at_least_one("checkpoint_every", self.checkpoint_every);
+        let least = self.checkpoint_every.saturating_mul(2);
+        let expected = format!("{least} or more, twice training.checkpoint_every: nodes that join need them");
+        let kept = self.keep_rounds.unwrap_or(least);
+        found.require_with(kept >= least, "keep_rounds", kept, expected, Some("training.checkpoint_every"));
+    }
+}
+
 /// Central AdamW on as many tokens as the aggregated peers use together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -83,5 +103,18 @@ impl Default for BaselineSettings {
             clip_norm: 1.0,
             pages_per_round: None,
         }
+    }
+}
+
+impl BaselineSettings {
+    /// Checks what a type cannot tell.
+    pub fn check(&self, found: &mut Findings) {
+        found.positive("lr", self.lr);
+        found.fraction("final_fraction", self.final_fraction);
+        found.below_one("beta1", self.beta1);
+        found.below_one("beta2", self.beta2);
+        found.not_negative("weight_decay", self.weight_decay);
+        found.positive("clip_norm", self.clip_norm);
+        found.at_least_one("pages_per_round", self.pages_per_round.unwrap_or(1) as u64);
     }
 }

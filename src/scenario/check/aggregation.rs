@@ -2,20 +2,24 @@
 
 use super::super::message::nearest;
 use crate::scenario::sections::Scenario;
-use crate::settings::Findings;
-use crate::training::aggregate::RULES;
+use crate::settings::{Findings, Kinded};
 
-/// The rule exists, and works on what the scheme sends.
+/// The rule exists, works on what the scheme sends, and its settings are sound.
 pub fn check(found: &mut Findings, s: &Scenario) {
-    let Some(name) = &s.aggregation.rule else { return };
-    let sent = s.scheme_settings().basis();
-    let fitting = || RULES.into_iter().filter(|rule| rule.works_on == sent).map(|rule| rule.name);
-    let hint = nearest(name, fitting()).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+    let (rules, scheme) = (&s.registry.aggregations, s.scheme_settings());
+    let (rule, sent) = (s.aggregation.rule(scheme.default_rule()), scheme.basis());
+    let resolved = rules.resolve(&rule).ok().filter(|resolved| resolved.settings.works_on() == sent);
+    if let Some(resolved) = resolved {
+        return found.within("aggregation", |found| resolved.settings.check(found));
+    }
+    let name = rules.kind_of(&rule);
+    let fits = |name: &str| rules.resolve(&Kinded::of(name)).is_ok_and(|rule| rule.settings.works_on() == sent);
+    let fitting: Vec<&str> = rules.names().filter(|name| fits(name)).collect();
+    let hint = nearest(name, fitting.iter().copied()).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
     let expected = format!(
         "one of {}, the rules for {sent}, which the scheme `{}` sends{hint}",
-        fitting().collect::<Vec<_>>().join(", "),
+        fitting.join(", "),
         s.scheme_kind()
     );
-    let fits = fitting().any(|known| known == name);
-    found.require_with(fits, "aggregation.rule", format!("`{name}`"), expected, Some("scheme"));
+    found.require_with(false, "aggregation.rule", format!("`{name}`"), expected, Some("scheme"));
 }

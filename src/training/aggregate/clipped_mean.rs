@@ -20,16 +20,30 @@
 
 use std::sync::Arc;
 
-use super::exact::{VALUE_LIMIT, rms, round};
-use super::seam::{Aggregation, Rule, Weighted, total_weight};
-use crate::training::{Basis, ChunkLayout, SparseTensor, TensorChunks};
+use serde::{Deserialize, Serialize};
 
-/// What a scenario names.
-pub const RULE: Rule = Rule {
-    name: "clipped-mean",
-    works_on: Basis::Values,
-    build: |payloads, _| Box::new(ClippedMean::new(payloads.chunks.clone())),
-};
+use super::exact::{VALUE_LIMIT, rms, round};
+use super::seam::{Aggregation, RuleSettings, Weighted, total_weight};
+use crate::model::Device;
+use crate::training::{Basis, ChunkLayout, PayloadLayout, SparseTensor, TensorChunks};
+
+/// What a scenario calls it.
+pub const NAME: &str = "clipped-mean";
+
+/// The rule has no settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClippedMeanSettings {}
+
+impl RuleSettings for ClippedMeanSettings {
+    fn works_on(&self) -> Basis {
+        Basis::Values
+    }
+
+    fn build(&self, payloads: &PayloadLayout, _device: Device) -> Box<dyn Aggregation> {
+        Box::new(ClippedMean::new(payloads.chunks.clone()))
+    }
+}
 
 /// How many of what a value is a whole number of make the median size: 2^32.
 const FRACTIONS: f64 = (1u64 << 32) as f64;

@@ -1,6 +1,7 @@
 //! What a rule of aggregation is.
 
 use crate::model::{Device, Llama};
+use crate::settings::Findings;
 use crate::training::{Basis, Evaluator, PayloadLayout, PseudoGradient, Replica};
 
 /// The rule that makes one update of many payloads.
@@ -58,13 +59,14 @@ pub fn total_weight(payloads: &[Weighted]) -> u32 {
     total as u32
 }
 
-/// A rule that a scenario can name.
-#[derive(Debug)]
-pub struct Rule {
-    /// As `aggregation.rule` spells it.
-    pub name: &'static str,
-    /// The kind of payload it works on.
-    pub works_on: Basis,
+/// The settings of a rule, in a scenario's `[aggregation]`.
+pub trait RuleSettings: Send + Sync {
+    /// Checks what a type cannot tell; paths are relative to the section.
+    fn check(&self, _found: &mut Findings) {}
+
+    /// The kind of payload that the rule works on.
+    fn works_on(&self) -> Basis;
+
     /// The rule for payloads of this layout, with its heavy work on the device.
-    pub build: fn(&PayloadLayout, Device) -> Box<dyn Aggregation>,
+    fn build(&self, payloads: &PayloadLayout, device: Device) -> Box<dyn Aggregation>;
 }

@@ -26,17 +26,29 @@ use std::sync::Arc;
 
 pub use device::{signs_from_device, signs_on_device};
 pub use host::{signs, signs_threads};
+use serde::{Deserialize, Serialize};
 
-use super::seam::{Aggregation, Rule, Weighted};
+use super::seam::{Aggregation, RuleSettings, Weighted};
 use crate::model::{Device, Llama};
-use crate::training::{Basis, ChunkLayout, Evaluator, Replica};
+use crate::training::{Basis, ChunkLayout, Evaluator, PayloadLayout, Replica};
 
-/// What a scenario names.
-pub const RULE: Rule = Rule {
-    name: "sign-of-mean",
-    works_on: Basis::Dct,
-    build: |payloads, device| Box::new(SignOfMean::new(payloads.chunks.clone(), device)),
-};
+/// What a scenario calls it.
+pub const NAME: &str = "sign-of-mean";
+
+/// The rule has no settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignOfMeanSettings {}
+
+impl RuleSettings for SignOfMeanSettings {
+    fn works_on(&self) -> Basis {
+        Basis::Dct
+    }
+
+    fn build(&self, payloads: &PayloadLayout, device: Device) -> Box<dyn Aggregation> {
+        Box::new(SignOfMean::new(payloads.chunks.clone(), device))
+    }
+}
 
 /// The rule for payloads of one layout.
 #[derive(Clone, Debug)]

@@ -14,10 +14,8 @@ use super::seam::{Footprint, LocalTraining, Scheme, SchemeSettings, append};
 use crate::model::ParamLayout;
 use crate::settings::Findings;
 use crate::training::adamw::Moments;
-use crate::training::aggregate::clipped_mean;
 use crate::training::{
     Basis, ChunkError, ChunkLayout, Evaluator, PayloadLayout, PayloadShape, PseudoGradient, Replica, Round,
-    SparseTensor,
 };
 
 /// Updates sent whole and as they are, the upper bound for what compression can reach. `training.lr` is the rate of the
@@ -118,20 +116,6 @@ impl Dense {
             outer_lr: settings.outer_lr,
         })
     }
-
-    /// All values, chunk by chunk.
-    fn encode(&self, update: &[f32]) -> PseudoGradient {
-        let tensors = self.layout.tensors.iter().map(|chunks| {
-            let update = &update[chunks.range.clone()];
-            let indices: Vec<u16> = (0..chunks.size()).map(|index| index as u16).collect();
-            let values = (0..chunks.chunks()).flat_map(|chunk| {
-                let chunk = &update[chunks.corner(chunk)..];
-                indices.iter().map(|&index| chunk[chunks.offset(index)])
-            });
-            SparseTensor { values: values.collect(), indices: indices.repeat(chunks.chunks()) }
-        });
-        PseudoGradient { tensors: tensors.collect() }
-    }
 }
 
 impl Scheme for Dense {
@@ -153,10 +137,6 @@ impl Scheme for Dense {
 
     fn payloads(&self) -> PayloadLayout {
         PayloadLayout { chunks: self.layout.clone(), basis: BASIS }
-    }
-
-    fn default_rule(&self) -> &'static str {
-        clipped_mean::RULE.name
     }
 
     fn rate(&self, _lr: f64) -> f64 {
@@ -195,7 +175,7 @@ impl LocalTraining for Local {
             }
             DenseUpdate::Adamw => self.scheme.steps.update(evaluator, &mut self.moments, replica, pages, round.lr),
         };
-        self.scheme.encode(&update)
+        self.scheme.layout.whole(&update)
     }
 
     fn save(&self, state: &mut Vec<u8>) {

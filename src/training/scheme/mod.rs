@@ -7,6 +7,7 @@
 
 pub mod demo;
 pub mod dense;
+mod kept;
 mod limits;
 mod local_steps;
 mod seam;
@@ -15,6 +16,7 @@ mod topk;
 
 pub use demo::DemoSettings;
 pub use dense::{DenseSettings, DenseUpdate};
+pub use kept::Kept;
 pub use local_steps::InnerSettings;
 pub use seam::{Footprint, LocalTraining, Scheme, SchemeSettings};
 pub use sparseloco::SparseLocoSettings;

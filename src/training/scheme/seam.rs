@@ -5,12 +5,13 @@ use toml::Table;
 
 use crate::model::ParamLayout;
 use crate::settings::Findings;
+use crate::training::aggregate::{clipped_mean, sign_of_mean};
 use crate::training::{Basis, ChunkError, Evaluator, PayloadLayout, PayloadShape, PseudoGradient, Replica, Round};
 
 /// The settings of a scheme, in a scenario's `[scheme]`.
 pub trait SchemeSettings: Send + Sync {
     /// Checks what a type cannot tell; paths are relative to the section. A peer has so many pages a round.
-    fn check(&self, found: &mut Findings, pages_per_round: usize);
+    fn check(&self, _found: &mut Findings, _pages_per_round: usize) {}
 
     /// Defaults that depend on the pages of a round: what settings are that a scenario leaves out, where that is not what
     /// `Default` says.
@@ -19,7 +20,17 @@ pub trait SchemeSettings: Send + Sync {
     }
 
     /// What a peer sends: the rules of aggregation that work on it can be used.
-    fn basis(&self) -> Basis;
+    fn basis(&self) -> Basis {
+        Basis::Values
+    }
+
+    /// Name of the aggregation rule that the scheme is published with; it works on the same.
+    fn default_rule(&self) -> &'static str {
+        match self.basis() {
+            Basis::Dct => sign_of_mean::NAME,
+            Basis::Values => clipped_mean::NAME,
+        }
+    }
 
     /// The scheme for a model of this layout.
     ///
@@ -42,14 +53,15 @@ pub trait Scheme: Send + Sync {
     /// Where the coefficients of a payload belong, and what they are.
     fn payloads(&self) -> PayloadLayout;
 
-    /// Name of the aggregation rule that the scheme is published with; it works on [`Scheme::payloads`].
-    fn default_rule(&self) -> &'static str;
-
     /// How far a whole step goes at a round's learning rate: what an aggregation multiplies its step with.
-    fn rate(&self, lr: f64) -> f64;
+    fn rate(&self, lr: f64) -> f64 {
+        lr
+    }
 
     /// How far a round moves a parameter: the unit of a peer's distance from the validator's model.
-    fn step_size(&self, lr: f64) -> f64;
+    fn step_size(&self, lr: f64) -> f64 {
+        self.rate(lr)
+    }
 
     /// What a peer holds in memory, for plans.
     fn footprint(&self) -> Footprint {

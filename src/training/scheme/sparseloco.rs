@@ -16,7 +16,6 @@ use super::topk::TopK;
 use crate::model::ParamLayout;
 use crate::settings::Findings;
 use crate::training::adamw::Moments;
-use crate::training::aggregate::clipped_mean;
 use crate::training::quantise::quantise;
 use crate::training::{
     Basis, ChunkError, ChunkLayout, Evaluator, PayloadLayout, PayloadShape, PseudoGradient, Replica, Round,
@@ -154,10 +153,6 @@ impl Scheme for SparseLoco {
 
     fn payloads(&self) -> PayloadLayout {
         PayloadLayout { chunks: self.layout.clone(), basis: BASIS }
-    }
-
-    fn default_rule(&self) -> &'static str {
-        clipped_mean::RULE.name
     }
 
     fn rate(&self, _lr: f64) -> f64 {

@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData};
 
-use super::Demo;
 use super::encode::Step;
+use super::sent::Demo;
 use crate::model::ParamTensors;
 use crate::training::dct::tables;
 use crate::training::quantise::quantise;

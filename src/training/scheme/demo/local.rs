@@ -2,7 +2,7 @@
 
 use std::mem::replace;
 
-use super::Demo;
+use super::sent::Demo;
 use crate::model::{Llama, ParamTensors};
 use crate::training::gradient::{DeviceGradient, gradient_on_device};
 use crate::training::scheme::seam::LocalTraining;
