@@ -3,6 +3,34 @@
 //! Peers train and upload a compressed pseudo-gradient each round; validators filter, evaluate, rate and pay them
 //! (Gauntlet, Lidin et al., arXiv 2505.21684); everybody applies the same aggregation of the best.
 //!
+//! A scenario in, a leaderboard out:
+//!
+//! ```
+//! use gauntlet::report;
+//! use gauntlet::scenario::Scenario;
+//!
+//! let toml = r#"
+//!     name = "small"
+//!     rounds = 10
+//!     model = { preset = "nano", sequence_length = 16 }
+//!     corpus = { held_out_pages = 8 }
+//!     training = { lr = 3e-3, pages_per_round = 4, micro_batch = 4 }
+//!     scheme = { topk = 8 }
+//!     protocol = { top_peers = 3, min_peers = 2 }
+//!     chain = { weights_every = 1 }
+//!     peers = [{ count = 3 }, { behaviour = "noise" }]
+//! "#;
+//! let run = report::run(Scenario::from_toml(toml, "small.toml", &[])?)?;
+//! for peer in &run.leaderboard {
+//!     println!("uid {}, {}: {:.1} % of all pay", peer.uid, peer.behaviour, 100.0 * peer.incentive_total);
+//! }
+//! assert_eq!(run.leaderboard.len(), 4);
+//! assert_eq!(run.leaderboard[0].behaviour, "honest");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`report::record`] writes the same into a folder, with tables and pictures, as `sim run` does.
+//!
 //! From the outside in, each module knowing only those after it:
 //!
 //! | module | what it holds |

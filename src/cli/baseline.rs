@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use anyhow::{Context, bail};
-use gauntlet::engine::{BaselineState, BaselineStep, Observer, ObserverError, Outcome, train_baseline};
-use gauntlet::model::{Device, LlamaConfig};
-use gauntlet::report::{BaselineRow, Manifest, ReportError, RunFolder};
+use anyhow::bail;
+use gauntlet::engine::{BaselineStep, Observer, ObserverError, Outcome, train_baseline};
+use gauntlet::model::Device;
+use gauntlet::report::{Manifest, ReportError};
 
-use super::progress::Progress;
-use super::{UsageError, folder, interrupt, open, run, say};
+use super::progress::{Progress, Shown};
+use super::{UsageError, interrupt, open, run, say};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -47,32 +47,26 @@ pub fn baseline(args: Args) -> anyhow::Result<()> {
         bail!(ReportError::Exists(root));
     }
     let world = open::world(scenario, &args.devices[0])?;
-    let (mut run_folder, manifest) = match opened {
-        Some(opened) => opened,
-        None => {
-            let mut manifest = Manifest::new(world.scenario.clone(), device, lanes.len());
-            manifest.central = true;
-            run::create(&root, &world, manifest)?
-        }
-    };
-    let resume = folder::baseline_checkpoint(&run_folder)?;
-    if args.resume && resume.is_none() {
+    let mut manifest = Manifest::new(world.scenario.clone(), device, lanes.len());
+    manifest.central = true;
+    let (writer, saved) = run::begin(opened, &root, &world, manifest)?;
+    if args.resume && saved.baseline.is_none() {
         eprintln!("{}: stopped before its first checkpoint; starting from the first round", root.display());
     }
-    let done = resume.as_ref().map_or(0, |state| state.moments.steps);
-    run_folder.truncate_baseline_to(done)?;
 
-    let config = world.network.core.config.clone();
-    let (started, wall_before) = (Instant::now(), manifest.wall_seconds);
-    let mut progress = Progress::new(world.scenario.rounds, args.quiet);
-    progress.start_at(done);
-    let observer = Arc::new(Mutex::new(Writer { folder: run_folder, manifest, progress, config }));
+    let (started, wall_before) = (Instant::now(), writer.manifest.wall_seconds);
+    let shown = Shown::new(writer, saved.done().1, world.network.core.config.sequence_length, args.quiet);
+    let observer = Arc::new(Mutex::new(shown));
     let stop = interrupt::on_stop();
-    let outcome = train_baseline(&world, lanes, resume, &stop, &(observer.clone() as _));
+    let outcome = train_baseline(&world, lanes, saved.baseline, &stop, &(observer.clone() as _));
     let mut observer = observer.lock().expect("no panic while held");
     observer.progress.finish();
-    observer.manifest.wall_seconds = wall_before + started.elapsed().as_secs_f64();
-    let closed = observer.close(outcome.as_ref().ok());
+    observer.writer.manifest.wall_seconds = wall_before + started.elapsed().as_secs_f64();
+    let digest = match outcome.as_ref() {
+        Ok(Outcome::Finished(digest)) => Some(*digest),
+        _ => None,
+    };
+    let closed = observer.writer.close(digest.is_some(), digest);
     // Why the training ended says more than what that led to.
     let outcome = outcome.map_err(|error| anyhow::anyhow!(error))?;
     closed?;
@@ -119,47 +113,6 @@ pub fn verify(root: &Path, manifest: &Manifest, threads: Option<usize>, quiet: b
             bail!("{}: digests differ\nrecorded {expected}\nnow      {digest}", root.display())
         }
         Outcome::Interrupted(rounds) => bail!("interrupted after {rounds} rounds; nothing was decided"),
-    }
-}
-
-/// Writes what the training tells into its folder, and shows it.
-struct Writer {
-    folder: RunFolder,
-    manifest: Manifest,
-    progress: Progress,
-    config: LlamaConfig,
-}
-
-impl Writer {
-    fn close(&mut self, outcome: Option<&Outcome>) -> Result<(), ReportError> {
-        if let Some(Outcome::Finished(digest)) = outcome {
-            (self.manifest.finished, self.manifest.digest) = (true, Some(*digest));
-        }
-        self.folder.write_manifest(&self.manifest)?;
-        if self.manifest.finished {
-            self.folder.remove(folder::BASELINE)?;
-        }
-        Ok(())
-    }
-}
-
-impl Observer for Writer {
-    fn baseline(&mut self, step: BaselineStep) -> Result<(), ObserverError> {
-        self.folder.append_baseline(&BaselineRow { round: step.round, lr: step.lr, loss: step.loss })?;
-        self.manifest.rounds_done = step.round + 1;
-        self.progress.round(step.round, step.loss, self.manifest.tokens_per_round as f64);
-        Ok(())
-    }
-
-    fn baseline_checkpoint(&mut self, state: &BaselineState) -> Result<(), ObserverError> {
-        let bytes = postcard::to_stdvec(state).context("the checkpoint cannot be written")?;
-        self.folder.write(folder::BASELINE, &bytes)?;
-        self.folder.write_manifest(&self.manifest)?;
-        let (scenario, rounds) = (&self.manifest.scenario, state.moments.steps);
-        if rounds.is_multiple_of(scenario.training.checkpoint_every) || rounds == scenario.rounds {
-            folder::write_model(self.folder.path(), rounds, (&self.config, &state.theta), scenario.keep_rounds())?;
-        }
-        Ok(())
     }
 }
 

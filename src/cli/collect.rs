@@ -9,13 +9,13 @@ use gauntlet::bucket::untrusted::get_bounded;
 use gauntlet::corpus::Corpus;
 use gauntlet::model::LlamaConfig;
 use gauntlet::node::RoundReport;
-use gauntlet::report::{self, Manifest, References, RunFolder};
+use gauntlet::report::{self, Manifest, References, RunFolder, RunWriter};
 use gauntlet::runtime::{Run, bucket, report as reports};
 use gauntlet::scenario::Scenario;
 use gauntlet::transport::{Hotkey, keys, wire};
 use object_store::ObjectStore;
 
-use super::folder::FolderObserver;
+use super::progress::Shown;
 use super::{UsageError, block_on, interrupt, plot, say};
 
 /// A round whose decider's report is missing is taken from another validator when so many later ones are there.
@@ -53,7 +53,7 @@ pub fn collect(args: Args) -> anyhow::Result<()> {
 
 /// Writes a run folder from reports, as they come.
 pub struct Collector {
-    observer: FolderObserver,
+    shown: Shown,
     /// The round that is to be written next.
     next: u64,
     rounds: u64,
@@ -82,8 +82,9 @@ impl Collector {
             (folder, manifest)
         };
         let next = manifest.rounds_done;
-        let observer = FolderObserver::new(folder, manifest, scenario, config, (next, 0), quiet)?;
-        Ok(Self { observer, next, rounds: scenario.rounds })
+        let length = config.sequence_length;
+        let writer = RunWriter::go_on(folder, manifest, config, (next, 0))?;
+        Ok(Self { shown: Shown::new(writer, next, length, quiet), next, rounds: scenario.rounds })
     }
 
     /// Writes the rounds that have been reported since; how many.
@@ -113,8 +114,7 @@ impl Collector {
                 self.next += 1;
                 continue;
             };
-            let written_round = self.observer.write_round(&fetched[chosen], None);
-            written_round.map_err(|error| anyhow::anyhow!("round {}: {error}", self.next))?;
+            self.shown.write_round(&fetched[chosen]).with_context(|| format!("round {}", self.next))?;
             self.next += 1;
             written += 1;
         }
@@ -128,8 +128,8 @@ impl Collector {
 
     /// Ends the folder; how many rounds are in it.
     pub fn close(&mut self) -> anyhow::Result<u64> {
-        self.observer.progress.finish();
-        self.observer.close(self.is_complete(), None)?;
+        self.shown.progress.finish();
+        self.shown.writer.close(self.is_complete(), None)?;
         Ok(self.next)
     }
 }
@@ -137,14 +137,7 @@ impl Collector {
 /// Lines to read the losses by, where this machine has the corpus.
 fn references(scenario: &Scenario, config: &LlamaConfig) -> References {
     let corpus = Corpus::open(&scenario.corpus, scenario.seed, config.vocab_size, config.sequence_length);
-    corpus.map_or_else(
-        |_| References::default(),
-        |corpus| References {
-            entropy_floor: corpus.entropy_floor(),
-            bigram: corpus.bigram_entropy(),
-            unigram: corpus.unigram_entropy(),
-        },
-    )
+    corpus.map_or_else(|_| References::default(), |corpus| References::of(&corpus))
 }
 
 /// The rounds from `from` on that a validator has reported.

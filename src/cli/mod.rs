@@ -9,7 +9,6 @@ mod collect;
 mod cuda;
 mod eval;
 mod export;
-mod folder;
 mod generate;
 mod genesis;
 mod import;

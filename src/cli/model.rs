@@ -11,7 +11,7 @@ use gauntlet::report::{self, Manifest};
 use gauntlet::runtime::{Run, bucket};
 use gauntlet::scenario::Scenario;
 
-use super::{UsageError, block_on, folder, open};
+use super::{UsageError, block_on, open};
 
 #[derive(clap::Args)]
 pub struct ModelArgs {
@@ -76,7 +76,7 @@ impl ModelArgs {
 
     fn of_run(&self, root: &Path) -> anyhow::Result<Loaded> {
         let manifest = report::load_manifest(root)?;
-        let models = folder::models(root);
+        let models = report::models(root);
         let chosen = match self.round {
             Some(rounds) => models.iter().find(|(at, _)| *at == rounds),
             None => models.last(),

@@ -3,6 +3,10 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
+use gauntlet::engine::{BaselineState, BaselineStep, Checkpoint, Observer, ObserverError, Traffic};
+use gauntlet::node::RoundReport;
+use gauntlet::report::RunWriter;
+use gauntlet::training::Replica;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Without a terminal, a line every so often.
@@ -64,5 +68,63 @@ impl Progress {
     /// Takes the line away.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// Shows how far a run is while a writer keeps what it tells.
+pub struct Shown {
+    pub writer: RunWriter,
+    pub progress: Progress,
+    tokens_per_round: f64,
+}
+
+impl Shown {
+    /// Of a run that goes on after so many rounds.
+    pub fn new(writer: RunWriter, rounds: u64, sequence_length: usize, quiet: bool) -> Self {
+        let (manifest, scenario) = (&writer.manifest, &writer.manifest.scenario);
+        let mut progress = Progress::new(scenario.rounds, quiet);
+        progress.start_at(rounds);
+        let training = scenario.each_operator().filter(|operator| operator.behaviour().build().trains());
+        let pages = training.map(|operator| operator.uids).sum::<usize>() * scenario.training.pages_per_round;
+        let tokens = if manifest.central { manifest.tokens_per_round as f64 } else { (pages * sequence_length) as f64 };
+        Self { writer, progress, tokens_per_round: tokens }
+    }
+
+    /// Writes and shows a round of a network whose traffic nobody knows.
+    pub fn write_round(&mut self, report: &RoundReport) -> Result<(), gauntlet::report::ReportError> {
+        self.writer.write_round(report, None)?;
+        self.progress.round(report.round, report.loss, self.tokens_per_round);
+        Ok(())
+    }
+}
+
+impl Observer for Shown {
+    fn round(&mut self, report: &RoundReport, traffic: Traffic) -> Result<(), ObserverError> {
+        self.writer.round(report, traffic)?;
+        self.progress.round(report.round, report.loss, self.tokens_per_round);
+        Ok(())
+    }
+
+    fn baseline(&mut self, step: BaselineStep) -> Result<(), ObserverError> {
+        self.writer.baseline(step)?;
+        let manifest = &self.writer.manifest;
+        if manifest.central {
+            self.progress.round(step.round, step.loss, self.tokens_per_round);
+        } else if manifest.rounds_done == manifest.scenario.rounds {
+            self.progress.waiting_for_baseline(step.round);
+        }
+        Ok(())
+    }
+
+    fn model(&mut self, round: u64, replica: &Replica) -> Result<(), ObserverError> {
+        self.writer.model(round, replica)
+    }
+
+    fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<(), ObserverError> {
+        self.writer.checkpoint(checkpoint)
+    }
+
+    fn baseline_checkpoint(&mut self, state: &BaselineState) -> Result<(), ObserverError> {
+        self.writer.baseline_checkpoint(state)
     }
 }

@@ -6,11 +6,10 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use gauntlet::engine::{Outcome, RunOptions, simulate};
-use gauntlet::report::{self, Manifest, References, RunFolder};
+use gauntlet::report::{self, Manifest, RunFolder, RunWriter, Saved};
 use gauntlet::scenario::{Scenario, World};
-use gauntlet::transport::wire;
 
-use super::folder::{self, FolderObserver};
+use super::progress::Shown;
 use super::{UsageError, interrupt, open, plot, say};
 
 #[derive(clap::Args)]
@@ -49,33 +48,27 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         bail!(report::ReportError::Exists(root));
     }
     let world = open::world(scenario, &args.device)?;
-    let (folder, manifest) = match opened {
-        Some(opened) => opened,
-        None => create(&root, &world, Manifest::new(world.scenario.clone(), args.device.clone(), threads))?,
-    };
-    let resume = folder::checkpoint(&folder)?;
-    let resume_baseline = folder::baseline_checkpoint(&folder)?;
-    if args.resume && resume.is_none() {
+    let (writer, saved) = begin(opened, &root, &world, Manifest::new(world.scenario.clone(), args.device, threads))?;
+    if args.resume && saved.checkpoint.is_none() {
         eprintln!("{}: stopped before its first checkpoint; starting from the first round", root.display());
     }
 
     let started = Instant::now();
-    let wall_before = manifest.wall_seconds;
-    let done = (resume.as_ref().map_or(0, |c| c.rounds), resume_baseline.as_ref().map_or(0, |b| b.moments.steps));
-    let config = world.network.core.config.clone();
-    let observer = FolderObserver::new(folder, manifest, &world.scenario, config, done, args.quiet)?;
-    let observer = Arc::new(Mutex::new(observer));
+    let wall_before = writer.manifest.wall_seconds;
+    let shown = Shown::new(writer, saved.done().0, world.network.core.config.sequence_length, args.quiet);
+    let observer = Arc::new(Mutex::new(shown));
+    let Saved { checkpoint: resume, baseline: resume_baseline } = saved;
     let options =
         RunOptions { threads, baseline: !args.no_baseline, resume, resume_baseline, interrupt: interrupt::on_stop() };
     let outcome = simulate(world, options, observer.clone());
     let mut observer = observer.lock().expect("no panic while held");
     observer.progress.finish();
-    observer.manifest.wall_seconds = wall_before + started.elapsed().as_secs_f64();
+    observer.writer.manifest.wall_seconds = wall_before + started.elapsed().as_secs_f64();
     let digest = match outcome.as_ref() {
         Ok(Outcome::Finished(digest)) => Some(*digest),
         _ => None,
     };
-    let closed = observer.close(digest.is_some(), digest);
+    let closed = observer.writer.close(digest.is_some(), digest);
     // Why the run ended says more than what that led to.
     let outcome = outcome?;
     closed?;
@@ -133,22 +126,19 @@ fn first_difference(manifest: &Manifest, scenario: &Scenario, device: &str) -> S
     }
 }
 
-/// Begins a run's folder, with what the network says of itself in its manifest.
-pub fn create(root: &Path, world: &World, mut manifest: Manifest) -> anyhow::Result<(RunFolder, Manifest)> {
-    let folder = RunFolder::create(root, &manifest.columns)?;
-    let World { scenario, network } = world;
-    let core = &network.core;
-    manifest.parameters = core.layout.total() as u64;
-    manifest.tokens_per_round = (scenario.baseline_pages() * core.config.sequence_length) as u64;
-    manifest.upload_bytes = wire::encoded_len(&network.shape) as u64;
-    manifest.initial_loss = Some(core.loss(&network.genesis.model, core.corpus.held_out()));
-    manifest.references = References {
-        entropy_floor: core.corpus.entropy_floor(),
-        bigram: core.corpus.bigram_entropy(),
-        unigram: core.corpus.unigram_entropy(),
+/// Begins a run, or goes on with one that was opened, from what it saved.
+pub fn begin(
+    opened: Option<(RunFolder, Manifest)>,
+    root: &Path,
+    world: &World,
+    manifest: Manifest,
+) -> anyhow::Result<(RunWriter, Saved)> {
+    let Some((folder, manifest)) = opened else {
+        let writer = RunWriter::create(root, world, manifest).context("the run cannot be started")?;
+        return Ok((writer, Saved::default()));
     };
-    folder.write_manifest(&manifest).context("the run cannot be started")?;
-    Ok((folder, manifest))
+    let saved = Saved::read(&folder)?;
+    Ok((RunWriter::go_on(folder, manifest, world.network.core.config.clone(), saved.done())?, saved))
 }
 
 /// The command line that goes on with this run.

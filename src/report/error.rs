@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::model::huggingface::HfError;
+
 /// An error of this module.
 #[derive(Debug, Error)]
 pub enum ReportError {
@@ -28,7 +30,9 @@ pub enum ReportError {
     #[error("{}: {source}; restore the file, or run the scenario again", .path.display())]
     Json { path: PathBuf, source: serde_json::Error },
     #[error("{}: {message}", .path.display())]
-    Columns { path: PathBuf, message: String },
+    Content { path: PathBuf, message: String },
+    #[error(transparent)]
+    Model(Box<HfError>),
     #[error("cannot draw {figure}: {message}")]
     Plot { figure: String, message: String },
 }

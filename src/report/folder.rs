@@ -34,7 +34,7 @@ impl RunFolder {
     /// Begins a run in a new or empty folder; its mechanism has these numbers of each peer.
     ///
     /// # Errors
-    /// [`ReportError::Exists`] where there is anything already: a run is never overwritten. [`ReportError::Columns`] for
+    /// [`ReportError::Exists`] where there is anything already: a run is never overwritten. [`ReportError::Content`] for
     /// columns that a file cannot have.
     pub fn create(root: impl Into<PathBuf>, columns: &[Column]) -> Result<Self, ReportError> {
         let root = root.into();
@@ -45,7 +45,7 @@ impl RunFolder {
         if taken {
             return Err(ReportError::Exists(root));
         }
-        check_columns(columns).map_err(|message| ReportError::Columns { path: root.clone(), message })?;
+        check_columns(columns).map_err(|message| ReportError::Content { path: root.clone(), message })?;
         std::fs::create_dir_all(&root).named(&root, "make the folder")?;
         Self::with_files(root, columns.to_vec())
     }
@@ -225,7 +225,7 @@ fn read_manifest(root: &Path) -> Result<Manifest, ReportError> {
         return Err(ReportError::Version { path: root.to_path_buf(), found: format, writer: version });
     }
     let mut manifest: Manifest = serde_json::from_str(&text).map_err(broken)?;
-    let refused = |message| ReportError::Columns { path: path.clone(), message };
+    let refused = |message| ReportError::Content { path: path.clone(), message };
     if columns.is_none() {
         // Earlier versions did not say them.
         let mechanism = manifest.scenario.registry.mechanisms.resolve(&manifest.scenario.mechanism);

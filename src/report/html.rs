@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::tables::{Look, by_behaviour, by_peer, losses};
+use super::tables::{Look, by_behaviour, by_operator, by_peer, losses};
 use super::{RunData, plots};
 
 const STYLE: &str = "body{font:15px/1.5 Helvetica,Arial,sans-serif;color:#282828;max-width:940px;margin:2em auto;padding:0 1em}\
@@ -23,11 +23,13 @@ pub(super) fn page(run: &RunData, pictures: &[(String, String)]) -> String {
         let _ = write!(page, "<dt>{name}</dt><dd>{}</dd>", escaped(&value));
     }
     page += "</dl>\n";
-    let mut tables = vec![("Held-out loss (nats per token)", losses(run, Look::Terminal))];
+    let mut tables = Vec::new();
     if !manifest.central {
-        tables.insert(0, ("Who was paid, by behaviour", by_behaviour(run, Look::Terminal)));
-        tables.insert(1, ("Who was paid, by peer", by_peer(run, Look::Terminal)));
+        tables.push(("Who was paid, by behaviour", by_behaviour(run, Look::Terminal)));
+        tables.extend(by_operator(run, Look::Terminal).map(|table| ("Who was paid, by operator", table)));
+        tables.push(("Who was paid, by peer", by_peer(run, Look::Terminal)));
     }
+    tables.push(("Held-out loss (nats per token)", losses(run, Look::Terminal)));
     for (name, table) in tables {
         let _ = write!(page, "<h2>{name}</h2>\n<pre>{}</pre>\n", escaped(&table));
     }

@@ -2,9 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::corpus::Corpus;
 use crate::digest::Digest;
 use crate::mechanism::Column;
+use crate::node::Network;
 use crate::scenario::Scenario;
+use crate::transport::wire;
 
 /// Version of the run folder's layout; goes up when an older program could not read a newer folder, or the other way
 /// round.
@@ -76,6 +79,16 @@ impl Manifest {
             scenario,
         }
     }
+
+    /// Adds what a network says of itself: sizes, and the loss that it starts from.
+    pub fn describe(&mut self, network: &Network) {
+        let core = &network.core;
+        self.parameters = core.layout.total() as u64;
+        self.tokens_per_round = (self.scenario.baseline_pages() * core.config.sequence_length) as u64;
+        self.upload_bytes = wire::encoded_len(&network.shape) as u64;
+        self.initial_loss = Some(core.loss(&network.genesis.model, core.corpus.held_out()));
+        self.references = References::of(&core.corpus);
+    }
 }
 
 /// Losses of simple models on the corpus, nats a token: lines to read the loss plot by.
@@ -87,6 +100,17 @@ pub struct References {
     pub bigram: Option<f64>,
     /// The best that the frequencies of tokens can do.
     pub unigram: Option<f64>,
+}
+
+impl References {
+    /// Those of a corpus, as far as they can be computed.
+    pub fn of(corpus: &Corpus) -> Self {
+        Self {
+            entropy_floor: corpus.entropy_floor(),
+            bigram: corpus.bigram_entropy(),
+            unigram: corpus.unigram_entropy(),
+        }
+    }
 }
 
 /// What results may depend on besides the scenario: the kind of machine, as far as kernels are chosen by it.

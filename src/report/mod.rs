@@ -1,7 +1,8 @@
 //! What is written for people and files: a run's folder, its CSV files, pictures and tables.
 //!
-//! Everything here is made from plain data: [`RoundRow`] and [`PeerRow`] come in round by round, [`RunFolder`] keeps
-//! them, [`load`] reads them back, [`plots`] and [`tables`] show them.
+//! [`run`] and [`record`] take a scenario and give what came of it. A program that does more beside it brings a
+//! [`RunWriter`] to [`simulate`](crate::engine::simulate), which keeps a [`RunFolder`]; [`load`] reads one back, [`plots`]
+//! and [`tables`] show it. They know plain data only: [`RoundRow`], [`PeerRow`] and what a mechanism calls its columns.
 
 mod data;
 mod draw;
@@ -14,9 +15,13 @@ mod manifest;
 pub mod plots;
 mod publish;
 mod record;
+mod rows;
+mod run;
 #[cfg(test)]
 mod sample;
+mod saved;
 pub mod tables;
+mod writer;
 
 pub use data::RunData;
 pub use draw::redraw;
@@ -27,3 +32,7 @@ pub use leaderboard::Leaderboard;
 pub use manifest::{FORMAT, Manifest, References, Target};
 pub use publish::publish;
 pub use record::{BaselineRow, LeaderboardRow, PeerRow, RoundRow, SlotRow, Status};
+pub use rows::{RoundRows, Rows};
+pub use run::{SimulationError, record, run};
+pub use saved::{Saved, models};
+pub use writer::RunWriter;

@@ -1,11 +1,12 @@
 //! What is printed at the end of a run: who was paid, the loss beside AdamW's, where the files are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use comfy_table::{CellAlignment, Table, presets};
 
 use super::{LeaderboardRow, RunData};
+use crate::Uid;
 use crate::mechanism::Column;
 
 /// Peers that are listed one by one: all where there are no more than `ALL`, else the best paid.
@@ -30,6 +31,7 @@ pub fn summary(run: &RunData, root: &Path, look: Look) -> String {
     let mut parts = Vec::new();
     if !run.manifest.central {
         parts.push(format!("Who was paid, by behaviour\n{}", by_behaviour(run, look)));
+        parts.extend(by_operator(run, look).map(|table| format!("Who was paid, by operator\n{table}")));
         parts.push(format!("{}\n{}\n{LEGEND}", peers_title(peers), by_peer(run, look)));
     }
     parts.push(format!("Held-out loss (nats per token)\n{}", losses(run, look)));
@@ -76,6 +78,39 @@ pub fn by_behaviour(run: &RunData, look: Look) -> String {
         table.line(cells);
     }
     table.text()
+}
+
+/// One line for each operator of several uids, whose slots have the label `operator/behaviour`: what it earns in all, and
+/// a uid of it beside an honest peer. `None` where there is none.
+pub fn by_operator(run: &RunData, look: Look) -> Option<String> {
+    let mut operators: BTreeMap<&str, Vec<&LeaderboardRow>> = BTreeMap::new();
+    for row in &run.leaderboard {
+        if let Some((operator, _)) = row.behaviour.split_once('/') {
+            operators.entry(operator).or_default().push(row);
+        }
+    }
+    if operators.is_empty() {
+        return None;
+    }
+    let honest = run.leaderboard.iter().filter(|row| row.behaviour == "honest").map(|row| row.incentive_final);
+    let honest = mean(honest);
+    let mut table =
+        Ruled::new(look, 1, &["operator", "uids", "final pay", "of one uid", "to an honest peer's", "pay in all"]);
+    for (operator, rows) in operators {
+        let paid: f64 = rows.iter().map(|row| row.incentive_final).sum();
+        let uids: BTreeSet<Uid> = rows.iter().map(|row| row.uid).collect();
+        let each = paid / uids.len() as f64;
+        let ratio = each / honest;
+        table.line([
+            operator.to_string(),
+            uids.len().to_string(),
+            percent(paid),
+            percent(each),
+            if ratio.is_finite() { format!("{ratio:.2} x") } else { NONE.into() },
+            percent(rows.iter().map(|row| row.incentive_total).sum()),
+        ]);
+    }
+    Some(table.text())
 }
 
 /// One line a peer, in the order given; of more than 20 the first ten.
@@ -252,21 +287,47 @@ mod tests {
         let unknown = LeaderboardRow { numbers: vec![None; 4], ..row(4, "late", 0.0) };
         let run = ranked(vec![row(1, "honest", 0.2), row(2, "honest", 0.4), row(3, "honest x2", 0.4), unknown]);
         insta::assert_snapshot!(by_behaviour(&run, Look::Plain), @"
-        | behaviour | peers | final pay of one | pay in all | rating mu | proof | aggregated | failed |
-        |-----------|-------|------------------|------------|-----------|-------|------------|--------|
-        | honest x2 |     1 |          40.00 % |    20.00 % |      30.0 |  0.00 |    25.00 % | 0.83 % |
-        | honest    |     2 |          30.00 % |    30.00 % |      30.0 |  0.00 |    25.00 % | 0.83 % |
-        | late      |     1 |           0.00 % |     0.00 % |         - |     - |    25.00 % | 0.83 % |
+        | behaviour | peers | final pay of one | pay in all | peer score | rating mu | proof of computation | aggregated | failed |
+        |-----------|-------|------------------|------------|------------|-----------|----------------------|------------|--------|
+        | honest x2 |     1 |          40.00 % |    20.00 % |      12.35 |     30.04 |                 0.00 |    25.00 % | 0.83 % |
+        | honest    |     2 |          30.00 % |    30.00 % |      12.35 |     30.04 |                 0.00 |    25.00 % | 0.83 % |
+        | late      |     1 |           0.00 % |     0.00 % |          - |         - |                    - |    25.00 % | 0.83 % |
         ");
         insta::assert_snapshot!(by_peer(&run, Look::Terminal), @"
-        ┌─────┬───────────┬───────────┬────────────┬───────┬────────────┬───────┬────────────┬────────┐
-        │ uid ┆ behaviour ┆ final pay ┆ pay in all ┆ score ┆     rating ┆ proof ┆ aggregated ┆ failed │
-        ╞═════╪═══════════╪═══════════╪════════════╪═══════╪════════════╪═══════╪════════════╪════════╡
-        │   1 ┆ honest    ┆   20.00 % ┆    10.00 % ┆ 12.35 ┆ 30.0 ± 1.3 ┆  0.00 ┆    25.00 % ┆ 0.83 % │
-        │   2 ┆ honest    ┆   40.00 % ┆    20.00 % ┆ 12.35 ┆ 30.0 ± 1.3 ┆  0.00 ┆    25.00 % ┆ 0.83 % │
-        │   3 ┆ honest x2 ┆   40.00 % ┆    20.00 % ┆ 12.35 ┆ 30.0 ± 1.3 ┆  0.00 ┆    25.00 % ┆ 0.83 % │
-        │   4 ┆ late      ┆    0.00 % ┆     0.00 % ┆     - ┆          - ┆     - ┆    25.00 % ┆ 0.83 % │
-        └─────┴───────────┴───────────┴────────────┴───────┴────────────┴───────┴────────────┴────────┘
+        ┌─────┬───────────┬───────────┬────────────┬────────────┬──────────────┬──────────────────────┬────────────┬────────┐
+        │ uid ┆ behaviour ┆ final pay ┆ pay in all ┆ peer score ┆    rating mu ┆ proof of computation ┆ aggregated ┆ failed │
+        ╞═════╪═══════════╪═══════════╪════════════╪════════════╪══════════════╪══════════════════════╪════════════╪════════╡
+        │   1 ┆ honest    ┆   20.00 % ┆    10.00 % ┆      12.35 ┆ 30.04 ± 1.26 ┆                 0.00 ┆    25.00 % ┆ 0.83 % │
+        │   2 ┆ honest    ┆   40.00 % ┆    20.00 % ┆      12.35 ┆ 30.04 ± 1.26 ┆                 0.00 ┆    25.00 % ┆ 0.83 % │
+        │   3 ┆ honest x2 ┆   40.00 % ┆    20.00 % ┆      12.35 ┆ 30.04 ± 1.26 ┆                 0.00 ┆    25.00 % ┆ 0.83 % │
+        │   4 ┆ late      ┆    0.00 % ┆     0.00 % ┆          - ┆            - ┆                    - ┆    25.00 % ┆ 0.83 % │
+        └─────┴───────────┴───────────┴────────────┴────────────┴──────────────┴──────────────────────┴────────────┴────────┘
+        ");
+    }
+
+    #[test]
+    fn an_operator_stands_beside_an_honest_peer() {
+        let rows =
+            vec![row(1, "honest", 0.3), row(2, "honest", 0.1), row(3, "farm/honest", 0.4), row(4, "farm/copycat", 0.2)];
+        insta::assert_snapshot!(by_operator(&ranked(rows), Look::Plain).unwrap(), @"
+        | operator | uids | final pay | of one uid | to an honest peer's | pay in all |
+        |----------|------|-----------|------------|---------------------|------------|
+        | farm     |    2 |   60.00 % |    30.00 % |              1.50 x |    30.00 % |
+        ");
+        let alone = ranked(vec![row(3, "farm/noise", 0.4)]);
+        assert!(by_operator(&alone, Look::Plain).unwrap().contains("|                   - |"));
+        assert_eq!(by_operator(&ranked(vec![row(1, "honest", 0.2)]), Look::Plain), None);
+    }
+
+    #[test]
+    fn a_mechanism_without_numbers_has_no_empty_columns() {
+        let mut run = ranked(vec![row(1, "honest", 0.2)]);
+        run.manifest.columns.clear();
+        run.leaderboard[0].numbers.clear();
+        insta::assert_snapshot!(by_peer(&run, Look::Plain), @"
+        | uid | behaviour | final pay | pay in all | aggregated | failed |
+        |-----|-----------|-----------|------------|------------|--------|
+        |   1 | honest    |   20.00 % |    10.00 % |    25.00 % | 0.83 % |
         ");
     }
 

@@ -85,6 +85,31 @@ fn runs_are_drawn_again_and_compared() {
     assert_eq!(place.read("elsewhere/compare-loss.svg"), both);
 }
 
+#[test]
+fn a_mechanism_writes_and_draws_its_own_numbers() {
+    let place = Place::new();
+    let printed = place.succeed("run net.toml --rounds 6 --no-baseline --set mechanism=equal --out equal");
+    assert!(!printed.contains("rating") && !printed.contains("proof"), "{printed}");
+    let header = |file: &str| place.read(file).lines().next().unwrap().to_string();
+    assert_eq!(header("equal/peers.csv"), "round,uid,behaviour,status,steps_behind,incentive,aggregated");
+    assert_eq!(place.manifest("equal")["columns"], serde_json::json!([]));
+    assert!(!place.path("equal/plots/rating.svg").exists() && place.path("equal/plots/incentive.svg").exists());
+
+    let printed = place.succeed("run net.toml --rounds 6 --no-baseline --set mechanism=templar-v2 --out templar");
+    assert!(printed.contains("negative evaluations"), "{printed}");
+    assert!(header("templar/leaderboard.csv").contains(",proof_of_computation,negative_evaluations,rounds_aggregated"));
+    let drawn = place.read("templar/plots/negative-evaluations.svg");
+    place.succeed("publish templar --to published");
+    assert_eq!(place.read("published/plots/negative-evaluations.svg"), drawn);
+
+    let text = place.read("templar/peers.csv");
+    let line = text.lines().nth(1).unwrap();
+    let mut cells: Vec<&str> = line.split(',').collect();
+    cells[7] = "quarter";
+    std::fs::write(place.path("templar/peers.csv"), text.replacen(line, &cells.join(","), 1)).unwrap();
+    place.fail("plot templar", 1, &["templar/peers.csv, line 2: column rating_mu: ", "\"quarter\""]);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_text_is_trained_on() {

@@ -37,21 +37,6 @@ const CIRCLES: &[(&[&str], &str)] = &[
         "the files add methods to the plan that mod.rs defines",
     ),
     (
-        &[
-            "report/folder.rs",
-            "report/html.rs",
-            "report/plots/mod.rs",
-            "report/plots/bytes.rs",
-            "report/plots/compare.rs",
-            "report/plots/incentive.rs",
-            "report/plots/loss.rs",
-            "report/plots/peers.rs",
-            "report/plots/status.rs",
-            "report/tables.rs",
-        ],
-        "folder.rs defines the data that plots and tables read, and writes them",
-    ),
-    (
         &["runtime/chain.rs", "runtime/chain/read.rs", "runtime/chain/seen.rs"],
         "chain.rs defines the account that its files add methods to",
     ),

@@ -1,0 +1,84 @@
+//! From what a validator says of a round to the lines of the CSV files.
+
+use std::collections::BTreeMap;
+
+use super::{PeerRow, RoundRow, SlotRow};
+use crate::Uid;
+use crate::engine::Traffic;
+use crate::mechanism::Column;
+use crate::node::{PeerReport, RoundReport};
+use crate::scenario::Scenario;
+use crate::transport::Hotkey;
+
+/// Who is who in a run: what reports do not say.
+pub struct Rows {
+    /// Those of the files.
+    columns: Vec<Column>,
+    /// Number and label of each peer by its key.
+    peers: BTreeMap<Hotkey, (u32, String)>,
+    /// Who holds which slot.
+    holders: BTreeMap<Uid, u32>,
+}
+
+/// The lines of a round.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RoundRows {
+    pub round: RoundRow,
+    pub peers: Vec<PeerRow>,
+    /// Slots that have another holder than before.
+    pub slots: Vec<SlotRow>,
+}
+
+impl Rows {
+    /// Of a run in which these have come to slots so far.
+    pub fn new(scenario: &Scenario, columns: &[Column], slots: &[SlotRow]) -> Self {
+        let peers = scenario
+            .each_uid()
+            .map(|(slot, operator)| (scenario.peer_identity(slot).hotkey(), (slot as u32, operator.label())));
+        let holders = slots.iter().map(|slot| (slot.uid, slot.peer)).collect();
+        Self { columns: columns.to_vec(), peers: peers.collect(), holders }
+    }
+
+    /// The lines of a report; what all nodes sent and received is known of a simulated network only.
+    pub fn of(&mut self, report: &RoundReport, traffic: Option<Traffic>) -> RoundRows {
+        let mut slots = Vec::new();
+        let peers: Vec<PeerRow> = report.peers.iter().map(|peer| self.peer(report, peer, &mut slots)).collect();
+        let round = RoundRow {
+            round: report.round,
+            virtual_seconds: report.at.as_secs_f64(),
+            lr: report.lr,
+            loss: report.loss,
+            train_loss: report.train_loss,
+            aggregated: peers.iter().filter(|peer| peer.aggregated).count(),
+            uploads: report.uploads,
+            forward_passes: Some(report.forward_passes),
+            bytes_up: traffic.map(|traffic| traffic.up),
+            bytes_down: traffic.map(|traffic| traffic.down),
+            replica_digest: report.model,
+        };
+        RoundRows { round, peers, slots }
+    }
+
+    fn peer(&mut self, report: &RoundReport, peer: &PeerReport, slots: &mut Vec<SlotRow>) -> PeerRow {
+        let (round, next) = (report.round, self.peers.len() as u32);
+        // By name: another validator may run a version whose mechanism has other columns.
+        let numbers = self.columns.iter().map(|column| report.number(peer, &column.name)).collect();
+        // Anybody may join a real network; what they do there, nobody knows.
+        let (owner, behaviour) = self.peers.entry(peer.hotkey).or_insert_with(|| (next, "peer".into())).clone();
+        if self.holders.insert(peer.uid, owner) != Some(owner) {
+            let (uid, hotkey, behaviour) = (peer.uid, peer.hotkey.to_string(), behaviour.clone());
+            slots.push(SlotRow { round, uid, peer: owner, hotkey, behaviour });
+        }
+        PeerRow {
+            round,
+            uid: peer.uid,
+            owner,
+            behaviour,
+            status: peer.status,
+            steps_behind: peer.steps_behind,
+            numbers,
+            incentive: peer.incentive,
+            aggregated: peer.aggregated,
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! The short way from a scenario to what came of it: in memory, or in a run folder.
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+
+use thiserror::Error;
+
+use super::rows::{RoundRows, Rows};
+use super::{Leaderboard, Manifest, PeerRow, ReportError, RoundRow, RunData, RunWriter, redraw};
+use crate::digest::Digest;
+use crate::engine::{Observer, ObserverError, Outcome, RunError, RunOptions, SharedObserver, Traffic, simulate};
+use crate::model::Device;
+use crate::node::{OpenError, RoundReport};
+use crate::scenario::{Scenario, World};
+
+/// Why a scenario could not be run, or its run not be kept.
+#[derive(Debug, Error)]
+pub enum SimulationError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error(transparent)]
+    Report(#[from] ReportError),
+}
+
+/// Simulates a scenario on all cores of this machine, and keeps every round in memory.
+///
+/// # Errors
+/// The corpus cannot be read, or settings do not go together.
+///
+/// # Panics
+/// If the scenario names a mechanism that is not in its registry, which one that was read does not.
+pub fn run(scenario: Scenario) -> Result<RunData, SimulationError> {
+    let world = Arc::new(World::open(scenario, Device::Cpu)?);
+    let mut manifest = Manifest::new(world.scenario.clone(), Device::Cpu.to_string(), threads());
+    manifest.describe(&world.network);
+    let rows = Rows::new(&manifest.scenario, &manifest.columns, &[]);
+    let told = Arc::new(Mutex::new(Told { rows, rounds: Vec::new(), peers: Vec::new() }));
+    manifest.digest = simulated(world, false, told.clone())?;
+    manifest.finished = true;
+    manifest.rounds_done = manifest.scenario.rounds;
+    let mut told = told.lock().expect("no panic while held");
+    let (rounds, peers) = (std::mem::take(&mut told.rounds), std::mem::take(&mut told.peers));
+    let leaderboard = Leaderboard::of(&manifest.columns, &peers).rows();
+    let name = format!("{}-{}", manifest.scenario.name, manifest.seed);
+    Ok(RunData { name, manifest, rounds, peers, baseline: Vec::new(), leaderboard })
+}
+
+/// Simulates a scenario and its AdamW baseline on all cores of this machine, into a new run folder with tables, pictures
+/// and models, as `sim run` does.
+///
+/// # Errors
+/// As [`run`]; there is something in the folder already; or a disk that does not take it.
+///
+/// # Panics
+/// As [`run`].
+pub fn record(scenario: Scenario, root: &Path) -> Result<RunData, SimulationError> {
+    let world = Arc::new(World::open(scenario, Device::Cpu)?);
+    let manifest = Manifest::new(world.scenario.clone(), Device::Cpu.to_string(), threads());
+    let writer = Arc::new(Mutex::new(RunWriter::create(root, &world, manifest)?));
+    let started = std::time::Instant::now();
+    let digest = simulated(world, true, writer.clone())?;
+    let mut writer = writer.lock().expect("no panic while held");
+    writer.manifest.wall_seconds = started.elapsed().as_secs_f64();
+    writer.close(true, digest)?;
+    Ok(redraw(root)?)
+}
+
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Runs to the end; nobody interrupts it.
+fn simulated(world: Arc<World>, baseline: bool, observer: SharedObserver) -> Result<Option<Digest>, SimulationError> {
+    let interrupt = Arc::new(AtomicBool::new(false));
+    let options = RunOptions { threads: threads(), baseline, resume: None, resume_baseline: None, interrupt };
+    match simulate(world, options, observer)? {
+        Outcome::Finished(digest) => Ok(Some(digest)),
+        Outcome::Interrupted(_) => Ok(None),
+    }
+}
+
+/// Keeps what a run tells.
+struct Told {
+    rows: Rows,
+    rounds: Vec<RoundRow>,
+    peers: Vec<PeerRow>,
+}
+
+impl Observer for Told {
+    fn round(&mut self, report: &RoundReport, traffic: Traffic) -> Result<(), ObserverError> {
+        let RoundRows { round, peers, .. } = self.rows.of(report, Some(traffic));
+        self.rounds.push(round);
+        self.peers.extend(peers);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Uid;
+    use crate::mechanism::{
+        Column, ColumnKind, Facts, Losses, Measurement, Mechanism, MechanismSettings, Ranking, Status, shipped,
+    };
+    use crate::report::{load, tables};
+    use crate::scenario::Registry;
+    use crate::settings::{Findings, Kinded};
+
+    /// Pays as `equal` does, and knows how even each uid is.
+    struct Even(Box<dyn Mechanism>);
+
+    #[derive(Default, serde::Serialize, serde::Deserialize)]
+    struct EvenSettings {}
+
+    impl MechanismSettings for EvenSettings {
+        fn check(&self, _found: &mut Findings) {}
+
+        fn build(&self, secret: u64) -> Box<dyn Mechanism> {
+            Box::new(Even(shipped().resolve(&Kinded::of("equal")).expect("a shipped kind").settings.build(secret)))
+        }
+
+        fn forward_passes(&self, _pages: usize, _aggregated: usize) -> f64 {
+            0.0
+        }
+    }
+
+    impl Mechanism for Even {
+        fn arrive(&mut self, uid: Uid) {
+            self.0.arrive(uid);
+        }
+        fn leave(&mut self, uid: Uid) {
+            self.0.leave(uid);
+        }
+        fn observe(&mut self, facts: &Facts) {
+            self.0.observe(facts);
+        }
+        fn include(&self, round: u64, except: &[Uid]) -> Ranking {
+            self.0.include(round, except)
+        }
+        fn measure(&mut self, round: u64, aggregated: &[Uid]) -> Vec<Measurement> {
+            self.0.measure(round, aggregated)
+        }
+        fn learn(&mut self, round: u64, aggregated: &[Uid], losses: &Losses) {
+            self.0.learn(round, aggregated, losses);
+        }
+        fn pay(&self) -> Vec<(Uid, f64)> {
+            self.0.pay()
+        }
+        fn status(&self, uid: Uid, round: u64) -> Option<Status> {
+            self.0.status(uid, round)
+        }
+        fn columns(&self) -> Vec<Column> {
+            let evenness = Column::new("evenness", "evenness, halves", ColumnKind::Score).with_spread("doubt");
+            vec![evenness, Column::new("doubt", "doubt, halves", ColumnKind::Standing)]
+        }
+        fn numbers(&self, uid: Uid, _round: u64) -> Vec<Option<f64>> {
+            vec![Some(f64::from(1 - uid % 2)), Some(0.5)]
+        }
+        fn save(&self) -> Vec<u8> {
+            self.0.save()
+        }
+        fn restore(&mut self, saved: &[u8]) -> Result<(), String> {
+            self.0.restore(saved)
+        }
+    }
+
+    fn scenario() -> Scenario {
+        let mechanisms = shipped().with::<EvenSettings>("even", |settings| Box::new(settings));
+        let registry = Registry { mechanisms, ..Registry::default() };
+        let toml = r#"
+            name = "small"
+            rounds = 4
+            mechanism = "even"
+            model = { preset = "nano", sequence_length = 16 }
+            corpus = { held_out_pages = 8 }
+            training = { lr = 3e-3, pages_per_round = 4, micro_batch = 4 }
+            scheme = { topk = 8 }
+            protocol = { top_peers = 2, min_peers = 2 }
+            peers = [{ count = 3 }]
+        "#;
+        Scenario::from_toml_with(registry, toml, "small.toml", &[]).unwrap()
+    }
+
+    #[test]
+    fn numbers_of_a_mechanism_of_ones_own_come_back_from_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("small-1");
+        let recorded = record(scenario(), &root).unwrap();
+        // The program that reads it does not know the mechanism.
+        let read = load(&root).unwrap();
+        assert_eq!((&read.peers, &read.leaderboard), (&recorded.peers, &recorded.leaderboard));
+        assert_eq!(read.peers[1].numbers, [Some(0.0), Some(0.5)]);
+        let lines = std::fs::read_to_string(root.join("peers.csv")).unwrap();
+        let header = "round,uid,behaviour,status,steps_behind,evenness,doubt,incentive,aggregated";
+        assert_eq!(lines.lines().next(), Some(header));
+        assert!(tables::by_peer(&read, tables::Look::Plain).contains("1.00 ± 0.50"));
+        let picture = std::fs::read_to_string(root.join("plots/evenness.svg")).unwrap();
+        assert!(picture.contains("evenness, halves"));
+        let page = std::fs::read_to_string(root.join("report.html")).unwrap();
+        assert!(page.contains("evenness") && !page.contains("rating"), "no number of another mechanism");
+
+        let in_memory = run(scenario()).unwrap();
+        assert_eq!(in_memory.manifest.digest, recorded.manifest.digest);
+        let without_owner = |mut rows: Vec<PeerRow>| {
+            rows.iter_mut().for_each(|row| row.owner = 0);
+            rows
+        };
+        assert_eq!((without_owner(in_memory.peers), in_memory.rounds), (read.peers, read.rounds));
+        assert_eq!(in_memory.leaderboard, read.leaderboard);
+        assert!(matches!(record(scenario(), &root), Err(SimulationError::Report(ReportError::Exists(_)))));
+    }
+}

@@ -1,0 +1,122 @@
+//! Writing a run into its folder as it goes: a network's, or that of its baseline alone.
+
+use std::path::Path;
+
+use super::rows::{RoundRows, Rows};
+use super::saved::{BASELINE, CHECKPOINT, write_model};
+use super::{BaselineRow, Leaderboard, Manifest, ReportError, RunFolder};
+use crate::digest::Digest;
+use crate::engine::{BaselineState, BaselineStep, Checkpoint, Observer, ObserverError, Traffic};
+use crate::model::LlamaConfig;
+use crate::node::RoundReport;
+use crate::scenario::World;
+use crate::training::Replica;
+
+/// An observer that keeps what a run tells in its folder.
+pub struct RunWriter {
+    /// Written with each checkpoint, and at the end.
+    pub manifest: Manifest,
+    folder: RunFolder,
+    leaderboard: Leaderboard,
+    rows: Rows,
+    config: LlamaConfig,
+}
+
+impl RunWriter {
+    /// Begins a run in a new or empty folder, with what its network says of itself in the manifest.
+    ///
+    /// # Errors
+    /// [`ReportError::Exists`] where there is anything already, or a disk that does not take it.
+    pub fn create(root: &Path, world: &World, mut manifest: Manifest) -> Result<Self, ReportError> {
+        let folder = RunFolder::create(root, &manifest.columns)?;
+        manifest.describe(&world.network);
+        folder.write_manifest(&manifest)?;
+        Self::go_on(folder, manifest, world.network.core.config.clone(), (0, 0))
+    }
+
+    /// Goes on after so many rounds of a run and of its baseline; what the folder says of later ones is dropped.
+    ///
+    /// # Errors
+    /// A damaged file, or a disk that does not take it.
+    pub fn go_on(
+        mut folder: RunFolder,
+        manifest: Manifest,
+        config: LlamaConfig,
+        (rounds, baseline_rounds): (u64, u64),
+    ) -> Result<Self, ReportError> {
+        folder.truncate_to(rounds)?;
+        folder.truncate_baseline_to(baseline_rounds)?;
+        let (leaderboard, slots) = folder.standings()?;
+        let rows = Rows::new(&manifest.scenario, &manifest.columns, &slots);
+        Ok(Self { manifest, folder, leaderboard, rows, config })
+    }
+
+    /// Writes a round; what all nodes sent and received in it is known of a simulated network only.
+    ///
+    /// # Errors
+    /// A disk that does not take it.
+    pub fn write_round(&mut self, report: &RoundReport, traffic: Option<Traffic>) -> Result<(), ReportError> {
+        let RoundRows { round, peers, slots } = self.rows.of(report, traffic);
+        slots.iter().try_for_each(|slot| self.folder.append_slot(slot))?;
+        self.folder.append_round(&round, &peers)?;
+        peers.iter().for_each(|peer| self.leaderboard.add(peer));
+        self.manifest.rounds_done = report.round + 1;
+        Ok(())
+    }
+
+    /// Writes the leaderboard and the manifest of a run that has ended, or was stopped.
+    ///
+    /// # Errors
+    /// A disk that does not take it.
+    pub fn close(&mut self, finished: bool, digest: Option<Digest>) -> Result<(), ReportError> {
+        if !self.manifest.central {
+            self.folder.write_leaderboard(&self.leaderboard.rows())?;
+        }
+        (self.manifest.finished, self.manifest.digest) = (finished, digest);
+        self.folder.write_manifest(&self.manifest)?;
+        if finished {
+            self.folder.remove(CHECKPOINT)?;
+            self.folder.remove(BASELINE)?;
+        }
+        Ok(())
+    }
+
+    fn write_model(&self, rounds: u64, theta: &[f32]) -> Result<(), ReportError> {
+        write_model(self.folder.path(), rounds, (&self.config, theta), self.manifest.scenario.keep_rounds())
+    }
+}
+
+impl Observer for RunWriter {
+    fn round(&mut self, report: &RoundReport, traffic: Traffic) -> Result<(), ObserverError> {
+        Ok(self.write_round(report, Some(traffic))?)
+    }
+
+    fn baseline(&mut self, step: BaselineStep) -> Result<(), ObserverError> {
+        self.folder.append_baseline(&BaselineRow { round: step.round, lr: step.lr, loss: step.loss })?;
+        if self.manifest.central {
+            self.manifest.rounds_done = step.round + 1;
+        }
+        Ok(())
+    }
+
+    fn model(&mut self, rounds: u64, replica: &Replica) -> Result<(), ObserverError> {
+        Ok(self.write_model(rounds, &replica.theta)?)
+    }
+
+    fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<(), ObserverError> {
+        self.folder.write(CHECKPOINT, &checkpoint.to_bytes())?;
+        Ok(self.folder.write_manifest(&self.manifest)?)
+    }
+
+    fn baseline_checkpoint(&mut self, state: &BaselineState) -> Result<(), ObserverError> {
+        self.folder.write(BASELINE, &postcard::to_stdvec(state)?)?;
+        if self.manifest.central {
+            self.folder.write_manifest(&self.manifest)?;
+            let (scenario, rounds) = (&self.manifest.scenario, state.moments.steps);
+            if rounds.is_multiple_of(scenario.training.checkpoint_every) || rounds == scenario.rounds {
+                self.write_model(rounds, &state.theta)?;
+            }
+        }
+        Ok(())
+    }
+}
