@@ -9,7 +9,7 @@ use gauntlet::Uid;
 use gauntlet::digest::Digest;
 use gauntlet::engine::{BaselineState, BaselineStep, Checkpoint, Observer, ObserverError, Traffic, peer_identity};
 use gauntlet::model::LlamaConfig;
-use gauntlet::model::huggingface::{self, Values};
+use gauntlet::model::huggingface::{self, Ends, Values};
 use gauntlet::node::{PeerReport, RoundReport, behaviour};
 use gauntlet::report::{BaselineRow, Leaderboard, Manifest, PeerRow, RoundRow, RunFolder, SlotRow};
 use gauntlet::scenario::{PeerGroup, Scenario};
@@ -46,7 +46,7 @@ pub fn write_model(
     let to = root.join(MODELS).join(format!("round-{rounds:06}"));
     // A resumed run makes the same model again.
     if !to.exists() {
-        huggingface::write_folder(&to, (config, theta), Values::F32, (None, None), |_| Ok(()))?;
+        huggingface::write_folder(&to, (config, theta), Values::F32, &Ends::default(), |_| Ok(()))?;
     }
     for (old, folder) in models(root) {
         if old + kept < rounds {

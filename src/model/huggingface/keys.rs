@@ -1,0 +1,107 @@
+//! A JSON object of a folder, read key by key, so that an error names file, key, value and what was expected.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use super::{HfError, read_json};
+
+/// An object and the file that it comes from.
+pub(super) struct Keys {
+    path: PathBuf,
+    /// What comes before a key in an error: the keys of the objects around this one, each with a dot.
+    within: String,
+    map: Map<String, Value>,
+}
+
+impl Keys {
+    /// Reads a file that holds one object; `expected` says of what.
+    pub(super) fn read(path: &Path, expected: &'static str) -> Result<Self, HfError> {
+        match read_json(path, expected)? {
+            Value::Object(map) => Ok(Self { path: path.into(), within: String::new(), map }),
+            _ => Err(HfError::NoObject { path: path.into(), expected }),
+        }
+    }
+
+    /// The value of a key; `null` counts as absent.
+    pub(super) fn get(&self, key: &str) -> Option<&Value> {
+        self.map.get(key).filter(|value| !value.is_null())
+    }
+
+    /// Whether the key is there, be it with `null`.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.map.contains_key(key)
+    }
+
+    /// An object inside of this one; empty where there is none.
+    pub(super) fn object(&self, key: &str) -> Result<Self, HfError> {
+        let within = format!("{}{key}.", self.within);
+        let map = match self.get(key) {
+            None => Map::new(),
+            Some(Value::Object(map)) => map.clone(),
+            Some(_) => return Err(self.wrong(key, "an object")),
+        };
+        Ok(Self { path: self.path.clone(), within, map })
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.map.is_empty()
+    }
+
+    /// The first key whose value is an object.
+    pub(super) fn nested(&self) -> Option<&str> {
+        self.map.iter().find(|(_, value)| value.is_object()).map(|(key, _)| key.as_str())
+    }
+
+    pub(super) fn whole(&self, key: &str) -> Result<Option<usize>, HfError> {
+        let read = |value: &Value| value.as_u64().and_then(|whole| usize::try_from(whole).ok());
+        self.typed(key, "a whole number, 0 or more", read)
+    }
+
+    pub(super) fn number(&self, key: &str) -> Result<Option<f64>, HfError> {
+        self.typed(key, "a number", Value::as_f64)
+    }
+
+    pub(super) fn flag(&self, key: &str) -> Result<Option<bool>, HfError> {
+        self.typed(key, "true or false", Value::as_bool)
+    }
+
+    pub(super) fn text(&self, key: &str) -> Result<Option<String>, HfError> {
+        self.typed(key, "a text in quotes", |value| value.as_str().map(str::to_string))
+    }
+
+    /// One token or a list of them.
+    pub(super) fn tokens(&self, key: &str) -> Result<Option<Vec<u32>>, HfError> {
+        let token = |value: &Value| value.as_u64().and_then(|token| u32::try_from(token).ok());
+        let read = |value: &Value| match value {
+            Value::Array(values) => values.iter().map(token).collect(),
+            value => token(value).map(|token| vec![token]),
+        };
+        self.typed(key, "the number of a token, or a list of such numbers", read)
+    }
+
+    fn typed<T>(&self, key: &str, expected: &str, read: impl Fn(&Value) -> Option<T>) -> Result<Option<T>, HfError> {
+        let value = self.get(key).map(|value| read(value).ok_or_else(|| self.wrong(key, expected)));
+        value.transpose()
+    }
+
+    /// The error of a key that holds something else than what is supported.
+    pub(super) fn wrong(&self, key: &str, expected: impl Into<String>) -> HfError {
+        let found = match self.map.get(key) {
+            None => "missing".into(),
+            Some(Value::String(text)) => text.clone(),
+            Some(value) => shortened(value.to_string()),
+        };
+        HfError::Key { path: self.path.clone(), key: format!("{}{key}", self.within), found, expected: expected.into() }
+    }
+}
+
+/// The beginning of a long value.
+fn shortened(mut text: String) -> String {
+    const MOST: usize = 120;
+    if let Some((end, _)) = text.char_indices().nth(MOST) {
+        text.truncate(end);
+        text += "...";
+    }
+    text
+}
