@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use thiserror::Error;
-use tokenizers::{AddedToken, PostProcessorWrapper};
+use tokenizers::AddedToken;
 
 /// What turns text into tokens.
 pub enum Tokenizer {
@@ -29,7 +29,7 @@ pub struct Definition {
 pub enum TokenizerError {
     #[error("{path}: {reason}; expected a tokenizer.json of Hugging Face's tokenizers")]
     Unreadable { path: PathBuf, reason: String },
-    #[error("{path}: {reason}; expected the tokenizer_config.json of a Hugging Face folder")]
+    #[error("{path}: {reason}; expected a JSON object, as Hugging Face's tokenizers are saved with")]
     Config { path: PathBuf, reason: String },
     #[error("{path}: has {needed} tokens, but the model's vocabulary is {vocabulary}; use the model's own tokenizer")]
     TooLarge { path: PathBuf, needed: usize, vocabulary: usize },
@@ -57,7 +57,7 @@ impl Tokenizer {
         let mut tokenizer = tokenizers::Tokenizer::from_bytes(bytes).map_err(|error| unreadable(error.to_string()))?;
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(|error| unreadable(error.to_string()))?;
-        let config = read_config(&path.with_file_name("tokenizer_config.json"))?;
+        let config = read_config(path.parent().unwrap_or(Path::new("")))?;
         if let Some(config) = &config {
             configure(&mut tokenizer, config).map_err(|reason| unreadable(reason.to_string()))?;
         }
@@ -109,7 +109,9 @@ impl Tokenizer {
     pub fn decode(&self, tokens: &[u32]) -> Result<String, String> {
         match self {
             Self::Bytes => {
-                let bytes: Vec<u8> = tokens.iter().map(|&token| u8::try_from(token).unwrap_or(b'?')).collect();
+                // What the tokenizer of an exported model has as a special token is no text here either.
+                let tokens = tokens.iter().filter(|token| **token != BYTES_END_ID);
+                let bytes: Vec<u8> = tokens.map(|&token| u8::try_from(token).unwrap_or(b'?')).collect();
                 Ok(String::from_utf8_lossy(&bytes).into_owned())
             }
             Self::HuggingFace(definition) => {
@@ -136,7 +138,20 @@ fn cause(error: &std::io::Error) -> String {
     error.to_string().split(" (os error ").next().unwrap_or_default().to_string()
 }
 
-fn read_config(path: &Path) -> Result<Option<Map<String, Value>>, TokenizerError> {
+/// What the folder of a tokenizer says of it: `tokenizer_config.json`, and where that has no list of added tokens also the
+/// older `special_tokens_map.json`; `None` without either.
+fn read_config(folder: &Path) -> Result<Option<Map<String, Value>>, TokenizerError> {
+    let config = read_json(&folder.join("tokenizer_config.json"))?;
+    if config.as_ref().is_some_and(|config| config.contains_key("added_tokens_decoder")) {
+        return Ok(config);
+    }
+    let Some(named) = read_json(&folder.join("special_tokens_map.json"))? else { return Ok(config) };
+    let mut config = config.unwrap_or_default();
+    config.extend(named);
+    Ok(Some(config))
+}
+
+fn read_json(path: &Path) -> Result<Option<Map<String, Value>>, TokenizerError> {
     let wrong = |reason: String| TokenizerError::Config { path: path.into(), reason };
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
@@ -156,8 +171,8 @@ fn id_of(tokenizer: &tokenizers::Tokenizer, name: &str) -> Option<(String, u32)>
     tokenizer.token_to_id(name).map(|id| (name.to_string(), id))
 }
 
-/// Does to a tokenizer what `transformers` does with its `tokenizer_config.json`: adds the special tokens that it names,
-/// and puts the first and last of a text where it says so.
+/// Adds the special tokens that a `tokenizer_config.json` names, as `transformers` does. Its `add_bos_token` and
+/// `add_eos_token` have no effect beside a `tokenizer.json`, which says itself what comes before and behind a text.
 fn configure(tokenizer: &mut tokenizers::Tokenizer, config: &Map<String, Value>) -> tokenizers::Result<()> {
     let mut tokens: Vec<AddedToken> = Vec::new();
     let mut numbered: Vec<(u32, &Value)> = config
@@ -181,15 +196,6 @@ fn configure(tokenizer: &mut tokenizers::Tokenizer, config: &Map<String, Value>)
             tokenizer.add_tokens([token])?;
         }
     }
-    if config.contains_key("add_bos_token") || config.contains_key("add_eos_token") {
-        let named = |flag: &str, key: &str| {
-            let wanted = config.get(flag).and_then(Value::as_bool).unwrap_or(false);
-            config.get(key).and_then(name_of).filter(|_| wanted).and_then(|name| id_of(tokenizer, name))
-        };
-        let (begin, end) = (named("add_bos_token", "bos_token"), named("add_eos_token", "eos_token"));
-        let template: PostProcessorWrapper = serde_json::from_value(template(begin.as_ref(), end.as_ref()))?;
-        tokenizer.with_post_processor(Some(template));
-    }
     Ok(())
 }
 
@@ -201,23 +207,6 @@ fn added(token: &Value, special: bool) -> Option<AddedToken> {
         .rstrip(property("rstrip"))
         .single_word(property("single_word"));
     Some(added.normalized(token["normalized"].as_bool().unwrap_or(!special)))
-}
-
-/// A post-processor that puts tokens before and behind a text.
-fn template(begin: Option<&(String, u32)>, end: Option<&(String, u32)>) -> Value {
-    let piece = |token: &(String, u32), sequence: u32| json!({"SpecialToken": {"id": token.0, "type_id": sequence}});
-    let one = |name: &str, sequence: u32| {
-        let before = begin.map(|token| piece(token, sequence)).into_iter();
-        let text = json!({"Sequence": {"id": name, "type_id": sequence}});
-        before.chain([text]).chain(end.map(|token| piece(token, sequence))).collect::<Vec<_>>()
-    };
-    let tokens: Map<String, Value> = [begin, end]
-        .into_iter()
-        .flatten()
-        .map(|(name, id)| (name.clone(), json!({"id": name, "ids": [id], "tokens": [name]})))
-        .collect();
-    let pair = [one("A", 0), one("B", 1)].concat();
-    json!({"type": "TemplateProcessing", "single": one("A", 0), "pair": pair, "special_tokens": tokens})
 }
 
 /// The token that ends a text for the tokenizer of bytes. Tools ask for one, so it takes the place of byte 255, which no
@@ -263,6 +252,7 @@ pub fn byte_level_json() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn the_byte_level_tokenizer_gives_bytes() {
@@ -274,5 +264,64 @@ mod tests {
         assert_eq!(tokenizer.decode(&tokenizer.encode(text).unwrap()).unwrap(), text);
         let error = Tokenizer::open(file.path(), 100).err().unwrap().to_string();
         assert!(error.contains("has 256 tokens, but the model's vocabulary is 100"), "{error}");
+    }
+
+    fn opened(change: impl Fn(&mut Value), config: &Value) -> Tokenizer {
+        let folder = tempfile::tempdir().unwrap();
+        let mut definition = serde_json::from_str(&byte_level_json()).unwrap();
+        change(&mut definition);
+        let path = folder.path().join("tokenizer.json");
+        std::fs::write(&path, definition.to_string()).unwrap();
+        std::fs::write(folder.path().join("tokenizer_config.json"), config.to_string()).unwrap();
+        Tokenizer::open(&path, 256).unwrap()
+    }
+
+    #[test]
+    fn a_configuration_names_special_tokens() {
+        let plain = opened(|_| (), &json!({"eos_token": BYTES_END}));
+        assert_eq!((plain.begin(), plain.end()), (None, Some((BYTES_END, 255))));
+        assert_eq!(plain.encode("a!").unwrap(), [97, 33]);
+        assert_eq!(plain.encode("a<|endoftext|>").unwrap(), [97, 255]);
+        assert_eq!(plain.decode(&[97, 255, 98]).unwrap(), "ab");
+        assert_eq!(Tokenizer::Bytes.decode(&[97, 255, 98]).unwrap(), "ab");
+        let config = json!({
+            "bos_token": {"content": "!", "special": true}, "eos_token": null, "add_bos_token": true,
+            "extra_special_tokens": ["b"], "added_tokens_decoder": {"99": {"content": "c", "special": false}},
+        });
+        let named = opened(|_| (), &config);
+        assert_eq!((named.begin(), named.end()), (Some(("!", 33)), None));
+        // `tokenizer.json` alone says what comes before a text; a special token is not shown.
+        assert_eq!(named.encode("abc!").unwrap(), [97, 98, 99, 33]);
+        assert_eq!(named.decode(&[97, 98, 99, 33]).unwrap(), "ac");
+        let before = |definition: &mut Value| {
+            definition["post_processor"] = json!({
+                "type": "TemplateProcessing", "pair": [],
+                "single": [{"SpecialToken": {"id": "!", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+                "special_tokens": {"!": {"id": "!", "ids": [33], "tokens": ["!"]}},
+            });
+        };
+        let before = opened(before, &json!({}));
+        assert_eq!((before.encode("a").unwrap(), before.encode_with("a", false).unwrap()), (vec![33, 97], vec![97]));
+    }
+
+    #[test]
+    fn tokens_that_the_model_does_not_know_are_said_when_a_text_has_them() {
+        let padded = opened(|_| (), &json!({"pad_token": "[PAD]"}));
+        assert_eq!(padded.encode("a").unwrap(), [97]);
+        let error = padded.encode("a[PAD]").unwrap_err();
+        assert!(error.contains("the text has token 256 (\"[PAD]\"), but the model's vocabulary is 256"), "{error}");
+    }
+
+    #[test]
+    fn what_was_saved_of_the_last_call_has_no_effect() {
+        let truncation = json!({"direction": "Right", "max_length": 2, "strategy": "LongestFirst", "stride": 0});
+        let cut = opened(|definition| definition["truncation"] = truncation.clone(), &json!({}));
+        assert_eq!(cut.encode("abcd").unwrap(), [97, 98, 99, 100]);
+        let padding = json!({
+            "strategy": {"Fixed": 8}, "direction": "Right", "pad_to_multiple_of": null, "pad_id": 0, "pad_type_id": 0,
+            "pad_token": "!"
+        });
+        let padded = opened(|definition| definition["padding"] = padding.clone(), &json!({}));
+        assert_eq!(padded.encode("ab").unwrap(), [97, 98]);
     }
 }

@@ -19,7 +19,7 @@ const EMBEDDING: &str = "model.embed_tokens.weight";
 /// # Errors
 /// A file is missing, damaged, contradicts another, or holds other tensors than the configuration implies.
 pub fn load(folder: &Path) -> Result<(LlamaConfig, Vec<f32>), HfError> {
-    let (config, layout, mut weights) = Weights::open(folder)?;
+    let (config, layout, weights) = Weights::open(folder)?;
     let mut theta = vec![0.0; layout.total()];
     for tensor in &layout.tensors {
         weights.read(tensor, &mut theta[tensor.range.clone()])?;
@@ -32,7 +32,7 @@ pub fn load(folder: &Path) -> Result<(LlamaConfig, Vec<f32>), HfError> {
 /// # Errors
 /// Those of [`load`].
 pub fn examine(folder: &Path) -> Result<LlamaConfig, HfError> {
-    let (config, layout, mut weights) = Weights::open(folder)?;
+    let (config, layout, weights) = Weights::open(folder)?;
     let mut values = Vec::new();
     for tensor in &layout.tensors {
         values.resize(tensor.range.len(), 0.0);
@@ -97,12 +97,12 @@ impl Weights {
     }
 
     /// Reads the values of a parameter, and holds copies of them against one another.
-    fn read(&mut self, tensor: &TensorSpec, out: &mut [f32]) -> Result<(), HfError> {
+    fn read(&self, tensor: &TensorSpec, out: &mut [f32]) -> Result<(), HfError> {
         let stored = self.stored(tensor).expect("checked when the files were opened");
-        let file = self.files.files.iter_mut().find(|file| file.tensors.contains_key(&stored.name));
+        let file = self.files.files.iter().find(|file| file.tensors.contains_key(&stored.name));
         let file = file.expect("it is stored");
         file.read(&stored, out)?;
-        for copy in self.files.copies.iter_mut().filter(|copy| copy.tensors.contains_key(&stored.name)) {
+        for copy in self.files.copies.iter().filter(|copy| copy.tensors.contains_key(&stored.name)) {
             let mut values = vec![0.0; out.len()];
             copy.read(&stored, &mut values)?;
             if values.iter().zip(&*out).any(|(a, b)| a.to_bits() != b.to_bits()) {

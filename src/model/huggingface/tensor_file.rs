@@ -25,10 +25,10 @@ pub(super) struct Stored {
     info: TensorInfo,
 }
 
-/// A safetensors file whose header has been read.
+/// A safetensors file whose header has been read. It is opened anew for each tensor: a model may have more shards than a
+/// process may have open files.
 pub(super) struct TensorFile {
     pub(super) path: PathBuf,
-    file: File,
     /// Where the values begin.
     data: u64,
     /// By the names that `LlamaForCausalLM` has for them, without buffers.
@@ -78,7 +78,7 @@ impl TensorFile {
                 return Err(HfError::Tensor { path, tensor: name, problem });
             }
         }
-        Ok(Self { path, file, data, tensors })
+        Ok(Self { path, data, tensors })
     }
 
     /// The error of a tensor, by the name that it has in the file.
@@ -107,13 +107,14 @@ impl TensorFile {
     }
 
     /// Reads one of the file's tensors, which has been checked.
-    pub(super) fn read(&mut self, tensor: &TensorSpec, out: &mut [f32]) -> Result<(), HfError> {
+    pub(super) fn read(&self, tensor: &TensorSpec, out: &mut [f32]) -> Result<(), HfError> {
         let info = &self.tensors[&tensor.name].info;
         let dtype = info.dtype;
         let (start, end) = info.data_offsets;
         let mut bytes = vec![0; end - start];
-        self.file.seek(SeekFrom::Start(self.data + start as u64)).map_err(HfError::io(&self.path))?;
-        self.file.read_exact(&mut bytes).map_err(HfError::io(&self.path))?;
+        let mut file = File::open(&self.path).map_err(HfError::io(&self.path))?;
+        file.seek(SeekFrom::Start(self.data + start as u64)).map_err(HfError::io(&self.path))?;
+        file.read_exact(&mut bytes).map_err(HfError::io(&self.path))?;
         match dtype {
             Dtype::F64 => convert(&bytes, out, |word| f64::from_le_bytes(word) as f32),
             Dtype::F32 => convert(&bytes, out, f32::from_le_bytes),
