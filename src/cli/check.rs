@@ -8,8 +8,7 @@ use gauntlet::model::LlamaConfig;
 use gauntlet::node::OpenError;
 use gauntlet::report::{self, ReportError};
 use gauntlet::scenario::Scenario;
-use gauntlet::training::CoreError;
-use gauntlet::training::scheme::{self, Scheme};
+use gauntlet::training::scheme::Scheme;
 use gauntlet::transport::wire;
 
 use super::{open, run, say};
@@ -26,24 +25,25 @@ pub fn check(args: Args) -> anyhow::Result<()> {
     let args = args.run;
     let scenario = args.scenario.load()?;
     let root = args.root(&scenario);
-    match (args.resume, root.join("manifest.json").exists()) {
-        (true, _) => run::check_resumable(&root, &report::load_manifest(&root)?, &scenario, &args.device, false)?,
-        (false, true) => bail!(ReportError::Exists(root)),
-        (false, false) => {}
+    let exists = root.join("manifest.json").exists() && !args.resume;
+    if args.resume {
+        run::check_resumable(&root, &report::load_manifest(&root)?, &scenario, &args.device, false)?;
+    } else if exists && args.out.is_some() {
+        bail!(ReportError::Exists(root));
     }
     open::device(&args.device, format_args!("--device {}", args.device))?;
     // Not the whole network: a model of any size can be checked on a small machine.
     let config = LlamaConfig::from_settings(&scenario.model).map_err(OpenError::from)?;
     let corpus = Corpus::open(&scenario.corpus, scenario.seed, config.vocab_size, config.sequence_length)
         .map_err(OpenError::from)?;
-    open::examine_init(&scenario)?;
-    let scheme = scheme::from_settings(&scenario.scheme, &config.layout()).map_err(OpenError::from)?;
-    let rule = scenario.aggregation.rule_for(scheme.default_rule(), scheme.payloads().basis);
-    rule.map_err(CoreError::from).map_err(OpenError::from)?;
+    let scheme = open::examine(&scenario, &config)?;
     say(peers(&scenario).trim_end());
     say(amounts(&scenario, &config, &*scheme, &corpus));
     if let Some(shortage) = assignment(&scenario, &corpus).shortage() {
         say(format_args!("warning: {shortage}"));
+    }
+    if exists {
+        say(format_args!("warning: {}", ReportError::Exists(root)));
     }
     say(format_args!("# resolved settings\n{}", scenario.to_toml()));
     Ok(())

@@ -8,6 +8,8 @@ use gauntlet::model::ModelSettings;
 use gauntlet::model::{Device, DeviceError, LlamaConfig, huggingface};
 use gauntlet::node::{Network, OpenError};
 use gauntlet::scenario::{self, Scenario};
+use gauntlet::training::CoreError;
+use gauntlet::training::scheme::{self, Scheme};
 
 use super::UsageError;
 
@@ -47,12 +49,18 @@ pub fn load(path: &Path, overrides: &[String]) -> anyhow::Result<Scenario> {
     Ok(scenario)
 }
 
-/// Reads the model that a scenario starts from, tensor by tensor, as a run would: whether it is there and whole.
-pub fn examine_init(scenario: &Scenario) -> anyhow::Result<()> {
+/// Checks what a run would refuse of its scheme, its aggregation and the model that it starts from, without building the
+/// network; returns the scheme.
+///
+/// The model is read tensor by tensor, as a run would: whether it is there and whole.
+pub fn examine(scenario: &Scenario, config: &LlamaConfig) -> anyhow::Result<Box<dyn Scheme>> {
+    let scheme = scheme::from_settings(&scenario.scheme, &config.layout()).map_err(OpenError::from)?;
+    let rule = scenario.aggregation.rule_for(scheme.default_rule(), scheme.payloads().basis);
+    rule.map_err(CoreError::from).map_err(OpenError::from)?;
     if let Some(folder) = &scenario.model.init {
         huggingface::examine(folder.as_ref()).map_err(OpenError::Init)?;
     }
-    Ok(())
+    Ok(scheme)
 }
 
 /// Settings of a model that is loaded: its sizes, but for the length of the sequences where one is asked for.

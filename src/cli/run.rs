@@ -20,7 +20,7 @@ pub struct Args {
     pub scenario: open::ScenarioArgs,
     /// Run folder [default: runs/<scenario>-<seed>]
     #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
+    pub out: Option<PathBuf>,
     /// Where to compute: cpu, ndarray, or cuda:N
     #[arg(long, default_value = "cpu")]
     pub device: String,
