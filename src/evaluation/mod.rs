@@ -12,14 +12,16 @@
 
 mod data;
 mod encode;
+mod error;
 mod python;
 mod results;
 mod row;
 mod score;
 mod task;
 
-pub use data::{DataError, TaskData};
+pub use data::TaskData;
 pub use encode::{Encoded, encode};
+pub use error::DataError;
 pub use results::{Accuracy, TaskResult, report};
 pub use score::{Answer, Pass, log_likelihoods};
 pub use task::{Question, Task};

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::data::DataError;
+use super::DataError;
 use super::python::{capitalize, is_space};
 use super::row::Row;
 

@@ -25,15 +25,6 @@ const CIRCLES: &[(&[&str], &str)] = &[
     ),
     (
         &[
-            "model/huggingface/mod.rs",
-            "model/huggingface/config.rs",
-            "model/huggingface/read.rs",
-            "model/huggingface/write.rs",
-        ],
-        "mod.rs defines helpers that its files share",
-    ),
-    (
-        &[
             "node/behaviour/mod.rs",
             "node/behaviour/copycat.rs",
             "node/behaviour/desync.rs",

@@ -8,9 +8,16 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::keys::Keys;
-use super::{Ends, HfError, rope};
+use super::{HfError, rope};
 use crate::model::LlamaConfig;
 use crate::model::config::LARGEST_SIZE;
+
+/// The tokens that begin and end a text as JSON files say them: a number, `null`, or for the end a list of numbers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ends {
+    pub begin: Value,
+    pub end: Value,
+}
 
 /// Sizes, and what else a folder's `config.json` says of the model.
 #[derive(Clone, Debug, PartialEq)]

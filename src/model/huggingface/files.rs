@@ -5,9 +5,14 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::HfError;
 use super::keys::Keys;
 use super::tensor_file::{TensorFile, is_buffer, is_there};
-use super::{HfError, INDEX, SINGLE};
+
+/// All weights in one file.
+pub(super) const SINGLE: &str = "model.safetensors";
+/// Which shard holds which weights.
+pub(super) const INDEX: &str = "model.safetensors.index.json";
 
 /// Weights in other forms, and what to do about them.
 const OTHERS: [(&str, &str); 4] = [

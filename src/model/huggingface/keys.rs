@@ -1,10 +1,15 @@
 //! A JSON object of a folder, read key by key, so that an error names file, key, value and what was expected.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::{HfError, read_json};
+use super::HfError;
+
+/// The largest JSON file that is read.
+const LARGEST_JSON: u64 = 1 << 24;
 
 /// An object and the file that it comes from.
 pub(super) struct Keys {
@@ -104,4 +109,21 @@ fn shortened(mut text: String) -> String {
         text += "...";
     }
     text
+}
+
+/// Reads a JSON file of a folder, with or without a byte order mark; `expected` says what it should be.
+fn read_json(path: &Path, expected: &'static str) -> Result<Value, HfError> {
+    let file = File::open(path).map_err(HfError::io(path))?;
+    let mut bytes = Vec::new();
+    // The file may grow, or be a device without a size.
+    file.take(LARGEST_JSON + 1).read_to_end(&mut bytes).map_err(HfError::io(path))?;
+    if bytes.len() as u64 > LARGEST_JSON {
+        return Err(HfError::Oversized { path: path.into(), size: LARGEST_JSON, expected: LARGEST_JSON });
+    }
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    serde_json::from_slice(text).map_err(|error| HfError::Json {
+        path: path.into(),
+        expected,
+        problem: error.to_string(),
+    })
 }

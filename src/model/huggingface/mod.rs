@@ -24,48 +24,15 @@ mod write;
 mod written;
 
 #[cfg(test)]
+mod config_tests;
+#[cfg(test)]
+mod files_tests;
+#[cfg(test)]
 mod tests;
 
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
-
-use serde_json::Value;
-
-pub use config::{FolderConfig, read_config};
+pub use config::{Ends, FolderConfig, read_config};
 pub use error::HfError;
 pub use generation::GenerationSettings;
 pub use read::{examine, load};
 pub use write::{SHARD_BYTES, Values, write_folder, write_weights};
 pub use written::config_json;
-
-/// All weights in one file.
-const SINGLE: &str = "model.safetensors";
-/// Which shard holds which weights.
-const INDEX: &str = "model.safetensors.index.json";
-/// The largest JSON file that is read.
-const LARGEST_JSON: u64 = 1 << 24;
-
-/// The tokens that begin and end a text as JSON files say them: a number, `null`, or for the end a list of numbers.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Ends {
-    pub begin: Value,
-    pub end: Value,
-}
-
-/// Reads a JSON file of a folder, with or without a byte order mark; `expected` says what it should be.
-fn read_json(path: &Path, expected: &'static str) -> Result<Value, HfError> {
-    let file = File::open(path).map_err(HfError::io(path))?;
-    let mut bytes = Vec::new();
-    // The file may grow, or be a device without a size.
-    file.take(LARGEST_JSON + 1).read_to_end(&mut bytes).map_err(HfError::io(path))?;
-    if bytes.len() as u64 > LARGEST_JSON {
-        return Err(HfError::Oversized { path: path.into(), size: LARGEST_JSON, expected: LARGEST_JSON });
-    }
-    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    serde_json::from_slice(text).map_err(|error| HfError::Json {
-        path: path.into(),
-        expected,
-        problem: error.to_string(),
-    })
-}

@@ -4,8 +4,8 @@
 
 use std::path::Path;
 
-use super::files::{self, Files};
-use super::{FolderConfig, HfError, INDEX, SINGLE, read_config};
+use super::files::{self, Files, INDEX, SINGLE};
+use super::{FolderConfig, HfError, read_config};
 use crate::model::{LlamaConfig, ParamLayout, TensorSpec};
 
 const HEAD: &str = "lm_head.weight";

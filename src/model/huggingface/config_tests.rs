@@ -1,7 +1,12 @@
 //! Configurations that `transformers` loads as a plain Llama, and those that are none.
 
-use super::*;
+use std::path::Path;
+
 use serde_json::{Value, json};
+
+use super::tests::changed;
+use super::*;
+use crate::model::LlamaConfig;
 
 /// A change of a configuration: keys with their values, `null` for a key that is removed.
 fn with(changes: &Value) -> Result<(LlamaConfig, Vec<f32>), HfError> {

@@ -1,7 +1,16 @@
 //! Weights in one file and in shards: as old versions saved them, and files that contradict one another.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+use serde_json::{Value, json};
+
+use super::files::{INDEX, SINGLE};
+use super::tests::{NORM, changed};
 use super::*;
-use serde_json::json;
+use crate::model::LlamaConfig;
 
 const NORMS: [&str; 2] = ["model.norm.weight", "model.layers.0.input_layernorm.weight"];
 

@@ -1,17 +1,16 @@
 //! Folders as they are in the world, and damaged ones.
 
-mod config;
-mod files;
-
 use super::*;
 use crate::model::LlamaConfig;
 use half::bf16;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
 
 /// A copy of a vector's folder with its configuration and tensors changed.
-fn changed(
+pub(super) fn changed(
     change_config: impl Fn(&mut serde_json::Value),
     change_tensors: impl Fn(&mut BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>),
 ) -> Result<(LlamaConfig, Vec<f32>), HfError> {
@@ -35,7 +34,7 @@ fn changed(
     load(to.path())
 }
 
-const NORM: &str = "model.norm.weight";
+pub(super) const NORM: &str = "model.norm.weight";
 
 #[test]
 fn half_precision_is_widened() {
