@@ -31,7 +31,7 @@ pub struct Args {
     device: String,
 }
 
-/// Prints the prompt, and what the model makes of it as it comes.
+/// Prints the prompt, and each token that the model adds as soon as it is there.
 pub fn run(args: Args) -> anyhow::Result<()> {
     if let Some(temperature) = args.temperature.filter(|temperature| !(*temperature >= 0.0 && temperature.is_finite()))
     {
@@ -50,7 +50,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     let model = loaded.model(&args.device)?;
     let mut out = std::io::stdout();
-    // A token alone may be half a character, or lack the space before it: what is new is what the whole text has more.
+    // A token may be half a character, or lack the space before it, so the whole text is decoded each time.
     let mut said = 0;
     let mut problem = None;
     let mut say_new = |tokens: &[u32], last: bool| -> anyhow::Result<()> {
@@ -72,7 +72,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         problem.is_none()
     });
     match problem {
-        // Whoever read it has gone, as `head` does.
+        // The reader has closed the pipe, as `head` does.
         Some(error) if error.is::<std::io::Error>() => Ok(()),
         Some(error) => Err(error),
         None => {

@@ -26,7 +26,7 @@ pub struct ModelArgs {
     pub tokenizer: Option<PathBuf>,
 }
 
-/// A model, and where it comes from.
+/// A model and its origin.
 pub struct Loaded {
     pub config: LlamaConfig,
     pub theta: Vec<f32>,

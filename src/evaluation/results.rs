@@ -14,7 +14,7 @@ pub struct Accuracy {
     pub error: f64,
 }
 
-/// What came of a task.
+/// The result of a task.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaskResult {
     pub task: Task,

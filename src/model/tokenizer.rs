@@ -102,14 +102,14 @@ impl Tokenizer {
         }
     }
 
-    /// The text of some tokens; what is no text becomes U+FFFD.
+    /// The text of some tokens. Bytes that are not UTF-8 become U+FFFD.
     ///
     /// # Errors
     /// What the tokenizer says.
     pub fn decode(&self, tokens: &[u32]) -> Result<String, String> {
         match self {
             Self::Bytes => {
-                // What the tokenizer of an exported model has as a special token is no text here either.
+                // A special token of the exported model's tokenizer, and so not shown here either.
                 let tokens = tokens.iter().filter(|token| **token != BYTES_END_ID);
                 let bytes: Vec<u8> = tokens.map(|&token| u8::try_from(token).unwrap_or(b'?')).collect();
                 Ok(String::from_utf8_lossy(&bytes).into_owned())

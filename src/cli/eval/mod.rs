@@ -61,7 +61,7 @@ pub fn eval(args: Args) -> anyhow::Result<()> {
             tasks.push(task);
         }
     }
-    // All data first: a missing file is not to be found out after an hour.
+    // All data first, so that a missing file is not found after an hour.
     let read = |task: &Task| TaskData::read(*task, &args.data, args.limit, args.skip_bad_rows);
     let mut data = tasks.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let loaded = args.model.load()?;
@@ -116,11 +116,11 @@ struct Asker<'a> {
     theta: Digest,
     device: &'a str,
     threads: usize,
-    /// Where what is known of unfinished tasks lies.
+    /// Folder of the answers to unfinished tasks.
     out: &'a Path,
     quiet: bool,
     stop: &'a AtomicBool,
-    /// Whether some of it was known.
+    /// Some answers came from an earlier call.
     resumed: AtomicBool,
 }
 
@@ -188,7 +188,7 @@ impl Progress {
     }
 }
 
-/// A line a question: what was asked, what the model made of it.
+/// A line a question: what was asked, and the log-likelihoods and choices of the model.
 fn samples(data: &TaskData, result: &TaskResult, sums: &[Vec<f64>]) -> String {
     let mut lines = String::new();
     for (index, ((question, chosen), sums)) in data.questions.iter().zip(&result.chosen).zip(sums).enumerate() {

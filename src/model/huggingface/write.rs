@@ -98,7 +98,7 @@ struct Index<'a> {
     weight_map: BTreeMap<&'a str, String>,
 }
 
-/// Writes a folder that is there whole or not at all: what `files` puts into it, besides configuration and weights.
+/// Writes a folder in one step, so that it is never there in part: configuration, weights, and what `files` adds.
 ///
 /// # Errors
 /// There is something already, or see [`write_weights`].
@@ -124,7 +124,7 @@ pub fn write_folder(
     write_weights(temporary.path(), &config.layout(), theta, values, SHARD_BYTES)?;
     files(temporary.path())?;
     fs::rename(temporary.path(), folder).map_err(HfError::io(folder))?;
-    // There is nothing left to remove.
+    // It was renamed: there is nothing left to remove.
     let _ = temporary.keep();
     Ok(())
 }
