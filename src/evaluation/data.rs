@@ -192,6 +192,6 @@ mod tests {
         let hint = "; --data names the folder with a file TASK.jsonl for each task";
         assert_eq!(error(false), format!("{}: No such file or directory{hint}", file.display()));
         std::fs::write(&file, "{}\n").unwrap();
-        assert_eq!(error(true), format!("{}: no questions in it, of 1 rows", file.display()));
+        assert_eq!(error(true), format!("{}: no row can be used, of 1 in all", file.display()));
     }
 }

@@ -17,6 +17,6 @@ pub enum DataError {
     #[error("{path}, line {line}: {problem}; --skip-bad-rows leaves such rows out")]
     Row { path: PathBuf, line: usize, problem: String },
     /// No row, or none that can be used.
-    #[error("{path}: no questions in it, of {rows} rows")]
+    #[error("{path}: no row can be used, of {rows} in all")]
     Empty { path: PathBuf, rows: usize },
 }
