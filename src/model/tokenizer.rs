@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value};
 use thiserror::Error;
-use tokenizers::AddedToken;
+
+use super::tokenizer_config::{self, cause, id_of, name_of};
 
 /// What turns text into tokens.
 pub enum Tokenizer {
@@ -39,9 +39,6 @@ pub enum TokenizerError {
 const BEGIN: [&str; 4] = ["<s>", "<|begin_of_text|>", "<|startoftext|>", "<bos>"];
 /// What they call the one that ends a document.
 pub const END: [&str; 6] = ["</s>", "<|endoftext|>", "<|end_of_text|>", "<eos>", "<|eos|>", "<EOS>"];
-/// The keys of a `tokenizer_config.json` that name tokens.
-const NAMED: [&str; 7] = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
-
 impl Tokenizer {
     /// Reads a `tokenizer.json` for a model with a vocabulary of this size, and the `tokenizer_config.json` beside it
     /// where there is one.
@@ -57,9 +54,10 @@ impl Tokenizer {
         let mut tokenizer = tokenizers::Tokenizer::from_bytes(bytes).map_err(|error| unreadable(error.to_string()))?;
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(|error| unreadable(error.to_string()))?;
-        let config = read_config(path.parent().unwrap_or(Path::new("")))?;
+        let wrong = |(path, reason)| TokenizerError::Config { path, reason };
+        let config = tokenizer_config::read(path.parent().unwrap_or(Path::new(""))).map_err(wrong)?;
         if let Some(config) = &config {
-            configure(&mut tokenizer, config).map_err(|reason| unreadable(reason.to_string()))?;
+            tokenizer_config::apply(&mut tokenizer, config).map_err(|reason| unreadable(reason.to_string()))?;
         }
         // Tokens that were added later, for padding or a chat, may be unknown to the model as long as no text has them.
         let needed = tokenizer.get_vocab(false).into_values().max().map_or(0, |largest| largest as usize + 1);
@@ -133,82 +131,6 @@ impl Tokenizer {
     }
 }
 
-/// What the system says, without its number for it.
-fn cause(error: &std::io::Error) -> String {
-    error.to_string().split(" (os error ").next().unwrap_or_default().to_string()
-}
-
-/// What the folder of a tokenizer says of it: `tokenizer_config.json`, and where that has no list of added tokens also the
-/// older `special_tokens_map.json`; `None` without either.
-fn read_config(folder: &Path) -> Result<Option<Map<String, Value>>, TokenizerError> {
-    let config = read_json(&folder.join("tokenizer_config.json"))?;
-    if config.as_ref().is_some_and(|config| config.contains_key("added_tokens_decoder")) {
-        return Ok(config);
-    }
-    let Some(named) = read_json(&folder.join("special_tokens_map.json"))? else { return Ok(config) };
-    let mut config = config.unwrap_or_default();
-    config.extend(named);
-    Ok(Some(config))
-}
-
-fn read_json(path: &Path) -> Result<Option<Map<String, Value>>, TokenizerError> {
-    let wrong = |reason: String| TokenizerError::Config { path: path.into(), reason };
-    let bytes = match std::fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(wrong(cause(&error))),
-    };
-    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    serde_json::from_slice(text).map(Some).map_err(|error| wrong(error.to_string()))
-}
-
-/// A token's text, where a configuration names it plainly or with its properties.
-fn name_of(token: &Value) -> Option<&str> {
-    token.as_str().or(token["content"].as_str())
-}
-
-fn id_of(tokenizer: &tokenizers::Tokenizer, name: &str) -> Option<(String, u32)> {
-    tokenizer.token_to_id(name).map(|id| (name.to_string(), id))
-}
-
-/// Adds the special tokens that a `tokenizer_config.json` names, as `transformers` does. Its `add_bos_token` and
-/// `add_eos_token` have no effect beside a `tokenizer.json`, which says itself what comes before and behind a text.
-fn configure(tokenizer: &mut tokenizers::Tokenizer, config: &Map<String, Value>) -> tokenizers::Result<()> {
-    let mut tokens: Vec<AddedToken> = Vec::new();
-    let mut numbered: Vec<(u32, &Value)> = config
-        .get("added_tokens_decoder")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-        .filter_map(|(id, token)| Some((id.parse().ok()?, token)))
-        .collect();
-    numbered.sort_by_key(|(id, _)| *id);
-    tokens.extend(numbered.into_iter().filter_map(|(_, token)| added(token, false)));
-    tokens.extend(NAMED.iter().filter_map(|key| config.get(*key)).filter_map(|token| added(token, true)));
-    let more = ["additional_special_tokens", "extra_special_tokens"].into_iter().filter_map(|key| config.get(key));
-    for list in more {
-        let listed = list.as_array().map(Vec::as_slice).unwrap_or_default();
-        tokens.extend(listed.iter().filter_map(|token| added(token, true)));
-    }
-    for token in tokens {
-        let known = tokenizer.get_added_tokens_decoder().into_values().any(|known| known.content == token.content);
-        if !known {
-            tokenizer.add_tokens([token])?;
-        }
-    }
-    Ok(())
-}
-
-fn added(token: &Value, special: bool) -> Option<AddedToken> {
-    let property = |key: &str| token[key].as_bool().unwrap_or(false);
-    let special = special || property("special");
-    let added = AddedToken::from(name_of(token)?, special)
-        .lstrip(property("lstrip"))
-        .rstrip(property("rstrip"))
-        .single_word(property("single_word"));
-    Some(added.normalized(token["normalized"].as_bool().unwrap_or(!special)))
-}
-
 /// The token that ends a text for the tokenizer of bytes. Tools ask for one, so it takes the place of byte 255, which no
 /// UTF-8 has.
 pub const BYTES_END: &str = "<|endoftext|>";
@@ -252,7 +174,7 @@ pub fn byte_level_json() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     #[test]
     fn the_byte_level_tokenizer_gives_bytes() {
@@ -323,5 +245,60 @@ mod tests {
         });
         let padded = opened(|definition| definition["padding"] = padding.clone(), &json!({}));
         assert_eq!(padded.encode("ab").unwrap(), [97, 98]);
+    }
+
+    /// A tokenizer with a mark for spaces, as Llama 2 has it, whose merges are two marks and a mark before a letter.
+    fn with_marks(config: &Value) -> Tokenizer {
+        let special = |id: usize, name: &str| {
+            json!({"id": id, "content": name, "single_word": false, "lstrip": false, "rstrip": false,
+                   "normalized": false, "special": true})
+        };
+        let definition = json!({
+            "version": "1.0", "truncation": null, "padding": null, "pre_tokenizer": null, "post_processor": null,
+            "added_tokens": [special(0, "<unk>"), special(1, "<s>"), special(2, "</s>")],
+            "normalizer": {"type": "Sequence", "normalizers": [
+                {"type": "Prepend", "prepend": "▁"},
+                {"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
+            ]},
+            "decoder": {"type": "Sequence", "decoders": [
+                {"type": "Replace", "pattern": {"String": "▁"}, "content": " "},
+                {"type": "ByteFallback"}, {"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 1, "stop": 0},
+            ]},
+            "model": {
+                "type": "BPE", "dropout": null, "unk_token": "<unk>", "continuing_subword_prefix": null,
+                "end_of_word_suffix": null, "fuse_unk": true, "byte_fallback": true, "merges": ["▁ ▁", "▁ a"],
+                "vocab": {"<unk>": 0, "<s>": 1, "</s>": 2, "▁": 3, "a": 4, "▁▁": 5, "▁a": 6},
+            },
+        });
+        opened(|file| *file = definition.clone(), config)
+    }
+
+    /// Against transformers 5.24.
+    #[test]
+    fn a_tokenizer_of_class_llama_treats_spaces_as_transformers_does() {
+        let texts = ["a", " a", "  a", "a</s>a", "a</s> a"];
+        for (config, expected) in [
+            (json!({}), [&[6][..], &[5, 4], &[5, 6], &[6, 2, 6], &[6, 2, 5, 4]]),
+            (json!({"tokenizer_class": "LlamaTokenizer"}), [&[6], &[6], &[5, 4], &[6, 2, 4], &[6, 2, 6]]),
+            (
+                json!({"tokenizer_class": "LlamaTokenizerFast", "legacy": true}),
+                [&[6], &[6], &[5, 4], &[6, 2, 6], &[6, 2, 6]],
+            ),
+            (
+                json!({"tokenizer_class": "LlamaTokenizer", "add_prefix_space": false}),
+                [&[4], &[6], &[5, 4], &[4, 2, 4], &[4, 2, 6]],
+            ),
+        ] {
+            let tokenizer = with_marks(&config);
+            for (text, expected) in texts.iter().zip(expected) {
+                assert_eq!(tokenizer.encode(text).unwrap(), expected, "{config}: {text:?}");
+            }
+        }
+        let decoded = |config: &Value| with_marks(config).decode(&[5, 4, 2, 6]).unwrap();
+        assert_eq!(decoded(&json!({"tokenizer_class": "LlamaTokenizer"})), " a a");
+        assert_eq!(decoded(&json!({"tokenizer_class": "LlamaTokenizer", "add_prefix_space": false})), "  a a");
+        // Bytes are not treated as Llama 2's tokens are, whatever the class.
+        let bytes = opened(|_| (), &json!({"tokenizer_class": "LlamaTokenizer"}));
+        assert_eq!(bytes.encode(" a").unwrap(), [32, 97]);
     }
 }

@@ -146,6 +146,28 @@ def one_shard(folder):
     change(folder / "model.safetensors.index.json", {"metadata": {}, "weight_map": dict.fromkeys(tensors, name)})
 
 
+def llama_tokenizer(**config):
+    """A tokenizer with bytes to fall back on, of which transformers takes vocabulary and merges only."""
+    def edit(folder):
+        made = tokenizers.Tokenizer(tokenizers.models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
+        made.normalizer = tokenizers.normalizers.Sequence(
+            [tokenizers.normalizers.Prepend("\u2581"), tokenizers.normalizers.Replace(" ", "\u2581")])
+        made.decoder = tokenizers.decoders.Sequence(
+            [tokenizers.decoders.Replace("\u2581", " "), tokenizers.decoders.ByteFallback(), tokenizers.decoders.Fuse(),
+             tokenizers.decoders.Strip(" ", 1, 0)])
+        special = ["<unk>", "<s>", "</s>"]
+        trainer = tokenizers.trainers.BpeTrainer(
+            vocab_size=320, special_tokens=special + [f"<0x{byte:02X}>" for byte in range(256)], show_progress=False,
+            limit_alphabet=40)
+        made.train_from_iterator([TEXT.replace("  ", " ")] * 4, trainer)
+        made.save(str(folder / "tokenizer.json"))
+        # The bytes are no special tokens.
+        change(folder / "tokenizer.json", lambda content: content.update(added_tokens=content["added_tokens"][:3]))
+        (folder / "tokenizer_config.json").write_text(json.dumps(
+            {"tokenizer_class": "LlamaTokenizer", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", **config}))
+    return edit
+
+
 def old_special_map(folder):
     change(folder / "tokenizer_config.json", {"added_tokens_decoder": ..., "eos_token": ...})
     change(folder / "special_tokens_map.json", {"eos_token": {"content": "</s>", "lstrip": False, "rstrip": False,
@@ -220,6 +242,11 @@ FOLDERS = {
     "special-in-text": dict(edit=in_tokenizer({"extra_special_tokens": ["q"]}, config=True)),
     "begin-in-template": dict(edit=in_tokenizer({"post_processor": TEMPLATE})),
     "old-special-map": dict(edit=old_special_map),
+    "llama-spaces": dict(prompt="  The quick</s> brown <s>", edit=llama_tokenizer()),
+    "llama-spaces-of-old": dict(prompt="  The quick</s> brown <s>", edit=llama_tokenizer(legacy=True)),
+    "llama-without-prefix": dict(prompt=" The quick</s> brown", edit=llama_tokenizer(add_prefix_space=False)),
+    "llama-class-of-bytes": dict(edit=in_tokenizer({"tokenizer_class": "LlamaTokenizer"}, config=True)),
+    "no-tokens-by-minus-1": dict(edit=both(without_generation, in_config(eos_token_id=-1))),
 }
 
 REFUSED = {
@@ -273,18 +300,19 @@ def folders(sim, here, only):
         if only and name != only:
             continue
         folder = here / name
+        prompt = settings.pop("prompt", PROMPT)
         make(folder, **settings)
         with_end(folder, end)
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
         tokens = AutoTokenizer.from_pretrained(folder)
-        inputs = tokens(PROMPT, return_tensors="pt")
+        inputs = tokens(prompt, return_tensors="pt")
         generated = model.generate(**inputs, max_new_tokens=TOKENS, do_sample=False)[0].tolist()
         ends = model.generation_config.eos_token_id or []
         if generated[-1] in (ends if isinstance(ends, list) else [ends]):
             generated.pop()
         theirs = tokens.decode(generated, skip_special_tokens=True)
         try:
-            ours = sim("generate", folder, "--prompt", PROMPT, "--tokens", TOKENS, "--temperature", "0").removesuffix("\n")
+            ours = sim("generate", folder, "--prompt", prompt, "--tokens", TOKENS, "--temperature", "0").removesuffix("\n")
             yield check(f"{name}: text", ours == theirs, f"{ours!r}, transformers has {theirs!r}")
             sim("import", folder, "--to", here / f"{name}-imported")
             back = AutoModelForCausalLM.from_pretrained(here / f"{name}-imported", dtype=torch.float32).eval()

@@ -75,12 +75,13 @@ impl Keys {
         self.typed(key, "a text in quotes", |value| value.as_str().map(str::to_string))
     }
 
-    /// One token or a list of them.
+    /// One token or a list of them; old files say -1 for none.
     pub(super) fn tokens(&self, key: &str) -> Result<Option<Vec<u32>>, HfError> {
-        let token = |value: &Value| value.as_u64().and_then(|token| u32::try_from(token).ok());
-        let read = |value: &Value| match value {
-            Value::Array(values) => values.iter().map(token).collect(),
-            value => token(value).map(|token| vec![token]),
+        let token = |value: &Value| value.as_i64().map(|token| u32::try_from(token).ok());
+        let read = |value: &Value| {
+            let values = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+            let tokens: Option<Vec<Option<u32>>> = values.iter().map(token).collect();
+            tokens.map(|tokens| tokens.into_iter().flatten().collect())
         };
         self.typed(key, "the number of a token, or a list of such numbers", read)
     }
