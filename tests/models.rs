@@ -75,7 +75,10 @@ fn what_cannot_be_exported_is_said() {
     let folder = with_run();
     let here = folder.path();
     let error = refused(&mut sim(here, "export run --round 5 --to out"), 1);
-    assert!(error.contains("there are those after these rounds: 4, 6"), "{error}");
+    let expected = "error: run: no model after round 5; --round can be 4, 6, or leave it out for the newest\n";
+    assert_eq!(error, expected);
+    let error = refused(&mut sim(here, "import run --to out"), 2);
+    assert_eq!(error, "error: run: a run, not a Hugging Face folder; `sim export` writes its model\n");
     let error = refused(&mut sim(here, "export nowhere --to out"), 2);
     assert!(error.contains("nowhere: expected a Hugging Face folder"), "{error}");
     let error = refused(&mut sim(here, "export run --to run"), 1);
@@ -202,4 +205,186 @@ fn an_evaluation_that_is_stopped_goes_on() {
     said(&mut sim(here, "eval run --tasks piqa --data . --out whole --quiet"));
     let samples = |folder: &str| fs::read(here.join(folder).join("samples_piqa.jsonl")).unwrap();
     assert!(samples("stopped") == samples("whole"));
+}
+
+/// A folder `hf` that a run of bytes was exported to.
+fn with_folder() -> TempDir {
+    let folder = with_run();
+    said(&mut sim(folder.path(), "export run --to hf"));
+    folder
+}
+
+/// Changes a JSON file.
+fn change(path: &Path, change: impl Fn(&mut serde_json::Value)) {
+    let mut value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    change(&mut value);
+    fs::write(path, value.to_string()).unwrap();
+}
+
+/// A copy of a folder of files.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+#[test]
+fn truncation_and_padding_of_a_saved_tokenizer_have_no_effect() {
+    let folder = with_folder();
+    let here = folder.path();
+    let row = serde_json::json!({ "goal": "a question of many words", "sol1": "fox", "sol2": "dog", "label": 1 });
+    fs::write(here.join("piqa.jsonl"), format!("{row}\n")).unwrap();
+    for (name, key, value) in [
+        (
+            "cut",
+            "truncation",
+            serde_json::json!({"direction": "Right", "max_length": 8, "strategy": "LongestFirst", "stride": 0}),
+        ),
+        (
+            "padded",
+            "padding",
+            serde_json::json!({"strategy": {"Fixed": 64}, "direction": "Right", "pad_to_multiple_of": null,
+                                                 "pad_id": 0, "pad_type_id": 0, "pad_token": "!"}),
+        ),
+    ] {
+        copy(&here.join("hf"), &here.join(name));
+        change(&here.join(name).join("tokenizer.json"), |tokenizer| tokenizer[key] = value.clone());
+        let text = |folder: &str| {
+            let mut command = sim(here, &format!("generate {folder} --tokens 5 --temperature 0"));
+            said(command.args(["--prompt", "a long prompt of many words"]))
+        };
+        assert_eq!(text(name), text("hf"));
+        said(&mut sim(here, &format!("eval {name} --tasks piqa --data . --out {name}-out --quiet")));
+        said(&mut sim(here, "eval hf --tasks piqa --data . --out out --quiet"));
+        let samples = |folder: &str| fs::read(here.join(folder).join("samples_piqa.jsonl")).unwrap();
+        assert!(samples(&format!("{name}-out")) == samples("out"));
+    }
+}
+
+#[test]
+fn a_text_ends_and_is_generated_as_its_folder_says() {
+    let folder = with_folder();
+    let here = folder.path();
+    let text = || said(&mut sim(here, "generate hf --prompt The --tokens 30 --temperature 0"));
+    let whole = text();
+    let generation = here.join("hf/generation_config.json");
+    // The tokens are bytes: the text ends where the first that is a character would come.
+    let (at, end) = whole.char_indices().skip(3).find(|(_, letter)| letter.is_ascii()).unwrap();
+    let (cut, end) = (whole[..at].to_string(), end as u32);
+    change(&generation, |settings| settings["eos_token_id"] = end.into());
+    assert_eq!(text().trim_end_matches('\n'), cut);
+    change(&generation, |settings| settings["eos_token_id"] = serde_json::json!([300, end]));
+    assert_eq!(text().trim_end_matches('\n'), cut);
+    fs::remove_file(&generation).unwrap();
+    assert_eq!(text(), whole);
+    change(&here.join("hf/config.json"), |config| config["eos_token_id"] = end.into());
+    assert_eq!(text().trim_end_matches('\n'), cut);
+    fs::write(&generation, "{}").unwrap();
+    assert_eq!(text(), whole);
+    // What was said of it is said again by a folder that is made of it.
+    fs::write(&generation, r#"{"eos_token_id": [3, 4], "do_sample": false}"#).unwrap();
+    said(&mut sim(here, "import hf --to imported"));
+    assert!(fs::read(here.join("imported/generation_config.json")).unwrap() == fs::read(&generation).unwrap());
+    assert_eq!(said(&mut sim(here, "generate imported --prompt The --tokens 30")), whole);
+    fs::write(&generation, r#"{"num_beams": 4}"#).unwrap();
+    let error = refused(&mut sim(here, "generate hf --prompt The"), 1);
+    let expected = "error: hf/generation_config.json: `num_beams` is 4, expected 1: this way to generate is not supported; \
+                    remove it from the file\n";
+    assert_eq!(error, expected);
+}
+
+#[test]
+fn the_tokens_that_a_folder_names_are_used() {
+    let folder = with_folder();
+    let here = folder.path();
+    // `!` is put before each text.
+    change(&here.join("hf/tokenizer_config.json"), |config| config["bos_token"] = "!".into());
+    change(&here.join("hf/tokenizer.json"), |tokenizer| {
+        tokenizer["post_processor"] = serde_json::json!({
+            "type": "TemplateProcessing", "pair": [],
+            "single": [{"SpecialToken": {"id": "!", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+            "special_tokens": {"!": {"id": "!", "ids": [33], "tokens": ["!"]}},
+        });
+    });
+    let row = serde_json::json!({ "goal": "a", "sol1": "fox", "sol2": "dog", "label": 1 });
+    fs::write(here.join("piqa.jsonl"), format!("{row}\n")).unwrap();
+    let sums = |model: &str, data: &str| -> serde_json::Value {
+        said(&mut sim(here, &format!("eval {model} --tasks piqa --data {data} --out out --quiet")));
+        let sample = fs::read(here.join("out/samples_piqa.jsonl")).unwrap();
+        serde_json::from_slice::<serde_json::Value>(&sample).unwrap()["log_likelihoods"].clone()
+    };
+    let with_begin = sums("hf", ".");
+    assert_ne!(with_begin, sums("run", "."));
+    fs::create_dir(here.join("literal")).unwrap();
+    let row = serde_json::json!({ "query": "!Question: a", "choices": ["fox", "dog"], "gold": 1 });
+    fs::write(here.join("literal/piqa.jsonl"), format!("{row}\n")).unwrap();
+    // A text that begins with it is not given another one.
+    assert_eq!(with_begin, sums("run", "literal"));
+    assert_eq!(with_begin, sums("hf", "literal"));
+}
+
+#[test]
+fn rows_that_cannot_be_used_are_named_and_left_out() {
+    let folder = with_run();
+    let here = folder.path();
+    let row = |goal: &str| serde_json::json!({ "goal": goal, "sol1": "fox", "sol2": "dog", "label": 1 }).to_string();
+    fs::write(here.join("piqa.jsonl"), format!("{}\n{{\"goal\": 1}}\n\n{}\n", row("a"), row("b"))).unwrap();
+    let error = refused(&mut sim(here, "eval run --tasks piqa --data . --out out"), 1);
+    let problem = "line 2: `goal` is 1, expected a text";
+    assert_eq!(error, format!("error: ./piqa.jsonl, {problem}; --skip-bad-rows leaves such rows out\n"));
+    let mut command = sim(here, "eval run --tasks piqa --data . --out out --quiet --skip-bad-rows");
+    let output = command.assert().success().get_output().stderr.clone();
+    assert_eq!(String::from_utf8(output).unwrap(), format!("./piqa.jsonl: 1 of 3 rows left out\n  {problem}\n"));
+    let results: serde_json::Value = serde_json::from_slice(&fs::read(here.join("out/results.json")).unwrap()).unwrap();
+    assert_eq!(results["n-samples"]["piqa"], serde_json::json!({"original": 3, "effective": 2}));
+    let samples = fs::read_to_string(here.join("out/samples_piqa.jsonl")).unwrap();
+    let rows: Vec<serde_json::Value> = samples.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(rows.iter().map(|row| row["doc_id"].as_u64().unwrap()).collect::<Vec<_>>(), [0, 2]);
+}
+
+#[test]
+fn check_and_plan_see_the_model_that_a_run_starts_from() {
+    let folder = with_folder();
+    let here = folder.path();
+    let checked = said(&mut sim(here, "check honest --seed 3 --rounds 2 --device cpu --set model.init=hf"));
+    assert!(checked.contains("parameters          29.8 K\n") && checked.contains("seed = 3"), "{checked}");
+    let planned = said(&mut sim(here, "plan honest --device cpu --set model.init=hf"));
+    assert!(planned.contains("29,792 parameters"), "{planned}");
+    let commands = ["check", "plan", "run"];
+    let all = |rest: &str, code: i32, expected: &str| {
+        for command in commands {
+            let error = refused(&mut sim(here, &format!("{command} honest {rest}")), code);
+            assert_eq!(error, format!("error: {expected}\n"), "{command}");
+        }
+    };
+    all("--set model.init=nowhere", 2, "model.init: nowhere/config.json: No such file or directory");
+    all(
+        "--set model.init=hf --set model.hidden_size=64",
+        2,
+        "model.hidden_size = 64, but the model of model.init, hf, has 32; leave the setting out",
+    );
+    let weights = here.join("hf/model.safetensors");
+    let whole = fs::read(&weights).unwrap();
+    fs::write(&weights, &whole[..whole.len() - 4]).unwrap();
+    all(
+        "--set model.init=hf",
+        2,
+        "model.init: hf/model.safetensors: not a whole safetensors file: its tensors take 119168 bytes, the file has \
+         119164 for them: it was cut off; fetch it again",
+    );
+    fs::write(&weights, [&whole[..whole.len() - 4], &f32::NAN.to_le_bytes()].concat()).unwrap();
+    all(
+        "--set model.init=hf",
+        2,
+        "model.init: hf/model.safetensors: tensor `model.norm.weight`: holds a value that is not finite",
+    );
+    // What else a run would refuse.
+    let error = refused(&mut sim(here, "check honest --device tpu"), 2);
+    assert!(error.contains("--device tpu"), "{error}");
+    assert_eq!(
+        refused(&mut sim(here, "check honest --out run"), 1),
+        refused(&mut sim(here, "run honest --out run"), 1)
+    );
 }

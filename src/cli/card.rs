@@ -47,7 +47,7 @@ pub fn card(loaded: &Loaded, name: &str) -> String {
     text
 }
 
-/// The name of the corpus: of a path its end, the rest is nobody else's business.
+/// The name of the corpus. Only the end of its path: the rest is private.
 fn corpus(scenario: &Scenario) -> String {
     let path = scenario.corpus.path.as_deref().unwrap_or("synthetic");
     path.trim_end_matches('/').rsplit('/').next().unwrap_or(path).into()

@@ -1,38 +1,58 @@
-//! `sim check`
+//! `sim check`: what `sim run` with the same options will do, or why it will refuse.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
-use gauntlet::corpus::Corpus;
+use anyhow::bail;
+use gauntlet::corpus::{Assignment, Corpus};
 use gauntlet::model::LlamaConfig;
 use gauntlet::node::OpenError;
-use gauntlet::scenario::{self, Scenario};
+use gauntlet::report::{self, ReportError};
+use gauntlet::scenario::Scenario;
 use gauntlet::training::scheme::Scheme;
 use gauntlet::transport::wire;
 
-use super::say;
+use super::{open, run, say};
 
+/// The options of `sim run`: what it would refuse is refused, with the same words.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Scenario file, or the name of a shipped one
-    scenario: PathBuf,
-    /// Replaces a setting, such as `--set training.lr=1e-3`
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    overrides: Vec<String>,
+    #[command(flatten)]
+    run: run::Args,
 }
 
 /// Says what a scenario will run.
 pub fn check(args: Args) -> anyhow::Result<()> {
-    let scenario = scenario::load(&args.scenario, &args.overrides)?;
+    let args = args.run;
+    let scenario = args.scenario.load()?;
+    let root = args.root(&scenario);
+    let exists = root.join("manifest.json").exists() && !args.resume;
+    if args.resume {
+        run::check_resumable(&root, &report::load_manifest(&root)?, &scenario, &args.device, false)?;
+    } else if exists && args.out.is_some() {
+        bail!(ReportError::Exists(root));
+    }
+    open::device(&args.device, format_args!("--device {}", args.device))?;
     // Not the whole network: a model of any size can be checked on a small machine.
     let config = LlamaConfig::from_settings(&scenario.model).map_err(OpenError::from)?;
     let corpus = Corpus::open(&scenario.corpus, scenario.seed, config.vocab_size, config.sequence_length)
         .map_err(OpenError::from)?;
-    let scheme = scenario.scheme_settings().build(&config.layout()).map_err(OpenError::from)?;
+    let scheme = open::examine(&scenario, &config)?;
     say(peers(&scenario).trim_end());
     say(amounts(&scenario, &config, &*scheme, &corpus));
+    if let Some(shortage) = assignment(&scenario, &corpus).shortage() {
+        say(format_args!("warning: {shortage}"));
+    }
+    if exists {
+        say(format_args!("warning: {}", ReportError::Exists(root)));
+    }
     say(format_args!("# resolved settings\n{}", scenario.to_toml()));
     Ok(())
+}
+
+/// Which pages are whose.
+fn assignment(scenario: &Scenario, corpus: &Corpus) -> Assignment {
+    let pages = scenario.training.pages_per_round;
+    Assignment::new(scenario.seed, scenario.chain.slots, pages, corpus.train_pages())
 }
 
 /// Peers by behaviour; the slots of an operator under its name.

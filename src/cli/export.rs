@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use gauntlet::model::huggingface::{self, HfError, Values};
-use gauntlet::model::tokenizer::{Tokenizer, byte_level_json};
+use gauntlet::model::generate::TEMPERATURE;
+use gauntlet::model::huggingface::{self, Ends, HfError, Values};
+use gauntlet::model::tokenizer::{BYTES_END, Tokenizer, byte_level_json};
 
 use super::card;
-use super::model::{Loaded, ModelArgs, TokenizerSource};
+use super::model::{Loaded, ModelArgs, Origin, TokenizerSource};
 use super::say;
 
 #[derive(clap::Args)]
@@ -57,38 +58,75 @@ pub fn export(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes configuration, weights, tokenizer and card of a model.
+/// Files of a folder beside a tokenizer.json that say how it is used.
+const BESIDE_TOKENIZER: [&str; 3] = ["tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"];
+
+/// Writes configuration, weights, tokenizer and card of a model. What a folder says of text, and where it begins and
+/// ends, is taken over as it is.
 pub fn write(loaded: &Loaded, to: &Path, values: Values) -> anyhow::Result<()> {
     let tokenizer = loaded.tokenizer_source().map(|_| loaded.tokenizer()).transpose()?;
-    let special = |name: fn(&Tokenizer) -> Option<(&'static str, u32)>| tokenizer.as_ref().and_then(name);
-    let (begin, end) = (special(Tokenizer::begin), special(Tokenizer::end));
-    let ids = (begin.map(|(_, id)| id), end.map(|(_, id)| id));
-    huggingface::write_folder(to, (&loaded.config, &loaded.theta), values, ids, |folder| {
+    let begin = tokenizer.as_ref().and_then(Tokenizer::begin);
+    let end = tokenizer.as_ref().and_then(Tokenizer::end);
+    let from = match &loaded.origin {
+        Origin::Folder(folder) => Some(folder),
+        Origin::Run { .. } => None,
+    };
+    let ends = match from {
+        Some(folder) => huggingface::read_config(folder)?.ends,
+        None => Ends { begin: begin.map(|(_, id)| id).into(), end: end.map(|(_, id)| id).into() },
+    };
+    huggingface::write_folder(to, (&loaded.config, &loaded.theta), values, &ends, |folder| {
         let write = |name: &str, text: String| {
             let path = folder.join(name);
-            fs::write(&path, text).map_err(|source| HfError::Io { path, source })
+            fs::write(&path, text).map_err(|reason| HfError::Io { path, reason })
         };
-        let generation = serde_json::json!({
-            "_from_model_config": true, "bos_token_id": ids.0, "eos_token_id": ids.1, "do_sample": true,
-        });
-        write("generation_config.json", pretty(&generation))?;
-        write("README.md", card::card(loaded, &to.file_name().unwrap_or(to.as_os_str()).to_string_lossy()))?;
-        match loaded.tokenizer_source() {
-            None => return Ok(()),
-            Some(TokenizerSource::Bytes) => write("tokenizer.json", byte_level_json())?,
-            Some(TokenizerSource::File(file)) => {
-                let to = folder.join("tokenizer.json");
-                fs::copy(file, &to).map_err(|source| HfError::Io { path: file.clone(), source })?;
+        let copy = |from: &Path, name: &str| {
+            let copied = fs::copy(from, folder.join(name));
+            copied.map(drop).map_err(|reason| HfError::Io { path: from.into(), reason })
+        };
+        let generation = "generation_config.json";
+        match from.map(|folder| folder.join(generation)).filter(|file| file.exists()) {
+            Some(file) => copy(&file, generation)?,
+            // A folder without one generates by its config.json.
+            None if from.is_some() => {}
+            // As `sim generate` does.
+            None => {
+                let settings = serde_json::json!({
+                    "_from_model_config": true, "bos_token_id": ends.begin, "eos_token_id": ends.end,
+                    "do_sample": true, "temperature": TEMPERATURE, "top_k": 0,
+                });
+                write(generation, pretty(&settings))?;
             }
         }
-        let names = [("bos_token", begin), ("eos_token", end)];
+        write("README.md", card::card(loaded, &to.file_name().unwrap_or(to.as_os_str()).to_string_lossy()))?;
         let mut settings = serde_json::json!({
             "tokenizer_class": "PreTrainedTokenizerFast",
             "model_max_length": loaded.config.sequence_length,
             "clean_up_tokenization_spaces": false,
         });
-        for (key, (name, _)) in names.into_iter().filter_map(|(key, token)| token.map(|token| (key, token))) {
-            settings[key] = name.into();
+        match loaded.tokenizer_source() {
+            None => return Ok(()),
+            Some(TokenizerSource::Bytes) => {
+                write("tokenizer.json", byte_level_json())?;
+                settings["eos_token"] = BYTES_END.into();
+            }
+            Some(TokenizerSource::File(file)) => {
+                copy(file, "tokenizer.json")?;
+                for name in BESIDE_TOKENIZER {
+                    let beside = file.with_file_name(name);
+                    if beside.exists() {
+                        copy(&beside, name)?;
+                    }
+                }
+                if folder.join("tokenizer_config.json").exists() {
+                    return Ok(());
+                }
+            }
+        }
+        for (key, token) in [("bos_token", begin), ("eos_token", end)] {
+            if let Some((name, _)) = token {
+                settings[key] = name.into();
+            }
         }
         write("tokenizer_config.json", pretty(&settings))
     })?;

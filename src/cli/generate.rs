@@ -2,10 +2,12 @@
 
 use std::io::Write;
 
-use gauntlet::model::generate::{Sampling, generate};
+use gauntlet::model::generate::{Rules, Sampling, TEMPERATURE, generate};
+use gauntlet::model::huggingface::GenerationSettings;
+use gauntlet::model::tokenizer::Tokenizer;
 
 use super::UsageError;
-use super::model::ModelArgs;
+use super::model::{Loaded, ModelArgs, Origin};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -17,9 +19,10 @@ pub struct Args {
     /// Tokens to add, at most
     #[arg(long, value_name = "N", default_value_t = 100)]
     tokens: usize,
-    /// 0 takes the most likely token; the higher, the more random
-    #[arg(long, value_name = "T", default_value_t = 0.8)]
-    temperature: f64,
+    /// 0 takes the most likely token; the higher, the more random [default: what the folder's generation_config.json
+    /// says, else 0.8]
+    #[arg(long, value_name = "T")]
+    temperature: Option<f64>,
     /// Of the draws: the same seed gives the same text
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -28,13 +31,15 @@ pub struct Args {
     device: String,
 }
 
-/// Prints the prompt, and what the model makes of it as it comes.
+/// Prints the prompt, and each token that the model adds as soon as it is there.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    if !(args.temperature >= 0.0 && args.temperature.is_finite()) {
-        return Err(UsageError(format!("--temperature {}: expected 0 or more", args.temperature)).into());
+    if let Some(temperature) = args.temperature.filter(|temperature| !(*temperature >= 0.0 && temperature.is_finite()))
+    {
+        return Err(UsageError(format!("--temperature {temperature}: expected 0 or more")).into());
     }
     let loaded = args.model.load()?;
     let tokenizer = loaded.tokenizer()?;
+    let (temperature, rules) = settings(&args, &loaded, &tokenizer)?;
     let failed = |error: String| anyhow::anyhow!("the tokenizer: {error}");
     let mut tokens = tokenizer.encode(&args.prompt).map_err(failed)?;
     if tokens.is_empty() {
@@ -44,9 +49,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         return Err(UsageError("--prompt \"\": expected some text: the model has no token to begin with".into()).into());
     }
     let model = loaded.model(&args.device)?;
-    let end = tokenizer.end().map(|(_, id)| id);
     let mut out = std::io::stdout();
-    // A token alone may be half a character, or lack the space before it: what is new is what the whole text has more.
+    // A token may be half a character, or lack the space before it, so the whole text is decoded each time.
     let mut said = 0;
     let mut problem = None;
     let mut say_new = |tokens: &[u32], last: bool| -> anyhow::Result<()> {
@@ -60,15 +64,15 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Ok(())
     };
     say_new(&tokens, false)?;
-    let sampling = Sampling { temperature: args.temperature, seed: args.seed };
+    let sampling = Sampling { temperature, seed: args.seed };
     let prompt = tokens.clone();
-    generate(&model, &prompt, args.tokens, end, sampling, |token| {
+    generate(&model, &prompt, args.tokens, &rules, sampling, |token| {
         tokens.push(token);
         problem = say_new(&tokens, false).err();
         problem.is_none()
     });
     match problem {
-        // Whoever read it has gone, as `head` does.
+        // The reader has closed the pipe, as `head` does.
         Some(error) if error.is::<std::io::Error>() => Ok(()),
         Some(error) => Err(error),
         None => {
@@ -77,4 +81,22 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             Ok(())
         }
     }
+}
+
+/// How the command line, the model's folder and its tokenizer say that a text is generated, in this order.
+fn settings(args: &Args, loaded: &Loaded, tokenizer: &Tokenizer) -> anyhow::Result<(f64, Rules)> {
+    let of_tokenizer = || tokenizer.end().map(|(_, id)| id).into_iter().collect();
+    let Origin::Folder(folder) = &loaded.origin else {
+        return Ok((args.temperature.unwrap_or(TEMPERATURE), Rules { end: of_tokenizer(), ..Rules::default() }));
+    };
+    let settings = GenerationSettings::read(folder)?;
+    let temperature = match args.temperature {
+        Some(temperature) => temperature,
+        None => settings.temperature()?.unwrap_or(TEMPERATURE),
+    };
+    let mut rules = settings.rules(temperature > 0.0)?;
+    if !settings.say_end() {
+        rules.end = of_tokenizer();
+    }
+    Ok((temperature, rules))
 }

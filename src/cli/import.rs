@@ -19,9 +19,11 @@ pub struct Args {
 
 /// Checks a folder, widens its weights to f32, unties its head, and says how to start from it.
 pub fn import(args: Args) -> anyhow::Result<()> {
+    let from = args.folder.clone();
     let loaded = ModelArgs { source: args.folder, round: None, tokenizer: None }.load()?;
     if !matches!(loaded.origin, Origin::Folder(_)) {
-        return Err(UsageError("that is a run, not a Hugging Face folder; `sim export` writes its model".into()).into());
+        let problem = format!("{from}: a run, not a Hugging Face folder; `sim export` writes its model");
+        return Err(UsageError(problem).into());
     }
     export::write(&loaded, &args.to, Values::F32)?;
     let to = args.to.display();

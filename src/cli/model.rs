@@ -26,7 +26,7 @@ pub struct ModelArgs {
     pub tokenizer: Option<PathBuf>,
 }
 
-/// A model, and where it comes from.
+/// A model and its origin.
 pub struct Loaded {
     pub config: LlamaConfig,
     pub theta: Vec<f32>,
@@ -61,6 +61,12 @@ impl ModelArgs {
         } else if path.join("manifest.json").exists() {
             self.of_run(path)?
         } else if path.join("config.json").exists() {
+            if let Some(rounds) = self.round {
+                bail!(UsageError(format!(
+                    "--round {rounds}: {} is a Hugging Face folder, which has one model; leave --round out",
+                    path.display()
+                )));
+            }
             of_folder(path)?
         } else {
             bail!(UsageError(format!(
@@ -86,8 +92,16 @@ impl ModelArgs {
                 return self.of_bucket(bucket);
             }
             let available: Vec<String> = models.iter().map(|(at, _)| at.to_string()).collect();
-            let available = if available.is_empty() { "none".into() } else { available.join(", ") };
-            bail!("{}: no such model in it; there are those after these rounds: {available}", root.display());
+            let root = root.display();
+            match self.round {
+                Some(rounds) if !models.is_empty() => bail!(
+                    "{root}: no model after round {rounds}; --round can be {}, or leave it out for the newest",
+                    available.join(", ")
+                ),
+                _ => bail!(
+                    "{root}: no model in it yet; a run saves one every training.checkpoint_every rounds and at its end"
+                ),
+            }
         };
         let (config, theta) = huggingface::load(path)?;
         let row = report::load_rounds(root)?.into_iter().find(|row| row.round + 1 == *rounds);
@@ -148,11 +162,17 @@ impl Loaded {
             Some(TokenizerSource::Bytes) => Ok(Tokenizer::Bytes),
             Some(TokenizerSource::File(file)) => Tokenizer::open(file, self.config.vocab_size)
                 .context("the model's tokenizer; --tokenizer FILE names another"),
-            None => bail!(UsageError(
-                "the model has no tokenizer: its folder has no tokenizer.json, or its run's tokens are no text; \
-                 --tokenizer FILE names one"
-                    .into()
-            )),
+            None => bail!(UsageError(match &self.origin {
+                Origin::Folder(folder) if folder.join("tokenizer.model").exists() => format!(
+                    "{}: tokenizer.model is not read; save the tokenizer again with transformers, or name a \
+                     tokenizer.json by --tokenizer FILE",
+                    folder.display()
+                ),
+                Origin::Folder(folder) => {
+                    format!("{}: no tokenizer.json in it; --tokenizer FILE names one", folder.display())
+                }
+                Origin::Run { .. } => "the tokens of the run are not text; --tokenizer FILE names a tokenizer".into(),
+            })),
         }
     }
 }

@@ -8,6 +8,7 @@ use gauntlet::model::ModelSettings;
 use gauntlet::model::{Device, DeviceError, LlamaConfig, huggingface};
 use gauntlet::node::OpenError;
 use gauntlet::scenario::{self, Scenario, World};
+use gauntlet::training::scheme::Scheme;
 
 use super::UsageError;
 
@@ -42,18 +43,47 @@ pub fn load(path: &Path, overrides: &[String]) -> anyhow::Result<Scenario> {
     let mut scenario = scenario::load(path, overrides)?;
     if let Some(folder) = &scenario.model.init {
         let config = huggingface::read_config(folder.as_ref()).map_err(OpenError::Init)?;
-        scenario.model = sizes_of(&scenario.model, &config.llama);
+        scenario.model = sizes_of(&scenario.model, &config.llama)?;
     }
     Ok(scenario)
 }
 
+/// Checks what a run would refuse of its scheme and the model that it starts from, without building the network; returns
+/// the scheme.
+///
+/// The model is read tensor by tensor, as a run would: whether it is there and whole.
+pub fn examine(scenario: &Scenario, config: &LlamaConfig) -> anyhow::Result<Box<dyn Scheme>> {
+    let scheme = scenario.scheme_settings().build(&config.layout()).map_err(OpenError::from)?;
+    if let Some(folder) = &scenario.model.init {
+        huggingface::examine(folder.as_ref()).map_err(OpenError::Init)?;
+    }
+    Ok(scheme)
+}
+
 /// Settings of a model that is loaded: its sizes, but for the length of the sequences where one is asked for.
-fn sizes_of(settings: &ModelSettings, found: &LlamaConfig) -> ModelSettings {
-    let mut sizes = found.to_settings();
-    sizes.preset = settings.preset.clone();
-    sizes.init = settings.init.clone();
-    sizes.sequence_length = settings.sequence_length.or(sizes.sequence_length);
-    sizes
+///
+/// # Errors
+/// The settings ask for another size.
+fn sizes_of(settings: &ModelSettings, found: &LlamaConfig) -> anyhow::Result<ModelSettings> {
+    let sizes = ModelSettings {
+        preset: settings.preset.clone(),
+        init: settings.init.clone(),
+        sequence_length: settings.sequence_length.or(Some(found.sequence_length)),
+        ..found.to_settings()
+    };
+    let keys = |settings: &ModelSettings| match serde_json::to_value(settings) {
+        Ok(serde_json::Value::Object(keys)) => keys,
+        _ => serde_json::Map::new(),
+    };
+    let sizes_by_key = keys(&sizes);
+    if let Some((key, asked)) = keys(settings).into_iter().find(|(key, asked)| sizes_by_key.get(key) != Some(asked)) {
+        let folder = settings.init.as_deref().unwrap_or_default();
+        let found = sizes_by_key.get(&key).map(ToString::to_string).unwrap_or_default();
+        anyhow::bail!(UsageError(format!(
+            "model.{key} = {asked}, but the model of model.init, {folder}, has {found}; leave the setting out"
+        )));
+    }
+    Ok(sizes)
 }
 
 /// More threads than any machine has cores are a slip of the keyboard.

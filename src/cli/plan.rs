@@ -40,6 +40,7 @@ fn price(text: &str) -> Result<f64, String> {
 /// Says what a scenario takes on real devices.
 pub fn plan(args: Args) -> anyhow::Result<()> {
     let plan = Plan::new(args.scenario.load()?)?;
+    open::examine(&plan.scenario, &plan.config)?;
     let speed = speed(&args, &plan)?;
     let (peer, validator) = (plan.peer_round(&speed), plan.validator_round(&speed));
     let scenario = &plan.scenario;

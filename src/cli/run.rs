@@ -15,19 +15,19 @@ use super::{UsageError, interrupt, open, plot, say};
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    scenario: open::ScenarioArgs,
+    pub scenario: open::ScenarioArgs,
     /// Run folder [default: runs/<scenario>-<seed>]
     #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
+    pub out: Option<PathBuf>,
     /// Where to compute: cpu, ndarray, or cuda:N
     #[arg(long, default_value = "cpu")]
-    device: String,
+    pub device: String,
     /// Threads that compute; results do not depend on them [default: all cores; for a GPU 1]
     #[arg(long, value_name = "N", value_parser = open::thread_count)]
     threads: Option<usize>,
     /// Goes on with an interrupted run
     #[arg(long)]
-    resume: bool,
+    pub resume: bool,
     /// Leaves out the AdamW baseline
     #[arg(long)]
     no_baseline: bool,
@@ -36,11 +36,17 @@ pub struct Args {
     quiet: bool,
 }
 
+impl Args {
+    /// The folder of the run.
+    pub fn root(&self, scenario: &Scenario) -> PathBuf {
+        self.out.clone().unwrap_or_else(|| Path::new("runs").join(format!("{}-{}", scenario.name, scenario.seed)))
+    }
+}
+
 /// Runs a scenario to its end, or to Ctrl-C.
 pub fn run(args: Args) -> anyhow::Result<()> {
     let scenario = args.scenario.load()?;
-    let root =
-        args.out.clone().unwrap_or_else(|| Path::new("runs").join(format!("{}-{}", scenario.name, scenario.seed)));
+    let root = args.root(&scenario);
     let threads = open::threads(args.threads, &args.device);
     // Refused before anything is computed.
     let opened = if args.resume { Some(resumable(&root, &scenario, &args.device, false)?) } else { None };
@@ -100,6 +106,18 @@ pub fn resumable(
     central: bool,
 ) -> anyhow::Result<(RunFolder, Manifest)> {
     let (folder, manifest) = RunFolder::open(root)?;
+    check_resumable(root, &manifest, scenario, device, central)?;
+    Ok((folder, manifest))
+}
+
+/// Whether an interrupted run is of this very scenario; `central`: of its baseline alone.
+pub fn check_resumable(
+    root: &Path,
+    manifest: &Manifest,
+    scenario: &Scenario,
+    device: &str,
+    central: bool,
+) -> anyhow::Result<()> {
     if manifest.central != central {
         let command = if manifest.central { "sim baseline" } else { "sim run" };
         bail!(UsageError(format!("{}: begun by `{command}`, which goes on with it", root.display())));
@@ -111,10 +129,10 @@ pub fn resumable(
         bail!(UsageError(format!(
             "{}: its run has other settings ({}); give the same scenario, --seed, --rounds, --set and --device as when it was started",
             root.display(),
-            first_difference(&manifest, scenario, device),
+            first_difference(manifest, scenario, device),
         )));
     }
-    Ok((folder, manifest))
+    Ok(())
 }
 
 fn first_difference(manifest: &Manifest, scenario: &Scenario, device: &str) -> String {

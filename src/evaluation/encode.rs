@@ -1,6 +1,7 @@
 //! From a question to tokens, in the harness's way.
 
 use super::Question;
+use super::python::is_space;
 use crate::model::tokenizer::Tokenizer;
 
 /// A question in tokens.
@@ -20,13 +21,16 @@ pub struct Encoded {
 /// # Errors
 /// What the tokenizer says, or an answer that adds no token.
 pub fn encode(question: &Question, tokenizer: &Tokenizer) -> Result<Encoded, String> {
-    let stem = question.context.trim_end();
-    let context = tokenizer.encode(stem)?;
+    let stem = question.context.trim_end_matches(is_space);
+    // A text that begins with the token of beginnings is not given another one.
+    let first = tokenizer.begin().or(tokenizer.end());
+    let tokens = |text: &str| tokenizer.encode_with(text, !first.is_some_and(|(name, _)| text.starts_with(name)));
+    let context = tokens(stem)?;
     if context.is_empty() {
         return Err("the tokenizer makes nothing of the question".into());
     }
     let choices = question.choices.iter().map(|choice| {
-        let whole = tokenizer.encode(&format!("{} {choice}", question.context))?;
+        let whole = tokens(&format!("{} {choice}", question.context))?;
         let answer = whole.get(context.len()..).unwrap_or_default().to_vec();
         if answer.is_empty() {
             return Err(format!("the tokenizer makes nothing of the answer {choice:?}"));
@@ -42,13 +46,15 @@ mod tests {
 
     #[test]
     fn spaces_between_go_to_the_answer() {
-        for context in ["ab", "ab "] {
+        for context in ["ab", "ab ", "ab\u{1f}"] {
             let question = Question { context: context.into(), choices: vec!["c".into(), "de".into()], gold: 0 };
             let encoded = encode(&question, &Tokenizer::Bytes).unwrap();
             assert_eq!(encoded.context, [97, 98]);
-            let spaces = context.len() - 2 + 1;
-            assert_eq!(encoded.choices[0], [vec![32; spaces], vec![99]].concat());
-            assert_eq!(encoded.choices[1].len(), spaces + 2);
+            let spaces = [&context.as_bytes()[2..], b" "].concat();
+            assert_eq!(encoded.choices[0], [&spaces[..], b"c"].concat().into_iter().map(u32::from).collect::<Vec<_>>());
+            assert_eq!(encoded.choices[1].len(), spaces.len() + 2);
         }
+        let question = Question { context: " ".into(), choices: vec!["c".into()], gold: 0 };
+        assert!(encode(&question, &Tokenizer::Bytes).unwrap_err().contains("nothing of the question"));
     }
 }

@@ -3,17 +3,25 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `task` | the tasks: from a row of their data to a question |
+//! | `task`, `row` | the tasks: from a row of their data to a question |
+//! | `python` | string methods of Python, by which texts are prepared |
+//! | `data` | the questions of a file, and what is left out of them |
 //! | `encode` | from a question to tokens |
 //! | `score` | log-likelihoods by a model |
 //! | `results` | accuracies, and the harness's `results.json` |
 
+mod data;
 mod encode;
+mod error;
+mod python;
 mod results;
+mod row;
 mod score;
 mod task;
 
+pub use data::TaskData;
 pub use encode::{Encoded, encode};
+pub use error::DataError;
 pub use results::{Accuracy, TaskResult, report};
 pub use score::{Answer, Pass, log_likelihoods};
-pub use task::{DataError, Question, Task, read_questions};
+pub use task::{Question, Task};

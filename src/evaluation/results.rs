@@ -14,7 +14,7 @@ pub struct Accuracy {
     pub error: f64,
 }
 
-/// What came of a task.
+/// The result of a task.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaskResult {
     pub task: Task,
@@ -22,15 +22,17 @@ pub struct TaskResult {
     pub acc: Accuracy,
     /// By the largest sum divided by the number of the answer's characters: those of Python, Unicode scalar values.
     pub acc_norm: Accuracy,
-    /// Questions asked, of so many in the data.
+    /// Questions asked.
     pub asked: usize,
+    /// Rows of the data, with those that were left out.
+    pub rows: usize,
     /// Of each question: the answer chosen by either rule.
     pub chosen: Vec<[usize; 2]>,
 }
 
 impl TaskResult {
-    /// Judges the sums of a task's answers.
-    pub fn new(task: Task, questions: &[Question], sums: &[Vec<f64>]) -> Self {
+    /// Judges the sums of a task's answers; so many `rows` had the data.
+    pub fn new(task: Task, questions: &[Question], rows: usize, sums: &[Vec<f64>]) -> Self {
         let chosen: Vec<[usize; 2]> = questions
             .iter()
             .zip(sums)
@@ -43,7 +45,7 @@ impl TaskResult {
         let accuracy = |rule: usize| {
             Accuracy::of(chosen.iter().zip(questions).map(|(chosen, question)| chosen[rule] == question.gold))
         };
-        Self { task, acc: accuracy(0), acc_norm: accuracy(1), asked: questions.len(), chosen }
+        Self { task, acc: accuracy(0), acc_norm: accuracy(1), asked: questions.len(), rows, chosen }
     }
 }
 
@@ -86,7 +88,7 @@ pub fn report(results: &[TaskResult], model: &str, arguments: &str, limit: Optio
         "versions": of_tasks(&|_| json!(1.0)),
         "n-shot": of_tasks(&|_| json!(0)),
         "higher_is_better": of_tasks(&|_| json!({ "acc": true, "acc_norm": true })),
-        "n-samples": of_tasks(&|result| json!({ "original": result.asked, "effective": result.asked })),
+        "n-samples": of_tasks(&|result| json!({ "original": result.rows, "effective": result.asked })),
         "config": { "model": "gauntlet", "model_args": arguments, "limit": limit, "num_fewshot": 0 },
         "model_source": "gauntlet",
         "model_name": model,
@@ -108,7 +110,8 @@ mod tests {
         };
         let questions = [question(0, ["ab", "abcdefgh"]), question(1, ["a", "ä"]), question(0, ["x", "y"])];
         // The first is right by its sum and wrong by its length; the second has ä as one character; a tie is the first's.
-        let result = TaskResult::new(Task::Piqa, &questions, &[vec![-2.0, -4.0], vec![-2.0, -1.9], vec![-1.0, -1.0]]);
+        let result =
+            TaskResult::new(Task::Piqa, &questions, 4, &[vec![-2.0, -4.0], vec![-2.0, -1.9], vec![-1.0, -1.0]]);
         assert_eq!(result.chosen, [[0, 1], [1, 1], [0, 0]]);
         assert_eq!(result.acc, Accuracy { mean: 1.0, error: 0.0 });
         assert!((result.acc_norm.mean - 2.0 / 3.0).abs() < 1e-12);
@@ -116,6 +119,6 @@ mod tests {
         assert!((result.acc_norm.error - 1.0 / 3.0).abs() < 1e-12);
         let report = report(&[result], "m", "m", None, 1.5);
         assert_eq!(report["results"]["piqa"]["acc,none"], 1.0);
-        assert_eq!(report["n-samples"]["piqa"]["effective"], 3);
+        assert_eq!(report["n-samples"]["piqa"], json!({ "original": 4, "effective": 3 }));
     }
 }

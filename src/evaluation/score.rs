@@ -30,7 +30,7 @@ pub struct Answer {
     pub log_likelihood: f64,
 }
 
-/// What was read together. Which answers a number stands for follows from the questions and the model's length alone.
+/// Answers that were read together. Which ones a number stands for follows from the questions and the model's length.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pass {
     pub number: usize,
@@ -55,7 +55,7 @@ pub fn log_likelihoods(
         let (context, rest) = tokens.split_at(tokens.len() - of_answer);
         items.push(Item { context, answers: vec![(*question, *answer, rest)] });
     }
-    // Long ones first: when memory does not suffice, it is found out at once.
+    // Long ones first, so that too little memory shows at once.
     items.sort_by_key(|item| std::cmp::Reverse(item.context.len()));
     let batches: Vec<&[Item]> = items
         .chunk_by(|a, b| a.context.len() == b.context.len())
@@ -150,7 +150,7 @@ fn score(model: &Llama, items: &[Item]) -> Vec<Answer> {
         .zip(first)
         .map(|(&(_, question, choice, _), log)| Answer { question, choice, log_likelihood: f64::from(log) })
         .collect();
-    // Those of one token are done; the others by length, so that little is read in vain.
+    // Answers of one token are done. The others go by length, so that little padding is read.
     let mut order: Vec<usize> = (0..answers.len()).filter(|&index| answers[index].3.len() > 1).collect();
     order.sort_by_key(|&index| answers[index].3.len());
     let mut rest = &order[..];

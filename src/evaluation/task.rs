@@ -1,12 +1,10 @@
-//! The tasks: from a row of their data to a question with answers.
+//! The tasks: from a row of their data to a question with answers, to the last character as the harness makes it.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-
-use serde::Deserialize;
 use serde_json::Value;
-use thiserror::Error;
+
+use super::DataError;
+use super::python::{capitalize, is_space};
+use super::row::Row;
 
 /// A task of the harness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,55 +28,6 @@ pub struct Question {
     pub gold: usize,
 }
 
-/// Why a task's data cannot be used.
-#[derive(Debug, Error)]
-pub enum DataError {
-    #[error("there is no task {name:?}; expected some of {known}")]
-    Unknown { name: String, known: String },
-    #[error("{path}: {source}; --data names the folder with a file TASK.jsonl for each task")]
-    Io { path: PathBuf, source: std::io::Error },
-    #[error("{path}, line {line}: {problem}")]
-    Row { path: PathBuf, line: usize, problem: String },
-    #[error("{path}: no questions in it")]
-    Empty { path: PathBuf },
-}
-
-/// A row as the data set has it, or as it is after the harness has prepared it.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Row {
-    Prepared {
-        query: String,
-        choices: Vec<String>,
-        gold: usize,
-    },
-    Piqa {
-        goal: String,
-        sol1: String,
-        sol2: String,
-        label: Value,
-    },
-    Arc {
-        question: String,
-        choices: ArcChoices,
-        #[serde(rename = "answerKey")]
-        answer_key: String,
-    },
-    HellaSwag {
-        activity_label: String,
-        ctx_a: String,
-        ctx_b: String,
-        endings: Vec<String>,
-        label: Value,
-    },
-}
-
-#[derive(Deserialize)]
-struct ArcChoices {
-    text: Vec<String>,
-    label: Vec<String>,
-}
-
 impl Task {
     /// All tasks.
     pub const ALL: [Self; 3] = [Self::HellaSwag, Self::Piqa, Self::ArcEasy];
@@ -92,6 +41,15 @@ impl Task {
         }
     }
 
+    /// The columns of its data set.
+    pub(super) fn columns(self) -> &'static str {
+        match self {
+            Self::HellaSwag => "activity_label, ctx_a, ctx_b, endings, label",
+            Self::Piqa => "goal, sol1, sol2, label",
+            Self::ArcEasy => "question, choices, answerKey",
+        }
+    }
+
     /// The task of a name.
     ///
     /// # Errors
@@ -102,54 +60,66 @@ impl Task {
         task.ok_or_else(|| DataError::Unknown { name: name.into(), known: known() })
     }
 
-    fn question(self, row: Row) -> Result<Question, String> {
-        let answered = |query: String| format!("Question: {query}\nAnswer:");
-        let question = match (self, row) {
-            (Self::HellaSwag, Row::Prepared { query, choices, gold }) => Question { context: query, choices, gold },
-            (_, Row::Prepared { query, choices, gold }) => {
+    /// The question of a row as the data set has it, or as it is after the harness has prepared it (`query`).
+    ///
+    /// # Errors
+    /// What is wrong with the row.
+    pub(super) fn question(self, row: &Value) -> Result<Question, String> {
+        let row = Row::new(row)?;
+        let question = match (self, row.has("query")) {
+            (Self::HellaSwag, true) => {
+                Question { context: row.text("query")?, choices: row.texts("choices")?, gold: row.number("gold")? }
+            }
+            (_, true) => {
+                let query = row.text("query")?;
                 let query = query.strip_suffix('\n').unwrap_or(&query);
-                Question { context: format!("{query}\nAnswer:"), choices, gold }
+                let context = format!("{query}\nAnswer:");
+                Question { context, choices: row.texts("choices")?, gold: row.number("gold")? }
             }
-            (Self::Piqa, Row::Piqa { goal, sol1, sol2, label }) => {
-                Question { context: answered(goal), choices: vec![sol1, sol2], gold: number(&label)? }
+            (Self::Piqa, false) => Question {
+                context: answered(&row.text("goal")?),
+                choices: vec![row.text("sol1")?, row.text("sol2")?],
+                gold: row.number("label")?,
+            },
+            (Self::ArcEasy, false) => {
+                let choices = row.object("choices")?;
+                let (key, labels) = (row.text("answerKey")?, choices.texts("label")?);
+                let gold = labels.iter().position(|label| *label == key);
+                Question {
+                    context: answered(&row.text("question")?),
+                    choices: choices.texts("text")?,
+                    gold: gold.ok_or_else(|| format!("`answerKey` is {key:?}, expected one of {labels:?}"))?,
+                }
             }
-            (Self::ArcEasy, Row::Arc { question, choices, answer_key }) => {
-                let gold = choices.label.iter().position(|label| *label == answer_key);
-                let gold = gold.ok_or_else(|| format!("answerKey {answer_key:?} is none of {:?}", choices.label))?;
-                Question { context: answered(question), choices: choices.text, gold }
+            (Self::HellaSwag, false) => {
+                let (a, b) = (row.text("ctx_a")?, row.text("ctx_b")?);
+                let endings = row.texts("endings")?;
+                Question {
+                    context: tidy(&format!("{}: {a} {}", row.text("activity_label")?, capitalize(&b))),
+                    choices: endings.iter().map(|ending| tidy(ending)).collect(),
+                    gold: row.number("label")?,
+                }
             }
-            (Self::HellaSwag, Row::HellaSwag { activity_label, ctx_a, ctx_b, endings, label }) => {
-                let context = tidy(&format!("{activity_label}: {ctx_a} {}", capitalised(&ctx_b)));
-                let choices = endings.iter().map(|ending| tidy(ending)).collect();
-                Question { context, choices, gold: number(&label)? }
-            }
-            (task, _) => return Err(format!("a row of another task, expected one of {}", task.name())),
         };
-        if question.gold >= question.choices.len() {
-            return Err(format!("answer {} is right, of {}", question.gold, question.choices.len()));
+        let answers = question.choices.len();
+        if question.gold >= answers {
+            let gold = question.gold;
+            return Err(format!("answer {gold} is the right one, but there are {answers}, counted from 0"));
         }
-        if question.context.trim().is_empty() || question.choices.iter().any(String::is_empty) {
-            return Err("an empty question or answer".into());
+        if question.context.is_empty() {
+            return Err("the question is empty, expected some text".into());
         }
         Ok(question)
     }
 }
 
-/// A label, as a number or as text.
-fn number(label: &Value) -> Result<usize, String> {
-    let text = label.as_str().map(str::to_string).unwrap_or_else(|| label.to_string());
-    text.trim().parse().map_err(|_| format!("label {label}: expected the number of an answer"))
-}
-
-/// Python's `str.capitalize`: the first letter large, all others small.
-fn capitalised(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters.flat_map(char::to_lowercase)).collect()
+fn answered(question: &str) -> String {
+    format!("Question: {question}\nAnswer:")
 }
 
 /// What HellaSwag's texts from WikiHow are rid of: " [title]", other bracketed words, double spaces.
 fn tidy(text: &str) -> String {
-    let text = text.trim().replace(" [title]", ". ");
+    let text = text.trim_matches(is_space).replace(" [title]", ". ");
     let mut tidied = String::new();
     let mut rest = text.as_str();
     // A bracket goes up to the first that closes one, on the same line.
@@ -167,88 +137,45 @@ fn tidy(text: &str) -> String {
     tidied.replace("  ", " ")
 }
 
-/// The questions of a task from `folder/TASK.jsonl`, at most `limit`: rows as the data set has them (`goal`, `sol1`,
-/// ...), or prepared ones (`query`, `choices`, `gold`).
-///
-/// # Errors
-/// No such file, or a line that is no such row.
-pub fn read_questions(task: Task, folder: &Path, limit: Option<usize>) -> Result<Vec<Question>, DataError> {
-    let path = folder.join(format!("{}.jsonl", task.name()));
-    let failed = |source| DataError::Io { path: path.clone(), source };
-    let mut questions = Vec::new();
-    for (index, line) in BufReader::new(File::open(&path).map_err(failed)?).lines().enumerate() {
-        let line = line.map_err(failed)?;
-        if line.trim().is_empty() {
-            continue;
-        }
-        if limit.is_some_and(|limit| questions.len() >= limit) {
-            break;
-        }
-        let wrong = |problem: String| DataError::Row { path: path.clone(), line: index + 1, problem };
-        let row = serde_json::from_str(&line).map_err(|error| {
-            wrong(format!("{error}; expected query, choices and gold, or the columns of {}", task.name()))
-        })?;
-        questions.push(task.question(row).map_err(wrong)?);
-    }
-    match questions.is_empty() {
-        true => Err(DataError::Empty { path }),
-        false => Ok(questions),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn question(task: Task, row: Value) -> Result<Question, String> {
-        task.question(serde_json::from_value(row).unwrap())
-    }
+    use serde_json::json;
 
     #[test]
     fn rows_of_the_data_sets_and_prepared_ones_make_the_same_questions() {
-        let piqa = serde_json::json!({ "goal": "To boil", "sol1": "cool", "sol2": "heat", "label": 1 });
-        let prepared = serde_json::json!({ "query": "Question: To boil\n", "choices": ["cool", "heat"], "gold": 1 });
+        let piqa = json!({ "goal": "To boil", "sol1": "cool", "sol2": "heat", "label": 1 });
+        let prepared = json!({ "query": "Question: To boil\n", "choices": ["cool", "heat"], "gold": 1 });
         let expected = Question {
             context: "Question: To boil\nAnswer:".into(),
             choices: vec!["cool".into(), "heat".into()],
             gold: 1,
         };
-        assert_eq!(question(Task::Piqa, piqa).unwrap(), expected);
-        assert_eq!(question(Task::Piqa, prepared.clone()).unwrap(), expected);
-        let arc = serde_json::json!({
+        assert_eq!(Task::Piqa.question(&piqa).unwrap(), expected);
+        assert_eq!(Task::Piqa.question(&prepared).unwrap(), expected);
+        let arc = json!({
             "question": "To boil", "choices": { "text": ["cool", "heat"], "label": ["A", "B"] }, "answerKey": "B"
         });
-        assert_eq!(question(Task::ArcEasy, arc.clone()).unwrap(), expected);
-        assert!(question(Task::Piqa, arc).unwrap_err().contains("another task"));
+        assert_eq!(Task::ArcEasy.question(&arc).unwrap(), expected);
+        assert_eq!(Task::Piqa.question(&arc).unwrap_err(), "`goal` is missing");
     }
 
     #[test]
     fn hellaswag_is_tidied() {
-        let row = serde_json::json!({
+        let row = json!({
             "activity_label": "Cooking", "ctx_a": "How to cook [title] Wash [step] it.", "ctx_b": "the Cook",
             "endings": ["[header] cuts.", "a  b"], "label": "1",
         });
-        let found = question(Task::HellaSwag, row).unwrap();
+        let found = Task::HellaSwag.question(&row).unwrap();
         assert_eq!(found.context, "Cooking: How to cook.  Wash it. The cook".replace("  ", " "));
         assert_eq!(found.choices, [" cuts.", "a b"]);
         assert_eq!(tidy(" a [b c [d] e] f [g"), "a e] f [g");
-    }
-
-    #[test]
-    fn a_wrong_row_names_its_line() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("piqa.jsonl");
-        let good = r#"{"query":"Question: a\n","choices":["b","c"],"gold":0}"#;
-        for (bad, expected) in [
-            ("{}", "line 2: data did not match"),
-            (r#"{"query":"Question: a\n","choices":["b","c"],"gold":2}"#, "line 2: answer 2 is right, of 2"),
-            (r#"{"query":"a","choices":["b",""],"gold":0}"#, "line 2: an empty question or answer"),
-        ] {
-            std::fs::write(&file, format!("{good}\n{bad}\n")).unwrap();
-            let error = read_questions(Task::Piqa, folder.path(), None).unwrap_err().to_string();
-            assert!(error.contains(expected) && error.contains("piqa.jsonl"), "{error}");
-            assert_eq!(read_questions(Task::Piqa, folder.path(), Some(1)).unwrap().len(), 1);
-        }
-        assert!(matches!(read_questions(Task::ArcEasy, folder.path(), None), Err(DataError::Io { .. })));
+        assert_eq!(tidy("\u{1f}\u{3000}[a\n[b]\u{2028}] c\u{a0}"), "[a\n\u{2028}] c");
+        // Python's capital letters, not Rust's; an ending may be rid of all that it is.
+        let row = json!({
+            "activity_label": "მზა", "ctx_a": "", "ctx_b": "ტექსტი ΣΑΣ", "endings": ["[step]", "x"], "label": " 0 ",
+        });
+        let found = Task::HellaSwag.question(&row).unwrap();
+        assert_eq!((found.context.as_str(), found.choices[0].as_str()), ("მზა: ტექსტი σας", ""));
     }
 }

@@ -78,7 +78,7 @@ const PRESETS: [Preset; 6] = [
 ];
 
 /// The largest size, so that products of two sizes and the number of parameters are far from overflow.
-const LARGEST_SIZE: usize = 1 << 20;
+pub(crate) const LARGEST_SIZE: usize = 1 << 20;
 
 impl LlamaConfig {
     /// Names of the presets, smallest first.

@@ -24,6 +24,7 @@ mod memory;
 mod param_tensors;
 mod settings;
 pub mod tokenizer;
+mod tokenizer_config;
 
 pub use cache::{Cache, Read};
 pub use config::{LlamaConfig, ModelError};

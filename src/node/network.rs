@@ -51,9 +51,15 @@ pub enum OpenError {
     #[error(transparent)]
     Training(#[from] CoreError),
     #[error("model.init: {0}")]
-    Init(#[from] HfError),
+    Init(HfError),
     #[error("model.init: {folder} holds a model of other sizes: {found:?}, the settings ask for {expected:?}")]
     InitSizes { folder: String, found: Box<LlamaConfig>, expected: Box<LlamaConfig> },
+}
+
+impl From<HfError> for OpenError {
+    fn from(error: HfError) -> Self {
+        Self::Init(error)
+    }
 }
 
 impl Network {

@@ -7,7 +7,7 @@ use super::error::Named;
 use super::{ReportError, RunFolder};
 use crate::engine::{BaselineState, Checkpoint};
 use crate::model::LlamaConfig;
-use crate::model::huggingface::{self, Values};
+use crate::model::huggingface::{self, Ends, Values};
 
 pub(super) const CHECKPOINT: &str = "checkpoint.bin";
 pub(super) const BASELINE: &str = "baseline.bin";
@@ -66,7 +66,7 @@ pub(super) fn write_model(
     let to = root.join(MODELS).join(format!("round-{rounds:06}"));
     // A resumed run makes the same model again.
     if !to.exists() {
-        let written = huggingface::write_folder(&to, (config, theta), Values::F32, (None, None), |_| Ok(()));
+        let written = huggingface::write_folder(&to, (config, theta), Values::F32, &Ends::default(), |_| Ok(()));
         written.map_err(|error| ReportError::Model(Box::new(error)))?;
     }
     for (old, folder) in models(root) {

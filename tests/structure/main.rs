@@ -24,15 +24,6 @@ const CIRCLES: &[(&[&str], &str)] = &[
         "mod.rs defines what the files beside it are given",
     ),
     (
-        &[
-            "model/huggingface/mod.rs",
-            "model/huggingface/config.rs",
-            "model/huggingface/read.rs",
-            "model/huggingface/write.rs",
-        ],
-        "mod.rs defines helpers that its files share",
-    ),
-    (
         &["plan/mod.rs", "plan/memory.rs", "plan/round.rs", "plan/traffic.rs"],
         "the files add methods to the plan that mod.rs defines",
     ),

@@ -12,11 +12,8 @@ use std::time::Instant;
 
 use comfy_table::{CellAlignment, Table, presets};
 use gauntlet::digest::Digest;
-use gauntlet::evaluation::{
-    Encoded, Pass, Question, Task, TaskResult, encode, log_likelihoods, read_questions, report,
-};
+use gauntlet::evaluation::{Encoded, Pass, Task, TaskData, TaskResult, log_likelihoods, report};
 use gauntlet::model::Llama;
-use gauntlet::model::tokenizer::Tokenizer;
 use gauntlet::report::write_file;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -35,9 +32,12 @@ pub struct Args {
     /// Folder with a file TASK.jsonl for each: rows of the data set, or query, choices and gold
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// The first N questions of each task only
+    /// The first N rows of each task only
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+    /// Leave out rows that cannot be used, and say which
+    #[arg(long)]
+    skip_bad_rows: bool,
     /// Folder for results.json and samples_TASK.jsonl
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
@@ -61,13 +61,13 @@ pub fn eval(args: Args) -> anyhow::Result<()> {
             tasks.push(task);
         }
     }
-    // All data first: a missing file is not to be found out after an hour.
-    let questions =
-        tasks.iter().map(|task| read_questions(*task, &args.data, args.limit)).collect::<Result<Vec<_>, _>>()?;
+    // All data first, so that a missing file is not found after an hour.
+    let read = |task: &Task| TaskData::read(*task, &args.data, args.limit, args.skip_bad_rows);
+    let mut data = tasks.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let loaded = args.model.load()?;
     let tokenizer = loaded.tokenizer()?;
-    let encoded = tasks.iter().zip(&questions).map(|(task, questions)| encode_all(*task, questions, &tokenizer));
-    let encoded = encoded.collect::<anyhow::Result<Vec<_>>>()?;
+    let encoded = data.iter_mut().map(|data| data.encode(&tokenizer)).collect::<Result<Vec<_>, _>>()?;
+    data.iter().filter_map(TaskData::summary).for_each(|summary| eprintln!("{summary}"));
     let asker = Asker {
         model: loaded.model(&args.device)?,
         theta: Digest::of_f32(&loaded.theta),
@@ -80,14 +80,14 @@ pub fn eval(args: Args) -> anyhow::Result<()> {
     };
     let started = Instant::now();
     let mut results = Vec::new();
-    for (task, (questions, encoded)) in tasks.iter().zip(questions.iter().zip(&encoded)) {
-        let Some(sums) = asker.ask(*task, encoded)? else {
+    for (data, encoded) in data.iter().zip(&encoded) {
+        let Some(sums) = asker.ask(data.task, encoded)? else {
             say(format_args!("stopped; saved in {}: the same command goes on", args.out.display()));
             return Ok(());
         };
-        let result = TaskResult::new(*task, questions, &sums);
-        let samples = samples(questions, &result, &sums);
-        write_file(&args.out.join(format!("samples_{}.jsonl", task.name())), samples.as_bytes())?;
+        let result = TaskResult::new(data.task, &data.questions, data.rows, &sums);
+        let samples = samples(data, &result, &sums);
+        write_file(&args.out.join(format!("samples_{}.jsonl", data.task.name())), samples.as_bytes())?;
         results.push(result);
     }
     let seconds = started.elapsed().as_secs_f64();
@@ -110,25 +110,17 @@ pub fn eval(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The questions of a task, in tokens.
-fn encode_all(task: Task, questions: &[Question], tokenizer: &Tokenizer) -> anyhow::Result<Vec<Encoded>> {
-    let encoded = questions.iter().enumerate().map(|(index, question)| {
-        encode(question, tokenizer).map_err(|error| anyhow::anyhow!("{}, question {}: {error}", task.name(), index + 1))
-    });
-    encoded.collect()
-}
-
 /// A model that is asked, and how.
 struct Asker<'a> {
     model: Llama,
     theta: Digest,
     device: &'a str,
     threads: usize,
-    /// Where what is known of unfinished tasks lies.
+    /// Folder of the answers to unfinished tasks.
     out: &'a Path,
     quiet: bool,
     stop: &'a AtomicBool,
-    /// Whether some of it was known.
+    /// Some answers came from an earlier call.
     resumed: AtomicBool,
 }
 
@@ -196,12 +188,12 @@ impl Progress {
     }
 }
 
-/// A line a question: what was asked, what the model made of it.
-fn samples(questions: &[Question], result: &TaskResult, sums: &[Vec<f64>]) -> String {
+/// A line a question: what was asked, and the log-likelihoods and choices of the model.
+fn samples(data: &TaskData, result: &TaskResult, sums: &[Vec<f64>]) -> String {
     let mut lines = String::new();
-    for (index, ((question, chosen), sums)) in questions.iter().zip(&result.chosen).zip(sums).enumerate() {
+    for (index, ((question, chosen), sums)) in data.questions.iter().zip(&result.chosen).zip(sums).enumerate() {
         let line = serde_json::json!({
-            "doc_id": index,
+            "doc_id": data.row(index),
             "context": question.context,
             "choices": question.choices,
             "target": question.gold,

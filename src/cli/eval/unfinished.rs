@@ -1,6 +1,6 @@
-//! What a task's questions were answered before the program was stopped: `unfinished_TASK_DIGEST.csv` in the folder of
-//! the results, a line an answer, from the first pass to the last result. The digest is that of the work, so that other
-//! work in the same folder takes nothing from it.
+//! Answers to a task that is not finished: `unfinished_TASK_DIGEST.csv` in the folder of the results, a line an answer.
+//! It is there from the first pass until the results are written. The digest names model and questions, so that another
+//! evaluation in the same folder does not use these answers.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -22,7 +22,7 @@ pub struct Unfinished {
     file: File,
 }
 
-/// What names the work: the same model, computed in the same way, asked the same.
+/// Names an evaluation: the model, the device that computes it, and the questions.
 pub fn digest_of(config: &LlamaConfig, theta: &Digest, device: &str, questions: &[Encoded]) -> Digest {
     let mut tokens = Vec::new();
     let mut put = |tokens_of: &[u32]| {
@@ -40,7 +40,7 @@ pub fn digest_of(config: &LlamaConfig, theta: &Digest, device: &str, questions: 
 }
 
 impl Unfinished {
-    /// Opens what there is of this work in `folder`, or begins it; and the passes that it has whole.
+    /// Opens the file of this work in `folder`, or begins it, and returns its complete passes.
     pub fn open(folder: &Path, task: Task, work: &Digest) -> anyhow::Result<(Self, Vec<Pass>)> {
         let path = path(folder, task, work);
         let head = format!("# {work}\n{COLUMNS}\n");
@@ -53,7 +53,7 @@ impl Unfinished {
             }
         };
         let passes = text.strip_prefix(&head).map(passes).unwrap_or_default();
-        // Without what a killed program left of a line.
+        // Without a line that a killed program has not finished.
         let lines: String = passes.iter().map(lines).collect();
         write_file(&path, (head + &lines).as_bytes())?;
         let file = File::options().append(true).open(&path);
@@ -68,7 +68,7 @@ impl Unfinished {
     }
 }
 
-/// Removes what there is in `folder` of work that is finished.
+/// Removes the file of finished work from `folder`.
 pub fn remove(folder: &Path, task: Task, work: &Digest) -> anyhow::Result<()> {
     let path = path(folder, task, work);
     match fs::remove_file(&path) {
@@ -92,7 +92,7 @@ fn lines(pass: &Pass) -> String {
     pass.answers.iter().map(line).collect()
 }
 
-/// The passes that are whole, of lines that are, up to the first that is damaged.
+/// The complete passes of the lines before the first damaged one.
 fn passes(text: &str) -> Vec<Pass> {
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     let mut passes: BTreeMap<(usize, usize), Vec<Answer>> = BTreeMap::new();
@@ -103,7 +103,7 @@ fn passes(text: &str) -> Vec<Pass> {
     whole.map(|((number, _), answers)| Pass { number, answers }).collect()
 }
 
-/// A pass by its number and that of its answers, and one of them.
+/// A line: the number of a pass and how many answers it has, and one of them.
 fn parsed(line: &str) -> Option<((usize, usize), Answer)> {
     let mut cells = line.split(',');
     let pass = (cells.next()?.parse().ok()?, cells.next()?.parse().ok()?);

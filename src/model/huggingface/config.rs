@@ -1,147 +1,129 @@
 //! `config.json`: the sizes of a Llama in Hugging Face's words.
+//!
+//! It is read as `transformers` reads it: what is missing has the default of its `LlamaConfig`; features that are not
+//! supported here may be named with their neutral values; keys that make no difference to the result are not looked at.
 
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::{HfError, read_small};
+use super::keys::Keys;
+use super::{HfError, rope};
 use crate::model::LlamaConfig;
+use crate::model::config::LARGEST_SIZE;
 
-/// Sizes, and what else a folder's `config.json` says of the weights.
+/// The tokens that begin and end a text as JSON files say them: a number, `null`, or for the end a list of numbers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ends {
+    pub begin: Value,
+    pub end: Value,
+}
+
+/// Sizes, and what else a folder's `config.json` says of the model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FolderConfig {
     /// The sequence length is the configuration's `max_position_embeddings`.
     pub llama: LlamaConfig,
-    /// The embedding serves as head too: the folder has no `lm_head.weight`.
+    /// The embedding serves as head too: one of the two tensors may be missing.
     pub tied: bool,
-}
-
-/// The keys of `config.json` that make a difference.
-#[derive(Deserialize)]
-struct RawConfig {
-    model_type: String,
-    vocab_size: usize,
-    hidden_size: usize,
-    num_hidden_layers: usize,
-    num_attention_heads: usize,
-    num_key_value_heads: Option<usize>,
-    head_dim: Option<usize>,
-    intermediate_size: usize,
-    max_position_embeddings: usize,
-    rms_norm_eps: f64,
-    hidden_act: String,
-    rope_theta: Option<f64>,
-    rope_parameters: Option<RopeParameters>,
-    rope_scaling: Option<serde_json::Value>,
-    #[serde(default)]
-    attention_bias: bool,
-    #[serde(default)]
-    mlp_bias: bool,
-    #[serde(default)]
-    tie_word_embeddings: bool,
-}
-
-#[derive(Serialize, Deserialize)]
-struct RopeParameters {
-    rope_theta: Option<f64>,
-    rope_type: Option<String>,
+    /// The tokens that begin and end a text.
+    pub ends: Ends,
 }
 
 /// Reads a folder's `config.json`.
 ///
 /// # Errors
-/// The file cannot be read, is none of a Llama, or its sizes make no model.
+/// The file cannot be read, is not of a plain Llama, or its sizes make no model.
 pub fn read_config(folder: &Path) -> Result<FolderConfig, HfError> {
     let path = &folder.join("config.json");
-    let bytes = read_small(path)?;
-    let expected = "the configuration of a Llama";
-    let raw: RawConfig =
-        serde_json::from_slice(&bytes).map_err(|source| HfError::Json { path: path.into(), expected, source })?;
-    let rope_type = raw.rope_parameters.as_ref().and_then(|rope| rope.rope_type.clone());
-    let supported = [
-        ("model_type", raw.model_type, "llama"),
-        ("hidden_act", raw.hidden_act, "silu"),
-        ("rope_type", rope_type.unwrap_or_else(|| "default".into()), "default"),
-        ("rope_scaling", raw.rope_scaling.map_or("null".into(), |value| value.to_string()), "null"),
-        ("attention_bias", raw.attention_bias.to_string(), "false"),
-        ("mlp_bias", raw.mlp_bias.to_string(), "false"),
-    ];
-    if let Some((key, found, expected)) = supported.into_iter().find(|(_, found, expected)| found != expected) {
-        return Err(HfError::Unsupported { path: path.into(), key, found, expected });
+    let keys = Keys::read(path, "the configuration of a Llama")?;
+    check_kind(&keys)?;
+    let llama = sizes(&keys)?;
+    check_features(&keys, &llama)?;
+    llama.check().map_err(|source| HfError::sizes(path, &source))?;
+    let id = |key: &str| keys.get(key).cloned().unwrap_or(Value::Null);
+    keys.tokens("eos_token_id")?;
+    Ok(FolderConfig {
+        llama,
+        tied: keys.flag("tie_word_embeddings")?.unwrap_or(false),
+        ends: Ends { begin: id("bos_token_id"), end: id("eos_token_id") },
+    })
+}
+
+/// Refuses models of other kinds. Old folders name the kind only by the class that was saved.
+fn check_kind(keys: &Keys) -> Result<(), HfError> {
+    let is_llama = |name: &Value| name.as_str().is_some_and(|name| name.eq_ignore_ascii_case("LlamaForCausalLM"));
+    let of_class = keys.get("architectures").and_then(Value::as_array).is_some_and(|names| names.iter().any(is_llama));
+    match keys.text("model_type")?.as_deref() {
+        Some("llama") => Ok(()),
+        None if of_class => Ok(()),
+        _ => Err(keys.wrong("model_type", "llama; no other kind of model is supported")),
     }
-    let rope_theta = raw.rope_parameters.and_then(|rope| rope.rope_theta).or(raw.rope_theta);
-    let llama = LlamaConfig {
-        vocab_size: raw.vocab_size,
-        hidden_size: raw.hidden_size,
-        num_layers: raw.num_hidden_layers,
-        num_heads: raw.num_attention_heads,
-        num_kv_heads: raw.num_key_value_heads.unwrap_or(raw.num_attention_heads),
-        head_size: raw.head_dim.unwrap_or(raw.hidden_size / raw.num_attention_heads.max(1)),
-        intermediate_size: raw.intermediate_size,
-        sequence_length: raw.max_position_embeddings,
-        rope_theta: rope_theta.unwrap_or(10_000.0),
-        rms_norm_eps: raw.rms_norm_eps,
-    };
-    llama.check().map_err(|source| HfError::Sizes { path: path.into(), source })?;
-    Ok(FolderConfig { llama, tied: raw.tie_word_embeddings })
 }
 
-/// What `transformers` reads, of version 4 (`rope_theta`, `torch_dtype`) and 5 (`rope_parameters`, `dtype`).
-#[derive(Serialize)]
-struct Written<'a> {
-    architectures: [&'a str; 1],
-    model_type: &'a str,
-    vocab_size: usize,
-    hidden_size: usize,
-    intermediate_size: usize,
-    num_hidden_layers: usize,
-    num_attention_heads: usize,
-    num_key_value_heads: usize,
-    head_dim: usize,
-    max_position_embeddings: usize,
-    hidden_act: &'a str,
-    rms_norm_eps: f64,
-    rope_theta: f64,
-    rope_parameters: RopeParameters,
-    attention_bias: bool,
-    attention_dropout: f64,
-    mlp_bias: bool,
-    tie_word_embeddings: bool,
-    bos_token_id: Option<u32>,
-    eos_token_id: Option<u32>,
-    initializer_range: f64,
-    use_cache: bool,
-    dtype: &'a str,
-    torch_dtype: &'a str,
+/// The sizes, with the defaults of `LlamaConfig`.
+fn sizes(keys: &Keys) -> Result<LlamaConfig, HfError> {
+    let whole = |key: &str, default: usize| keys.whole(key).map(|size| size.unwrap_or(default));
+    let hidden_size = whole("hidden_size", 4096)?;
+    let num_heads = whole("num_attention_heads", 32)?;
+    let head_size = keys.whole("head_dim")?;
+    if head_size.is_none() && num_heads > 0 && !hidden_size.is_multiple_of(num_heads) {
+        let expected = format!("a divisor of hidden_size = {hidden_size}, or head_dim with the size of a head");
+        return Err(keys.wrong("num_attention_heads", expected));
+    }
+    let rms_norm_eps = keys.number("rms_norm_eps")?.unwrap_or(1e-6);
+    if !(rms_norm_eps >= 0.0 && rms_norm_eps.is_finite()) {
+        return Err(keys.wrong("rms_norm_eps", "a number, 0 or more"));
+    }
+    Ok(LlamaConfig {
+        vocab_size: whole("vocab_size", 32_000)?,
+        hidden_size,
+        num_layers: whole("num_hidden_layers", 32)?,
+        num_heads,
+        num_kv_heads: whole("num_key_value_heads", num_heads)?,
+        head_size: head_size.unwrap_or(hidden_size / num_heads.max(1)),
+        intermediate_size: whole("intermediate_size", 11_008)?,
+        // No weight depends on it, and some models say several million.
+        sequence_length: whole("max_position_embeddings", 2048)?.min(LARGEST_SIZE),
+        rope_theta: rope::theta(keys)?,
+        rms_norm_eps,
+    })
 }
 
-/// The text of a `config.json`. `dtype` in PyTorch's word, the tokens that begin and end a document where they are known.
-pub fn config_json(config: &LlamaConfig, dtype: &str, bos: Option<u32>, eos: Option<u32>) -> String {
-    let written = Written {
-        architectures: ["LlamaForCausalLM"],
-        model_type: "llama",
-        vocab_size: config.vocab_size,
-        hidden_size: config.hidden_size,
-        intermediate_size: config.intermediate_size,
-        num_hidden_layers: config.num_layers,
-        num_attention_heads: config.num_heads,
-        num_key_value_heads: config.num_kv_heads,
-        head_dim: config.head_size,
-        max_position_embeddings: config.sequence_length,
-        hidden_act: "silu",
-        rms_norm_eps: config.rms_norm_eps,
-        rope_theta: config.rope_theta,
-        rope_parameters: RopeParameters { rope_theta: Some(config.rope_theta), rope_type: Some("default".into()) },
-        attention_bias: false,
-        attention_dropout: 0.0,
-        mlp_bias: false,
-        tie_word_embeddings: false,
-        bos_token_id: bos,
-        eos_token_id: eos,
-        initializer_range: 0.02,
-        use_cache: true,
-        dtype,
-        torch_dtype: dtype,
-    };
-    serde_json::to_string_pretty(&written).expect("a plain structure") + "\n"
+/// Refuses what changes the result and is not supported; neutral values are not.
+fn check_features(keys: &Keys, llama: &LlamaConfig) -> Result<(), HfError> {
+    let act = keys.text("hidden_act")?;
+    if act.is_some_and(|act| act != "silu" && act != "swish") {
+        return Err(keys.wrong("hidden_act", "silu; no other activation is supported"));
+    }
+    for key in ["attention_bias", "mlp_bias"] {
+        if keys.flag(key)? == Some(true) {
+            return Err(keys.wrong(key, "false; biases are not supported"));
+        }
+    }
+    if keys.flag("is_causal")? == Some(false) {
+        return Err(keys.wrong("is_causal", "true; a token cannot see later ones here"));
+    }
+    for key in ["quantization_config", "compression_config"] {
+        if keys.get(key).is_some() {
+            return Err(keys.wrong(key, "null: quantised weights are not supported; take the model in bf16 or f32"));
+        }
+    }
+    // A window as long as the longest sequence leaves nothing out.
+    for key in ["sliding_window", "attention_chunk_size"] {
+        if keys.whole(key)?.is_some_and(|window| window < llama.sequence_length) {
+            return Err(keys.wrong(key, "null: attention to a part of the tokens is not supported"));
+        }
+    }
+    let full = |kind: &Value| kind == "full_attention";
+    match keys.get("layer_types") {
+        Some(Value::Array(kinds)) if !kinds.iter().all(full) => {
+            return Err(keys.wrong("layer_types", "full_attention for each layer; no other attention is supported"));
+        }
+        _ => {}
+    }
+    if keys.get("per_layer_config").is_some() && !keys.object("per_layer_config")?.is_empty() {
+        return Err(keys.wrong("per_layer_config", "null: layers of different sizes are not supported"));
+    }
+    Ok(())
 }

@@ -1,202 +1,38 @@
 //! Hugging Face folders of Llamas, in and out: `config.json` and weights as safetensors.
 //!
-//! A folder comes from anywhere, so nothing is believed: sizes are checked before anything is allocated by them, and the
-//! files must hold exactly the tensors that the configuration implies, in their shapes.
+//! What `transformers` loads as a plain Llama is loaded here, with the same meaning; what would change the result and is
+//! not supported is refused by its key. A folder comes from anywhere, so sizes are checked before anything is allocated
+//! by them, files must not contradict one another, and together they must hold exactly the tensors that the
+//! configuration implies.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `config`, `rope` | sizes from `config.json` |
+//! | `generation` | how a text is generated and where it ends |
+//! | `files`, `tensor_file`, `read` | weights in |
+//! | `written`, `write` | folders out |
 
 mod config;
 mod error;
+mod files;
+mod generation;
+mod keys;
 mod read;
+mod rope;
+mod tensor_file;
 mod write;
-
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
-
-pub use config::{FolderConfig, config_json, read_config};
-pub use error::HfError;
-pub use read::load;
-pub use write::{SHARD_BYTES, Values, write_folder, write_weights};
-
-/// The largest JSON file that is read.
-const LARGEST_JSON: u64 = 1 << 24;
-
-/// Reads a JSON file of a folder.
-fn read_small(path: &Path) -> Result<Vec<u8>, HfError> {
-    let file = File::open(path).map_err(HfError::io(path))?;
-    let mut bytes = Vec::new();
-    // The file may grow, or be a device without a size.
-    file.take(LARGEST_JSON + 1).read_to_end(&mut bytes).map_err(HfError::io(path))?;
-    match bytes.len() as u64 {
-        size if size > LARGEST_JSON => Err(HfError::Oversized { path: path.into(), size, expected: LARGEST_JSON }),
-        _ => Ok(bytes),
-    }
-}
+mod written;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::LlamaConfig;
-    use half::bf16;
-    use safetensors::tensor::TensorView;
-    use safetensors::{Dtype, SafeTensors};
-    use std::collections::BTreeMap;
+mod config_tests;
+#[cfg(test)]
+mod files_tests;
+#[cfg(test)]
+mod tests;
 
-    /// A copy of a vector's folder with its configuration and tensors changed.
-    fn changed(
-        change_config: impl Fn(&mut serde_json::Value),
-        change_tensors: impl Fn(&mut BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>),
-    ) -> Result<(LlamaConfig, Vec<f32>), HfError> {
-        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/llama_gqa");
-        let to = tempfile::tempdir().unwrap();
-        let mut config = serde_json::from_slice(&std::fs::read(from.join("config.json")).unwrap()).unwrap();
-        change_config(&mut config);
-        std::fs::write(to.path().join("config.json"), config.to_string()).unwrap();
-        let bytes = std::fs::read(from.join("model.safetensors")).unwrap();
-        let mut tensors = SafeTensors::deserialize(&bytes)
-            .unwrap()
-            .iter()
-            .map(|(name, view)| (name.to_string(), (view.dtype(), view.shape().to_vec(), view.data().to_vec())))
-            .collect();
-        change_tensors(&mut tensors);
-        let views = tensors
-            .iter()
-            .map(|(name, (dtype, shape, data))| (name.clone(), TensorView::new(*dtype, shape.clone(), data).unwrap()));
-        let bytes = safetensors::serialize(views, None).unwrap();
-        std::fs::write(to.path().join("model.safetensors"), bytes).unwrap();
-        load(to.path())
-    }
-
-    const NORM: &str = "model.norm.weight";
-
-    #[test]
-    fn half_precision_is_widened() {
-        let (_, full) = changed(|_| (), |_| ()).unwrap();
-        let (config, half) = changed(
-            |_| (),
-            |tensors| {
-                let (_, shape, data) = tensors[NORM].clone();
-                let values = data.as_chunks::<4>().0.iter().map(|word| bf16::from_f32(f32::from_le_bytes(*word)));
-                let data = values.flat_map(|value| value.to_le_bytes()).collect();
-                tensors.insert(NORM.into(), (Dtype::BF16, shape, data));
-            },
-        )
-        .unwrap();
-        for tensor in config.layout().tensors {
-            let tolerance = if tensor.name == NORM { 1.0 / 256.0 } else { 0.0 };
-            for (a, b) in half[tensor.range.clone()].iter().zip(&full[tensor.range]) {
-                assert!((a - b).abs() <= tolerance * b.abs(), "{}", tensor.name);
-            }
-        }
-    }
-
-    #[test]
-    fn a_wrong_tensor_is_named() {
-        let missing = changed(|_| (), |tensors| drop(tensors.remove(NORM)));
-        let added =
-            changed(|_| (), |tensors| drop(tensors.insert("model.extra".into(), (Dtype::F32, vec![1], vec![0; 4]))));
-        let reshaped = changed(|_| (), |tensors| tensors.get_mut(NORM).unwrap().1 = vec![1, 64]);
-        let whole_numbers = changed(|_| (), |tensors| tensors.get_mut(NORM).unwrap().0 = Dtype::I32);
-        let not_finite =
-            changed(|_| (), |tensors| tensors.get_mut(NORM).unwrap().2[..4].copy_from_slice(&f32::NAN.to_le_bytes()));
-        for (result, expected) in [
-            (missing, "`model.norm.weight`: missing"),
-            (added, "`model.extra`: the configuration implies no such tensor"),
-            (reshaped, "`model.norm.weight`: shape [1, 64], expected [64]"),
-            (whole_numbers, "`model.norm.weight`: values of type I32"),
-            (not_finite, "`model.norm.weight`: holds a value that is not finite"),
-        ] {
-            let message = result.unwrap_err().to_string();
-            assert!(message.contains(expected) && message.contains("model.safetensors"), "{message}");
-        }
-    }
-
-    #[test]
-    fn a_wrong_configuration_is_named() {
-        for (key, value, expected) in [
-            ("model_type", "gpt2".into(), "`model_type` is gpt2"),
-            ("attention_bias", true.into(), "`attention_bias` is true"),
-            ("vocab_size", (-1).into(), "expected usize"),
-            ("hidden_size", (1u64 << 40).into(), "model.hidden_size"),
-            ("num_key_value_heads", 3.into(), "model.num_kv_heads"),
-            ("num_attention_heads", 0.into(), "model.num_heads"),
-        ] {
-            let message =
-                changed(|config| config[key] = serde_json::Value::clone(&value), |_| ()).unwrap_err().to_string();
-            assert!(message.contains(expected) && message.contains("config.json"), "{message}");
-        }
-    }
-
-    #[test]
-    fn hostile_bytes_are_errors() {
-        let folder = tempfile::tempdir().unwrap();
-        assert!(matches!(load(folder.path()), Err(HfError::Io { .. })));
-        let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/llama_gqa/config.json");
-        std::fs::copy(config, folder.path().join("config.json")).unwrap();
-        let path = folder.path().join("model.safetensors");
-        for bytes in [&[][..], &[0xff; 8], &[0xff; 100], b"\x02\0\0\0\0\0\0\0{}"] {
-            std::fs::write(&path, bytes).unwrap();
-            assert!(load(folder.path()).is_err());
-        }
-        // A header that would be a terabyte, and one whose tensors would.
-        File::create(&path).unwrap().set_len(1 << 40).unwrap();
-        assert!(load(folder.path()).is_err());
-        let header =
-            br#"{"model.norm.weight":{"dtype":"F32","shape":[1099511627776],"data_offsets":[0,4398046511104]}}"#;
-        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
-        bytes.extend(header);
-        std::fs::write(&path, bytes).unwrap();
-        assert!(matches!(load(folder.path()), Err(HfError::Safetensors { .. })));
-    }
-
-    #[test]
-    fn a_tied_head_is_a_copy_of_the_embedding() {
-        let (config, theta) = changed(
-            |config| config["tie_word_embeddings"] = true.into(),
-            |tensors| drop(tensors.remove("lm_head.weight")),
-        )
-        .unwrap();
-        let layout = config.layout();
-        let (first, last) = (layout.tensors.first().unwrap(), layout.tensors.last().unwrap());
-        assert_eq!(theta[first.range.clone()], theta[last.range.clone()]);
-    }
-
-    #[test]
-    fn what_is_written_reads_back_and_is_cut_into_shards() {
-        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/llama_gqa");
-        let (config, theta) = load(&from).unwrap();
-        for shard_bytes in [SHARD_BYTES, 100_000, 1] {
-            let to = tempfile::tempdir().unwrap();
-            std::fs::write(to.path().join("config.json"), config_json(&config, "float32", None, None)).unwrap();
-            write_weights(to.path(), &config.layout(), &theta, Values::F32, shard_bytes).unwrap();
-            assert_eq!(load(to.path()).unwrap(), (config.clone(), theta.clone()));
-            if shard_bytes == SHARD_BYTES {
-                let [ours, theirs] = [to.path(), &from].map(|folder| std::fs::read(folder.join("model.safetensors")));
-                assert!(ours.unwrap() == theirs.unwrap(), "not the bytes that transformers wrote");
-            }
-        }
-    }
-
-    #[test]
-    fn a_shard_outside_of_its_folder_is_refused() {
-        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/llama_gqa");
-        let to = tempfile::tempdir().unwrap();
-        std::fs::copy(from.join("config.json"), to.path().join("config.json")).unwrap();
-        for file in ["../model.safetensors", "/etc/passwd", "a/b", ".."] {
-            let index = serde_json::json!({ "weight_map": { NORM: file } }).to_string();
-            std::fs::write(to.path().join("model.safetensors.index.json"), index).unwrap();
-            let message = load(to.path()).unwrap_err().to_string();
-            assert!(message.contains("expected a file of the folder"), "{message}");
-        }
-    }
-
-    #[test]
-    fn a_value_that_half_precision_does_not_hold_is_named() {
-        let config = load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/llama_gqa")).unwrap().0;
-        let mut theta = vec![0.0; config.layout().total()];
-        theta[5] = 1e6;
-        let to = tempfile::tempdir().unwrap();
-        let error = write_weights(to.path(), &config.layout(), &theta, Values::F16, SHARD_BYTES).unwrap_err();
-        assert!(error.to_string().contains("1000000 cannot be written as float16"), "{error}");
-        write_weights(to.path(), &config.layout(), &theta, Values::Bf16, SHARD_BYTES).unwrap();
-    }
-}
+pub use config::{Ends, FolderConfig, read_config};
+pub use error::HfError;
+pub use generation::GenerationSettings;
+pub use read::{examine, load};
+pub use write::{SHARD_BYTES, Values, write_folder, write_weights};
+pub use written::config_json;

@@ -1,173 +1,118 @@
-//! Weights from `model.safetensors`, or from the shards that `model.safetensors.index.json` names.
+//! Weights of a folder, tensor by tensor.
 //!
 //! One tensor is in memory at a time, beside the model that they fill.
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use half::{bf16, f16};
-use safetensors::Dtype;
-use safetensors::tensor::{Metadata, TensorInfo};
-use serde::Deserialize;
+use super::files::{self, Files, INDEX, SINGLE};
+use super::{FolderConfig, HfError, read_config};
+use crate::model::{LlamaConfig, ParamLayout, TensorSpec};
 
-use super::{FolderConfig, HfError, read_config, read_small};
-use crate::model::{LlamaConfig, TensorSpec};
-
-/// The largest header that is read: names, types and places of the tensors of a file.
-const LARGEST_HEADER: u64 = 1 << 24;
 const HEAD: &str = "lm_head.weight";
 const EMBEDDING: &str = "model.embed_tokens.weight";
 
-/// Sizes and parameters (in the layout's order) of the model in a folder, from values in F32, BF16 or F16.
+/// Sizes and parameters (in the layout's order) of the model in a folder, from values in F32, BF16, F16 or F64.
 ///
-/// Where the folder ties the head to the embedding, the head is a copy of it.
+/// Where the folder ties the head to the embedding and holds one of the two, the other is a copy of it; where it holds
+/// both, each has its own values, as in `transformers`.
 ///
 /// # Errors
-/// A file is missing, damaged, or holds other tensors than its configuration implies.
+/// A file is missing, damaged, contradicts another, or holds other tensors than the configuration implies.
 pub fn load(folder: &Path) -> Result<(LlamaConfig, Vec<f32>), HfError> {
-    let FolderConfig { llama: config, tied } = read_config(folder)?;
-    let layout = config.layout();
-    let mut files = open_files(folder)?;
-    let expected = |name: &str| layout.tensors.iter().any(|tensor| tensor.name == name);
-    for file in &files {
-        if let Some(name) = file.tensors.keys().find(|name| !expected(name)) {
-            return Err(file.wrong(name, "the configuration implies no such tensor"));
-        }
-    }
+    let (config, layout, weights) = Weights::open(folder)?;
     let mut theta = vec![0.0; layout.total()];
     for tensor in &layout.tensors {
-        let file = files.iter_mut().find(|file| file.tensors.contains_key(&tensor.name));
-        match file {
-            Some(file) => file.read(tensor, &mut theta[tensor.range.clone()])?,
-            None if tied && tensor.name == HEAD => {
-                let embedding = layout.tensors.iter().find(|tensor| tensor.name == EMBEDDING);
-                theta.copy_within(embedding.expect("every Llama has one").range.clone(), tensor.range.start);
-            }
-            None => {
-                let (path, tensor) = (folder.join(SINGLE), tensor.name.clone());
-                return Err(HfError::Tensor { path, tensor, problem: "missing".into() });
-            }
-        }
+        weights.read(tensor, &mut theta[tensor.range.clone()])?;
     }
     Ok((config, theta))
 }
 
-const SINGLE: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
-
-/// Which file holds which tensor.
-#[derive(Deserialize)]
-struct Index {
-    weight_map: BTreeMap<String, String>,
-}
-
-/// The files of a folder's weights: one, or as the index says.
-fn open_files(folder: &Path) -> Result<Vec<TensorFile>, HfError> {
-    let index_path = folder.join(INDEX);
-    if folder.join(SINGLE).exists() || !index_path.exists() {
-        return Ok(vec![TensorFile::open(folder.join(SINGLE))?]);
+/// Reads a folder as [`load`] does, without keeping the parameters: whether they are there and whole.
+///
+/// # Errors
+/// Those of [`load`].
+pub fn examine(folder: &Path) -> Result<LlamaConfig, HfError> {
+    let (config, layout, weights) = Weights::open(folder)?;
+    let mut values = Vec::new();
+    for tensor in &layout.tensors {
+        values.resize(tensor.range.len(), 0.0);
+        weights.read(tensor, &mut values)?;
     }
-    let expected = "which shard holds which tensor (`weight_map`)";
-    let index: Index = serde_json::from_slice(&read_small(&index_path)?).map_err(|source| HfError::Json {
-        path: index_path.clone(),
-        expected,
-        source,
-    })?;
-    let mut names: Vec<&String> = index.weight_map.values().collect();
-    names.sort_unstable();
-    names.dedup();
-    // A shard lies in the folder itself, whatever the index says.
-    let inside = |name: &str| Path::new(name).file_name().is_some_and(|file| file == name);
-    if let Some(name) = names.iter().find(|name| !inside(name)) {
-        let problem = format!("lies in {name:?}, expected a file of the folder");
-        let tensor = index.weight_map.iter().find(|(_, file)| *file == *name).map(|(tensor, _)| tensor.clone());
-        return Err(HfError::Tensor { path: index_path, tensor: tensor.unwrap_or_default(), problem });
-    }
-    names.into_iter().map(|name| TensorFile::open(folder.join(name))).collect()
+    Ok(config)
 }
 
-/// A safetensors file whose header has been read.
-struct TensorFile {
-    path: PathBuf,
-    file: File,
-    /// Where the values begin.
-    data: u64,
-    tensors: BTreeMap<String, TensorInfo>,
+/// The files of a folder, which hold exactly the tensors that its configuration implies.
+struct Weights {
+    files: Files,
+    tied: bool,
 }
 
-impl TensorFile {
-    /// Opens a file, and checks that its tensors lie within it.
-    fn open(path: PathBuf) -> Result<Self, HfError> {
-        let mut file = File::open(&path).map_err(HfError::io(&path))?;
-        let size = file.metadata().map_err(HfError::io(&path))?.len();
-        let broken = |problem: String| HfError::Safetensors { path: path.clone(), problem };
-        let mut length = [0; 8];
-        if size < 8 {
-            return Err(broken(format!("{size} bytes are no header")));
-        }
-        file.read_exact(&mut length).map_err(HfError::io(&path))?;
-        let length = u64::from_le_bytes(length);
-        if length > LARGEST_HEADER.min(size - 8) {
-            return Err(broken(format!("a header of {length} bytes in a file of {size}")));
-        }
-        let mut header = vec![0; length as usize];
-        file.read_exact(&mut header).map_err(HfError::io(&path))?;
-        let metadata: Metadata = serde_json::from_slice(&header).map_err(|error| broken(error.to_string()))?;
-        let data = 8 + length;
-        let tensors: BTreeMap<String, TensorInfo> =
-            metadata.tensors().into_iter().map(|(name, info)| (name, info.clone())).collect();
-        for (name, info) in &tensors {
-            let (start, end) = info.data_offsets;
-            if start > end || end as u64 > size - data {
-                return Err(broken(format!("tensor `{name}` lies at {start} to {end} of {} bytes", size - data)));
+impl Weights {
+    fn open(folder: &Path) -> Result<(LlamaConfig, ParamLayout, Self), HfError> {
+        let FolderConfig { llama: config, tied, .. } = read_config(folder)?;
+        let weights = Self { files: files::open(folder)?, tied };
+        let layout = config.layout();
+        let expected = |name: &str| layout.tensors.iter().any(|tensor| tensor.name == name);
+        for file in weights.files.files.iter().chain(&weights.files.copies) {
+            if let Some(name) = file.tensors.keys().find(|name| !expected(name)) {
+                return Err(
+                    file.wrong(name, "the configuration implies no such tensor; expected those of a plain Llama")
+                );
             }
         }
-        Ok(Self { path, file, data, tensors })
-    }
-
-    fn wrong(&self, tensor: &str, problem: impl Into<String>) -> HfError {
-        HfError::Tensor { path: self.path.clone(), tensor: tensor.into(), problem: problem.into() }
-    }
-
-    /// Reads one of the file's tensors.
-    fn read(&mut self, tensor: &TensorSpec, out: &mut [f32]) -> Result<(), HfError> {
-        let info = &self.tensors[&tensor.name];
-        if info.shape != tensor.shape {
-            let problem = format!("shape {:?}, expected {:?}", info.shape, tensor.shape);
-            return Err(self.wrong(&tensor.name, problem));
+        if let Some(tensor) = layout.tensors.iter().find(|tensor| weights.stored(tensor).is_none()) {
+            let single = weights.files.files.first().is_some_and(|file| file.name() == SINGLE);
+            let path = folder.join(if single { SINGLE } else { INDEX });
+            let problem = match tensor.name.as_str() {
+                HEAD => "missing, and `tie_word_embeddings` in config.json is false; expected one of the two otherwise",
+                _ => "missing; expected all tensors of a Llama of the configuration's sizes",
+            };
+            return Err(HfError::Tensor { path, tensor: tensor.name.clone(), problem: problem.into() });
         }
-        let width = match info.dtype {
-            Dtype::F32 => 4,
-            Dtype::BF16 | Dtype::F16 => 2,
-            other => {
-                let problem = format!("values of type {other:?}, expected F32, BF16 or F16");
-                return Err(self.wrong(&tensor.name, problem));
-            }
+        // Nothing is allocated by the sizes of a configuration that the files do not bear out.
+        for tensor in &layout.tensors {
+            let stored = weights.stored(tensor).expect("just found");
+            let holders = weights.files.files.iter().chain(&weights.files.copies);
+            holders.filter(|file| file.tensors.contains_key(&stored.name)).try_for_each(|file| file.check(&stored))?;
+        }
+        Ok((config, layout, weights))
+    }
+
+    fn holds(&self, name: &str) -> bool {
+        self.files.files.iter().any(|file| file.tensors.contains_key(name))
+    }
+
+    /// The stored tensor that a parameter has its values from: its own, or that which it is tied to, of the same shape.
+    fn stored(&self, tensor: &TensorSpec) -> Option<TensorSpec> {
+        let other = match tensor.name.as_str() {
+            HEAD => EMBEDDING,
+            EMBEDDING => HEAD,
+            name => name,
         };
-        let (start, end) = info.data_offsets;
-        if end - start != out.len() * width {
-            return Err(self.wrong(&tensor.name, format!("{} bytes, expected {}", end - start, out.len() * width)));
-        }
-        let dtype = info.dtype;
-        let mut bytes = vec![0; end - start];
-        self.file.seek(SeekFrom::Start(self.data + start as u64)).map_err(HfError::io(&self.path))?;
-        self.file.read_exact(&mut bytes).map_err(HfError::io(&self.path))?;
-        match dtype {
-            Dtype::F32 => convert(&bytes, out, f32::from_le_bytes),
-            Dtype::BF16 => convert(&bytes, out, |word| bf16::from_le_bytes(word).to_f32()),
-            _ => convert(&bytes, out, |word| f16::from_le_bytes(word).to_f32()),
-        }
-        match out.iter().all(|value| value.is_finite()) {
-            true => Ok(()),
-            false => Err(self.wrong(&tensor.name, "holds a value that is not finite")),
-        }
+        let name = match self.holds(&tensor.name) {
+            true => &tensor.name,
+            false => Some(other).filter(|other| self.tied && self.holds(other))?,
+        };
+        Some(TensorSpec { name: name.into(), ..tensor.clone() })
     }
-}
 
-fn convert<const N: usize>(bytes: &[u8], out: &mut [f32], value: impl Fn([u8; N]) -> f32) {
-    for (out, word) in out.iter_mut().zip(bytes.as_chunks::<N>().0) {
-        *out = value(*word);
+    /// Reads the values of a parameter, and holds copies of them against one another.
+    fn read(&self, tensor: &TensorSpec, out: &mut [f32]) -> Result<(), HfError> {
+        let stored = self.stored(tensor).expect("checked when the files were opened");
+        let file = self.files.files.iter().find(|file| file.tensors.contains_key(&stored.name));
+        let file = file.expect("it is stored");
+        file.read(&stored, out)?;
+        for copy in self.files.copies.iter().filter(|copy| copy.tensors.contains_key(&stored.name)) {
+            let mut values = vec![0.0; out.len()];
+            copy.read(&stored, &mut values)?;
+            if values.iter().zip(&*out).any(|(a, b)| a.to_bits() != b.to_bits()) {
+                let problem = format!(
+                    "other values than in {}, which {INDEX} names; remove {SINGLE}, or the index and its shards",
+                    copy.name()
+                );
+                return Err(file.wrong(&stored.name, problem));
+            }
+        }
+        Ok(())
     }
 }

@@ -12,7 +12,7 @@ use safetensors::Dtype;
 use safetensors::tensor::View;
 use serde::Serialize;
 
-use super::{HfError, config_json};
+use super::{Ends, HfError, config_json};
 use crate::model::{LlamaConfig, ParamLayout, TensorSpec};
 
 /// Type of the values in a file.
@@ -98,9 +98,7 @@ struct Index<'a> {
     weight_map: BTreeMap<&'a str, String>,
 }
 
-/// Writes a folder that is there whole or not at all: what `files` puts into it, besides configuration and weights.
-///
-/// `begin` and `end` are the tokens that begin and end a document, where they are known.
+/// Writes a folder in one step, so that it is never there in part: configuration, weights, and what `files` adds.
 ///
 /// # Errors
 /// There is something already, or see [`write_weights`].
@@ -108,7 +106,7 @@ pub fn write_folder(
     folder: &Path,
     (config, theta): (&LlamaConfig, &[f32]),
     values: Values,
-    (begin, end): (Option<u32>, Option<u32>),
+    ends: &Ends,
     files: impl FnOnce(&Path) -> Result<(), HfError>,
 ) -> Result<(), HfError> {
     if folder.exists() {
@@ -122,11 +120,11 @@ pub fn write_folder(
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
     let temporary = builder.tempdir_in(parent).map_err(HfError::io(parent))?;
     let path = temporary.path().join("config.json");
-    fs::write(&path, config_json(config, values.torch_name(), begin, end)).map_err(HfError::io(&path))?;
+    fs::write(&path, config_json(config, values.torch_name(), ends)).map_err(HfError::io(&path))?;
     write_weights(temporary.path(), &config.layout(), theta, values, SHARD_BYTES)?;
     files(temporary.path())?;
     fs::rename(temporary.path(), folder).map_err(HfError::io(folder))?;
-    // There is nothing left to remove.
+    // It was renamed: there is nothing left to remove.
     let _ = temporary.keep();
     Ok(())
 }

@@ -1,0 +1,197 @@
+//! The questions of a task from its file, and what cannot be used of them.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use super::{DataError, Encoded, Question, Task, encode};
+use crate::model::tokenizer::Tokenizer;
+
+/// A task's questions.
+#[derive(Clone, Debug)]
+pub struct TaskData {
+    pub task: Task,
+    path: PathBuf,
+    pub questions: Vec<Question>,
+    /// Of each question: its row, counted from 0 without blank lines, and its line, counted from 1.
+    places: Vec<(usize, usize)>,
+    /// Rows that are looked at, with those that are left out.
+    pub rows: usize,
+    /// What rows are left out for: line and reason.
+    pub left_out: Vec<(usize, String)>,
+    skip: bool,
+}
+
+impl TaskData {
+    /// Reads `folder/TASK.jsonl`, at most `limit` rows: as the data set has them (`goal`, `sol1`, ...), or prepared ones
+    /// (`query`, `choices`, `gold`). With `skip`, rows that cannot be used are left out and noted.
+    ///
+    /// # Errors
+    /// No such file, no question in it, or without `skip` a row that cannot be used.
+    pub fn read(task: Task, folder: &Path, limit: Option<usize>, skip: bool) -> Result<Self, DataError> {
+        let path = folder.join(format!("{}.jsonl", task.name()));
+        let unreadable = |error: std::io::Error| DataError::Unreadable {
+            path: path.clone(),
+            reason: error.to_string().split(" (os error ").next().unwrap_or_default().to_string(),
+        };
+        let mut file = BufReader::new(File::open(&path).map_err(unreadable)?);
+        let mut data = Self {
+            task,
+            path: path.clone(),
+            questions: Vec::new(),
+            places: Vec::new(),
+            rows: 0,
+            left_out: Vec::new(),
+            skip,
+        };
+        let (mut bytes, mut line) = (Vec::new(), 0);
+        while limit.is_none_or(|limit| data.rows < limit) {
+            bytes.clear();
+            if file.read_until(b'\n', &mut bytes).map_err(unreadable)? == 0 {
+                break;
+            }
+            line += 1;
+            let text = bytes.strip_prefix(b"\xef\xbb\xbf").filter(|_| line == 1).unwrap_or(&bytes);
+            if text.trim_ascii().is_empty() {
+                continue;
+            }
+            data.rows += 1;
+            match question(task, text) {
+                Ok(question) => {
+                    data.questions.push(question);
+                    data.places.push((data.rows - 1, line));
+                }
+                Err(problem) => data.leave_out(line, problem)?,
+            }
+        }
+        data.some()
+    }
+
+    /// The questions in tokens; with `skip`, those that the tokenizer makes nothing of are left out too.
+    ///
+    /// # Errors
+    /// Without `skip`, a question that the tokenizer makes nothing of; no question that it does.
+    pub fn encode(&mut self, tokenizer: &Tokenizer) -> Result<Vec<Encoded>, DataError> {
+        let mut encoded = Vec::with_capacity(self.questions.len());
+        let questions = std::mem::take(&mut self.questions);
+        for (question, place) in questions.into_iter().zip(std::mem::take(&mut self.places)) {
+            match encode(&question, tokenizer) {
+                Ok(tokens) => {
+                    encoded.push(tokens);
+                    self.questions.push(question);
+                    self.places.push(place);
+                }
+                Err(problem) => self.leave_out(place.1, problem)?,
+            }
+        }
+        let empty = self.questions.is_empty();
+        if empty { Err(self.empty()) } else { Ok(encoded) }
+    }
+
+    /// The row of a question, counted from 0.
+    pub fn row(&self, question: usize) -> usize {
+        self.places[question].0
+    }
+
+    /// What is left out, a line a row; `None` where nothing is.
+    pub fn summary(&self) -> Option<String> {
+        const SHOWN: usize = 10;
+        if self.left_out.is_empty() {
+            return None;
+        }
+        let mut text = format!("{}: {} of {} rows left out", self.path.display(), self.left_out.len(), self.rows);
+        for (line, problem) in self.left_out.iter().take(SHOWN) {
+            text += &format!("\n  line {line}: {problem}");
+        }
+        let more = self.left_out.len().saturating_sub(SHOWN);
+        if more > 0 {
+            text += &format!("\n  and {more} more");
+        }
+        Some(text)
+    }
+
+    fn leave_out(&mut self, line: usize, problem: String) -> Result<(), DataError> {
+        if !self.skip {
+            return Err(DataError::Row { path: self.path.clone(), line, problem });
+        }
+        self.left_out.push((line, problem));
+        Ok(())
+    }
+
+    fn some(self) -> Result<Self, DataError> {
+        if self.questions.is_empty() { Err(self.empty()) } else { Ok(self) }
+    }
+
+    fn empty(&self) -> DataError {
+        DataError::Empty { path: self.path.clone(), rows: self.rows }
+    }
+}
+
+fn question(task: Task, line: &[u8]) -> Result<Question, String> {
+    let text =
+        std::str::from_utf8(line).map_err(|error| format!("no UTF-8 at byte {} of it", error.valid_up_to() + 1))?;
+    let row = serde_json::from_str(text.trim_end()).map_err(|error| {
+        let reason = error.to_string();
+        format!("not JSON: {}, column {}", reason.split(" at line ").next().unwrap_or_default(), error.column())
+    })?;
+    task.question(&row).map_err(|problem| match problem.ends_with("is missing") {
+        true => format!("{problem}; expected {}, or query, choices, gold", task.columns()),
+        false => problem,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"{"query":"Question: a\n","choices":["b","c"],"gold":0}"#;
+
+    #[test]
+    fn a_wrong_row_names_its_line_and_can_be_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("piqa.jsonl");
+        for (bad, expected) in [
+            (&b"{}"[..], "`goal` is missing; expected goal, sol1, sol2, label, or query, choices, gold"),
+            (br#"{"query":"a"#, "not JSON: EOF while parsing a string, column 11"),
+            (b"[1]", "expected an object with a value for each column"),
+            (
+                br#"{"query":"a","choices":["b","c"],"gold":2}"#,
+                "answer 2 is the right one, but there are 2, counted from 0",
+            ),
+            (br#"{"query":"a","choices":["b",7],"gold":0}"#, "`choices` is [\"b\",7], expected a list of texts"),
+            (
+                br#"{"goal":"a","sol1":"b","sol2":"c","label":""}"#,
+                "`label` is \"\", expected the number of an answer, counted from 0",
+            ),
+            (
+                br#"{"goal":"a","sol1":"b","sol2":"c","label":-1}"#,
+                "`label` is -1, expected the number of an answer, counted from 0",
+            ),
+            (b"{\"query\":\"\xff\"}", "no UTF-8 at byte 11 of it"),
+        ] {
+            let text = [GOOD.as_bytes(), b"\n\n", bad, b"\r\n", GOOD.as_bytes()].concat();
+            std::fs::write(&file, [b"\xef\xbb\xbf", &text[..]].concat()).unwrap();
+            let error = TaskData::read(Task::Piqa, folder.path(), None, false).unwrap_err().to_string();
+            let expected_error =
+                format!("{}, line 3: {expected}; --skip-bad-rows leaves such rows out", file.display());
+            assert_eq!(error, expected_error);
+            assert_eq!(TaskData::read(Task::Piqa, folder.path(), Some(1), false).unwrap().questions.len(), 1);
+            let mut data = TaskData::read(Task::Piqa, folder.path(), None, true).unwrap();
+            assert_eq!((data.questions.len(), data.rows, data.row(1)), (2, 3, 2));
+            assert_eq!(data.encode(&Tokenizer::Bytes).unwrap().len(), 2);
+            let summary = format!("{}: 1 of 3 rows left out\n  line 3: {expected}", file.display());
+            assert_eq!(data.summary(), Some(summary));
+        }
+    }
+
+    #[test]
+    fn a_file_without_questions_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("arc_easy.jsonl");
+        let error = |skip| TaskData::read(Task::ArcEasy, folder.path(), None, skip).unwrap_err().to_string();
+        let hint = "; --data names the folder with a file TASK.jsonl for each task";
+        assert_eq!(error(false), format!("{}: No such file or directory{hint}", file.display()));
+        std::fs::write(&file, "{}\n").unwrap();
+        assert_eq!(error(true), format!("{}: no row can be used, of 1 in all", file.display()));
+    }
+}
