@@ -14,6 +14,7 @@
 
 pub mod clipped_mean;
 pub mod exact;
+pub mod robust;
 mod seam;
 mod settings;
 pub mod sign_of_mean;

@@ -1,0 +1,134 @@
+//! Rules that bear with dishonest payloads among the honest ones, from the literature on Byzantine robustness.
+//!
+//! | file | rule |
+//! |---|---|
+//! | `linear` | `mean`, `krum`, `multi-krum`, `centered-clip`: the update is a weighted sum of the payloads |
+//! | `coordinate` | `trimmed-mean`, `median`: every coefficient is decided on its own |
+//! | `groups` | `nearest-neighbour-mixing` and `bucketing`: mean payloads of groups, made before a rule is applied |
+//! | `vectors` | payloads as whole numbers, and their inner products |
+//! | `step` | from combined coefficients to a step of the model |
+//!
+//! A rule sees the payloads of a round as vectors: of values of the parameters, or of DCT coefficients, with 0 for each
+//! coefficient that was not sent. It decides from their inner products, which are sums of whole numbers and so the same
+//! on every machine. All other arithmetic is in f64 in one order: payloads are sorted by digest first, and only
+//! operations are used that IEEE 754 defines to the bit (+, -, *, /, square root).
+//!
+//! Rules and their parameters follow ByzFL (Gonzalez et al., arXiv 2505.24802), against which they are tested.
+
+mod coordinate;
+mod groups;
+mod linear;
+mod step;
+#[cfg(test)]
+mod tests;
+mod vectors;
+
+use serde::{Deserialize, Serialize};
+
+pub use groups::Before;
+
+use super::seam::{Aggregation, Weighted, total_weight};
+use crate::training::PayloadLayout;
+use vectors::{Geometry, Vectors};
+
+/// A robust rule by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RobustRule {
+    /// The mean of all payloads: bears with nobody, and shows what the others are worth.
+    Mean,
+    /// The mean of each coefficient without its `f` largest and `f` smallest values (Yin et al., arXiv 1803.01498).
+    TrimmedMean,
+    /// The median of each coefficient (Yin et al., arXiv 1803.01498).
+    Median,
+    /// The payload whose `n - f - 1` nearest neighbours are closest (Blanchard et al., 2017).
+    Krum,
+    /// The mean of the `n - f` payloads that Krum ranks best (Blanchard et al., 2017).
+    MultiKrum,
+    /// The mean of payloads whose distance from a centre is clipped, three times over (Karimireddy et al., arXiv
+    /// 2012.10333).
+    CenteredClip,
+}
+
+/// How dishonest payloads are borne with.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RobustSettings {
+    /// Share of the payloads that may be dishonest; `f` is so many of the `n` payloads of a round, rounded down.
+    pub dishonest: f64,
+    /// What is done before the rule is applied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Before>,
+    /// `centered-clip`: distances from the centre are clipped to this many times the median norm of the payloads.
+    pub radius: f64,
+}
+
+impl Default for RobustSettings {
+    fn default() -> Self {
+        Self { dishonest: 0.2, before: None, radius: 1.0 }
+    }
+}
+
+/// A robust rule for payloads of one layout. It computes on the host.
+#[derive(Clone, Debug)]
+pub struct Robust {
+    layout: PayloadLayout,
+    rule: RobustRule,
+    settings: RobustSettings,
+}
+
+/// How a round's payloads become one vector.
+enum Combination {
+    /// A sum of the payloads, each times its factor.
+    Sum(Vec<f64>),
+    /// A function of the groups' values of each coefficient, which it may reorder.
+    Coordinate(fn(&mut [f64], usize) -> f64),
+}
+
+impl Robust {
+    /// The rule for payloads of this layout.
+    pub fn new(layout: PayloadLayout, rule: RobustRule, settings: RobustSettings) -> Self {
+        Self { layout, rule, settings }
+    }
+
+    /// How many of `n` vectors may be dishonest; fewer than half.
+    fn dishonest(&self, n: usize) -> usize {
+        ((self.settings.dishonest * n as f64) as usize).min(n.saturating_sub(1) / 2)
+    }
+
+    /// The combination for groups of these payloads.
+    fn combine(&self, geometry: &Geometry, groups: &[Vec<usize>]) -> Combination {
+        let of_groups = geometry.of_groups(groups);
+        let f = self.dishonest(groups.len());
+        let factors = match self.rule {
+            RobustRule::TrimmedMean => return Combination::Coordinate(coordinate::trimmed_mean),
+            RobustRule::Median => return Combination::Coordinate(coordinate::median),
+            RobustRule::Mean => linear::mean(&of_groups),
+            RobustRule::Krum => linear::krum(&of_groups, f),
+            RobustRule::MultiKrum => linear::multi_krum(&of_groups, f),
+            RobustRule::CenteredClip => linear::centered_clip(&of_groups, self.settings.radius),
+        };
+        Combination::Sum(groups::spread(&factors, groups, geometry.len()))
+    }
+}
+
+impl Aggregation for Robust {
+    fn step(&self, theta: &[f32], payloads: &[Weighted], rate: f64) -> Vec<f32> {
+        assert_eq!(theta.len(), self.layout.chunks.total(), "the parameters of the model");
+        if total_weight(payloads) == 0 {
+            return theta.to_vec();
+        }
+        let vectors = Vectors::new(&self.layout, payloads);
+        let geometry = Geometry::of(&vectors);
+        let groups = groups::groups(self.settings.before, &geometry, self.dishonest(geometry.len()), vectors.lot());
+        match self.combine(&geometry, &groups) {
+            Combination::Sum(factors) => step::apply(theta, &vectors, rate, |row, out| {
+                row.sum(&factors, out);
+            }),
+            Combination::Coordinate(decide) => {
+                let f = self.dishonest(groups.len());
+                step::apply(theta, &vectors, rate, |row, out| row.coordinates(&groups, |values| decide(values, f), out))
+            }
+        }
+    }
+}
