@@ -13,6 +13,7 @@ mod dct;
 mod evaluator;
 pub mod gradient;
 mod lanes;
+pub mod mix;
 mod pseudo_gradient;
 pub mod quantise;
 mod replica;

@@ -19,7 +19,7 @@ mod seam;
 mod settings;
 pub mod sign_of_mean;
 #[cfg(test)]
-mod testing;
+pub(super) mod testing;
 
 pub use seam::{Aggregation, MOST_WEIGHT, RuleSettings, Weighted, total_weight};
 pub use settings::AggregationSettings;

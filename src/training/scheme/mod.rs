@@ -20,6 +20,7 @@ pub use kept::Kept;
 pub use local_steps::InnerSettings;
 pub use seam::{Footprint, LocalTraining, Scheme, SchemeSettings};
 pub use sparseloco::SparseLocoSettings;
+pub(super) use topk::TopK;
 
 use crate::settings::Kinds;
 
