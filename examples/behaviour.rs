@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, atomic::AtomicBool};
 
 use gauntlet::engine::{Observer, ObserverError, RunOptions, Traffic, simulate};
 use gauntlet::node::RoundReport;
-use gauntlet::node::behaviour::{Behaviour, BehaviourSettings, Surroundings, average};
+use gauntlet::node::behaviour::{Behaviour, BehaviourSettings, Surroundings};
 use gauntlet::scenario::{Registry, Scenario, World};
-use gauntlet::{model::Device, settings::Findings, training::PseudoGradient};
+use gauntlet::training::{PseudoGradient, mix};
+use gauntlet::{model::Device, settings::Findings};
 use serde::{Deserialize, Serialize};
 
 const NETWORK: &str = r#"
@@ -44,9 +45,10 @@ impl Behaviour for Average {
         let (mut payloads, window) = (vec![own?], at.window);
         at.ports.clock.sleep_until(window.opens + (window.closes - window.opens).mul_f64(self.wait)).await;
         for (uid, hotkey) in at.others(&*at.ports.chain.view().await) {
-            payloads.extend(at.upload_of(uid, hotkey).await);
+            payloads.extend(at.upload_of(at.round, uid, hotkey).await);
         }
-        Some(average(&at.network.shape, &payloads))
+        let parts: Vec<mix::Part> = payloads.iter().map(|payload| mix::Part { payload, weight: 1.0 }).collect();
+        mix::mix(&at.network.shape, &parts)
     }
 }
 

@@ -126,10 +126,12 @@ impl TrainingCore {
         &self,
         local: &mut dyn LocalTraining,
         replica: &Replica,
-        pages: &[PageId],
+        (pages, part): (&[PageId], f64),
         round: u64,
     ) -> Result<PseudoGradient, PageError> {
-        let pages = self.corpus.pages(pages)?;
+        let mut pages = self.corpus.pages(pages)?;
+        let tokens = (self.config.sequence_length as f64 * part).ceil().max(1.0) as usize;
+        pages.iter_mut().for_each(|page| page.truncate(tokens + 1));
         let round = Round { number: round, lr: self.schedule.lr(round) };
         Ok(local.train(&self.evaluator, replica, &pages, round))
     }

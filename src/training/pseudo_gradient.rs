@@ -1,7 +1,9 @@
 //! What a peer uploads each round, and what every valid upload of a run looks like.
 
+use serde::{Deserialize, Serialize};
+
 /// The coefficients of one tensor: the same number for each of its chunks, chunk after chunk.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SparseTensor {
     /// Positions inside the chunk, `chunks * k` of them.
     pub indices: Vec<u16>,
@@ -10,7 +12,7 @@ pub struct SparseTensor {
 }
 
 /// A compressed pseudo-gradient: one sparse tensor for each parameter tensor of the model, in the layout's order.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PseudoGradient {
     /// One entry a parameter tensor.
     pub tensors: Vec<SparseTensor>,

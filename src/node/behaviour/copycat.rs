@@ -69,7 +69,7 @@ impl Behaviour for Copycat {
         let clock = &around.ports.clock;
         clock.sleep_until(around.window.opens).await;
         while clock.now() < around.window.closes {
-            if let Some(copied) = around.upload_of(uid, hotkey).await {
+            if let Some(copied) = around.upload_of(around.round, uid, hotkey).await {
                 let mut rng = around.rng("copycat noise");
                 let noise = self.settings.noise as f32;
                 return Some(map_values(copied, |value| value * (1.0 + noise * normal(&mut rng))));

@@ -20,12 +20,12 @@ mod rescaled;
 mod seam;
 mod sign_flip;
 mod stale;
+mod strategy;
 #[cfg(test)]
 mod testing;
 mod values;
 
 pub use seam::{Behaviour, BehaviourSettings, Presence, Surroundings};
-pub use values::average;
 
 use crate::settings::Kinds;
 
@@ -44,6 +44,7 @@ pub fn shipped() -> Kinds<dyn BehaviourSettings> {
         .with::<sign_flip::SignFlipSettings>("sign-flip", |settings| Box::new(settings))
         .with::<rescaled::RescaledSettings>("rescaled", |settings| Box::new(settings))
         .with::<malformed::MalformedSettings>("malformed", |settings| Box::new(settings))
+        .with::<strategy::StrategySettings>("strategy", |settings| Box::new(settings))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use rand::RngExt;
 
 use crate::Uid;
 use crate::chain::{ChainView, PutWindow};
@@ -58,15 +59,22 @@ impl Surroundings<'_> {
         crate::random::rng(self.network.rules.seed, purpose, self.uid.into(), self.round)
     }
 
+    /// When an honest upload starts: early in the window, at a time drawn anew each round.
+    pub fn put_spread(&self) -> Duration {
+        let spread: f64 = self.rng("put jitter").random_range(0.0..0.3);
+        self.window.opens + (self.window.closes - self.window.opens).mul_f64(spread)
+    }
+
     /// The peers that hold the other slots.
     pub fn others(&self, chain: &dyn ChainView) -> Vec<(Uid, Hotkey)> {
         let others = chain.peers().into_iter().filter(|&(uid, _)| uid != self.uid);
         others.map(|(uid, hotkey)| (uid, Hotkey(hotkey))).collect()
     }
 
-    /// What a peer has uploaded for this round by now; `None` where there is nothing yet, or nothing well-formed.
-    pub async fn upload_of(&self, uid: Uid, hotkey: Hotkey) -> Option<PseudoGradient> {
-        let fetched = upload::fetch(self.network, self.ports, self.round, uid, hotkey).await;
+    /// What a peer has uploaded for a round by now; `None` where there is nothing yet, nothing any more, or nothing
+    /// well-formed.
+    pub async fn upload_of(&self, round: u64, uid: Uid, hotkey: Hotkey) -> Option<PseudoGradient> {
+        let fetched = upload::fetch(self.network, self.ports, round, uid, hotkey).await;
         fetched.valid().map(|upload| upload.gradient)
     }
 }
@@ -86,6 +94,21 @@ pub trait Behaviour: Send + Sync {
     /// Does it train at all?
     fn trains(&self) -> bool {
         true
+    }
+
+    /// Does the slot work in this round? A strategy may look at chain and bucket before it decides.
+    async fn works(&mut self, _around: &Surroundings<'_>) -> bool {
+        true
+    }
+
+    /// Does it forget what training left behind in earlier rounds, such as momentum and error feedback?
+    fn forgets(&self) -> bool {
+        false
+    }
+
+    /// Which part of each page does it train on?
+    fn part_of_page(&self) -> f64 {
+        1.0
     }
 
     /// Which data?
@@ -116,10 +139,7 @@ pub trait Behaviour: Send + Sync {
     /// When does the upload start? An honest peer does not wait long: it leaves time for a slow link, and spreads the
     /// load.
     fn put_at(&self, around: &Surroundings) -> Duration {
-        use rand::RngExt;
-        let spread: f64 = around.rng("put jitter").random_range(0.0..0.3);
-        let (opens, closes) = (around.window.opens, around.window.closes);
-        opens + (closes - opens).mul_f64(spread)
+        around.put_spread()
     }
 
     /// State to go on from.

@@ -148,10 +148,10 @@ impl Peer {
         let mut under_way = Round { number: round, window, replica: self.computed_on(), uids, own, sends };
         self.train_all(&mut under_way).await;
         let sent = self.send_all(&under_way).await;
-        drop(under_way);
-        for slot in sent {
+        for ((slot, _), _) in under_way.slots().zip(sent).filter(|(_, sent)| *sent) {
             self.slots[slot].uploaded.push_back(round);
         }
+        drop(under_way);
         ports.clock.sleep_until(window.closes).await;
         // Who needed much longer than the round catches up instead.
         if ports.clock.round() <= round + 1 {
@@ -171,6 +171,9 @@ impl Peer {
         for of_slot in round.slots() {
             let (slot, _) = of_slot;
             let ports = self.slots[slot].ports.clone();
+            if !self.behaviour.works(&round.around(&self.network, &ports, of_slot)).await {
+                continue;
+            }
             match ports.phase("train", self.train(round, of_slot)).await {
                 Ok(made) => round.own[slot] = Some(made),
                 Err(error) => {
@@ -181,29 +184,21 @@ impl Peer {
         }
     }
 
-    /// Makes what each slot sends, one after the other, and then uploads, none waiting for another. The slots that sent
-    /// something.
-    async fn send_all(&mut self, round: &Round) -> Vec<usize> {
-        let mut uploads = Vec::new();
-        for of_slot in round.slots() {
-            let (slot, uid) = of_slot;
-            let ports = self.slots[slot].ports.clone();
-            let around = round.around(&self.network, &ports, of_slot);
+    /// Makes and uploads what each slot sends, none waiting for another; whether it sent anything.
+    async fn send_all(&self, round: &Round) -> Vec<bool> {
+        let sends = round.slots().map(async |of_slot| {
+            let (ports, (slot, uid)) = (&self.slots[of_slot.0].ports, of_slot);
+            let around = round.around(&self.network, ports, of_slot);
             let own = round.own[slot].clone();
-            let Some(gradient) = self.behaviour.pseudo_gradient(own, &around).await else { continue };
+            let Some(gradient) = self.behaviour.pseudo_gradient(own, &around).await else { return false };
             let signed = upload::sign(&self.network, &ports.identity, uid, round.number, &round.replica, gradient);
             let bytes = self.behaviour.bytes(signed, &around);
-            let put_at = self.behaviour.put_at(&around);
-            drop(around);
-            uploads.push((slot, ports, bytes, put_at));
-        }
-        let puts = uploads.into_iter().map(async |(slot, ports, bytes, put_at)| {
-            ports.clock.sleep_until(put_at).await;
+            ports.clock.sleep_until(self.behaviour.put_at(&around)).await;
             ports.host.trace(&format!("put {} {}", round.number, Digest::of(&bytes)));
-            ports.phase("upload", upload::put(&ports, round.number, bytes)).await;
-            slot
+            ports.phase("upload", upload::put(ports, round.number, bytes)).await;
+            true
         });
-        join_all(puts).await
+        join_all(sends).await
     }
 
     /// The replica that the behaviour computes on.
@@ -216,11 +211,15 @@ impl Peer {
     async fn train(&mut self, round: &Round, of_slot: (usize, Uid)) -> Result<PseudoGradient, PageError> {
         let slot = &mut self.slots[of_slot.0];
         let pages = self.behaviour.pages(&round.around(&self.network, &slot.ports, of_slot));
-        let cost = self.processor.training(self.network.tokens(&pages));
+        let part = self.behaviour.part_of_page();
+        let cost = self.processor.training(self.network.tokens(&pages) * part);
         let (network, replica, number) = (self.network.clone(), round.replica.clone(), round.number);
         let mut local = slot.local.take().expect("it trains once at a time");
+        if self.behaviour.forgets() {
+            local = network.core.local();
+        }
         let work = move || {
-            let sent = network.core.train(&mut *local, &replica, &pages, number);
+            let sent = network.core.train(&mut *local, &replica, (&pages, part), number);
             (local, sent)
         };
         let (local, sent) = slot.ports.run(cost, work).await;

@@ -1,0 +1,71 @@
+//! The rounds in which a strategy works.
+
+use serde::{Deserialize, Serialize};
+
+use crate::node::behaviour::Surroundings;
+use crate::settings::Findings;
+
+/// When it works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Works {
+    /// In all rounds.
+    Always,
+    /// In one round of so many.
+    Every(u64),
+    /// When the bin of its rank has its turn, of so many bins. Ranks follow from the pay on the chain, and whose turn it
+    /// is from the number of the round: as published, anybody can tell.
+    BinOf(u64),
+    /// While it is not paid.
+    Unpaid,
+}
+
+impl Works {
+    pub fn check(self, found: &mut Findings) {
+        match self {
+            Self::Every(rounds) => found.at_least_one("works.every", rounds),
+            Self::BinOf(bins) => found.at_least_one("works.bin-of", bins),
+            Self::Always | Self::Unpaid => {}
+        }
+    }
+
+    /// Whether it works in this round.
+    pub async fn now(self, around: &Surroundings<'_>) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Every(rounds) => around.round.is_multiple_of(rounds),
+            Self::BinOf(bins) => {
+                let chain = around.ports.chain.view().await;
+                let pay = |uid| chain.incentive(uid);
+                let uids: Vec<_> = chain.peers().into_iter().map(|(uid, _)| uid).collect();
+                let is_ahead =
+                    |uid: &u16| pay(*uid) > pay(around.uid) || pay(*uid) == pay(around.uid) && *uid < around.uid;
+                let rank = uids.iter().filter(|uid| is_ahead(uid)).count() as u64;
+                is_turn(around.round, rank, uids.len() as u64, bins)
+            }
+            Self::Unpaid => around.ports.chain.view().await.incentive(around.uid) == 0.0,
+        }
+    }
+}
+
+/// Whether the peer at `rank` of `peers` is in the bin of a round.
+fn is_turn(round: u64, rank: u64, peers: u64, bins: u64) -> bool {
+    let bins = bins.clamp(1, peers.max(1));
+    let turn = round % bins;
+    (turn * peers / bins..(turn + 1) * peers / bins).contains(&rank)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_rank_has_its_turn_once_in_so_many_rounds_as_there_are_bins() {
+        for rank in 0..16 {
+            let turns: Vec<u64> = (0..10).filter(|round| is_turn(*round, rank, 16, 5)).collect();
+            assert_eq!(turns.len(), 2, "{rank}: {turns:?}");
+        }
+        assert!(is_turn(0, 0, 16, 5) && !is_turn(1, 0, 16, 5) && is_turn(4, 15, 16, 5));
+        assert!(is_turn(3, 0, 1, 5), "alone, it has every turn");
+    }
+}
