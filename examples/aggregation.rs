@@ -13,7 +13,7 @@ rounds = 40
 model = { preset = "nano" }
 training = { lr = 1e-2, warmup_rounds = 5, pages_per_round = 4, micro_batch = 4 }
 scheme = { kind = "sparseloco", inner_steps = 2, topk = 1024, bits = 32 }
-aggregation = { rule = "trimmed-mean", trim = 0.2 }
+aggregation = { rule = "trimmed", trim = 0.2 }
 protocol = { top_peers = 5 }
 mechanism = { evaluated_per_round = 2, evaluated_fraction = 0.5 }
 peers = [{ count = 5 }]
@@ -30,8 +30,8 @@ impl RuleSettings for TrimmedMeanSettings {
     fn check(&self, found: &mut Findings) {
         found.require((0.0..0.5).contains(&self.trim), "trim", self.trim, "0 or more and below a half");
     }
-    fn works_on(&self) -> Basis {
-        Basis::Values
+    fn works_on(&self, sent: Basis) -> bool {
+        sent == Basis::Values
     }
     fn build(&self, payloads: &PayloadLayout, _device: Device) -> Box<dyn Aggregation> {
         Box::new(TrimmedMean { payloads: payloads.clone(), trim: self.trim })
@@ -70,7 +70,7 @@ impl Aggregation for TrimmedMean {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut registry = Registry::default();
-    registry.aggregations = registry.aggregations.with::<TrimmedMeanSettings>("trimmed-mean", |rule| Box::new(rule));
+    registry.aggregations = registry.aggregations.with::<TrimmedMeanSettings>("trimmed", |rule| Box::new(rule));
     let finished = engine::run(Scenario::from_toml_with(registry, NETWORK, "trimmed.toml", &[])?)?;
     for (report, loss) in finished.reports.iter().filter_map(|report| Some((report, report.loss?))) {
         println!("after round {:2}: held-out loss {loss:.4}", report.round);

@@ -36,8 +36,8 @@ pub const NAME: &str = "clipped-mean";
 pub struct ClippedMeanSettings {}
 
 impl RuleSettings for ClippedMeanSettings {
-    fn works_on(&self) -> Basis {
-        Basis::Values
+    fn works_on(&self, sent: Basis) -> bool {
+        sent == Basis::Values
     }
 
     fn build(&self, payloads: &PayloadLayout, _device: Device) -> Box<dyn Aggregation> {

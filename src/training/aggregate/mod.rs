@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `sign_of_mean` | DeMo's rule, on coefficients of the DCT |
 //! | `clipped_mean` | SparseLoCo's and dense's rule, on values of the parameters |
+//! | `robust` | rules that tolerate dishonest payloads |
 //! | `seam` | what a rule is |
 //! | `exact` | what rules compute with |
 //! | `settings` | what a scenario's `[aggregation]` says |
@@ -26,6 +27,7 @@ pub use settings::AggregationSettings;
 
 use crate::settings::Kinds;
 use clipped_mean::ClippedMeanSettings;
+use robust::{CenteredClipSettings, Named, RobustRule, RobustSettings};
 use sign_of_mean::SignOfMeanSettings;
 
 /// The rules of this crate: name in a scenario, and settings. A scenario that names none means its scheme's.
@@ -33,4 +35,10 @@ pub fn shipped() -> Kinds<dyn RuleSettings> {
     Kinds::<dyn RuleSettings>::new(sign_of_mean::NAME)
         .with::<SignOfMeanSettings>(sign_of_mean::NAME, |settings| Box::new(settings))
         .with::<ClippedMeanSettings>(clipped_mean::NAME, |settings| Box::new(settings))
+        .with::<RobustSettings>("mean", |settings| Box::new(Named(RobustRule::Mean, settings)))
+        .with::<RobustSettings>("trimmed-mean", |settings| Box::new(Named(RobustRule::TrimmedMean, settings)))
+        .with::<RobustSettings>("median", |settings| Box::new(Named(RobustRule::Median, settings)))
+        .with::<RobustSettings>("krum", |settings| Box::new(Named(RobustRule::Krum, settings)))
+        .with::<RobustSettings>("multi-krum", |settings| Box::new(Named(RobustRule::MultiKrum, settings)))
+        .with::<CenteredClipSettings>("centered-clip", |settings| Box::new(Named::from(settings)))
 }

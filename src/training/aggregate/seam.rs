@@ -64,8 +64,8 @@ pub trait RuleSettings: Send + Sync {
     /// Checks what a type cannot tell; paths are relative to the section.
     fn check(&self, _found: &mut Findings) {}
 
-    /// The kind of payload that the rule works on.
-    fn works_on(&self) -> Basis;
+    /// Whether the rule works on payloads of this kind.
+    fn works_on(&self, sent: Basis) -> bool;
 
     /// The rule for payloads of this layout, with its heavy work on the device.
     fn build(&self, payloads: &PayloadLayout, device: Device) -> Box<dyn Aggregation>;

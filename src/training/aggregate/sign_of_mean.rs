@@ -41,8 +41,8 @@ pub const NAME: &str = "sign-of-mean";
 pub struct SignOfMeanSettings {}
 
 impl RuleSettings for SignOfMeanSettings {
-    fn works_on(&self) -> Basis {
-        Basis::Dct
+    fn works_on(&self, sent: Basis) -> bool {
+        sent == Basis::Dct
     }
 
     fn build(&self, payloads: &PayloadLayout, device: Device) -> Box<dyn Aggregation> {

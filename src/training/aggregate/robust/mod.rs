@@ -1,10 +1,11 @@
-//! Rules that bear with dishonest payloads among the honest ones, from the literature on Byzantine robustness.
+//! Rules from the literature on Byzantine robustness: they tolerate some dishonest payloads.
 //!
 //! | file | rule |
 //! |---|---|
 //! | `linear` | `mean`, `krum`, `multi-krum`, `centered-clip`: the update is a weighted sum of the payloads |
 //! | `coordinate` | `trimmed-mean`, `median`: every coefficient is decided on its own |
 //! | `groups` | `nearest-neighbour-mixing` and `bucketing`: mean payloads of groups, made before a rule is applied |
+//! | `settings` | what a scenario says of them |
 //! | `vectors` | payloads as whole numbers, and their inner products |
 //! | `step` | from combined coefficients to a step of the model |
 //!
@@ -18,24 +19,23 @@
 mod coordinate;
 mod groups;
 mod linear;
+mod settings;
 mod step;
 #[cfg(test)]
 mod tests;
 mod vectors;
 
-use serde::{Deserialize, Serialize};
-
 pub use groups::Before;
+pub use settings::{CenteredClipSettings, Named, RobustSettings};
 
 use super::seam::{Aggregation, Weighted, total_weight};
 use crate::training::PayloadLayout;
 use vectors::{Geometry, Vectors};
 
-/// A robust rule by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+/// A robust rule.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum RobustRule {
-    /// The mean of all payloads: bears with nobody, and shows what the others are worth.
+    /// The mean of all payloads: tolerates none, and shows what the others are worth.
     Mean,
     /// The mean of each coefficient without its `f` largest and `f` smallest values (Yin et al., arXiv 1803.01498).
     TrimmedMean,
@@ -45,28 +45,9 @@ pub enum RobustRule {
     Krum,
     /// The mean of the `n - f` payloads that Krum ranks best (Blanchard et al., 2017).
     MultiKrum,
-    /// The mean of payloads whose distance from a centre is clipped, three times over (Karimireddy et al., arXiv
-    /// 2012.10333).
-    CenteredClip,
-}
-
-/// How dishonest payloads are borne with.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RobustSettings {
-    /// Share of the payloads that may be dishonest; `f` is so many of the `n` payloads of a round, rounded down.
-    pub dishonest: f64,
-    /// What is done before the rule is applied.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub before: Option<Before>,
-    /// `centered-clip`: distances from the centre are clipped to this many times the median norm of the payloads.
-    pub radius: f64,
-}
-
-impl Default for RobustSettings {
-    fn default() -> Self {
-        Self { dishonest: 0.2, before: None, radius: 1.0 }
-    }
+    /// The mean of payloads whose distance from a centre is clipped to `radius` times their median norm, three times
+    /// over (Karimireddy et al., arXiv 2012.10333).
+    CenteredClip { radius: f64 },
 }
 
 /// A robust rule for payloads of one layout. It computes on the host.
@@ -106,7 +87,7 @@ impl Robust {
             RobustRule::Mean => linear::mean(&of_groups),
             RobustRule::Krum => linear::krum(&of_groups, f),
             RobustRule::MultiKrum => linear::multi_krum(&of_groups, f),
-            RobustRule::CenteredClip => linear::centered_clip(&of_groups, self.settings.radius),
+            RobustRule::CenteredClip { radius } => linear::centered_clip(&of_groups, radius),
         };
         Combination::Sum(groups::spread(&factors, groups, geometry.len()))
     }
