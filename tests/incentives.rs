@@ -245,6 +245,14 @@ fn sign_flip() {
     assert!(fared.is_out_from(45) && fared.pay() < 0.01 && fared.learns());
 }
 
+/// Thieves: what Gauntlet as published pays for, and should not. A change that closes a hole shows here.
+#[test]
+fn averaging_inside_the_window() {
+    let averaging = "{ kind = \"strategy\", mix = \"now\", own = 0.5 }";
+    let fared = snapshot!("averaging", two(averaging, SEEDS));
+    assert!(fared.pay() > 3.0 && fared.learns(), "a thief is paid {:.1} of an honest peer", fared.pay());
+}
+
 /// What a peer sends is taken relative to its own size: blowing it up changes nothing, neither for the model nor for
 /// the pay.
 #[test]

@@ -37,6 +37,7 @@ pub fn shipped() -> Vec<Shipped> {
         "lazy",
         "stale",
         "copycat",
+        "averaging",
         "offline",
         "byzantine",
         "three-peers",
