@@ -108,7 +108,9 @@ mod tests {
 
     #[test]
     fn slots_of_operators_come_after_the_peers() {
-        let scenario = read(TWO, &["operators.0.count=2", "peers.0.count=3", "protocol.top_peers=4"]).unwrap();
+        let scenario =
+            read(TWO, &["operators.0.count=2", "peers.0.count=3", "protocol.top_peers=4", "protocol.min_peers=4"])
+                .unwrap();
         assert_eq!(scenario.peers_total(), 7);
         let slots: Vec<_> = scenario.each_operator().map(|operator| operator.slots()).collect();
         assert_eq!(slots, [0..1, 1..2, 2..3, 3..5, 5..7]);

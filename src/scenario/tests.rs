@@ -245,7 +245,7 @@ fn peers_are_listed_in_the_order_of_the_file() {
     let peers: Vec<(usize, String)> = scenario.each_uid().map(|(slot, peer)| (slot, peer.label())).collect();
     assert_eq!(scenario.peers_total(), 21);
     assert_eq!(peers.len(), 21);
-    assert_eq!((&peers[19], &peers[20]), (&(19, "honest".into()), &(20, "copycat".into())));
+    assert_eq!((&peers[19], &peers[20]), (&(19, "honest".into()), &(20, "lazy".into())));
 }
 
 #[test]

@@ -48,11 +48,13 @@ impl Slot {
 
 /// Registers those of these slots that have never been registered, and sees which were pushed out.
 pub async fn register(slots: &mut [Slot]) {
+    let mut slots: Vec<&mut Slot> = slots.iter_mut().filter(|slot| !slot.is_over).collect();
+    // The order in which a ledger takes the calls of a block.
+    slots.sort_by_key(|slot| slot.ports.identity.hotkey());
     let mut found = Vec::new();
-    for slot in slots.iter().filter(|slot| !slot.is_over) {
+    for slot in &slots {
         found.push(slot.registered().await);
     }
-    let mut slots: Vec<&mut Slot> = slots.iter_mut().filter(|slot| !slot.is_over).collect();
     for _ in 0..REGISTRATIONS {
         let wanting: Vec<usize> =
             (0..slots.len()).filter(|&at| found[at].is_none() && slots[at].uid.is_none()).collect();
