@@ -19,7 +19,7 @@ use crate::settings::Findings;
 
 const NETWORK: &str = r#"
 name = "odd"
-rounds = 9
+rounds = 11
 model = { preset = "nano", sequence_length = 16 }
 corpus = { held_out_pages = 8 }
 training = { lr = 3e-3, warmup_rounds = 2, pages_per_round = 4, micro_batch = 4, checkpoint_every = 5 }
@@ -156,7 +156,7 @@ fn a_silent_lead_leaves_the_decision_to_the_next() {
     let decided: Vec<_> = run(&world, None).1.reports.iter().map(|report| report.validator).collect();
     let keys = [0, 1].map(|index| world.scenario.validator_identity(index).hotkey());
     assert_eq!(decided[..2], [keys[0]; 2]);
-    assert_eq!(decided[2..], [keys[1]; 7]);
+    assert_eq!(decided[2..], [keys[1]; 9]);
 }
 
 #[test]
