@@ -1,10 +1,9 @@
 //! An aggregation rule of your own: the trimmed mean of each parameter (Yin et al., arXiv 1803.01498), which a few
 //! peers cannot pull anywhere. `cargo run --example aggregation` prints the held-out loss of a small network under it.
 
-use gauntlet::scenario::{Registry, Scenario};
-use gauntlet::training::aggregate::{Aggregation, RuleSettings, Weighted};
+use gauntlet::training::aggregate::{Aggregation, RuleSettings, Weighted, total_weight};
 use gauntlet::training::{Basis, PayloadLayout};
-use gauntlet::{engine, model::Device, settings::Findings};
+use gauntlet::{engine, model::Device, scenario::Registry, scenario::Scenario, settings::Findings};
 use serde::{Deserialize, Serialize};
 
 const NETWORK: &str = r#"
@@ -12,7 +11,7 @@ name = "trimmed"
 rounds = 40
 model = { preset = "nano" }
 training = { lr = 1e-2, warmup_rounds = 5, pages_per_round = 4, micro_batch = 4 }
-scheme = { kind = "sparseloco", inner_steps = 2, topk = 1024, bits = 32 }
+scheme = { kind = "dense", inner_steps = 2 }
 aggregation = { rule = "trimmed", trim = 0.2 }
 protocol = { top_peers = 5 }
 mechanism = { evaluated_per_round = 2, evaluated_fraction = 0.5 }
@@ -45,7 +44,7 @@ struct TrimmedMean {
 
 impl Aggregation for TrimmedMean {
     fn step(&self, theta: &[f32], payloads: &[Weighted], rate: f64) -> Vec<f32> {
-        let mut after = theta.to_vec();
+        let (total, mut after) = (total_weight(payloads) as usize, theta.to_vec());
         for (tensor, chunks) in self.payloads.chunks.tensors.iter().enumerate() {
             let mut sent = vec![Vec::new(); chunks.range.len()];
             for Weighted { payload, weight } in payloads {
@@ -56,10 +55,11 @@ impl Aggregation for TrimmedMean {
                 }
             }
             for (theta, values) in after[chunks.range.clone()].iter_mut().zip(&mut sent) {
-                // Sorted, so that the order of the payloads does not matter: every node must get the same bits.
+                // What was not sent is 0. Sorted, so that every node gets the same bits in whatever order payloads come.
+                values.resize(total, 0.0);
                 values.sort_unstable_by(f32::total_cmp);
-                let cut = (self.trim * values.len() as f64) as usize;
-                let kept = &values[cut..values.len() - cut];
+                let cut = (self.trim * total as f64) as usize;
+                let kept = &values[cut..total - cut];
                 let sum: f64 = kept.iter().map(|&value| f64::from(value)).sum();
                 *theta -= (rate * sum / kept.len().max(1) as f64) as f32;
             }

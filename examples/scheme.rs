@@ -26,17 +26,17 @@ peers = [{ count = 5 }]
 #[serde(default, deny_unknown_fields)]
 struct SignsSettings {
     /// Decay of the momentum a round.
-    decay: f32,
+    decay: f64,
 }
 
 impl SchemeSettings for SignsSettings {
     fn check(&self, found: &mut Findings, _pages_per_round: usize) {
-        found.below_one("decay", self.decay.into());
+        found.below_one("decay", self.decay);
     }
     fn build(&self, params: &ParamLayout) -> Result<Box<dyn Scheme>, ChunkError> {
         // All of each chunk is sent.
         let chunks = ChunkLayout::new(params, 64, 64 * 64)?;
-        Ok(Box::new(Signs { shape: chunks.shape(2), chunks: Arc::new(chunks), decay: self.decay }))
+        Ok(Box::new(Signs { shape: chunks.shape(2), chunks: Arc::new(chunks), decay: self.decay as f32 }))
     }
 }
 
