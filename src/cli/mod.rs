@@ -16,6 +16,7 @@ mod import;
 mod interrupt;
 mod key;
 mod launch;
+mod log;
 mod model;
 mod node;
 mod open;
@@ -117,6 +118,8 @@ fn start_log(cli: &Cli) {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
     match cli.log {
+        // Only nodes keep a log; others warn a person.
+        LogFormat::Human if default == "warn" => log.event_format(self::log::Warnings).init(),
         LogFormat::Human => log.init(),
         LogFormat::Json => log.json().init(),
     }
