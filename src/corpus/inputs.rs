@@ -9,34 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::left_out::PassedOver;
 use super::names;
-
-/// What a file holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// A column of texts, a row a document.
-    Parquet,
-    /// An object a line, with a field of text: a document.
-    Jsonl,
-    /// One document.
-    Text,
-}
-
-/// How a whole file is compressed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Compression {
-    #[default]
-    None,
-    Gzip,
-    Zstd,
-}
-
-impl Compression {
-    fn is_none(&self) -> bool {
-        *self == Self::None
-    }
-}
+pub use super::names::{Compression, Format};
 
 /// A file with documents.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,12 +100,14 @@ impl<'a> Search<'a> {
 
     fn matching(&mut self, pattern: &str, by_name: bool, found: &mut Vec<PathBuf>) -> io::Result<()> {
         let matches = glob::glob(pattern).map_err(|error| invalid(&format!("not a pattern: {error}")))?;
+        let wild = |part: &&Path| part.to_string_lossy().contains(['*', '?', '[']);
+        let literal = normal(Path::new(pattern)).take_while(|part| !wild(part)).count();
+        let dotted = normal(Path::new(pattern)).skip(literal).any(is_hidden);
         for path in matches {
             let path = path.map_err(io::Error::from)?;
             // As a shell does it: a dot at the start of a name is asked for by a dot.
-            let hidden = |part: Component| is_hidden(Path::new(part.as_os_str()));
-            let asked = pattern.split('/').any(|part| part.starts_with('.') && part.len() > 2);
-            if path.components().any(|part| matches!(part, Component::Normal(_)) && hidden(part)) && !asked {
+            let hidden = !dotted && normal(&path).skip(literal).any(is_hidden);
+            if hidden {
                 self.passed.hidden += 1;
             } else if path.is_dir() {
                 self.passed.folders_matched += 1;
@@ -174,6 +149,11 @@ pub fn names_nothing(path: &str, expected: &str) -> String {
         return format!("no file matches; brackets are part of a pattern: write {escaped:?} for a name that has some");
     }
     if path.contains(['*', '?']) { "no file matches the pattern".into() } else { "no such file".into() }
+}
+
+/// The names that a path is made of.
+fn normal(path: &Path) -> impl Iterator<Item = &Path> {
+    path.components().filter(|part| matches!(part, Component::Normal(_))).map(|part| Path::new(part.as_os_str()))
 }
 
 fn is_hidden(path: &Path) -> bool {

@@ -2,7 +2,36 @@
 
 use std::path::Path;
 
-use super::inputs::{Compression, Format};
+use serde::{Deserialize, Serialize};
+
+/// What a file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// A column of texts, a row a document.
+    Parquet,
+    /// An object a line, with a field of text: a document.
+    Jsonl,
+    /// One document.
+    Text,
+}
+
+/// How a whole file is compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    #[default]
+    None,
+    Gzip,
+    Zstd,
+}
+
+impl Compression {
+    /// Whether it is not compressed.
+    pub fn is_none(&self) -> bool {
+        *self == Self::None
+    }
+}
 
 /// The names that are read, for messages.
 pub const READ: &str = ".parquet, .jsonl or .txt, the last two also as .gz or .zst";

@@ -6,9 +6,10 @@ use std::io::{BufRead, Read};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::content::{Content, line_and_column};
-use super::{Item, Nothing};
+use super::item::Item;
 use crate::corpus::error::{DocumentError, Extent};
 use crate::corpus::inputs::Input;
+use crate::corpus::left_out::Nothing;
 
 /// A longer line is taken for something else than JSONL.
 const LONGEST_LINE: u64 = 1 << 30;

@@ -1,6 +1,7 @@
 //! Documents of files: rows of Parquet, lines of JSONL, whole text files.
 
 mod content;
+mod item;
 mod jsonl;
 mod parquet;
 
@@ -9,6 +10,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use content::{Content, line_and_column};
+pub use item::Item;
 
 use super::error::{DocumentError, words};
 use super::inputs::{Compression, Format, Input, Search, names_nothing};
@@ -23,14 +25,6 @@ pub struct Documents {
     source: Source,
     /// What comes before the documents.
     before: Option<Nothing>,
-}
-
-/// Something in a file.
-pub enum Item {
-    Text(String),
-    Failed(DocumentError),
-    /// No document, and no error.
-    Nothing(Nothing),
 }
 
 enum Source {

@@ -57,7 +57,6 @@ fn byte_order_marks_and_compression_change_no_token() {
 fn what_contradicts_its_name_or_is_no_utf8_is_refused() {
     let bench = Bench::new();
     let utf16: Vec<u8> = "one two".encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let cut = gzip("{\"text\": \"one\"}\n".repeat(9).as_bytes());
     for (name, bytes, expected) in [
         (
             "a.txt",
@@ -76,11 +75,6 @@ fn what_contradicts_its_name_or_is_no_utf8_is_refused() {
             "d.txt.gz: its name says gzip, but it is not compressed: rename it as what it is",
         ),
         ("e.txt.zst", gzip(b"one"), "e.txt.zst: its name says zstd, but it is gzip data: rename it as what it is"),
-        (
-            "f.jsonl.gz",
-            cut[..cut.len() - 9].to_vec(),
-            "f.jsonl.gz: the gzip data is damaged or cut off (unexpected end of file)",
-        ),
         (
             "g.jsonl",
             b"{\"text\": \"\xc3\xa4\" 1}".to_vec(),
@@ -103,6 +97,10 @@ fn what_contradicts_its_name_or_is_no_utf8_is_refused() {
         fs::write(bench.path(name), bytes).unwrap();
         assert_eq!(refused(&bench, name), expected);
     }
+    let cut = gzip("{\"text\": \"one\"}\n".repeat(9).as_bytes());
+    fs::write(bench.path("f.jsonl.gz"), &cut[..cut.len() - 9]).unwrap();
+    let message = refused(&bench, "f.jsonl.gz");
+    assert!(message.contains(": the gzip data is damaged or cut off ("), "{message}");
 }
 
 #[test]

@@ -44,7 +44,13 @@ pub fn open(path: &str, token_bytes: Option<usize>) -> Result<Opened, CorpusErro
     if named.is_some() || manifest.is_file() {
         let bytes = fs::read(&manifest).map_err(|reason| unreadable(&manifest, reason))?;
         let name = manifest.display().to_string();
-        return with_manifest(folder, TokenManifest::parse(&name, &bytes)?.finished(&name)?);
+        let parsed = TokenManifest::parse(&name, &bytes)?.finished(&name)?;
+        let width = parsed.token_type.bytes();
+        if let Some(asked) = token_bytes.filter(|asked| *asked as u64 != width) {
+            let reason = format!("tokens of {width} bytes, but corpus.token_bytes = {asked}; leave that out");
+            return Err(CorpusError::Manifest { path: name, reason });
+        }
+        return with_manifest(folder, parsed);
     }
     let wanted = |path: &Path| path.extension().is_some_and(|end| end == "ds");
     let mut search = Search::new(&wanted);
