@@ -5,6 +5,7 @@ mod folder;
 #[cfg(test)]
 pub(crate) mod suite;
 pub mod untrusted;
+pub mod words;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -155,10 +155,30 @@ pub fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", told(&error));
             ExitCode::from(if is_usage(&error) { 2 } else { 1 })
         }
     }
+}
+
+/// An error and its causes, each once; of a store's error what it means, and not what each layer calls it.
+fn told(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain() {
+        let text = cause.to_string();
+        if let Some(store) = cause.downcast_ref::<object_store::Error>() {
+            let meaning = gauntlet::runtime::bucket::words::explain(store);
+            return if told.contains(&text) { told.replace(&text, &meaning) } else { join(told, &meaning) };
+        }
+        if !told.contains(&text) {
+            told = join(told, &text);
+        }
+    }
+    told
+}
+
+fn join(told: String, more: &str) -> String {
+    if told.is_empty() { more.to_string() } else { format!("{told}: {more}") }
 }
 
 /// Whether the same command would fail again, whatever happens meanwhile: what starts nodes goes by that.

@@ -17,6 +17,7 @@ use super::inputs::Format;
 use super::left_out::PassedOver;
 use super::names;
 use super::url::bucket_of;
+use crate::bucket::words::explain;
 
 /// Bytes of a request: each has a minute.
 const PART: u64 = 64 << 20;
@@ -111,11 +112,12 @@ async fn find(store: &Arc<dyn ObjectStore>, name: &str, format: Format) -> io::R
         match store.head(path).await {
             Ok(meta) => return Ok((vec![meta], PassedOver::default())),
             Err(object_store::Error::NotFound { .. }) => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(io::Error::other(explain(&error))),
         }
     }
     let (mut found, mut passed) = (Vec::new(), PassedOver::default());
-    let all: Vec<ObjectMeta> = store.list(below.as_ref()).try_collect().await?;
+    let all: Vec<ObjectMeta> =
+        store.list(below.as_ref()).try_collect().await.map_err(|error| io::Error::other(explain(&error)))?;
     for meta in all {
         let name = meta.location.as_ref();
         if is_pattern && !pattern.matches_with(name, options) {
@@ -150,7 +152,7 @@ async fn bring(store: &Arc<dyn ObjectStore>, meta: &ObjectMeta) -> io::Result<Na
                 Ok(bytes) if bytes.len() as u64 == end - at => break bytes,
                 Ok(bytes) => io::Error::other(format!("{} bytes instead of {}", bytes.len(), end - at)),
                 Err(error @ object_store::Error::Precondition { .. }) => return Err(error.into()),
-                Err(error) => error.into(),
+                Err(error) => io::Error::other(explain(&error)),
             };
             let Some(pause) = pauses.next() else { return Err(error) };
             tracing::warn!(object = %meta.location, %error, "not fetched; trying again");
