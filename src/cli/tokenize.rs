@@ -1,13 +1,12 @@
 //! `sim tokenize`
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use gauntlet::corpus::tokenize::{self, Done, Encoder, Ended, Input, Job, PassedOver, TokenManifest};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::progress::PLAIN_EVERY;
+use super::progress::{self, PLAIN_EVERY};
 use super::{UsageError, interrupt, open, say};
 
 #[derive(clap::Args)]
@@ -120,6 +119,8 @@ fn some(said: &[String]) -> Option<String> {
 
 /// A bar on a terminal, a plain line now and then otherwise.
 struct Progress {
+    /// There is room for everything.
+    wide: bool,
     bar: ProgressBar,
     plain: bool,
     said: Instant,
@@ -130,13 +131,19 @@ struct Progress {
 
 impl Progress {
     fn new(job: &Job) -> Self {
-        let terminal = std::io::stderr().is_terminal();
+        let columns = progress::columns();
+        let (terminal, wide) = (columns.is_some(), columns.is_none_or(|columns| columns >= progress::WIDE));
         let bar = ProgressBar::new(job.inputs.iter().map(|input| input.bytes).sum());
         bar.set_draw_target(if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() });
-        let style = ProgressStyle::with_template("{bytes}/{total_bytes} {bar:30} {msg}  {elapsed} elapsed, {eta} left");
+        let template = if wide {
+            "{bytes}/{total_bytes} {bar:30} {msg}  {elapsed} elapsed, {eta} left"
+        } else {
+            "{percent} % {msg}, {eta} left"
+        };
+        let style = ProgressStyle::with_template(template);
         bar.set_style(style.expect("a constant template"));
         let now = Instant::now();
-        Self { bar, plain: !terminal, said: now, started: now, tokens: None }
+        Self { wide, bar, plain: !terminal, said: now, started: now, tokens: None }
     }
 
     /// Tokens of this call.
@@ -162,6 +169,10 @@ impl Progress {
         }
         self.said = Instant::now();
         let speed = self.tokens() / self.started.elapsed().as_secs_f64().max(1e-3) / 1e6;
+        if !self.wide {
+            self.bar.set_message(format!("{:.1} M tokens", done.tokens as f64 / 1e6));
+            return;
+        }
         let message =
             format!("{} documents, {:.1} M tokens, {speed:.2} M tokens/s", done.documents, done.tokens as f64 / 1e6);
         if self.plain {
