@@ -16,6 +16,7 @@ mod import;
 mod interrupt;
 mod key;
 mod launch;
+mod limits;
 mod log;
 mod model;
 mod node;
@@ -129,6 +130,7 @@ fn start_log(cli: &Cli) {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     start_log(&cli);
+    limits::raise_open_files();
     let done = match cli.command {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::check(args),

@@ -11,8 +11,21 @@ use crate::corpus::error::CorpusError;
 use crate::corpus::inputs::Search;
 use crate::digest::Digest;
 
-/// Files kept open at most: systems allow a process some hundreds. Others are opened for each read.
+/// Files kept open at most; others are opened for each read.
 const KEPT_OPEN: usize = 256;
+
+/// [`KEPT_OPEN`], or a quarter of what the system allows this process.
+fn kept_open() -> usize {
+    #[cfg(unix)]
+    {
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: the call fills in the structure that it is given, or fails.
+        if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } == 0 {
+            return usize::try_from(limit.rlim_cur / 4).map_or(KEPT_OPEN, |quarter| quarter.min(KEPT_OPEN));
+        }
+    }
+    KEPT_OPEN
+}
 
 /// The files of a corpus.
 pub struct Files {
@@ -137,7 +150,7 @@ fn unreadable(path: &Path, reason: io::Error) -> CorpusError {
 
 impl Files {
     fn new(paths: Vec<PathBuf>, token_type: TokenType) -> Self {
-        let open = paths.iter().take(KEPT_OPEN).map(|_| OnceLock::new()).collect();
+        let open = paths.iter().take(kept_open()).map(|_| OnceLock::new()).collect();
         Self { paths, open, token_type }
     }
 
