@@ -8,6 +8,10 @@ pub fn words(error: &io::Error) -> String {
     said.split(" (os error ").next().unwrap_or_default().to_string()
 }
 
+fn bytes_word(count: u64) -> &'static str {
+    if count == 1 { "byte" } else { "bytes" }
+}
+
 /// Why a corpus cannot be opened. Each message names the setting and the file.
 #[derive(Debug, thiserror::Error)]
 pub enum CorpusError {
@@ -53,7 +57,7 @@ pub enum CorpusError {
     Manifest { path: String, reason: String },
     #[error("corpus.path = {url:?}: {reason}")]
     Bucket { url: String, reason: String },
-    #[error("{path}: {bytes} bytes; expected {expected}")]
+    #[error("{path}: {bytes} {}; expected {expected}", bytes_word(*.bytes))]
     ShardLength { path: String, bytes: u64, expected: String },
     #[error(transparent)]
     Document(#[from] DocumentError),
