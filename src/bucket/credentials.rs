@@ -39,6 +39,11 @@ pub fn from_files(builder: AmazonS3Builder) -> AmazonS3Builder {
     })
 }
 
+/// Where the store answers, if settings name another place than Amazon's.
+pub fn endpoint() -> Option<String> {
+    from_files(AmazonS3Builder::from_env()).get_config_value(&AmazonS3ConfigKey::Endpoint)
+}
+
 fn config_section(profile: &str) -> String {
     if profile == "default" { profile.into() } else { format!("profile {profile}") }
 }

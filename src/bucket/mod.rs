@@ -5,6 +5,7 @@ mod folder;
 #[cfg(test)]
 pub(crate) mod suite;
 pub mod untrusted;
+pub mod words;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -48,6 +49,11 @@ pub enum BucketError {
          MinIO, R2 and others set AWS_ENDPOINT_URL"
     )]
     Scheme { url: String },
+    #[error(
+        "bucket {url}: AWS_ENDPOINT_URL = {endpoint} is not encrypted; set AWS_ALLOW_HTTP=true if that is meant, or take \
+         an https:// address"
+    )]
+    PlainHttp { url: String, endpoint: String },
     #[error("bucket {url}: there is no such folder; `sim genesis` and `sim launch` make it")]
     NoFolder { url: String },
     #[error("bucket {url}: {source}")]
@@ -92,6 +98,12 @@ fn open_with(url: &str, create: bool, retries: usize) -> Result<Bucket, BucketEr
         let folder = parsed.to_file_path().map_err(|()| BucketError::Scheme { url: named() })?;
         return open_folder(url, folder, create);
     }
+    if matches!(scheme, ObjectStoreScheme::AmazonS3)
+        && !allows_http()
+        && let Some(endpoint) = credentials::endpoint().filter(|endpoint| endpoint.starts_with("http://"))
+    {
+        return Err(BucketError::PlainHttp { url: named(), endpoint });
+    }
     let store = open_remote(scheme, url, retries).map_err(|source| BucketError::Store { url: named(), source });
     let store = store.and_then(|store| store.ok_or(BucketError::Scheme { url: named() }))?;
     // The `Last-Modified` header has whole seconds.
@@ -134,8 +146,11 @@ fn open_remote(
 /// Setting client options replaces those from the environment, so plain HTTP, for a server on the same machine, is set
 /// here again.
 fn s3_client(client: ClientOptions) -> ClientOptions {
-    let allowed = std::env::var("AWS_ALLOW_HTTP").is_ok_and(|value| value.eq_ignore_ascii_case("true") || value == "1");
-    client.with_allow_http(allowed)
+    client.with_allow_http(allows_http())
+}
+
+fn allows_http() -> bool {
+    std::env::var("AWS_ALLOW_HTTP").is_ok_and(|value| value.eq_ignore_ascii_case("true") || value == "1")
 }
 
 fn open_folder(url: &str, folder: PathBuf, create: bool) -> Result<Bucket, BucketError> {

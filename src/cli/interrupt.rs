@@ -10,6 +10,11 @@ pub fn on_stop() -> Arc<AtomicBool> {
 
 /// A flag that Ctrl-C and SIGTERM set; `work` is what is finished all the same.
 pub fn on_stop_of(work: &'static str) -> Arc<AtomicBool> {
+    on_stop_then(work, || {})
+}
+
+/// A flag that Ctrl-C and SIGTERM set; a second one calls `last` and ends the program at once.
+pub fn on_stop_then(work: &'static str, last: impl Fn() + Send + 'static) -> Arc<AtomicBool> {
     let flag = Arc::new(AtomicBool::new(false));
     let set = flag.clone();
     let listen = move || {
@@ -17,6 +22,7 @@ pub fn on_stop_of(work: &'static str) -> Arc<AtomicBool> {
         runtime.block_on(async {
             while signal().await.is_ok() {
                 if set.swap(true, Ordering::Relaxed) {
+                    last();
                     std::process::exit(130);
                 }
                 eprintln!("finishing {work}; press Ctrl-C again to stop at once");

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -202,7 +203,10 @@ fn follow(
     lockstep: Option<&Lockstep>,
     clock_file: &Path,
 ) -> anyhow::Result<bool> {
-    let stop = interrupt::on_stop();
+    // A second Ctrl-C ends the nodes with the launcher: none may live on without it.
+    let running = Arc::new(Mutex::new(running_of(nodes)));
+    let last = running.clone();
+    let stop = interrupt::on_stop_then("the round", move || kill_all(&last.lock().expect("no panic while held")));
     let mut told = false;
     let tended = loop {
         let stopping = stop.load(Ordering::Relaxed);
@@ -220,7 +224,11 @@ fn follow(
             }
             told = true;
         }
+        // Held while processes are waited for, so that each number in the list is still its process's own.
+        let mut held = running.lock().expect("no panic while held");
         let tended = nodes.iter_mut().try_for_each(|node| node.tend(stopping, lockstep));
+        *held = running_of(nodes);
+        drop(held);
         if let Err(error) = block_on(collector.step(run)) {
             tracing::warn!("the bucket cannot be read now: {error:#}");
         }
@@ -233,6 +241,8 @@ fn follow(
         std::thread::sleep(LOOK);
     };
     let deadline = Instant::now() + Duration::from_secs(5);
+    // From here on they are waited for one by one.
+    let mut held = running.lock().expect("no panic while held");
     for node in nodes.iter_mut().filter(|node| node.ended.is_none()) {
         terminate(&mut node.child);
         while node.child.try_wait()?.is_none() && Instant::now() < deadline {
@@ -241,8 +251,26 @@ fn follow(
         let _ = node.child.kill();
         let _ = node.child.wait();
     }
+    held.clear();
+    drop(held);
     tended?;
     Ok(told && !collector.is_complete())
+}
+
+/// The numbers of the processes that have not ended.
+fn running_of(nodes: &[Node]) -> Vec<u32> {
+    nodes.iter().filter(|node| node.ended.is_none()).map(|node| node.child.id()).collect()
+}
+
+/// Ends processes at once; what they have saved stays.
+fn kill_all(processes: &[u32]) {
+    #[cfg(unix)]
+    for process in processes {
+        // SAFETY: a signal to a child that has not been waited for, so that its number is its own.
+        unsafe { libc::kill(*process as libc::pid_t, libc::SIGKILL) };
+    }
+    #[cfg(not(unix))]
+    let _ = processes;
 }
 
 /// Asks a process to end its round.

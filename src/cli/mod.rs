@@ -15,6 +15,8 @@ mod import;
 mod interrupt;
 mod key;
 mod launch;
+mod limits;
+mod log;
 mod model;
 mod node;
 mod open;
@@ -116,6 +118,8 @@ fn start_log(cli: &Cli) {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
     match cli.log {
+        // Only nodes keep a log; others warn a person.
+        LogFormat::Human if default == "warn" => log.event_format(self::log::Warnings).init(),
         LogFormat::Human => log.init(),
         LogFormat::Json => log.json().init(),
     }
@@ -125,6 +129,7 @@ fn start_log(cli: &Cli) {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     start_log(&cli);
+    limits::raise_open_files();
     let done = match cli.command {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::check(args),
@@ -151,10 +156,30 @@ pub fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", told(&error));
             ExitCode::from(if is_usage(&error) { 2 } else { 1 })
         }
     }
+}
+
+/// An error and its causes, each once; of a store's error what it means, and not what each layer calls it.
+fn told(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain() {
+        let text = cause.to_string();
+        if let Some(store) = cause.downcast_ref::<object_store::Error>() {
+            let meaning = gauntlet::runtime::bucket::words::explain(store);
+            return if told.contains(&text) { told.replace(&text, &meaning) } else { join(told, &meaning) };
+        }
+        if !told.contains(&text) {
+            told = join(told, &text);
+        }
+    }
+    told
+}
+
+fn join(told: String, more: &str) -> String {
+    if told.is_empty() { more.to_string() } else { format!("{told}: {more}") }
 }
 
 /// Whether the same command would fail again, whatever happens meanwhile: what starts nodes goes by that.

@@ -12,7 +12,32 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 /// Without a terminal, a line every so often.
 pub const PLAIN_EVERY: Duration = Duration::from_secs(10);
 
+/// Columns of the terminal that progress is drawn on; `None` where it cannot be drawn: a pipe, a terminal that cannot
+/// move its cursor or has no name.
+pub fn columns() -> Option<u16> {
+    let can_move = std::env::var("TERM").is_ok_and(|name| !name.is_empty() && name != "dumb");
+    if !std::io::stderr().is_terminal() || (cfg!(unix) && !can_move) {
+        return None;
+    }
+    #[cfg(unix)]
+    {
+        // SAFETY: the call fills in the structure that it is given, or fails.
+        let mut size: libc::winsize = unsafe { std::mem::zeroed() };
+        // SAFETY: as above.
+        let done = unsafe { libc::ioctl(libc::STDERR_FILENO, libc::TIOCGWINSZ, &raw mut size) };
+        if done == 0 && size.ws_col > 0 {
+            return Some(size.ws_col);
+        }
+    }
+    Some(WIDE)
+}
+
+/// From so many columns on there is room for everything; on fewer a line would be cut in the middle of a number.
+pub const WIDE: u16 = 110;
+
 pub struct Progress {
+    /// There is room for everything.
+    wide: bool,
     bar: ProgressBar,
     plain: bool,
     said: Instant,
@@ -24,17 +49,23 @@ pub struct Progress {
 impl Progress {
     /// A line for `rounds` rounds.
     pub fn new(rounds: u64, quiet: bool) -> Self {
-        let terminal = std::io::stderr().is_terminal();
+        let columns = columns();
+        let (terminal, wide) = (columns.is_some(), columns.is_none_or(|columns| columns >= WIDE));
         let bar = ProgressBar::new(rounds);
         bar.set_draw_target(if quiet || !terminal {
             ProgressDrawTarget::hidden()
         } else {
             ProgressDrawTarget::stderr()
         });
-        let style = ProgressStyle::with_template("round {pos}/{len} {bar:30} {msg}  {elapsed} elapsed, {eta} left");
+        let template = if wide {
+            "round {pos}/{len} {bar:30} {msg}  {elapsed} elapsed, {eta} left"
+        } else {
+            "{pos}/{len} {msg}, {eta} left"
+        };
+        let style = ProgressStyle::with_template(template);
         bar.set_style(style.expect("a constant template"));
         let now = Instant::now();
-        Self { bar, plain: !quiet && !terminal, said: now, loss: None, tokens: 0.0, started: now }
+        Self { wide, bar, plain: !quiet && !terminal, said: now, loss: None, tokens: 0.0, started: now }
     }
 
     /// A round is done, in which `tokens` were trained on.
@@ -43,8 +74,11 @@ impl Progress {
         self.tokens += tokens;
         let loss = self.loss.map_or("-".into(), |loss| format!("{loss:.3}"));
         let speed = self.tokens / self.started.elapsed().as_secs_f64().max(1e-3) / 1e3;
-        let message =
-            if self.tokens > 0.0 { format!("loss {loss}, {speed:.0} K tokens/s") } else { format!("loss {loss}") };
+        let message = if self.tokens > 0.0 && self.wide {
+            format!("loss {loss}, {speed:.0} K tokens/s")
+        } else {
+            format!("loss {loss}")
+        };
         self.bar.set_message(message.clone());
         self.bar.set_position(round + 1);
         if self.plain && self.said.elapsed() >= PLAIN_EVERY {

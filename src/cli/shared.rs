@@ -13,7 +13,14 @@ pub fn say(text: impl std::fmt::Display) {
 /// Waits for something that is not part of a network's life.
 pub fn block_on<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.expect("the system lets a program wait").block_on(work)
+    match runtime {
+        Ok(runtime) => runtime.block_on(work),
+        // It takes some open files, and the system may allow no more.
+        Err(error) => {
+            eprintln!("error: this process cannot wait for others: {error}; raise the limit of open files (ulimit -n)");
+            std::process::exit(1)
+        }
+    }
 }
 
 /// A wrong command line or scenario: exit code 2.

@@ -1,13 +1,12 @@
 //! `sim tokenize`
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use gauntlet::corpus::tokenize::{self, Done, Encoder, Ended, Input, Job, TokenManifest};
+use gauntlet::corpus::tokenize::{self, Done, Encoder, Ended, Input, Job, PassedOver, TokenManifest};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::progress::PLAIN_EVERY;
+use super::progress::{self, PLAIN_EVERY};
 use super::{UsageError, interrupt, open, say};
 
 #[derive(clap::Args)]
@@ -50,13 +49,11 @@ enum OnError {
 pub fn tokenize(args: Args) -> anyhow::Result<()> {
     let tokenizer = args.tokenizer.to_str().ok_or(UsageError("--tokenizer: a name that is not UTF-8".into()))?;
     let encoder = Encoder::open("--tokenizer", tokenizer)?;
-    let mut inputs: Vec<Input> = Vec::new();
-    for path in &args.inputs {
-        let found = tokenize::inputs(path).map_err(|error| UsageError(format!("{path}: {error}")))?;
-        inputs.extend(found);
-    }
+    let found = tokenize::inputs(&args.inputs).map_err(|error| UsageError(error.to_string()))?;
+    let (inputs, passed_over): (Vec<Input>, PassedOver) = found;
     let job = Job {
         inputs,
+        passed_over,
         text_column: args.text_column,
         shard_tokens: args.shard_tokens,
         skip: args.on_error == OnError::Skip,
@@ -75,37 +72,55 @@ pub fn tokenize(args: Args) -> anyhow::Result<()> {
             say(format_args!("{folder}: {}", sums(&manifest)));
             let speed = progress.tokens() / started.elapsed().as_secs_f64().max(1e-3);
             if speed > 0.0 {
-                say(format_args!("{:.2} M tokens/s on {} threads", speed / 1e6, job.threads));
+                say(format_args!(
+                    "{:.2} M tokens/s on {} thread{}",
+                    speed / 1e6,
+                    job.threads,
+                    if job.threads == 1 { "" } else { "s" }
+                ));
             }
         }
         Ended::Stopped(manifest) => {
-            say(format_args!("stopped after {} that are full; the same command goes on", sums(&manifest)));
+            say(format_args!("stopped after {}\nthe same command goes on", sums(&manifest)));
         }
     }
     Ok(())
 }
 
+/// What was made, and on a line of its own each kind of thing that is not in it.
 fn sums(manifest: &TokenManifest) -> String {
-    let skipped = match manifest.skipped.total() {
-        0 => String::new(),
-        _ => {
-            let left_out = &manifest.skipped;
-            format!(
-                "; left out: {} files, {} row groups, {} documents",
-                left_out.files, left_out.row_groups, left_out.documents
-            )
-        }
-    };
+    let count = |count: u64, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
+    let skipped = &manifest.skipped;
+    let failed = [
+        (skipped.files, "file", "files"),
+        (skipped.row_groups, "row group", "row groups"),
+        (skipped.documents, "document", "documents"),
+    ];
+    let failed = failed.into_iter().filter(|(number, ..)| *number > 0);
+    let failed: Vec<String> = failed.map(|(number, one, many)| count(number, one, many)).collect();
+    let lines = [
+        (!failed.is_empty()).then(|| format!("\nleft out, as it cannot be read: {}", failed.join(", "))),
+        some(&manifest.noticed.said()).map(|said| format!("\nnoticed: {said}")),
+        some(&manifest.passed_over.said()).map(|said| format!("\npassed over: {said}")),
+    ];
     format!(
-        "{} tokens of {} documents in {} shards{skipped}",
-        manifest.tokens,
-        manifest.documents,
-        manifest.shards.len()
+        "{} of {} from {} in {}{}",
+        count(manifest.tokens, "token", "tokens"),
+        count(manifest.documents, "document", "documents"),
+        count(manifest.source.inputs.len() as u64, "file", "files"),
+        count(manifest.shards.len() as u64, "shard", "shards"),
+        lines.into_iter().flatten().collect::<String>()
     )
+}
+
+fn some(said: &[String]) -> Option<String> {
+    (!said.is_empty()).then(|| said.join("; "))
 }
 
 /// A bar on a terminal, a plain line now and then otherwise.
 struct Progress {
+    /// There is room for everything.
+    wide: bool,
     bar: ProgressBar,
     plain: bool,
     said: Instant,
@@ -116,13 +131,19 @@ struct Progress {
 
 impl Progress {
     fn new(job: &Job) -> Self {
-        let terminal = std::io::stderr().is_terminal();
+        let columns = progress::columns();
+        let (terminal, wide) = (columns.is_some(), columns.is_none_or(|columns| columns >= progress::WIDE));
         let bar = ProgressBar::new(job.inputs.iter().map(|input| input.bytes).sum());
         bar.set_draw_target(if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() });
-        let style = ProgressStyle::with_template("{bytes}/{total_bytes} {bar:30} {msg}  {elapsed} elapsed, {eta} left");
+        let template = if wide {
+            "{bytes}/{total_bytes} {bar:30} {msg}  {elapsed} elapsed, {eta} left"
+        } else {
+            "{percent} % {msg}, {eta} left"
+        };
+        let style = ProgressStyle::with_template(template);
         bar.set_style(style.expect("a constant template"));
         let now = Instant::now();
-        Self { bar, plain: !terminal, said: now, started: now, tokens: None }
+        Self { wide, bar, plain: !terminal, said: now, started: now, tokens: None }
     }
 
     /// Tokens of this call.
@@ -148,6 +169,10 @@ impl Progress {
         }
         self.said = Instant::now();
         let speed = self.tokens() / self.started.elapsed().as_secs_f64().max(1e-3) / 1e6;
+        if !self.wide {
+            self.bar.set_message(format!("{:.1} M tokens", done.tokens as f64 / 1e6));
+            return;
+        }
         let message =
             format!("{} documents, {:.1} M tokens, {speed:.2} M tokens/s", done.documents, done.tokens as f64 / 1e6);
         if self.plain {

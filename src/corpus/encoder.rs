@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Mutex;
 
 use tokenizers::Tokenizer;
 
-use super::error::CorpusError;
+use super::error::{CorpusError, words};
 use crate::digest::Digest;
 use crate::model::tokenizer::END;
 
@@ -24,7 +25,25 @@ pub struct Encoder {
     pub digest: Digest,
     /// All ids are below this.
     pub vocab_size: usize,
+    /// The id that stands for what the tokenizer does not know, if there is such a thing.
+    unknown: Option<u32>,
+    /// Characters that it does not know vanish.
+    drops: bool,
+    /// Of characters that have been tried: whether they have a token.
+    known: Mutex<BTreeMap<char, bool>>,
 }
+
+/// A text as ids.
+pub struct Ids {
+    pub ids: Vec<u32>,
+    /// Ids that stand for something unknown.
+    pub unknown: u64,
+    /// Characters that have no id at all.
+    pub dropped: u64,
+}
+
+/// A character that no vocabulary has.
+const STRANGER: &str = "\u{10fffd}";
 
 impl Encoder {
     /// Reads a `tokenizer.json`.
@@ -39,7 +58,22 @@ impl Encoder {
         tokenizer.with_truncation(None).map_err(|error| broken(error.to_string()))?;
         let largest = tokenizer.get_vocab(true).into_values().max().unwrap_or(0);
         let vocab_size = largest as usize + 1;
-        Ok(Self { path: path.to_string(), tokenizer, digest: Digest::of(&bytes), definition: bytes, vocab_size })
+        let unknown = unknown_id(&bytes, &tokenizer);
+        let mut encoder = Self {
+            path: path.to_string(),
+            tokenizer,
+            digest: Digest::of(&bytes),
+            definition: bytes,
+            vocab_size,
+            unknown: None,
+            drops: false,
+            known: Mutex::default(),
+        };
+        // Whether there is anything it does not know: a tokenizer with a piece for each byte knows everything.
+        let stranger = encoder.encode(STRANGER).unwrap_or_default();
+        encoder.drops = stranger.is_empty();
+        encoder.unknown = unknown.filter(|id| stranger.contains(id));
+        Ok(encoder)
     }
 
     /// Whether a model with so many tokens can read what this gives.
@@ -60,7 +94,10 @@ impl Encoder {
     /// # Errors
     /// There is none, or several.
     pub fn eos(&self, asked: Option<&str>) -> Result<u32, CorpusError> {
-        let configured = asked.map(str::to_string).or_else(|| self.configured_eos());
+        let configured = match asked {
+            Some(asked) => Some(asked.to_string()),
+            None => self.configured_eos()?,
+        };
         if let Some(name) = configured {
             let unknown =
                 format!("the tokenizer {:?} has no token {name:?}; expected the one that ends a document", self.path);
@@ -82,22 +119,64 @@ impl Encoder {
         }
     }
 
-    fn configured_eos(&self) -> Option<String> {
-        let text = fs::read(Path::new(&self.path).with_file_name("tokenizer_config.json")).ok()?;
-        let config: serde_json::Value = serde_json::from_slice(&text).ok()?;
+    /// What a `tokenizer_config.json` beside the tokenizer says.
+    fn configured_eos(&self) -> Result<Option<String>, CorpusError> {
+        let path = Path::new(&self.path).with_file_name("tokenizer_config.json");
+        let wrong = |reason: String| {
+            CorpusError::Eos(format!(
+                "{}: {reason}; mend it, or say the token with `sim tokenize --eos`",
+                path.display()
+            ))
+        };
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(wrong(words(&error))),
+        };
+        let config: serde_json::Value =
+            serde_json::from_slice(&text).map_err(|error| wrong(format!("not JSON: {error}")))?;
         let eos = &config["eos_token"];
-        eos.as_str().or(eos["content"].as_str()).map(str::to_string)
+        Ok(eos.as_str().or(eos["content"].as_str()).map(str::to_string))
     }
 
     /// The ids of a text.
     ///
     /// # Errors
     /// Why the tokenizer cannot take it.
-    pub fn ids(&self, text: &str) -> Result<Vec<u32>, CorpusError> {
+    pub fn ids(&self, text: &str) -> Result<Ids, CorpusError> {
+        let ids = self.encode(text)?;
+        let unknown = self.unknown.map_or(0, |unknown| ids.iter().filter(|id| **id == unknown).count() as u64);
+        let mut dropped = 0;
+        if self.drops {
+            let mut known = self.known.lock().expect("no panic while held");
+            for character in text.chars().filter(|character| !character.is_whitespace()) {
+                let is_known = match known.get(&character) {
+                    Some(is_known) => *is_known,
+                    None => {
+                        let is_known = !self.encode(&character.to_string())?.is_empty();
+                        known.insert(character, is_known);
+                        is_known
+                    }
+                };
+                dropped += u64::from(!is_known);
+            }
+        }
+        Ok(Ids { ids, unknown, dropped })
+    }
+
+    fn encode(&self, text: &str) -> Result<Vec<u32>, CorpusError> {
         let failed = |reason: String| CorpusError::Encode { path: self.path.clone(), reason };
         // A tokenizer.json can describe what its code does not expect.
         let encoded = catch_unwind(AssertUnwindSafe(|| self.tokenizer.encode_fast(text, false)));
         let encoding = encoded.map_err(|_| failed("it panicked".into()))?.map_err(|error| failed(error.to_string()))?;
         Ok(encoding.get_ids().to_vec())
     }
+}
+
+/// The id that a tokenizer's model gives for what it does not know.
+fn unknown_id(definition: &[u8], tokenizer: &Tokenizer) -> Option<u32> {
+    let definition: serde_json::Value = serde_json::from_slice(definition).ok()?;
+    let model = &definition["model"];
+    let by_name = model["unk_token"].as_str().and_then(|name| tokenizer.token_to_id(name));
+    by_name.or_else(|| u32::try_from(model["unk_id"].as_u64()?).ok())
 }

@@ -2,6 +2,16 @@
 
 use std::io;
 
+/// What the system says about an error, without its number.
+pub fn words(error: &io::Error) -> String {
+    let said = error.to_string();
+    said.split(" (os error ").next().unwrap_or_default().to_string()
+}
+
+fn bytes_word(count: u64) -> &'static str {
+    if count == 1 { "byte" } else { "bytes" }
+}
+
 /// Why a corpus cannot be opened. Each message names the setting and the file.
 #[derive(Debug, thiserror::Error)]
 pub enum CorpusError {
@@ -9,7 +19,7 @@ pub enum CorpusError {
     NoPath,
     #[error("corpus.tokenizer is missing; expected the path of a tokenizer.json")]
     NoTokenizer,
-    #[error("{key} = {path:?} cannot be read: {reason}")]
+    #[error("{key} = {path:?} cannot be read: {}", words(.reason))]
     Unreadable { key: &'static str, path: String, reason: io::Error },
     #[error("corpus.path = {path:?} is empty; expected {expected}")]
     Empty { path: String, expected: &'static str },
@@ -31,8 +41,10 @@ pub enum CorpusError {
          fewer held-out pages"
     )]
     TooFewPages { path: String, pages: u64, held_out: usize, sequence_length: usize },
-    #[error("corpus.path = {path:?} is not UTF-8 at byte {at}; expected a text, as corpus.tokenizer is set")]
-    NotUtf8 { path: String, at: usize },
+    #[error(
+        "corpus.path = {path:?} is not UTF-8 at line {line}, column {column}; expected a text, as corpus.tokenizer is set"
+    )]
+    NotUtf8 { path: String, line: usize, column: usize },
     #[error("{path:?} is not a tokenizer.json: {reason}")]
     Tokenizer { path: String, reason: String },
     #[error("the tokenizer {path:?} fails on the text: {reason}")]
@@ -45,7 +57,7 @@ pub enum CorpusError {
     Manifest { path: String, reason: String },
     #[error("corpus.path = {url:?}: {reason}")]
     Bucket { url: String, reason: String },
-    #[error("{path}: {bytes} bytes; expected {expected}")]
+    #[error("{path}: {bytes} {}; expected {expected}", bytes_word(*.bytes))]
     ShardLength { path: String, bytes: u64, expected: String },
     #[error(transparent)]
     Document(#[from] DocumentError),

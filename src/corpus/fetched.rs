@@ -11,8 +11,13 @@ use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt};
 use tempfile::NamedTempFile;
 
+use super::documents;
 use super::error::CorpusError;
+use super::inputs::Format;
+use super::left_out::PassedOver;
+use super::names;
 use super::url::bucket_of;
+use crate::bucket::words::explain;
 
 /// Bytes of a request: each has a minute.
 const PART: u64 = 64 << 20;
@@ -25,6 +30,7 @@ pub struct Objects {
     /// The URL of the bucket, in which each has its name.
     bucket: String,
     found: Vec<ObjectMeta>,
+    passed: PassedOver,
 }
 
 impl Objects {
@@ -33,7 +39,7 @@ impl Objects {
     ///
     /// # Errors
     /// No such bucket or object, or a bucket that does not answer.
-    pub fn find(url: &str, ending: &str) -> Result<Option<Self>, CorpusError> {
+    pub fn find(url: &str, format: Format, ending: &str) -> Result<Option<Self>, CorpusError> {
         // A pattern is one from its first folder that has a wildcard.
         let wild = url.find(WILDCARDS).unwrap_or(url.len());
         let (bucket, name) = match url[..wild].rfind('/') {
@@ -41,13 +47,19 @@ impl Objects {
             _ => (url, ""),
         };
         let Some(store) = bucket_of(bucket)? else { return Ok(None) };
-        let found = waited_for(find(&store, name, ending));
-        let found = found.map_err(|error| CorpusError::Bucket { url: url.to_string(), reason: error.to_string() })?;
+        let found = waited_for(find(&store, name, format));
+        let (found, passed) =
+            found.map_err(|error| CorpusError::Bucket { url: url.to_string(), reason: error.to_string() })?;
         if found.is_empty() {
             let expected = format!("an object, a prefix with {ending} objects below it, or a pattern");
             return Err(CorpusError::NoFiles { path: url.to_string(), expected });
         }
-        Ok(Some(Self { store, bucket: bucket.to_string(), found }))
+        Ok(Some(Self { store, bucket: bucket.to_string(), found, passed }))
+    }
+
+    /// What lies there too and was passed over.
+    pub fn passed(&self) -> &PassedOver {
+        &self.passed
     }
 
     /// How many there are.
@@ -87,7 +99,7 @@ fn waited_for<T: Send>(work: impl Future<Output = io::Result<T>> + Send) -> io::
 }
 
 /// The objects that are meant, by name; as of folders, none whose name begins with a dot.
-async fn find(store: &Arc<dyn ObjectStore>, name: &str, ending: &str) -> io::Result<Vec<ObjectMeta>> {
+async fn find(store: &Arc<dyn ObjectStore>, name: &str, format: Format) -> io::Result<(Vec<ObjectMeta>, PassedOver)> {
     let invalid = |error: &dyn std::error::Error| io::Error::new(io::ErrorKind::InvalidInput, error.to_string());
     let is_pattern = name.contains(WILDCARDS);
     let pattern = glob::Pattern::new(name).map_err(|error| invalid(&error))?;
@@ -98,20 +110,30 @@ async fn find(store: &Arc<dyn ObjectStore>, name: &str, ending: &str) -> io::Res
     };
     if let Some(path) = &below {
         match store.head(path).await {
-            Ok(meta) => return Ok(vec![meta]),
+            Ok(meta) => return Ok((vec![meta], PassedOver::default())),
             Err(object_store::Error::NotFound { .. }) => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(io::Error::other(explain(&error))),
         }
     }
-    let is_meant = |meta: &ObjectMeta| {
+    let (mut found, mut passed) = (Vec::new(), PassedOver::default());
+    let all: Vec<ObjectMeta> =
+        store.list(below.as_ref()).try_collect().await.map_err(|error| io::Error::other(explain(&error)))?;
+    for meta in all {
         let name = meta.location.as_ref();
-        let is_hidden = meta.location.filename().is_none_or(|name| name.starts_with('.'));
-        !is_hidden && if is_pattern { pattern.matches_with(name, options) } else { name.ends_with(ending) }
-    };
-    let found = store.list(below.as_ref()).try_filter(|meta| std::future::ready(is_meant(meta)));
-    let mut found: Vec<ObjectMeta> = found.try_collect().await?;
+        if is_pattern && !pattern.matches_with(name, options) {
+            continue;
+        }
+        let file = std::path::Path::new(name);
+        if meta.location.filename().is_none_or(|name| name.starts_with('.')) {
+            passed.hidden += 1;
+        } else if is_pattern || documents::is_named(file, format) {
+            found.push(meta);
+        } else {
+            *passed.suffixes.entry(names::ending(file)).or_default() += 1;
+        }
+    }
     found.sort_by(|a, b| a.location.cmp(&b.location));
-    Ok(found)
+    Ok((found, passed))
 }
 
 async fn bring(store: &Arc<dyn ObjectStore>, meta: &ObjectMeta) -> io::Result<NamedTempFile> {
@@ -130,7 +152,7 @@ async fn bring(store: &Arc<dyn ObjectStore>, meta: &ObjectMeta) -> io::Result<Na
                 Ok(bytes) if bytes.len() as u64 == end - at => break bytes,
                 Ok(bytes) => io::Error::other(format!("{} bytes instead of {}", bytes.len(), end - at)),
                 Err(error @ object_store::Error::Precondition { .. }) => return Err(error.into()),
-                Err(error) => error.into(),
+                Err(error) => io::Error::other(explain(&error)),
             };
             let Some(pause) = pauses.next() else { return Err(error) };
             tracing::warn!(object = %meta.location, %error, "not fetched; trying again");
@@ -158,7 +180,7 @@ mod tests {
     use super::*;
 
     async fn named(store: &Arc<dyn ObjectStore>, name: &str) -> Vec<String> {
-        find(store, name, ".txt").await.unwrap().iter().map(|meta| meta.location.to_string()).collect()
+        find(store, name, Format::Text).await.unwrap().0.iter().map(|meta| meta.location.to_string()).collect()
     }
 
     #[tokio::test]
@@ -168,8 +190,8 @@ mod tests {
         for (name, bytes) in [("b.txt", &b"b"[..]), ("a/c.txt", b""), ("a/.d.txt", b"d"), ("a/e.md", &large)] {
             store.put(&Path::parse(name).unwrap(), bytes.to_vec().into()).await.unwrap();
         }
-        assert_eq!(named(&store, "").await, ["a/c.txt", "b.txt"]);
-        assert_eq!(named(&store, "a").await, ["a/c.txt"]);
+        assert_eq!(named(&store, "").await, ["a/c.txt", "a/e.md", "b.txt"]);
+        assert_eq!(named(&store, "a").await, ["a/c.txt", "a/e.md"]);
         assert_eq!(named(&store, "a/e.md").await, ["a/e.md"]);
         assert_eq!(named(&store, "*.txt").await, ["b.txt"]);
         assert_eq!(named(&store, "*/*").await, ["a/c.txt", "a/e.md"]);

@@ -9,9 +9,10 @@ use super::encoder::Encoder;
 use super::error::{CorpusError, DocumentError};
 use super::fetched::Objects;
 use super::inputs::{Format, Input};
+use super::left_out::Noticed;
 use super::packed::Packed;
 use super::settings::{CorpusKind, CorpusSettings};
-use super::tokenize::{DocumentReading, encode_documents};
+use super::tokenize::{DocumentReading, Outcome, encode_documents};
 use super::tokens::Shards;
 use crate::digest::Digest;
 
@@ -31,9 +32,9 @@ pub fn open(
     let encoder = Encoder::open("corpus.tokenizer", tokenizer)?;
     encoder.fits(vocab_size)?;
     let eos = encoder.eos(None)?;
-    let objects = Objects::find(path, ending)?;
-    let inputs = match &objects {
-        Some(_) => Vec::new(),
+    let objects = Objects::find(path, format, ending)?;
+    let (inputs, passed) = match &objects {
+        Some(objects) => (Vec::new(), objects.passed().clone()),
         None => documents::of_format(path, format, ending).map_err(|reason| {
             let path = path.to_string();
             CorpusError::Unreadable { key: "corpus.path", path, reason }
@@ -48,10 +49,15 @@ pub fn open(
         eos,
         tokens: Packed::of_vocabulary(encoder.vocab_size),
         said: Instant::now(),
+        noticed: Noticed::default(),
     };
     match &objects {
         None => tokenised.add(&inputs)?,
         Some(objects) => (0..objects.count()).try_for_each(|number| tokenised.add_object(objects, number, format))?,
+    }
+    let left_out = [passed.said(), tokenised.noticed.said()].concat();
+    if !left_out.is_empty() {
+        tracing::warn!("corpus.path = {path:?}: {}", left_out.join("; "));
     }
     let tokens = tokenised.tokens;
     let fingerprint = tokens.digest();
@@ -70,6 +76,7 @@ struct Tokenised<'a> {
     eos: u32,
     tokens: Packed,
     said: Instant,
+    noticed: Noticed,
 }
 
 impl Tokenised<'_> {
@@ -77,11 +84,15 @@ impl Tokenised<'_> {
         let threads = thread::available_parallelism().map_or(1, usize::from);
         let reading = DocumentReading { inputs, column: "text", from: (0, 0) };
         let ended = encode_documents(&reading, self.encoder, threads, |encoded| {
-            match encoded.ids {
-                Ok(ids) => self.tokens.extend(&ids),
-                Err(error) => return ControlFlow::Break(error),
+            match encoded.outcome {
+                Outcome::Ids(ids) => {
+                    self.noticed.add_document(&ids);
+                    self.tokens.extend(&ids.ids);
+                    self.tokens.extend(&[self.eos]);
+                }
+                Outcome::Failed(error) => return ControlFlow::Break(error),
+                Outcome::Nothing(nothing) => self.noticed.add(nothing),
             }
-            self.tokens.extend(&[self.eos]);
             if self.said.elapsed() >= SAY_EVERY {
                 self.said = Instant::now();
                 let percent = 100 * (self.before + encoded.read_bytes) / self.bytes.max(1);
@@ -99,7 +110,7 @@ impl Tokenised<'_> {
     fn add_object(&mut self, objects: &Objects, number: usize, format: Format) -> Result<(), CorpusError> {
         let file = objects.bring(number)?;
         let url = objects.url(number);
-        let input = documents::of_file(file.path(), format).map_err(|reason| {
+        let input = documents::of_file(file.path(), format, documents::compression(&url)).map_err(|reason| {
             let path = url.clone();
             CorpusError::Unreadable { key: "corpus.path", path, reason }
         })?;

@@ -1,22 +1,15 @@
-//! Which files are meant by a path, a folder or a pattern.
+//! Which files are meant by paths, folders and patterns; what lies there and is not meant is counted.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// What a file holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// A column of texts, a row a document.
-    Parquet,
-    /// An object a line, with a field of text: a document.
-    Jsonl,
-    /// One document.
-    Text,
-}
+use super::left_out::PassedOver;
+use super::names;
+pub use super::names::{Compression, Format};
 
 /// A file with documents.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,52 +17,158 @@ pub struct Input {
     pub path: String,
     pub bytes: u64,
     pub format: Format,
+    #[serde(default, skip_serializing_if = "Compression::is_none")]
+    pub compression: Compression,
 }
 
-/// The files of a path, a folder (those that `wanted` takes by name, also in folders below) or a pattern, by name.
-///
-/// # Errors
-/// A pattern or folder that cannot be read.
-pub fn files(path: &str, wanted: impl Fn(&str) -> bool) -> io::Result<Vec<String>> {
+/// A search for files, path by path.
+pub struct Search<'a> {
+    /// Whether a file of a folder is meant, by its name.
+    wanted: &'a dyn Fn(&Path) -> bool,
+    /// What was found, in the order of the paths, and for each by name; and whether it was asked for by its own name.
+    pub found: Vec<(String, bool)>,
+    pub passed: PassedOver,
+    /// Real names of what was found.
+    files: BTreeSet<PathBuf>,
+    folders: BTreeSet<PathBuf>,
+}
+
+impl<'a> Search<'a> {
+    /// Of nothing yet.
+    pub fn new(wanted: &'a dyn Fn(&Path) -> bool) -> Self {
+        let (found, passed) = (Vec::new(), PassedOver::default());
+        Self { wanted, found, passed, files: BTreeSet::new(), folders: BTreeSet::new() }
+    }
+
+    /// Adds the files of a path, a folder (those wanted, also in folders below) or a pattern. Whether there are any.
+    ///
+    /// # Errors
+    /// What cannot be read, or has a name that is not UTF-8.
+    pub fn add(&mut self, path: &str) -> io::Result<bool> {
+        let there = Path::new(path);
+        let (mut found, mut by_name) = (Vec::new(), false);
+        if there.is_dir() {
+            self.walk(there, &mut found)?;
+        } else if let Ok(data) = fs::metadata(there) {
+            if !data.is_file() {
+                return Err(invalid("a pipe or device; expected a file"));
+            }
+            by_name = true;
+            found.push(there.to_path_buf());
+        } else if path.contains(['*', '?', '[']) {
+            // A pattern that ends in a suffix of its own asks for files of that suffix.
+            by_name = there.extension().is_some_and(|end| !end.to_string_lossy().contains(['*', '?', '[', ']']));
+            self.matching(path, by_name, &mut found)?;
+        }
+        let any = !found.is_empty();
+        // Of a file and a link to it the file is kept.
+        found.sort_by_cached_key(|path| (path.is_symlink(), path.clone()));
+        let mut names = Vec::new();
+        for path in found {
+            if self.files.insert(fs::canonicalize(&path).map_err(|error| about(&path, &error))?) {
+                names.push(name(&path)?);
+            } else {
+                self.passed.files_twice += 1;
+            }
+        }
+        names.sort();
+        self.found.extend(names.into_iter().map(|name| (name, by_name)));
+        Ok(any)
+    }
+
+    fn walk(&mut self, folder: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
+        let failed = |error: io::Error| about(folder, &error);
+        if !self.folders.insert(fs::canonicalize(folder).map_err(failed)?) {
+            self.passed.folders_twice += 1;
+            return Ok(());
+        }
+        let entries = fs::read_dir(folder).map_err(failed)?.map(|entry| entry.map(|entry| entry.path()));
+        let mut entries = entries.collect::<io::Result<Vec<PathBuf>>>().map_err(failed)?;
+        // Folders before links to them.
+        entries.sort_by_cached_key(|path| (path.is_symlink(), path.clone()));
+        for path in entries {
+            if is_hidden(&path) {
+                self.passed.hidden += 1;
+            } else if path.is_dir() {
+                self.walk(&path, found)?;
+            } else {
+                self.take(path, false, found)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn matching(&mut self, pattern: &str, by_name: bool, found: &mut Vec<PathBuf>) -> io::Result<()> {
+        let matches = glob::glob(pattern).map_err(|error| invalid(&format!("not a pattern: {error}")))?;
+        let wild = |part: &&Path| part.to_string_lossy().contains(['*', '?', '[']);
+        let literal = normal(Path::new(pattern)).take_while(|part| !wild(part)).count();
+        let dotted = normal(Path::new(pattern)).skip(literal).any(is_hidden);
+        for path in matches {
+            let path = path.map_err(io::Error::from)?;
+            // As a shell does it: a dot at the start of a name is asked for by a dot.
+            let hidden = !dotted && normal(&path).skip(literal).any(is_hidden);
+            if hidden {
+                self.passed.hidden += 1;
+            } else if path.is_dir() {
+                self.passed.folders_matched += 1;
+            } else {
+                self.take(path, by_name, found)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, path: PathBuf, by_name: bool, found: &mut Vec<PathBuf>) -> io::Result<()> {
+        if !by_name && !(self.wanted)(&path) {
+            *self.passed.suffixes.entry(names::ending(&path)).or_default() += 1;
+            return Ok(());
+        }
+        match fs::metadata(&path) {
+            Ok(data) if data.is_file() => found.push(path),
+            Ok(_) => self.passed.special += 1,
+            Err(error) if path.is_symlink() && error.kind() == io::ErrorKind::NotFound => {
+                return Err(invalid(&format!(
+                    "{}: a link to a file that is not there; remove it, or what it names must be",
+                    path.display()
+                )));
+            }
+            Err(error) => return Err(about(&path, &error)),
+        }
+        Ok(())
+    }
+}
+
+/// What to do about a path that names nothing.
+pub fn names_nothing(path: &str, expected: &str) -> String {
     let there = Path::new(path);
-    let mut found = Vec::new();
     if there.is_dir() {
-        walk(there, &wanted, &mut found)?;
-    } else if there.exists() {
-        found.push(path.to_string());
-    } else if path.contains(['*', '?', '[']) {
-        let matches = glob::glob(path).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        for matched in matches {
-            let matched = matched.map_err(io::Error::from)?;
-            if matched.is_file() {
-                found.push(name(&matched)?);
-            }
-        }
+        return format!("the folder has no file that is read; expected {expected}");
     }
-    found.sort();
-    Ok(found)
+    if path.contains('[') {
+        let escaped = path.replace('[', "[[]");
+        return format!("no file matches; brackets are part of a pattern: write {escaped:?} for a name that has some");
+    }
+    if path.contains(['*', '?']) { "no file matches the pattern".into() } else { "no such file".into() }
 }
 
-fn walk(folder: &Path, wanted: &impl Fn(&str) -> bool, found: &mut Vec<String>) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        if hidden {
-            continue;
-        }
-        if path.is_dir() {
-            walk(&path, wanted, found)?;
-        } else {
-            let name = name(&path)?;
-            if wanted(&name) {
-                found.push(name);
-            }
-        }
-    }
-    Ok(())
+/// The names that a path is made of.
+fn normal(path: &Path) -> impl Iterator<Item = &Path> {
+    path.components().filter(|part| matches!(part, Component::Normal(_))).map(|part| Path::new(part.as_os_str()))
+}
+
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
 }
 
 fn name(path: &Path) -> io::Result<String> {
     let named = path.to_str().map(str::to_string);
-    named.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, format!("{path:?}: a name that is not UTF-8")))
+    named.ok_or_else(|| invalid(&format!("{path:?}: a name that is not UTF-8; rename the file")))
+}
+
+fn invalid(reason: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, reason)
+}
+
+fn about(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {}", path.display(), super::error::words(error)))
 }

@@ -11,6 +11,8 @@ mod error;
 mod fetched;
 mod in_memory;
 mod inputs;
+mod left_out;
+mod names;
 mod packed;
 mod page;
 mod process;

@@ -114,7 +114,7 @@ fn what_cannot_be_read_is_told_with_its_key() {
     settings.tokenizer = Some(model.to_str().unwrap().to_string());
     assert!(matches!(refused(&settings, 256, 8), CorpusError::Unreadable { key: "corpus.tokenizer", .. }));
     std::fs::write(&model, tokenizer(&["?"])).unwrap();
-    assert!(matches!(refused(&settings, 256, 8), CorpusError::NotUtf8 { at: 3, .. }));
+    assert!(matches!(refused(&settings, 256, 8), CorpusError::NotUtf8 { line: 1, column: 4, .. }));
     std::fs::write(&model, "{}").unwrap();
     let message = refused(&settings, 256, 8).to_string();
     assert!(message.contains("is not a tokenizer.json"), "{message}");

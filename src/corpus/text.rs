@@ -1,10 +1,14 @@
 //! A text file, as bytes or through a tokenizer.
 
 use std::fs;
+use std::io;
 
+use super::documents;
 use super::encoder::Encoder;
 use super::error::CorpusError;
 use super::fetched::Objects;
+use super::inputs::Format;
+use super::left_out::Noticed;
 use super::packed::Packed;
 use super::page::PageId;
 use super::settings::CorpusSettings;
@@ -30,18 +34,28 @@ impl Text {
         sequence_length: usize,
     ) -> Result<(Self, Digest), CorpusError> {
         let path = settings.path.clone().ok_or(CorpusError::NoPath)?;
-        let objects = Objects::find(&path, ".txt")?;
+        let objects = Objects::find(&path, Format::Text, ".txt")?;
         if let Some(several) = objects.as_ref().map(Objects::count).filter(|count| *count > 1) {
             let reason = format!("{several} texts; expected one: `sim tokenize` makes shards of many");
             return Err(CorpusError::Bucket { url: path, reason });
         }
         let brought = objects.map(|objects| objects.bring(0)).transpose()?;
         let file = brought.as_ref().map_or(path.as_ref(), |brought| brought.path());
-        let bytes = fs::read(file);
-        let bytes =
-            bytes.map_err(|reason| CorpusError::Unreadable { key: "corpus.path", path: path.clone(), reason })?;
-        if bytes.is_empty() {
+        let unreadable = |reason| CorpusError::Unreadable { key: "corpus.path", path: path.clone(), reason };
+        if !file.is_file() {
+            let reason = fs::metadata(file).map_or_else(|error| error, |_| io::Error::other("expected a text file"));
+            return Err(unreadable(reason));
+        }
+        let input = documents::of_file(file, Format::Text, documents::compression(&path)).map_err(unreadable)?;
+        let Some((bytes, marked)) = documents::whole(&input).map_err(|mut error| {
+            error.place = format!("corpus.path = {path:?}");
+            error
+        })?
+        else {
             return Err(CorpusError::Empty { path, expected: "a text" });
+        };
+        if marked {
+            tracing::warn!("corpus.path = {path:?}: its byte order mark is left out");
         }
         let (tokens, fingerprint) = match &settings.tokenizer {
             Some(tokenizer) => {
@@ -97,9 +111,17 @@ impl Text {
 /// Ids of a text, all of it at once: cut into parts, some tokenizers would give others at the seams.
 fn tokenize(path: &str, bytes: &[u8], encoder: &Encoder, vocab_size: usize) -> Result<Packed, CorpusError> {
     encoder.fits(vocab_size)?;
-    let text = std::str::from_utf8(bytes)
-        .map_err(|error| CorpusError::NotUtf8 { path: path.to_string(), at: error.valid_up_to() })?;
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let (line, column) = documents::place(bytes, error.valid_up_to());
+        CorpusError::NotUtf8 { path: path.to_string(), line, column }
+    })?;
     let mut packed = Packed::of_vocabulary(encoder.vocab_size);
-    packed.extend(&encoder.ids(text)?);
+    let ids = encoder.ids(text)?;
+    let mut noticed = Noticed::default();
+    noticed.add_document(&ids);
+    if !noticed.said().is_empty() {
+        tracing::warn!("corpus.path = {path:?}: {}", noticed.said().join("; "));
+    }
+    packed.extend(&ids.ids);
     Ok(packed)
 }

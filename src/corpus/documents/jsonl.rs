@@ -1,125 +1,274 @@
 //! JSONL: one object a line.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, Read};
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::content::{Content, line_and_column};
+use super::item::Item;
 use crate::corpus::error::{DocumentError, Extent};
+use crate::corpus::inputs::Input;
+use crate::corpus::left_out::Nothing;
 
 /// A longer line is taken for something else than JSONL.
 const LONGEST_LINE: u64 = 1 << 30;
 
-/// The texts of a file, line by line; blank lines are none.
+/// The texts of a file, line by line; blank lines hold none.
 pub struct Lines {
     path: String,
     field: String,
-    reader: BufReader<File>,
-    bytes: u64,
-    read: u64,
+    content: Content,
     line: u64,
     ended: bool,
 }
 
 impl Lines {
-    pub fn open(path: &str, field: &str) -> Result<Self, DocumentError> {
-        let file = File::open(path).map_err(|error| DocumentError::of_file(path, error))?;
-        let bytes = file.metadata().map_err(|error| DocumentError::of_file(path, error))?.len();
-        if bytes == 0 {
-            return Err(DocumentError::of_file(path, "the file is empty; expected an object on each line"));
-        }
-        let (path, field) = (path.to_string(), field.to_string());
-        Ok(Self { path, field, reader: BufReader::new(file), bytes, read: 0, line: 0, ended: false })
+    /// Opens a file; `field` is a key, or keys of nested objects with dots between.
+    pub fn open(input: &Input, field: &str) -> Result<Option<Self>, DocumentError> {
+        let content = Content::open(input)?;
+        let (path, field) = (input.path.clone(), field.to_string());
+        Ok(content.map(|content| Self { path, field, content, line: 0, ended: false }))
     }
 
+    /// What part of the file has been read, 0 to 1.
     pub fn fraction(&self) -> f64 {
-        self.read as f64 / self.bytes as f64
+        self.content.fraction()
     }
 
-    /// The next line that is not blank.
-    fn line(&mut self) -> Option<Result<Vec<u8>, DocumentError>> {
-        let mut line = Vec::new();
-        while !self.ended {
-            line.clear();
-            let read = (&mut self.reader).take(LONGEST_LINE).read_until(b'\n', &mut line);
-            self.line += 1;
-            match read {
-                Ok(0) => self.ended = true,
-                Ok(read) if read as u64 == LONGEST_LINE && line.last() != Some(&b'\n') => {
-                    self.ended = true;
-                    return Some(Err(DocumentError::of_file(
-                        &self.path,
-                        format!("line {} is longer than 1 GiB", self.line),
-                    )));
-                }
-                Ok(read) => {
-                    self.read += read as u64;
-                    if !line.trim_ascii().is_empty() {
-                        return Some(Ok(line));
-                    }
-                }
-                Err(error) => {
-                    self.ended = true;
-                    return Some(Err(DocumentError::of_file(&self.path, error)));
-                }
+    /// Whether the file began with a byte order mark.
+    pub fn is_marked(&self) -> bool {
+        self.content.marked
+    }
+
+    fn text(&self, line: &[u8]) -> Result<String, (Option<usize>, String)> {
+        std::str::from_utf8(line).map_err(|error| (Some(error.valid_up_to()), "not UTF-8".to_string()))?;
+        let parse = |line: &[u8]| {
+            let mut json = serde_json::Deserializer::from_slice(line);
+            Field(&self.field).deserialize(&mut json).and_then(|found| json.end().map(|()| found))
+        };
+        // Python writes NaN and Infinity, which JSON does not have.
+        let found = parse(line).or_else(|error| numbers(line).map_or(Err(error), |line| parse(&line)));
+        let found = found.map_err(|error| {
+            let said = error.to_string();
+            let said = said.split(" at line ").next().unwrap_or_default();
+            (Some(error.column().saturating_sub(1)), format!("not JSON: {said}"))
+        })?;
+        let field = &self.field;
+        match found {
+            Found::Text(text) => Ok(text),
+            Found::Other(what) => Err((None, format!("the field {field:?} is {what}; expected a text"))),
+            Found::Twice => Err((None, format!("the field {field:?} is there twice"))),
+            Found::NoObject(what) => Err((None, format!("{what}; expected an object on each line"))),
+            Found::Nowhere(keys) if keys.is_empty() => {
+                Err((None, format!("without the field {field:?} (--text-column)")))
+            }
+            Found::Nowhere(keys) => {
+                Err((None, format!("without the field {field:?} (--text-column); its fields: {}", keys.join(", "))))
             }
         }
-        None
-    }
-
-    fn text(&self, line: &[u8]) -> Result<String, String> {
-        std::str::from_utf8(line).map_err(|error| format!("not UTF-8 at byte {} of the line", error.valid_up_to()))?;
-        let mut json = serde_json::Deserializer::from_slice(line);
-        let text = Field(&self.field).deserialize(&mut json).and_then(|text| json.end().map(|()| text));
-        // The line is the file's, not that of what was parsed.
-        let text = text.map_err(|error| format!("not JSON with a text, at column {}: {error}", error.column()))?;
-        text.ok_or_else(|| format!("without the field {:?} (--text-column)", self.field))
     }
 }
 
 impl Iterator for Lines {
-    type Item = Result<String, DocumentError>;
+    type Item = Item;
 
-    fn next(&mut self) -> Option<Self::Item> {
-        let line = match self.line()? {
-            Ok(line) => line,
-            Err(error) => return Some(Err(error)),
+    fn next(&mut self) -> Option<Item> {
+        if self.ended {
+            return None;
+        }
+        let mut line = Vec::new();
+        let read = (&mut self.content.reader).take(LONGEST_LINE).read_until(b'\n', &mut line);
+        self.line += 1;
+        let broken = match read {
+            Ok(0) => {
+                self.ended = true;
+                return None;
+            }
+            Ok(read) if read as u64 == LONGEST_LINE && line.last() != Some(&b'\n') => "it is longer than 1 GiB".into(),
+            Ok(_) if line.trim_ascii().is_empty() => return Some(Item::Nothing(Nothing::BlankLine)),
+            Ok(_) => {
+                return Some(match self.text(&line) {
+                    Ok(text) => Item::Text(text),
+                    Err((at, reason)) => {
+                        let column = at.map(|at| format!(", column {}", line_and_column(&line, at).1));
+                        let place = format!("{}, line {}{}", self.path, self.line, column.unwrap_or_default());
+                        Item::Failed(DocumentError { extent: Extent::Document, place, reason })
+                    }
+                });
+            }
+            Err(error) => self.content.words(&error),
         };
-        Some(self.text(&line).map_err(|reason| {
-            let place = format!("{}, line {}", self.path, self.line);
-            DocumentError { extent: Extent::Document, place, reason }
-        }))
+        self.ended = true;
+        let place = format!("{}, line {}", self.path, self.line);
+        Some(Item::Failed(DocumentError { extent: Extent::File, place, reason: broken }))
     }
 }
 
-/// The text of one field of an object; of the others nothing is kept.
+/// A line with `NaN`, `Infinity` and `-Infinity` outside of texts replaced by 0; `None` if it has none.
+fn numbers(line: &[u8]) -> Option<Vec<u8>> {
+    let (mut fixed, mut inside, mut at, mut changed) = (line.to_vec(), false, 0, false);
+    while at < line.len() {
+        match line[at] {
+            b'\\' if inside => at += 1,
+            b'"' => inside = !inside,
+            _ if inside => {}
+            _ => {
+                let names: [&[u8]; 3] = [b"NaN", b"Infinity", b"-Infinity"];
+                if let Some(name) = names.into_iter().find(|name| line[at..].starts_with(name)) {
+                    fixed[at..at + name.len()].fill(b' ');
+                    fixed[at] = b'0';
+                    at += name.len() - 1;
+                    changed = true;
+                }
+            }
+        }
+        at += 1;
+    }
+    changed.then_some(fixed)
+}
+
+/// What a line has where the text should be.
+enum Found {
+    Text(String),
+    /// Something else, in words.
+    Other(&'static str),
+    Twice,
+    /// No object, but this.
+    NoObject(&'static str),
+    /// An object with these keys.
+    Nowhere(Vec<String>),
+}
+
+/// Looks for a field of an object, by its path; of others only the names are kept.
 struct Field<'a>(&'a str);
 
 impl<'de> DeserializeSeed<'de> for Field<'_> {
-    type Value = Option<String>;
+    type Value = Found;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Found, D::Error> {
+        deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Field<'_> {
-    type Value = Option<String>;
+    type Value = Found;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "an object with the text {:?}", self.0)
+        write!(f, "JSON")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut text = None;
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Found, A::Error> {
+        let (mut found, mut keys) = (None, Vec::new());
         while let Some(key) = map.next_key::<String>()? {
-            if key == self.0 {
-                text = Some(map.next_value()?);
+            let below = self.0.strip_prefix(key.as_str()).and_then(|rest| rest.strip_prefix('.'));
+            if key == self.0 || below.is_some() {
+                let value = match below {
+                    None => map.next_value_seed(Value)?,
+                    Some(rest) => match map.next_value_seed(Field(rest))? {
+                        Found::Nowhere(names) => {
+                            keys.extend(names.into_iter().map(|name| format!("{key}.{name}")));
+                            continue;
+                        }
+                        Found::NoObject(_) => {
+                            keys.push(key);
+                            continue;
+                        }
+                        found => found,
+                    },
+                };
+                found = Some(if found.is_none() { value } else { Found::Twice });
             } else {
                 map.next_value::<IgnoredAny>()?;
+                keys.push(key);
             }
         }
-        Ok(text)
+        Ok(found.unwrap_or(Found::Nowhere(keys)))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Found, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Found::NoObject("an array"))
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Found, E> {
+        Ok(Found::NoObject("a text"))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Found, E> {
+        Ok(Found::NoObject("true or false"))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Found, E> {
+        Ok(Found::NoObject("a number"))
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Found, E> {
+        Ok(Found::NoObject("a number"))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Found, E> {
+        Ok(Found::NoObject("a number"))
+    }
+
+    fn visit_unit<E>(self) -> Result<Found, E> {
+        Ok(Found::NoObject("null"))
+    }
+}
+
+/// The value of the field: a text, or the name of what it is.
+struct Value;
+
+impl<'de> DeserializeSeed<'de> for Value {
+    type Value = Found;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Found, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Value {
+    type Value = Found;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a text")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Found, E> {
+        Ok(Found::Text(text.to_string()))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Found, E> {
+        Ok(Found::Text(text))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Found, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Found::Other("an object"))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Found, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Found::Other("an array"))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Found, E> {
+        Ok(Found::Other("true or false"))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Found, E> {
+        Ok(Found::Other("a number"))
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Found, E> {
+        Ok(Found::Other("a number"))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Found, E> {
+        Ok(Found::Other("a number"))
+    }
+
+    fn visit_unit<E>(self) -> Result<Found, E> {
+        Ok(Found::Other("null"))
     }
 }

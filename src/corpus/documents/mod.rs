@@ -1,121 +1,188 @@
 //! Documents of files: rows of Parquet, lines of JSONL, whole text files.
 
+mod content;
+mod item;
 mod jsonl;
 mod parquet;
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 
-use super::error::DocumentError;
-use super::inputs::{Format, Input, files};
+use content::{Content, line_and_column};
+pub use item::Item;
+
+use super::error::{DocumentError, words};
+use super::inputs::{Compression, Format, Input, Search, names_nothing};
+use super::left_out::{Nothing, PassedOver};
+use super::names::{Named, READ};
 
 /// The documents of one file, in its order. What cannot be read is an item too, and the next is what follows it, so
 /// that whoever counts items can come back to a place.
 ///
 /// Memory: a page of a Parquet column, a line of JSONL, all of a text.
-pub struct Documents(Source);
+pub struct Documents {
+    source: Source,
+    /// What comes before the documents.
+    before: Option<Nothing>,
+}
 
 enum Source {
     Parquet(Box<parquet::Rows>),
     Jsonl(jsonl::Lines),
-    Text(Option<String>),
-    Failed(Option<DocumentError>),
+    Text(Option<(String, Content)>),
+    Ended(Option<Item>),
 }
 
 impl Documents {
     /// The documents of a file; `column` is what a column of Parquet or a field of JSONL is called.
     pub fn open(input: &Input, column: &str) -> Self {
         let opened = match input.format {
-            Format::Parquet => parquet::Rows::open(&input.path, column).map(|rows| Source::Parquet(Box::new(rows))),
-            Format::Jsonl => jsonl::Lines::open(&input.path, column).map(Source::Jsonl),
-            Format::Text => Ok(Source::Text(Some(input.path.clone()))),
+            Format::Parquet => {
+                parquet::Rows::open(&input.path, column).map(|rows| rows.map(|rows| Source::Parquet(Box::new(rows))))
+            }
+            Format::Jsonl => jsonl::Lines::open(input, column).map(|lines| lines.map(Source::Jsonl)),
+            Format::Text => {
+                Content::open(input).map(|found| found.map(|found| Source::Text(Some((input.path.clone(), found)))))
+            }
         };
-        Self(opened.unwrap_or_else(|error| Source::Failed(Some(error))))
+        let source = match opened {
+            Ok(Some(source)) => source,
+            Ok(None) => Source::Ended(Some(Item::Nothing(Nothing::EmptyFile))),
+            Err(error) => Source::Ended(Some(Item::Failed(error))),
+        };
+        let marked = match &source {
+            Source::Jsonl(lines) => lines.is_marked(),
+            Source::Text(Some((_, content))) => content.marked,
+            _ => false,
+        };
+        Self { source, before: marked.then_some(Nothing::ByteOrderMark) }
     }
 
     /// What part of the file has been read, 0 to 1.
     pub fn fraction(&self) -> f64 {
-        match &self.0 {
+        match &self.source {
             Source::Parquet(rows) => rows.fraction(),
             Source::Jsonl(lines) => lines.fraction(),
             Source::Text(left) => f64::from(left.is_none()),
-            Source::Failed(_) => 1.0,
+            Source::Ended(_) => 1.0,
         }
     }
 }
 
 impl Iterator for Documents {
-    type Item = Result<String, DocumentError>;
+    type Item = Item;
 
-    fn next(&mut self) -> Option<Self::Item> {
-        match &mut self.0 {
-            Source::Parquet(rows) => rows.next(),
+    fn next(&mut self) -> Option<Item> {
+        if let Some(before) = self.before.take() {
+            return Some(Item::Nothing(before));
+        }
+        match &mut self.source {
+            Source::Parquet(rows) => rows.next().map(|row| row.map_or_else(Item::Failed, Item::Text)),
             Source::Jsonl(lines) => lines.next(),
-            Source::Text(path) => path.take().map(|path| text(&path)),
-            Source::Failed(error) => error.take().map(Err),
+            Source::Text(left) => {
+                left.take().map(|(path, content)| text(&path, content).map_or_else(Item::Failed, Item::Text))
+            }
+            Source::Ended(item) => item.take(),
         }
     }
 }
 
 /// A text file: one document.
-fn text(path: &str) -> Result<String, DocumentError> {
-    let bytes = fs::read(path).map_err(|error| DocumentError::of_file(path, error))?;
-    if bytes.is_empty() {
-        return Err(DocumentError::of_file(path, "the file is empty; expected a text"));
+fn text(path: &str, mut content: Content) -> Result<String, DocumentError> {
+    let mut bytes = Vec::new();
+    if let Err(error) = content.reader.read_to_end(&mut bytes) {
+        return Err(DocumentError::of_file(path, content.words(&error)));
     }
     String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        DocumentError::of_file(path, format!("not UTF-8 at byte {at}; expected a text"))
+        let (line, column) = line_and_column(error.as_bytes(), error.utf8_error().valid_up_to());
+        let place = format!("{path}, line {line}, column {column}");
+        DocumentError::of_file(&place, "not UTF-8; expected a text")
     })
 }
 
-impl Format {
-    /// By the end of the file's name.
-    fn of(path: &str) -> Option<Self> {
-        let extension = Path::new(path).extension()?.to_str()?.to_lowercase();
-        match extension.as_str() {
-            "parquet" => Some(Self::Parquet),
-            "jsonl" | "ndjson" => Some(Self::Jsonl),
-            "txt" | "text" | "md" => Some(Self::Text),
-            _ => None,
+/// All bytes of a text file, without its byte order mark, and whether it had one; `None` for an empty file.
+///
+/// # Errors
+/// What cannot be read, or is not what its name says.
+pub fn whole(input: &Input) -> Result<Option<(Vec<u8>, bool)>, DocumentError> {
+    let Some(mut content) = Content::open(input)? else { return Ok(None) };
+    let mut bytes = Vec::new();
+    match content.reader.read_to_end(&mut bytes) {
+        Ok(_) => Ok(Some((bytes, content.marked))),
+        Err(error) => Err(DocumentError::of_file(&input.path, content.words(&error))),
+    }
+}
+
+/// Where in some bytes, as an editor counts it.
+pub fn place(bytes: &[u8], at: usize) -> (usize, usize) {
+    line_and_column(bytes, at)
+}
+
+/// The files of paths, folders and patterns, each what its name says, and what was passed over. Of a folder those alone
+/// whose names say something; a file that is asked for and whose name says nothing is a text.
+///
+/// # Errors
+/// What cannot be read, names no file, or names one of a kind that is not read.
+pub fn expand(paths: &[String]) -> io::Result<(Vec<Input>, PassedOver)> {
+    let wanted = |path: &Path| matches!(Named::of(path), Named::Known(..));
+    found(paths, &wanted, None, READ)
+}
+
+/// The files of a path, a folder or a pattern that are of one format, and what was passed over.
+///
+/// # Errors
+/// As [`expand`].
+pub fn of_format(path: &str, format: Format, ending: &str) -> io::Result<(Vec<Input>, PassedOver)> {
+    let wanted = |path: &Path| is_named(path, format);
+    found(&[path.to_string()], &wanted, Some(format), &format!("{ending} files"))
+}
+
+/// Whether a name says this format.
+pub fn is_named(path: &Path, format: Format) -> bool {
+    matches!(Named::of(path), Named::Known(found, _) if found == format)
+}
+
+fn found(
+    paths: &[String],
+    wanted: &dyn Fn(&Path) -> bool,
+    format: Option<Format>,
+    expected: &str,
+) -> io::Result<(Vec<Input>, PassedOver)> {
+    let about = |path: &str, reason: String| io::Error::new(io::ErrorKind::InvalidInput, format!("{path}: {reason}"));
+    let mut search = Search::new(wanted);
+    for path in paths {
+        if path.contains("://") {
+            return Err(about(path, "a URL; expected files of this machine".into()));
+        }
+        if !search.add(path).map_err(|error| about(path, words(&error)))? {
+            return Err(about(path, names_nothing(path, expected)));
         }
     }
-}
-
-/// The files of a path, a folder or a pattern, each what its name says; of a folder those alone whose names say
-/// something, otherwise a name that says nothing is that of a text.
-///
-/// # Errors
-/// What cannot be read, or names no file.
-pub fn expand(path: &str) -> io::Result<Vec<Input>> {
-    let found = files(path, |name| Format::of(name).is_some())?;
-    inputs(path, found, |name| Format::of(name).unwrap_or(Format::Text), ".parquet, .jsonl or .txt")
-}
-
-/// The files of a path, a folder (those with this ending) or a pattern, all of this format.
-///
-/// # Errors
-/// What cannot be read, or names no file.
-pub fn of_format(path: &str, format: Format, ending: &str) -> io::Result<Vec<Input>> {
-    inputs(path, files(path, |name| name.ends_with(ending))?, |_| format, ending)
-}
-
-fn inputs(path: &str, found: Vec<String>, format: impl Fn(&str) -> Format, endings: &str) -> io::Result<Vec<Input>> {
-    if found.is_empty() {
-        let in_folder = Path::new(path).is_dir();
-        let what = if in_folder { format!("no {endings} file in it") } else { "no such file".to_string() };
-        return Err(io::Error::new(io::ErrorKind::NotFound, what));
+    let mut inputs = Vec::new();
+    for (path, _) in &search.found {
+        let named = Named::of(Path::new(path)).asked();
+        let (named, compression) = match (named, format) {
+            (Some(named), _) => named,
+            (None, Some(format)) => (format, Compression::None),
+            (None, None) => return Err(about(path, format!("this kind of file is not read; expected {READ}"))),
+        };
+        inputs.push(of_file(Path::new(path), format.unwrap_or(named), compression)?);
     }
-    found.into_iter().map(|path| of_file(Path::new(&path), format(&path))).collect()
+    Ok((inputs, search.passed))
 }
 
 /// A file of this format.
 ///
 /// # Errors
 /// There is none.
-pub fn of_file(path: &Path, format: Format) -> io::Result<Input> {
-    let about = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+pub fn of_file(path: &Path, format: Format, compression: Compression) -> io::Result<Input> {
+    let about = |error: io::Error| io::Error::new(error.kind(), format!("{}: {}", path.display(), words(&error)));
     let bytes = fs::metadata(path).map_err(about)?.len();
-    Ok(Input { format, path: path.to_string_lossy().into(), bytes })
+    Ok(Input { format, path: path.to_string_lossy().into(), bytes, compression })
+}
+
+/// How a file with this name is compressed.
+pub fn compression(name: &str) -> Compression {
+    Named::of(Path::new(name)).asked().map_or(Compression::None, |(_, compression)| compression)
 }

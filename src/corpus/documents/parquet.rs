@@ -4,12 +4,13 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::vec;
 
-use parquet::basic::Type as PhysicalType;
+use parquet::basic::{LogicalType, Type as PhysicalType};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{ByteArray, ByteArrayType};
 use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::schema::types::ColumnDescPtr;
 
-use crate::corpus::error::{DocumentError, Extent};
+use crate::corpus::error::{DocumentError, Extent, words};
 
 /// Rows that are decoded at a time.
 const BATCH: usize = 256;
@@ -19,8 +20,8 @@ pub struct Rows {
     path: String,
     reader: SerializedFileReader<File>,
     column: usize,
-    /// The column may be null.
-    optional: bool,
+    /// The level of a text that is there: how many of the column and the structs around it may be null.
+    level: i16,
     rows: u64,
     read: u64,
     /// The row group that is read next.
@@ -37,32 +38,51 @@ struct Group {
 }
 
 impl Rows {
-    pub fn open(path: &str, column: &str) -> Result<Self, DocumentError> {
-        let file = File::open(path).map_err(|error| DocumentError::of_file(path, error))?;
+    /// Opens a column, by its path; `None` for a file without rows.
+    pub fn open(path: &str, column: &str) -> Result<Option<Self>, DocumentError> {
+        let wrong = |reason: String| DocumentError::of_file(path, reason);
+        let file = File::open(path).map_err(|error| wrong(words(&error)))?;
+        if file.metadata().map_err(|error| wrong(words(&error)))?.len() == 0 {
+            return Ok(None);
+        }
         let reader = guarded(|| SerializedFileReader::new(file).map_err(|error| error.to_string()))
-            .map_err(|reason| DocumentError::of_file(path, format!("not a Parquet file, or damaged: {reason}")))?;
+            .map_err(|reason| wrong(format!("not a Parquet file, or damaged: {reason}")))?;
         let metadata = reader.metadata();
         let columns = metadata.file_metadata().schema_descr().columns();
-        let Some(at) = columns.iter().position(|found| found.path().string() == column) else {
-            let names: Vec<String> = columns.iter().map(|found| found.path().string()).collect();
-            return Err(DocumentError::of_file(
-                path,
-                format!("without the column {column:?}; its columns: {}", names.join(", ")),
-            ));
+        let named = |found: &ColumnDescPtr| found.path().string();
+        let all = || columns.iter().map(named).collect::<Vec<_>>().join(", ");
+        let Some(at) = columns.iter().position(|found| named(found) == column) else {
+            return Err(wrong(format!("without the column {column:?}; its columns: {} (--text-column)", all())));
         };
         let found = &columns[at];
-        let is_text = found.physical_type() == PhysicalType::BYTE_ARRAY;
-        if !is_text || found.max_rep_level() > 0 || found.max_def_level() > 1 {
-            return Err(DocumentError::of_file(path, format!("the column {column:?} does not hold texts")));
+        if found.max_rep_level() > 0 {
+            return Err(wrong(format!(
+                "the column {column:?} holds lists; expected one text a row; its columns: {}",
+                all()
+            )));
         }
-        let optional = found.max_def_level() == 1;
-        let rows = metadata.row_groups().iter().map(|group| group.num_rows().max(0) as u64).sum();
+        if !is_text(found) {
+            let what = found.logical_type_ref().map_or(found.physical_type().to_string(), |kind| format!("{kind:?}"));
+            let texts: Vec<_> =
+                columns.iter().filter(|found| is_text(found) && found.max_rep_level() == 0).map(named).collect();
+            let texts = if texts.is_empty() { "none".into() } else { texts.join(", ") };
+            return Err(wrong(format!(
+                "the column {column:?} does not hold texts but {what}; columns with texts: {texts}"
+            )));
+        }
+        let level = found.max_def_level();
+        let rows: u64 = metadata.row_groups().iter().map(|group| group.num_rows().max(0) as u64).sum();
+        let counted = metadata.file_metadata().num_rows();
+        if u64::try_from(counted) != Ok(rows) {
+            return Err(wrong(format!("damaged: it says {counted} rows, and its row groups have {rows}")));
+        }
         if rows == 0 {
-            return Err(DocumentError::of_file(path, "the file has no rows"));
+            return Ok(None);
         }
-        Ok(Self { path: path.to_string(), reader, column: at, optional, rows, read: 0, next_group: 0, group: None })
+        Ok(Some(Self { path: path.to_string(), reader, column: at, level, rows, read: 0, next_group: 0, group: None }))
     }
 
+    /// What part of the rows has been read, 0 to 1.
     pub fn fraction(&self) -> f64 {
         self.read as f64 / self.rows as f64
     }
@@ -92,12 +112,19 @@ impl Rows {
                 self.group = None;
                 continue;
             }
-            if let Err(reason) = guarded(|| group.decode(self.optional)) {
+            if let Err(reason) = guarded(|| group.decode(self.level)) {
                 self.group = None;
                 return Some(Err(reason));
             }
         }
     }
+}
+
+/// Bytes without a logical type may be texts too: old programs write none.
+fn is_text(column: &ColumnDescPtr) -> bool {
+    let kind = column.logical_type_ref();
+    column.physical_type() == PhysicalType::BYTE_ARRAY
+        && matches!(kind, None | Some(LogicalType::String | LogicalType::Enum | LogicalType::Json))
 }
 
 fn open_group(reader: &SerializedFileReader<File>, at: usize, column: usize) -> Result<Group, String> {
@@ -113,20 +140,20 @@ fn open_group(reader: &SerializedFileReader<File>, at: usize, column: usize) -> 
 
 impl Group {
     /// Decodes the next rows.
-    fn decode(&mut self, optional: bool) -> Result<(), String> {
+    fn decode(&mut self, there: i16) -> Result<(), String> {
         let (mut texts, mut levels) = (Vec::new(), Vec::new());
         let wanted = BATCH.min((self.rows - self.read) as usize);
         let (rows, _, _) = self
             .reader
-            .read_records(wanted, optional.then_some(&mut levels), None, &mut texts)
+            .read_records(wanted, (there > 0).then_some(&mut levels), None, &mut texts)
             .map_err(|error| error.to_string())?;
         if rows == 0 || rows > wanted {
             return Err(format!("the column ends after {} of {} rows", self.read, self.rows));
         }
         self.read += rows as u64;
         let mut texts = texts.into_iter();
-        let decoded: Vec<Option<ByteArray>> = if optional {
-            levels.iter().map(|level| if *level > 0 { texts.next() } else { None }).collect()
+        let decoded: Vec<Option<ByteArray>> = if there > 0 {
+            levels.iter().map(|level| if *level == there { texts.next() } else { None }).collect()
         } else {
             texts.map(Some).collect()
         };

@@ -4,16 +4,19 @@
 //! in the order of the inputs, whole; a shard ends with the document that fills it. The same call makes the same bytes
 //! on any number of threads, and after it was stopped or killed it goes on where it was.
 
+#[cfg(test)]
+mod odd_files;
 mod output;
 mod parallel;
 #[cfg(test)]
 mod tests;
 
+use std::cmp::Ordering;
 use std::fs;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering as Atomic};
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
@@ -22,12 +25,14 @@ use super::documents;
 pub use super::error::DocumentError;
 use super::error::{CorpusError, Extent};
 pub use super::inputs::Input;
+pub use super::left_out::{Noticed, PassedOver};
 use super::tokens::{MANIFEST, SourceEntry};
 pub use super::tokens::{ShardEntry, Skipped, TokenManifest};
 use output::Output;
 use parallel::{Encoded, Reading};
 
 pub use super::encoder::Encoder;
+pub(super) use parallel::Outcome;
 pub(super) use parallel::Reading as DocumentReading;
 pub(super) use parallel::encode as encode_documents;
 
@@ -39,6 +44,8 @@ const MOST_REASONS: usize = 100;
 /// What to make.
 pub struct Job {
     pub inputs: Vec<Input>,
+    /// What lay beside them and is not read.
+    pub passed_over: PassedOver,
     /// Column of Parquet, field of JSONL.
     pub text_column: String,
     /// Tokens with which a shard is full.
@@ -80,12 +87,12 @@ pub enum TokenizeError {
     Disk { folder: String, reason: io::Error },
 }
 
-/// The documents that a path, a folder or a pattern names.
+/// The files that paths, folders and patterns name, each once, and what was passed over.
 ///
 /// # Errors
 /// What cannot be read, or names no file.
-pub fn inputs(path: &str) -> io::Result<Vec<Input>> {
-    documents::expand(path)
+pub fn inputs(paths: &[String]) -> io::Result<(Vec<Input>, PassedOver)> {
+    documents::expand(paths)
 }
 
 /// Makes the shards, or the rest of them, until all are made or `stop` is set.
@@ -99,24 +106,32 @@ pub fn tokenize(
     mut progress: impl FnMut(Done),
 ) -> Result<Ended, TokenizeError> {
     let disk = |reason| TokenizeError::Disk { folder: job.folder.display().to_string(), reason };
-    let manifest = begin(job, encoder)?;
+    let mut manifest = begin(job, encoder)?;
+    manifest.passed_over.clone_from(&job.passed_over);
     let Some(unfinished) = manifest.unfinished else { return Ok(Ended::Finished(manifest)) };
     let mut behind = (unfinished.input, unfinished.item);
     let mut output = Output::open(&job.folder, manifest).map_err(disk)?;
     let reading = Reading { inputs: &job.inputs, column: &job.text_column, from: behind };
     let mut saved = Instant::now();
     let broken_off = parallel::encode(&reading, encoder, job.threads, |encoded| {
-        if stop.load(Ordering::Relaxed) {
+        if stop.load(Atomic::Relaxed) {
             return ControlFlow::Break(None);
         }
-        let Encoded { ids, behind: next, read_bytes } = encoded;
-        let pushed = match ids {
-            Ok(ids) => output.push(&ids, next).map_err(disk),
-            Err(error) if job.skip => {
+        let Encoded { outcome, behind: next, read_bytes } = encoded;
+        let pushed = match outcome {
+            Outcome::Ids(ids) => {
+                output.manifest.noticed.add_document(&ids);
+                output.push(&ids.ids, next).map_err(disk)
+            }
+            Outcome::Nothing(nothing) => {
+                output.manifest.noticed.add(nothing);
+                Ok(())
+            }
+            Outcome::Failed(error) if job.skip => {
                 skip(&mut output.manifest.skipped, &error);
                 Ok(())
             }
-            Err(error) => Err(TokenizeError::Document(error)),
+            Outcome::Failed(error) => Err(TokenizeError::Document(error)),
         };
         if let Err(error) = pushed {
             return ControlFlow::Break(Some(error));
@@ -195,7 +210,11 @@ fn whole(folder: &Path, manifest: &TokenManifest) -> Result<(), TokenizeError> {
 }
 
 fn skip(skipped: &mut Skipped, error: &DocumentError) {
-    tracing::warn!(%error, "left out");
+    match skipped.total().cmp(&(MOST_REASONS as u64)) {
+        Ordering::Less => tracing::warn!("left out: {error}"),
+        Ordering::Equal => tracing::warn!("more is left out: it is counted, and no longer named"),
+        Ordering::Greater => {}
+    }
     match error.extent {
         Extent::File => skipped.files += 1,
         Extent::RowGroup => skipped.row_groups += 1,

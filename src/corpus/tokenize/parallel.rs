@@ -5,10 +5,11 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use crate::corpus::documents::Documents;
-use crate::corpus::encoder::Encoder;
+use crate::corpus::documents::{Documents, Item};
+use crate::corpus::encoder::{Encoder, Ids};
 use crate::corpus::error::{DocumentError, Extent};
 use crate::corpus::inputs::Input;
+use crate::corpus::left_out::Nothing;
 
 /// A thread gets about so many bytes of text at a time.
 const BATCH_BYTES: usize = 1 << 20;
@@ -25,17 +26,24 @@ pub struct Reading<'a> {
 
 /// A document, encoded.
 pub struct Encoded {
-    /// Its ids, or why there are none.
-    pub ids: Result<Vec<u32>, DocumentError>,
+    pub outcome: Outcome,
     /// The input and the number of its items up to this one.
     pub behind: (usize, u64),
     /// Bytes of the inputs read by now, about.
     pub read_bytes: u64,
 }
 
+/// What became of an item of a file.
+pub enum Outcome {
+    Ids(Ids),
+    Failed(DocumentError),
+    /// It is no document, and no error.
+    Nothing(Nothing),
+}
+
 /// Documents that are encoded together.
 struct Batch {
-    items: Vec<Result<String, DocumentError>>,
+    items: Vec<Item>,
     input: usize,
     /// Items of the input before these.
     before: u64,
@@ -104,13 +112,13 @@ fn read(reading: &Reading, jobs: &SyncSender<Job>, order: &SyncSender<Receiver<V
     }
 }
 
-fn next_items(documents: &mut Documents) -> Vec<Result<String, DocumentError>> {
+fn next_items(documents: &mut Documents) -> Vec<Item> {
     let (mut items, mut bytes) = (Vec::new(), 0);
     while bytes < BATCH_BYTES
         && items.len() < BATCH_ITEMS
         && let Some(item) = documents.next()
     {
-        bytes += item.as_ref().map_or(0, String::len);
+        bytes += if let Item::Text(text) = &item { text.len() } else { 0 };
         items.push(item);
     }
     items
@@ -122,13 +130,19 @@ fn work(queue: &Mutex<Receiver<Job>>, encoder: &Encoder, inputs: &[Input]) {
         let Ok(Job { batch, done }) = job else { return };
         let Batch { items, input, before, read_bytes } = batch;
         let encoded = items.into_iter().zip(before + 1..).map(|(item, count)| {
-            let ids = item.and_then(|text| {
-                encoder.ids(&text).map_err(|error| {
-                    let place = format!("{}, document {count}", inputs[input].path);
-                    DocumentError { extent: Extent::Document, place, reason: error.to_string() }
-                })
-            });
-            Encoded { ids, behind: (input, count), read_bytes }
+            let outcome = match item {
+                Item::Text(text) => encoder.ids(&text).map_or_else(
+                    |error| {
+                        let place = format!("{}, document {count}", inputs[input].path);
+                        let reason = error.to_string();
+                        Outcome::Failed(DocumentError { extent: Extent::Document, place, reason })
+                    },
+                    Outcome::Ids,
+                ),
+                Item::Failed(error) => Outcome::Failed(error),
+                Item::Nothing(nothing) => Outcome::Nothing(nothing),
+            };
+            Encoded { outcome, behind: (input, count), read_bytes }
         });
         // Whoever wanted it may have broken off.
         let _ = done.send(encoded.collect());

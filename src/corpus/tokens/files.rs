@@ -5,13 +5,27 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use super::beside;
 use super::manifest::{MANIFEST, TokenManifest, TokenType};
 use crate::corpus::error::CorpusError;
-use crate::corpus::inputs;
+use crate::corpus::inputs::Search;
 use crate::digest::Digest;
 
-/// Files kept open at most: systems allow a process some hundreds. Others are opened for each read.
+/// Files kept open at most; others are opened for each read.
 const KEPT_OPEN: usize = 256;
+
+/// [`KEPT_OPEN`], or a quarter of what the system allows this process.
+fn kept_open() -> usize {
+    #[cfg(unix)]
+    {
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: the call fills in the structure that it is given, or fails.
+        if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } == 0 {
+            return usize::try_from(limit.rlim_cur / 4).map_or(KEPT_OPEN, |quarter| quarter.min(KEPT_OPEN));
+        }
+    }
+    KEPT_OPEN
+}
 
 /// The files of a corpus.
 pub struct Files {
@@ -43,14 +57,28 @@ pub fn open(path: &str, token_bytes: Option<usize>) -> Result<Opened, CorpusErro
     if named.is_some() || manifest.is_file() {
         let bytes = fs::read(&manifest).map_err(|reason| unreadable(&manifest, reason))?;
         let name = manifest.display().to_string();
-        return with_manifest(folder, TokenManifest::parse(&name, &bytes)?.finished(&name)?);
+        let parsed = TokenManifest::parse(&name, &bytes)?.finished(&name)?;
+        let width = parsed.token_type.bytes();
+        if let Some(asked) = token_bytes.filter(|asked| *asked as u64 != width) {
+            let reason = format!("tokens of {width} bytes, but corpus.token_bytes = {asked}; leave that out");
+            return Err(CorpusError::Manifest { path: name, reason });
+        }
+        return with_manifest(folder, parsed);
     }
-    let found = inputs::files(path, |name| name.ends_with(".ds")).map_err(|reason| unreadable(there, reason))?;
+    let wanted = |path: &Path| path.extension().is_some_and(|end| end == "ds");
+    let mut search = Search::new(&wanted);
+    search.add(path).map_err(|reason| unreadable(there, reason))?;
+    let found: Vec<String> = search.found.into_iter().map(|(path, _)| path).collect();
+    // What describes shards is read below.
+    search.passed.suffixes.retain(|suffix, _| ![".metadata", ".index"].contains(&suffix.as_str()));
+    if !search.passed.said().is_empty() {
+        tracing::warn!("corpus.path = {path:?}: passed over {}", search.passed.said().join("; "));
+    }
     if found.is_empty() {
         let expected = format!("a folder with {MANIFEST}, or .ds files: a folder of them, a pattern or one");
         return Err(CorpusError::NoFiles { path: path.to_string(), expected });
     }
-    without_manifest(found, if token_bytes == Some(4) { TokenType::U32 } else { TokenType::U16 })
+    without_manifest(found, token_bytes)
 }
 
 fn with_manifest(folder: &Path, manifest: TokenManifest) -> Result<Opened, CorpusError> {
@@ -72,7 +100,26 @@ fn with_manifest(folder: &Path, manifest: TokenManifest) -> Result<Opened, Corpu
 }
 
 /// Nothing says what these files hold but they themselves: all of them are read once.
-fn without_manifest(found: Vec<String>, token_type: TokenType) -> Result<Opened, CorpusError> {
+fn without_manifest(found: Vec<String>, token_bytes: Option<usize>) -> Result<Opened, CorpusError> {
+    let mut described = None;
+    for path in &found {
+        let Some((said, width)) = beside::width(path)? else { continue };
+        let agreed = described.get_or_insert((said.clone(), width)).clone();
+        if agreed.1 != width {
+            let reason =
+                format!("tokens of {width} bytes, but {} says {}; expected shards of one kind", agreed.0, agreed.1);
+            return Err(CorpusError::Manifest { path: said, reason });
+        }
+    }
+    let width = match (described, token_bytes) {
+        (Some((path, width)), Some(asked)) if width != asked as u64 => {
+            let reason = format!("tokens of {width} bytes, but corpus.token_bytes = {asked}; leave that out");
+            return Err(CorpusError::Manifest { path, reason });
+        }
+        (Some((_, width)), _) => width,
+        (None, asked) => asked.unwrap_or(2) as u64,
+    };
+    let token_type = if width == 4 { TokenType::U32 } else { TokenType::U16 };
     let width = token_type.bytes();
     let (mut shards, mut digests) = (Vec::new(), Vec::new());
     for path in &found {
@@ -81,6 +128,7 @@ fn without_manifest(found: Vec<String>, token_type: TokenType) -> Result<Opened,
             let expected = format!("tokens of {width} bytes each (corpus.token_bytes), one at least");
             return Err(CorpusError::ShardLength { path: path.clone(), bytes, expected });
         }
+        beside::agrees(path, bytes / width)?;
         shards.push((path.clone(), bytes / width));
         let mut hasher = blake3::Hasher::new();
         let hashed = File::open(path).and_then(|file| hasher.update_reader(file).map(|_| ()));
@@ -102,7 +150,7 @@ fn unreadable(path: &Path, reason: io::Error) -> CorpusError {
 
 impl Files {
     fn new(paths: Vec<PathBuf>, token_type: TokenType) -> Self {
-        let open = paths.iter().take(KEPT_OPEN).map(|_| OnceLock::new()).collect();
+        let open = paths.iter().take(kept_open()).map(|_| OnceLock::new()).collect();
         Self { paths, open, token_type }
     }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::corpus::error::CorpusError;
 use crate::corpus::inputs::Input;
+use crate::corpus::left_out::{Noticed, PassedOver};
 use crate::digest::Digest;
 
 /// The manifest's name in the folder of the shards.
@@ -70,6 +71,12 @@ pub struct TokenManifest {
     pub tokens: u64,
     pub shards: Vec<ShardEntry>,
     pub skipped: Skipped,
+    /// What is no error, and yet not in the shards as it lay there.
+    #[serde(default)]
+    pub noticed: Noticed,
+    /// What the search for the inputs passed over.
+    #[serde(default)]
+    pub passed_over: PassedOver,
     pub source: SourceEntry,
     /// Where it stopped, if it is not finished.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -139,6 +146,8 @@ impl TokenManifest {
             tokens: 0,
             shards: Vec::new(),
             skipped: Skipped::default(),
+            noticed: Noticed::default(),
+            passed_over: PassedOver::default(),
             source,
             unfinished: Some(Unfinished::default()),
         }

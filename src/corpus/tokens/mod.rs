@@ -5,6 +5,7 @@
 //! and the sequences of a file that was shuffled sequence by sequence stay whole; what is left at a shard's end is not
 //! used. The last pages of all are held out. Which page lies where follows from the shards' lengths alone.
 
+mod beside;
 mod files;
 mod manifest;
 mod remote;

@@ -19,6 +19,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::manifest::{MANIFEST, TokenManifest, TokenType};
 use super::window::Window;
+use crate::bucket::words::explain;
 use crate::corpus::error::CorpusError;
 use crate::corpus::page::PageId;
 
@@ -79,7 +80,7 @@ pub fn open(url: &str, store: Arc<dyn ObjectStore>) -> Result<(Remote, TokenMani
 }
 
 async fn read_manifest(url: &str, store: &dyn ObjectStore) -> Result<TokenManifest, CorpusError> {
-    let failed = |error: object_store::Error| CorpusError::Bucket { url: url.to_string(), reason: error.to_string() };
+    let failed = |error: object_store::Error| CorpusError::Bucket { url: url.to_string(), reason: explain(&error) };
     let bytes = store.get(&Path::from(MANIFEST)).await.map_err(failed)?.bytes().await.map_err(failed)?;
     let name = format!("{url}/{MANIFEST}");
     let manifest = TokenManifest::parse(&name, &bytes)?.finished(&name)?;
@@ -116,7 +117,7 @@ async fn fetch(store: &dyn ObjectStore, file: &Path, range: Range<u64>) -> Resul
         let reason = match got {
             Ok(bytes) if bytes.len() as u64 == range.end - range.start => return Ok(bytes),
             Ok(bytes) => format!("{} bytes instead of {}", bytes.len(), range.end - range.start),
-            Err(error) => error.to_string(),
+            Err(error) => explain(&error),
         };
         let Some(pause) = pauses.next() else { return Err(reason) };
         tracing::warn!(%file, reason, "a page was not fetched; trying again");

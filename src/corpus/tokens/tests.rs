@@ -99,7 +99,7 @@ fn what_does_not_fit_is_refused_with_its_file() {
     fs::remove_file(path.join(MANIFEST)).unwrap();
     fs::write(path.join("1.ds"), [1]).unwrap();
     let message = refused(&settings(path, 1), 100);
-    assert!(message.contains("1.ds: 1 bytes; expected tokens of 2 bytes each"), "{message}");
+    assert!(message.contains("1.ds: 1 byte; expected tokens of 2 bytes each"), "{message}");
     fs::write(path.join("1.ds"), []).unwrap();
     let message = refused(&settings(path, 1), 100);
     assert!(message.contains("1.ds: 0 bytes"), "{message}");

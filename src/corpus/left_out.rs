@@ -1,0 +1,135 @@
+//! What is not in a corpus although it lay there: counted, and said.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::encoder::Ids;
+
+/// What a search for files passed over.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PassedOver {
+    /// Files and folders whose names begin with a dot.
+    pub hidden: u64,
+    /// Files whose names end in something that is not read, by how they end.
+    pub suffixes: BTreeMap<String, u64>,
+    /// Files that were found again, by a link or by a second name or pattern.
+    pub files_twice: u64,
+    /// Folders that were found again, as by a link that leads in a circle.
+    pub folders_twice: u64,
+    /// Folders that a pattern matches; what is in them is not looked at.
+    pub folders_matched: u64,
+    /// Pipes, sockets and devices.
+    pub special: u64,
+}
+
+impl PassedOver {
+    /// Each kind as a person reads it.
+    pub fn said(&self) -> Vec<String> {
+        let suffixes: u64 = self.suffixes.values().sum();
+        let listed = self.suffixes.iter().map(|(suffix, count)| format!("{count} {suffix}")).collect::<Vec<_>>();
+        let other = format!(" of a kind that is not read ({})", listed.join(", "));
+        [
+            said(self.hidden, "hidden file or folder", "hidden files or folders", ""),
+            said(suffixes, "file", "files", &other),
+            said(self.files_twice, "file", "files", " found a second time, by a link or by another name"),
+            said(self.folders_twice, "folder", "folders", " found a second time, by a link or by another name"),
+            said(
+                self.folders_matched,
+                "folder",
+                "folders",
+                " that the pattern matches (name a folder to read what is in it)",
+            ),
+            said(self.special, "pipe, socket or device", "pipes, sockets or devices", ""),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+}
+
+/// Something in a file that holds no document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nothing {
+    BlankLine,
+    ByteOrderMark,
+    EmptyFile,
+}
+
+/// What reading and encoding came across that is no error.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Noticed {
+    /// Files without a byte, a line or a row.
+    pub empty_files: u64,
+    pub blank_lines: u64,
+    /// UTF-8's, at the start of files; they are no part of the text.
+    pub byte_order_marks: u64,
+    /// Documents whose text has no token; only the end of the document is there.
+    pub empty_documents: u64,
+    /// Tokens that stand for something the tokenizer does not know.
+    pub unknown_tokens: u64,
+    /// Characters that the tokenizer drops because it does not know them.
+    pub dropped_characters: u64,
+}
+
+impl Noticed {
+    /// Counts one.
+    pub fn add(&mut self, nothing: Nothing) {
+        match nothing {
+            Nothing::BlankLine => self.blank_lines += 1,
+            Nothing::ByteOrderMark => self.byte_order_marks += 1,
+            Nothing::EmptyFile => self.empty_files += 1,
+        }
+    }
+
+    /// Counts what a document lacks.
+    pub fn add_document(&mut self, ids: &Ids) {
+        self.empty_documents += u64::from(ids.ids.is_empty());
+        self.unknown_tokens += ids.unknown;
+        self.dropped_characters += ids.dropped;
+    }
+
+    /// Each kind as a person reads it.
+    pub fn said(&self) -> Vec<String> {
+        [
+            said(self.empty_files, "empty file", "empty files", ""),
+            said(self.blank_lines, "blank line", "blank lines", ""),
+            said(self.byte_order_marks, "byte order mark", "byte order marks", ""),
+            said(self.empty_documents, "document", "documents", " without text, kept as an end of document alone"),
+            said(self.unknown_tokens, "token", "tokens", " for what the tokenizer does not know"),
+            said(self.dropped_characters, "character", "characters", " that the tokenizer does not know and drops"),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+}
+
+/// So many of something; nothing if there are none.
+fn said(count: u64, one: &str, many: &str, more: &str) -> Option<String> {
+    (count > 0).then(|| format!("{count} {}{more}", if count == 1 { one } else { many }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_there_is_is_said_and_one_is_one() {
+        assert!(PassedOver::default().said().is_empty() && Noticed::default().said().is_empty());
+        let suffixes = BTreeMap::from([(".csv".to_string(), 1), (".jsonl.xz".to_string(), 2)]);
+        let passed = PassedOver { hidden: 1, suffixes, folders_twice: 2, ..Default::default() };
+        let expected = [
+            "1 hidden file or folder",
+            "3 files of a kind that is not read (1 .csv, 2 .jsonl.xz)",
+            "2 folders found a second time, by a link or by another name",
+        ];
+        assert_eq!(passed.said(), expected);
+        let mut noticed = Noticed::default();
+        noticed.add(Nothing::EmptyFile);
+        (0..2).for_each(|_| noticed.add(Nothing::BlankLine));
+        assert_eq!(noticed.said(), ["1 empty file", "2 blank lines"]);
+    }
+}
