@@ -250,7 +250,7 @@ fn sign_flip() {
 fn averaging_inside_the_window() {
     let averaging = "{ kind = \"strategy\", mix = \"now\", own = 0.5 }";
     let fared = snapshot!("averaging", two(averaging, SEEDS));
-    assert!(fared.pay() > 3.0 && fared.learns(), "a thief is paid {:.1} of an honest peer", fared.pay());
+    assert!(fared.pay() > 1.5 && fared.learns(), "a thief is paid {:.1} of an honest peer", fared.pay());
 }
 
 /// What a peer sends is taken relative to its own size: blowing it up changes nothing, neither for the model nor for

@@ -7,9 +7,12 @@ use rand::seq::SliceRandom;
 use serde::Deserialize;
 
 use super::super::testing::{layout, payload, shapes, weighted};
+use super::groups;
+use super::vectors::{Geometry, Vectors};
 use super::*;
 use crate::random::{normal, rng};
-use crate::training::{Basis, ChunkLayout, PseudoGradient, SparseTensor};
+use crate::training::aggregate::{Aggregation, Weighted};
+use crate::training::{Basis, ChunkLayout, PayloadLayout, PseudoGradient, SparseTensor};
 
 const RULES: [RobustRule; 6] = [
     RobustRule::Mean,
