@@ -1,5 +1,5 @@
 //! A behaviour of your own: a peer that waits until others have uploaded, and sends the mean of their work and its own.
-//! The mean is a good step, but little of it comes from the peer's own pages, and proof of computation tells.
+//! Little of the mean comes from the peer's own pages, and those are what proof of computation asks about.
 //!
 //! `cargo run --example behaviour` prints who is paid what among four honest peers and one that averages.
 
