@@ -15,6 +15,7 @@ model = { preset = "nano" }
 training = { lr = 3e-3, warmup_rounds = 5, pages_per_round = 4, micro_batch = 4 }
 protocol = { top_peers = 4, min_peers = 2 }
 mechanism = { kind = "novelty", limit = 0.5 }
+chain = { weights_every = 2 }
 peers = [{ count = 4 }, { count = 2, behaviour = "copycat" }]
 "#;
 
