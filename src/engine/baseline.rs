@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{BaselineStep, ObserverError, Outcome, SharedObserver};
+use super::observer::{BaselineStep, ObserverError, SharedObserver};
+use super::options::Outcome;
 use crate::Uid;
 use crate::corpus::{PageError, PageId};
 use crate::digest::Digest;

@@ -10,7 +10,8 @@ use tokio::sync::Notify;
 
 use super::chain::{Account, SharedLedger};
 use super::checkpoint::{Checkpoint, NodeCheckpoint};
-use super::{ObserverError, Outcome, RunError, SharedObserver, Traffic};
+use super::observer::{ObserverError, SharedObserver, Traffic};
+use super::options::{Outcome, RunError};
 use crate::corpus::PageError;
 use crate::digest::Digest;
 use crate::node::RoundReport;

@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::world::{RunError, simulate_on};
-use super::{Observer, ObserverError, Outcome, RunOptions, Traffic};
+use super::observer::{Observer, ObserverError, Traffic};
+use super::options::{Outcome, RunError, RunOptions};
+use super::world::simulate_on;
 use crate::chain::{Ledger, OpenBooks};
 use crate::digest::Digest;
 use crate::model::Device;

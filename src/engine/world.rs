@@ -5,43 +5,23 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use object_store::ObjectStore;
-use thiserror::Error;
 use tokio::sync::Notify;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 
 use super::baseline;
 use super::chain::{Account, SharedLedger};
 use super::checkpoint::{Checkpoint, NodeCheckpoint};
+use super::observer::SharedObserver;
+use super::options::{Outcome, RunError, RunOptions};
 use super::recorder::{Inner, NodeEntry, Place, Recorder};
-use super::{ObserverError, Outcome, RunOptions, SharedObserver};
-use crate::chain::{Genesis, Ledger, LedgerError, OpenBooks};
+use crate::chain::{Genesis, Ledger, OpenBooks};
 use crate::digest::Digest;
 use crate::node::ports::{Clock, OneBucket, Ports};
-use crate::node::{Compute, Network, OpenError, Role};
+use crate::node::{Compute, Network, Role};
 use crate::scenario::{Machines, World};
 use crate::transport::retry::{Backoff, RetryStore};
 use crate::transport::simulated::{Link, LinkOptions, SimBucket, SimClock, SimLink};
 use crate::transport::{Identity, keys};
-
-/// Why a run could not be done.
-#[derive(Debug, Error)]
-pub enum RunError {
-    /// The checkpoint is not of this run, or is damaged.
-    #[error("cannot go on from the checkpoint: {0}")]
-    Checkpoint(String),
-    /// The scenario's settings do not go together, or a file that they name cannot be read.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// The chain does not take the scenario's nodes.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    /// The observer could not go on; for a run folder, the disk.
-    #[error(transparent)]
-    Observer(#[from] ObserverError),
-    /// A node's task panicked: a defect.
-    #[error("a node stopped unexpectedly ({0}): a defect; please report it with the scenario and the seed")]
-    Node(JoinError),
-}
 
 /// Runs a network to its end, on the [`Ledger`].
 ///

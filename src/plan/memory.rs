@@ -1,6 +1,6 @@
 //! Memory of a peer, on its device and on its host.
 
-use super::Plan;
+use super::counts::Plan;
 use crate::model::{Device, Memory};
 use crate::training::scheme::Footprint;
 use crate::training::{Basis, remembered};

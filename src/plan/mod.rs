@@ -5,118 +5,20 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `mod` | operations of a round and of a run |
+//! | `counts` | a scenario and its operations, of a round and of a run |
 //! | `memory` | memory of a peer, on its device and on its host |
 //! | `traffic` | bytes of a round, and the links they need |
 //! | `round` | the time of a round by part, and whether it suffices |
 //! | `device` | data sheets and speeds |
 
+mod counts;
 mod device;
 mod memory;
 mod round;
 mod traffic;
 
+pub use counts::{Flops, Plan};
 pub use device::{DataSheet, MFU, Speed, Work, data_sheets};
 pub use memory::{MemoryPart, PeerMemory};
 pub use round::{RoundPart, RoundTime};
 pub use traffic::Traffic;
-
-use crate::model::LlamaConfig;
-use crate::node::OpenError;
-use crate::scenario::Scenario;
-use crate::training::scheme::Scheme;
-
-/// A forward pass is a third of forward and backward.
-const FORWARD_SHARE: f64 = 1.0 / 3.0;
-
-/// A scenario and all that follows from it without opening its corpus.
-pub struct Plan {
-    pub scenario: Scenario,
-    pub config: LlamaConfig,
-    scheme: Box<dyn Scheme>,
-}
-
-/// Floating-point operations of a run, as [`LlamaConfig::flops_per_token`] counts them: recomputation to save memory
-/// does not count.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Flops {
-    /// Forward and backward for one token.
-    pub token: f64,
-    /// Training of one peer in a round.
-    pub peer_round: f64,
-    /// Evaluations of one validator in a round.
-    pub validator_round: f64,
-    /// Training of one peer in all rounds.
-    pub peer: f64,
-    /// Training of the aggregated peers in all rounds.
-    pub aggregated: f64,
-    /// Training of all registered peers in all rounds.
-    pub all: f64,
-}
-
-impl Plan {
-    /// The plan of a scenario.
-    ///
-    /// # Errors
-    /// The sizes of the model, or the chunks of the scheme, are invalid.
-    pub fn new(scenario: Scenario) -> Result<Self, OpenError> {
-        let config = LlamaConfig::from_settings(&scenario.model)?;
-        let scheme = scenario.scheme_settings().build(&config.layout())?;
-        Ok(Self { scenario, config, scheme })
-    }
-
-    /// Parameters of the model.
-    pub fn parameters(&self) -> usize {
-        self.config.layout().total()
-    }
-
-    /// Tokens that one peer trains on in a round.
-    pub fn tokens_per_peer(&self) -> f64 {
-        (self.scenario.training.pages_per_round * self.config.sequence_length) as f64
-    }
-
-    /// Tokens that one validator runs forward in a round, as its mechanism counts them.
-    pub fn evaluated_tokens(&self) -> f64 {
-        let (pages, aggregated) = (self.scenario.training.pages_per_round, self.scenario.protocol.top_peers);
-        self.scenario.judge().forward_passes(pages, aggregated) * self.config.sequence_length as f64
-    }
-
-    /// Peers registered at the same time, at most.
-    pub fn registered(&self) -> usize {
-        self.scenario.peers_total().min(self.scenario.chain.slots)
-    }
-
-    /// Operations of a round and of the run.
-    pub fn flops(&self) -> Flops {
-        let token = self.config.flops_per_token() as f64;
-        let peer_round = token * self.tokens_per_peer();
-        let peer = peer_round * self.scenario.rounds as f64;
-        Flops {
-            token,
-            peer_round,
-            validator_round: token * self.evaluated_tokens() * FORWARD_SHARE,
-            peer,
-            aggregated: peer * self.scenario.protocol.top_peers as f64,
-            all: peer * self.registered() as f64,
-        }
-    }
-
-    /// The work that takes a device's time, for its [`Speed`].
-    pub fn work(&self) -> Work {
-        Work {
-            flops_per_token: self.config.flops_per_token() as f64,
-            parameters: self.parameters() as f64,
-            received: (self.scenario.protocol.top_peers * self.coefficients()) as f64,
-        }
-    }
-
-    /// Coefficients in an upload.
-    fn coefficients(&self) -> usize {
-        self.scheme.shape().tensors.iter().map(|tensor| tensor.coefficients()).sum()
-    }
-
-    /// Seconds that all rounds take, as set by the chain.
-    pub fn seconds(&self) -> f64 {
-        self.scenario.rounds as f64 * self.scenario.round_seconds()
-    }
-}

@@ -4,8 +4,9 @@
 //! has fetched all uploads, aggregated and posted its record, and the peer has fetched and applied the included
 //! uploads. Then the peer trains. It must finish before its own put window opens.
 
+use super::counts::{FORWARD_SHARE, Plan};
+use super::device::Speed;
 use super::traffic::mbps;
-use super::{FORWARD_SHARE, Plan, Speed};
 use crate::transport::simulated::Link;
 
 /// A part of a round.

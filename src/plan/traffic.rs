@@ -1,6 +1,6 @@
 //! Traffic of a round in bytes.
 
-use super::Plan;
+use super::counts::Plan;
 use crate::transport::{bundle, checkpoint, record, wire};
 
 /// Bytes that nodes send and receive, without requests, calls to the chain and retries.

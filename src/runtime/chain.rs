@@ -6,10 +6,12 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `chain` | a node's account: the ports of the chain |
+//! | `allowed` | which buckets of their own peers may name |
 //! | `read` | calls from objects in the bucket |
 //! | `seen` | calls in their order, and the ledger that they lead to |
 //! | `post` | a node's own calls: objects put where nothing is yet |
 
+mod allowed;
 mod post;
 mod read;
 mod seen;
@@ -21,6 +23,7 @@ use async_trait::async_trait;
 use object_store::ObjectStore;
 use tokio::sync::Mutex;
 
+pub use self::allowed::allows;
 use self::read::Reader;
 use self::seen::Seen;
 use crate::chain::{Call, Chain, ChainSettings, ChainState, ChainView, Genesis, Ledger, LedgerError};
@@ -30,15 +33,6 @@ use crate::transport::Identity;
 
 /// How long to wait for a chain that cannot be read yet.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-
-/// Whether a run's peers may keep their uploads in the bucket at this URL. What comes after the allowed beginning is
-/// plain names, so that nothing in it leads out again, as `..` would and `%2e%2e`.
-pub fn allows(settings: &ChainSettings, url: &str) -> bool {
-    let is_plain = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
-    let is_name = |name: &str| name.chars().all(is_plain) && name != "." && name != "..";
-    let mut rests = settings.peer_buckets.iter().filter_map(|prefix| url.strip_prefix(prefix.as_str()));
-    rests.any(|rest| rest.split('/').all(is_name))
-}
 
 /// The chain as one node sees it, and its account on it.
 pub struct BucketChain {
@@ -80,7 +74,7 @@ impl BucketChain {
             if seen.is_complete && seen.newest.block >= self.clock.block() {
                 return seen.newest.clone();
             }
-            match self.refresh(&mut seen).await {
+            match seen.refresh(&self.reader, &self.clock).await {
                 Ok(()) => return seen.newest.clone(),
                 Err(error) if seen.is_complete => {
                     tracing::warn!(%error, "the chain cannot be read; going on with what was read before");

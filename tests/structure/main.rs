@@ -18,20 +18,7 @@ use tree::{Tree, table, upward};
 const UPWARD: &[(&str, &str, &str)] = &[];
 
 /// Files that import one another: all files of a circle, and why.
-const CIRCLES: &[(&[&str], &str)] = &[
-    (
-        &["engine/mod.rs", "engine/baseline.rs", "engine/recorder.rs", "engine/whole.rs", "engine/world.rs"],
-        "mod.rs defines what the files beside it are given",
-    ),
-    (
-        &["plan/mod.rs", "plan/memory.rs", "plan/round.rs", "plan/traffic.rs"],
-        "the files add methods to the plan that mod.rs defines",
-    ),
-    (
-        &["runtime/chain.rs", "runtime/chain/read.rs", "runtime/chain/seen.rs"],
-        "chain.rs defines the account that its files add methods to",
-    ),
-];
+const CIRCLES: &[(&[&str], &str)] = &[];
 
 /// Files over 400 lines, and why.
 const LONG: &[(&str, &str)] = &[];

@@ -18,7 +18,7 @@ impl BucketChain {
     pub(super) async fn register(&self) -> object_store::Result<()> {
         for _ in 0..CLAIMS {
             let mut seen = self.seen.lock().await;
-            self.refresh(&mut seen).await?;
+            seen.refresh(&self.reader, &self.clock).await?;
             let Some(registration) = self.next_claim(&seen) else {
                 tracing::warn!("the chain has no slots");
                 return Ok(());

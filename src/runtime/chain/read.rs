@@ -8,7 +8,7 @@ use futures::{StreamExt, stream};
 use object_store::path::Path;
 use object_store::{Error, GetOptions, GetRange, ObjectMeta, ObjectStore};
 
-use super::allows;
+use super::allowed::allows;
 use crate::Uid;
 use crate::bucket::untrusted::{Settled, read_until_settled};
 use crate::chain::{Call, ChainSettings, Extrinsic, Genesis};

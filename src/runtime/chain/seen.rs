@@ -10,10 +10,10 @@ use object_store::path::Path;
 use object_store::{Error, ObjectMeta, ObjectStore};
 use tokio::task::JoinHandle;
 
-use super::BucketChain;
 use super::read::{Reader, Tried, claimed_at};
 use crate::Uid;
 use crate::chain::{ChainState, Extrinsic, Ledger};
+use crate::node::ports::Clock;
 use crate::transport::{Hotkey, keys};
 
 /// How long everybody waits for a new registration to be read.
@@ -48,79 +48,6 @@ struct Unread {
     again_at: u64,
 }
 
-impl BucketChain {
-    /// Reads the calls that have come since, and goes on to the present block.
-    pub(super) async fn refresh(&self, seen: &mut Seen) -> object_store::Result<()> {
-        let block = self.clock.block();
-        let listed = seen.list_new(&self.reader).await?;
-        let (claims, weights): (Vec<_>, Vec<_>) =
-            listed.into_iter().partition(|meta| claimed_at(&meta.location).is_some());
-        seen.claimed.extend(claims.iter().filter_map(|meta| claimed_at(&meta.location)));
-        let mut tried = finished(&mut seen.reading_again).await;
-        tried.extend(self.reader.read_all(claims, Some(FIRST_TRY)).await);
-        let (mut new, mut read_all) = (Vec::new(), Ok(()));
-        for (meta, read) in tried {
-            match read {
-                Ok(found) => new.extend(seen.note(meta, found)),
-                Err(error) => seen.put_off(meta, &error, block),
-            }
-        }
-        for meta in weights {
-            match self.reader.read(&meta).await {
-                Ok(found) => new.extend(seen.note(meta, found)),
-                // The rest is read with the next block.
-                Err(error) => {
-                    read_all = Err(error);
-                    break;
-                }
-            }
-        }
-        self.read_again(seen, block);
-        self.take(seen, new);
-        // Without all calls of a block there is no state after it.
-        read_all?;
-        seen.newest = Arc::new(seen.ledger.state_at(block.max(seen.newest.block)).clone());
-        seen.is_complete = true;
-        Ok(())
-    }
-
-    /// Reads aside, and without an end of patience, what could not be read before and is due.
-    fn read_again(&self, seen: &mut Seen, block: u64) {
-        let due = seen.unread.values().filter(|unread| unread.again_at <= block);
-        let due: Vec<ObjectMeta> = due.map(|unread| unread.meta.clone()).collect();
-        if seen.reading_again.is_none() && !due.is_empty() {
-            let reader = self.reader.clone();
-            seen.reading_again = Some(tokio::spawn(async move { reader.read_all(due, None).await }));
-        }
-    }
-
-    /// Takes calls into the ledger, in the order of their places whenever they became visible: all nodes compute the
-    /// same.
-    fn take(&self, seen: &mut Seen, mut new: Vec<(CallPlace, Extrinsic)>) {
-        new.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let is_late = new.iter().any(|(place, extrinsic)| self.is_late(seen, place, extrinsic));
-        seen.calls.extend(new.iter().cloned());
-        if is_late {
-            let Reader { settings, genesis, .. } = &*self.reader;
-            seen.ledger = Ledger::new(settings, genesis.clone()).expect("taken before");
-            new = seen.calls.iter().map(|(place, extrinsic)| (place.clone(), extrinsic.clone())).collect();
-        }
-        for ((stamp, _), extrinsic) in new {
-            if let Err(error) = seen.ledger.submit(self.clock.block_of(stamp), extrinsic) {
-                tracing::warn!(%error, "ignoring a call");
-            }
-        }
-    }
-
-    /// Whether a call became visible only after its block was over, or after a later one of the same hotkey in its
-    /// block: either changes what came of it.
-    fn is_late(&self, seen: &Seen, place: &CallPlace, extrinsic: &Extrinsic) -> bool {
-        let block = self.clock.block_of(place.0);
-        let after = seen.calls.range(place..).take_while(|((stamp, _), _)| self.clock.block_of(*stamp) == block);
-        block < seen.newest.block || after.into_iter().any(|(_, other)| other.hotkey == extrinsic.hotkey)
-    }
-}
-
 impl Seen {
     /// Nothing but genesis.
     pub fn new(mut ledger: Ledger) -> Self {
@@ -134,6 +61,77 @@ impl Seen {
             reading_again: None,
             is_complete: false,
         }
+    }
+
+    /// Reads the calls that have come since, and goes on to the present block.
+    pub(super) async fn refresh(&mut self, reader: &Arc<Reader>, clock: &Clock) -> object_store::Result<()> {
+        let block = clock.block();
+        let listed = self.list_new(reader).await?;
+        let (claims, weights): (Vec<_>, Vec<_>) =
+            listed.into_iter().partition(|meta| claimed_at(&meta.location).is_some());
+        self.claimed.extend(claims.iter().filter_map(|meta| claimed_at(&meta.location)));
+        let mut tried = finished(&mut self.reading_again).await;
+        tried.extend(reader.read_all(claims, Some(FIRST_TRY)).await);
+        let (mut new, mut read_all) = (Vec::new(), Ok(()));
+        for (meta, read) in tried {
+            match read {
+                Ok(found) => new.extend(self.note(meta, found)),
+                Err(error) => self.put_off(meta, &error, block),
+            }
+        }
+        for meta in weights {
+            match reader.read(&meta).await {
+                Ok(found) => new.extend(self.note(meta, found)),
+                // The rest is read with the next block.
+                Err(error) => {
+                    read_all = Err(error);
+                    break;
+                }
+            }
+        }
+        self.read_again(reader, block);
+        self.take(reader, clock, new);
+        // Without all calls of a block there is no state after it.
+        read_all?;
+        self.newest = Arc::new(self.ledger.state_at(block.max(self.newest.block)).clone());
+        self.is_complete = true;
+        Ok(())
+    }
+
+    /// Reads aside, and without an end of patience, what could not be read before and is due.
+    fn read_again(&mut self, reader: &Arc<Reader>, block: u64) {
+        let due = self.unread.values().filter(|unread| unread.again_at <= block);
+        let due: Vec<ObjectMeta> = due.map(|unread| unread.meta.clone()).collect();
+        if self.reading_again.is_none() && !due.is_empty() {
+            let reader = reader.clone();
+            self.reading_again = Some(tokio::spawn(async move { reader.read_all(due, None).await }));
+        }
+    }
+
+    /// Takes calls into the ledger, in the order of their places whenever they became visible: all nodes compute the
+    /// same.
+    fn take(&mut self, reader: &Reader, clock: &Clock, mut new: Vec<(CallPlace, Extrinsic)>) {
+        new.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let is_late = new.iter().any(|(place, extrinsic)| self.is_late(clock, place, extrinsic));
+        self.calls.extend(new.iter().cloned());
+        if is_late {
+            let Reader { settings, genesis, .. } = reader;
+            self.ledger = Ledger::new(settings, genesis.clone()).expect("taken before");
+            new = self.calls.iter().map(|(place, extrinsic)| (place.clone(), extrinsic.clone())).collect();
+        }
+        for ((stamp, _), extrinsic) in new {
+            if let Err(error) = self.ledger.submit(clock.block_of(stamp), extrinsic) {
+                tracing::warn!(%error, "ignoring a call");
+            }
+        }
+    }
+
+    /// Whether a call became visible only after its block was over, or after a later one of the same hotkey in its
+    /// block: either changes what came of it.
+    fn is_late(&self, clock: &Clock, place: &CallPlace, extrinsic: &Extrinsic) -> bool {
+        let block = clock.block_of(place.0);
+        let after = self.calls.range(place..).take_while(|((stamp, _), _)| clock.block_of(*stamp) == block);
+        block < self.newest.block || after.into_iter().any(|(_, other)| other.hotkey == extrinsic.hotkey)
     }
 
     /// Objects that may be calls and have not been looked at, in the order of their places.

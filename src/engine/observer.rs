@@ -1,0 +1,63 @@
+//! What a run tells while it goes on.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::checkpoint::Checkpoint;
+use crate::node::RoundReport;
+use crate::training::Replica;
+use crate::training::baseline::BaselineState;
+
+/// What a run tells while it goes on; whoever is not interested does nothing. An error of an observer ends the run.
+pub trait Observer: Send {
+    /// A round is over.
+    fn round(&mut self, _report: &RoundReport, _traffic: Traffic) -> Result<(), ObserverError> {
+        Ok(())
+    }
+
+    /// A node notes an event: what the run's digest covers besides the reports. Nodes are numbered from 0, validators
+    /// first, then peers, both in the scenario's order; `at` is since genesis.
+    fn event(&mut self, _node: usize, _at: Duration, _event: &str) {}
+
+    /// The AdamW baseline has taken the step of a round.
+    fn baseline(&mut self, _step: BaselineStep) -> Result<(), ObserverError> {
+        Ok(())
+    }
+
+    /// The model before a round, which is a checkpoint's or comes after the last.
+    fn model(&mut self, _round: u64, _replica: &Replica) -> Result<(), ObserverError> {
+        Ok(())
+    }
+
+    /// The run can be taken up from here.
+    fn checkpoint(&mut self, _checkpoint: &Checkpoint) -> Result<(), ObserverError> {
+        Ok(())
+    }
+
+    /// The baseline can be taken up from here.
+    fn baseline_checkpoint(&mut self, _state: &BaselineState) -> Result<(), ObserverError> {
+        Ok(())
+    }
+}
+
+/// The observer of a run: the world and the baseline both tell it what they do.
+pub type SharedObserver = Arc<Mutex<dyn Observer>>;
+
+/// Why an observer cannot go on.
+pub type ObserverError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Bytes that all nodes sent and received during a round.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    pub up: u64,
+    pub down: u64,
+}
+
+/// A step of the baseline.
+#[derive(Clone, Copy, Debug)]
+pub struct BaselineStep {
+    pub round: u64,
+    pub lr: f64,
+    /// Held-out loss after the step, in the rounds in which it is measured.
+    pub loss: Option<f64>,
+}
