@@ -35,8 +35,15 @@ impl Rows {
         let peers = scenario
             .each_uid()
             .map(|(slot, operator)| (scenario.peer_identity(slot).hotkey(), (slot as u32, operator.label())));
+        let mut peers: BTreeMap<Hotkey, (u32, String)> = peers.collect();
+        // Strangers keep the numbers that they had before the writer was started again.
+        for slot in slots {
+            if let Ok(hotkey) = slot.hotkey.parse() {
+                peers.entry(hotkey).or_insert_with(|| (slot.peer, slot.behaviour.clone()));
+            }
+        }
         let holders = slots.iter().map(|slot| (slot.uid, slot.peer)).collect();
-        Self { columns: columns.to_vec(), peers: peers.collect(), holders }
+        Self { columns: columns.to_vec(), peers, holders }
     }
 
     /// The lines of a report; what all nodes sent and received is known of a simulated network only.

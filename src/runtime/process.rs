@@ -169,10 +169,11 @@ impl Process {
         let (mut tasks, mut hosts) = (JoinSet::new(), Vec::new());
         for node in std::mem::take(&mut self.nodes) {
             let world = World { clock: clock.clone(), store: store.clone(), compute: compute.clone() };
+            let slots = node.identities.len();
             let (ports, host) = self.outfit(node.identities, node.own_bucket, &node.state, world)?;
             let life = start(&self.network, node.role, &node.state, ports, &host).await?;
             let over = over.clone();
-            hosts.push(host.clone());
+            hosts.push((slots, host.clone()));
             tasks.spawn(async move {
                 tokio::select! {
                     biased;
@@ -189,7 +190,11 @@ impl Process {
         if self.stop.load(Ordering::Relaxed) {
             return Ok(Ended::Stopped);
         }
-        let never = hosts.iter().map(|host| host.never_had_slot.lock().expect("no panic while held").clone());
+        let never = hosts.iter().map(|(slots, host)| {
+            let never = host.never_had_slot.lock().expect("no panic while held").clone();
+            // A node that had one of its slots has done its work.
+            if never.len() == *slots { never } else { Vec::new() }
+        });
         let never: Vec<Hotkey> = never.flatten().collect();
         Ok(if never.is_empty() { Ended::Finished } else { Ended::WithoutSlot(never) })
     }

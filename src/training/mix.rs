@@ -70,8 +70,13 @@ fn sum(shape: &TensorShape, parts: &[Addend]) -> SparseTensor {
     let wanted: f64 = parts.iter().map(|part| part.weight.abs() * part.size).sum();
     let (wanted, found) = (if weights > 0.0 { wanted / weights } else { 0.0 }, rms(&sent.values));
     let scale = if found > 0.0 { wanted / found } else { 0.0 };
-    sent.values.iter_mut().for_each(|value| *value = (f64::from(*value) * scale) as f32);
+    sent.values.iter_mut().for_each(|value| *value = bounded(f64::from(*value) * scale));
     sent
+}
+
+/// As an f32: no payload may hold what is not finite.
+pub fn bounded(value: f64) -> f32 {
+    value.clamp(f32::MIN.into(), f32::MAX.into()) as f32
 }
 
 #[cfg(test)]
@@ -144,6 +149,9 @@ mod tests {
         let size = (2.0 * 1.0 + 500.0) / 3.0;
         assert!((rms(&mixed.tensors[0].values) - size).abs() < 1e-3);
         assert!(mix(&layout.shape(32), &[]).is_none());
+        let huge = sparse([0, 3], [f32::MAX, -f32::MAX]);
+        let mixed = mix(&layout.shape(32), &[part(&a, 1.0), part(&huge, 1.0)]).unwrap();
+        assert!(layout.shape(32).check(&mixed).is_ok(), "{mixed:?}");
         let silent = mix(&layout.shape(32), &[part(&a, 1.0), part(&a, -1.0)]).unwrap();
         assert_eq!(silent.tensors[0].values, [0.0, 0.0]);
     }

@@ -25,7 +25,8 @@ use crate::corpus::PageId;
 use crate::random::normal;
 use crate::settings::Findings;
 use crate::training::PseudoGradient;
-use crate::training::mix::{Part, mix};
+use crate::training::aggregate::exact::rms;
+use crate::training::mix::{Part, bounded, mix};
 
 /// Largest factor of a payload's values.
 const MOST_SCALE: f64 = 1e9;
@@ -100,12 +101,15 @@ impl BehaviourSettings for StrategySettings {
         found.positive_fraction("tokens", self.tokens);
         found.at_least_one("top", self.top as u64);
         found.fraction("own", self.own);
-        found.fraction("wait", self.wait);
+        found.below_one("wait", self.wait);
         found.below_one("decay", self.decay);
         found.not_negative("noise", self.noise);
+        found.at_most("noise", self.noise, MOST_SCALE);
         let expected = format!("-{MOST_SCALE} to {MOST_SCALE}, and not 0");
         found.require(self.scale != 0.0 && self.scale.abs() <= MOST_SCALE, "scale", self.scale, expected);
         self.works.check(found);
+        let nothing = self.idle == Idle::Mix && self.mix == Source::None;
+        found.require(!nothing, "idle", "`mix`", "`nothing` or `last`, as `mix` is `none`");
     }
 
     fn build(&self) -> Box<dyn Behaviour> {
@@ -123,8 +127,8 @@ struct Strategy {
 struct State {
     /// What each slot sent when it worked last.
     last: Vec<Option<PseudoGradient>>,
-    /// The moving average of what it saw of others, and the round of its newest part.
-    average: Option<(u64, PseudoGradient)>,
+    /// The moving average of what each slot saw of others, and the round of its newest part.
+    average: Vec<Option<(u64, PseudoGradient)>>,
 }
 
 #[async_trait]
@@ -156,7 +160,8 @@ impl Behaviour for Strategy {
             return self.state().last.get(around.slot).cloned().flatten();
         }
         let others = self.others(around).await;
-        let share = (1.0 - self.settings.own) / others.len().max(1) as f64;
+        let left = if worked { 1.0 - self.settings.own } else { 1.0 };
+        let share = left / others.len().max(1) as f64;
         let mut parts: Vec<Part> = others.iter().map(|payload| Part { payload, weight: share }).collect();
         parts.extend(own.as_ref().map(|payload| Part { payload, weight: self.settings.own }));
         // Nothing to mix in leaves the own one as it is.
@@ -205,30 +210,34 @@ impl Strategy {
             return found;
         }
         let mut state = self.state();
-        let is_new = state.average.as_ref().is_none_or(|(round, _)| *round < around.round);
+        let slots = state.average.len().max(around.slot + 1);
+        state.average.resize(slots, None);
+        let average = &mut state.average[around.slot];
+        let is_new = average.as_ref().is_none_or(|(round, _)| *round < around.round);
         if is_new && !found.is_empty() {
             let share = 1.0 / found.len() as f64;
-            let kept = state.average.as_ref().map_or(0.0, |_| settings.decay);
+            let kept = average.as_ref().map_or(0.0, |_| settings.decay);
             let mut parts: Vec<Part> =
                 found.iter().map(|payload| Part { payload, weight: (1.0 - kept) * share }).collect();
-            parts.extend(state.average.as_ref().map(|(_, payload)| Part { payload, weight: kept }));
-            state.average = mix(&around.network.shape, &parts).map(|average| (around.round, average));
+            parts.extend(average.as_ref().map(|(_, payload)| Part { payload, weight: kept }));
+            *average = mix(&around.network.shape, &parts).map(|mixed| (around.round, mixed));
         }
-        state.average.iter().map(|(_, average)| average.clone()).collect()
+        average.iter().map(|(_, payload)| payload.clone()).collect()
     }
 
     /// The payload with noise and scale.
     fn finished(&self, made: PseudoGradient, around: &Surroundings) -> PseudoGradient {
-        let (noise, scale) = (self.settings.noise as f32, self.settings.scale as f32);
+        let (noise, scale) = (self.settings.noise, self.settings.scale);
         let mut made = made;
         if noise > 0.0 {
             let mut rng = around.rng("strategy noise");
             for tensor in &mut made.tensors {
-                let size = crate::training::aggregate::exact::rms(&tensor.values) as f32;
-                tensor.values.iter_mut().for_each(|value| *value += noise * size * normal(&mut rng));
+                let size = noise * rms(&tensor.values);
+                let noisy = |value: f32, draw: f32| bounded(f64::from(value) + size * f64::from(draw));
+                tensor.values.iter_mut().for_each(|value| *value = noisy(*value, normal(&mut rng)));
             }
         }
-        if scale == 1.0 { made } else { map_values(made, |value| (value * scale).clamp(f32::MIN, f32::MAX)) }
+        if scale == 1.0 { made } else { map_values(made, |value| bounded(f64::from(value) * scale)) }
     }
 }
 
@@ -245,7 +254,9 @@ mod tests {
             ("tokens = 1.5", "tokens"),
             ("top = 0", "top"),
             ("own = -0.1", "own"),
-            ("wait = 1.1", "wait"),
+            ("wait = 1.0", "wait"),
+            ("idle = \"mix\"", "idle"),
+            ("noise = 1e30", "noise"),
             ("decay = 1.0", "decay"),
             ("noise = -1.0", "noise"),
             ("scale = 0.0", "scale"),

@@ -8,6 +8,9 @@ use crate::node::behaviour::Surroundings;
 use crate::training::PseudoGradient;
 use crate::transport::Hotkey;
 
+/// The part of the put window after which it stops looking: its own upload must not be late.
+const LATEST: f64 = 0.8;
+
 /// Where payloads come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -47,9 +50,11 @@ impl Source {
             Self::Past | Self::Average => around.round.checked_sub(1),
         };
         let Some(round) = round else { return Vec::new() };
+        let (window, clock) = (around.window, &around.ports.clock);
+        let latest = window.opens + (window.closes - window.opens).mul_f64(LATEST);
         let mut found = Vec::new();
         for (uid, hotkey) in chosen(around, of).await {
-            if found.len() == top {
+            if found.len() == top || clock.now() >= latest {
                 break;
             }
             found.extend(around.upload_of(round, uid, hotkey).await);

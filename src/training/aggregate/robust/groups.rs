@@ -21,7 +21,8 @@ pub enum Before {
 /// Payloads in a bucket.
 const BUCKET: usize = 2;
 
-/// The members of each group. `lot` keys the shuffle; nobody who sends a payload knows it before all are in.
+/// The members of each group. `lot` keys the shuffle. It follows from the payloads, so that
+/// who uploads last can choose among shuffles.
 pub fn groups(before: Option<Before>, geometry: &Geometry, f: usize, lot: u64) -> Vec<Vec<usize>> {
     let n = geometry.len();
     match before {

@@ -47,15 +47,21 @@ impl Robust {
         Self { layout, rule, settings }
     }
 
-    /// How many of `n` vectors may be dishonest; fewer than half.
+    /// How many of `n` payloads may be dishonest; fewer than half.
     fn dishonest(&self, n: usize) -> usize {
-        ((self.settings.dishonest * n as f64) as usize).min(n.saturating_sub(1) / 2)
+        // A product that is a whole number but for its rounding counts as that number.
+        ((self.settings.dishonest * n as f64 + 1e-9) as usize).min(n.saturating_sub(1) / 2)
+    }
+
+    /// How many groups dishonest payloads may spoil, each a group of its own; fewer than half.
+    fn spoilt(&self, payloads: usize, groups: usize) -> usize {
+        self.dishonest(payloads).min(groups.saturating_sub(1) / 2)
     }
 
     /// The combination for groups of these payloads.
     fn combine(&self, geometry: &Geometry, groups: &[Vec<usize>]) -> Combination {
         let of_groups = geometry.of_groups(groups);
-        let f = self.dishonest(groups.len());
+        let f = self.spoilt(geometry.len(), groups.len());
         let factors = match self.rule {
             RobustRule::TrimmedMean => return Combination::Coordinate(coordinate::trimmed_mean),
             RobustRule::Median => return Combination::Coordinate(coordinate::median),
@@ -82,7 +88,7 @@ impl Aggregation for Robust {
                 row.sum(&factors, out);
             }),
             Combination::Coordinate(decide) => {
-                let f = self.dishonest(groups.len());
+                let f = self.spoilt(geometry.len(), groups.len());
                 step::apply(theta, &vectors, rate, |row, out| row.coordinates(&groups, |values| decide(values, f), out))
             }
         }

@@ -147,6 +147,11 @@ fn a_minority_far_away_moves_no_robust_rule() {
             assert!((0.6..1.2).contains(&mean), "{name:?}, {before:?}: {mean}");
         }
     }
+    // Two of ten spoil up to two of five buckets.
+    for name in [RobustRule::TrimmedMean, RobustRule::Median, RobustRule::Krum, RobustRule::MultiKrum] {
+        let mean = means(name, Some(Before::Bucketing));
+        assert!((0.6..1.2).contains(&mean), "{name:?} of buckets: {mean}");
+    }
 }
 
 #[test]

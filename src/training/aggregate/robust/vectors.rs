@@ -53,7 +53,7 @@ impl<'a> Vectors<'a> {
         Self { chunks: &layout.chunks, basis: layout.basis, payloads, units, lot }
     }
 
-    /// A number that nobody knows before all payloads are there.
+    /// A number that follows from all payloads.
     pub fn lot(&self) -> u64 {
         self.lot
     }
