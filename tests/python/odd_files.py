@@ -2,7 +2,7 @@
 `pyarrow`, `json`, `gzip` and `zstandard` read.
 
     pip install tokenizers pyarrow zstandard
-    python tests/python/tokenize.py target/debug/sim tests/vectors/data/llama.json
+    python tests/python/odd_files.py target/debug/sim tests/vectors/data/llama.json
 """
 
 import sys
