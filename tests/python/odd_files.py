@@ -6,10 +6,6 @@
 """
 
 import sys
-
-# This file has the name of a module of Python's own, which others import.
-sys.path = [path for path in sys.path if path != sys.path[0]]
-
 import gzip
 import json
 import struct
