@@ -1,16 +1,12 @@
 //! A behaviour of your own: a peer that waits until others have uploaded, and sends the mean of their work and its own.
-//! Little of the mean comes from the peer's own pages, and those are what proof of computation asks about.
+//! A mean is a better step than any of its parts, so Gauntlet as published pays it well.
 //!
 //! `cargo run --example behaviour` prints who is paid what among four honest peers and one that averages.
 
-use std::sync::{Arc, Mutex, atomic::AtomicBool};
-
-use gauntlet::engine::{Observer, ObserverError, RunOptions, Traffic, simulate};
-use gauntlet::node::RoundReport;
 use gauntlet::node::behaviour::{Behaviour, BehaviourSettings, Surroundings};
-use gauntlet::scenario::{Registry, Scenario, World};
+use gauntlet::scenario::{Registry, Scenario};
 use gauntlet::training::{PseudoGradient, mix};
-use gauntlet::{model::Device, settings::Findings};
+use gauntlet::{engine, settings::Findings};
 use serde::{Deserialize, Serialize};
 
 const NETWORK: &str = r#"
@@ -52,23 +48,12 @@ impl Behaviour for Average {
     }
 }
 
-struct Printer;
-
-impl Observer for Printer {
-    fn round(&mut self, report: &RoundReport, _: Traffic) -> Result<(), ObserverError> {
-        let paid: Vec<String> = report.peers.iter().map(|peer| format!("{:4.1} %", 100.0 * peer.incentive)).collect();
-        println!("round {:2}: {}", report.round, paid.join("  "));
-        Ok(())
-    }
-}
-
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut registry = Registry::default();
     registry.behaviours = registry.behaviours.with::<Average>("average", |settings| Box::new(settings));
-    let scenario = Scenario::from_toml_with(registry, NETWORK, "average.toml", &[])?;
-    let world = Arc::new(World::open(scenario, Device::Cpu)?);
-    let interrupt = Arc::new(AtomicBool::new(false));
-    let options = RunOptions { threads: 2, baseline: false, resume: None, resume_baseline: None, interrupt };
-    simulate(world, options, Arc::new(Mutex::new(Printer)))?;
+    for report in engine::run(Scenario::from_toml_with(registry, NETWORK, "average.toml", &[])?)?.reports {
+        let paid: Vec<String> = report.peers.iter().map(|peer| format!("{:4.1} %", 100.0 * peer.incentive)).collect();
+        println!("round {:2}: {}", report.round, paid.join("  "));
+    }
     Ok(())
 }

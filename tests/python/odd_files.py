@@ -5,11 +5,11 @@
     python tests/python/odd_files.py target/debug/sim tests/vectors/data/llama.json
 """
 
-import sys
 import gzip
 import json
 import struct
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
