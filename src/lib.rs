@@ -35,6 +35,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`lab`] | experiments of many networks: sweeps, intervals over seeds |
 //! | [`report`] | run folder, CSV, plots, tables |
 //! | [`plan`] | what a scenario takes on real devices, from counts |
 //! | [`runtime`] | the real network: nodes in processes, on real clocks, that meet in a bucket |
@@ -60,6 +61,7 @@ pub mod corpus;
 pub mod digest;
 pub mod engine;
 pub mod evaluation;
+pub mod lab;
 pub mod mechanism;
 pub mod model;
 pub mod node;

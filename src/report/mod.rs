@@ -18,7 +18,7 @@ mod record;
 mod rows;
 mod run;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 mod saved;
 pub mod tables;
 mod writer;
@@ -33,6 +33,6 @@ pub use manifest::{FORMAT, Manifest, References, Target};
 pub use publish::publish;
 pub use record::{BaselineRow, LeaderboardRow, PeerRow, RoundRow, SlotRow, Status};
 pub use rows::{RoundRows, Rows};
-pub use run::{SimulationError, record, run};
+pub use run::{Options, SimulationError, record, run, run_with};
 pub use saved::{Saved, models};
 pub use writer::RunWriter;

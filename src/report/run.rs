@@ -25,6 +25,23 @@ pub enum SimulationError {
     Report(#[from] ReportError),
 }
 
+/// How [`run_with`] runs a scenario; nothing here changes what comes of it.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Threads that compute.
+    pub threads: usize,
+    /// Set from outside to end the run after its round; set also when the run fails.
+    pub interrupt: Arc<AtomicBool>,
+}
+
+impl Default for Options {
+    /// All cores, without an interrupt.
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { threads, interrupt: Arc::default() }
+    }
+}
+
 /// Simulates a scenario on all cores of this machine, and keeps every round in memory.
 ///
 /// # Errors
@@ -33,19 +50,32 @@ pub enum SimulationError {
 /// # Panics
 /// If the scenario names a mechanism that is not in its registry, which one that was read does not.
 pub fn run(scenario: Scenario) -> Result<RunData, SimulationError> {
+    let run = run_with(scenario, &Options::default())?;
+    Ok(run.expect("nobody interrupts it"))
+}
+
+/// As [`run`], on so many threads, and until an interrupt: `None` where that came first.
+///
+/// # Errors
+/// As [`run`].
+///
+/// # Panics
+/// As [`run`].
+pub fn run_with(scenario: Scenario, options: &Options) -> Result<Option<RunData>, SimulationError> {
     let world = Arc::new(World::open(scenario, Device::Cpu)?);
-    let mut manifest = Manifest::new(world.scenario.clone(), Device::Cpu.to_string(), threads());
+    let mut manifest = Manifest::new(world.scenario.clone(), Device::Cpu.to_string(), options.threads);
     manifest.describe(&world.network);
     let rows = Rows::new(&manifest.scenario, &manifest.columns, &[]);
     let told = Arc::new(Mutex::new(Told { rows, rounds: Vec::new(), peers: Vec::new() }));
-    manifest.digest = simulated(world, false, told.clone())?;
+    let Some(digest) = simulated(world, false, options, told.clone())? else { return Ok(None) };
+    manifest.digest = Some(digest);
     manifest.finished = true;
     manifest.rounds_done = manifest.scenario.rounds;
     let mut told = told.lock().expect("no panic while held");
     let (rounds, peers) = (std::mem::take(&mut told.rounds), std::mem::take(&mut told.peers));
     let leaderboard = Leaderboard::of(&manifest.columns, &peers).rows();
     let name = format!("{}-{}", manifest.scenario.name, manifest.seed);
-    Ok(RunData { name, manifest, rounds, peers, baseline: Vec::new(), leaderboard })
+    Ok(Some(RunData { name, manifest, rounds, peers, baseline: Vec::new(), leaderboard }))
 }
 
 /// Simulates a scenario and its AdamW baseline on all cores of this machine, into a new run folder with tables, pictures
@@ -58,24 +88,26 @@ pub fn run(scenario: Scenario) -> Result<RunData, SimulationError> {
 /// As [`run`].
 pub fn record(scenario: Scenario, root: &Path) -> Result<RunData, SimulationError> {
     let world = Arc::new(World::open(scenario, Device::Cpu)?);
-    let manifest = Manifest::new(world.scenario.clone(), Device::Cpu.to_string(), threads());
+    let options = Options::default();
+    let manifest = Manifest::new(world.scenario.clone(), Device::Cpu.to_string(), options.threads);
     let writer = Arc::new(Mutex::new(RunWriter::create(root, &world, manifest)?));
     let started = std::time::Instant::now();
-    let digest = simulated(world, true, writer.clone())?;
+    let digest = simulated(world, true, &options, writer.clone())?;
     let mut writer = writer.lock().expect("no panic while held");
     writer.manifest.wall_seconds = started.elapsed().as_secs_f64();
     writer.close(true, digest)?;
     Ok(redraw(root)?)
 }
 
-fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// Runs to the end; nobody interrupts it.
-fn simulated(world: Arc<World>, baseline: bool, observer: SharedObserver) -> Result<Option<Digest>, SimulationError> {
-    let interrupt = Arc::new(AtomicBool::new(false));
-    let options = RunOptions { threads: threads(), baseline, resume: None, resume_baseline: None, interrupt };
+/// Runs to the end, or to the interrupt.
+fn simulated(
+    world: Arc<World>,
+    baseline: bool,
+    options: &Options,
+    observer: SharedObserver,
+) -> Result<Option<Digest>, SimulationError> {
+    let Options { threads, interrupt } = options.clone();
+    let options = RunOptions { threads, baseline, resume: None, resume_baseline: None, interrupt };
     match simulate(world, options, observer)? {
         Outcome::Finished(digest) => Ok(Some(digest)),
         Outcome::Interrupted(_) => Ok(None),

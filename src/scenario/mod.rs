@@ -42,6 +42,7 @@ pub use load::load;
 pub use nodes::Machines;
 pub use open::World;
 pub use operators::Operator;
+pub use overrides::Override;
 pub use peers::{OperatorGroup, PeerGroup, ValidatorSettings};
 pub use registry::Registry;
 pub use sections::Scenario;

@@ -1,0 +1,177 @@
+//! What is kept of one simulated network: who was paid, what it cost them, and the loss.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Uid;
+use crate::digest::Digest;
+use crate::report::{LeaderboardRow, RunData};
+
+/// The label of peers that do what they are asked to; all others are measured by them.
+pub const HONEST: &str = "honest";
+
+/// What is kept of one network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Figures {
+    /// Digest of the run, which the same settings give again; none of a run that is not finished.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+    /// Held-out loss at the end, nats a token; none where it was never measured or is not finite.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss: Option<f64>,
+    /// By uid.
+    pub peers: Vec<PeerFigures>,
+}
+
+/// What is kept of one peer of a network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerFigures {
+    pub uid: Uid,
+    /// What it does, as tables call it: `honest`, or `operator/behaviour`.
+    pub behaviour: String,
+    /// The operator that it belongs to, if one has several slots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<String>,
+    /// Share of all pay of the run.
+    pub pay: f64,
+    /// Tokens that it trained on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_up: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_down: Option<u64>,
+    /// Rounds in which it was aggregated.
+    pub aggregated: u64,
+}
+
+impl Figures {
+    /// Those of a run.
+    pub fn of(run: &RunData) -> Self {
+        let mut peers: Vec<_> = run.leaderboard.iter().map(PeerFigures::of).collect();
+        peers.sort_by_key(|peer| peer.uid);
+        let loss = run.rounds.iter().rev().find_map(|row| row.loss).filter(|loss| loss.is_finite());
+        Self { digest: run.manifest.digest, loss, peers }
+    }
+
+    /// The labels of the peers: honest ones first, then by name.
+    pub fn labels(&self) -> Vec<&str> {
+        let mut labels: Vec<&str> = self.peers.iter().map(|peer| peer.behaviour.as_str()).collect();
+        labels.sort_unstable_by_key(|label| (*label != HONEST, *label));
+        labels.dedup();
+        labels
+    }
+
+    /// The peers of a label.
+    pub fn peers_of(&self, label: &str) -> impl Iterator<Item = &PeerFigures> {
+        self.peers.iter().filter(move |peer| peer.behaviour == label)
+    }
+
+    /// Share of all pay that the mean peer of a label has.
+    pub fn pay(&self, label: &str) -> Option<f64> {
+        mean(self.peers_of(label).map(|peer| Some(peer.pay)))
+    }
+
+    /// Pay of the mean peer of a label, where that of the mean honest peer is 1; none where honest peers are not paid.
+    pub fn pay_ratio(&self, label: &str) -> Option<f64> {
+        ratio(self.pay(label)?, self.pay(HONEST)?)
+    }
+
+    /// Tokens that the mean peer of a label trained on, where those of the mean honest peer are 1.
+    pub fn work(&self, label: &str) -> Option<f64> {
+        let tokens = |label| mean(self.peers_of(label).map(|peer| peer.tokens.map(|tokens| tokens as f64)));
+        ratio(tokens(label)?, tokens(HONEST)?)
+    }
+
+    /// Pay for the work, where an honest peer's is 1; none where nothing was trained on.
+    pub fn profit(&self, label: &str) -> Option<f64> {
+        ratio(self.pay_ratio(label)?, self.work(label)?)
+    }
+}
+
+impl PeerFigures {
+    fn of(row: &LeaderboardRow) -> Self {
+        let operator = row.behaviour.split_once('/').map(|(operator, _)| operator.to_string());
+        Self {
+            uid: row.uid,
+            behaviour: row.behaviour.clone(),
+            operator,
+            pay: row.incentive_total,
+            tokens: None,
+            bytes_up: None,
+            bytes_down: None,
+            aggregated: row.rounds_aggregated,
+        }
+    }
+}
+
+fn ratio(of: f64, to: f64) -> Option<f64> {
+    Some(of / to).filter(|ratio| ratio.is_finite())
+}
+
+/// The mean of values that are all known; none of none.
+fn mean(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
+    let values = values.collect::<Option<Vec<f64>>>()?;
+    ratio(values.iter().sum(), values.len() as f64)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A network whose peers are paid and work like this.
+    pub fn made(peers: &[(&str, f64, Option<u64>)]) -> Figures {
+        let peer = |(uid, &(behaviour, pay, tokens)): (usize, &(&str, f64, Option<u64>))| PeerFigures {
+            uid: uid as Uid,
+            behaviour: behaviour.into(),
+            operator: None,
+            pay,
+            tokens,
+            bytes_up: None,
+            bytes_down: None,
+            aggregated: 3,
+        };
+        Figures {
+            digest: Some(Digest::of(b"made")),
+            loss: Some(2.5),
+            peers: peers.iter().enumerate().map(peer).collect(),
+        }
+    }
+
+    #[test]
+    fn peers_are_measured_by_the_mean_honest_one() {
+        let figures = made(&[
+            ("copycat", 0.5, Some(50)),
+            ("honest", 0.1, Some(100)),
+            ("honest", 0.3, Some(300)),
+            ("idle", 0.1, Some(0)),
+        ]);
+        assert_eq!(figures.labels(), ["honest", "copycat", "idle"]);
+        assert_eq!((figures.pay("honest"), figures.pay_ratio("copycat")), (Some(0.2), Some(2.5)));
+        assert_eq!((figures.work("copycat"), figures.profit("copycat")), (Some(0.25), Some(10.0)));
+        assert_eq!((figures.work("idle"), figures.profit("idle")), (Some(0.0), None));
+        assert_eq!((figures.pay("late"), figures.pay_ratio("late")), (None, None));
+        let unpaid = made(&[("honest", 0.0, None), ("copycat", 1.0, Some(1))]);
+        assert_eq!((unpaid.pay_ratio("copycat"), unpaid.work("copycat")), (None, None));
+    }
+
+    #[test]
+    fn figures_of_a_run_are_those_of_its_leaderboard() {
+        let mut run = crate::report::sample::copycat();
+        run.rounds[148].loss = Some(1.75);
+        run.rounds[149].loss = None;
+        run.leaderboard[0].behaviour = "farm/copycat of best".into();
+        let figures = Figures::of(&run);
+        assert_eq!((figures.loss, figures.peers.len(), figures.digest), (Some(1.75), 16, run.manifest.digest));
+        let row = &run.leaderboard[0];
+        let peer = figures.peers.iter().find(|peer| peer.uid == row.uid).unwrap();
+        assert_eq!(
+            (peer.operator.as_deref(), peer.pay, peer.aggregated),
+            (Some("farm"), row.incentive_total, row.rounds_aggregated)
+        );
+        assert!(figures.peers.is_sorted_by_key(|peer| peer.uid));
+        run.rounds[148].loss = Some(f64::NAN);
+        assert_eq!(Figures::of(&run).loss, None, "a run that blew up has none");
+    }
+}

@@ -1,0 +1,278 @@
+//! Many networks on the cores of one machine: each on one thread, whatever is on the shelf not at all.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use super::differences::differences;
+use super::error::LabError;
+use super::figures::Figures;
+use super::shelf::{Kept, Key, Shelf};
+use crate::report::{Options, run_with};
+use crate::scenario::Scenario;
+
+/// How networks are run; nothing here changes what comes of them.
+pub struct PoolOptions<'a> {
+    /// Networks that run at the same time.
+    pub threads: usize,
+    /// The part of the networks that is run here; all where there is none.
+    pub shard: Option<Shard>,
+    /// Set from outside to end: the networks in progress are given up after their round. Set also when one fails.
+    pub interrupt: Arc<AtomicBool>,
+    /// Is told what happens, by the threads.
+    pub progress: &'a (dyn Fn(Event<'_>) + Sync),
+}
+
+/// What happens in a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// So many of the networks that are run here are done, the last of them found on the shelf or run.
+    Done { done: usize, of: usize, found: bool },
+    /// What lies on the shelf for a network is damaged; it is run again.
+    Damaged { object: &'a str, reason: &'a str },
+}
+
+/// The `nth` of `of` parts of the networks, counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    nth: usize,
+    of: usize,
+}
+
+impl Shard {
+    fn holds(self, network: usize) -> bool {
+        network % self.of == self.nth - 1
+    }
+}
+
+impl FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once('/').and_then(|(nth, of)| Some((nth.parse().ok()?, of.parse().ok()?)));
+        match parts {
+            Some((nth, of)) if (1..=of).contains(&nth) => Ok(Self { nth, of }),
+            Some((_, of)) if of > 0 => Err(format!("expected 1/{of} to {of}/{of}")),
+            _ => Err("expected I/N, such as 1/3 for the first of three parts".into()),
+        }
+    }
+}
+
+/// Runs networks and keeps their figures on a shelf; gives those of all, in the order of the jobs. `None` for a network
+/// that is another shard's and not there yet, or that was not run because of the interrupt. Networks that are alike are
+/// run once.
+///
+/// # Errors
+/// A network fails, or the shelf does. Those that were done by then are on the shelf.
+///
+/// # Panics
+/// If a thread does.
+pub fn run(jobs: &[Scenario], shelf: &Shelf, options: &PoolOptions<'_>) -> Result<Vec<Option<Figures>>, LabError> {
+    let keys: Vec<Key> = jobs.iter().map(Key::of).collect();
+    let mut first: BTreeMap<Key, usize> = BTreeMap::new();
+    for (job, key) in keys.iter().enumerate() {
+        first.entry(*key).or_insert(job);
+    }
+    let distinct: Vec<usize> = (0..jobs.len()).filter(|job| first[&keys[*job]] == *job).collect();
+    let is_own = |place: usize| options.shard.is_none_or(|shard| shard.holds(place));
+    let own: Vec<usize> = (0..distinct.len()).filter(|place| is_own(*place)).map(|place| distinct[place]).collect();
+
+    let pool = Pool {
+        jobs,
+        keys: &keys,
+        shelf,
+        options,
+        own: &own,
+        next: AtomicUsize::new(0),
+        made: Mutex::new(Made { figures: vec![None; jobs.len()], done: 0, failure: None }),
+    };
+    thread::scope(|scope| {
+        for _ in 0..options.threads.clamp(1, own.len().max(1)) {
+            scope.spawn(|| pool.work());
+        }
+    });
+    let Made { mut figures, failure, .. } = pool.made.into_inner().expect("no panic while held");
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
+    // What other shards have put by now. The last of them to end finds all.
+    for job in distinct {
+        if figures[job].is_none()
+            && let Kept::Figures(kept) = shelf.get(keys[job])?
+        {
+            figures[job] = Some(kept);
+        }
+    }
+    for job in 0..jobs.len() {
+        let first = first[&keys[job]];
+        if first != job {
+            figures[job] = figures[first].clone();
+        }
+    }
+    Ok(figures)
+}
+
+struct Pool<'a> {
+    jobs: &'a [Scenario],
+    keys: &'a [Key],
+    shelf: &'a Shelf,
+    options: &'a PoolOptions<'a>,
+    /// The jobs that are run here.
+    own: &'a [usize],
+    next: AtomicUsize,
+    made: Mutex<Made>,
+}
+
+struct Made {
+    /// One a job.
+    figures: Vec<Option<Figures>>,
+    done: usize,
+    failure: Option<LabError>,
+}
+
+impl Pool<'_> {
+    /// Takes one network after the other until there is none left.
+    fn work(&self) {
+        while !self.options.interrupt.load(Ordering::Relaxed) {
+            let Some(&job) = self.own.get(self.next.fetch_add(1, Ordering::Relaxed)) else { return };
+            let figures = self.one(job);
+            let mut made = self.made.lock().expect("no panic while held");
+            match figures {
+                Ok(None) => return,
+                Ok(Some((figures, found))) => {
+                    made.figures[job] = Some(figures);
+                    made.done += 1;
+                    (self.options.progress)(Event::Done { done: made.done, of: self.own.len(), found });
+                }
+                Err(failure) => {
+                    made.failure.get_or_insert(failure);
+                    self.options.interrupt.store(true, Ordering::Relaxed);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The figures of a network, and whether they were on the shelf; `None` when it is interrupted.
+    fn one(&self, job: usize) -> Result<Option<(Figures, bool)>, LabError> {
+        let key = self.keys[job];
+        match self.shelf.get(key)? {
+            Kept::Figures(figures) => return Ok(Some((figures, true))),
+            Kept::Damaged(reason) => {
+                (self.options.progress)(Event::Damaged { object: &self.shelf.name_of(key), reason: &reason });
+            }
+            Kept::Nothing => {}
+        }
+        let options = Options { threads: 1, interrupt: self.options.interrupt.clone() };
+        let run = run_with(self.jobs[job].clone(), &options);
+        let run = run.map_err(|source| LabError::Network { which: self.which(job), source })?;
+        let Some(figures) = run.as_ref().map(Figures::of) else { return Ok(None) };
+        self.shelf.put(key, &figures)?;
+        Ok(Some((figures, false)))
+    }
+
+    /// A network by the settings in which it differs from any other.
+    fn which(&self, job: usize) -> String {
+        let all: Vec<&Scenario> = self.jobs.iter().collect();
+        let differences = differences(&all);
+        let values =
+            differences.into_iter().filter_map(|(path, values)| Some(format!("{path} = {}", values[job].clone()?)));
+        let which: Vec<String> = values.collect();
+        if which.is_empty() { format!("seed = {}", self.jobs[job].seed) } else { which.join(", ") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NETWORK: &str = r#"
+        name = "small"
+        rounds = 3
+        model = { preset = "nano", sequence_length = 16 }
+        corpus = { held_out_pages = 8 }
+        training = { lr = 3e-3, pages_per_round = 4, micro_batch = 4 }
+        scheme = { topk = 8 }
+        protocol = { top_peers = 2, min_peers = 2 }
+        chain = { weights_every = 1 }
+        peers = [{ count = 2 }, { behaviour = "noise" }]
+    "#;
+
+    fn network(overrides: &[&str]) -> Scenario {
+        let overrides: Vec<String> = overrides.iter().map(|text| text.to_string()).collect();
+        Scenario::from_toml(NETWORK, "small.toml", &overrides).unwrap()
+    }
+
+    fn options<'a>(threads: usize, shard: Option<&str>, progress: &'a (dyn Fn(Event<'_>) + Sync)) -> PoolOptions<'a> {
+        let shard = shard.map(|text| text.parse().unwrap());
+        PoolOptions { threads, shard, interrupt: Arc::default(), progress }
+    }
+
+    fn quiet(_: Event<'_>) {}
+
+    #[test]
+    fn shards_are_counted_from_one() {
+        let shard: Shard = "2/3".parse().unwrap();
+        assert_eq!((0..6).filter(|network| shard.holds(*network)).collect::<Vec<_>>(), [1, 4]);
+        let wrong = |text: &str| text.parse::<Shard>().unwrap_err();
+        assert_eq!([wrong("4/3"), wrong("0/3")], ["expected 1/3 to 3/3", "expected 1/3 to 3/3"]);
+        for text in ["", "1", "1/0", "a/b", "1/2/3", "-1/2"] {
+            assert_eq!(wrong(text), "expected I/N, such as 1/3 for the first of three parts", "{text}");
+        }
+    }
+
+    #[test]
+    fn results_depend_neither_on_threads_nor_on_shards_and_are_made_once() {
+        let jobs: Vec<Scenario> = ["seed=1", "seed=2", "seed=1", "seed=3"].map(|seed| network(&[seed])).into();
+        let told = Mutex::new(Vec::new());
+        let keep = |event: Event<'_>| {
+            if let Event::Done { done, of, found } = event {
+                told.lock().unwrap().push((done, of, found));
+            }
+        };
+        let whole = Shelf::in_memory();
+        let results = run(&jobs, &whole, &options(2, None, &keep)).unwrap();
+        assert_eq!(std::mem::take(&mut *told.lock().unwrap()), [(1, 3, false), (2, 3, false), (3, 3, false)]);
+        assert!(results.iter().all(Option::is_some) && results[0] == results[2] && results[0] != results[1]);
+        let alone = crate::report::run(jobs[3].clone()).unwrap();
+        assert_eq!(results[3], Some(Figures::of(&alone)), "a network by itself on all cores");
+
+        let parts = Shelf::in_memory();
+        let first = run(&jobs, &parts, &options(1, Some("1/2"), &keep)).unwrap();
+        assert_eq!(first.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false, true, true]);
+        let second = run(&jobs, &parts, &options(1, Some("2/2"), &keep)).unwrap();
+        assert_eq!(second, results);
+        told.lock().unwrap().clear();
+        assert_eq!(run(&jobs, &parts, &options(1, None, &keep)).unwrap(), results);
+        assert_eq!(*told.lock().unwrap(), [(1, 3, true), (2, 3, true), (3, 3, true)]);
+    }
+
+    #[test]
+    fn an_interrupt_ends_it_and_what_is_done_stays() {
+        let jobs: Vec<Scenario> = ["seed=1", "seed=2"].map(|seed| network(&[seed])).into();
+        let shelf = Shelf::in_memory();
+        let interrupt = Arc::new(AtomicBool::new(false));
+        let stop = |_: Event<'_>| interrupt.store(true, Ordering::Relaxed);
+        let until = || PoolOptions { interrupt: interrupt.clone(), ..options(1, None, &stop) };
+        let results = run(&jobs, &shelf, &until()).unwrap();
+        assert_eq!(results.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false]);
+        // It comes when the network is about to begin, and ends it after its first round.
+        interrupt.store(false, Ordering::Relaxed);
+        shelf.write(&Key::of(&jobs[1]).path(), b"{".to_vec()).unwrap();
+        assert_eq!(run(&jobs[1..], &shelf, &until()).unwrap(), [None]);
+        assert!(matches!(shelf.get(Key::of(&jobs[0])).unwrap(), Kept::Figures(_)));
+        let whole = run(&jobs, &shelf, &options(1, None, &quiet)).unwrap();
+        assert!(whole[0] == results[0] && whole[1].is_some(), "what is damaged is made anew");
+    }
+
+    #[test]
+    fn a_network_that_fails_is_named_by_its_settings() {
+        let missing = network(&["corpus={kind='text', path='no/such/file', held_out_pages=8}", "seed=4"]);
+        let error = run(&[network(&[]), missing], &Shelf::in_memory(), &options(1, None, &quiet)).unwrap_err();
+        let message = error.to_string();
+        assert!(message.starts_with("the network with corpus.kind = text, corpus.path = no/such/file"), "{message}");
+        assert!(message.contains("seed = 4: ") && message.contains("no/such/file"), "{message}");
+    }
+}

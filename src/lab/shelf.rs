@@ -1,0 +1,221 @@
+//! Figures by the settings of their network, in a folder or a bucket: what has been run is not run again.
+//!
+//! Each network is one small object, put whole or not at all. Who is killed loses the networks in progress only, and
+//! several processes that write to the same place simply meet there.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use object_store::path::Path;
+use object_store::{Error, ObjectStore, ObjectStoreExt};
+use serde::{Deserialize, Serialize};
+use tokio::runtime::Runtime;
+
+use super::error::LabError;
+use super::figures::Figures;
+use crate::bucket::{Bucket, words::explain};
+use crate::digest::Digest;
+use crate::scenario::Scenario;
+use crate::transport::retry::{Backoff, RetryStore};
+
+/// Goes up when other figures are kept, or the same are computed otherwise.
+const FORMAT: &str = "1";
+/// The longest object that is read: figures of 10,000 peers take a fifth of it.
+const MOST_BYTES: u64 = 16 << 20;
+
+/// What names a network on a shelf: its settings, the seed among them, and the version of this crate, of which its bits
+/// are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key(Digest);
+
+impl Key {
+    /// The key of a network.
+    pub fn of(scenario: &Scenario) -> Self {
+        let settings = scenario.canonical();
+        let parts = ["gauntlet figures", FORMAT, env!("CARGO_PKG_VERSION"), &settings];
+        Self(Digest::of_parts(parts.map(str::as_bytes)))
+    }
+
+    pub(super) fn path(self) -> Path {
+        Path::from(format!("results/{}.json", self.0))
+    }
+}
+
+/// An object of the shelf, as JSON.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Record {
+    /// The key that it is put under.
+    key: Digest,
+    /// Digest of the figures' JSON text: a damaged number is still a number.
+    check: Digest,
+    figures: Figures,
+}
+
+/// What lies under a key.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kept {
+    Nothing,
+    Figures(Figures),
+    /// Something, but not what was put; the reason.
+    Damaged(String),
+}
+
+/// A place for figures. Its calls block, from any thread that is not part of an asynchronous runtime.
+pub struct Shelf {
+    store: Arc<dyn ObjectStore>,
+    url: String,
+    runtime: Runtime,
+}
+
+impl Shelf {
+    /// A shelf in a bucket, under `results/`. Requests to a remote store are repeated for some seconds.
+    ///
+    /// # Panics
+    /// If the system does not let the process wait for files.
+    pub fn new(bucket: &Bucket) -> Self {
+        let store = match bucket.folder {
+            Some(_) => bucket.store.clone(),
+            None => Arc::new(RetryStore::new(bucket.store.clone(), Backoff::default())),
+        };
+        Self::on(store, bucket.url.clone())
+    }
+
+    /// A shelf that lives as long as the process.
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    pub fn in_memory() -> Self {
+        Self::on(Arc::new(object_store::memory::InMemory::new()), "memory".into())
+    }
+
+    fn on(store: Arc<dyn ObjectStore>, url: String) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        Self { store, url, runtime: runtime.expect("the system lets a program wait") }
+    }
+
+    /// What lies under a key.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn get(&self, key: Key) -> Result<Kept, LabError> {
+        let Some(bytes) = self.read(&key.path())? else { return Ok(Kept::Nothing) };
+        Ok(match bytes.map_err(|size| format!("{size} bytes long")).and_then(|bytes| parse(&bytes, key)) {
+            Ok(figures) => Kept::Figures(figures),
+            Err(reason) => Kept::Damaged(reason),
+        })
+    }
+
+    /// Puts the figures of a network, in place of what is there.
+    ///
+    /// # Errors
+    /// The store does not take it.
+    ///
+    /// # Panics
+    /// Never: figures have a JSON form.
+    pub fn put(&self, key: Key, figures: &Figures) -> Result<(), LabError> {
+        let record = Record { key: key.0, check: check(figures), figures: figures.clone() };
+        let mut bytes = serde_json::to_vec(&record).expect("plain data");
+        bytes.push(b'\n');
+        self.write(&key.path(), bytes)
+    }
+
+    /// An object beside the figures; the `Err` within is the size of one that is too large to be ours.
+    pub(super) fn read(&self, path: &Path) -> Result<Option<Result<Bytes, u64>>, LabError> {
+        let read = async {
+            let found = self.store.get(path).await?;
+            if found.meta.size > MOST_BYTES { Ok(Err(found.meta.size)) } else { found.bytes().await.map(Ok) }
+        };
+        match self.runtime.block_on(read) {
+            Ok(read) => Ok(Some(read)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.failed("read", path, &error)),
+        }
+    }
+
+    /// Puts an object beside the figures, in place of what is there.
+    pub(super) fn write(&self, path: &Path, bytes: Vec<u8>) -> Result<(), LabError> {
+        let put = self.store.put(path, bytes.into());
+        self.runtime.block_on(put).map(drop).map_err(|error| self.failed("write", path, &error))
+    }
+
+    /// What messages call the object of a network.
+    pub(super) fn name_of(&self, key: Key) -> String {
+        format!("{}/{}", self.url.trim_end_matches('/'), key.path())
+    }
+
+    /// The place, as it was named.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    fn failed(&self, action: &'static str, path: &Path, error: &Error) -> LabError {
+        LabError::Store { url: self.url.clone(), action, object: path.to_string(), reason: explain(error) }
+    }
+}
+
+fn check(figures: &Figures) -> Digest {
+    Digest::of(&serde_json::to_vec(figures).expect("plain data"))
+}
+
+fn parse(bytes: &[u8], key: Key) -> Result<Figures, String> {
+    let record: Record = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    if record.key != key.0 {
+        return Err(format!("it is of the network {}", record.key));
+    }
+    if record.check != check(&record.figures) {
+        return Err("its digest does not match".into());
+    }
+    Ok(record.figures)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bucket;
+    use crate::lab::figures::tests::made;
+
+    fn scenario(seed: u64) -> Scenario {
+        let text = format!("name = 'x'\nseed = {seed}\npeers = [{{ count = 20 }}]");
+        Scenario::from_toml(&text, "x.toml", &[]).unwrap()
+    }
+
+    #[test]
+    fn figures_come_back_bit_for_bit_and_by_settings() {
+        let folder = tempfile::tempdir().unwrap();
+        let shelf = Shelf::new(&bucket::open(folder.path().join("a/b").to_str().unwrap(), true).unwrap());
+        let figures = made(&[("honest", 0.1 + 0.2, Some(7)), ("copycat", 1e-300, None)]);
+        let key = Key::of(&scenario(1));
+        assert_eq!(shelf.get(key).unwrap(), Kept::Nothing);
+        shelf.put(key, &figures).unwrap();
+        assert_eq!(shelf.get(key).unwrap(), Kept::Figures(figures));
+        assert_eq!(shelf.get(Key::of(&scenario(2))).unwrap(), Kept::Nothing);
+        assert_eq!(Key::of(&Scenario::from_toml(&scenario(1).to_toml(), "y.toml", &[]).unwrap()), key);
+    }
+
+    #[test]
+    fn damage_is_told_whatever_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let shelf = Shelf::new(&bucket::open(folder.path().to_str().unwrap(), false).unwrap());
+        let (key, other) = (Key::of(&scenario(1)), Key::of(&scenario(2)));
+        shelf.put(key, &made(&[("honest", 0.75, None)])).unwrap();
+        let path = |key: Key| folder.path().join(key.path().as_ref());
+        let text = std::fs::read_to_string(path(key)).unwrap();
+        let kept = |text: &str| {
+            std::fs::write(path(other), text).unwrap();
+            match shelf.get(other).unwrap() {
+                Kept::Damaged(reason) => reason,
+                kept => panic!("{kept:?}"),
+            }
+        };
+        assert_eq!(kept(&text), format!("it is of the network {}", key.0));
+        let moved = text.replace(&key.0.to_string(), &other.0.to_string());
+        assert_eq!(kept(&moved.replace("0.75", "0.76")), "its digest does not match");
+        assert!(kept("").starts_with("EOF while parsing"), "an empty file");
+        assert!(kept(&moved[..moved.len() / 2]).starts_with("EOF while parsing"), "half a file");
+        assert!(kept(&moved.replace("\"pay\"", "\"paid\"")).contains("unknown field `paid`"));
+        let file = std::fs::File::create(path(other)).unwrap();
+        file.set_len(MOST_BYTES + 1).unwrap();
+        assert_eq!(shelf.get(other).unwrap(), Kept::Damaged("16777217 bytes long".into()));
+    }
+}

@@ -1,0 +1,149 @@
+//! Means with their 95 % intervals, and how unequal shares are.
+
+use serde::{Deserialize, Serialize};
+
+/// The mean of some values, and how far from it the true one may lie.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    pub mean: f64,
+    /// Half the width of the 95 % interval, by Student's t; none of one value.
+    pub half: Option<f64>,
+    /// Values that it is made of.
+    pub count: usize,
+}
+
+impl Interval {
+    /// Of independent values, such as those of several seeds; none of none.
+    pub fn of(values: &[f64]) -> Option<Self> {
+        let count = values.len();
+        if count == 0 {
+            return None;
+        }
+        let mean = values.iter().sum::<f64>() / count as f64;
+        let half = (count > 1).then(|| {
+            let squares = values.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>();
+            t_quantile(count - 1) * (squares / (count - 1) as f64 / count as f64).sqrt()
+        });
+        Some(Self { mean, half, count })
+    }
+
+    /// Of the differences `after - before` of pairs, such as two settings with the same seed.
+    pub fn of_differences(pairs: &[(f64, f64)]) -> Option<Self> {
+        Self::of(&pairs.iter().map(|(before, after)| after - before).collect::<Vec<_>>())
+    }
+
+    /// Both ends, where there is an interval.
+    pub fn ends(&self) -> Option<(f64, f64)> {
+        self.half.map(|half| (self.mean - half, self.mean + half))
+    }
+}
+
+/// The value that Student's t of so many degrees of freedom exceeds in either direction with a probability of 5 %.
+///
+/// # Panics
+/// Without a degree of freedom.
+pub fn t_quantile(freedom: usize) -> f64 {
+    assert!(freedom > 0, "one value has no spread");
+    // By halving the angle's range: the probability rises with it, and 60 halvings are all that an f64 holds.
+    let (mut low, mut high) = (0.0, std::f64::consts::FRAC_PI_2);
+    for _ in 0..60 {
+        let angle = 0.5 * (low + high);
+        if within(angle, freedom) < 0.95 {
+            low = angle;
+        } else {
+            high = angle;
+        }
+    }
+    libm::tan(0.5 * (low + high)) * (freedom as f64).sqrt()
+}
+
+/// The probability that |t| stays below `tan(angle) * sqrt(freedom)`: Abramowitz and Stegun, 26.7.3 and 26.7.4.
+fn within(angle: f64, freedom: usize) -> f64 {
+    let (sine, cosine) = (libm::sin(angle), libm::cos(angle));
+    let square = cosine * cosine;
+    let odd = freedom % 2 == 1;
+    if freedom == 1 {
+        return angle * std::f64::consts::FRAC_2_PI;
+    }
+    // cos + 2/3 cos^3 + 2*4/(3*5) cos^5 + ..., or 1 + 1/2 cos^2 + 1*3/(2*4) cos^4 + ..., up to cos^(freedom - 2).
+    let (mut term, mut power) = if odd { (cosine, 1) } else { (1.0, 0) };
+    let mut sum = term;
+    while power + 2 <= freedom - 2 && term > 1e-18 {
+        power += 2;
+        term *= square * (power - 1) as f64 / power as f64;
+        sum += term;
+    }
+    if odd { std::f64::consts::FRAC_2_PI * (angle + sine * sum) } else { sine * sum }
+}
+
+/// How unequal shares are: 0 where all are alike, towards 1 where one has everything. None of none, or where the sum is
+/// not positive.
+pub fn gini(shares: &[f64]) -> Option<f64> {
+    let mut sorted = shares.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let count = sorted.len() as f64;
+    let sum: f64 = sorted.iter().sum();
+    let weighted: f64 = sorted.iter().zip(1..).map(|(share, rank)| (2.0 * f64::from(rank) - count - 1.0) * share).sum();
+    (sum > 0.0).then(|| weighted / (count * sum))
+}
+
+/// The coefficient of variation: standard deviation of these values over their mean. None of none, or where the mean is
+/// not positive.
+pub fn variation(values: &[f64]) -> Option<f64> {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let squares = values.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>();
+    (mean > 0.0).then(|| (squares / count).sqrt() / mean)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_those_of_the_tables() {
+        for (freedom, expected) in [
+            (1, 12.706_204_736_174_7),
+            (2, 4.302_652_729_749_46),
+            (3, 3.182_446_305_283_71),
+            (4, 2.776_445_105_197_79),
+            (5, 2.570_581_835_636_31),
+            (9, 2.262_157_162_798_2),
+            (10, 2.228_138_851_986_27),
+            (30, 2.042_272_456_301_24),
+            (100, 1.983_971_518_523_55),
+            (1000, 1.962_339_080_826_41),
+        ] {
+            let found = t_quantile(freedom);
+            assert!((found - expected).abs() < 1e-9, "{freedom}: {found}");
+        }
+        // Nearly that of the normal distribution, 1.959964.
+        assert!((t_quantile(100_001) - 1.959_988).abs() < 1e-6);
+    }
+
+    #[test]
+    fn an_interval_is_that_of_a_textbook() {
+        // Sample mean 5, deviation 2: 2.776 * 2 / sqrt(5).
+        let interval = Interval::of(&[3.0, 3.0, 5.0, 7.0, 7.0]).unwrap();
+        assert_eq!((interval.mean, interval.count), (5.0, 5));
+        assert!((interval.half.unwrap() - 2.776_445_105_197_79 * (4.0_f64 / 5.0).sqrt()).abs() < 1e-12);
+        assert_eq!(Interval::of(&[4.0]).unwrap(), Interval { mean: 4.0, half: None, count: 1 });
+        assert_eq!((Interval::of(&[]), Interval::of(&[4.0]).unwrap().ends()), (None, None));
+    }
+
+    #[test]
+    fn pairs_do_away_with_what_both_share() {
+        let pairs: Vec<(f64, f64)> =
+            (0..5).map(|seed| (100.0 * f64::from(seed), 100.0 * f64::from(seed) + 2.0)).collect();
+        let interval = Interval::of_differences(&pairs).unwrap();
+        assert_eq!((interval.mean, interval.ends()), (2.0, Some((2.0, 2.0))));
+    }
+
+    #[test]
+    fn inequality_is_none_of_equals_and_nearly_all_of_one() {
+        assert_eq!((gini(&[0.25; 4]), variation(&[0.25; 4])), (Some(0.0), Some(0.0)));
+        assert_eq!((gini(&[0.0, 0.0, 0.0, 1.0]), variation(&[0.0, 0.0, 0.0, 1.0])), (Some(0.75), Some(3.0_f64.sqrt())));
+        assert_eq!(gini(&[3.0, 1.0]), Some(0.25));
+        assert_eq!([gini(&[]), gini(&[0.0]), variation(&[]), variation(&[0.0])], [None; 4]);
+    }
+}
