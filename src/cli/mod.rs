@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand.
 
+mod attack;
 mod baseline;
 mod bench;
 mod card;
@@ -75,6 +76,8 @@ enum Command {
     Plot(plot::Args),
     /// Copy of a run's folder what is worth keeping: manifest, tables, pictures; of long runs every Nth round of the peers
     Publish(publish::Args),
+    /// Search for strategies that are paid for less than honest work
+    Attack(attack::Args),
     /// Run a finished run again and compare the digests
     Verify(verify::Args),
     /// Write a run for real nodes into a bucket: settings, the model to start from, an empty ledger. Validators need
@@ -137,6 +140,7 @@ pub fn main() -> ExitCode {
         Command::Baseline(args) => baseline::baseline(args),
         Command::Plot(args) => plot::plot(args),
         Command::Publish(args) => publish::publish(args),
+        Command::Attack(args) => attack::attack(args),
         Command::Verify(args) => verify::verify(args),
         Command::Genesis(args) => genesis::genesis(args),
         Command::Key(args) => key::key(args),

@@ -4,6 +4,7 @@
 //! [`Shelf`]: a folder or a bucket, where a network that has been run is found by its settings. So whatever is stopped,
 //! killed or split into shards goes on from what is there. [`statistics`] makes intervals of the figures of several seeds.
 
+pub mod attack;
 mod differences;
 mod error;
 mod figures;

@@ -231,11 +231,11 @@ fn digits(value: f64, digits: usize) -> String {
 }
 
 /// A table whose columns of numbers are flush right.
-struct Ruled(Table);
+pub(crate) struct Ruled(Table);
 
 impl Ruled {
     /// `words`: the one column that is not of numbers, counted from 1; 0: none.
-    fn new(look: Look, words: usize, titles: &[impl ToString]) -> Self {
+    pub(crate) fn new(look: Look, words: usize, titles: &[impl ToString]) -> Self {
         let mut table = Table::new();
         table.load_style(match look {
             Look::Terminal => presets::UTF8_FULL_CONDENSED,
@@ -249,11 +249,11 @@ impl Ruled {
         Self(table)
     }
 
-    fn line(&mut self, cells: impl IntoIterator<Item = String>) {
+    pub(crate) fn line(&mut self, cells: impl IntoIterator<Item = String>) {
         self.0.add_row(cells);
     }
 
-    fn text(self) -> String {
+    pub(crate) fn text(self) -> String {
         self.0.to_string()
     }
 }

@@ -2,13 +2,13 @@
 //! are needed to draw them.
 
 mod bytes;
-mod canvas;
+pub(crate) mod canvas;
 mod compare;
-mod frame;
+pub(crate) mod frame;
 mod grid;
 mod incentive;
 mod loss;
-mod palette;
+pub(crate) mod palette;
 mod peers;
 mod series;
 mod status;
