@@ -300,13 +300,13 @@ impl Recorder {
 }
 
 /// The host of a simulated node: passes everything on to the recorder.
-pub struct Place {
+pub struct SimulatedHost {
     pub recorder: Arc<Recorder>,
     pub node: usize,
     pub clock: Clock,
 }
 
-impl Host for Place {
+impl Host for SimulatedHost {
     fn trace(&self, event: &str) {
         self.recorder.trace(self.node, self.clock.now(), event);
     }

@@ -13,7 +13,7 @@ use super::chain::{Account, SharedLedger};
 use super::checkpoint::{Checkpoint, NodeCheckpoint};
 use super::observer::SharedObserver;
 use super::options::{Outcome, RunError, RunOptions};
-use super::recorder::{Inner, NodeEntry, Place, Recorder};
+use super::recorder::{Inner, NodeEntry, Recorder, SimulatedHost};
 use crate::chain::{Genesis, Ledger, OpenBooks};
 use crate::digest::Digest;
 use crate::node::ports::{Clock, OneBucket, Ports};
@@ -105,7 +105,7 @@ async fn live(
     for (node, plan) in plans.into_iter().enumerate() {
         let bucket = RetryStore::new(Arc::new(recorder.nodes[node].link.clone()), Backoff::default());
         let bucket: Arc<dyn ObjectStore> = Arc::new(bucket);
-        let host = Arc::new(Place { recorder: recorder.clone(), node, clock: clock.clone() });
+        let host = Arc::new(SimulatedHost { recorder: recorder.clone(), node, clock: clock.clone() });
         let accounts = plan.identities.iter().zip(&recorder.nodes[node].accounts);
         let ports = accounts.map(|(identity, account)| Ports {
             identity: identity.clone(),

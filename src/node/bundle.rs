@@ -25,7 +25,7 @@ pub fn parts_of(key: &Path, bytes: &Bytes) -> impl Iterator<Item = (Path, Bytes)
 pub async fn get_bundle(bucket: &Arc<dyn ObjectStore>, key: &Path, most: usize) -> Option<Vec<(Digest, Bytes)>> {
     let wrong = |error: BundleError| tracing::warn!(%key, %error, "ignoring a bundle");
     let first = get_bounded(bucket, key, most.min(bundle::PART) as u64).await?;
-    let length = bundle::promised_len(&first, most).map_err(wrong).ok()?;
+    let length = bundle::declared_len(&first, most).map_err(wrong).ok()?;
     if length <= bundle::PART {
         return bundle::decode(&first, most).map_err(wrong).ok();
     }

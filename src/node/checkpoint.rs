@@ -42,7 +42,7 @@ pub async fn get_checkpoint(
     };
     let wrong = |error| tracing::warn!(%key, %error, "ignoring a checkpoint");
     let mut decoder = Decoder::begin(&fetch(0).await?, run, parameters).map_err(wrong).ok()?;
-    if decoder.promises() != (round, model) {
+    if decoder.declared() != (round, model) {
         tracing::error!(%key, "ignoring a checkpoint that is not the model of the round's record");
         return None;
     }

@@ -66,8 +66,9 @@ impl RoundReport {
     }
 
     /// Whether the report can be written to files. Reports of other nodes may hold anything.
-    pub fn is_sound(&self) -> bool {
-        Column::are_sound(&self.columns) && self.peers.iter().all(|peer| peer.numbers.len() == self.columns.len())
+    pub fn is_safe_to_write(&self) -> bool {
+        Column::are_safe_to_write(&self.columns)
+            && self.peers.iter().all(|peer| peer.numbers.len() == self.columns.len())
     }
 }
 

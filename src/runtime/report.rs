@@ -49,7 +49,7 @@ pub fn decode(bytes: &[u8], run: &Digest, round: u64, validator: &Hotkey) -> Res
         && signer == *validator;
     match found.report {
         _ if !is_expected => Err(ReportError::Misplaced),
-        report if !report.is_sound() => Err(ReportError::Unsound),
+        report if !report.is_safe_to_write() => Err(ReportError::Unsound),
         report => Ok(report),
     }
 }

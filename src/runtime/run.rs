@@ -101,7 +101,7 @@ impl Run {
         );
         let failed = |source| RunError::Store { url: bucket.url.clone(), source };
         match Self::read(bucket.clone()).await {
-            Ok(found) => return found.if_like(&genesis),
+            Ok(found) => return found.if_same_settings(&genesis),
             Err(RunError::NoRun { .. }) => {}
             Err(error) => return Err(error),
         }
@@ -122,11 +122,11 @@ impl Run {
         if create(&bucket.store, &keys::genesis(), bytes).await.map_err(failed)? {
             return Ok((Self { scenario: scenario.clone(), bucket, genesis, id }, true));
         }
-        Self::read(bucket).await?.if_like(&genesis)
+        Self::read(bucket).await?.if_same_settings(&genesis)
     }
 
-    fn if_like(self, genesis: &Genesis) -> Result<(Self, bool), RunError> {
-        if self.genesis.is_like(genesis) {
+    fn if_same_settings(self, genesis: &Genesis) -> Result<(Self, bool), RunError> {
+        if self.genesis.has_same_settings(genesis) {
             return Ok((self, false));
         }
         let found = format!("{}, seed {}, run {}", self.scenario.name, self.scenario.seed, self.id.short());
@@ -231,7 +231,7 @@ async fn genesis_bytes(bucket: &Bucket) -> Result<Bytes, RunError> {
         found.bytes().await.map_err(failed)
     };
     match read_until_settled(GENESIS_READS, read, |_| None::<Bytes>).await? {
-        Settled::Known(bytes) | Settled::Alike(bytes) => Ok(bytes),
-        Settled::Never => Err(RunError::Garbled { url: url() }),
+        Settled::Recognised(bytes) | Settled::Confirmed(bytes) => Ok(bytes),
+        Settled::Unsettled => Err(RunError::Garbled { url: url() }),
     }
 }

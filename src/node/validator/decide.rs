@@ -187,23 +187,23 @@ impl Validator {
             if put.await {
                 self.prune_checkpoints(round).await;
             }
-        } else if let Some((before, _)) = &self.leaving {
+        } else if let Some((before, _)) = &self.pending_checkpoint {
             tracing::warn!(round, "no checkpoint this time: that of round {before} is still being put");
         } else {
-            self.leaving = Some((round, tokio::spawn(put)));
+            self.pending_checkpoint = Some((round, tokio::spawn(put)));
         }
     }
 
     /// Checks whether a checkpoint under way has arrived.
     pub async fn note_checkpoint(&mut self) {
-        if self.leaving.as_ref().is_some_and(|(_, put)| put.is_finished()) {
+        if self.pending_checkpoint.as_ref().is_some_and(|(_, put)| put.is_finished()) {
             self.end_checkpoint().await;
         }
     }
 
     /// Waits for a checkpoint under way: the last one is the result of the run.
     pub async fn end_checkpoint(&mut self) {
-        if let Some((round, put)) = self.leaving.take()
+        if let Some((round, put)) = self.pending_checkpoint.take()
             && put.await.expect("putting does not panic")
         {
             self.prune_checkpoints(round).await;

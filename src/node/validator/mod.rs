@@ -62,7 +62,7 @@ pub struct Validator {
     /// The newest checkpoint that this validator has put into the bucket. Without one, it prunes no older ones.
     checkpointed: Option<u64>,
     /// A checkpoint on its way to the bucket, and its round.
-    leaving: Option<(u64, JoinHandle<bool>)>,
+    pending_checkpoint: Option<(u64, JoinHandle<bool>)>,
     /// Place in the succession of the validator that decided last.
     acting: usize,
     /// Whether it was stopped, and has not yet compared its model with the agreed one.
@@ -107,7 +107,7 @@ impl Validator {
             pay: BTreeMap::new(),
             round: 0,
             checkpointed: None,
-            leaving: None,
+            pending_checkpoint: None,
             acting: 0,
             was_stopped: false,
         }

@@ -62,12 +62,12 @@ impl Reader {
         }
         let (read, decode) = (|| self.bytes(path, meta.size), |found: &Bytes| self.decode(path, found));
         match read_until_settled(READS, read, decode).await? {
-            Settled::Known(extrinsic) => Ok(Some(extrinsic)),
-            Settled::Alike(_) => {
+            Settled::Recognised(extrinsic) => Ok(Some(extrinsic)),
+            Settled::Confirmed(_) => {
                 tracing::warn!(%path, "ignoring what is no call to the chain");
                 Ok(None)
             }
-            Settled::Never => Err(failed("another each time it is read")),
+            Settled::Unsettled => Err(failed("another each time it is read")),
         }
     }
 
