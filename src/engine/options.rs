@@ -39,7 +39,7 @@ pub enum Outcome {
 #[derive(Debug, Error)]
 pub enum RunError {
     /// The checkpoint is not of this run, or is damaged.
-    #[error("cannot go on from the checkpoint: {0}")]
+    #[error("cannot resume from the checkpoint: {0}")]
     Checkpoint(String),
     /// The scenario's settings contradict each other, or a file that they name cannot be read.
     #[error(transparent)]

@@ -77,7 +77,7 @@ impl BucketChain {
             match seen.refresh(&self.reader, &self.clock).await {
                 Ok(()) => return seen.newest.clone(),
                 Err(error) if seen.is_complete => {
-                    tracing::warn!(%error, "the chain cannot be read; going on with what was read before");
+                    tracing::warn!(%error, "the chain cannot be read; using what was read before");
                     return seen.newest.clone();
                 }
                 Err(error) => tracing::warn!(%error, "the chain cannot be read; trying again"),

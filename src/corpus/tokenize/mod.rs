@@ -77,7 +77,7 @@ pub enum Ended {
 /// Why shards cannot be made.
 #[derive(Debug, Error)]
 pub enum TokenizeError {
-    #[error("{0}; --on-error skip leaves it out; the same command goes on from here")]
+    #[error("{0}; --on-error skip leaves it out; the same command resumes from here")]
     Document(DocumentError),
     #[error("{folder}: it holds shards of {what}; give the same inputs and settings as then, or another --out")]
     OtherWork { folder: String, what: String },

@@ -27,7 +27,7 @@ fn made(bench: &Bench, names: &[&str], out: &str) -> (Vec<u16>, TokenManifest) {
 fn refused(bench: &Bench, name: &str) -> String {
     let message = bench.make(&bench.job(&[name], &format!("{name}.out"))).unwrap_err();
     let place = message.find(name).unwrap_or_else(|| panic!("{message} names {name}"));
-    message[place..].trim_end_matches("; --on-error skip leaves it out; the same command goes on from here").to_string()
+    message[place..].trim_end_matches("; --on-error skip leaves it out; the same command resumes from here").to_string()
 }
 
 #[test]

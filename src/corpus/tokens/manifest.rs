@@ -186,7 +186,7 @@ impl TokenManifest {
         if self.unfinished.is_none() {
             return Ok(self);
         }
-        let reason = "the shards are not finished; the `sim tokenize` that made them goes on when it is run again";
+        let reason = "the shards are not finished; run the same `sim tokenize` again to finish them";
         Err(CorpusError::Manifest { path: name.to_string(), reason: reason.into() })
     }
 

@@ -64,10 +64,10 @@ impl Reader {
         match read_until_settled(READS, read, decode).await? {
             Settled::Recognised(extrinsic) => Ok(Some(extrinsic)),
             Settled::Confirmed(_) => {
-                tracing::warn!(%path, "ignoring what is no call to the chain");
+                tracing::warn!(%path, "ignoring an object that is no call to the chain");
                 Ok(None)
             }
-            Settled::Unsettled => Err(failed("another each time it is read")),
+            Settled::Unsettled => Err(failed("different content in each read")),
         }
     }
 
