@@ -84,7 +84,7 @@ pub async fn fetch_record(network: &Network, ports: &Ports, round: u64) -> Optio
     let key = keys::record(round);
     let bytes = get_bounded(&ports.bucket, &key, max_record_len(network) as u64).await?;
     let read = read_record(network, ports, round, &bytes).await;
-    read.inspect_err(|error| tracing::error!(%key, %error, "ignoring what is not a validator's record")).ok()
+    read.inspect_err(|error| tracing::error!(%key, %error, "ignoring an object that is no validator's record")).ok()
 }
 
 /// Maximum length in bytes of a record of this run.

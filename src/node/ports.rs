@@ -225,7 +225,7 @@ pub trait Host: Send + Sync {
     /// The node lacks a page of the corpus, and the results that need the page. A real network goes on without them; a
     /// simulation ends, because its results would change.
     fn without_page(&self, error: &PageError) {
-        tracing::error!(%error, "a page of the corpus cannot be had");
+        tracing::error!(%error, "a page of the corpus is unavailable");
     }
     /// A part of the node's round is over, and took this long.
     fn phase(&self, _phase: &'static str, _took: Duration) {}

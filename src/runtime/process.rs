@@ -106,7 +106,7 @@ pub enum ProcessError {
     Ledger(#[from] LedgerError),
     #[error("{path}: {what}; move it away to start this node afresh")]
     Restore { path: PathBuf, what: String },
-    #[error("{hotkey} is no validator of this run; its genesis names them")]
+    #[error("{hotkey} is no validator of this run; its genesis lists them")]
     NotAValidator { hotkey: Hotkey },
     #[error("{hotkey} is a validator of this run, which gets no slot; `sim key new` makes a key for a peer")]
     IsValidator { hotkey: Hotkey },
@@ -267,7 +267,7 @@ async fn start(
 ) -> Result<futures::future::BoxFuture<'static, ()>, ProcessError> {
     let saved = host.state.folder().load(network.core.layout.total())?;
     if let Some(saved) = &saved {
-        tracing::info!(hotkey = %host.identity.hotkey(), round = saved.round, "going on from the saved state");
+        tracing::info!(hotkey = %host.identity.hotkey(), round = saved.round, "resuming from the saved state");
     }
     let unfit = |what| ProcessError::Restore { path: folder.into(), what };
     // Moved, not copied: the state of a large model takes gigabytes.

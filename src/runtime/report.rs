@@ -27,7 +27,7 @@ pub enum ReportError {
     Seal(#[from] SealError),
     #[error("the report is of another run, round or validator")]
     Misplaced,
-    #[error("its columns are none that a file could have, or peers have more or fewer numbers than there are columns")]
+    #[error("its columns cannot be written to files, or peers have more or fewer numbers than there are columns")]
     Unsound,
 }
 

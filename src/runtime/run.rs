@@ -37,9 +37,11 @@ pub enum RunError {
     NoRun { url: String },
     #[error("bucket {url}: genesis: {source}")]
     Genesis { url: String, source: GenesisError },
-    #[error("bucket {url}: the genesis is another each time it is read; the store or the way to it is broken")]
+    #[error(
+        "bucket {url}: each read of the genesis gives different content; the store or the connection to it is broken"
+    )]
     Garbled { url: String },
-    #[error("bucket {url}: genesis: the scenario in it is not one of this version of the program: {source}")]
+    #[error("bucket {url}: genesis: its scenario does not fit this version of the program: {source}")]
     Scenario { url: String, source: Box<ScenarioError> },
     #[error("bucket {url}: another run is in it ({found}); take another bucket, or another path in it")]
     OtherRun { url: String, found: String },
@@ -47,7 +49,7 @@ pub enum RunError {
     NotEmpty { url: String },
     #[error("bucket {url}: {source}")]
     Store { url: String, source: object_store::Error },
-    #[error("bucket {url}: theta: the model that the genesis names cannot be had")]
+    #[error("bucket {url}: theta: the model that the genesis names is unavailable")]
     Theta { url: String },
     #[error("the corpus of this machine is not the run's: digest {found}, the run has {expected}; see corpus.path")]
     Corpus { expected: String, found: String },

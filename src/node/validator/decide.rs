@@ -108,7 +108,7 @@ impl Validator {
         let bundle = self.behaviour.bundle(bundle::encode(&payloads), &self.around(chain));
         let key = keys::bundle(&own, round);
         let parts: Vec<(Path, Bytes)> = parts_of(&key, &bundle).collect();
-        let is_ours = self.create(&key, &parts[0].1).await || self.lies_there(&parts[0]).await;
+        let is_ours = self.create(&key, &parts[0].1).await || self.is_stored(&parts[0]).await;
         if is_ours {
             self.put(&parts[1..]).await;
         }
@@ -245,7 +245,7 @@ impl Validator {
     }
 
     /// Whether the bucket has these bytes at this key.
-    async fn lies_there(&self, (key, bytes): &(Path, Bytes)) -> bool {
+    async fn is_stored(&self, (key, bytes): &(Path, Bytes)) -> bool {
         get_bounded(&self.ports.bucket, key, bytes.len() as u64).await.is_some_and(|found| found == *bytes)
     }
 
