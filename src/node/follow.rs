@@ -30,8 +30,8 @@ pub struct Followed {
 }
 
 /// Waits for the record of `round` and applies it to the replica before the round. With `fresh`, fetches the payloads
-/// from the peers that made them, and the bundle only for missing ones; a node that catches up fetches the bundle at
-/// once. `None` when the next round is over too: something may be lost, and only catching up helps.
+/// from the peers that made them, and the bundle if one is missing; a node that catches up fetches the bundle at once.
+/// `None` when the next round is over too: something may be lost, and only catching up helps.
 pub async fn follow(
     network: &Arc<Network>,
     ports: &Ports,

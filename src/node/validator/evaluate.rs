@@ -79,7 +79,7 @@ impl Validator {
         self.processor.evaluation(tokens.sum())
     }
 
-    /// The pages of a set. This validator's secret draws the random ones.
+    /// The pages of a set. This validator's secret draws the sample.
     fn pages(&self, pages: &Pages) -> Vec<PageId> {
         let (assignment, round) = (&self.network.assignment, self.round);
         let (who, all) = match pages.assigned_to {
