@@ -1,4 +1,4 @@
-//! `sim generate`: text from a model.
+//! `sim generate`: writes text with a model.
 
 use std::io::Write;
 
@@ -13,17 +13,17 @@ use super::model::{Loaded, ModelArgs, Origin};
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// Text to go on with
+    /// Text to continue
     #[arg(long)]
     prompt: String,
-    /// Tokens to add, at most
+    /// Maximum number of tokens to add
     #[arg(long, value_name = "N", default_value_t = 100)]
     tokens: usize,
-    /// 0 takes the most likely token; the higher, the more random [default: what the folder's generation_config.json
-    /// says, else 0.8]
+    /// 0 takes the most likely token; higher values are more random [default: the folder's generation_config.json, else
+    /// 0.8]
     #[arg(long, value_name = "T")]
     temperature: Option<f64>,
-    /// Of the draws: the same seed gives the same text
+    /// Seed of the draws: the same seed gives the same text
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     /// Where to compute: cpu, ndarray, or cuda:N
@@ -31,7 +31,7 @@ pub struct Args {
     device: String,
 }
 
-/// Prints the prompt, and each token that the model adds as soon as it is there.
+/// Prints the prompt, and then each token as soon as the model adds it.
 pub fn run(args: Args) -> anyhow::Result<()> {
     if let Some(temperature) = args.temperature.filter(|temperature| !(*temperature >= 0.0 && temperature.is_finite()))
     {
@@ -50,7 +50,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     let model = loaded.model(&args.device)?;
     let mut out = std::io::stdout();
-    // A token may be half a character, or lack the space before it, so the whole text is decoded each time.
+    // A token may be half a character, or lack the space before it, so the whole text is decoded for each token.
     let mut said = 0;
     let mut problem = None;
     let mut say_new = |tokens: &[u32], last: bool| -> anyhow::Result<()> {
@@ -83,7 +83,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
 }
 
-/// How the command line, the model's folder and its tokenizer say that a text is generated, in this order.
+/// The settings of generation: from the command line, else the model's folder, else its tokenizer.
 fn settings(args: &Args, loaded: &Loaded, tokenizer: &Tokenizer) -> anyhow::Result<(f64, Rules)> {
     let of_tokenizer = || tokenizer.end().map(|(_, id)| id).into_iter().collect();
     let Origin::Folder(folder) = &loaded.origin else {

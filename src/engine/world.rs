@@ -1,4 +1,4 @@
-//! Building a world from a scenario, and running it to its end.
+//! Builds a world from a scenario, and runs it to its end.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use super::chain::{Account, SharedLedger};
 use super::checkpoint::{Checkpoint, NodeCheckpoint};
 use super::observer::SharedObserver;
 use super::options::{Outcome, RunError, RunOptions};
-use super::recorder::{Inner, NodeEntry, Place, Recorder};
+use super::recorder::{Inner, NodeEntry, Recorder, SimulatedHost};
 use crate::chain::{Genesis, Ledger, OpenBooks};
 use crate::digest::Digest;
 use crate::node::ports::{Clock, OneBucket, Ports};
@@ -31,9 +31,9 @@ pub fn simulate(world: Arc<World>, options: RunOptions, observer: SharedObserver
     simulate_on(&Ledger::open, world, options, observer)
 }
 
-/// Runs a network to its end, on a chain of the caller's own.
+/// Runs a network to its end, on the caller's own chain.
 ///
-/// The run's name does not say which chain it is on: a run must be resumed on the chain that it began on.
+/// The run's name does not include its chain, so a run must be resumed on the chain that it began on.
 ///
 /// # Errors
 /// See [`RunError`].
@@ -51,7 +51,7 @@ pub fn simulate_on(
             scope.spawn(move || {
                 let from = baseline::untrained(world);
                 let trained = baseline::train(world, from, compute, resume, interrupt, observer);
-                // Without the observer the network need not go on either.
+                // Without the observer, the network must not go on either.
                 trained.inspect_err(|_| interrupt.store(true, Ordering::Relaxed))
             })
         });
@@ -75,7 +75,7 @@ pub fn simulate_on(
 
 /// A node of the world before it starts.
 struct NodePlan {
-    /// One for each slot of a peer.
+    /// One identity for each slot of a peer.
     identities: Vec<Arc<Identity>>,
     link: Link,
     /// The round in which it starts.
@@ -105,7 +105,7 @@ async fn live(
     for (node, plan) in plans.into_iter().enumerate() {
         let bucket = RetryStore::new(Arc::new(recorder.nodes[node].link.clone()), Backoff::default());
         let bucket: Arc<dyn ObjectStore> = Arc::new(bucket);
-        let host = Arc::new(Place { recorder: recorder.clone(), node, clock: clock.clone() });
+        let host = Arc::new(SimulatedHost { recorder: recorder.clone(), node, clock: clock.clone() });
         let accounts = plan.identities.iter().zip(&recorder.nodes[node].accounts);
         let ports = accounts.map(|(identity, account)| Ports {
             identity: identity.clone(),
@@ -151,7 +151,7 @@ async fn live(
     recorder.outcome(everybody_ended)
 }
 
-/// The nodes: validators first, then those that train, in the scenario's order.
+/// The nodes: validators first, then peers and operators in the scenario's order.
 fn plan(world: &World) -> Vec<NodePlan> {
     let scenario = &world.scenario;
     let machines = Machines::Simulated { sequence_length: world.network.core.config.sequence_length };
@@ -170,7 +170,7 @@ fn plan(world: &World) -> Vec<NodePlan> {
     validators.chain(operators).collect()
 }
 
-/// When the first node is taken up.
+/// The time at which the first node resumes.
 fn start_time(resume: Option<&Checkpoint>) -> Duration {
     let nodes = resume.iter().flat_map(|checkpoint| checkpoint.nodes.iter().flatten());
     nodes.filter(|node| node.state.is_some()).map(|node| node.at).min().unwrap_or_default()
@@ -243,7 +243,7 @@ fn build(
     })
 }
 
-/// What a checkpoint holds for its nodes.
+/// The nodes' part of a checkpoint.
 struct Saved {
     replicas: std::collections::BTreeMap<Digest, Arc<crate::training::Replica>>,
     nodes: Vec<Option<NodeCheckpoint>>,

@@ -270,7 +270,7 @@ impl Row for BaselineRow {
 
 /// Whether the files of a run can have these columns of a mechanism; if not, why.
 pub(super) fn check_columns(columns: &[Column]) -> Result<(), String> {
-    if !Column::are_sound(columns) {
+    if !Column::are_safe_to_write(columns) {
         let most = Column::MOST;
         return Err(format!("expected at most {most} columns, each with a name of its own of a-z, 0-9 and _"));
     }
