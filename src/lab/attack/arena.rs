@@ -14,7 +14,7 @@ pub const PLAYERS: usize = 4;
 /// Honest peers of a network of the first stage, at most.
 const MOST_HONEST: usize = 16;
 /// Rounds of a network of the first stage, at most.
-const MOST_ROUNDS: u64 = 40;
+const MOST_ROUNDS: u64 = 30;
 /// Pages of a peer in a round of the first stage, at most.
 const MOST_PAGES: usize = 4;
 /// The least that an honest peer's pay counts as, as a part of an equal share.

@@ -19,6 +19,8 @@ mod picture;
 mod report;
 mod search;
 mod space;
+#[cfg(test)]
+mod tests;
 
 pub use archive::{Archive, OVERHEAD};
 pub use arena::{Arena, Played, Stage, Trial};
