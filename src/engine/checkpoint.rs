@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::cost::Trained;
 use crate::chain::Extrinsic;
 use crate::digest::Digest;
 use crate::transport::simulated::{BucketState, LinkState};
 
 /// Format of the file; another one cannot be taken up.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// A world between two rounds.
 #[derive(Serialize, Deserialize)]
@@ -42,6 +43,8 @@ pub struct NodeCheckpoint {
     /// Its own state; `None` when it has ended.
     pub state: Option<Vec<u8>>,
     pub link: LinkState,
+    /// Tokens that it has begun to train on.
+    pub trained: Trained,
     /// Extrinsics it had sent, from each of its accounts.
     pub sent: Vec<u64>,
     /// Digest over its events.
