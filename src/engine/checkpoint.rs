@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::cost::Trained;
 use crate::chain::Extrinsic;
 use crate::digest::Digest;
 use crate::transport::simulated::{BucketState, LinkState};
 
 /// Format of the file. Other formats cannot be resumed.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// A world between two rounds.
 #[derive(Serialize, Deserialize)]
@@ -42,6 +43,8 @@ pub struct NodeCheckpoint {
     /// The node's own state; `None` if it has ended.
     pub state: Option<Vec<u8>>,
     pub link: LinkState,
+    /// Tokens that it has begun to train on.
+    pub trained: Trained,
     /// Number of extrinsics sent, from each of its accounts.
     pub sent: Vec<u64>,
     /// Digest over its events.

@@ -13,6 +13,7 @@
 mod baseline;
 mod chain;
 mod checkpoint;
+mod cost;
 mod observer;
 mod options;
 mod recorder;
@@ -21,6 +22,7 @@ mod world;
 
 pub use baseline::train_baseline;
 pub use checkpoint::Checkpoint;
+pub use cost::Cost;
 pub use observer::{BaselineStep, Observer, ObserverError, SharedObserver, Traffic};
 pub use options::{Outcome, RunError, RunOptions};
 pub use whole::{Finished, run, run_on};

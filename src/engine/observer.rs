@@ -1,12 +1,15 @@
 //! What a run tells an observer while it goes on.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::checkpoint::Checkpoint;
+use super::cost::Cost;
 use crate::node::RoundReport;
 use crate::training::Replica;
 use crate::training::baseline::BaselineState;
+use crate::transport::Hotkey;
 
 /// Follows a run. Every method does nothing by default, and an error of an observer ends the run.
 pub trait Observer: Send {
@@ -46,11 +49,12 @@ pub type SharedObserver = Arc<Mutex<dyn Observer>>;
 /// Why an observer failed.
 pub type ObserverError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Bytes that all nodes sent and received during a round.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Bytes that all nodes sent and received during a round, and what the round cost each registered peer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
     pub up: u64,
     pub down: u64,
+    pub peers: BTreeMap<Hotkey, Cost>,
 }
 
 /// A step of the baseline.

@@ -1,6 +1,6 @@
 //! Records a run: events and reports, which form its digest, and checkpoints.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use super::chain::{Account, SharedLedger};
 use super::checkpoint::{Checkpoint, NodeCheckpoint};
+use super::cost::{self, Trained};
 use super::observer::{ObserverError, SharedObserver, Traffic};
 use super::options::{Outcome, RunError};
 use crate::corpus::PageError;
@@ -17,8 +18,8 @@ use crate::digest::Digest;
 use crate::node::RoundReport;
 use crate::node::ports::{Clock, Host, NodeState};
 use crate::training::Replica;
-use crate::transport::keys;
 use crate::transport::simulated::{BucketState, SimBucket, SimLink};
+use crate::transport::{Hotkey, keys};
 
 /// What the recorder knows of each node.
 pub struct NodeEntry {
@@ -50,6 +51,8 @@ pub struct Recorder {
 pub struct Inner {
     pub failed: Option<ObserverError>,
     pub traces: Vec<Digest>,
+    /// What each node has trained on.
+    pub trained: Vec<Trained>,
     /// Number of rounds whose reports are in. `reports` is the digest over them.
     pub rounds: u64,
     pub reports: Digest,
@@ -77,10 +80,13 @@ pub struct Deposit {
 }
 
 impl Inner {
-    pub fn new(traces: Vec<Digest>, rounds: u64, reports: Digest, every: u64) -> Self {
+    /// Of nodes with these traces and counts, after so many rounds.
+    pub fn new(nodes: Vec<(Digest, Trained)>, rounds: u64, reports: Digest, every: u64) -> Self {
+        let (traces, trained) = nodes.into_iter().unzip();
         Self {
             failed: None,
             traces,
+            trained,
             rounds,
             reports,
             digests: BTreeMap::from([(rounds, reports)]),
@@ -126,17 +132,38 @@ impl Recorder {
         inner.rounds = report.round + 1;
         let (rounds, reports) = (inner.rounds, inner.reports);
         inner.digests.insert(rounds, reports);
-        let mut traffic = Traffic::default();
-        for entry in &self.nodes {
-            let counted = entry.link.traffic(report.round);
-            traffic.up += counted.up;
-            traffic.down += counted.down;
-            // No later report covers the rounds before.
-            entry.link.forget_traffic_before(report.round);
-        }
+        let traffic = self.traffic(inner, report);
         if let Err(error) = self.observer.lock().expect("no panic while held").round(report, traffic) {
             inner.failed.get_or_insert(error);
             self.stopped.notify_one();
+        }
+    }
+
+    /// What passed through the nodes' links during a reported round, and what it cost each of the report's peers.
+    fn traffic(&self, inner: &mut Inner, report: &RoundReport) -> Traffic {
+        let registered: BTreeSet<Hotkey> = report.peers.iter().map(|peer| peer.hotkey).collect();
+        // A resumed run tells the rounds after the checkpoint again, so what is told of them goes into it.
+        let needed = report.round.min(inner.next_checkpoint);
+        let mut traffic = Traffic::default();
+        for (entry, trained) in self.nodes.iter().zip(&mut inner.trained) {
+            let counted = entry.link.traffic(report.round);
+            traffic.up += counted.up;
+            traffic.down += counted.down;
+            let slots = entry.accounts.iter().enumerate();
+            let slots = slots.filter(|(_, account)| registered.contains(&account.hotkey));
+            let slots: Vec<_> = slots.map(|(slot, account)| (account.hotkey, trained.of(report.round, slot))).collect();
+            traffic.peers.extend(cost::shared(counted, &slots));
+            entry.link.forget_traffic_before(needed);
+            trained.forget_before(needed);
+        }
+        traffic
+    }
+
+    /// Notes that a slot begins to train on so many tokens.
+    fn trained(&self, node: usize, hotkey: &Hotkey, round: u64, tokens: u64) {
+        let slot = self.nodes[node].accounts.iter().position(|account| account.hotkey == *hotkey);
+        if let Some(slot) = slot {
+            self.lock().trained[node].add(round, slot, tokens);
         }
     }
 
@@ -192,6 +219,7 @@ impl Recorder {
                 at,
                 state: bytes,
                 link: entry.link.state(),
+                trained: inner.trained[node].clone(),
                 sent: entry.accounts.iter().map(|account| account.sent.load(Ordering::Relaxed)).collect(),
                 trace: inner.traces[node],
             },
@@ -313,6 +341,10 @@ impl Host for SimulatedHost {
 
     fn between_rounds(&self, round: u64, state: &dyn Fn() -> NodeState) {
         self.recorder.between_rounds(self.node, self.clock.now(), round, state);
+    }
+
+    fn trained(&self, hotkey: &Hotkey, tokens: u64) {
+        self.recorder.trained(self.node, hotkey, self.clock.round(), tokens);
     }
 
     fn without_page(&self, error: &PageError) {

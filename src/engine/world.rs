@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use super::baseline;
 use super::chain::{Account, SharedLedger};
 use super::checkpoint::{Checkpoint, NodeCheckpoint};
+use super::cost::Trained;
 use super::observer::SharedObserver;
 use super::options::{Outcome, RunError, RunOptions};
 use super::recorder::{Inner, NodeEntry, Recorder, SimulatedHost};
@@ -225,7 +226,10 @@ fn build(
         let accounts = accounts.collect();
         NodeEntry { link, accounts, joins: plan.joins }
     });
-    let traces = (0..plans.len()).map(|node| part(node).map_or(Digest::of(b""), |part| part.trace)).collect();
+    let told = (0..plans.len()).map(|node| {
+        part(node).map_or((Digest::of(b""), Trained::default()), |part| (part.trace, part.trained.clone()))
+    });
+    let told = told.collect();
     let (done, reports) = resume.map_or((0, Digest::of(b"")), |checkpoint| (checkpoint.rounds, checkpoint.reports));
     let every = scenario.training.checkpoint_every;
     Ok(Recorder {
@@ -239,7 +243,7 @@ fn build(
         interrupt: interrupt.clone(),
         observer: observer.clone(),
         stopped: Notify::new(),
-        inner: Mutex::new(Inner::new(traces, done, reports, every)),
+        inner: Mutex::new(Inner::new(told, done, reports, every)),
     })
 }
 

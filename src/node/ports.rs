@@ -227,6 +227,9 @@ pub trait Host: Send + Sync {
     fn without_page(&self, error: &PageError) {
         tracing::error!(%error, "a page of the corpus is unavailable");
     }
+    /// One of the node's identities begins to train on so many tokens: those of its pages, over each of which every scheme
+    /// passes once.
+    fn trained(&self, _hotkey: &Hotkey, _tokens: u64) {}
     /// A part of the node's round is over, and took this long.
     fn phase(&self, _phase: &'static str, _took: Duration) {}
     /// A validator's account of a finished round.

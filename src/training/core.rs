@@ -117,6 +117,11 @@ impl TrainingCore {
         Arc::new(Replica { digest: Digest::of_f32(&theta), theta, model })
     }
 
+    /// How many tokens a peer trains on of each page when it takes a part of it.
+    pub fn tokens_of_page(&self, part: f64) -> usize {
+        (self.config.sequence_length as f64 * part).ceil().max(1.0) as usize
+    }
+
     /// A peer's work of a round: trains on these pages and returns what it sends.
     ///
     /// # Errors
@@ -129,7 +134,7 @@ impl TrainingCore {
         round: u64,
     ) -> Result<PseudoGradient, PageError> {
         let mut pages = self.corpus.pages(pages)?;
-        let tokens = (self.config.sequence_length as f64 * part).ceil().max(1.0) as usize;
+        let tokens = self.tokens_of_page(part);
         pages.iter_mut().for_each(|page| page.truncate(tokens + 1));
         let round = Round { number: round, lr: self.schedule.lr(round) };
         Ok(local.train(&self.evaluator, replica, &pages, round))
