@@ -4,6 +4,7 @@ use std::io::Write;
 
 use gauntlet::model::generate::{Rules, Sampling, TEMPERATURE, generate};
 use gauntlet::model::huggingface::GenerationSettings;
+use gauntlet::model::streamed::Streamed;
 use gauntlet::model::tokenizer::Tokenizer;
 
 use super::UsageError;
@@ -49,26 +50,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         return Err(UsageError("--prompt \"\": expected some text: the model has no token to begin with".into()).into());
     }
     let model = loaded.model(&args.device)?;
-    let mut out = std::io::stdout();
-    // A token may be half a character, or lack the space before it, so the whole text is decoded for each token.
-    let mut said = 0;
-    let mut problem = None;
-    let mut say_new = |tokens: &[u32], last: bool| -> anyhow::Result<()> {
-        let text = tokenizer.decode(tokens).map_err(failed)?;
-        let whole = if last { text.len() } else { text.trim_end_matches('\u{fffd}').len() };
-        if let Some(new) = text.get(said..whole) {
-            out.write_all(new.as_bytes())?;
-            out.flush()?;
-            said = whole;
-        }
-        Ok(())
-    };
-    say_new(&tokens, false)?;
+    let mut streamed = Streamed::new(&tokenizer);
+    let mut say_new = |new: &[u32]| write(&streamed.push(new).map_err(failed)?);
+    say_new(&tokens)?;
     let sampling = Sampling { temperature, seed: args.seed };
-    let prompt = tokens.clone();
-    generate(&model, &prompt, args.tokens, &rules, sampling, |token| {
-        tokens.push(token);
-        problem = say_new(&tokens, false).err();
+    let mut problem = None;
+    generate(&model, &tokens, args.tokens, &rules, sampling, |token| {
+        problem = say_new(&[token]).err();
         problem.is_none()
     });
     match problem {
@@ -76,14 +64,20 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Some(error) if error.is::<std::io::Error>() => Ok(()),
         Some(error) => Err(error),
         None => {
-            say_new(&tokens, true)?;
-            super::say("");
+            super::say(streamed.finish().map_err(failed)?);
             Ok(())
         }
     }
 }
 
-/// The settings of generation: from the command line, else the model's folder, else its tokenizer.
+/// Prints a part of a line at once.
+fn write(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+/// How the command line, the model's folder and its tokenizer say that a text is generated, in this order.
 fn settings(args: &Args, loaded: &Loaded, tokenizer: &Tokenizer) -> anyhow::Result<(f64, Rules)> {
     let of_tokenizer = || tokenizer.end().map(|(_, id)| id).into_iter().collect();
     let Origin::Folder(folder) = &loaded.origin else {

@@ -98,9 +98,9 @@ impl PeerFigures {
             behaviour: row.behaviour.clone(),
             operator,
             pay: row.incentive_total,
-            tokens: None,
-            bytes_up: None,
-            bytes_down: None,
+            tokens: row.tokens,
+            bytes_up: row.bytes_up,
+            bytes_down: row.bytes_down,
             aggregated: row.rounds_aggregated,
         }
     }
