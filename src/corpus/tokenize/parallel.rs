@@ -1,9 +1,12 @@
 //! Documents of many files through a tokenizer, on many threads, in their order.
 
+use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
+use std::time::Duration;
 
 use crate::corpus::documents::{Documents, Item};
 use crate::corpus::encoder::{Encoder, Ids};
@@ -15,6 +18,9 @@ use crate::corpus::left_out::Nothing;
 const BATCH_BYTES: usize = 1 << 20;
 /// And so many documents at most.
 const BATCH_ITEMS: usize = 4096;
+
+/// How often it is said how far a long document is.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// What to read, from where on.
 pub struct Reading<'a> {
@@ -56,25 +62,34 @@ struct Job {
 }
 
 /// Reads and encodes on so many threads, and gives `take` each document in order until it breaks off. Neither order nor
-/// ids depend on the number of threads; memory does, some batches for each.
+/// ids depend on the number of threads; memory does, some batches for each. While it waits for a long document it calls
+/// `wait` every so often, with the bytes of long documents that are done.
 pub fn encode<B>(
     reading: &Reading,
     encoder: &Encoder,
     threads: usize,
     mut take: impl FnMut(Encoded) -> ControlFlow<B>,
+    mut wait: impl FnMut(u64) -> ControlFlow<B>,
 ) -> ControlFlow<B> {
+    let under_way = AtomicU64::new(0);
     thread::scope(|scope| {
         let (jobs, queue) = sync_channel::<Job>(2 * threads);
         let (order, in_order) = sync_channel(2 * threads);
         let queue = std::sync::Arc::new(Mutex::new(queue));
         for _ in 0..threads {
-            let queue = queue.clone();
-            scope.spawn(move || work(&queue, encoder, reading.inputs));
+            let (queue, under_way) = (queue.clone(), &under_way);
+            scope.spawn(move || work(&queue, encoder, reading.inputs, under_way));
         }
         drop(queue);
         scope.spawn(move || read(reading, &jobs, &order));
         for done in in_order {
-            let Ok(encoded) = done.recv() else { unreachable!("a worker answers each job") };
+            let encoded = loop {
+                match done.recv_timeout(LOOK) {
+                    Ok(encoded) => break encoded,
+                    Err(RecvTimeoutError::Timeout) => wait(under_way.load(Ordering::Relaxed))?,
+                    Err(RecvTimeoutError::Disconnected) => unreachable!("a worker answers each job"),
+                }
+            };
             for document in encoded {
                 take(document)?;
             }
@@ -124,21 +139,31 @@ fn next_items(documents: &mut Documents) -> Vec<Item> {
     items
 }
 
-fn work(queue: &Mutex<Receiver<Job>>, encoder: &Encoder, inputs: &[Input]) {
+/// Encodes batches; `under_way` are the bytes that are done of documents that are not.
+fn work(queue: &Mutex<Receiver<Job>>, encoder: &Encoder, inputs: &[Input], under_way: &AtomicU64) {
     loop {
         let job = queue.lock().expect("receiving does not panic").recv();
         let Ok(Job { batch, done }) = job else { return };
         let Batch { items, input, before, read_bytes } = batch;
         let encoded = items.into_iter().zip(before + 1..).map(|(item, count)| {
             let outcome = match item {
-                Item::Text(text) => encoder.ids(&text).map_or_else(
-                    |error| {
-                        let place = format!("{}, document {count}", inputs[input].path);
-                        let reason = error.to_string();
-                        Outcome::Failed(DocumentError { extent: Extent::Document, place, reason })
-                    },
-                    Outcome::Ids,
-                ),
+                Item::Text(text) => {
+                    let told = Cell::new(0);
+                    let tell = |bytes: usize| {
+                        told.set(told.get() + bytes as u64);
+                        under_way.fetch_add(bytes as u64, Ordering::Relaxed);
+                    };
+                    let ids = encoder.ids_telling(&text, &tell);
+                    under_way.fetch_sub(told.get(), Ordering::Relaxed);
+                    ids.map_or_else(
+                        |error| {
+                            let place = format!("{}, document {count}", inputs[input].path);
+                            let reason = error.to_string();
+                            Outcome::Failed(DocumentError { extent: Extent::Document, place, reason })
+                        },
+                        Outcome::Ids,
+                    )
+                }
                 Item::Failed(error) => Outcome::Failed(error),
                 Item::Nothing(nothing) => Outcome::Nothing(nothing),
             };
