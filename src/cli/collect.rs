@@ -9,14 +9,14 @@ use gauntlet::bucket::untrusted::get_bounded;
 use gauntlet::corpus::Corpus;
 use gauntlet::model::LlamaConfig;
 use gauntlet::node::RoundReport;
-use gauntlet::report::{self, Manifest, References, RunFolder, RunWriter};
+use gauntlet::report::{Manifest, References, RunFolder, RunWriter};
 use gauntlet::runtime::{Run, bucket, report as reports};
 use gauntlet::scenario::Scenario;
 use gauntlet::transport::{Hotkey, keys, wire};
 use object_store::ObjectStore;
 
 use super::progress::Shown;
-use super::{UsageError, block_on, interrupt, plot, say};
+use super::{UsageError, block_on, interrupt, run};
 
 /// A round whose decider's report is missing is taken from another validator when so many later ones are there.
 const PATIENCE: u64 = 3;
@@ -36,7 +36,7 @@ pub struct Args {
 
 /// Writes what is in the bucket so far.
 pub fn collect(args: Args) -> anyhow::Result<()> {
-    let run = block_on(Run::read(bucket::open(&args.bucket, false)?))?;
+    let run = block_on(Run::read(bucket::open_patiently(&args.bucket, false)?))?;
     let mut collector = Collector::open(&run.scenario, &args.bucket, &args.out, "", args.quiet)?;
     let stop = interrupt::on_stop();
     while block_on(collector.step(&run))? > 0 && !stop.load(std::sync::atomic::Ordering::Relaxed) {}
@@ -44,11 +44,7 @@ pub fn collect(args: Args) -> anyhow::Result<()> {
     if rounds == 0 {
         bail!("bucket {}: no round has been reported yet", args.bucket);
     }
-    let data = report::redraw(&args.out)?;
-    if !args.quiet {
-        say(report::tables::summary(&data, &args.out, plot::look()));
-    }
-    Ok(())
+    run::show(&args.out, args.quiet)
 }
 
 /// Writes a run folder from reports, as they come.

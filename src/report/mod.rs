@@ -5,6 +5,7 @@
 //! and [`tables`] show it. They know plain data only: [`RoundRow`], [`PeerRow`] and what a mechanism calls its columns.
 
 mod data;
+mod diverged;
 mod draw;
 mod error;
 mod files;
@@ -21,15 +22,17 @@ mod run;
 mod sample;
 mod saved;
 pub mod tables;
+mod whole;
 mod writer;
 
 pub use data::RunData;
+pub use diverged::{Diverged, diverged};
 pub use draw::redraw;
 pub use error::ReportError;
 pub use files::replace as write_file;
 pub use folder::{RunFolder, load, load_manifest, load_rounds};
 pub use leaderboard::Leaderboard;
-pub use manifest::{FORMAT, Manifest, References, Target};
+pub use manifest::{Begun, FORMAT, Manifest, References, Target};
 pub use publish::publish;
 pub use record::{BaselineRow, LeaderboardRow, PeerRow, RoundRow, SlotRow, Status};
 pub use rows::{RoundRows, Rows};

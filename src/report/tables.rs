@@ -5,7 +5,8 @@ use std::path::Path;
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::{LeaderboardRow, RunData};
+use super::diverged::shown;
+use super::{LeaderboardRow, RunData, diverged};
 use crate::Uid;
 use crate::mechanism::Column;
 
@@ -35,6 +36,7 @@ pub fn summary(run: &RunData, root: &Path, look: Look) -> String {
         parts.push(format!("{}\n{}\n{LEGEND}", peers_title(peers), by_peer(run, look)));
     }
     parts.push(format!("Held-out loss (nats per token)\n{}", losses(run, look)));
+    parts.extend(diverged(run).iter().map(ToString::to_string));
     if let Some(digest) = run.manifest.digest {
         parts.push(format!("digest {digest}"));
     }
@@ -180,13 +182,15 @@ fn number(row: &LeaderboardRow, at: usize) -> Option<f64> {
 pub fn losses(run: &RunData, look: Look) -> String {
     let network: Vec<_> = run.rounds.iter().map(|row| (row.round, row.loss)).collect();
     let baseline: Vec<_> = run.baseline.iter().map(|row| (row.round, row.loss)).collect();
-    let start = run.manifest.initial_loss.unwrap_or(f64::NAN);
+    let start = run.manifest.initial_loss;
     let mut table = Ruled::new(look, 0, &["rounds done", "network", "AdamW", "difference"]);
-    let mut line = |done: String, ours: f64, adamw: f64| {
-        let difference = if (ours - adamw).is_finite() { format!("{:+.4}", ours - adamw) } else { NONE.into() };
-        table.line([done, digits(ours, 4), digits(adamw, 4), difference]);
+    let mut line = |done: String, ours: Option<f64>, adamw: Option<f64>| {
+        let cell = |loss: Option<f64>| loss.map_or_else(|| NONE.into(), shown);
+        let difference = ours.zip(adamw).map(|(ours, adamw)| ours - adamw).filter(|difference| difference.is_finite());
+        let difference = difference.map_or_else(|| NONE.into(), |difference| format!("{difference:+.4}"));
+        table.line([done, cell(ours), cell(adamw), difference]);
     };
-    line("0".into(), start, if baseline.is_empty() { f64::NAN } else { start });
+    line("0".into(), start, start.filter(|_| !baseline.is_empty()));
     let rounds = run.manifest.rounds_done;
     let mut shown = 0;
     for quarter in 1..=4 {
@@ -205,9 +209,9 @@ pub fn losses(run: &RunData, look: Look) -> String {
     table.text()
 }
 
-/// The last loss measured when so many rounds were done; NaN where none was.
-fn last_measured(losses: &[(u64, Option<f64>)], done: u64) -> f64 {
-    losses.iter().take_while(|(round, _)| *round < done).filter_map(|(_, loss)| *loss).last().unwrap_or(f64::NAN)
+/// The last loss measured when so many rounds were done.
+fn last_measured(losses: &[(u64, Option<f64>)], done: u64) -> Option<f64> {
+    losses.iter().take_while(|(round, _)| *round < done).filter_map(|(_, loss)| *loss).last()
 }
 
 const NONE: &str = "-";
