@@ -9,7 +9,7 @@ use gauntlet::bucket::untrusted::get_bounded;
 use gauntlet::corpus::Corpus;
 use gauntlet::model::LlamaConfig;
 use gauntlet::node::RoundReport;
-use gauntlet::report::{Manifest, References, RunFolder, RunWriter};
+use gauntlet::report::{self, Manifest, References, RunFolder, RunWriter};
 use gauntlet::runtime::{Run, bucket, report as reports};
 use gauntlet::scenario::Scenario;
 use gauntlet::transport::{Hotkey, keys, wire};
@@ -77,7 +77,9 @@ impl Collector {
             folder.write_manifest(&manifest)?;
             (folder, manifest)
         };
-        let next = manifest.rounds_done;
+        // What the folder has lost since is collected again.
+        let last = report::load_rounds(root)?.last().map_or(0, |row| row.round + 1);
+        let next = manifest.rounds_done.min(last);
         let length = config.sequence_length;
         let writer = RunWriter::go_on(folder, manifest, config, (next, 0))?;
         Ok(Self { shown: Shown::new(writer, next, length, quiet), next, rounds: scenario.rounds })

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use gauntlet::report::{Manifest, RunFolder};
+use gauntlet::scenario::Scenario;
 use gauntlet::words::counted;
 
 use super::run::{self, How};
@@ -78,6 +79,8 @@ fn set_length(args: &Args, manifest: &mut Manifest) -> anyhow::Result<()> {
     }
     if rounds != asked {
         manifest.set_rounds(rounds);
+        // What a validator or a peer is to do in some round may not go with another length.
+        Scenario::from_toml(&manifest.scenario.to_toml(), &format!("--rounds {rounds}"), &[])?;
     }
     Ok(())
 }

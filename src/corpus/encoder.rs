@@ -157,14 +157,14 @@ impl Encoder {
     /// # Errors
     /// Why the tokenizer cannot take it.
     pub fn ids(&self, text: &str) -> Result<Ids, CorpusError> {
-        self.ids_telling(text, &|_| ())
+        self.ids_telling(text, &|_| true)
     }
 
-    /// As [`Encoder::ids`]; of a long text it tells the bytes of each part that is done.
+    /// As [`Encoder::ids`]; of a long text it tells the bytes of each part that is done, and ends when `tell` says so.
     ///
     /// # Errors
-    /// As [`Encoder::ids`].
-    pub fn ids_telling(&self, text: &str, tell: &dyn Fn(usize)) -> Result<Ids, CorpusError> {
+    /// As [`Encoder::ids`]; or it was ended.
+    pub fn ids_telling(&self, text: &str, tell: &dyn Fn(usize) -> bool) -> Result<Ids, CorpusError> {
         let ids = match &self.cuts {
             Some(cuts) if text.len() > 2 * self.part => self.in_parts(text, cuts, tell)?,
             _ => None,
@@ -190,17 +190,21 @@ impl Encoder {
     }
 
     /// The ids of a long text, part by part; `None` should a part not go on where the one before it ends.
-    fn in_parts(&self, text: &str, cuts: &Cuts, tell: &dyn Fn(usize)) -> Result<Option<Vec<u32>>, CorpusError> {
+    fn in_parts(&self, text: &str, cuts: &Cuts, tell: &dyn Fn(usize) -> bool) -> Result<Option<Vec<u32>>, CorpusError> {
         let (mut ids, mut start) = (Vec::new(), 0);
         while start < text.len() {
             let wanted = start + self.part;
             let cut = cuts.last(text, start + self.part / 2, wanted).or_else(|| cuts.first(text, wanted, text.len()));
             let end = cut.unwrap_or(text.len());
             let lead = text.floor_char_boundary(start.saturating_sub(LEAD));
-            let (before, whole) = (self.encode(&text[lead..start])?, self.encode(&text[lead..end])?);
+            // Some tokenizers make something of nothing.
+            let before = if start == 0 { Vec::new() } else { self.encode(&text[lead..start])? };
+            let whole = self.encode(&text[lead..end])?;
             let Some(new) = whole.strip_prefix(before.as_slice()) else { return Ok(None) };
             ids.extend_from_slice(new);
-            tell(end - start);
+            if !tell(end - start) {
+                return Err(CorpusError::Encode { path: self.path.clone(), reason: "it was told to stop".into() });
+            }
             start = end;
         }
         Ok(Some(ids))
@@ -305,7 +309,10 @@ mod tests {
                 for part in [40, 200, 1000] {
                     encoder.part = part;
                     let told = std::cell::Cell::new((0, 0));
-                    let tell = |bytes: usize| told.set((told.get().0 + 1, told.get().1 + bytes));
+                    let tell = |bytes: usize| {
+                        told.set((told.get().0 + 1, told.get().1 + bytes));
+                        true
+                    };
                     let parts = encoder.in_parts(&text, &cuts, &tell).unwrap();
                     assert!(parts.as_ref() == Some(&whole), "tokenizer {number}, seed {seed}, parts of {part} bytes");
                     assert!(told.get().0 > 2 && told.get().1 == text.len(), "{:?}", told.get());

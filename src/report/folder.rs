@@ -1,6 +1,5 @@
 //! A run's folder: `manifest.json`, the CSV files, `plots/`, and what the engine keeps to resume.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +9,8 @@ use serde::de::IgnoredAny;
 use super::error::Named;
 use super::files::{Appender, csv_file, read_rows, replace};
 use super::record::{Row, check_columns};
-use super::whole::{RUN_AGAIN, START_OVER, TRAIN_OVER, Tables, check_baseline};
+use super::standings::{lists_the_same, standings};
+use super::whole::{RUN_AGAIN, START_OVER, TRAIN_OVER, Tables, check_baseline, tables};
 use super::{
     BaselineRow, FORMAT, Leaderboard, LeaderboardRow, Manifest, PeerRow, ReportError, RoundRow, RunData, SlotRow,
 };
@@ -224,40 +224,6 @@ fn write_leaderboard(root: &Path, columns: &[Column], rows: &[LeaderboardRow]) -
     replace(&path, &bytes.map_err(broken)?)
 }
 
-/// The tables of a network. In this order, as a run that goes on writes a round's peers before the round.
-fn tables(root: &Path, columns: &[Column]) -> Result<(Vec<RoundRow>, Vec<PeerRow>, Vec<SlotRow>), ReportError> {
-    Ok((
-        read_rows(root, columns)?.unwrap_or_default(),
-        read_rows(root, columns)?.unwrap_or_default(),
-        read_rows(root, columns)?.unwrap_or_default(),
-    ))
-}
-
-/// The standings after some rows, by who held the slots.
-fn standings(columns: &[Column], slots: &[SlotRow], peers: &[PeerRow]) -> Leaderboard {
-    let mut owners = BTreeMap::new();
-    let mut to_come = slots.iter().peekable();
-    let mut leaderboard = Leaderboard::new(columns);
-    for peer in peers {
-        while let Some(slot) = to_come.next_if(|slot| slot.round <= peer.round) {
-            owners.insert(slot.uid, slot.peer);
-        }
-        let owner = owners.get(&peer.uid).copied().unwrap_or_default();
-        leaderboard.add(&PeerRow { owner, ..peer.clone() });
-    }
-    leaderboard
-}
-
-/// Whether two leaderboards list the same peers, in any order.
-fn lists_the_same(one: &[LeaderboardRow], other: &[LeaderboardRow]) -> bool {
-    let keys = |rows: &[LeaderboardRow]| {
-        let mut keys: Vec<_> = rows.iter().map(|row| (row.uid, row.behaviour.clone())).collect();
-        keys.sort();
-        keys
-    };
-    keys(one) == keys(other)
-}
-
 /// Reads a run's manifest.
 pub fn load_manifest(root: &Path) -> Result<Manifest, ReportError> {
     read_manifest(root)
@@ -354,7 +320,8 @@ mod tests {
     #[test]
     fn resuming_drops_unfinished_rounds_and_goes_on() {
         let dir = tempfile::tempdir().unwrap();
-        let run = sample::copycat();
+        let mut run = sample::copycat();
+        run.manifest.finished = false;
         drop(written(dir.path(), &run));
         let (mut folder, manifest) = RunFolder::open(dir.path()).unwrap();
         assert_eq!(manifest, run.manifest);

@@ -21,6 +21,7 @@ mod run;
 #[cfg(test)]
 mod sample;
 mod saved;
+mod standings;
 pub mod tables;
 mod whole;
 mod writer;

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::files::read_rows;
 use super::record::Row;
 use super::{BaselineRow, Manifest, PeerRow, ReportError, RoundRow, SlotRow};
 use crate::Uid;
+use crate::mechanism::Column;
 use crate::words::counted;
 
 /// What else to do about lost lines where a run is only read.
@@ -26,17 +28,19 @@ pub(super) struct Tables<'a> {
 }
 
 impl Tables<'_> {
-    /// Checks the tables of a simulated network; those of a real one lack rounds that no validator reported. `done`: so
-    /// many rounds, where it is known.
+    /// Checks the tables. Those of a real network may lack rounds that no validator reported, and uids that one of them
+    /// did not see. `done`: so many rounds, where it is known.
     ///
     /// # Errors
     /// [`ReportError::Lost`], with the first line that is not there.
     pub fn check(&self, manifest: &Manifest, done: Option<u64>) -> Result<(), ReportError> {
-        if manifest.bucket.is_some() || manifest.central {
+        if manifest.central {
             return Ok(());
         }
-        let rounds = self.rounds.iter().map(|row| row.round);
-        check_rounds(&self.root.join(RoundRow::FILE), rounds, done, self.way_on)?;
+        if manifest.bucket.is_none() {
+            let rounds = self.rounds.iter().map(|row| row.round);
+            check_rounds(&self.root.join(RoundRow::FILE), rounds, done, self.way_on)?;
+        }
         self.check_peers(manifest)
     }
 
@@ -71,7 +75,7 @@ impl Tables<'_> {
                 count += 1;
             }
             at += count;
-            if let Some(uid) = taken.difference(&found).next() {
+            if let Some(uid) = taken.difference(&found).next().filter(|_| manifest.bucket.is_none()) {
                 return lost(at, format!("the line of uid {uid} for round {number} is missing"));
             }
             if aggregated != round.aggregated {
@@ -86,7 +90,7 @@ impl Tables<'_> {
         }
         match self.peers.get(at) {
             // Those of a round that is being written.
-            Some(row) if row.round == self.rounds.len() as u64 && !manifest.finished => Ok(()),
+            Some(row) if row.round > self.rounds.last().map_or(0, |last| last.round) && !manifest.finished => Ok(()),
             Some(row) => lost(at, format!("a line of round {}, which is not the next", row.round)),
             None => Ok(()),
         }
@@ -115,6 +119,18 @@ pub(super) fn check_baseline(
     way_on: &'static str,
 ) -> Result<(), ReportError> {
     check_rounds(&root.join(BaselineRow::FILE), rows.iter().map(|row| row.round), done, way_on)
+}
+
+/// The tables of a network. In this order, as a run that goes on writes a round's peers before the round.
+pub(super) fn tables(
+    root: &Path,
+    columns: &[Column],
+) -> Result<(Vec<RoundRow>, Vec<PeerRow>, Vec<SlotRow>), ReportError> {
+    Ok((
+        read_rows(root, columns)?.unwrap_or_default(),
+        read_rows(root, columns)?.unwrap_or_default(),
+        read_rows(root, columns)?.unwrap_or_default(),
+    ))
 }
 
 /// Rounds are counted from 0, without a gap, to `done`.

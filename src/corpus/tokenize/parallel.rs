@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
@@ -71,7 +71,7 @@ pub fn encode<B>(
     mut take: impl FnMut(Encoded) -> ControlFlow<B>,
     mut wait: impl FnMut(u64) -> ControlFlow<B>,
 ) -> ControlFlow<B> {
-    let under_way = AtomicU64::new(0);
+    let under_way = UnderWay::default();
     thread::scope(|scope| {
         let (jobs, queue) = sync_channel::<Job>(2 * threads);
         let (order, in_order) = sync_channel(2 * threads);
@@ -82,20 +82,32 @@ pub fn encode<B>(
         }
         drop(queue);
         scope.spawn(move || read(reading, &jobs, &order));
-        for done in in_order {
-            let encoded = loop {
-                match done.recv_timeout(LOOK) {
-                    Ok(encoded) => break encoded,
-                    Err(RecvTimeoutError::Timeout) => wait(under_way.load(Ordering::Relaxed))?,
-                    Err(RecvTimeoutError::Disconnected) => unreachable!("a worker answers each job"),
-                }
-            };
-            for document in encoded {
-                take(document)?;
+        let all = || {
+            for done in in_order {
+                let encoded: Vec<Encoded> = loop {
+                    match done.recv_timeout(LOOK) {
+                        Ok(encoded) => break encoded,
+                        Err(RecvTimeoutError::Timeout) => wait(under_way.bytes.load(Ordering::Relaxed))?,
+                        Err(RecvTimeoutError::Disconnected) => unreachable!("a worker answers each job"),
+                    }
+                };
+                encoded.into_iter().try_for_each(&mut take)?;
             }
-        }
-        ControlFlow::Continue(())
+            ControlFlow::Continue(())
+        };
+        let ended = all();
+        under_way.unwanted.store(true, Ordering::Relaxed);
+        ended
     })
+}
+
+/// Long documents that are being encoded.
+#[derive(Default)]
+struct UnderWay {
+    /// What is done of them.
+    bytes: AtomicU64,
+    /// Nobody wants them any more.
+    unwanted: AtomicBool,
 }
 
 /// Reads batches until there are no more, or nobody wants them.
@@ -139,8 +151,8 @@ fn next_items(documents: &mut Documents) -> Vec<Item> {
     items
 }
 
-/// Encodes batches; `under_way` are the bytes that are done of documents that are not.
-fn work(queue: &Mutex<Receiver<Job>>, encoder: &Encoder, inputs: &[Input], under_way: &AtomicU64) {
+/// Encodes batches.
+fn work(queue: &Mutex<Receiver<Job>>, encoder: &Encoder, inputs: &[Input], under_way: &UnderWay) {
     loop {
         let job = queue.lock().expect("receiving does not panic").recv();
         let Ok(Job { batch, done }) = job else { return };
@@ -151,10 +163,11 @@ fn work(queue: &Mutex<Receiver<Job>>, encoder: &Encoder, inputs: &[Input], under
                     let told = Cell::new(0);
                     let tell = |bytes: usize| {
                         told.set(told.get() + bytes as u64);
-                        under_way.fetch_add(bytes as u64, Ordering::Relaxed);
+                        under_way.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+                        !under_way.unwanted.load(Ordering::Relaxed)
                     };
                     let ids = encoder.ids_telling(&text, &tell);
-                    under_way.fetch_sub(told.get(), Ordering::Relaxed);
+                    under_way.bytes.fetch_sub(told.get(), Ordering::Relaxed);
                     ids.map_or_else(
                         |error| {
                             let place = format!("{}, document {count}", inputs[input].path);
