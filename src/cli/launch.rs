@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use gauntlet::report;
 use gauntlet::runtime::Run;
 use gauntlet::runtime::lockstep::Lockstep;
 use gauntlet::scenario::Scenario;
 use gauntlet::transport::simulated::SimClock;
+use gauntlet::words::counted;
 
 use super::collect::Collector;
-use super::{UsageError, block_on, genesis, interrupt, open, plot, say};
+use super::{UsageError, block_on, genesis, interrupt, open, run, say};
 
 /// Maximum number of restarts of a node that fails.
 const RESTARTS: u32 = 5;
@@ -75,7 +75,8 @@ pub fn launch(args: Args) -> anyhow::Result<()> {
     if !args.quiet && !is_virtual {
         let (rounds, seconds) = (scenario.rounds, scenario.round_seconds());
         eprintln!(
-            "{rounds} rounds of {seconds} s take {}; `--clock virtual` takes as long as the work does",
+            "{} of {seconds} s: {}; `--clock virtual` takes as long as the work does",
+            counted(rounds, "round"),
             indicatif::HumanDuration(Duration::from_secs_f64(rounds as f64 * seconds)),
         );
     }
@@ -89,16 +90,11 @@ pub fn launch(args: Args) -> anyhow::Result<()> {
     }
     let rounds = collector.close()?;
     let interrupted = followed?;
-    if rounds > 0 {
-        let data = report::redraw(&root)?;
-        if !args.quiet {
-            say(report::tables::summary(&data, &root, plot::look()));
-        }
-    }
+    let shown = if rounds > 0 { run::show(&root, args.quiet) } else { Ok(()) };
     if interrupted {
-        say(format_args!("stopped after {rounds} rounds; the same command resumes"));
+        say(format_args!("stopped after {}; the same command resumes", counted(rounds, "round")));
     }
-    Ok(())
+    shown
 }
 
 /// The paused clock, at the time of the last stop.

@@ -143,12 +143,14 @@ fn parse_behaviour(text: &str) -> anyhow::Result<Box<dyn BehaviourSettings>> {
 
 /// The run, if it is the requested one.
 fn read_run(node: &NodeArgs) -> anyhow::Result<Run> {
-    let run = block_on(Run::read(bucket::open(&node.bucket, false)?))?;
+    let mut run = block_on(Run::read(bucket::open_patiently(&node.bucket, false)?))?;
     if let Some(expected) = &node.run
         && !run.id.to_string().starts_with(expected)
     {
         bail!(UsageError(format!("--run {expected}: the run in bucket {} is {}", node.bucket, run.id)));
     }
+    // From here on nodes know themselves how long to wait.
+    run.bucket = bucket::open(&node.bucket, false)?;
     Ok(run)
 }
 
@@ -176,6 +178,9 @@ fn live(
     }
     for identity in nodes.iter().flat_map(|plan| &plan.identities) {
         tracing::info!(hotkey = %identity.hotkey(), run = %run.id.short(), "node");
+    }
+    for plan in &nodes {
+        block_on(run.check_store(plan.identities.first().expect("a node has an identity")))?;
     }
     let network = block_on(run.network(device))?;
     let clock = match node.clock {

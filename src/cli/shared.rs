@@ -27,3 +27,8 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> T {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct UsageError(pub String);
+
+/// A run is done and its model has diverged: exit code 3.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct DivergedError(pub String);

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::rows::{RoundRows, Rows};
-use super::saved::{BASELINE, CHECKPOINT, write_model};
+use super::saved::{file_of, remove_ended, write_baseline, write_model};
 use super::{BaselineRow, Equality, Leaderboard, Manifest, ReportError, RunFolder};
 use crate::digest::Digest;
 use crate::engine::{BaselineState, BaselineStep, Checkpoint, Observer, ObserverError, Traffic};
@@ -37,13 +37,16 @@ impl RunWriter {
     /// Goes on after so many rounds of a run and of its baseline; what the folder says of later ones is dropped.
     ///
     /// # Errors
-    /// A damaged file, or a disk that does not take it.
+    /// A damaged file or one that lost lines, or a disk that does not take it.
     pub fn go_on(
         mut folder: RunFolder,
-        manifest: Manifest,
+        mut manifest: Manifest,
         config: LlamaConfig,
         (rounds, baseline_rounds): (u64, u64),
     ) -> Result<Self, ReportError> {
+        folder.check_whole(&manifest, rounds, baseline_rounds)?;
+        (manifest.finished, manifest.digest) = (false, None);
+        folder.write_manifest(&manifest)?;
         folder.truncate_to(rounds)?;
         folder.truncate_baseline_to(baseline_rounds)?;
         let (leaderboard, slots) = folder.standings()?;
@@ -77,8 +80,8 @@ impl RunWriter {
         (self.manifest.finished, self.manifest.digest) = (finished, digest);
         self.folder.write_manifest(&self.manifest)?;
         if finished {
-            self.folder.remove(CHECKPOINT)?;
-            self.folder.remove(BASELINE)?;
+            // The states stay: a run may go on for longer than was asked.
+            remove_ended(&self.folder, self.manifest.scenario.rounds)?;
         }
         Ok(())
     }
@@ -106,12 +109,12 @@ impl Observer for RunWriter {
     }
 
     fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<(), ObserverError> {
-        self.folder.write(CHECKPOINT, &checkpoint.to_bytes())?;
+        self.folder.write(&file_of(checkpoint, &self.manifest), &checkpoint.to_bytes())?;
         Ok(self.folder.write_manifest(&self.manifest)?)
     }
 
     fn baseline_checkpoint(&mut self, state: &BaselineState) -> Result<(), ObserverError> {
-        self.folder.write(BASELINE, &postcard::to_stdvec(state)?)?;
+        write_baseline(&self.folder, state)?;
         if self.manifest.central {
             self.folder.write_manifest(&self.manifest)?;
             let (scenario, rounds) = (&self.manifest.scenario, state.moments.steps);

@@ -143,7 +143,7 @@ impl Process {
         if matches!(self.clock, ClockKind::Virtual(_)) {
             runtime.start_paused(true);
         }
-        runtime.build().expect("the system lets a program wait").block_on(self.run())
+        runtime.build().expect("a runtime needs some open files and a timer").block_on(self.run())
     }
 
     async fn run(mut self) -> Result<Ended, ProcessError> {

@@ -6,19 +6,19 @@ use assert_cmd::assert::OutputAssertExt;
 
 use super::{NETWORK, Place, told};
 
-fn start(place: &Place, words: &str) -> Child {
+pub fn start(place: &Place, words: &str) -> Child {
     place.command(words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 /// Waits until the program has got so far that `there` is true of the folder.
-fn wait_until(child: &mut Child, there: impl Fn() -> bool) {
+pub fn wait_until(child: &mut Child, there: impl Fn() -> bool) {
     while !there() {
         assert!(child.try_wait().unwrap().is_none(), "it ended before it was stopped");
         std::thread::yield_now();
     }
 }
 
-fn rounds(place: &Place, run: &str) -> usize {
+pub fn rounds(place: &Place, run: &str) -> usize {
     std::fs::read_to_string(place.path(run).join("rounds.csv")).map_or(0, |text| text.lines().count().saturating_sub(1))
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::sections::Scenario;
 use crate::settings::Findings;
+use crate::words::counted;
 
 /// Maximum number of slots that peers and operators register, including those that join later. It bounds the cost of
 /// starting them.
@@ -70,7 +71,8 @@ fn from_the_start(found: &mut Findings, s: &Scenario) {
         if registered > s.chain.slots {
             let slots = s.chain.slots;
             let expected = format!(
-                "{slots} peers at most from the start (chain.slots), not {registered}; others can join later (`joins`)"
+                "{} at most from the start (chain.slots), not {registered}; others can join later (`joins`)",
+                counted(slots, "peer")
             );
             return found.require_with(false, path, got, expected, Some("chain.slots"));
         }
