@@ -231,11 +231,11 @@ fn digits(value: f64, digits: usize) -> String {
 }
 
 /// A table whose columns of numbers are flush right.
-struct Ruled(Table);
+pub(crate) struct Ruled(Table);
 
 impl Ruled {
     /// `words`: the one column that is not of numbers, counted from 1; 0: none.
-    fn new(look: Look, words: usize, titles: &[impl ToString]) -> Self {
+    pub(crate) fn new(look: Look, words: usize, titles: &[impl ToString]) -> Self {
         let mut table = Table::new();
         table.load_style(match look {
             Look::Terminal => presets::UTF8_FULL_CONDENSED,
@@ -249,11 +249,18 @@ impl Ruled {
         Self(table)
     }
 
-    fn line(&mut self, cells: impl IntoIterator<Item = String>) {
+    /// These columns are of words too, counted from 0.
+    pub(crate) fn left(mut self, columns: std::ops::Range<usize>) -> Self {
+        let words = self.0.column_iter_mut().enumerate().filter(|(nth, _)| columns.contains(nth));
+        words.for_each(|(_, column)| column.set_cell_alignment(CellAlignment::Left));
+        self
+    }
+
+    pub(crate) fn line(&mut self, cells: impl IntoIterator<Item = String>) {
         self.0.add_row(cells);
     }
 
-    fn text(self) -> String {
+    pub(crate) fn text(self) -> String {
         self.0.to_string()
     }
 }

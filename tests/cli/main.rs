@@ -3,6 +3,7 @@
 mod commands;
 mod runs;
 mod stopped;
+mod sweep;
 
 use std::path::PathBuf;
 use std::process::{Command, Output};

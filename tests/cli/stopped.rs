@@ -11,7 +11,7 @@ fn start(place: &Place, words: &str) -> Child {
 }
 
 /// Waits until the program has got so far that `there` is true of the folder.
-fn wait_until(child: &mut Child, there: impl Fn() -> bool) {
+pub fn wait_until(child: &mut Child, there: impl Fn() -> bool) {
     while !there() {
         assert!(child.try_wait().unwrap().is_none(), "it ended before it was stopped");
         std::thread::yield_now();
@@ -22,7 +22,7 @@ fn rounds(place: &Place, run: &str) -> usize {
     std::fs::read_to_string(place.path(run).join("rounds.csv")).map_or(0, |text| text.lines().count().saturating_sub(1))
 }
 
-fn signal(child: &Child, name: &str) {
+pub fn signal(child: &Child, name: &str) {
     let killed = Command::new("kill").arg(format!("-{name}")).arg(child.id().to_string()).status().unwrap();
     assert!(killed.success());
 }

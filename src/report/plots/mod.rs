@@ -4,6 +4,7 @@
 mod bytes;
 mod canvas;
 mod compare;
+mod dots;
 mod frame;
 mod grid;
 mod incentive;
@@ -14,7 +15,9 @@ mod series;
 mod status;
 
 pub use bytes::bytes;
-pub use compare::compare;
+pub use canvas::stacked;
+pub use compare::{compare, compared_losses, groups, name};
+pub use dots::{Dots, Mark, dots};
 pub(super) use frame::number;
 pub use incentive::incentive;
 pub use loss::{late_loss, loss};
