@@ -129,7 +129,7 @@ fn ctrl_c_saves_and_it_goes_on_from_there() {
     place.fail("run net.toml --rounds 1500 --out stopped --resume", "begun by `sim baseline`");
     place.fail(&format!("{words} --seed 9 --resume"), "`seed = 3` then, `seed = 9` now");
     // The very line that it printed.
-    let (_, line) = printed.split_once("to go on: ").unwrap();
+    let (_, line) = printed.split_once("to resume: ").unwrap();
     let resumed = Command::new("sh").arg("-c").arg(line).current_dir(place.path("")).output().unwrap();
     assert!(resumed.status.success(), "{}", told(&resumed));
     assert!(!place.path("stopped/baseline.bin").exists());

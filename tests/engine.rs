@@ -2,6 +2,8 @@
 //! blocks the others.
 
 mod common;
+#[path = "engine/costs.rs"]
+mod costs;
 #[path = "engine/operators.rs"]
 mod operators;
 

@@ -198,7 +198,7 @@ fn a_stopped_launch_goes_on() {
     let output = launch.output();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(said.contains("the same command goes on"), "{said}");
+    assert!(said.contains("the same command resumes"), "{said}");
     done(folder, &args);
     let losses = column(&folder.join("launched"), "rounds.csv", "loss");
     let rounds: Vec<u64> = losses.keys().map(|(round, _)| *round).collect();
@@ -206,7 +206,7 @@ fn a_stopped_launch_goes_on() {
     let measured: Vec<f64> = losses.values().filter_map(|loss| loss.parse().ok()).collect();
     assert!(measured.last().unwrap() + 0.3 < measured[0], "{measured:?}");
     let status = String::from_utf8(done(folder, &["status", "--bucket", "launched/bucket"]).stdout).unwrap();
-    assert!(status.contains("60 of 60 rounds done") && !status.contains("ANOTHER MODEL"), "{status}");
+    assert!(status.contains("60 of 60 rounds done") && !status.contains("DIFFERENT MODEL"), "{status}");
 }
 
 /// A network whose first validator leaves after 24 rounds.

@@ -34,11 +34,11 @@ pub async fn get_bounded(bucket: &Arc<dyn ObjectStore>, key: &Path, most: u64) -
 #[derive(Debug, PartialEq, Eq)]
 pub enum Settled<T, K> {
     /// `recognise` accepted a read.
-    Known(K),
+    Recognised(K),
     /// Two reads in a row were equal but not recognised, so the object really has this content.
-    Alike(T),
+    Confirmed(T),
     /// No two reads in a row were equal.
-    Never,
+    Unsettled,
 }
 
 /// Reads until `recognise` accepts the result or two reads in a row are equal, at most `reads` times. A single read may
@@ -55,14 +55,14 @@ pub async fn read_until_settled<T: PartialEq, K, E, F: Future<Output = std::resu
     for _ in 0..reads {
         let found = read().await?;
         if let Some(known) = recognise(&found) {
-            return Ok(Settled::Known(known));
+            return Ok(Settled::Recognised(known));
         }
         if before.as_ref() == Some(&found) {
-            return Ok(Settled::Alike(found));
+            return Ok(Settled::Confirmed(found));
         }
         before = Some(found);
     }
-    Ok(Settled::Never)
+    Ok(Settled::Unsettled)
 }
 
 #[cfg(test)]
@@ -104,10 +104,10 @@ mod tests {
 
     #[tokio::test]
     async fn reads_end_where_one_is_known_or_two_are_alike() {
-        assert_eq!(settle(&[7, 1]).await, (Ok(Settled::Known("known")), 1));
-        assert_eq!(settle(&[1, 2, 7, 2]).await, (Ok(Settled::Known("known")), 3));
-        assert_eq!(settle(&[1, 2, 2, 7]).await, (Ok(Settled::Alike(2)), 3));
-        assert_eq!(settle(&[1, 2, 1, 2]).await, (Ok(Settled::Never), 4));
+        assert_eq!(settle(&[7, 1]).await, (Ok(Settled::Recognised("known")), 1));
+        assert_eq!(settle(&[1, 2, 7, 2]).await, (Ok(Settled::Recognised("known")), 3));
+        assert_eq!(settle(&[1, 2, 2, 7]).await, (Ok(Settled::Confirmed(2)), 3));
+        assert_eq!(settle(&[1, 2, 1, 2]).await, (Ok(Settled::Unsettled), 4));
         assert_eq!(settle(&[1, 0, 1, 1]).await, (Err(0), 2));
     }
 }

@@ -1,4 +1,4 @@
-//! `sim baseline`
+//! `sim baseline`: trains the central AdamW alone.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -19,29 +19,29 @@ pub struct Args {
     /// Run folder [default: runs/<scenario>-<seed>-baseline]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Where to compute: cpu, ndarray, or cuda:0,cuda:1,... of which each computes a part of every step; results do not
-    /// depend on how many
+    /// Where to compute: cpu, ndarray, or cuda:0,cuda:1,...; each device computes a part of every step, and results do
+    /// not depend on their number
     #[arg(long, visible_alias = "device", value_name = "DEVICES", default_value = "cpu", value_delimiter = ',')]
     devices: Vec<String>,
     /// Threads of the CPU; results do not depend on them [default: all cores]
     #[arg(long, value_name = "N", value_parser = open::thread_count)]
     threads: Option<usize>,
-    /// Goes on with an interrupted run
+    /// Resume an interrupted run
     #[arg(long)]
     resume: bool,
-    /// No progress line and no table
+    /// Print no progress line and no table
     #[arg(long, short)]
     quiet: bool,
 }
 
-/// Trains the baseline of a scenario to its end, or to Ctrl-C.
+/// Trains the baseline of a scenario to its end or to Ctrl-C.
 pub fn baseline(args: Args) -> anyhow::Result<()> {
     let scenario = args.scenario.load()?;
     let root = args.out.clone();
     let root = root.unwrap_or_else(|| Path::new("runs").join(format!("{}-{}-baseline", scenario.name, scenario.seed)));
     let lanes = lanes(&args.devices, args.threads)?;
     let device = args.devices.join(",");
-    // Refused before anything is computed.
+    // A run that cannot be resumed is refused before anything is computed.
     let opened = if args.resume { Some(run::resumable(&root, &scenario, &device, true)?) } else { None };
     if opened.is_none() && root.join("manifest.json").exists() {
         bail!(ReportError::Exists(root));
@@ -67,13 +67,13 @@ pub fn baseline(args: Args) -> anyhow::Result<()> {
         _ => None,
     };
     let closed = observer.writer.close(digest.is_some(), digest);
-    // Why the training ended says more than what that led to.
+    // The cause of the end says more than its consequences.
     let outcome = outcome.map_err(|error| anyhow::anyhow!(error))?;
     closed?;
     run::conclude(&outcome, &root, args.resume, args.quiet)
 }
 
-/// Where the parts of a step are computed: on each device, or on the threads of the CPU.
+/// The lanes for the parts of a step: one per device, or one per thread of the CPU.
 fn lanes(names: &[String], threads: Option<usize>) -> anyhow::Result<Vec<Device>> {
     let devices =
         names.iter().map(|name| open::device(name, format_args!("--devices {name}"))).collect::<Result<Vec<_>, _>>()?;
@@ -91,7 +91,7 @@ fn lanes(names: &[String], threads: Option<usize>) -> anyhow::Result<Vec<Device>
     Ok(devices)
 }
 
-/// Trains a finished baseline again, in memory, and compares the last models.
+/// Trains a finished baseline again in memory, and compares the last models.
 pub fn verify(root: &Path, manifest: &Manifest, threads: Option<usize>, quiet: bool) -> anyhow::Result<()> {
     let Some(expected) = manifest.digest.filter(|_| manifest.finished) else {
         bail!("{}: the run is not finished; `sim baseline ... --resume` first", root.display());
@@ -112,11 +112,13 @@ pub fn verify(root: &Path, manifest: &Manifest, threads: Option<usize>, quiet: b
         Outcome::Finished(digest) => {
             bail!("{}: digests differ\nrecorded {expected}\nnow      {digest}", root.display())
         }
-        Outcome::Interrupted(rounds) => bail!("interrupted after {rounds} rounds; nothing was decided"),
+        Outcome::Interrupted(rounds) => {
+            bail!("interrupted after {rounds} rounds, before the digests could be compared")
+        }
     }
 }
 
-/// Shows how far a training is.
+/// Shows the progress of a training.
 struct Watcher {
     progress: Progress,
     tokens: f64,

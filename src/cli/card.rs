@@ -1,4 +1,4 @@
-//! The model card of an exported model: what it is, and the facts of the run that made it.
+//! The model card of an exported model: a description, and facts about the run that made it.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use gauntlet::scenario::Scenario;
 
 use super::model::{Loaded, Origin};
 
-/// The text of a folder's `README.md`.
+/// The text of the `README.md` in the exported folder.
 pub fn card(loaded: &Loaded, name: &str) -> String {
     let config = &loaded.config;
     let mut text = format!(
@@ -47,7 +47,7 @@ pub fn card(loaded: &Loaded, name: &str) -> String {
     text
 }
 
-/// The name of the corpus. Only the end of its path: the rest is private.
+/// The name of the corpus: only the end of its path, because the rest is private.
 fn corpus(scenario: &Scenario) -> String {
     let path = scenario.corpus.path.as_deref().unwrap_or("synthetic");
     path.trim_end_matches('/').rsplit('/').next().unwrap_or(path).into()

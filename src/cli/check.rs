@@ -1,4 +1,4 @@
-//! `sim check`: what `sim run` with the same options will do, or why it will refuse.
+//! `sim check`: shows what `sim run` will do with the same options, or why it will refuse.
 
 use std::collections::BTreeMap;
 
@@ -13,14 +13,14 @@ use gauntlet::transport::wire;
 
 use super::{open, run, say};
 
-/// The options of `sim run`: what it would refuse is refused, with the same words.
+/// The options of `sim run`. Whatever it would refuse is refused here with the same message.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
     run: run::Args,
 }
 
-/// Says what a scenario will run.
+/// Shows what a scenario will run.
 pub fn check(args: Args) -> anyhow::Result<()> {
     let args = args.run;
     let scenario = args.scenario.load()?;
@@ -32,7 +32,7 @@ pub fn check(args: Args) -> anyhow::Result<()> {
         bail!(ReportError::Exists(root));
     }
     open::device(&args.device, format_args!("--device {}", args.device))?;
-    // Not the whole network: a model of any size can be checked on a small machine.
+    // The whole network is not built, so a small machine can check a model of any size.
     let config = LlamaConfig::from_settings(&scenario.model).map_err(OpenError::from)?;
     let corpus = Corpus::open(&scenario.corpus, scenario.seed, config.vocab_size, config.sequence_length)
         .map_err(OpenError::from)?;
@@ -49,13 +49,13 @@ pub fn check(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Which pages are whose.
+/// Which pages belong to which peer.
 fn assignment(scenario: &Scenario, corpus: &Corpus) -> Assignment {
     let pages = scenario.training.pages_per_round;
     Assignment::new(scenario.seed, scenario.chain.slots, pages, corpus.train_pages())
 }
 
-/// Peers by behaviour; the slots of an operator under its name.
+/// Number of peers by behaviour; the slots of an operator are under its name.
 fn peers(scenario: &Scenario) -> String {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for operator in scenario.each_operator() {
@@ -72,7 +72,7 @@ fn peers(scenario: &Scenario) -> String {
     )
 }
 
-/// What a round takes.
+/// The amounts of a round and of the run.
 fn amounts(scenario: &Scenario, config: &LlamaConfig, scheme: &dyn Scheme, corpus: &Corpus) -> String {
     let layout = config.layout();
     let upload = wire::encoded_len(scheme.shape()) as f64;

@@ -1,4 +1,4 @@
-//! `sim collect`: a real run as a run folder, from what its validators reported.
+//! `sim collect`: writes a real run's folder from its validators' reports.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use object_store::ObjectStore;
 use super::progress::Shown;
 use super::{UsageError, block_on, interrupt, plot, say};
 
-/// A round whose decider's report is missing is taken from another validator when so many later ones are there.
+/// If the decider's report of a round is missing, another validator's is used once this many later rounds are reported.
 const PATIENCE: u64 = 3;
 
 #[derive(clap::Args)]
@@ -26,15 +26,15 @@ pub struct Args {
     /// Bucket of the run
     #[arg(long, value_name = "URL")]
     bucket: String,
-    /// Run folder to write, or to go on with
+    /// Run folder to write or to continue
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// No progress line and no tables
+    /// Print no progress line and no tables
     #[arg(long, short)]
     quiet: bool,
 }
 
-/// Writes what is in the bucket so far.
+/// Writes what the bucket has so far.
 pub fn collect(args: Args) -> anyhow::Result<()> {
     let run = block_on(Run::read(bucket::open(&args.bucket, false)?))?;
     let mut collector = Collector::open(&run.scenario, &args.bucket, &args.out, "", args.quiet)?;
@@ -51,16 +51,16 @@ pub fn collect(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes a run folder from reports, as they come.
+/// Writes a run folder from reports as they arrive.
 pub struct Collector {
     shown: Shown,
-    /// The round that is to be written next.
+    /// The next round to write.
     next: u64,
     rounds: u64,
 }
 
 impl Collector {
-    /// A collector that writes, or goes on with, the folder `root`.
+    /// Opens a collector that writes or continues the folder `root`.
     pub fn open(scenario: &Scenario, url: &str, root: &Path, device: &str, quiet: bool) -> anyhow::Result<Self> {
         let config = LlamaConfig::from_settings(&scenario.model)?;
         let (folder, manifest) = if root.join("manifest.json").exists() {
@@ -87,7 +87,7 @@ impl Collector {
         Ok(Self { shown: Shown::new(writer, next, length, quiet), next, rounds: scenario.rounds })
     }
 
-    /// Writes the rounds that have been reported since; how many.
+    /// Writes the rounds that have been reported since. Returns their number.
     pub async fn step(&mut self, run: &Run) -> anyhow::Result<u64> {
         let mut available: BTreeMap<u64, Vec<Hotkey>> = BTreeMap::new();
         for (validator, _) in &run.genesis.validators {
@@ -126,7 +126,7 @@ impl Collector {
         self.next >= self.rounds
     }
 
-    /// Ends the folder; how many rounds are in it.
+    /// Finishes the folder. Returns the number of its rounds.
     pub fn close(&mut self) -> anyhow::Result<u64> {
         self.shown.progress.finish();
         self.shown.writer.close(self.is_complete(), None)?;
@@ -134,13 +134,13 @@ impl Collector {
     }
 }
 
-/// Lines to read the losses by, where this machine has the corpus.
+/// Reference lines for the losses, if this machine has the corpus.
 fn references(scenario: &Scenario, config: &LlamaConfig) -> References {
     let corpus = Corpus::open(&scenario.corpus, scenario.seed, config.vocab_size, config.sequence_length);
     corpus.map_or_else(|_| References::default(), |corpus| References::of(&corpus))
 }
 
-/// The rounds from `from` on that a validator has reported.
+/// Rounds from `from` on that a validator has reported.
 async fn reported(run: &Run, validator: &Hotkey, from: u64) -> anyhow::Result<Vec<u64>> {
     let prefix = keys::reports(validator);
     let store = &run.bucket.store;
@@ -152,10 +152,10 @@ async fn reported(run: &Run, validator: &Hotkey, from: u64) -> anyhow::Result<Ve
     Ok(objects.iter().filter_map(|meta| keys::number(&meta.location)).filter(|round| *round >= from).collect())
 }
 
-/// A validator's report of a round; `None` for what is none.
+/// A validator's report of a round; `None` if it is missing or invalid.
 pub async fn fetch(run: &Run, validator: &Hotkey, round: u64) -> Option<RoundReport> {
     let key = keys::report(validator, round);
     let bytes = get_bounded(&run.bucket.store, &key, reports::MAX_LEN as u64).await?;
     let report = reports::decode(&bytes, &run.id, round, validator);
-    report.inspect_err(|error| tracing::warn!(%key, %error, "ignoring what is no report")).ok()
+    report.inspect_err(|error| tracing::warn!(%key, %error, "ignoring an invalid report")).ok()
 }

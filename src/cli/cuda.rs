@@ -1,11 +1,11 @@
-//! Whether this machine has what a CUDA device needs: said before anything is computed, in place of a library's panic.
+//! Checks that this machine has what a CUDA device needs, before a library panics for lack of it.
 
 use cubecl_cuda::install;
 use cudarc::{driver, nvrtc};
 
-/// What is missing to compute on the CUDA device of this number, and what to do.
+/// Checks the CUDA device of this number. The error says what is missing and what to do.
 pub fn check(index: usize) -> Result<(), String> {
-    // SAFETY: they only look for the libraries and open them.
+    // SAFETY: these calls only look for the libraries and open them.
     let (has_driver, has_nvrtc) = unsafe { (driver::sys::is_culib_present(), nvrtc::sys::is_culib_present()) };
     if !has_driver {
         return Err("there is no NVIDIA driver (libcuda.so); install it, or compute on `cpu`".into());

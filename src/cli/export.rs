@@ -1,4 +1,4 @@
-//! `sim export`: a run's model as a folder that Hugging Face's libraries load.
+//! `sim export`: writes a run's model as a folder for Hugging Face's libraries.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ pub struct Args {
     dtype: Dtype,
 }
 
-/// Type of weights in a file.
+/// Type of the weights in a file.
 #[derive(Clone, Copy, clap::ValueEnum)]
 pub enum Dtype {
     F32,
@@ -58,11 +58,11 @@ pub fn export(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Files of a folder beside a tokenizer.json that say how it is used.
+/// Files beside a tokenizer.json that say how to use it.
 const BESIDE_TOKENIZER: [&str; 3] = ["tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"];
 
-/// Writes configuration, weights, tokenizer and card of a model. What a folder says of text, and where it begins and
-/// ends, is taken over as it is.
+/// Writes configuration, weights, tokenizer and card of a model. Settings of an imported folder about text, and about
+/// its begin and end tokens, are copied unchanged.
 pub fn write(loaded: &Loaded, to: &Path, values: Values) -> anyhow::Result<()> {
     let tokenizer = loaded.tokenizer_source().map(|_| loaded.tokenizer()).transpose()?;
     let begin = tokenizer.as_ref().and_then(Tokenizer::begin);
@@ -87,9 +87,9 @@ pub fn write(loaded: &Loaded, to: &Path, values: Values) -> anyhow::Result<()> {
         let generation = "generation_config.json";
         match from.map(|folder| folder.join(generation)).filter(|file| file.exists()) {
             Some(file) => copy(&file, generation)?,
-            // A folder without one generates by its config.json.
+            // A folder without this file generates by its config.json.
             None if from.is_some() => {}
-            // As `sim generate` does.
+            // The settings that `sim generate` uses.
             None => {
                 let settings = serde_json::json!({
                     "_from_model_config": true, "bos_token_id": ends.begin, "eos_token_id": ends.end,

@@ -1,9 +1,10 @@
-//! `sim generate`: text from a model.
+//! `sim generate`: writes text with a model.
 
 use std::io::Write;
 
 use gauntlet::model::generate::{Rules, Sampling, TEMPERATURE, generate};
 use gauntlet::model::huggingface::GenerationSettings;
+use gauntlet::model::streamed::Streamed;
 use gauntlet::model::tokenizer::Tokenizer;
 
 use super::UsageError;
@@ -13,17 +14,17 @@ use super::model::{Loaded, ModelArgs, Origin};
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// Text to go on with
+    /// Text to continue
     #[arg(long)]
     prompt: String,
-    /// Tokens to add, at most
+    /// Maximum number of tokens to add
     #[arg(long, value_name = "N", default_value_t = 100)]
     tokens: usize,
-    /// 0 takes the most likely token; the higher, the more random [default: what the folder's generation_config.json
-    /// says, else 0.8]
+    /// 0 takes the most likely token; higher values are more random [default: the folder's generation_config.json, else
+    /// 0.8]
     #[arg(long, value_name = "T")]
     temperature: Option<f64>,
-    /// Of the draws: the same seed gives the same text
+    /// Seed of the draws: the same seed gives the same text
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     /// Where to compute: cpu, ndarray, or cuda:N
@@ -31,7 +32,7 @@ pub struct Args {
     device: String,
 }
 
-/// Prints the prompt, and each token that the model adds as soon as it is there.
+/// Prints the prompt, and then each token as soon as the model adds it.
 pub fn run(args: Args) -> anyhow::Result<()> {
     if let Some(temperature) = args.temperature.filter(|temperature| !(*temperature >= 0.0 && temperature.is_finite()))
     {
@@ -49,26 +50,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         return Err(UsageError("--prompt \"\": expected some text: the model has no token to begin with".into()).into());
     }
     let model = loaded.model(&args.device)?;
-    let mut out = std::io::stdout();
-    // A token may be half a character, or lack the space before it, so the whole text is decoded each time.
-    let mut said = 0;
-    let mut problem = None;
-    let mut say_new = |tokens: &[u32], last: bool| -> anyhow::Result<()> {
-        let text = tokenizer.decode(tokens).map_err(failed)?;
-        let whole = if last { text.len() } else { text.trim_end_matches('\u{fffd}').len() };
-        if let Some(new) = text.get(said..whole) {
-            out.write_all(new.as_bytes())?;
-            out.flush()?;
-            said = whole;
-        }
-        Ok(())
-    };
-    say_new(&tokens, false)?;
+    let mut streamed = Streamed::new(&tokenizer);
+    let mut say_new = |new: &[u32]| write(&streamed.push(new).map_err(failed)?);
+    say_new(&tokens)?;
     let sampling = Sampling { temperature, seed: args.seed };
-    let prompt = tokens.clone();
-    generate(&model, &prompt, args.tokens, &rules, sampling, |token| {
-        tokens.push(token);
-        problem = say_new(&tokens, false).err();
+    let mut problem = None;
+    generate(&model, &tokens, args.tokens, &rules, sampling, |token| {
+        problem = say_new(&[token]).err();
         problem.is_none()
     });
     match problem {
@@ -76,11 +64,17 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Some(error) if error.is::<std::io::Error>() => Ok(()),
         Some(error) => Err(error),
         None => {
-            say_new(&tokens, true)?;
-            super::say("");
+            super::say(streamed.finish().map_err(failed)?);
             Ok(())
         }
     }
+}
+
+/// Prints a part of a line at once.
+fn write(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
 }
 
 /// How the command line, the model's folder and its tokenizer say that a text is generated, in this order.

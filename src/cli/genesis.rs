@@ -1,4 +1,4 @@
-//! `sim genesis`
+//! `sim genesis`: writes a real run into a bucket.
 
 use anyhow::bail;
 use gauntlet::runtime::{Run, bucket};
@@ -11,12 +11,12 @@ use super::{UsageError, block_on, open, say};
 pub struct Args {
     #[command(flatten)]
     scenario: open::ScenarioArgs,
-    /// Where the run is to be: a folder, s3://BUCKET/PATH, gs://BUCKET/PATH or az://CONTAINER/PATH
+    /// Bucket for the run: a folder, s3://BUCKET/PATH, gs://BUCKET/PATH or az://CONTAINER/PATH
     #[arg(long, value_name = "URL")]
     bucket: String,
 }
 
-/// Writes a run's settings and the model it starts from.
+/// Writes a run's settings and initial model.
 pub fn genesis(args: Args) -> anyhow::Result<()> {
     let scenario = args.scenario.load()?;
     if let Some(index) = scenario.validators.iter().position(|validator| validator.hotkey.is_none()) {
@@ -27,7 +27,7 @@ pub fn genesis(args: Args) -> anyhow::Result<()> {
     }
     let world = open::world(scenario, "cpu")?;
     let (run, new) = create(&args.bucket, &world, Vec::new())?;
-    let what = if new { "written" } else { "there already, with the same settings" };
+    let what = if new { "written" } else { "exists already, with the same settings" };
     say(format_args!("run {} {what}", run.id));
     say(format_args!("theta_0 {}, {} parameters", run.genesis.theta, world.network.core.layout.total()));
     for (hotkey, stake) in &run.genesis.validators {
@@ -36,7 +36,7 @@ pub fn genesis(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes the run of a network into a bucket; whether it was new.
+/// Writes the run of a network into a bucket. Returns whether it is new.
 pub fn create(url: &str, world: &World, peers: Vec<Hotkey>) -> anyhow::Result<(Run, bool)> {
     let bucket = bucket::open(url, true)?;
     let mut nonce = [0; 8];

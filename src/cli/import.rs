@@ -1,4 +1,4 @@
-//! `sim import`: the weights of a Hugging Face folder, as a run can start from them.
+//! `sim import`: prepares the weights of a Hugging Face folder as the start of a run.
 
 use std::path::PathBuf;
 
@@ -10,14 +10,14 @@ use super::{UsageError, export, say};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Folder with config.json and model.safetensors, or its shards, in fp32, bf16 or fp16
+    /// Folder with config.json and model.safetensors (or its shards) in fp32, bf16 or fp16
     folder: String,
     /// Folder to write; it must not exist
     #[arg(long, value_name = "DIR")]
     to: PathBuf,
 }
 
-/// Checks a folder, widens its weights to f32, unties its head, and says how to start from it.
+/// Checks a folder, widens its weights to f32, unties its head, and prints how to start a run from it.
 pub fn import(args: Args) -> anyhow::Result<()> {
     let from = args.folder.clone();
     let loaded = ModelArgs { source: args.folder, round: None, tokenizer: None }.load()?;

@@ -1,14 +1,14 @@
-//! Ctrl-C, or a polite signal to end, asks a run to finish its round; a second one ends the program at once.
+//! Ctrl-C or SIGTERM asks a run to finish its round; a second one ends the program at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A flag that Ctrl-C and SIGTERM set, to end with the round.
+/// A flag that Ctrl-C and SIGTERM set, to stop after the round.
 pub fn on_stop() -> Arc<AtomicBool> {
     on_stop_of("the round")
 }
 
-/// A flag that Ctrl-C and SIGTERM set; `work` is what is finished all the same.
+/// A flag that Ctrl-C and SIGTERM set. `work` names what is still finished.
 pub fn on_stop_of(work: &'static str) -> Arc<AtomicBool> {
     on_stop_then(work, || {})
 }
@@ -29,12 +29,12 @@ pub fn on_stop_then(work: &'static str, last: impl Fn() + Send + 'static) -> Arc
             }
         });
     };
-    // Without the thread Ctrl-C ends the program as usual; the last checkpoint stays.
+    // Without the thread, Ctrl-C ends the program as usual, and the last checkpoint remains.
     let _ = std::thread::Builder::new().name("ctrl-c".into()).spawn(listen);
     flag
 }
 
-/// Waits for a signal to end.
+/// Waits for Ctrl-C or SIGTERM.
 async fn signal() -> std::io::Result<()> {
     #[cfg(unix)]
     {

@@ -1,4 +1,4 @@
-//! `sim key new|show`
+//! `sim key new|show`: makes a node's key, or shows it.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -12,12 +12,12 @@ use super::{UsageError, say};
 pub enum Key {
     /// Make a key and print its hotkey, the public half
     New {
-        /// File for the secret; must not exist
+        /// File for the secret; it must not exist
         file: PathBuf,
     },
     /// Print the hotkey of a key file
     Show {
-        /// File that `sim key new` wrote
+        /// File written by `sim key new`
         file: PathBuf,
     },
 }

@@ -1,4 +1,4 @@
-//! `sim launch`: a whole network of real processes on this machine.
+//! `sim launch`: runs a whole network of real processes on this machine.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -17,30 +17,31 @@ use gauntlet::transport::simulated::SimClock;
 use super::collect::Collector;
 use super::{UsageError, block_on, genesis, interrupt, open, plot, say};
 
-/// A node that dies is started again so often.
+/// Maximum number of restarts of a node that fails.
 const RESTARTS: u32 = 5;
 const LOOK: Duration = Duration::from_millis(200);
-/// Time of a network on a paused clock when it was stopped.
+/// File with the time of a stopped network on a paused clock.
 const CLOCK_FILE: &str = "clock";
 
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
     scenario: open::ScenarioArgs,
-    /// Where the nodes meet [default: a folder in --out]
+    /// Bucket where the nodes meet [default: a folder in --out]
     #[arg(long, value_name = "URL")]
     bucket: Option<String>,
-    /// Run folder [default: runs/<name>-<seed>-launch]; holds the nodes' states and logs too
+    /// Run folder, also for the nodes' states and logs [default: runs/<name>-<seed>-launch]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Where to compute: cpu, one process a node, or cuda:0,cuda:1,..., one process a device, whose peers share the model
+    /// Where to compute: cpu (one process per node), or cuda:0,cuda:1,... (one process per device, whose peers share
+    /// the model)
     #[arg(long, value_name = "DEVICES", default_value = "cpu", value_delimiter = ',')]
     devices: Vec<String>,
-    /// real: rounds take as long as the scenario says. virtual: time jumps to the next event, as in `sim run`; needs a
+    /// real: rounds last as long as the scenario says. virtual: time jumps to the next event, as in `sim run`; needs a
     /// folder as bucket
     #[arg(long, value_name = "CLOCK", default_value = "real", value_parser = ["real", "virtual"])]
     clock: String,
-    /// No progress line and no tables
+    /// Print no progress line and no tables
     #[arg(long, short)]
     quiet: bool,
 }
@@ -65,7 +66,7 @@ pub fn launch(args: Args) -> anyhow::Result<()> {
     let identities = operators.flat_map(|operator| scenario.identities(&operator));
     let peers = identities.map(|identity| identity.hotkey()).collect();
     let (run, _) = genesis::create(&url, &world, peers)?;
-    // Gigabytes of a large model, which only the nodes need from here on.
+    // This frees gigabytes of a large model, which only the nodes need from here on.
     drop(world);
     std::fs::create_dir_all(root.join("nodes")).with_context(|| root.display().to_string())?;
 
@@ -95,12 +96,12 @@ pub fn launch(args: Args) -> anyhow::Result<()> {
         }
     }
     if interrupted {
-        say(format_args!("stopped after {rounds} rounds; the same command goes on"));
+        say(format_args!("stopped after {rounds} rounds; the same command resumes"));
     }
     Ok(())
 }
 
-/// The paused clock, at the time at which it was stopped before.
+/// The paused clock, at the time of the last stop.
 fn start_clock(root: &Path, run: &Run, processes: usize) -> anyhow::Result<Lockstep> {
     let stopped = std::fs::read_to_string(root.join(CLOCK_FILE)).ok();
     let now_ms = stopped.and_then(|text| text.trim().parse().ok()).unwrap_or(0);
@@ -109,7 +110,7 @@ fn start_clock(root: &Path, run: &Run, processes: usize) -> anyhow::Result<Locks
     Ok(Lockstep::start(processes, Duration::from_millis(now_ms))?)
 }
 
-/// A process to be.
+/// A process to start.
 struct Plan {
     name: String,
     role: &'static str,
@@ -117,7 +118,8 @@ struct Plan {
     device: String,
 }
 
-/// Validators, then those that train: each in a process of its own, or on devices in turn, one process a role and device.
+/// The processes: validators first, then peers and operators. On the CPU each node has its own process; other devices
+/// take the nodes in turn, with one process per role and device.
 fn plan(scenario: &Scenario, devices: &[String]) -> Vec<Plan> {
     let peers = (0..scenario.each_operator().count()).collect();
     let roles = [("validator", (0..scenario.validators.len()).collect()), ("peer", peers)];
@@ -138,7 +140,7 @@ fn plan(scenario: &Scenario, devices: &[String]) -> Vec<Plan> {
     plans.collect()
 }
 
-/// A process, and how to start it again.
+/// A process, and how to restart it.
 struct Node {
     name: String,
     command: Command,
@@ -159,7 +161,7 @@ impl Node {
             command.args(["--clock", &lockstep.address().to_string()]);
         }
         command.stdin(Stdio::null());
-        // Ctrl-C is for the launcher, which passes it on.
+        // Ctrl-C reaches only the launcher, which passes it on.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let log = root.join("nodes").join(format!("{}.log", plan.name));
@@ -167,7 +169,7 @@ impl Node {
         Ok(Self { name: plan.name, command, log, child, restarts: 0, ended: None })
     }
 
-    /// Looks after the process: starts it again when it has failed, unless that is of no use.
+    /// Watches the process, and restarts it after a failure unless that is useless.
     fn tend(&mut self, stopping: bool, lockstep: Option<&Lockstep>) -> anyhow::Result<()> {
         if self.ended.is_some() {
             return Ok(());
@@ -177,12 +179,13 @@ impl Node {
             self.ended = Some(status);
             return Ok(());
         }
-        let why = format!("{} has failed ({status}); {} says why", self.name, self.log.display());
-        // On a shared clock the others have gone on without it, or never started. What it was told is wrong (2) stays so.
+        let why = format!("{} failed ({status}); see {}", self.name, self.log.display());
+        // On a shared clock the others have gone on without it, or have never started. A wrong command line (2) stays
+        // wrong.
         if lockstep.is_some() || self.restarts == RESTARTS || status.code() == Some(2) {
             bail!("{why}");
         }
-        eprintln!("{why}; starting it again");
+        eprintln!("{why}; restarting it");
         self.restarts += 1;
         self.child = spawn(&mut self.command, &self.log)?;
         Ok(())
@@ -195,7 +198,7 @@ fn spawn(command: &mut Command, log: &Path) -> anyhow::Result<Child> {
     command.spawn().context("a node's process cannot be started")
 }
 
-/// Follows the nodes until all have ended; whether they were interrupted.
+/// Follows the nodes until all have ended. Returns whether they were interrupted.
 fn follow(
     nodes: &mut [Node],
     run: &Run,
@@ -203,7 +206,7 @@ fn follow(
     lockstep: Option<&Lockstep>,
     clock_file: &Path,
 ) -> anyhow::Result<bool> {
-    // A second Ctrl-C ends the nodes with the launcher: none may live on without it.
+    // A second Ctrl-C ends the nodes together with the launcher, so that none lives on without it.
     let running = Arc::new(Mutex::new(running_of(nodes)));
     let last = running.clone();
     let stop = interrupt::on_stop_then("the round", move || kill_all(&last.lock().expect("no panic while held")));
@@ -214,8 +217,8 @@ fn follow(
             for node in nodes.iter_mut().filter(|node| node.ended.is_none()) {
                 match lockstep {
                     None => terminate(&mut node.child),
-                    // Time must not run on while one node after the other ends; each has saved its state between the
-                    // rounds.
+                    // Time must not run on while the nodes end one after the other. Each has saved its state between
+                    // the rounds.
                     Some(lockstep) => {
                         lockstep.stop();
                         node.child.kill()?;
@@ -224,7 +227,7 @@ fn follow(
             }
             told = true;
         }
-        // Held while processes are waited for, so that each number in the list is still its process's own.
+        // The lock is held while processes are waited for, so that no number in the list can belong to another process.
         let mut held = running.lock().expect("no panic while held");
         let tended = nodes.iter_mut().try_for_each(|node| node.tend(stopping, lockstep));
         *held = running_of(nodes);
@@ -241,7 +244,7 @@ fn follow(
         std::thread::sleep(LOOK);
     };
     let deadline = Instant::now() + Duration::from_secs(5);
-    // From here on they are waited for one by one.
+    // From here on, the nodes are waited for one by one.
     let mut held = running.lock().expect("no panic while held");
     for node in nodes.iter_mut().filter(|node| node.ended.is_none()) {
         terminate(&mut node.child);
@@ -257,27 +260,27 @@ fn follow(
     Ok(told && !collector.is_complete())
 }
 
-/// The numbers of the processes that have not ended.
+/// Numbers of the processes that have not ended.
 fn running_of(nodes: &[Node]) -> Vec<u32> {
     nodes.iter().filter(|node| node.ended.is_none()).map(|node| node.child.id()).collect()
 }
 
-/// Ends processes at once; what they have saved stays.
+/// Kills processes at once. Their saved states remain.
 fn kill_all(processes: &[u32]) {
     #[cfg(unix)]
     for process in processes {
-        // SAFETY: a signal to a child that has not been waited for, so that its number is its own.
+        // SAFETY: the child has not been waited for, so the number is still its own.
         unsafe { libc::kill(*process as libc::pid_t, libc::SIGKILL) };
     }
     #[cfg(not(unix))]
     let _ = processes;
 }
 
-/// Asks a process to end its round.
+/// Asks a process to stop after its round.
 fn terminate(child: &mut Child) {
     #[cfg(unix)]
     {
-        // SAFETY: a signal to a child that has not been waited for, so that its number is its own.
+        // SAFETY: the child has not been waited for, so the number is still its own.
         unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGTERM) };
     }
     #[cfg(not(unix))]

@@ -1,6 +1,6 @@
-//! How many files this process may have open: as many as the system allows, not as few as a shell starts with.
+//! Raises the number of files that this process may open from the shell's default to the system's maximum.
 
-/// Raises the soft limit to the hard one. Where that is not allowed, things stay as they are.
+/// Raises the soft limit to the hard one. If that is not allowed, nothing changes.
 pub fn raise_open_files() {
     #[cfg(unix)]
     {

@@ -1,4 +1,4 @@
-//! Warnings as a person reads them: no time, no module.
+//! Formats warnings for people: no time, no module.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Writes `warning: what is wrong`.
+/// Writes `warning: ` and the message.
 pub struct Warnings;
 
 impl<S, N> FormatEvent<S, N> for Warnings

@@ -1,5 +1,6 @@
-//! The command line: one file a subcommand.
+//! The command line: one file per subcommand.
 
+mod attack;
 mod baseline;
 mod bench;
 mod card;
@@ -12,6 +13,7 @@ mod eval;
 mod export;
 mod generate;
 mod genesis;
+mod glossary;
 mod import;
 mod interrupt;
 mod key;
@@ -46,14 +48,14 @@ use gauntlet::runtime::run::RunError;
 use gauntlet::scenario::ScenarioError;
 use shared::{UsageError, block_on, say};
 
-/// Permissionless distributed training of language models: simulate a network of honest and adversarial peers, and see
-/// who gets paid.
+/// Permissionless distributed training of language models: simulates a network of honest and adversarial peers, and
+/// shows what each is paid.
 #[derive(Parser)]
-#[command(name = "sim", version, max_term_width = 120)]
+#[command(name = "sim", version, max_term_width = 120, after_long_help = glossary::GLOSSARY)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// How to log; what, RUST_LOG says
+    /// Format of the log; RUST_LOG sets what is logged
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Human)]
     log: LogFormat,
 }
@@ -67,26 +69,29 @@ enum LogFormat {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run a scenario: train, evaluate, rate, pay; AdamW beside it; pictures at the end
+    /// Run a scenario: train, evaluate, rate, pay, with AdamW as baseline; draw pictures at the end
     Run(run::Args),
-    /// Say what a scenario will run, without running it
+    /// Show what a scenario will run, without running it
     Check(check::Args),
-    /// Say what a scenario takes on real devices: operations, memory, bytes, time, cost
+    /// Estimate what a scenario needs on real devices: operations, memory, bytes, time, cost
     Plan(plan::Args),
     /// Run all combinations of some settings, several seeds each: means, 95 % intervals, pictures
     Sweep(sweep::Args),
     /// Put runs and sweeps beside one another: the settings that differ, loss and pay with 95 % intervals
     Compare(compare::Args),
-    /// Train the central AdamW of a scenario alone, on one or more devices
+    /// Train only the central AdamW of a scenario, on one or more devices
     Baseline(baseline::Args),
     /// Draw the pictures of a run again, or compare several runs on one set of axes
     Plot(plot::Args),
-    /// Copy of a run's folder what is worth keeping: manifest, tables, pictures; of long runs every Nth round of the peers
+    /// Copy the parts of a run's folder that are worth keeping: manifest, tables, pictures; of long runs every Nth
+    /// round of the peers
     Publish(publish::Args),
-    /// Run a finished run again and compare the digests
+    /// Search for strategies that are paid for less than honest work
+    Attack(attack::Args),
+    /// Repeat a finished run and compare the digests
     Verify(verify::Args),
-    /// Write a run for real nodes into a bucket: settings, the model to start from, an empty ledger. Validators need
-    /// hotkeys (--set validators.0.hotkey=...)
+    /// Write a run for real nodes into a bucket: settings, initial model, empty ledger. Validators need hotkeys (--set
+    /// validators.0.hotkey=...)
     Genesis(genesis::Args),
     /// Make or show a node's key
     #[command(subcommand)]
@@ -97,19 +102,19 @@ enum Command {
     Validator(node::ValidatorArgs),
     /// Run a scenario with real processes on this machine
     Launch(launch::Args),
-    /// Say how a real run is doing: round, who is in, standings, loss
+    /// Show the state of a real run: round, validators, peers, loss
     Status(status::Args),
     /// Write a real run's folder: tables and pictures, as `sim run` does
     Collect(collect::Args),
-    /// Make shards of tokens of Parquet, JSONL or text files, for `corpus.kind = "tokens"`
+    /// Turn Parquet, JSONL or text files into shards of tokens, for `corpus.kind = "tokens"`
     Tokenize(tokenize::Args),
     /// Write a run's model as a Hugging Face folder: configuration, weights, tokenizer, card
     Export(export::Args),
-    /// Take the weights of a Hugging Face Llama, to start a run from them
+    /// Import the weights of a Hugging Face Llama, to start a run from them
     Import(import::Args),
-    /// Go on with a text
+    /// Continue a text
     Generate(generate::Args),
-    /// Ask a model the questions of zero-shot tasks: hellaswag, piqa, arc_easy
+    /// Evaluate a model on zero-shot tasks: hellaswag, piqa, arc_easy
     Eval(eval::Args),
     /// List the scenarios that come with this program
     Scenarios,
@@ -117,7 +122,7 @@ enum Command {
     Bench(bench::Args),
 }
 
-/// What happens goes to standard error: of nodes every round, of other commands what is wrong.
+/// Logs to standard error: every round of a node, only warnings of other commands.
 fn start_log(cli: &Cli) {
     let default = if matches!(cli.command, Command::Peer(_) | Command::Validator(_)) { "info" } else { "warn" };
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| default.into());
@@ -126,14 +131,15 @@ fn start_log(cli: &Cli) {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
     match cli.log {
-        // Only nodes keep a log; others warn a person.
+        // Only nodes keep a log; the warnings of other commands are for people.
         LogFormat::Human if default == "warn" => log.event_format(self::log::Warnings).init(),
         LogFormat::Human => log.init(),
         LogFormat::Json => log.json().init(),
     }
 }
 
-/// Parses the command line and does what it says; 0, 1 for a failure, 2 for a wrong command line or scenario.
+/// Parses the command line and runs the command. Returns 0, 1 after a failure, or 2 for a wrong command line or
+/// scenario.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     start_log(&cli);
@@ -147,6 +153,7 @@ pub fn main() -> ExitCode {
         Command::Baseline(args) => baseline::baseline(args),
         Command::Plot(args) => plot::plot(args),
         Command::Publish(args) => publish::publish(args),
+        Command::Attack(args) => attack::attack(args),
         Command::Verify(args) => verify::verify(args),
         Command::Genesis(args) => genesis::genesis(args),
         Command::Key(args) => key::key(args),
@@ -172,7 +179,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// An error and its causes, each once; of a store's error what it means, and not what each layer calls it.
+/// An error and its causes, each once. An error of a store is explained, without the names that each layer gives it.
 fn told(error: &anyhow::Error) -> String {
     let mut told = String::new();
     for cause in error.chain() {
@@ -192,7 +199,7 @@ fn join(told: String, more: &str) -> String {
     if told.is_empty() { more.to_string() } else { format!("{told}: {more}") }
 }
 
-/// Whether the same command would fail again, whatever happens meanwhile: what starts nodes goes by that.
+/// Whether the same command would always fail again. Programs that start nodes rely on it.
 fn is_usage(error: &anyhow::Error) -> bool {
     error.is::<UsageError>()
         || error.is::<ScenarioError>()

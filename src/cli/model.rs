@@ -1,4 +1,4 @@
-//! A model to use: from a Hugging Face folder, a run's folder, or the bucket of a real run.
+//! Finds the model for a command: in a Hugging Face folder, a run's folder, or the bucket of a real run.
 
 use std::path::{Path, PathBuf};
 
@@ -18,10 +18,10 @@ pub struct ModelArgs {
     /// Hugging Face folder, run folder, or bucket of a real run
     #[arg(value_name = "MODEL")]
     pub source: String,
-    /// Of a run: the model after so many rounds [default: the newest]
+    /// Use a run's model after this many rounds [default: the newest]
     #[arg(long, value_name = "N")]
     pub round: Option<u64>,
-    /// tokenizer.json [default: the folder's, or the one that the run's corpus went through]
+    /// tokenizer.json to use [default: the folder's, or the one of the run's corpus]
     #[arg(long, value_name = "FILE")]
     pub tokenizer: Option<PathBuf>,
 }
@@ -34,10 +34,10 @@ pub struct Loaded {
     tokenizer: Option<TokenizerSource>,
 }
 
-/// Where a model comes from.
+/// The origin of a model.
 pub enum Origin {
     Folder(PathBuf),
-    /// A run, after so many rounds; its manifest, where it has a folder.
+    /// A run after this many rounds, with its manifest if it has a folder.
     Run {
         scenario: Box<Scenario>,
         rounds: u64,
@@ -45,7 +45,7 @@ pub enum Origin {
     },
 }
 
-/// What turns text into a model's tokens.
+/// The tokenizer of a model.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TokenizerSource {
     Bytes,
@@ -135,7 +135,7 @@ fn tokenizer_of(corpus: &CorpusSettings) -> Option<TokenizerSource> {
     match (&corpus.tokenizer, corpus.kind) {
         (Some(file), _) => Some(TokenizerSource::File(file.into())),
         (None, CorpusKind::Text) => Some(TokenizerSource::Bytes),
-        // `sim tokenize` leaves it beside the shards.
+        // `sim tokenize` writes it beside the shards.
         (None, CorpusKind::Tokens) => {
             let beside = corpus.path.as_ref().map(|path| Path::new(path).join("tokenizer.json"));
             beside.filter(|file| file.exists()).map(TokenizerSource::File)
@@ -145,18 +145,18 @@ fn tokenizer_of(corpus: &CorpusSettings) -> Option<TokenizerSource> {
 }
 
 impl Loaded {
-    /// As a module on a device.
+    /// Loads it as a module on a device.
     pub fn model(&self, device: &str) -> anyhow::Result<Llama> {
         let device = open::device(device, format_args!("--device {device}"))?;
         Ok(Llama::from_flat(&self.config, &self.theta, &device))
     }
 
-    /// Where the tokenizer comes from, if there is any.
+    /// The origin of the tokenizer, if there is one.
     pub fn tokenizer_source(&self) -> Option<&TokenizerSource> {
         self.tokenizer.as_ref()
     }
 
-    /// What turns text into its tokens.
+    /// Opens the tokenizer.
     pub fn tokenizer(&self) -> anyhow::Result<Tokenizer> {
         match &self.tokenizer {
             Some(TokenizerSource::Bytes) => Ok(Tokenizer::Bytes),

@@ -1,4 +1,4 @@
-//! `sim peer` and `sim validator`
+//! `sim peer` and `sim validator`: run nodes of a real network.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -17,37 +17,37 @@ use gauntlet::transport::Identity;
 
 use super::{UsageError, block_on, interrupt, key, open};
 
-/// A run starts within days.
+/// Maximum of --start-in: some days.
 const MOST_SECONDS: f64 = 1e6;
 
-/// What peers and validators have in common.
+/// Options of peers and validators.
 #[derive(clap::Args)]
 pub struct NodeArgs {
     /// Bucket of the run: a folder, s3://BUCKET/PATH, gs://BUCKET/PATH or az://CONTAINER/PATH
     #[arg(long, value_name = "URL")]
     bucket: String,
-    /// The node's key, of `sim key new`; several make several nodes that share device and model
+    /// Key file of `sim key new`; several keys make several nodes that share device and model
     #[arg(long, value_name = "FILE", required_unless_present = "parts")]
     key: Vec<PathBuf>,
-    /// Instead of a key: play node N of the scenario, with keys that follow from the seed, for trials
+    /// Play node N of the scenario instead of using a key. Its keys follow from the seed, so this is for trials
     #[arg(long = "as", value_name = "N", conflicts_with = "key")]
     parts: Vec<usize>,
     /// Where to compute: cpu, ndarray or cuda:N
     #[arg(long, default_value = "cpu")]
     device: String,
-    /// Threads that compute [default: all cores; for a GPU 1]
+    /// Threads that compute [default: all cores; 1 for a GPU]
     #[arg(long, value_name = "N", value_parser = open::thread_count)]
     threads: Option<usize>,
-    /// Folder for the nodes' own state [default: FILE.state beside each key]
+    /// Folder for the nodes' saved states [default: FILE.state beside each key]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
-    /// Serve numbers for Prometheus at this address, such as 0.0.0.0:9100, under /metrics
+    /// Serve metrics for Prometheus at this address, such as 0.0.0.0:9100, under /metrics
     #[arg(long, value_name = "ADDR")]
     metrics: Option<SocketAddr>,
-    /// Refuse any other run than this one, by the first digits of its digest
+    /// Refuse any run but this one, given by the first digits of its digest
     #[arg(long, value_name = "DIGEST")]
     run: Option<String>,
-    /// Live by the launcher's clock
+    /// Use the launcher's clock
     #[arg(long, hide = true, value_name = "ADDR")]
     clock: Option<SocketAddr>,
 }
@@ -56,10 +56,10 @@ pub struct NodeArgs {
 pub struct PeerArgs {
     #[command(flatten)]
     node: NodeArgs,
-    /// What it does instead of the honest thing: a behaviour's name, or `{ kind = "lazy", fraction = 0.25 }`
+    /// Behaviour instead of the honest one: a name, or `{ kind = "lazy", fraction = 0.25 }`
     #[arg(long, value_name = "BEHAVIOUR", conflicts_with = "parts")]
     behaviour: Option<String>,
-    /// Keep the uploads in a bucket of the peer's own, which the run must allow (`chain.peer_buckets`)
+    /// Keep the uploads in the peer's own bucket, which the run must allow (`chain.peer_buckets`)
     #[arg(long, value_name = "URL", conflicts_with = "parts")]
     own_bucket: Option<String>,
 }
@@ -73,7 +73,7 @@ pub struct ValidatorArgs {
     start_in: f64,
 }
 
-/// Trains until the run ends, or until it is stopped.
+/// Trains until the run ends or the process is stopped.
 pub fn peer(args: PeerArgs) -> anyhow::Result<()> {
     let node = args.node;
     let behaviour = parse_behaviour(args.behaviour.as_deref().unwrap_or("honest"))?;
@@ -82,7 +82,7 @@ pub fn peer(args: PeerArgs) -> anyhow::Result<()> {
     let mut nodes = Vec::new();
     for path in &node.key {
         let identity = key::read(path)?;
-        // Draws of a peer that is not of the scenario are keyed by its hotkey.
+        // A peer outside the scenario keys its draws by its hotkey.
         let index = u64::from_le_bytes(*identity.hotkey().0.first_chunk().expect("32 bytes"));
         let plan = PeerPlan { index, processor: Processor::real(), behaviour: behaviour.build(), leaves: None };
         let role = Role::Peer { plan, joins: 0 };
@@ -100,7 +100,7 @@ pub fn peer(args: PeerArgs) -> anyhow::Result<()> {
     live(node, run, nodes, stop, Duration::ZERO)
 }
 
-/// Validates until the run ends, or until it is stopped.
+/// Validates until the run ends or the process is stopped.
 pub fn validator(args: ValidatorArgs) -> anyhow::Result<()> {
     let node = args.node;
     if !(0.0..=MOST_SECONDS).contains(&args.start_in) {
@@ -128,7 +128,7 @@ pub fn validator(args: ValidatorArgs) -> anyhow::Result<()> {
     live(node, run, nodes, stop, start_in)
 }
 
-/// On the launcher's clock, work takes the time that the scenario says.
+/// On the launcher's clock, work takes the scenario's virtual time.
 fn machines(node: &NodeArgs, scenario: &Scenario) -> anyhow::Result<Machines> {
     if node.clock.is_none() {
         return Ok(Machines::Real);
@@ -141,7 +141,7 @@ fn parse_behaviour(text: &str) -> anyhow::Result<Box<dyn BehaviourSettings>> {
     Ok(Registry::default().behaviour(text).map_err(|problem| UsageError(format!("--behaviour {text}: {problem}")))?)
 }
 
-/// The run, if it is the one that was asked for.
+/// The run, if it is the requested one.
 fn read_run(node: &NodeArgs) -> anyhow::Result<Run> {
     let run = block_on(Run::read(bucket::open(&node.bucket, false)?))?;
     if let Some(expected) = &node.run
@@ -186,8 +186,8 @@ fn live(
     let process = Process { run: Arc::new(run), network, nodes, clock, threads, metrics, stop };
     match process.live()? {
         Ended::Finished => tracing::info!("done"),
-        Ended::Stopped => tracing::info!("stopped; the same command goes on"),
-        // Of a scenario that is played, this is an outcome as in a simulation.
+        Ended::Stopped => tracing::info!("stopped; the same command resumes"),
+        // For a node of the scenario this is a regular outcome, as in a simulation.
         Ended::WithoutSlot(_) if !node.parts.is_empty() => tracing::info!("done"),
         Ended::WithoutSlot(peers) => bail!(
             "{} got no slot: a warning above says why bucket {} did not take the registration (a peer must be allowed to \

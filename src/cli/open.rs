@@ -1,4 +1,4 @@
-//! From a scenario to a network that can be run.
+//! Opens a scenario as a network that can be run.
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use gauntlet::training::scheme::Scheme;
 
 use super::UsageError;
 
-/// The scenario that a command is about.
+/// The scenario of a command.
 #[derive(clap::Args)]
 pub struct ScenarioArgs {
     /// Scenario file, or the name of a shipped one
@@ -23,13 +23,13 @@ pub struct ScenarioArgs {
     /// Communication rounds [default: the scenario's]
     #[arg(long)]
     rounds: Option<u64>,
-    /// Replaces a setting, such as `--set training.lr=1e-3` or `--set peers.0.count=3`
+    /// Replace a setting, such as `--set training.lr=1e-3` or `--set peers.0.count=3`
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
 }
 
 impl ScenarioArgs {
-    /// Reads and checks it.
+    /// Reads and checks the scenario.
     pub fn load(&self) -> anyhow::Result<Scenario> {
         self.load_with(&[])
     }
@@ -44,7 +44,7 @@ impl ScenarioArgs {
     }
 }
 
-/// Reads and checks a scenario; one that starts from a model gets its sizes.
+/// Reads and checks a scenario. If it starts from a model, it gets that model's sizes.
 pub fn load(path: &Path, overrides: &[String]) -> anyhow::Result<Scenario> {
     let mut scenario = scenario::load(path, overrides)?;
     if let Some(folder) = &scenario.model.init {
@@ -54,10 +54,10 @@ pub fn load(path: &Path, overrides: &[String]) -> anyhow::Result<Scenario> {
     Ok(scenario)
 }
 
-/// Checks what a run would refuse of its scheme and the model that it starts from, without building the network; returns
-/// the scheme.
+/// Checks what a run would refuse about its scheme and its initial model, without building the network. Returns the
+/// scheme.
 ///
-/// The model is read tensor by tensor, as a run would: whether it is there and whole.
+/// Reads the model tensor by tensor, as a run would, to check that it exists and is complete.
 pub fn examine(scenario: &Scenario, config: &LlamaConfig) -> anyhow::Result<Box<dyn Scheme>> {
     let scheme = scenario.scheme_settings().build(&config.layout()).map_err(OpenError::from)?;
     if let Some(folder) = &scenario.model.init {
@@ -66,7 +66,7 @@ pub fn examine(scenario: &Scenario, config: &LlamaConfig) -> anyhow::Result<Box<
     Ok(scheme)
 }
 
-/// Settings of a model that is loaded: its sizes, but for the length of the sequences where one is asked for.
+/// Settings for a loaded model: its sizes, but the requested length of sequences if there is one.
 ///
 /// # Errors
 /// The settings ask for another size.
@@ -92,10 +92,10 @@ fn sizes_of(settings: &ModelSettings, found: &LlamaConfig) -> anyhow::Result<Mod
     Ok(sizes)
 }
 
-/// More threads than any machine has cores are a slip of the keyboard.
+/// Maximum number of threads. More than any machine has cores is a typing error.
 const MOST_THREADS: usize = 1024;
 
-/// The device of a name, if this machine has it; `option` is what was written on the command line.
+/// The named device, if this machine has it. `option` is the text on the command line.
 pub fn device(name: &str, option: impl Display) -> anyhow::Result<Device> {
     let unfit = |what: String| UsageError(format!("{option}: {what}"));
     let device: Device = name.parse().map_err(|error: DeviceError| unfit(error.to_string()))?;
@@ -116,7 +116,7 @@ pub fn world(scenario: Scenario, name: &str) -> anyhow::Result<Arc<World>> {
     Ok(Arc::new(world))
 }
 
-/// A number of threads on a command line.
+/// Parses a number of threads.
 pub fn thread_count(text: &str) -> Result<usize, String> {
     text.parse()
         .ok()
@@ -124,8 +124,8 @@ pub fn thread_count(text: &str) -> Result<usize, String> {
         .ok_or(format!("expected 1 to {MOST_THREADS}"))
 }
 
-/// Threads to compute with: as asked; or one for a GPU, where each would have a pool of memory of its own, and as many
-/// as the machine has for the CPU.
+/// Number of threads to compute with: the requested one, else one for a GPU, where each thread would have its own
+/// memory pool, and all of the machine's for the CPU.
 pub fn threads(asked: Option<usize>, device: &str) -> usize {
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     asked.unwrap_or_else(|| if device.starts_with("cuda:") { 1 } else { cores() })

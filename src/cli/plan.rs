@@ -1,4 +1,4 @@
-//! `sim plan`
+//! `sim plan`: estimates what a scenario needs on real devices.
 
 use std::time::Duration;
 
@@ -10,21 +10,21 @@ use gauntlet::plan::{MFU, MemoryPart, Plan, RoundTime, Speed, data_sheets};
 use super::check::si;
 use super::{UsageError, bench, open, say};
 
-/// A measurement is repeated for about so long.
+/// Approximate time for which each measurement is repeated.
 const MEASURED_FOR: Duration = Duration::from_secs(2);
 
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
     scenario: open::ScenarioArgs,
-    /// What a peer and a validator each have: h100, h200, a100 (by data sheet), cpu (a core), or measured, measured:cuda:N
-    /// (this machine, as `sim bench` does)
+    /// Device of each peer and validator: h100, h200, a100 (by data sheet), cpu (one core), or measured,
+    /// measured:cuda:N (this machine, as by `sim bench`)
     #[arg(long, default_value = "h100")]
     device: String,
-    /// Part of a data sheet's peak that training reaches
+    /// Fraction of a data sheet's peak that training reaches
     #[arg(long, value_name = "FRACTION", default_value_t = MFU, value_parser = mfu)]
     mfu: f64,
-    /// Price of a device in USD an hour; without it no cost is printed
+    /// Price of a device in USD per hour; without it no cost is printed
     #[arg(long, value_name = "USD", value_parser = price)]
     price: Option<f64>,
 }
@@ -37,7 +37,7 @@ fn price(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|price| (0.0..=1e6).contains(price)).ok_or("expected 0 to 1000000".into())
 }
 
-/// Says what a scenario takes on real devices.
+/// Prints what a scenario needs on real devices.
 pub fn plan(args: Args) -> anyhow::Result<()> {
     let plan = Plan::new(args.scenario.load()?)?;
     open::examine(&plan.scenario, &plan.config)?;
@@ -67,7 +67,7 @@ pub fn plan(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How fast the device is that the command line names.
+/// The speed of the device that the command line names.
 fn speed(args: &Args, plan: &Plan) -> anyhow::Result<Speed> {
     let work = plan.work();
     if let Some(sheet) = data_sheets().iter().find(|sheet| sheet.name == args.device) {
@@ -85,7 +85,7 @@ fn speed(args: &Args, plan: &Plan) -> anyhow::Result<Speed> {
     }
 }
 
-/// This machine's device, as `sim bench` measures it with the scenario's model.
+/// The speed of this machine's device, measured as `sim bench` does, with the scenario's model.
 fn measured(plan: &Plan, name: &str) -> anyhow::Result<Speed> {
     let device = open::device(name, format_args!("--device measured:{name}"))?;
     let is_accelerator = !matches!(device, Device::Cpu);
@@ -121,7 +121,7 @@ fn measured(plan: &Plan, name: &str) -> anyhow::Result<Speed> {
     })
 }
 
-/// Bytes that a program can still have, where the system says it.
+/// Bytes of available memory, if the system reports it.
 fn free_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
@@ -246,7 +246,7 @@ fn whole(plan: &Plan, speed: &Speed, price: Option<f64>) -> String {
     table.text()
 }
 
-/// Three digits or so.
+/// A number with about three digits.
 fn short(value: f64) -> String {
     match value {
         ..10.0 => format!("{value:.2}"),
@@ -255,7 +255,7 @@ fn short(value: f64) -> String {
     }
 }
 
-/// A whole number with its thousands apart.
+/// A whole number with separators for thousands.
 fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -268,7 +268,7 @@ fn grouped(number: usize) -> String {
     text
 }
 
-/// A table whose first column is words, and all others numbers.
+/// A table with words in its first column and numbers in all others.
 struct Ruled(Table);
 
 impl Ruled {

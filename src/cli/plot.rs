@@ -1,4 +1,4 @@
-//! `sim plot`
+//! `sim plot`: draws the pictures of runs.
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -9,10 +9,10 @@ use super::say;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Run folders: one is drawn again in its own plots/, several are compared
+    /// Run folders: one is redrawn in its own plots/, several are compared
     #[arg(required = true, value_name = "RUN_DIR")]
     runs: Vec<PathBuf>,
-    /// Where the pictures go [default: plots/ of the run; plots/ here for several]
+    /// Folder for the pictures [default: plots/ of the run; plots/ here for several]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
@@ -41,7 +41,7 @@ pub fn plot(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Tables for a person, or for a file.
+/// The style of tables: for a terminal, or for a file.
 pub fn look() -> Look {
     if std::io::stdout().is_terminal() { Look::Terminal } else { Look::Plain }
 }

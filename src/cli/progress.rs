@@ -1,4 +1,4 @@
-//! One progress line while a run goes on: a bar on a terminal, a plain line now and then otherwise.
+//! Shows the progress of a run: a bar on a terminal, otherwise a plain line from time to time.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -9,11 +9,11 @@ use gauntlet::report::RunWriter;
 use gauntlet::training::Replica;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Without a terminal, a line every so often.
+/// Time between two lines without a terminal.
 pub const PLAIN_EVERY: Duration = Duration::from_secs(10);
 
-/// Columns of the terminal that progress is drawn on; `None` where it cannot be drawn: a pipe, a terminal that cannot
-/// move its cursor or has no name.
+/// Width of the terminal for progress; `None` if progress cannot be drawn: on a pipe, or on a terminal that has no name
+/// or cannot move its cursor.
 pub fn columns() -> Option<u16> {
     let can_move = std::env::var("TERM").is_ok_and(|name| !name.is_empty() && name != "dumb");
     if !std::io::stderr().is_terminal() || (cfg!(unix) && !can_move) {
@@ -32,11 +32,12 @@ pub fn columns() -> Option<u16> {
     Some(WIDE)
 }
 
-/// From so many columns on there is room for everything; on fewer a line would be cut in the middle of a number.
+/// A terminal with at least this many columns has room for everything. On a narrower one, a line could be cut in the
+/// middle of a number.
 pub const WIDE: u16 = 110;
 
 pub struct Progress {
-    /// There is room for everything.
+    /// Whether there is room for everything.
     wide: bool,
     bar: ProgressBar,
     plain: bool,
@@ -68,7 +69,7 @@ impl Progress {
         Self { wide, bar, plain: !quiet && !terminal, said: now, loss: None, tokens: 0.0, started: now }
     }
 
-    /// A round is done, in which `tokens` were trained on.
+    /// Notes that a round is done, which trained on `tokens` tokens.
     pub fn round(&mut self, round: u64, loss: Option<f64>, tokens: f64) {
         self.loss = loss.or(self.loss);
         self.tokens += tokens;
@@ -88,24 +89,24 @@ impl Progress {
         }
     }
 
-    /// The network is done, the baseline is not yet.
+    /// Notes that the network is done, but not the baseline.
     pub fn waiting_for_baseline(&mut self, round: u64) {
         self.bar.set_message(format!("done; AdamW is at round {}", round + 1));
     }
 
-    /// Resumed runs start here.
+    /// Sets the start of a resumed run.
     pub fn start_at(&mut self, round: u64) {
         self.bar.set_position(round);
         self.bar.reset_eta();
     }
 
-    /// Takes the line away.
+    /// Removes the line.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
     }
 }
 
-/// Shows how far a run is while a writer keeps what it tells.
+/// Writes the events of a run and shows its progress.
 pub struct Shown {
     pub writer: RunWriter,
     pub progress: Progress,
@@ -113,7 +114,7 @@ pub struct Shown {
 }
 
 impl Shown {
-    /// Of a run that goes on after so many rounds.
+    /// Starts after `rounds` finished rounds of a run.
     pub fn new(writer: RunWriter, rounds: u64, sequence_length: usize, quiet: bool) -> Self {
         let (manifest, scenario) = (&writer.manifest, &writer.manifest.scenario);
         let mut progress = Progress::new(scenario.rounds, quiet);
@@ -124,7 +125,7 @@ impl Shown {
         Self { writer, progress, tokens_per_round: tokens }
     }
 
-    /// Writes and shows a round of a network whose traffic nobody knows.
+    /// Writes and shows a round of a network with unknown traffic.
     pub fn write_round(&mut self, report: &RoundReport) -> Result<(), gauntlet::report::ReportError> {
         self.writer.write_round(report, None)?;
         self.progress.round(report.round, report.loss, self.tokens_per_round);

@@ -1,4 +1,4 @@
-//! `sim publish`
+//! `sim publish`: writes a small copy of a run's folder.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ pub struct Args {
     /// Folder to write; it must not exist
     #[arg(long, value_name = "DIR")]
     to: PathBuf,
-    /// Keep the peers' lines of every Nth round
+    /// Keep the peers' rows of every Nth round only
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     peers_every: u64,
 }

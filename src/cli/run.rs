@@ -1,4 +1,4 @@
-//! `sim run`
+//! `sim run`: runs a scenario.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -22,16 +22,16 @@ pub struct Args {
     /// Where to compute: cpu, ndarray, or cuda:N
     #[arg(long, default_value = "cpu")]
     pub device: String,
-    /// Threads that compute; results do not depend on them [default: all cores; for a GPU 1]
+    /// Threads that compute; results do not depend on them [default: all cores; 1 for a GPU]
     #[arg(long, value_name = "N", value_parser = open::thread_count)]
     threads: Option<usize>,
-    /// Goes on with an interrupted run
+    /// Resume an interrupted run
     #[arg(long)]
     pub resume: bool,
-    /// Leaves out the AdamW baseline
+    /// Leave out the AdamW baseline
     #[arg(long)]
     no_baseline: bool,
-    /// No progress line and no tables
+    /// Print no progress line and no tables
     #[arg(long, short)]
     quiet: bool,
 }
@@ -43,12 +43,12 @@ impl Args {
     }
 }
 
-/// Runs a scenario to its end, or to Ctrl-C.
+/// Runs a scenario to its end or to Ctrl-C.
 pub fn run(args: Args) -> anyhow::Result<()> {
     let scenario = args.scenario.load()?;
     let root = args.root(&scenario);
     let threads = open::threads(args.threads, &args.device);
-    // Refused before anything is computed.
+    // A run that cannot be resumed is refused before anything is computed.
     let opened = if args.resume { Some(resumable(&root, &scenario, &args.device, false)?) } else { None };
     if opened.is_none() && root.join("manifest.json").exists() {
         bail!(report::ReportError::Exists(root));
@@ -75,13 +75,14 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         _ => None,
     };
     let closed = observer.writer.close(digest.is_some(), digest);
-    // Why the run ended says more than what that led to.
+    // The cause of the end says more than its consequences.
     let outcome = outcome?;
     closed?;
     conclude(&outcome, &root, args.resume, args.quiet)
 }
 
-/// Draws a run that is finished and says what came of it, or how to go on with it; `resumed`: it was gone on with.
+/// Draws a finished run and prints its results, or prints how to resume it. `resumed` tells whether this call resumed
+/// it.
 pub fn conclude(outcome: &Outcome, root: &Path, resumed: bool, quiet: bool) -> anyhow::Result<()> {
     match outcome {
         Outcome::Finished(_) => {
@@ -92,13 +93,13 @@ pub fn conclude(outcome: &Outcome, root: &Path, resumed: bool, quiet: bool) -> a
         }
         Outcome::Interrupted(rounds) => {
             say(format_args!("stopped after {rounds} rounds; saved in {}", root.display()));
-            say(format_args!("to go on: {}", resume_command(resumed)));
+            say(format_args!("to resume: {}", resume_command(resumed)));
         }
     }
     Ok(())
 }
 
-/// Opens the folder of an interrupted run of this very scenario; `central`: of its baseline alone.
+/// Opens the folder of an interrupted run, which must be of this very scenario. `central`: a run of its baseline alone.
 pub fn resumable(
     root: &Path,
     scenario: &Scenario,
@@ -110,7 +111,7 @@ pub fn resumable(
     Ok((folder, manifest))
 }
 
-/// Whether an interrupted run is of this very scenario; `central`: of its baseline alone.
+/// Checks that an interrupted run is of this very scenario. `central`: a run of its baseline alone.
 pub fn check_resumable(
     root: &Path,
     manifest: &Manifest,
@@ -120,14 +121,14 @@ pub fn check_resumable(
 ) -> anyhow::Result<()> {
     if manifest.central != central {
         let command = if manifest.central { "sim baseline" } else { "sim run" };
-        bail!(UsageError(format!("{}: begun by `{command}`, which goes on with it", root.display())));
+        bail!(UsageError(format!("{}: begun by `{command}`; resume it with that command", root.display())));
     }
     if manifest.finished {
         bail!(UsageError(format!("{}: the run is finished; there is nothing to resume", root.display())));
     }
     if manifest.scenario != *scenario || manifest.device != device {
         bail!(UsageError(format!(
-            "{}: its run has other settings ({}); give the same scenario, --seed, --rounds, --set and --device as when it was started",
+            "{}: the run was started with other settings ({}); give the same scenario, --seed, --rounds, --set and --device",
             root.display(),
             first_difference(manifest, scenario, device),
         )));
@@ -140,11 +141,11 @@ fn first_difference(manifest: &Manifest, scenario: &Scenario, device: &str) -> S
     let differs = before.lines().zip(now.lines()).find(|(before, now)| before != now);
     match differs {
         Some((before, now)) => format!("`{before}` then, `{now}` now"),
-        None => format!("device {} then, {device} now, or another number of settings", manifest.device),
+        None => format!("device {} then, {device} now, or a different number of settings", manifest.device),
     }
 }
 
-/// Begins a run, or goes on with one that was opened, from what it saved.
+/// Begins a run, or resumes an opened one from its saved state.
 pub fn begin(
     opened: Option<(RunFolder, Manifest)>,
     root: &Path,
@@ -159,7 +160,7 @@ pub fn begin(
     Ok((RunWriter::go_on(folder, manifest, world.network.core.config.clone(), saved.done())?, saved))
 }
 
-/// The command line that goes on with this run.
+/// The command line that resumes this run.
 fn resume_command(resumes: bool) -> String {
     let mut words: Vec<String> = std::env::args().collect();
     if !resumes {

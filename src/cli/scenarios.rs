@@ -1,10 +1,10 @@
-//! `sim scenarios`
+//! `sim scenarios`: lists the shipped scenarios.
 
 use gauntlet::scenario::shipped;
 
 use super::say;
 
-/// Lists the shipped scenarios, a line each.
+/// Lists the shipped scenarios, one per line.
 pub fn list() -> anyhow::Result<()> {
     let scenarios = shipped();
     let width = scenarios.iter().map(|scenario| scenario.file().len()).max().unwrap_or(0);

@@ -1,8 +1,8 @@
-//! What subcommands share: printing, waiting, and the error of a wrong command line.
+//! Helpers that subcommands share: printing, waiting, and the error of a wrong command line.
 
 use std::io::Write;
 
-/// Prints to standard output. A reader that has gone away, as `head` does, ends the program without a fuss.
+/// Prints to standard output. If the reader has gone, as `head` does, the program ends silently.
 pub fn say(text: impl std::fmt::Display) {
     if let Err(error) = writeln!(std::io::stdout(), "{text}") {
         let gone = error.kind() == std::io::ErrorKind::BrokenPipe;
@@ -10,12 +10,12 @@ pub fn say(text: impl std::fmt::Display) {
     }
 }
 
-/// Waits for something that is not part of a network's life.
+/// Waits for work outside a network's life.
 pub fn block_on<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime {
         Ok(runtime) => runtime.block_on(work),
-        // It takes some open files, and the system may allow no more.
+        // The runtime needs some open files, and the system may refuse more.
         Err(error) => {
             eprintln!("error: this process cannot wait for others: {error}; raise the limit of open files (ulimit -n)");
             std::process::exit(1)

@@ -1,4 +1,4 @@
-//! `sim tokenize`
+//! `sim tokenize`: turns texts into shards of tokens.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -17,19 +17,20 @@ pub struct Args {
     /// Hugging Face tokenizer.json
     #[arg(long, value_name = "FILE")]
     tokenizer: PathBuf,
-    /// Folder for the shards and their manifest; a stopped call is gone on with
+    /// Folder for the shards and their manifest; a stopped call is resumed
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// A shard ends with the document with which it has so many tokens
+    /// A shard ends with the document that brings it to this many tokens
     #[arg(long, value_name = "N", default_value_t = 100_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     shard_tokens: u64,
-    /// Column of Parquet, or field of JSONL, that holds the texts
+    /// Column of Parquet files, or field of JSONL, with the texts
     #[arg(long, value_name = "NAME", default_value = "text")]
     text_column: String,
-    /// Token that ends a document [default: eos_token of a tokenizer_config.json beside the tokenizer, or the usual one]
+    /// Token that ends a document [default: eos_token of a tokenizer_config.json beside the tokenizer, else the usual
+    /// one]
     #[arg(long, value_name = "TOKEN")]
     eos: Option<String>,
-    /// What to do about a file, row group or document that cannot be read
+    /// What to do with a file, row group or document that cannot be read
     #[arg(long, value_enum, default_value_t = OnError::Stop)]
     on_error: OnError,
     /// Threads; results do not depend on them [default: all cores]
@@ -39,13 +40,13 @@ pub struct Args {
 
 #[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
 enum OnError {
-    /// Stop there
+    /// Stop at it
     Stop,
     /// Leave it out, and count it in the manifest
     Skip,
 }
 
-/// Makes shards of tokens of texts.
+/// Turns texts into shards of tokens.
 pub fn tokenize(args: Args) -> anyhow::Result<()> {
     let tokenizer = args.tokenizer.to_str().ok_or(UsageError("--tokenizer: a name that is not UTF-8".into()))?;
     let encoder = Encoder::open("--tokenizer", tokenizer)?;
@@ -81,13 +82,13 @@ pub fn tokenize(args: Args) -> anyhow::Result<()> {
             }
         }
         Ended::Stopped(manifest) => {
-            say(format_args!("stopped after {}\nthe same command goes on", sums(&manifest)));
+            say(format_args!("stopped after {}\nthe same command resumes", sums(&manifest)));
         }
     }
     Ok(())
 }
 
-/// What was made, and on a line of its own each kind of thing that is not in it.
+/// Describes what was made, with a separate line for each kind of thing that was left out.
 fn sums(manifest: &TokenManifest) -> String {
     let count = |count: u64, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
     let skipped = &manifest.skipped;
@@ -99,7 +100,7 @@ fn sums(manifest: &TokenManifest) -> String {
     let failed = failed.into_iter().filter(|(number, ..)| *number > 0);
     let failed: Vec<String> = failed.map(|(number, one, many)| count(number, one, many)).collect();
     let lines = [
-        (!failed.is_empty()).then(|| format!("\nleft out, as it cannot be read: {}", failed.join(", "))),
+        (!failed.is_empty()).then(|| format!("\nleft out because it cannot be read: {}", failed.join(", "))),
         some(&manifest.noticed.said()).map(|said| format!("\nnoticed: {said}")),
         some(&manifest.passed_over.said()).map(|said| format!("\npassed over: {said}")),
     ];
@@ -117,15 +118,15 @@ fn some(said: &[String]) -> Option<String> {
     (!said.is_empty()).then(|| said.join("; "))
 }
 
-/// A bar on a terminal, a plain line now and then otherwise.
+/// A bar on a terminal, otherwise a plain line from time to time.
 struct Progress {
-    /// There is room for everything.
+    /// Whether there is room for everything.
     wide: bool,
     bar: ProgressBar,
     plain: bool,
     said: Instant,
     started: Instant,
-    /// Tokens before this call, and now.
+    /// Number of tokens before this call, and now.
     tokens: Option<(u64, u64)>,
 }
 
@@ -146,7 +147,7 @@ impl Progress {
         Self { wide, bar, plain: !terminal, said: now, started: now, tokens: None }
     }
 
-    /// Tokens of this call.
+    /// Number of tokens of this call.
     fn tokens(&self) -> f64 {
         self.tokens.map_or(0.0, |(before, now)| (now - before) as f64)
     }
@@ -162,7 +163,7 @@ impl Progress {
         };
         self.tokens = Some((before, done.tokens));
         self.bar.set_position(done.bytes);
-        // A message for each of millions of documents would take longer than the documents.
+        // A message for each of millions of documents would take longer than the documents themselves.
         let often = if self.plain { PLAIN_EVERY } else { Duration::from_millis(200) };
         if self.said.elapsed() < often {
             return;

@@ -1,4 +1,4 @@
-//! `sim verify`
+//! `sim verify`: repeats a finished run and compares the digests.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -17,12 +17,12 @@ pub struct Args {
     /// Threads that compute; the digest does not depend on them
     #[arg(long, value_name = "N", value_parser = open::thread_count)]
     threads: Option<usize>,
-    /// Print the result only
+    /// Print only the result
     #[arg(long)]
     quiet: bool,
 }
 
-/// Runs a finished run again, in memory, and compares round by round.
+/// Repeats a finished run in memory, and compares it round by round.
 pub fn verify(args: Args) -> anyhow::Result<()> {
     let recorded = report::load(&args.run)?;
     let manifest = &recorded.manifest;
@@ -66,11 +66,13 @@ pub fn verify(args: Args) -> anyhow::Result<()> {
             };
             bail!("{}: digests differ\nrecorded {expected}\nnow      {digest}\n{place}{machine}", args.run.display());
         }
-        Outcome::Interrupted(rounds) => bail!("interrupted after {rounds} rounds; nothing was decided"),
+        Outcome::Interrupted(rounds) => {
+            bail!("interrupted after {rounds} rounds, before the digests could be compared")
+        }
     }
 }
 
-/// Compares the models of a run with recorded ones.
+/// Compares the models of a run with the recorded ones.
 struct Comparison {
     models: Vec<gauntlet::digest::Digest>,
     progress: Progress,

@@ -2,12 +2,13 @@
 
 /// A distribution over `0..n`.
 pub struct Alias {
-    /// For each of n equally likely columns: below this fraction (of 2^32) the column itself is drawn, else the other.
+    /// One entry for each of n equally likely columns. Below this fraction (of 2^32) the column itself is drawn, else
+    /// the other.
     columns: Vec<(u32, u32)>,
 }
 
 impl Alias {
-    /// For probabilities proportional to these weights: not empty, none negative, not all 0.
+    /// A distribution proportional to these weights, which must not be empty, negative, or all 0.
     pub fn new(weights: &[f64]) -> Self {
         let scale = weights.len() as f64 / weights.iter().sum::<f64>();
         let mut height: Vec<f64> = weights.iter().map(|weight| weight * scale).collect();
@@ -24,7 +25,7 @@ impl Alias {
         Self { columns }
     }
 
-    /// The outcome that belongs to 32 random bits.
+    /// The outcome for these 32 random bits.
     #[inline]
     pub fn draw(&self, bits: u32) -> usize {
         let product = u64::from(bits) * self.columns.len() as u64;

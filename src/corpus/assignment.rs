@@ -1,10 +1,10 @@
-//! Which pages are whose in which round.
+//! Which pages belong to which peer in which round.
 //!
-//! Everybody can compute it from `(seed, uid, round)`, so a validator knows what a peer was to train on without asking.
-//! In each round a keyed permutation shuffles all pages; uid `u` owns the places `u * pages_per_round` and following of
-//! the shuffled order. What comes behind the places of all slots is assigned to nobody. Of that, every uid has a part
-//! of its own for what it trains on besides ([`Assignment::extra`]), and one part is common
-//! ([`Assignment::unassigned`]): data that no peer trained on, on which validators compare them all.
+//! Anyone can compute it from `(seed, uid, round)`, so a validator knows a peer's assigned pages without asking. In
+//! each round a keyed permutation shuffles all pages; uid `u` owns `pages_per_round` places of the shuffled order, from
+//! `u * pages_per_round` on. The places after those of all slots are assigned to nobody. Every uid has its own part of
+//! them for pages that it trains on besides its own ([`Assignment::extra`]). One part is common
+//! ([`Assignment::unassigned`]): no peer trains on it, and validators compare all peers on it.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use super::page::PageId;
 use crate::Uid;
 use crate::random::rng;
 
-/// Pages of peers by round; see the module.
+/// Peers' pages by round; see the module.
 #[derive(Clone, Debug)]
 pub struct Assignment {
     seed: u64,
@@ -23,10 +23,10 @@ pub struct Assignment {
     train_pages: u64,
 }
 
-/// A corpus too small for pages that differ between all slots.
+/// A corpus that is too small for all slots to have different pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shortage {
-    /// Pages a round takes if every slot is filled, the common unassigned ones included.
+    /// Pages that a round uses if every slot is filled, including the common unassigned ones.
     pub needed: u64,
     pub available: u64,
 }
@@ -43,13 +43,13 @@ impl fmt::Display for Shortage {
 }
 
 impl Assignment {
-    /// For uids below `slots`, each assigned `pages_per_round` of `train_pages` pages.
+    /// An assignment for uids below `slots`, each with `pages_per_round` of `train_pages` pages.
     pub fn new(seed: u64, slots: usize, pages_per_round: usize, train_pages: u64) -> Self {
         assert!(train_pages > 0, "a corpus without pages");
         Self { seed, slots: slots as u64, pages_per_round: pages_per_round as u64, train_pages }
     }
 
-    /// The pages assigned to `uid`: exactly `pages_per_round`, of nobody else if the corpus is large enough
+    /// The pages assigned to `uid`: exactly `pages_per_round`. No other uid has them if the corpus is large enough
     /// ([`Self::shortage`]).
     pub fn assigned(&self, uid: Uid, round: u64) -> Vec<PageId> {
         let first = u64::from(uid) * self.pages_per_round;
@@ -57,25 +57,25 @@ impl Assignment {
         (first..first + self.pages_per_round).map(|place| shuffle.page(place % self.train_pages)).collect()
     }
 
-    /// `n` pages assigned to nobody and trained on by `uid` alone: what a peer takes that trains on more than, or on
-    /// others than, its own.
+    /// `n` pages that are assigned to nobody and reserved for `uid`: a peer uses them to train on more pages than its
+    /// own, or on others.
     pub fn extra(&self, uid: Uid, round: u64, n: usize) -> Vec<PageId> {
         self.free(1 + u64::from(uid), round, n)
     }
 
-    /// `n` pages that nobody was assigned, the same for all.
+    /// `n` pages that are assigned to nobody, the same for all uids.
     pub fn unassigned(&self, round: u64, n: usize) -> Vec<PageId> {
         self.free(0, round, n)
     }
 
-    /// Whether the corpus is too small to give every slot pages of its own and leave as many unassigned.
+    /// Whether the corpus is too small to give every slot its own pages and leave as many unassigned.
     pub fn shortage(&self) -> Option<Shortage> {
         let needed = (self.slots + 1) * self.pages_per_round;
         (needed > self.train_pages).then_some(Shortage { needed, available: self.train_pages })
     }
 
-    /// Pages of a lane: the free places are dealt out in turn to lane 0, which is common, and one lane for each uid.
-    /// When they are used up dealing starts again from the first.
+    /// Pages of a lane. The free places are dealt in turn to lane 0, which is common, and to one lane per uid. After
+    /// the last place, dealing starts again at the first.
     fn free(&self, lane: u64, round: u64, n: usize) -> Vec<PageId> {
         let taken = self.slots * self.pages_per_round;
         let first = if taken < self.train_pages { taken } else { 0 };
@@ -90,10 +90,10 @@ impl Assignment {
     }
 }
 
-/// A random part of `pages` on which a validator measures a peer's loss: the fraction, rounded, but at least one, in
-/// their order.
+/// A random part of `pages`, on which a validator measures a peer's loss: this fraction, rounded, at least one page, in
+/// the original order.
 ///
-/// `seed` should be the validator's own, so that the peer cannot know which.
+/// `seed` should be the validator's own, so that the peer cannot predict the choice.
 pub fn sample(seed: u64, uid: Uid, round: u64, fraction: f64, pages: &[PageId]) -> Vec<PageId> {
     let count = ((pages.len() as f64 * fraction).round() as usize).clamp(pages.len().min(1), pages.len());
     let mut chosen: Vec<usize> = (0..pages.len()).collect();
@@ -103,8 +103,8 @@ pub fn sample(seed: u64, uid: Uid, round: u64, fraction: f64, pages: &[PageId]) 
     chosen.into_iter().map(|at| pages[at]).collect()
 }
 
-/// A keyed bijection of `0..size`: a Feistel network over the next power of four, repeated while it leads outside of
-/// `0..size`.
+/// A keyed bijection of `0..size`: a Feistel network over the next power of four, repeated until the result is below
+/// `size`.
 struct Permutation {
     size: u64,
     half_bits: u32,

@@ -1,4 +1,4 @@
-//! A tokenizer: from a document to ids.
+//! A tokenizer: turns a document into ids.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,42 +14,42 @@ use crate::model::tokenizer::END;
 
 /// A Hugging Face `tokenizer.json`.
 ///
-/// Ids are those that the Python packages give for a whole text with `add_special_tokens=False`. Truncation and padding
-/// that the file may ask for are left out, as `transformers` does.
+/// It gives the ids that the Python packages give for a whole text with `add_special_tokens=False`. Like
+/// `transformers`, it ignores truncation and padding in the file.
 pub struct Encoder {
     path: String,
     tokenizer: Tokenizer,
     /// The file's bytes.
     pub definition: Vec<u8>,
-    /// Of them.
+    /// Digest of these bytes.
     pub digest: Digest,
     /// All ids are below this.
     pub vocab_size: usize,
-    /// The id that stands for what the tokenizer does not know, if there is such a thing.
+    /// The id that stands for unknown text, if the tokenizer has one and needs it.
     unknown: Option<u32>,
-    /// Characters that it does not know vanish.
+    /// Whether the tokenizer drops characters that it does not know.
     drops: bool,
-    /// Of characters that have been tried: whether they have a token.
+    /// For each character tried: whether it has a token.
     known: Mutex<BTreeMap<char, bool>>,
 }
 
 /// A text as ids.
 pub struct Ids {
     pub ids: Vec<u32>,
-    /// Ids that stand for something unknown.
+    /// Number of ids that stand for unknown text.
     pub unknown: u64,
-    /// Characters that have no id at all.
+    /// Number of characters without any id.
     pub dropped: u64,
 }
 
-/// A character that no vocabulary has.
+/// A character in no vocabulary.
 const STRANGER: &str = "\u{10fffd}";
 
 impl Encoder {
     /// Reads a `tokenizer.json`.
     ///
     /// # Errors
-    /// What cannot be read, with `key`, the setting that names it; what is no tokenizer.
+    /// The file cannot be read, or is no tokenizer. The message names the setting `key`.
     pub fn open(key: &'static str, path: &str) -> Result<Self, CorpusError> {
         let bytes = fs::read(path).map_err(|reason| CorpusError::Unreadable { key, path: path.to_string(), reason })?;
         let broken = |reason: String| CorpusError::Tokenizer { path: path.to_string(), reason };
@@ -69,14 +69,14 @@ impl Encoder {
             drops: false,
             known: Mutex::default(),
         };
-        // Whether there is anything it does not know: a tokenizer with a piece for each byte knows everything.
+        // A tokenizer with a piece for each byte knows every character.
         let stranger = encoder.encode(STRANGER).unwrap_or_default();
         encoder.drops = stranger.is_empty();
         encoder.unknown = unknown.filter(|id| stranger.contains(id));
         Ok(encoder)
     }
 
-    /// Whether a model with so many tokens can read what this gives.
+    /// Checks that a model with this many tokens can read the ids.
     ///
     /// # Errors
     /// It cannot.
@@ -88,11 +88,11 @@ impl Encoder {
         Err(CorpusError::Vocabulary { got: vocab_size, needed: self.vocab_size, what })
     }
 
-    /// The id that ends a document: of the token `asked`; else of the one that `tokenizer_config.json` beside the
-    /// tokenizer names; else of the one of the usual names that the tokenizer knows.
+    /// The id that ends a document. It belongs to the token `asked`, else to the token that `tokenizer_config.json`
+    /// beside the tokenizer names, else to the one of the usual names that the tokenizer knows.
     ///
     /// # Errors
-    /// There is none, or several.
+    /// There is no such token, or there are several.
     pub fn eos(&self, asked: Option<&str>) -> Result<u32, CorpusError> {
         let configured = match asked {
             Some(asked) => Some(asked.to_string()),
@@ -119,7 +119,7 @@ impl Encoder {
         }
     }
 
-    /// What a `tokenizer_config.json` beside the tokenizer says.
+    /// The end token named by a `tokenizer_config.json` beside the tokenizer.
     fn configured_eos(&self) -> Result<Option<String>, CorpusError> {
         let path = Path::new(&self.path).with_file_name("tokenizer_config.json");
         let wrong = |reason: String| {
@@ -142,7 +142,7 @@ impl Encoder {
     /// The ids of a text.
     ///
     /// # Errors
-    /// Why the tokenizer cannot take it.
+    /// Why the tokenizer cannot encode it.
     pub fn ids(&self, text: &str) -> Result<Ids, CorpusError> {
         let ids = self.encode(text)?;
         let unknown = self.unknown.map_or(0, |unknown| ids.iter().filter(|id| **id == unknown).count() as u64);
@@ -166,14 +166,14 @@ impl Encoder {
 
     fn encode(&self, text: &str) -> Result<Vec<u32>, CorpusError> {
         let failed = |reason: String| CorpusError::Encode { path: self.path.clone(), reason };
-        // A tokenizer.json can describe what its code does not expect.
+        // A tokenizer.json may contain combinations that the library does not expect, and that make it panic.
         let encoded = catch_unwind(AssertUnwindSafe(|| self.tokenizer.encode_fast(text, false)));
         let encoding = encoded.map_err(|_| failed("it panicked".into()))?.map_err(|error| failed(error.to_string()))?;
         Ok(encoding.get_ids().to_vec())
     }
 }
 
-/// The id that a tokenizer's model gives for what it does not know.
+/// The id that a tokenizer's model gives for unknown text.
 fn unknown_id(definition: &[u8], tokenizer: &Tokenizer) -> Option<u32> {
     let definition: serde_json::Value = serde_json::from_slice(definition).ok()?;
     let model = &definition["model"];

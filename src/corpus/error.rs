@@ -1,8 +1,8 @@
-//! Why a corpus cannot be opened, or a page of it not be had.
+//! Why a corpus cannot be opened, or a page of it cannot be read.
 
 use std::io;
 
-/// What the system says about an error, without its number.
+/// The system's description of an error, without its number.
 pub fn words(error: &io::Error) -> String {
     let said = error.to_string();
     said.split(" (os error ").next().unwrap_or_default().to_string()
@@ -65,7 +65,7 @@ pub enum CorpusError {
     Page(#[from] PageError),
 }
 
-/// A page that cannot be had although the corpus could be opened.
+/// Why a page cannot be read although the corpus is open.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PageError {
     #[error("{shard}, page {page}: cannot be read: {reason}")]
@@ -77,7 +77,7 @@ pub enum PageError {
     Token { shard: String, page: u64, at: u64, token: u32, vocab_size: usize },
 }
 
-/// How much is lost with something that cannot be read.
+/// How much is lost when something cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
     /// The rest of a file.
@@ -87,18 +87,18 @@ pub enum Extent {
     Document,
 }
 
-/// Documents that cannot be read or encoded.
+/// Why a document cannot be read or encoded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {reason}")]
 pub struct DocumentError {
     pub extent: Extent,
-    /// File, and row group, row or line.
+    /// File, and row group, row or line in it.
     pub place: String,
     pub reason: String,
 }
 
 impl DocumentError {
-    /// An error that costs the rest of a file.
+    /// An error that loses the rest of a file.
     pub fn of_file(path: &str, reason: impl ToString) -> Self {
         Self { extent: Extent::File, place: path.to_string(), reason: reason.to_string() }
     }

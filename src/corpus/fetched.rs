@@ -1,4 +1,4 @@
-//! Texts that lie in a bucket: brought to this machine one at a time, each for as long as it is read.
+//! Fetches texts from a bucket to this machine, one at a time, each for as long as it is read.
 
 use std::future::Future;
 use std::io::{self, Write};
@@ -19,28 +19,28 @@ use super::names;
 use super::url::bucket_of;
 use crate::bucket::words::explain;
 
-/// Bytes of a request: each has a minute.
+/// Bytes per request. Each request has a minute.
 const PART: u64 = 64 << 20;
-/// Pauses before a part is asked for again, in seconds; the store's client has its own quick tries in each.
+/// Pauses in seconds before a part is requested again. The store's client also makes quick retries of its own.
 const PAUSES: [u64; 4] = [1, 2, 4, 8];
 
 /// Objects of a bucket.
 pub struct Objects {
     store: Arc<dyn ObjectStore>,
-    /// The URL of the bucket, in which each has its name.
+    /// URL of the bucket that holds the objects.
     bucket: String,
     found: Vec<ObjectMeta>,
     passed: PassedOver,
 }
 
 impl Objects {
-    /// What a URL names: an object, those below a prefix whose names end so, or those of a pattern, by name. `None` for
-    /// what is no URL.
+    /// The objects that a URL names: one object, those below a prefix with this ending, or the matches of a pattern;
+    /// sorted by name. `None` if it is not a URL.
     ///
     /// # Errors
-    /// No such bucket or object, or a bucket that does not answer.
+    /// The bucket or object does not exist, or the bucket does not answer.
     pub fn find(url: &str, format: Format, ending: &str) -> Result<Option<Self>, CorpusError> {
-        // A pattern is one from its first folder that has a wildcard.
+        // The pattern starts at the first folder with a wildcard.
         let wild = url.find(WILDCARDS).unwrap_or(url.len());
         let (bucket, name) = match url[..wild].rfind('/') {
             Some(slash) if !url[..slash].ends_with('/') => (&url[..slash], url[slash + 1..].trim_end_matches('/')),
@@ -57,30 +57,30 @@ impl Objects {
         Ok(Some(Self { store, bucket: bucket.to_string(), found, passed }))
     }
 
-    /// What lies there too and was passed over.
+    /// What was passed over in the bucket.
     pub fn passed(&self) -> &PassedOver {
         &self.passed
     }
 
-    /// How many there are.
+    /// Number of objects.
     pub fn count(&self) -> usize {
         self.found.len()
     }
 
-    /// Bytes of all of them.
+    /// Size of all objects in bytes.
     pub fn bytes(&self) -> u64 {
         self.found.iter().map(|meta| meta.size).sum()
     }
 
-    /// Where one is.
+    /// URL of one object.
     pub fn url(&self, number: usize) -> String {
         format!("{}/{}", self.bucket, self.found[number].location)
     }
 
-    /// Brings one, into a file that is removed with what is returned.
+    /// Fetches one object into a file, which is removed when the returned value is dropped.
     ///
     /// # Errors
-    /// A bucket or disk that fails, an object that is another one by now.
+    /// The bucket or disk fails, or the object has changed.
     pub fn bring(&self, number: usize) -> Result<NamedTempFile, CorpusError> {
         let meta = &self.found[number];
         waited_for(bring(&self.store, meta)).map_err(|error| {
@@ -92,13 +92,14 @@ impl Objects {
 
 const WILDCARDS: [char; 3] = ['*', '?', '['];
 
-/// The result of requests. The caller may be inside of a runtime, which does not let it wait; another thread may.
+/// Waits for the result of requests. It does so on another thread, because the caller may be inside a runtime, which
+/// forbids waiting.
 fn waited_for<T: Send>(work: impl Future<Output = io::Result<T>> + Send) -> io::Result<T> {
     let wait = || tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work);
     thread::scope(|scope| scope.spawn(wait).join().expect("fetching does not panic"))
 }
 
-/// The objects that are meant, by name; as of folders, none whose name begins with a dot.
+/// The objects meant, by name. As with folders, names with a leading dot are left out.
 async fn find(store: &Arc<dyn ObjectStore>, name: &str, format: Format) -> io::Result<(Vec<ObjectMeta>, PassedOver)> {
     let invalid = |error: &dyn std::error::Error| io::Error::new(io::ErrorKind::InvalidInput, error.to_string());
     let is_pattern = name.contains(WILDCARDS);

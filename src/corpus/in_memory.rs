@@ -1,4 +1,4 @@
-//! Documents that are tokenised when a run opens them: for what fits into memory, and is used once.
+//! Documents that are tokenised when a run opens them, for data that fits into memory and is used once.
 
 use std::ops::ControlFlow;
 use std::thread;
@@ -16,10 +16,11 @@ use super::tokenize::{DocumentReading, Outcome, encode_documents};
 use super::tokens::Shards;
 use crate::digest::Digest;
 
-/// How often the log says how far it is.
+/// How often to log the progress.
 const SAY_EVERY: Duration = Duration::from_secs(10);
 
-/// The documents that `corpus.path` names as one shard, the same that `sim tokenize` would make, and a digest of it.
+/// Tokenises the documents that `corpus.path` names into one shard, the same that `sim tokenize` would make. Also
+/// returns its digest.
 pub fn open(
     settings: &CorpusSettings,
     vocab_size: usize,
@@ -65,12 +66,12 @@ pub fn open(
     Ok((shards, fingerprint))
 }
 
-/// Documents that have been tokenised so far.
+/// Documents tokenised so far.
 struct Tokenised<'a> {
-    /// What `corpus.path` says, and the bytes of all that it names.
+    /// `corpus.path`, and the size in bytes of all that it names.
     path: &'a str,
     bytes: u64,
-    /// Bytes of the files that are done.
+    /// Size in bytes of the finished files.
     before: u64,
     encoder: &'a Encoder,
     eos: u32,

@@ -1,4 +1,4 @@
-//! Which files are meant by paths, folders and patterns; what lies there and is not meant is counted.
+//! Finds the files that paths, folders and patterns name, and counts what it passes over.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -23,27 +23,28 @@ pub struct Input {
 
 /// A search for files, path by path.
 pub struct Search<'a> {
-    /// Whether a file of a folder is meant, by its name.
+    /// Whether a file of a folder is wanted, by its name.
     wanted: &'a dyn Fn(&Path) -> bool,
-    /// What was found, in the order of the paths, and for each by name; and whether it was asked for by its own name.
+    /// The files found, in the order of the paths and by name within each, and whether the user named the file itself.
     pub found: Vec<(String, bool)>,
     pub passed: PassedOver,
-    /// Real names of what was found.
+    /// Canonical paths of the files found.
     files: BTreeSet<PathBuf>,
     folders: BTreeSet<PathBuf>,
 }
 
 impl<'a> Search<'a> {
-    /// Of nothing yet.
+    /// A search that has found nothing yet.
     pub fn new(wanted: &'a dyn Fn(&Path) -> bool) -> Self {
         let (found, passed) = (Vec::new(), PassedOver::default());
         Self { wanted, found, passed, files: BTreeSet::new(), folders: BTreeSet::new() }
     }
 
-    /// Adds the files of a path, a folder (those wanted, also in folders below) or a pattern. Whether there are any.
+    /// Adds the files of a path, a folder (wanted ones, subfolders included) or a pattern. Returns whether there are
+    /// any.
     ///
     /// # Errors
-    /// What cannot be read, or has a name that is not UTF-8.
+    /// A file or folder cannot be read, or its name is not UTF-8.
     pub fn add(&mut self, path: &str) -> io::Result<bool> {
         let there = Path::new(path);
         let (mut found, mut by_name) = (Vec::new(), false);
@@ -56,12 +57,12 @@ impl<'a> Search<'a> {
             by_name = true;
             found.push(there.to_path_buf());
         } else if path.contains(['*', '?', '[']) {
-            // A pattern that ends in a suffix of its own asks for files of that suffix.
+            // A pattern that ends in a plain suffix asks for files with that suffix.
             by_name = there.extension().is_some_and(|end| !end.to_string_lossy().contains(['*', '?', '[', ']']));
             self.matching(path, by_name, &mut found)?;
         }
         let any = !found.is_empty();
-        // Of a file and a link to it the file is kept.
+        // A file is kept rather than a link to it.
         found.sort_by_cached_key(|path| (path.is_symlink(), path.clone()));
         let mut names = Vec::new();
         for path in found {
@@ -84,7 +85,7 @@ impl<'a> Search<'a> {
         }
         let entries = fs::read_dir(folder).map_err(failed)?.map(|entry| entry.map(|entry| entry.path()));
         let mut entries = entries.collect::<io::Result<Vec<PathBuf>>>().map_err(failed)?;
-        // Folders before links to them.
+        // Folders come before links to them.
         entries.sort_by_cached_key(|path| (path.is_symlink(), path.clone()));
         for path in entries {
             if is_hidden(&path) {
@@ -105,7 +106,7 @@ impl<'a> Search<'a> {
         let dotted = normal(Path::new(pattern)).skip(literal).any(is_hidden);
         for path in matches {
             let path = path.map_err(io::Error::from)?;
-            // As a shell does it: a dot at the start of a name is asked for by a dot.
+            // As in a shell, only a pattern with a leading dot matches names with a leading dot.
             let hidden = !dotted && normal(&path).skip(literal).any(is_hidden);
             if hidden {
                 self.passed.hidden += 1;
@@ -138,7 +139,7 @@ impl<'a> Search<'a> {
     }
 }
 
-/// What to do about a path that names nothing.
+/// Tells the user what to do about a path that names nothing.
 pub fn names_nothing(path: &str, expected: &str) -> String {
     let there = Path::new(path);
     if there.is_dir() {
@@ -151,7 +152,7 @@ pub fn names_nothing(path: &str, expected: &str) -> String {
     if path.contains(['*', '?']) { "no file matches the pattern".into() } else { "no such file".into() }
 }
 
-/// The names that a path is made of.
+/// The components of a path.
 fn normal(path: &Path) -> impl Iterator<Item = &Path> {
     path.components().filter(|part| matches!(part, Component::Normal(_))).map(|part| Path::new(part.as_os_str()))
 }

@@ -1,4 +1,4 @@
-//! What is not in a corpus although it lay there: counted, and said.
+//! Counts what is left out of a corpus, and reports it.
 
 use std::collections::BTreeMap;
 
@@ -6,17 +6,17 @@ use serde::{Deserialize, Serialize};
 
 use super::encoder::Ids;
 
-/// What a search for files passed over.
+/// What a search for files has passed over.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PassedOver {
     /// Files and folders whose names begin with a dot.
     pub hidden: u64,
-    /// Files whose names end in something that is not read, by how they end.
+    /// Files with suffixes that are not read, counted by suffix.
     pub suffixes: BTreeMap<String, u64>,
-    /// Files that were found again, by a link or by a second name or pattern.
+    /// Files that were found twice, by a link or by a second name or pattern.
     pub files_twice: u64,
-    /// Folders that were found again, as by a link that leads in a circle.
+    /// Folders that were found twice, such as by a circular link.
     pub folders_twice: u64,
     /// Folders that a pattern matches; what is in them is not looked at.
     pub folders_matched: u64,
@@ -25,7 +25,7 @@ pub struct PassedOver {
 }
 
 impl PassedOver {
-    /// Each kind as a person reads it.
+    /// One sentence per kind, for people.
     pub fn said(&self) -> Vec<String> {
         let suffixes: u64 = self.suffixes.values().sum();
         let listed = self.suffixes.iter().map(|(suffix, count)| format!("{count} {suffix}")).collect::<Vec<_>>();
@@ -49,7 +49,7 @@ impl PassedOver {
     }
 }
 
-/// Something in a file that holds no document.
+/// A part of a file that holds no document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nothing {
     BlankLine,
@@ -57,25 +57,25 @@ pub enum Nothing {
     EmptyFile,
 }
 
-/// What reading and encoding came across that is no error.
+/// Oddities met in reading and encoding that are no errors.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Noticed {
-    /// Files without a byte, a line or a row.
+    /// Files without any byte, line or row.
     pub empty_files: u64,
     pub blank_lines: u64,
-    /// UTF-8's, at the start of files; they are no part of the text.
+    /// UTF-8 byte order marks at the start of files; they are not part of the text.
     pub byte_order_marks: u64,
-    /// Documents whose text has no token; only the end of the document is there.
+    /// Documents whose text has no token. Only their end-of-document token is in the corpus.
     pub empty_documents: u64,
-    /// Tokens that stand for something the tokenizer does not know.
+    /// Tokens that stand for text unknown to the tokenizer.
     pub unknown_tokens: u64,
-    /// Characters that the tokenizer drops because it does not know them.
+    /// Unknown characters that the tokenizer drops.
     pub dropped_characters: u64,
 }
 
 impl Noticed {
-    /// Counts one.
+    /// Counts it.
     pub fn add(&mut self, nothing: Nothing) {
         match nothing {
             Nothing::BlankLine => self.blank_lines += 1,
@@ -84,14 +84,14 @@ impl Noticed {
         }
     }
 
-    /// Counts what a document lacks.
+    /// Counts what is missing from a document.
     pub fn add_document(&mut self, ids: &Ids) {
         self.empty_documents += u64::from(ids.ids.is_empty());
         self.unknown_tokens += ids.unknown;
         self.dropped_characters += ids.dropped;
     }
 
-    /// Each kind as a person reads it.
+    /// One sentence per kind, for people.
     pub fn said(&self) -> Vec<String> {
         [
             said(self.empty_files, "empty file", "empty files", ""),
@@ -107,7 +107,7 @@ impl Noticed {
     }
 }
 
-/// So many of something; nothing if there are none.
+/// A sentence for this count; `None` if it is 0.
 fn said(count: u64, one: &str, many: &str, more: &str) -> Option<String> {
     (count > 0).then(|| format!("{count} {}{more}", if count == 1 { one } else { many }))
 }

@@ -1,7 +1,7 @@
-//! Tokens: where they come from, and whose they are.
+//! Tokens: where they come from, and which peers train on them.
 //!
-//! A *page* is one sequence of `sequence_length + 1` token ids: what a model reads, and one position on, what it is to
-//! predict. A [`Corpus`] gives pages by number; [`Assignment`] says which numbers belong to which peer in which round.
+//! A *page* is one sequence of `sequence_length + 1` token ids: the model's input and, shifted by one, its targets. A
+//! [`Corpus`] returns pages by number; [`Assignment`] says which numbers belong to which peer in which round.
 
 mod alias;
 mod assignment;
@@ -35,7 +35,7 @@ use synthetic::Synthetic;
 use text::Text;
 use tokens::Shards;
 
-/// The tokens of a run: pages to train on, and others to measure on.
+/// The tokens of a run: pages for training, and others for measurement.
 pub struct Corpus {
     source: Source,
     held_out: Vec<Vec<u32>>,
@@ -48,11 +48,11 @@ enum Source {
     Shards(Shards),
 }
 
-/// How much there is of a corpus that has an end.
+/// The size of a finite corpus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
     pub tokens: u64,
-    /// Files, or 1 for what is kept in memory.
+    /// Number of files, or 1 for a corpus in memory.
     pub shards: usize,
 }
 
@@ -61,7 +61,7 @@ impl Corpus {
     /// of them at a time.
     ///
     /// # Errors
-    /// [`CorpusError`]: a file that cannot be read or is too short, or a vocabulary that does not fit.
+    /// [`CorpusError`]: a file cannot be read or is too short, or a vocabulary does not fit.
     pub fn open(
         settings: &CorpusSettings,
         seed: u64,
@@ -94,7 +94,7 @@ impl Corpus {
         })
     }
 
-    /// Pages to train on; their ids are below this.
+    /// Number of training pages; their ids are below this.
     pub fn train_pages(&self) -> u64 {
         match &self.source {
             Source::Synthetic(_) => synthetic::TRAIN_PAGES,
@@ -103,10 +103,10 @@ impl Corpus {
         }
     }
 
-    /// The `sequence_length + 1` tokens of each of some training pages. A function of its arguments alone.
+    /// The `sequence_length + 1` tokens of each of these training pages. The result depends on the arguments alone.
     ///
     /// # Errors
-    /// A file that cannot be read, or has tokens that the model does not know.
+    /// A file cannot be read, or has tokens that the model does not know.
     ///
     /// # Panics
     /// If a page is not below [`Self::train_pages`].
@@ -120,14 +120,14 @@ impl Corpus {
         }
     }
 
-    /// Fetches pages that will be wanted soon, if it takes long to get them; does not wait for them.
+    /// Starts to fetch pages that will be needed soon, if that takes long; does not wait for them.
     pub fn fetch_ahead(&self, pages: &[PageId]) {
         if let Source::Shards(shards) = &self.source {
             shards.fetch_ahead(pages);
         }
     }
 
-    /// How much there is of it, if it has an end.
+    /// Its size, if it is finite.
     pub fn size(&self) -> Option<Size> {
         match &self.source {
             Source::Synthetic(_) => None,
@@ -144,23 +144,23 @@ impl Corpus {
         &self.held_out
     }
 
-    /// What names the data: for files, the digest of their bytes, so that a run is not resumed or verified on other
-    /// data.
+    /// A digest that identifies the data. For files it covers their bytes, so that a run is not resumed or verified on
+    /// other data.
     pub fn fingerprint(&self) -> Digest {
         self.fingerprint
     }
 
-    /// Nats a token below which no model's expected loss on a page can fall, where that is known.
+    /// A lower bound in nats a token for any model's expected loss on a page, if known.
     pub fn entropy_floor(&self) -> Option<f64> {
         self.synthetic().map(Synthetic::floor)
     }
 
-    /// Nats a token of the best model that sees the previous token only, where that is known.
+    /// Nats a token for the best model that sees only the previous token, if known.
     pub fn bigram_entropy(&self) -> Option<f64> {
         self.synthetic().map(Synthetic::bigram)
     }
 
-    /// Nats a token of the best model that knows how frequent each token is, where that is known.
+    /// Nats a token for the best model that knows only token frequencies, if known.
     pub fn unigram_entropy(&self) -> Option<f64> {
         self.synthetic().map(Synthetic::unigram)
     }

@@ -1,4 +1,4 @@
-//! What a file's name says about what is in it.
+//! Tells a file's format from its name.
 
 use std::path::Path;
 
@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// A column of texts, a row a document.
+    /// A column of texts; each row is a document.
     Parquet,
-    /// An object a line, with a field of text: a document.
+    /// One object per line, with a text field; each line is a document.
     Jsonl,
     /// One document.
     Text,
@@ -33,10 +33,10 @@ impl Compression {
     }
 }
 
-/// The names that are read, for messages.
+/// The names of readable files, for messages.
 pub const READ: &str = ".parquet, .jsonl or .txt, the last two also as .gz or .zst";
 
-/// Suffixes of files that nobody means as a text.
+/// Suffixes that nobody uses for a text.
 const NOT_READ: [&str; 26] = [
     "csv",
     "tsv",
@@ -65,24 +65,24 @@ const NOT_READ: [&str; 26] = [
     "warc",
     "xlsx",
 ];
-/// Suffixes behind another one that says what is inside.
+/// Suffixes of compression, which follow one that tells the content.
 const COMPRESSIONS: [&str; 9] = ["gz", "gzip", "zst", "zstd", "xz", "bz2", "lz4", "br", "zip"];
 
-/// What a name says.
+/// What a name tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Named {
     /// Documents.
     Known(Format, Compression),
-    /// `.json`: lines of JSON where a file is asked for by its name; in folders mostly settings of something.
+    /// `.json`: read as lines of JSON if the user names the file. In a folder it is mostly some settings file.
     Json(Compression),
     /// A format that this program does not read.
     NotRead,
-    /// Nothing.
+    /// The name tells nothing.
     Unknown(Compression),
 }
 
 impl Named {
-    /// What the end of a name says.
+    /// What the suffixes of a name tell.
     pub fn of(path: &Path) -> Self {
         let Some(last) = suffix(path) else { return Self::Unknown(Compression::None) };
         let compression = match last.as_str() {
@@ -106,7 +106,7 @@ impl Named {
         }
     }
 
-    /// What a file that was asked for by its name is read as; `None` if it is not read.
+    /// How to read a file that the user named; `None` if it cannot be read.
     pub fn asked(self) -> Option<(Format, Compression)> {
         match self {
             Self::Known(format, compression) => Some((format, compression)),
@@ -117,12 +117,12 @@ impl Named {
     }
 }
 
-/// The last suffix of a name, in small letters.
+/// The last suffix of a name, in lower case.
 fn suffix(path: &Path) -> Option<String> {
     Some(path.extension()?.to_string_lossy().to_lowercase())
 }
 
-/// How a name ends, for counting: `.csv`, `.jsonl.xz`, `no suffix`.
+/// The ending of a name, for counting: `.csv`, `.jsonl.xz`, `no suffix`.
 pub fn ending(path: &Path) -> String {
     let Some(last) = suffix(path) else { return "no suffix".into() };
     let inner = path.file_stem().and_then(|stem| suffix(Path::new(stem)));

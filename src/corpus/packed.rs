@@ -2,7 +2,7 @@
 
 use crate::digest::Digest;
 
-/// Ids of one text or of many documents.
+/// Token ids of one text or of many documents.
 pub enum Packed {
     Bytes(Vec<u8>),
     Narrow(Vec<u16>),
@@ -10,12 +10,12 @@ pub enum Packed {
 }
 
 impl Packed {
-    /// None yet, of a vocabulary of this size.
+    /// Starts empty, for a vocabulary of this size.
     pub fn of_vocabulary(vocab_size: usize) -> Self {
         if vocab_size <= 1 << 16 { Self::Narrow(Vec::new()) } else { Self::Wide(Vec::new()) }
     }
 
-    /// Adds ids that are below the vocabulary's size.
+    /// Appends ids, which must be below the vocabulary's size.
     pub fn extend(&mut self, ids: &[u32]) {
         match self {
             Self::Bytes(held) => held.extend(ids.iter().map(|id| *id as u8)),
@@ -40,7 +40,7 @@ impl Packed {
         }
     }
 
-    /// Names the ids.
+    /// A digest of the ids.
     pub fn digest(&self) -> Digest {
         let mut hasher = blake3::Hasher::new();
         let mut from = 0;

@@ -1,4 +1,4 @@
-//! The numbers that pages go by.
+//! The numbers that identify pages.
 
 /// Number of a page of the training data.
 pub type PageId = u64;

@@ -1,7 +1,7 @@
 //! The random process behind synthetic pages, and its entropies.
 //!
-//! Every token belongs to a class, and a class has three coordinates `(a, b, h)`. The class of the next token follows
-//! from the classes of the last token, `last`, and of the one before it, `before`:
+//! Every token belongs to a class, and a class has three coordinates `(a, b, h)`. The classes of the last token,
+//! `last`, and of the one before it, `before`, determine the class of the next token:
 //!
 //! | coordinate | follows | so it can be learned by a model that |
 //! |---|---|---|
@@ -9,10 +9,10 @@
 //! | `b` | `before` | looks one token further back |
 //! | `h` | both together, neither alone | combines the two |
 //!
-//! Each follows its rule with probability [`FOLLOWS`] and is drawn uniformly otherwise. Inside of a class tokens are
-//! drawn by Zipf's law, which a model learns first. The tables are drawn from the seed; they are small (at most 32
-//! classes), so that a million tokens suffice to learn them. Classes are a Markov chain of order two, whose stationary
-//! distribution, and with it every entropy below, is computed and not estimated.
+//! Each coordinate follows its rule with probability [`FOLLOWS`] and is uniformly random otherwise. Within a class,
+//! tokens follow Zipf's law, which a model learns first. The tables are drawn from the seed. They are small (at most 32
+//! classes), so a million tokens suffice to learn them. Classes are a Markov chain of order two. Its stationary
+//! distribution is computed, not estimated, and so is every entropy below.
 
 use libm::log;
 use rand::seq::SliceRandom;
@@ -22,7 +22,7 @@ use crate::random::rng;
 /// Probability with which a coordinate follows its rule.
 const FOLLOWS: f64 = 0.93;
 
-/// The process for a vocabulary; see the module.
+/// The process for one vocabulary; see the module.
 pub struct Process {
     /// Classes; a power of two.
     pub classes: usize,
@@ -32,17 +32,17 @@ pub struct Process {
     pub member_weights: Vec<Vec<f64>>,
     /// `[before][last][next]`, row-major: probability of the next class.
     pub transition: Vec<f64>,
-    /// `[before][last]`: how often a pair of classes occurs.
+    /// `[before][last]`: frequency of a pair of classes.
     pub pairs: Vec<f64>,
-    /// How often a class occurs.
+    /// Frequency of each class.
     pub marginal: Vec<f64>,
 }
 
 impl Process {
-    /// Draws the tables for `vocab_size` tokens, 16 at least.
+    /// Draws the tables for at least 16 tokens.
     pub fn new(seed: u64, vocab_size: usize) -> Self {
         let mut random = rng(seed, "synthetic corpus", 0, 0);
-        // Values of the coordinates a and b; h has two.
+        // The coordinates a and b each have this many values; h has two.
         let side = if vocab_size >= 128 { 4 } else { 2 };
         let classes = side * side * 2;
 
@@ -52,8 +52,8 @@ impl Process {
             (0..classes).map(|class| tokens.iter().skip(class).step_by(classes).copied().collect()).collect();
         let member_weights = members.iter().map(|members| zipf(members.len())).collect();
 
-        // The rules. Every pair of values of a's and b's rule occurs equally often among the classes, so that one says
-        // nothing of the other.
+        // The rules. Among the classes, every pair of values of a's and b's rules is equally frequent, so that neither
+        // tells anything about the other.
         let mut rule: Vec<usize> = (0..classes).collect();
         rule.shuffle(&mut random);
         let mut phase_last: Vec<usize> = (0..classes).map(|class| class % 4).collect();
@@ -83,23 +83,23 @@ impl Process {
         Self { classes, members, member_weights, transition, pairs, marginal }
     }
 
-    /// Nats of a token that is known by its frequency only.
+    /// Nats a token for a model that knows only token frequencies.
     pub fn unigram(&self) -> f64 {
         entropy(&self.marginal) + self.within_class()
     }
 
-    /// Nats of a token given the one before it.
+    /// Nats a token given the previous token.
     pub fn bigram(&self) -> f64 {
         entropy(&self.pairs) - entropy(&self.marginal) + self.within_class()
     }
 
-    /// Nats of a token given the two before it, and so given all before it: the entropy rate.
+    /// Nats a token given the two previous tokens, which is the entropy rate.
     pub fn rate(&self) -> f64 {
         let rows = self.transition.chunks_exact(self.classes);
         self.pairs.iter().zip(rows).map(|(pair, row)| pair * entropy(row)).sum::<f64>() + self.within_class()
     }
 
-    /// Nats of a token given its class.
+    /// Nats a token given its class.
     fn within_class(&self) -> f64 {
         self.marginal.iter().zip(&self.member_weights).map(|(class, weights)| class * entropy(weights)).sum()
     }
@@ -112,13 +112,13 @@ fn zipf(count: usize) -> Vec<f64> {
     (0..count).map(|rank| weight(rank) / total).collect()
 }
 
-/// Nats of a distribution.
+/// Entropy of a distribution in nats.
 fn entropy(probabilities: &[f64]) -> f64 {
     probabilities.iter().filter(|p| **p > 0.0).map(|p| -p * log(*p)).sum()
 }
 
-/// The distribution over pairs of classes that a step does not change. Every class can follow any pair, so there is
-/// one, and steps from anywhere lead to it.
+/// The stationary distribution over pairs of classes. Every class can follow any pair, so it is unique, and steps from
+/// any distribution lead to it.
 fn stationary(transition: &[f64], classes: usize) -> Vec<f64> {
     let mut pairs = vec![1.0 / (classes * classes) as f64; classes * classes];
     loop {

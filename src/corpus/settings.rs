@@ -1,4 +1,4 @@
-//! What a scenario's `[corpus]` says.
+//! The settings of a scenario's `[corpus]`.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,17 +9,17 @@ use crate::settings::Findings;
 #[serde(default, deny_unknown_fields)]
 pub struct CorpusSettings {
     pub kind: CorpusKind,
-    /// Files, by a path, a folder or a pattern, or the URL of any of these in a bucket (`tokens`: of a folder of shards);
-    /// a text file or its URL (`text`).
+    /// A path, a folder or a pattern of files, or the URL of any of these in a bucket (for `tokens`, of a folder of
+    /// shards). For `text`, one file or its URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// Hugging Face `tokenizer.json` (`text`, `parquet`, `jsonl`); without it a text is read as bytes.
+    /// Hugging Face `tokenizer.json` (`text`, `parquet`, `jsonl`). Without it a text is read as bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokenizer: Option<String>,
     /// Bytes of a token in files without a manifest, 2 or 4 (`kind = "tokens"`); default: 2.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_bytes: Option<usize>,
-    /// Pages kept away from training, on which the loss of the plots is measured.
+    /// Pages kept out of training, for the loss in the plots.
     pub held_out_pages: usize,
 }
 
@@ -36,7 +36,7 @@ pub enum CorpusKind {
     Tokens,
     /// Texts of the column `text` of Parquet files, tokenised into memory when a run starts.
     Parquet,
-    /// Texts of the field `text` of JSONL files, likewise.
+    /// Texts of the field `text` of JSONL files, tokenised the same way.
     Jsonl,
 }
 
@@ -46,12 +46,12 @@ impl Default for CorpusSettings {
     }
 }
 
-/// What a corpus of another kind does not take.
+/// Why a corpus of another kind does not take this setting.
 const SYNTHETIC: &str = "corpus.kind is \"synthetic\"; or set corpus.kind to \"text\"";
 const TOKENS: &str = "corpus.kind is \"tokens\": the tokenizer has done its work";
 
 impl CorpusSettings {
-    /// Checks what a type cannot tell.
+    /// Checks what the types cannot.
     pub fn check(&self, found: &mut Findings) {
         found.at_least_one("held_out_pages", self.held_out_pages as u64);
         let kind = self.kind;
@@ -76,7 +76,7 @@ impl CorpusSettings {
     }
 }
 
-/// A file is named where it is needed, and only where it may be.
+/// Requires a file if `must` is true, and refuses one unless `may` is true.
 fn set_if(found: &mut Findings, key: &str, file: &Option<String>, may: bool, must: bool, what: &str, otherwise: &str) {
     let fits = match file.as_deref() {
         Some(name) => may && !name.is_empty(),

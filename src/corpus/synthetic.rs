@@ -1,4 +1,4 @@
-//! Pages made from the seed, without end, whose entropy is known.
+//! An endless supply of pages from the seed, with known entropy.
 
 use rand::Rng;
 
@@ -8,10 +8,10 @@ use super::page::PageId;
 use super::process::Process;
 use crate::random::rng;
 
-/// Pages to train on; held-out pages have the numbers from here on.
+/// Number of training pages; held-out pages are numbered from here on.
 pub const TRAIN_PAGES: u64 = 1 << 40;
 
-/// Fewest tokens with which the classes of the process differ.
+/// The smallest vocabulary in which the classes of the process differ.
 const MIN_VOCABULARY: usize = 16;
 
 /// A [`Process`] set up for fast drawing.
@@ -19,11 +19,11 @@ pub struct Synthetic {
     seed: u64,
     sequence_length: usize,
     classes: usize,
-    /// A pair of classes to begin with.
+    /// Draws the first pair of classes.
     start: Alias,
-    /// The next class, for each pair.
+    /// Draws the next class, for each pair.
     next: Vec<Alias>,
-    /// The token, for each class.
+    /// Draws the token, for each class.
     member: Vec<Alias>,
     members: Vec<Vec<u32>>,
     unigram: f64,
@@ -52,7 +52,7 @@ impl Synthetic {
         })
     }
 
-    /// The page of this number, of training or held out.
+    /// The training or held-out page with this number.
     pub fn page(&self, page: PageId) -> Vec<u32> {
         let mut random = rng(self.seed, "synthetic page", page, 0);
         let start = self.start.draw(random.next_u32());
@@ -72,8 +72,8 @@ impl Synthetic {
         (0..pages as u64).map(|page| self.page(TRAIN_PAGES + page)).collect()
     }
 
-    /// Mean over the predicted tokens of a page of their entropy given those before: a page begins in the stationary
-    /// distribution, so its first predicted token has the entropy given one token, and the others that given two.
+    /// Mean entropy of a page's predicted tokens, each given the tokens before it. A page begins in the stationary
+    /// distribution, so its first predicted token has the entropy given one token, the others the entropy given two.
     pub fn floor(&self) -> f64 {
         self.rate + (self.bigram - self.rate) / self.sequence_length as f64
     }
@@ -112,8 +112,8 @@ mod tests {
         total / count as f64
     }
 
-    /// Cross-entropy of counted bigrams with themselves, on many tokens: the entropy of a token given the one before,
-    /// estimated from below.
+    /// Cross-entropy of counted bigrams with themselves, over many tokens: an estimate from below of a token's entropy
+    /// given the previous one.
     fn counted_bigram(synthetic: &Synthetic, vocab: usize, pages: u64) -> f64 {
         let mut counts = vec![0u32; vocab * vocab];
         for page in (0..pages).map(|page| synthetic.page(page)) {

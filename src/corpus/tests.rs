@@ -15,7 +15,7 @@ fn refused(settings: &CorpusSettings, vocab_size: usize, sequence_length: usize)
     Corpus::open(settings, 1, vocab_size, sequence_length).map(|_| ()).unwrap_err()
 }
 
-/// A word-level tokenizer.json with these words, ids in order.
+/// A word-level tokenizer.json with these words. Their ids are their positions.
 pub fn tokenizer(words: &[&str]) -> String {
     let vocab: Vec<String> = words.iter().enumerate().map(|(id, word)| format!("\"{word}\": {id}")).collect();
     format!(
@@ -42,7 +42,7 @@ fn synthetic_held_out_pages_are_none_of_training() {
 fn a_text_is_cut_into_windows_and_its_last_tenth_held_out() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("text");
-    // Every position is known by its two last base-251 digits; the second is never 0, or it would look like UTF-16.
+    // The two lowest base-251 digits identify each position. The second is never 0, or the text would look like UTF-16.
     let bytes: Vec<u8> = (0..10_000u32).map(|at| if at % 2 == 0 { at / 2 % 251 } else { at / 502 + 1 } as u8).collect();
     std::fs::write(&path, &bytes).unwrap();
     let corpus = Corpus::open(&text(&path, 7), 1, 256, 16).unwrap();
@@ -57,7 +57,7 @@ fn a_text_is_cut_into_windows_and_its_last_tenth_held_out() {
     assert_eq!(corpus.entropy_floor(), None);
 }
 
-/// Where a page stands in a text, searched from a position on.
+/// Start of a page in a text, searched from a position on.
 fn page_start(bytes: &[u8], page: &[u32], from: usize) -> usize {
     let same = |window: &[u8]| window.iter().zip(page).all(|(byte, token)| u32::from(*byte) == *token);
     from + bytes[from..].windows(page.len()).position(same).expect("held out of the last tenth")

@@ -14,10 +14,10 @@ use super::page::PageId;
 use super::settings::CorpusSettings;
 use crate::digest::Digest;
 
-/// Held out: the last of so many equal parts of the tokens.
+/// The last of this many equal parts of the tokens is held out.
 const HELD_OUT_PART: usize = 10;
 
-/// The tokens of a file. All but the last tenth, in windows one behind the other, are the training pages.
+/// The tokens of a file. Training pages are adjacent windows over all but the last tenth.
 pub struct Text {
     path: String,
     tokens: Packed,
@@ -27,7 +27,7 @@ pub struct Text {
 }
 
 impl Text {
-    /// Reads the file, and the digest of what was read.
+    /// Reads the file. Also returns a digest of its content.
     pub fn open(
         settings: &CorpusSettings,
         vocab_size: usize,
@@ -73,7 +73,7 @@ impl Text {
             }
         };
         let train_tokens = tokens.len() - tokens.len() / HELD_OUT_PART;
-        // A tenth of the tokens is to hold one page at least.
+        // The held-out tenth must hold at least one page.
         let needed = HELD_OUT_PART * (sequence_length + 1);
         if tokens.len() < needed {
             return Err(CorpusError::TooShort { path, tokens: tokens.len(), sequence_length, needed });
@@ -81,7 +81,8 @@ impl Text {
         Ok((Self { path, tokens, train_tokens, sequence_length }, fingerprint))
     }
 
-    /// Windows of the training part. The last token of one, which is only predicted, is the first of the next.
+    /// Number of windows in the training part. A window's last token, which is only predicted, is the next window's
+    /// first.
     pub fn train_pages(&self) -> u64 {
         ((self.train_tokens - 1) / self.sequence_length) as u64
     }
@@ -108,7 +109,7 @@ impl Text {
     }
 }
 
-/// Ids of a text, all of it at once: cut into parts, some tokenizers would give others at the seams.
+/// Tokenises a whole text at once: if it were cut into parts, some tokenizers would give other ids at the seams.
 fn tokenize(path: &str, bytes: &[u8], encoder: &Encoder, vocab_size: usize) -> Result<Packed, CorpusError> {
     encoder.fits(vocab_size)?;
     let text = std::str::from_utf8(bytes).map_err(|error| {

@@ -1,4 +1,4 @@
-//! Telling the URL of a bucket from a path.
+//! Tells the URL of a bucket from a path.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use object_store::ObjectStore;
 use super::error::CorpusError;
 use crate::bucket::{self, BucketError};
 
-/// The bucket of a URL; `None` for a path.
+/// Opens the bucket of a URL; `None` for a path.
 ///
 /// # Errors
-/// No such bucket, or a folder.
+/// The bucket does not exist, or the URL names a folder.
 pub fn bucket_of(path: &str) -> Result<Option<Arc<dyn ObjectStore>>, CorpusError> {
     if !path.contains("://") {
         return Ok(None);

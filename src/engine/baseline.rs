@@ -1,4 +1,5 @@
-//! The AdamW baseline: beside a run, on a thread of its own, its work on the run's pool; or alone. Its own checkpoints.
+//! Trains the AdamW baseline: beside a run, on its own thread with the run's pool, or alone. It has its own
+//! checkpoints.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,13 +14,13 @@ use crate::node::Compute;
 use crate::scenario::World;
 use crate::training::baseline::{Baseline, BaselineState};
 
-/// Trains the baseline of a network without the network: the steps that [`simulate`](super::simulate) makes beside it,
-/// to the same bits, on `devices` of one kind (the CPU as often as there are threads).
+/// Trains the baseline of a network without the network, on `devices` of one kind (the CPU once per thread). The steps
+/// and bits are those of [`simulate`](super::simulate).
 ///
-/// The digest of a finished training is that of the last model.
+/// The digest of a finished training is the last model's.
 ///
 /// # Errors
-/// The observer cannot go on; a page cannot be read; or `resume` is the state of another model.
+/// The observer fails, a page cannot be read, or `resume` is the state of another model.
 ///
 /// # Panics
 /// If there are no devices.
@@ -39,7 +40,7 @@ pub fn untrained(world: &World) -> Baseline {
     network.core.baseline(&network.genesis, &scenario.baseline, scenario.schedule_rounds())
 }
 
-/// Trains until the last round, or until the interrupt; then leaves its state.
+/// Trains until the last round or the interrupt, and saves its state.
 pub fn train(
     world: &Arc<World>,
     mut baseline: Baseline,
@@ -77,7 +78,7 @@ pub fn train(
     Ok(Outcome::Finished(Digest::of_f32(baseline.theta())))
 }
 
-/// One step, on pages such as the aggregated peers train on; meanwhile those of the next one come.
+/// One step, on pages like those of the aggregated peers. Meanwhile the pages of the next step are fetched.
 fn step(world: &World, baseline: &mut Baseline, round: u64) -> Result<BaselineStep, PageError> {
     let (scenario, corpus) = (&world.scenario, &world.network.core.corpus);
     let pages = corpus.pages(&pages_of(world, round))?;

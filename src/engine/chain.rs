@@ -1,4 +1,4 @@
-//! The chain of a simulated world: one back end in memory, an account for each node.
+//! The chain of a simulated world: one back end in memory, and an account for each node.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -14,7 +14,7 @@ pub struct SharedLedger(Mutex<Kept>);
 
 struct Kept {
     books: Box<dyn Books>,
-    /// The view that was asked for last: most nodes ask in the same blocks.
+    /// The newest view that was requested: most nodes ask in the same blocks.
     newest: Arc<dyn ChainView>,
 }
 
@@ -24,7 +24,7 @@ impl SharedLedger {
         Self(Mutex::new(Kept { books, newest }))
     }
 
-    /// The chain as of a block; nodes that ask in the same block share the view.
+    /// The chain as of a block. Nodes that ask in the same block share the view.
     pub fn view(&self, block: u64) -> Arc<dyn ChainView> {
         let mut kept = self.kept();
         if kept.newest.block() != block {
@@ -37,7 +37,7 @@ impl SharedLedger {
         self.0.lock().expect("no panic while held")
     }
 
-    /// Submits a call; whether it was taken, and so is in the log.
+    /// Submits a call. Returns whether it was accepted, and so is in the log.
     fn submit(&self, block: u64, extrinsic: Extrinsic) -> bool {
         match self.kept().books.submit(block, extrinsic) {
             Ok(()) => true,
@@ -51,7 +51,7 @@ impl SharedLedger {
         }
     }
 
-    /// Every extrinsic that was taken so far, with its block, by block; those of one node in the order in which it sent
+    /// Every accepted extrinsic with its block, in order of blocks. Those of one node are in the order in which it sent
     /// them.
     pub fn log(&self) -> Vec<(u64, Extrinsic)> {
         self.kept().books.log()
@@ -63,7 +63,7 @@ pub struct Account {
     pub ledger: Arc<SharedLedger>,
     pub clock: Clock,
     pub hotkey: Hotkey,
-    /// How many extrinsics this node has sent that were taken: so many of the log are its own.
+    /// Number of accepted extrinsics from this node, which is also their number in the log.
     pub sent: AtomicU64,
 }
 

@@ -1,4 +1,4 @@
-//! How a run is to be done, and how it ends.
+//! Options of a run, and how it ends.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -13,13 +13,13 @@ use crate::digest::Digest;
 use crate::node::OpenError;
 use crate::training::baseline::BaselineState;
 
-/// How a run is to be done; nothing here changes its results.
+/// Options of a run. None of them changes its results.
 pub struct RunOptions {
-    /// Threads that compute.
+    /// Number of threads that compute.
     pub threads: usize,
-    /// Train the AdamW baseline beside it?
+    /// Whether to train the AdamW baseline beside it.
     pub baseline: bool,
-    /// Where to go on from.
+    /// The checkpoint to resume from.
     pub resume: Option<Checkpoint>,
     pub resume_baseline: Option<BaselineState>,
     /// Set from outside to end the run after this round, with a checkpoint.
@@ -31,23 +31,23 @@ pub struct RunOptions {
 pub enum Outcome {
     /// All rounds are done; the digest covers models, scores, incentives and events of all of them.
     Finished(Digest),
-    /// It was interrupted, and a checkpoint was left; so many rounds are done.
+    /// It was interrupted and left a checkpoint; this many rounds are done.
     Interrupted(u64),
 }
 
-/// Why a run could not be done.
+/// Why a run failed.
 #[derive(Debug, Error)]
 pub enum RunError {
     /// The checkpoint is not of this run, or is damaged.
-    #[error("cannot go on from the checkpoint: {0}")]
+    #[error("cannot resume from the checkpoint: {0}")]
     Checkpoint(String),
-    /// The scenario's settings do not go together, or a file that they name cannot be read.
+    /// The scenario's settings contradict each other, or a file that they name cannot be read.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The chain does not take the scenario's nodes.
+    /// The chain refuses the scenario's nodes.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// The observer could not go on; for a run folder, the disk.
+    /// The observer failed; for a run folder, the disk.
     #[error(transparent)]
     Observer(#[from] ObserverError),
     /// A node's task panicked: a defect.

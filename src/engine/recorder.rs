@@ -1,6 +1,6 @@
-//! What a run leaves behind: events and reports, chained into its digest, and checkpoints.
+//! Records a run: events and reports, which form its digest, and checkpoints.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use super::chain::{Account, SharedLedger};
 use super::checkpoint::{Checkpoint, NodeCheckpoint};
+use super::cost::{self, Trained};
 use super::observer::{ObserverError, SharedObserver, Traffic};
 use super::options::{Outcome, RunError};
 use crate::corpus::PageError;
@@ -17,32 +18,32 @@ use crate::digest::Digest;
 use crate::node::RoundReport;
 use crate::node::ports::{Clock, Host, NodeState};
 use crate::training::Replica;
-use crate::transport::keys;
 use crate::transport::simulated::{BucketState, SimBucket, SimLink};
+use crate::transport::{Hotkey, keys};
 
-/// What the recorder holds of each node.
+/// What the recorder knows of each node.
 pub struct NodeEntry {
     pub link: SimLink,
-    /// One for each of its identities.
+    /// One account for each of its identities.
     pub accounts: Vec<Arc<Account>>,
-    /// The round in which the engine starts it.
+    /// The round in which the engine starts the node.
     pub joins: u64,
 }
 
-/// Collects what nodes leave, for all of them.
+/// Collects events, reports and states of all nodes.
 pub struct Recorder {
     pub run: Digest,
     pub bucket: SimBucket,
     pub ledger: Arc<SharedLedger>,
     pub nodes: Vec<NodeEntry>,
     pub checkpoint_every: u64,
-    /// Validators are the first of the nodes.
+    /// Number of validators. They are the first nodes.
     pub validators: usize,
     /// Rounds of the run.
     pub length: u64,
     pub interrupt: Arc<AtomicBool>,
     pub observer: SharedObserver,
-    /// Wakes the world when it must end before all nodes have.
+    /// Notified when the world must end before all nodes have.
     pub stopped: Notify,
     pub inner: Mutex<Inner>,
 }
@@ -50,37 +51,42 @@ pub struct Recorder {
 pub struct Inner {
     pub failed: Option<ObserverError>,
     pub traces: Vec<Digest>,
-    /// Rounds whose reports are in, and the digest over those.
+    /// What each node has trained on.
+    pub trained: Vec<Trained>,
+    /// Number of rounds whose reports are in. `reports` is the digest over them.
     pub rounds: u64,
     pub reports: Digest,
-    /// The digests over the reports of so many rounds, since the last checkpoint.
+    /// Digests over the reports, by number of rounds, since the last checkpoint.
     pub digests: BTreeMap<u64, Digest>,
-    /// Reports that came before that of an earlier round.
+    /// Reports that came before an earlier round's report.
     pub early: BTreeMap<u64, RoundReport>,
     /// The highest round that a node has begun.
     pub highest: u64,
-    /// Rounds that the last checkpoint holds.
+    /// Number of rounds in the last checkpoint.
     pub saved_rounds: u64,
     /// The round before which the next checkpoint is taken.
     pub next_checkpoint: u64,
-    /// The round whose model the observer was shown last.
+    /// The last round whose model the observer was shown.
     pub shown: u64,
-    /// The run ends with the next checkpoint.
+    /// Whether the run ends with the next checkpoint.
     pub stopping: bool,
     pub deposits: BTreeMap<usize, Deposit>,
 }
 
-/// A node's part of a checkpoint in the making.
+/// A node's part of a checkpoint in progress.
 pub struct Deposit {
     node: NodeCheckpoint,
     replicas: Vec<Arc<Replica>>,
 }
 
 impl Inner {
-    pub fn new(traces: Vec<Digest>, rounds: u64, reports: Digest, every: u64) -> Self {
+    /// Of nodes with these traces and counts, after so many rounds.
+    pub fn new(nodes: Vec<(Digest, Trained)>, rounds: u64, reports: Digest, every: u64) -> Self {
+        let (traces, trained) = nodes.into_iter().unzip();
         Self {
             failed: None,
             traces,
+            trained,
             rounds,
             reports,
             digests: BTreeMap::from([(rounds, reports)]),
@@ -105,13 +111,13 @@ impl Recorder {
     }
 
     fn report(&self, report: &RoundReport) {
-        // Of several validators the one that decided the round has the say.
+        // Of several validators, the one that decided the round counts.
         if !report.decided {
             return;
         }
         let mut inner = self.lock();
         inner.early.insert(report.round, report.clone());
-        // Where validators take turns, the report of a round may come before that of the round before.
+        // Where validators take turns, a round's report may come before the previous round's.
         while let Some(next) = {
             let rounds = inner.rounds;
             inner.early.remove(&rounds)
@@ -120,33 +126,54 @@ impl Recorder {
         }
     }
 
-    /// Takes the report of the round that is next.
+    /// Records the report of the next round.
     fn take_report(&self, inner: &mut Inner, report: &RoundReport) {
         inner.reports = Digest::of_parts([&inner.reports.0[..], &report.digested()]);
         inner.rounds = report.round + 1;
         let (rounds, reports) = (inner.rounds, inner.reports);
         inner.digests.insert(rounds, reports);
-        let mut traffic = Traffic::default();
-        for entry in &self.nodes {
-            let counted = entry.link.traffic(report.round);
-            traffic.up += counted.up;
-            traffic.down += counted.down;
-            // Nothing of the rounds before can be asked for any more.
-            entry.link.forget_traffic_before(report.round);
-        }
+        let traffic = self.traffic(inner, report);
         if let Err(error) = self.observer.lock().expect("no panic while held").round(report, traffic) {
             inner.failed.get_or_insert(error);
             self.stopped.notify_one();
         }
     }
 
-    /// Ends the run: it cannot go on as it should.
+    /// What passed through the nodes' links during a reported round, and what it cost each of the report's peers.
+    fn traffic(&self, inner: &mut Inner, report: &RoundReport) -> Traffic {
+        let registered: BTreeSet<Hotkey> = report.peers.iter().map(|peer| peer.hotkey).collect();
+        // A resumed run tells the rounds after the checkpoint again, so what is told of them goes into it.
+        let needed = report.round.min(inner.next_checkpoint);
+        let mut traffic = Traffic::default();
+        for (entry, trained) in self.nodes.iter().zip(&mut inner.trained) {
+            let counted = entry.link.traffic(report.round);
+            traffic.up += counted.up;
+            traffic.down += counted.down;
+            let slots = entry.accounts.iter().enumerate();
+            let slots = slots.filter(|(_, account)| registered.contains(&account.hotkey));
+            let slots: Vec<_> = slots.map(|(slot, account)| (account.hotkey, trained.of(report.round, slot))).collect();
+            traffic.peers.extend(cost::shared(counted, &slots));
+            entry.link.forget_traffic_before(needed);
+            trained.forget_before(needed);
+        }
+        traffic
+    }
+
+    /// Notes that a slot begins to train on so many tokens.
+    fn trained(&self, node: usize, hotkey: &Hotkey, round: u64, tokens: u64) {
+        let slot = self.nodes[node].accounts.iter().position(|account| account.hotkey == *hotkey);
+        if let Some(slot) = slot {
+            self.lock().trained[node].add(round, slot, tokens);
+        }
+    }
+
+    /// Ends the run because of an error.
     fn fail(&self, error: ObserverError) {
         self.lock().failed.get_or_insert(error);
         self.stopped.notify_one();
     }
 
-    /// Takes a node's state if a checkpoint wants it.
+    /// Takes a node's state if a checkpoint needs it.
     fn between_rounds(&self, node: usize, at: Duration, round: u64, state: &dyn Fn() -> NodeState) {
         let mut inner = self.lock();
         inner.highest = inner.highest.max(round);
@@ -155,7 +182,7 @@ impl Recorder {
         }
         if self.interrupt.load(Ordering::Relaxed) && !inner.stopping {
             inner.stopping = true;
-            // States of an earlier round that some nodes have left stay good: each is taken up at its own time.
+            // States that some nodes gave for an earlier round stay valid: each node resumes at its own time.
             inner.next_checkpoint = inner.next_checkpoint.min(inner.highest + 1);
         }
         if round >= inner.next_checkpoint && !inner.deposits.contains_key(&node) {
@@ -192,6 +219,7 @@ impl Recorder {
                 at,
                 state: bytes,
                 link: entry.link.state(),
+                trained: inner.trained[node].clone(),
                 sent: entry.accounts.iter().map(|account| account.sent.load(Ordering::Relaxed)).collect(),
                 trace: inner.traces[node],
             },
@@ -207,10 +235,9 @@ impl Recorder {
     }
 
     fn finish_checkpoint(&self, inner: &mut Inner) {
-        // When all have ended, nobody will look into the bucket; but the baseline may have rounds left.
+        // When all nodes have ended, none reads the bucket any more; but the baseline may have rounds left.
         let ended = inner.deposits.values().all(|deposit| deposit.node.state.is_none());
-        // Every validator has said what it had to say of the rounds before its state; what it said since, it will say
-        // again.
+        // Before its state, every validator has reported all earlier rounds. It repeats any report that it made since.
         let rounds = if ended { inner.rounds } else { inner.next_checkpoint.min(inner.rounds) };
         let mut checkpoint = Checkpoint::new(self.run, rounds, inner.digests[&rounds]);
         for node in 0..self.nodes.len() {
@@ -224,7 +251,7 @@ impl Recorder {
             checkpoint.bucket = self.bucket_until(inner, rounds);
             checkpoint.chain = self.log_until(inner);
         }
-        // After a failure the observer may lack rounds that the checkpoint counts as done.
+        // After a failure, the observer may lack rounds that the checkpoint counts as done.
         if inner.failed.is_none()
             && let Err(error) = self.observer.lock().expect("no panic while held").checkpoint(&checkpoint)
         {
@@ -232,7 +259,7 @@ impl Recorder {
         }
         inner.saved_rounds = checkpoint.rounds;
         inner.digests = inner.digests.split_off(&checkpoint.rounds);
-        // Nodes that have ended have left their last state.
+        // A node that has ended keeps its last state.
         inner.deposits.retain(|_, deposit| deposit.node.state.is_none());
         inner.next_checkpoint += self.checkpoint_every;
         if inner.stopping && !ended || inner.failed.is_some() {
@@ -240,8 +267,7 @@ impl Recorder {
         }
     }
 
-    /// The bucket without what nodes put into it after they left their state before round `rounds`: they will do it
-    /// again.
+    /// The bucket without what nodes put into it after their states before round `rounds`: they put it again.
     fn bucket_until(&self, inner: &Inner, rounds: u64) -> BucketState {
         let cuts: BTreeMap<String, u128> = inner
             .deposits
@@ -263,7 +289,7 @@ impl Recorder {
         state
     }
 
-    /// The chain's log without what nodes sent after they left their state.
+    /// The chain's log without what nodes sent after their states.
     fn log_until(&self, inner: &Inner) -> Vec<(u64, crate::chain::Extrinsic)> {
         let mut left: BTreeMap<_, u64> = inner
             .deposits
@@ -283,7 +309,7 @@ impl Recorder {
         .collect()
     }
 
-    /// How the run ended: by itself, or because it was stopped.
+    /// How the run ended: by itself, or by a stop.
     pub fn outcome(&self, everybody_ended: bool) -> Result<Outcome, RunError> {
         let mut inner = self.lock();
         if let Some(error) = inner.failed.take() {
@@ -301,20 +327,24 @@ impl Recorder {
     }
 }
 
-/// One node's place at the recorder.
-pub struct Place {
+/// The host of a simulated node: passes everything on to the recorder.
+pub struct SimulatedHost {
     pub recorder: Arc<Recorder>,
     pub node: usize,
     pub clock: Clock,
 }
 
-impl Host for Place {
+impl Host for SimulatedHost {
     fn trace(&self, event: &str) {
         self.recorder.trace(self.node, self.clock.now(), event);
     }
 
     fn between_rounds(&self, round: u64, state: &dyn Fn() -> NodeState) {
         self.recorder.between_rounds(self.node, self.clock.now(), round, state);
+    }
+
+    fn trained(&self, hotkey: &Hotkey, tokens: u64) {
+        self.recorder.trained(self.node, hotkey, self.clock.round(), tokens);
     }
 
     fn without_page(&self, error: &PageError) {

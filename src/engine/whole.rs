@@ -1,4 +1,4 @@
-//! A whole run by one call: every round of a scenario, on all cores, with nothing kept on disk.
+//! A whole run in one call: every round of a scenario, on all cores, with nothing saved to disk.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,12 +11,12 @@ use crate::model::Device;
 use crate::node::RoundReport;
 use crate::scenario::{Scenario, World};
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Clone, Debug)]
 pub struct Finished {
     /// The report of each round, by the validator that decided it.
     pub reports: Vec<RoundReport>,
-    /// Covers all that happened: it is the same on every machine.
+    /// Covers all that happened. It is the same on every machine.
     pub digest: Digest,
 }
 
@@ -28,7 +28,7 @@ pub fn run(scenario: Scenario) -> Result<Finished, RunError> {
     run_on(&Ledger::open, scenario)
 }
 
-/// As [`run`], on a chain of the caller's own.
+/// Like [`run`], on the caller's own chain.
 ///
 /// # Errors
 /// See [`RunError`].
@@ -51,7 +51,7 @@ pub fn run_on(chain: &OpenBooks, scenario: Scenario) -> Result<Finished, RunErro
     }
 }
 
-/// Keeps the reports.
+/// Keeps all reports.
 struct Keep(Vec<RoundReport>);
 
 impl Observer for Keep {

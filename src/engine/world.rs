@@ -1,4 +1,4 @@
-//! Building a world from a scenario, and running it to its end.
+//! Builds a world from a scenario, and runs it to its end.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,9 +11,10 @@ use tokio::task::JoinSet;
 use super::baseline;
 use super::chain::{Account, SharedLedger};
 use super::checkpoint::{Checkpoint, NodeCheckpoint};
+use super::cost::Trained;
 use super::observer::SharedObserver;
 use super::options::{Outcome, RunError, RunOptions};
-use super::recorder::{Inner, NodeEntry, Place, Recorder};
+use super::recorder::{Inner, NodeEntry, Recorder, SimulatedHost};
 use crate::chain::{Genesis, Ledger, OpenBooks};
 use crate::digest::Digest;
 use crate::node::ports::{Clock, OneBucket, Ports};
@@ -31,9 +32,9 @@ pub fn simulate(world: Arc<World>, options: RunOptions, observer: SharedObserver
     simulate_on(&Ledger::open, world, options, observer)
 }
 
-/// Runs a network to its end, on a chain of the caller's own.
+/// Runs a network to its end, on the caller's own chain.
 ///
-/// The run's name does not say which chain it is on: a run must be resumed on the chain that it began on.
+/// The run's name does not include its chain, so a run must be resumed on the chain that it began on.
 ///
 /// # Errors
 /// See [`RunError`].
@@ -51,7 +52,7 @@ pub fn simulate_on(
             scope.spawn(move || {
                 let from = baseline::untrained(world);
                 let trained = baseline::train(world, from, compute, resume, interrupt, observer);
-                // Without the observer the network need not go on either.
+                // Without the observer, the network must not go on either.
                 trained.inspect_err(|_| interrupt.store(true, Ordering::Relaxed))
             })
         });
@@ -75,7 +76,7 @@ pub fn simulate_on(
 
 /// A node of the world before it starts.
 struct NodePlan {
-    /// One for each slot of a peer.
+    /// One identity for each slot of a peer.
     identities: Vec<Arc<Identity>>,
     link: Link,
     /// The round in which it starts.
@@ -105,7 +106,7 @@ async fn live(
     for (node, plan) in plans.into_iter().enumerate() {
         let bucket = RetryStore::new(Arc::new(recorder.nodes[node].link.clone()), Backoff::default());
         let bucket: Arc<dyn ObjectStore> = Arc::new(bucket);
-        let host = Arc::new(Place { recorder: recorder.clone(), node, clock: clock.clone() });
+        let host = Arc::new(SimulatedHost { recorder: recorder.clone(), node, clock: clock.clone() });
         let accounts = plan.identities.iter().zip(&recorder.nodes[node].accounts);
         let ports = accounts.map(|(identity, account)| Ports {
             identity: identity.clone(),
@@ -151,7 +152,7 @@ async fn live(
     recorder.outcome(everybody_ended)
 }
 
-/// The nodes: validators first, then those that train, in the scenario's order.
+/// The nodes: validators first, then peers and operators in the scenario's order.
 fn plan(world: &World) -> Vec<NodePlan> {
     let scenario = &world.scenario;
     let machines = Machines::Simulated { sequence_length: world.network.core.config.sequence_length };
@@ -170,7 +171,7 @@ fn plan(world: &World) -> Vec<NodePlan> {
     validators.chain(operators).collect()
 }
 
-/// When the first node is taken up.
+/// The time at which the first node resumes.
 fn start_time(resume: Option<&Checkpoint>) -> Duration {
     let nodes = resume.iter().flat_map(|checkpoint| checkpoint.nodes.iter().flatten());
     nodes.filter(|node| node.state.is_some()).map(|node| node.at).min().unwrap_or_default()
@@ -225,7 +226,10 @@ fn build(
         let accounts = accounts.collect();
         NodeEntry { link, accounts, joins: plan.joins }
     });
-    let traces = (0..plans.len()).map(|node| part(node).map_or(Digest::of(b""), |part| part.trace)).collect();
+    let told = (0..plans.len()).map(|node| {
+        part(node).map_or((Digest::of(b""), Trained::default()), |part| (part.trace, part.trained.clone()))
+    });
+    let told = told.collect();
     let (done, reports) = resume.map_or((0, Digest::of(b"")), |checkpoint| (checkpoint.rounds, checkpoint.reports));
     let every = scenario.training.checkpoint_every;
     Ok(Recorder {
@@ -239,11 +243,11 @@ fn build(
         interrupt: interrupt.clone(),
         observer: observer.clone(),
         stopped: Notify::new(),
-        inner: Mutex::new(Inner::new(traces, done, reports, every)),
+        inner: Mutex::new(Inner::new(told, done, reports, every)),
     })
 }
 
-/// What a checkpoint holds for its nodes.
+/// The nodes' part of a checkpoint.
 struct Saved {
     replicas: std::collections::BTreeMap<Digest, Arc<crate::training::Replica>>,
     nodes: Vec<Option<NodeCheckpoint>>,

@@ -1,4 +1,4 @@
-//! The questions of a task from its file, and what cannot be used of them.
+//! Reads the questions of a task from its file, and notes the unusable ones.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -13,21 +13,21 @@ pub struct TaskData {
     pub task: Task,
     path: PathBuf,
     pub questions: Vec<Question>,
-    /// Of each question: its row, counted from 0 without blank lines, and its line, counted from 1.
+    /// For each question: its row, counted from 0 without blank lines, and its line, counted from 1.
     places: Vec<(usize, usize)>,
-    /// Rows that are looked at, with those that are left out.
+    /// Number of rows read, including those left out.
     pub rows: usize,
-    /// What rows are left out for: line and reason.
+    /// Line and reason of each row left out.
     pub left_out: Vec<(usize, String)>,
     skip: bool,
 }
 
 impl TaskData {
-    /// Reads `folder/TASK.jsonl`, at most `limit` rows: as the data set has them (`goal`, `sol1`, ...), or prepared ones
-    /// (`query`, `choices`, `gold`). With `skip`, rows that cannot be used are left out and noted.
+    /// Reads `folder/TASK.jsonl`, at most `limit` rows, in the form of the data set (`goal`, `sol1`, ...) or prepared
+    /// (`query`, `choices`, `gold`). With `skip`, unusable rows are left out and noted.
     ///
     /// # Errors
-    /// No such file, no question in it, or without `skip` a row that cannot be used.
+    /// The file does not exist or has no usable question, or without `skip` a row is unusable.
     pub fn read(task: Task, folder: &Path, limit: Option<usize>, skip: bool) -> Result<Self, DataError> {
         let path = folder.join(format!("{}.jsonl", task.name()));
         let unreadable = |error: std::io::Error| DataError::Unreadable {
@@ -67,10 +67,10 @@ impl TaskData {
         data.some()
     }
 
-    /// The questions in tokens; with `skip`, those that the tokenizer makes nothing of are left out too.
+    /// Encodes the questions. With `skip`, questions that the tokenizer cannot encode are left out too.
     ///
     /// # Errors
-    /// Without `skip`, a question that the tokenizer makes nothing of; no question that it does.
+    /// Without `skip`, a question cannot be encoded; or no question can.
     pub fn encode(&mut self, tokenizer: &Tokenizer) -> Result<Vec<Encoded>, DataError> {
         let mut encoded = Vec::with_capacity(self.questions.len());
         let questions = std::mem::take(&mut self.questions);
@@ -93,7 +93,7 @@ impl TaskData {
         self.places[question].0
     }
 
-    /// What is left out, a line a row; `None` where nothing is.
+    /// What is left out, one line per row; `None` if nothing is.
     pub fn summary(&self) -> Option<String> {
         const SHOWN: usize = 10;
         if self.left_out.is_empty() {

@@ -1,4 +1,4 @@
-//! From a question to tokens, in the harness's way.
+//! Turns a question into tokens, as the harness does.
 
 use super::Question;
 use super::python::is_space;
@@ -7,7 +7,7 @@ use crate::model::tokenizer::Tokenizer;
 /// A question in tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoded {
-    /// What all answers come after; at least one token.
+    /// The tokens before each answer; at least one.
     pub context: Vec<u32>,
     /// The answers, each of at least one token.
     pub choices: Vec<Vec<u32>>,
@@ -15,14 +15,14 @@ pub struct Encoded {
 
 /// Encodes a question.
 ///
-/// An answer's tokens are those that context and answer together have more than the context alone: so they are tokenised
-/// as they would be in a text. Spaces that end the context go to the answer (`_encode_pair` of the harness).
+/// An answer's tokens are those that context and answer together have in addition to the context alone, so they are the
+/// tokens of a continuous text. Spaces at the end of the context go to the answer (`_encode_pair` of the harness).
 ///
 /// # Errors
-/// What the tokenizer says, or an answer that adds no token.
+/// The tokenizer fails, or an answer adds no token.
 pub fn encode(question: &Question, tokenizer: &Tokenizer) -> Result<Encoded, String> {
     let stem = question.context.trim_end_matches(is_space);
-    // A text that begins with the token of beginnings is not given another one.
+    // A text that begins with the start token is not given another one.
     let first = tokenizer.begin().or(tokenizer.end());
     let tokens = |text: &str| tokenizer.encode_with(text, !first.is_some_and(|(name, _)| text.starts_with(name)));
     let context = tokens(stem)?;

@@ -1,4 +1,4 @@
-//! What can be wrong with a task's data.
+//! Why a task's data is refused.
 
 use std::path::PathBuf;
 
@@ -7,16 +7,16 @@ use thiserror::Error;
 /// Why a task's data cannot be used.
 #[derive(Debug, Error)]
 pub enum DataError {
-    /// A task that there is not.
+    /// No task has this name.
     #[error("there is no task {name:?}; expected some of {known}")]
     Unknown { name: String, known: String },
-    /// A file that cannot be read.
+    /// A file cannot be read.
     #[error("{path}: {reason}; --data names the folder with a file TASK.jsonl for each task")]
     Unreadable { path: PathBuf, reason: String },
-    /// A row that is none of the task's, or that the tokenizer makes nothing of.
+    /// A row does not fit the task, or cannot be encoded.
     #[error("{path}, line {line}: {problem}; --skip-bad-rows leaves such rows out")]
     Row { path: PathBuf, line: usize, problem: String },
-    /// No row, or none that can be used.
+    /// There is no row, or no usable one.
     #[error("{path}: no row can be used, of {rows} in all")]
     Empty { path: PathBuf, rows: usize },
 }

@@ -3,10 +3,10 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `task`, `row` | the tasks: from a row of their data to a question |
-//! | `python` | string methods of Python, by which texts are prepared |
-//! | `data` | the questions of a file, and what is left out of them |
-//! | `encode` | from a question to tokens |
+//! | `task`, `row` | the tasks: a row of data to a question |
+//! | `python` | string methods of Python, which prepare texts |
+//! | `data` | the questions of a file, and the rows left out |
+//! | `encode` | a question to tokens |
 //! | `score` | log-likelihoods by a model |
 //! | `results` | accuracies, and the harness's `results.json` |
 

@@ -1,21 +1,21 @@
-//! Python's string methods, which the harness prepares texts with, where Rust's have other rules.
+//! Python's string methods, which the harness prepares texts with, where Rust's rules differ.
 
-/// `str.isspace` of a character: Unicode's white space, and the separators of information.
+/// `str.isspace` of a character: Unicode's white space, and the information separators.
 pub fn is_space(letter: char) -> bool {
     letter.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&letter)
 }
 
-/// `str.capitalize`: the first letter in title case, all others small.
+/// `str.capitalize`: the first letter in title case, all others in lower case.
 pub fn capitalize(text: &str) -> String {
     let Some(first) = text.chars().next() else { return String::new() };
-    // The whole text, because a sigma at the end of a word depends on what comes before it.
+    // Lower-cases the whole text, because a sigma at the end of a word depends on what comes before it.
     let small = text.to_lowercase();
     let of_first: usize = first.to_lowercase().map(char::len_utf8).sum();
     title(first) + &small[of_first..]
 }
 
-/// A letter in title case, by Unicode: as in upper case but for letters that stand for two, and Georgian, which has no
-/// capitals at the beginning of a word.
+/// A letter in title case, by Unicode. It is the upper case except for letters that stand for two, and for Georgian,
+/// which has no capitals at the beginning of a word.
 fn title(letter: char) -> String {
     const DIGRAPHS: [[char; 3]; 4] = [['Ǆ', 'ǅ', 'ǆ'], ['Ǉ', 'ǈ', 'ǉ'], ['Ǌ', 'ǋ', 'ǌ'], ['Ǳ', 'ǲ', 'ǳ']];
     if let Some(digraph) = DIGRAPHS.iter().find(|digraph| digraph.contains(&letter)) {
@@ -30,7 +30,7 @@ fn title(letter: char) -> String {
         'ῃ' | 'ῌ' => "ῌ".into(),
         'ῳ' | 'ῼ' => "ῼ".into(),
         'ᾲ' | 'ᾴ' | 'ᾷ' | 'ῂ' | 'ῄ' | 'ῇ' | 'ῲ' | 'ῴ' | 'ῷ' => upper.replace('Ι', "\u{345}"),
-        // Ligatures: the first of their letters is large.
+        // Ligatures: only their first letter is a capital.
         'ß' | 'և' | 'ﬀ'..='ﬆ' | 'ﬓ'..='ﬗ' => {
             let mut letters = upper.chars();
             letters.next().into_iter().chain(letters.flat_map(char::to_lowercase)).collect()

@@ -1,4 +1,4 @@
-//! Accuracies of a task, and the file that the harness would write of them.
+//! Accuracies of a task, and the results file in the harness's format.
 
 use std::collections::BTreeMap;
 
@@ -18,20 +18,20 @@ pub struct Accuracy {
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaskResult {
     pub task: Task,
-    /// By the largest sum of log-probabilities.
+    /// Accuracy when the largest sum of log-probabilities is chosen.
     pub acc: Accuracy,
-    /// By the largest sum divided by the number of the answer's characters: those of Python, Unicode scalar values.
+    /// The same after division by the answer's number of characters, which are Unicode scalar values as in Python.
     pub acc_norm: Accuracy,
-    /// Questions asked.
+    /// Number of questions asked.
     pub asked: usize,
-    /// Rows of the data, with those that were left out.
+    /// Number of rows in the data, including those left out.
     pub rows: usize,
-    /// Of each question: the answer chosen by either rule.
+    /// For each question, the answer chosen by either rule.
     pub chosen: Vec<[usize; 2]>,
 }
 
 impl TaskResult {
-    /// Judges the sums of a task's answers; so many `rows` had the data.
+    /// Evaluates the sums of a task's answers. The data had `rows` rows.
     pub fn new(task: Task, questions: &[Question], rows: usize, sums: &[Vec<f64>]) -> Self {
         let chosen: Vec<[usize; 2]> = questions
             .iter()
@@ -59,7 +59,7 @@ impl Accuracy {
     }
 }
 
-/// The first of the largest, as numpy's argmax.
+/// Index of the largest value, the first of equal ones, like numpy's argmax.
 fn largest(values: impl Iterator<Item = f64>) -> usize {
     let mut best = (0, f64::NEG_INFINITY);
     for (index, value) in values.enumerate() {
@@ -70,8 +70,8 @@ fn largest(values: impl Iterator<Item = f64>) -> usize {
     best.0
 }
 
-/// `results.json` in the shape that the harness writes: `model` and `arguments` say what was asked, `limit` how many
-/// questions of each task at most.
+/// `results.json` in the harness's format. `model` and `arguments` describe the call, and `limit` is the maximum number
+/// of questions per task.
 pub fn report(results: &[TaskResult], model: &str, arguments: &str, limit: Option<usize>, seconds: f64) -> Value {
     let of_tasks = |value: &dyn Fn(&TaskResult) -> Value| -> BTreeMap<&str, Value> {
         results.iter().map(|result| (result.task.name(), value(result))).collect()
@@ -109,7 +109,8 @@ mod tests {
             gold,
         };
         let questions = [question(0, ["ab", "abcdefgh"]), question(1, ["a", "ä"]), question(0, ["x", "y"])];
-        // The first is right by its sum and wrong by its length; the second has ä as one character; a tie is the first's.
+        // The first is right by its sum and wrong by its length; the second has ä as one character; the third is a tie,
+        // which goes to the first answer.
         let result =
             TaskResult::new(Task::Piqa, &questions, 4, &[vec![-2.0, -4.0], vec![-2.0, -1.9], vec![-1.0, -1.0]]);
         assert_eq!(result.chosen, [[0, 1], [1, 1], [0, 0]]);

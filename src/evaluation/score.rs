@@ -1,7 +1,7 @@
-//! Log-likelihoods of answers by a model.
+//! Computes log-likelihoods of answers by a model.
 //!
-//! Contexts of one length are read together, each once for all of its answers; the answers go on from there, those of
-//! similar length together.
+//! Contexts of one length are read together, each once for all of its answers. The answers continue from there, those
+//! of similar length together.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use super::Encoded;
 use crate::model::{Llama, Read};
 
-/// Tokens that are read in one pass, about.
+/// Approximate number of tokens per pass.
 const PASS_TOKENS: usize = 4096;
 
 /// A context and the answers after it.
@@ -25,12 +25,12 @@ struct Item<'a> {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Answer {
     pub question: usize,
-    /// Number of the answer among the question's.
+    /// Number of the answer within the question.
     pub choice: usize,
     pub log_likelihood: f64,
 }
 
-/// Answers that were read together. Which ones a number stands for follows from the questions and the model's length.
+/// Answers that were read together. The questions and the model's length determine which answers a number stands for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pass {
     pub number: usize,
@@ -39,9 +39,9 @@ pub struct Pass {
 
 /// The log-likelihood of each answer, for each question, in nats.
 ///
-/// What is longer than the model knows loses its beginning. Passes in `known`, of an earlier call with the same
-/// questions, are not computed again. `told` hears of each pass that was, and can end the work: then there is no result.
-/// Results depend neither on the number of threads nor on what was known.
+/// Texts longer than the model's sequence lose their beginning. Passes in `known`, from an earlier call with the same
+/// questions, are not computed again. `told` is called for each computed pass and can end the work; then there is no
+/// result. Results depend neither on the number of threads nor on `known`.
 pub fn log_likelihoods(
     model: &Llama,
     questions: &[Encoded],
@@ -55,7 +55,7 @@ pub fn log_likelihoods(
         let (context, rest) = tokens.split_at(tokens.len() - of_answer);
         items.push(Item { context, answers: vec![(*question, *answer, rest)] });
     }
-    // Long ones first, so that too little memory shows at once.
+    // Long ones come first, so that a lack of memory shows at once.
     items.sort_by_key(|item| std::cmp::Reverse(item.context.len()));
     let batches: Vec<&[Item]> = items
         .chunk_by(|a, b| a.context.len() == b.context.len())
@@ -95,27 +95,27 @@ pub fn log_likelihoods(
     (!ended.into_inner()).then_some(found)
 }
 
-/// Whether a pass has the answers of a batch, and no others.
+/// Whether a pass has exactly the answers of a batch.
 fn is_of(pass: &Pass, batch: &[Item]) -> bool {
     let asked = batch.iter().flat_map(|item| item.answers.iter().map(|&(question, choice, _)| (question, choice)));
     asked.eq(pass.answers.iter().map(|answer| (answer.question, answer.choice)))
 }
 
-/// An answer that is too long for the model with its context.
+/// An answer that is too long for the model together with its context.
 struct Cut {
     question: usize,
     answer: usize,
-    /// What is left of both.
+    /// The last tokens of both.
     tokens: Vec<u32>,
 }
 
-/// Questions that the model can read whole, and the answers that it cannot.
+/// Questions that fit the model, and answers that do not.
 fn items(questions: &[Encoded], longest: usize) -> (Vec<Item<'_>>, Vec<Cut>) {
     let (mut items, mut cut) = (Vec::new(), Vec::new());
     for (index, question) in questions.iter().enumerate() {
         let mut answers = Vec::new();
         for (at, answer) in question.choices.iter().enumerate() {
-            // The last token is predicted only.
+            // The last token is only predicted.
             if question.context.len() + answer.len() <= longest + 1 {
                 answers.push((index, at, &answer[..]));
             } else {
@@ -131,7 +131,7 @@ fn items(questions: &[Encoded], longest: usize) -> (Vec<Item<'_>>, Vec<Cut>) {
     (items, cut)
 }
 
-/// The answers of contexts of one length, in the order of the items.
+/// The answers for contexts of one length, in the order of the items.
 fn score(model: &Llama, items: &[Item]) -> Vec<Answer> {
     let length = items[0].context.len();
     let contexts: Vec<u32> = items.iter().flat_map(|item| item.context).copied().collect();
@@ -150,7 +150,7 @@ fn score(model: &Llama, items: &[Item]) -> Vec<Answer> {
         .zip(first)
         .map(|(&(_, question, choice, _), log)| Answer { question, choice, log_likelihood: f64::from(log) })
         .collect();
-    // Answers of one token are done. The others go by length, so that little padding is read.
+    // Answers of one token are done. The others are sorted by length, so that little padding is read.
     let mut order: Vec<usize> = (0..answers.len()).filter(|&index| answers[index].3.len() > 1).collect();
     order.sort_by_key(|&index| answers[index].3.len());
     let mut rest = &order[..];
@@ -166,7 +166,7 @@ fn score(model: &Llama, items: &[Item]) -> Vec<Answer> {
     sums
 }
 
-/// Sums over all but the first token of answers that go on from rows of what was read.
+/// Sums over all but the first token of answers, continued from rows that were read.
 fn go_on<'a>(
     model: &Llama,
     read: &Read,
@@ -202,7 +202,7 @@ mod tests {
         (0..length).map(|at| (at * at * 3 + 11 * at + 17 * seed) % 256).collect()
     }
 
-    /// By reading each answer with its context alone.
+    /// Reads each answer with its context alone.
     fn alone(model: &Llama, context: &[u32], answer: &[u32]) -> f64 {
         let whole = [context, answer].concat();
         let whole = &whole[whole.len().saturating_sub(25)..];
@@ -251,7 +251,7 @@ mod tests {
         assert_eq!(ended, None);
         let mut known = passes.into_inner().unwrap();
         assert_eq!(known.len(), 3);
-        // What is not the pass's is computed; what is, is taken as it stands.
+        // Answers that do not belong to the pass are computed; those that do are taken as they are.
         known[0].answers.pop();
         known[1].answers[0].question = 1000;
         let Answer { question, choice, .. } = known[2].answers[0];

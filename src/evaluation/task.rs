@@ -1,4 +1,4 @@
-//! The tasks: from a row of their data to a question with answers, to the last character as the harness makes it.
+//! The tasks: a row of their data to a question with answers, exactly as the harness makes it.
 
 use serde_json::Value;
 
@@ -17,14 +17,14 @@ pub enum Task {
     ArcEasy,
 }
 
-/// A question whose answers a model is to weigh.
+/// A question with answers for a model to weigh.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
     /// What the model reads.
     pub context: String,
-    /// What it may go on with, without the space between.
+    /// The possible continuations, without the space before them.
     pub choices: Vec<String>,
-    /// The right one.
+    /// Index of the right one.
     pub gold: usize,
 }
 
@@ -32,7 +32,7 @@ impl Task {
     /// All tasks.
     pub const ALL: [Self; 3] = [Self::HellaSwag, Self::Piqa, Self::ArcEasy];
 
-    /// The harness's name of it.
+    /// The harness's name for it.
     pub fn name(self) -> &'static str {
         match self {
             Self::HellaSwag => "hellaswag",
@@ -50,17 +50,17 @@ impl Task {
         }
     }
 
-    /// The task of a name.
+    /// The task with this name.
     ///
     /// # Errors
-    /// There is none.
+    /// No task has this name.
     pub fn named(name: &str) -> Result<Self, DataError> {
         let known = || Self::ALL.map(Self::name).join(", ");
         let task = Self::ALL.into_iter().find(|task| task.name() == name);
         task.ok_or_else(|| DataError::Unknown { name: name.into(), known: known() })
     }
 
-    /// The question of a row as the data set has it, or as it is after the harness has prepared it (`query`).
+    /// The question in a row, either in the data set's form or as the harness has prepared it (`query`).
     ///
     /// # Errors
     /// What is wrong with the row.
@@ -117,12 +117,12 @@ fn answered(question: &str) -> String {
     format!("Question: {question}\nAnswer:")
 }
 
-/// What HellaSwag's texts from WikiHow are rid of: " [title]", other bracketed words, double spaces.
+/// Removes what HellaSwag's texts from WikiHow have too much: " [title]", other bracketed words, double spaces.
 fn tidy(text: &str) -> String {
     let text = text.trim_matches(is_space).replace(" [title]", ". ");
     let mut tidied = String::new();
     let mut rest = text.as_str();
-    // A bracket goes up to the first that closes one, on the same line.
+    // A bracket ends at the first closing one on the same line.
     while let Some(open) = rest.find('[') {
         let inside = &rest[open + 1..];
         let close = inside.find([']', '\n']).filter(|&close| inside[close..].starts_with(']'));
@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(found.choices, [" cuts.", "a b"]);
         assert_eq!(tidy(" a [b c [d] e] f [g"), "a e] f [g");
         assert_eq!(tidy("\u{1f}\u{3000}[a\n[b]\u{2028}] c\u{a0}"), "[a\n\u{2028}] c");
-        // Python's capital letters, not Rust's; an ending may be rid of all that it is.
+        // Python's capital letters, not Rust's; an ending may become empty.
         let row = json!({
             "activity_label": "მზა", "ctx_a": "", "ctx_b": "ტექსტი ΣΑΣ", "endings": ["[step]", "x"], "label": " 0 ",
         });

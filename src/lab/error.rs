@@ -2,7 +2,8 @@
 
 use thiserror::Error;
 
-use crate::report::SimulationError;
+use crate::report::{ReportError, SimulationError};
+use crate::scenario::ScenarioError;
 
 /// An error of this module.
 #[derive(Debug, Error)]
@@ -13,4 +14,13 @@ pub enum LabError {
     /// The place of the results does not take or give them.
     #[error("{url}: cannot {action} {object}: {reason}; what is there stays, and the same command goes on with it")]
     Store { url: String, action: &'static str, object: String, reason: String },
+    /// The results would come among those of something else.
+    #[error("{url} holds another search: {differs}; take another place with --out, or give the same command as before")]
+    Other { url: String, differs: String },
+    /// The scenario does not take the peers that play a strategy.
+    #[error("the network with the strategy `{which}`: {source}")]
+    Strategy { which: String, source: ScenarioError },
+    /// What came of the experiment cannot be written.
+    #[error(transparent)]
+    Report(#[from] ReportError),
 }

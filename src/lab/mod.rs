@@ -5,6 +5,7 @@
 //! killed or split into shards goes on from what is there. [`statistics`] makes intervals of the figures of several seeds.
 //! A [`sweep`] runs all combinations of some settings; a [`Comparison`] puts runs and sweeps beside one another.
 
+pub mod attack;
 mod compare;
 mod differences;
 mod error;
@@ -19,6 +20,6 @@ pub mod sweep;
 pub use compare::{CompareError, Comparison};
 pub use differences::differences;
 pub use error::LabError;
-pub use figures::{Figures, PeerFigures};
+pub use figures::{Figures, Held, PeerFigures};
 pub use pool::{Event, PoolOptions, Shard};
 pub use shelf::{Kept, Key, Shelf};

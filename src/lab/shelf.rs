@@ -19,7 +19,7 @@ use crate::scenario::Scenario;
 use crate::transport::retry::{Backoff, RetryStore};
 
 /// Goes up when other figures are kept, or the same are computed otherwise.
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 /// The longest object that is read: figures of 10,000 peers, or the settings of 4,096 combinations, take half of it.
 const MOST_BYTES: u64 = 32 << 20;
 

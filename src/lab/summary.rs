@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::figures::{Figures, HONEST};
-use super::statistics::{Interval, gini, variation};
+use super::statistics::Interval;
 use crate::report::tables::{Look, Ruled};
+use crate::report::{gini, variation};
 
 /// Networks that differ in nothing but the seed.
 #[derive(Clone, Debug)]

@@ -79,12 +79,12 @@ impl Column {
 
     /// Whether these columns are safe to write. Their names become headers and file names, and reports come from other
     /// nodes.
-    pub fn are_sound(columns: &[Self]) -> bool {
+    pub fn are_safe_to_write(columns: &[Self]) -> bool {
         let once = |at: usize| columns[..at].iter().all(|other| other.name != columns[at].name);
-        columns.len() <= Self::MOST && columns.iter().all(Self::is_sound) && (0..columns.len()).all(once)
+        columns.len() <= Self::MOST && columns.iter().all(Self::is_safe_to_write) && (0..columns.len()).all(once)
     }
 
-    fn is_sound(&self) -> bool {
+    fn is_safe_to_write(&self) -> bool {
         let is_name = |name: &str, joint: char| {
             (1..=Self::LONGEST_NAME).contains(&name.len())
                 && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == joint)
@@ -140,19 +140,19 @@ mod tests {
         let columns = |names: &[&str]| -> Vec<Column> {
             names.iter().map(|name| Column::new(name, "µ", ColumnKind::Standing)).collect()
         };
-        assert!(Column::are_sound(&[]) && Column::are_sound(&columns(&["rating_mu", "score2"])));
+        assert!(Column::are_safe_to_write(&[]) && Column::are_safe_to_write(&columns(&["rating_mu", "score2"])));
         for names in [&["../up"][..], &["a,b"], &["a\nb"], &[""], &["score", "score"], &["Score"]] {
-            assert!(!Column::are_sound(&columns(names)), "{names:?}");
+            assert!(!Column::are_safe_to_write(&columns(names)), "{names:?}");
         }
         let many: Vec<String> = (0..=Column::MOST).map(|nth| format!("c{nth}")).collect();
-        assert!(!Column::are_sound(&columns(&many.iter().map(String::as_str).collect::<Vec<_>>())));
+        assert!(!Column::are_safe_to_write(&columns(&many.iter().map(String::as_str).collect::<Vec<_>>())));
         let told = Column { label: "\u{1b}[2J".into(), ..columns(&["score"]).remove(0) };
-        assert!(!Column::are_sound(&[told]));
+        assert!(!Column::are_safe_to_write(&[told]));
         let score = || columns(&["score"]).remove(0);
-        assert!(Column::are_sound(&rated()));
-        assert!(!Column::are_sound(&[score().drawn("../report", "", "", None)]));
-        assert!(!Column::are_sound(&[score().drawn("score", "", "", Some((1, 1)))]));
-        assert!(!Column::are_sound(&[score().with_spread("a,b")]));
+        assert!(Column::are_safe_to_write(&rated()));
+        assert!(!Column::are_safe_to_write(&[score().drawn("../report", "", "", None)]));
+        assert!(!Column::are_safe_to_write(&[score().drawn("score", "", "", Some((1, 1)))]));
+        assert!(!Column::are_safe_to_write(&[score().with_spread("a,b")]));
     }
 
     #[test]

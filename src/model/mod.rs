@@ -23,6 +23,7 @@ mod llama;
 mod memory;
 mod param_tensors;
 mod settings;
+pub mod streamed;
 pub mod tokenizer;
 mod tokenizer_config;
 

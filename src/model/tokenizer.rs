@@ -118,6 +118,12 @@ impl Tokenizer {
         }
     }
 
+    /// The number of a token by its name.
+    pub(super) fn id(&self, name: &str) -> Option<u32> {
+        let Self::HuggingFace(definition) = self else { return None };
+        definition.tokenizer.token_to_id(name)
+    }
+
     /// Name and number of the token that begins a text.
     pub fn begin(&self) -> Option<(&str, u32)> {
         let Self::HuggingFace(definition) = self else { return None };

@@ -1,4 +1,4 @@
-//! A bundle in the bucket: put and fetched part by part.
+//! Puts a bundle into the bucket and fetches it, part by part.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::digest::Digest;
 use crate::transport::bundle::{self, BundleError};
 use crate::transport::keys;
 
-/// The parts of a bundle under `key`, the first one first: where each lies, and its bytes.
+/// The parts of a bundle under `key`, the first one first: path and bytes of each.
 pub fn parts_of(key: &Path, bytes: &Bytes) -> impl Iterator<Item = (Path, Bytes)> {
     let (key, bytes) = (key.clone(), bytes.clone());
     (0..bundle::parts(bytes.len())).map(move |part| {
@@ -21,15 +21,15 @@ pub fn parts_of(key: &Path, bytes: &Bytes) -> impl Iterator<Item = (Path, Bytes)
     })
 }
 
-/// The uploads of the bundle under `key`, if all of it is there, with at most `most` bytes.
+/// The uploads of the bundle under `key`, if it is complete and has at most `most` bytes.
 pub async fn get_bundle(bucket: &Arc<dyn ObjectStore>, key: &Path, most: usize) -> Option<Vec<(Digest, Bytes)>> {
     let wrong = |error: BundleError| tracing::warn!(%key, %error, "ignoring a bundle");
     let first = get_bounded(bucket, key, most.min(bundle::PART) as u64).await?;
-    let length = bundle::promised_len(&first, most).map_err(wrong).ok()?;
+    let length = bundle::declared_len(&first, most).map_err(wrong).ok()?;
     if length <= bundle::PART {
         return bundle::decode(&first, most).map_err(wrong).ok();
     }
-    // Before much is fetched, again and again, of what lacks a part.
+    // All lengths are checked first. Otherwise an incomplete bundle would be fetched again and again.
     let rest: Vec<(Path, u64)> = (1..bundle::parts(length))
         .map(|part| (keys::part(key, part), bundle::PART.min(length - part * bundle::PART) as u64))
         .collect();
@@ -59,7 +59,7 @@ pub async fn bundle_len(bucket: &dyn ObjectStore, key: &Path) -> Option<u64> {
     Some(length)
 }
 
-/// Removes what lies under `key` in so many parts: the first part first, without which nobody looks for the others.
+/// Removes `parts` parts under `key`. The first part goes first, because without it no node looks for the others.
 pub async fn delete_parts(bucket: &dyn ObjectStore, key: &Path, parts: usize) {
     for part in 0..parts {
         let _ = bucket.delete(&keys::part(key, part)).await;

@@ -15,9 +15,9 @@ use crate::training::Replica;
 use crate::transport::record::RoundRecord;
 use crate::transport::{Hotkey, keys};
 
-/// Checkpoints that are tried, the newest first: one may be damaged, or still on its way.
+/// Number of checkpoints to try, the newest first: one may be damaged or incomplete.
 const TRIED: usize = 3;
-/// Candidates that are looked at: what has a checkpoint's name may be anything.
+/// Number of candidates to look at: an object with a checkpoint's name may be anything.
 const LOOKED_AT: usize = 30;
 
 /// A model that a node catches up to: the replica before round `at`.
@@ -26,8 +26,8 @@ pub struct Step {
     pub followed: Followed,
 }
 
-/// One step of a node that catches up from before round `at`: to the newest checkpoint, where it is far ahead, or else
-/// to what the record of `at` leads to.
+/// One step of a node that catches up from before round `at`: to the newest checkpoint if that is far ahead, otherwise
+/// through the record of `at`.
 pub async fn step_forward(network: &Arc<Network>, ports: &Ports, at: u64, replica: &Arc<Replica>) -> Step {
     let every = network.rules.training.checkpoint_every;
     loop {
@@ -38,11 +38,11 @@ pub async fn step_forward(network: &Arc<Network>, ports: &Ports, at: u64, replic
             ports.host.trace(&format!("checkpoint {newest} {}", replica.digest));
             return Step { at: newest, followed: Followed { replica, in_sync: true } };
         }
-        // Records of long ago are removed: then only a checkpoint helps.
+        // Records of long ago are removed, so only a checkpoint helps.
         if let Some(record) = fetch_record(network, ports, at).await {
             let mut followed = follow_record(network, ports, replica, &record, false).await;
             if followed.is_none() {
-                // Without the bundle: the peers may have what they sent.
+                // The bundle is missing, but the peers' own uploads may be there.
                 followed = follow_record(network, ports, replica, &record, true).await;
             }
             if let Some(followed) = followed {
@@ -54,8 +54,8 @@ pub async fn step_forward(network: &Arc<Network>, ports: &Ports, at: u64, replic
     }
 }
 
-/// The newest model after round `beyond` that validators have put into the bucket and vouch for: `(round, replica)`, the
-/// replica before `round`.
+/// The newest model after round `beyond` that validators have put into the bucket and vouch for: `(round, replica)`,
+/// where the replica is the one before `round`.
 pub async fn newest_checkpoint(network: &Arc<Network>, ports: &Ports, beyond: u64) -> Option<(u64, Arc<Replica>)> {
     let parameters = network.core.layout.total();
     let mut tried = 0;
@@ -79,8 +79,8 @@ async fn vouching_record(network: &Network, ports: &Ports, at: u64) -> Option<Ro
     fetch_record(network, ports, at.checked_sub(1)?).await
 }
 
-/// The round before which the newest checkpoint is whose record is there, if there is any; it may turn out to be
-/// damaged. The outer `None`: the bucket does not tell.
+/// The round of the newest checkpoint that a record vouches for, if there is one. The checkpoint may still be damaged.
+/// The outer `None` means that the bucket does not answer.
 pub async fn newest_checkpoint_round(network: &Network, ports: &Ports) -> Option<Option<u64>> {
     for (at, _) in checkpoints(ports).await?.into_iter().take(LOOKED_AT) {
         if vouching_record(network, ports, at).await.is_some() {
@@ -90,23 +90,23 @@ pub async fn newest_checkpoint_round(network: &Network, ports: &Ports) -> Option
     Some(None)
 }
 
-/// The record of a round, if it is decided. The outer `None`: the bucket does not tell.
+/// The record of a round, if the round is decided. The outer `None` means that the bucket does not answer.
 pub async fn decision(network: &Network, ports: &Ports, round: u64) -> Option<Option<RoundRecord>> {
     if let Some(record) = fetch_record(network, ports, round).await {
         return Some(Some(record));
     }
     match ports.bucket.head(&keys::record(round)).await {
         Err(Error::NotFound { .. }) => Some(None),
-        // What lies there is no record, or could not be read.
+        // The object is no record, or could not be read.
         Ok(_) => Some(None),
         Err(_) => None,
     }
 }
 
-/// Checkpoints of all validators, the newest first; `None` if the bucket does not tell.
+/// Checkpoints of all validators, the newest first; `None` if the bucket does not answer.
 async fn checkpoints(ports: &Ports) -> Option<Vec<(u64, Hotkey)>> {
     let chain = ports.chain.view().await;
-    // Nobody has a model of a round that is to come.
+    // No node has a model of a future round.
     let now = ports.clock.round();
     let validators = chain.validators().into_iter().map(|(validator, _)| Hotkey(validator));
     let listed = join_all(validators.map(|validator| async move {
@@ -117,7 +117,7 @@ async fn checkpoints(ports: &Ports) -> Option<Vec<(u64, Hotkey)>> {
     .await;
     let listed: Option<Vec<Vec<(u64, Hotkey)>>> = listed.into_iter().collect();
     let mut found: Vec<(u64, Hotkey)> = listed?.into_iter().flatten().collect();
-    // Stable: of equals the one of the higher stake first.
+    // The sort is stable: among equal rounds, the validator with the higher stake comes first.
     found.sort_by_key(|(round, _)| std::cmp::Reverse(*round));
     Some(found)
 }

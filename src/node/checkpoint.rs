@@ -1,4 +1,4 @@
-//! A model in the bucket: put and fetched part by part.
+//! Puts a model into the bucket and fetches it, part by part.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use crate::digest::Digest;
 use crate::transport::checkpoint::{self, Checkpoint, Decoder};
 use crate::transport::keys;
 
-/// Puts a model with this digest under `key`: the first part last, so that whoever finds it finds the others.
+/// Puts a model with this digest under `key`. The first part goes last, so that a node that finds it finds the others.
 ///
 /// # Errors
-/// The store does not take a part; then nobody finds the others.
+/// The store refuses a part. Then no node finds the others.
 pub async fn put_checkpoint(
     bucket: &dyn ObjectStore,
     key: &Path,
@@ -28,7 +28,7 @@ pub async fn put_checkpoint(
     Ok(())
 }
 
-/// The model under `key`, if its header says that it is the one after `round` with digest `model`, and it is.
+/// Fetches the model under `key`, if it is the one after `round` with digest `model`, by its header and by its content.
 pub async fn get_checkpoint(
     bucket: &Arc<dyn ObjectStore>,
     key: &Path,
@@ -42,7 +42,7 @@ pub async fn get_checkpoint(
     };
     let wrong = |error| tracing::warn!(%key, %error, "ignoring a checkpoint");
     let mut decoder = Decoder::begin(&fetch(0).await?, run, parameters).map_err(wrong).ok()?;
-    if decoder.promises() != (round, model) {
+    if decoder.declared() != (round, model) {
         tracing::error!(%key, "ignoring a checkpoint that is not the model of the round's record");
         return None;
     }

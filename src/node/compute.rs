@@ -1,9 +1,8 @@
 //! Heavy work, on real threads, in virtual time.
 //!
-//! Work is started at once on a small pool, and its node goes on when the work is done *and* the virtual time that the
-//! node's hardware would need has passed. Meanwhile the clock may run to other nodes' events, so that work of different
-//! peers overlaps; at the due time it stands still until the result is there. Results do not depend on how many threads
-//! there are.
+//! Work starts at once on a small pool. Its node goes on when the work is done *and* the virtual time that the node's
+//! hardware would need has passed. Meanwhile the clock may advance to events of other nodes, so work of different peers
+//! overlaps; at the due time the clock waits for the result. Results do not depend on the number of threads.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
@@ -37,7 +36,7 @@ impl Compute {
         Started(self.send(job))
     }
 
-    /// Runs `job` on the pool and blocks until it is done: for work outside of the virtual world.
+    /// Runs `job` on the pool and blocks until it is done, for work outside the virtual world.
     pub fn call<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
         let result = self.send(job).recv().expect("the pool answers");
         result.unwrap_or_else(|panic| resume_unwind(panic))
@@ -58,7 +57,7 @@ impl Compute {
 pub struct Started<T>(Receiver<std::thread::Result<T>>);
 
 impl<T: Send + 'static> Started<T> {
-    /// The job's result. A paused clock stands still until it is there.
+    /// Waits for the job's result. A paused clock stands still meanwhile.
     pub async fn result(self) -> T {
         let result = match self.0.try_recv() {
             Ok(result) => result,
@@ -90,7 +89,7 @@ mod tests {
     use super::*;
     use futures::future::join_all;
 
-    /// Works of different real durations and virtual costs: the order in which nodes go on is the order of the costs.
+    /// Real durations differ from virtual costs, and nodes go on in the order of the costs.
     #[test]
     fn virtual_order_does_not_depend_on_threads() {
         let order = |threads| {

@@ -1,4 +1,5 @@
-//! Following the record of a round: it says who is in, by payload digest; whoever applies it has the same model.
+//! Follows the record of a round. The record names the included payloads by digest, so all nodes that apply it get the
+//! same model.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,21 +17,21 @@ use crate::training::{PseudoGradient, Replica};
 use crate::transport::record::{self, Included, RecordError, RoundRecord};
 use crate::transport::{Hotkey, bundle, keys, wire};
 
-/// How often something is asked for that is not there yet, at least.
+/// A node asks at least this often for something that is not there yet.
 const POLL: Duration = Duration::from_secs(1);
 
-/// What came of a round's record.
+/// The result of following a round's record.
 pub struct Followed {
     /// The replica after the round.
     pub replica: Arc<Replica>,
-    /// Whether the record is about the model that it was applied to. If not, this node has another model than the
-    /// validators; whether to mend that is its behaviour's choice.
+    /// Whether the record is about the model that it was applied to. If not, this node's model differs from the
+    /// validators'; its behaviour decides whether to repair that.
     pub in_sync: bool,
 }
 
-/// Waits until the record of `round` is there, and applies it to the replica before the round. `fresh` fetches the
-/// payloads from the peers that made them, and the bundle only for what is missing; a node that catches up takes the
-/// bundle at once. `None` when the next round is over too: something may be lost, and only catching up helps.
+/// Waits for the record of `round` and applies it to the replica before the round. With `fresh`, fetches the payloads
+/// from the peers that made them, and the bundle if one is missing; a node that catches up fetches the bundle at once.
+/// `None` when the next round is over too: something may be lost, and only catching up helps.
 pub async fn follow(
     network: &Arc<Network>,
     ports: &Ports,
@@ -54,7 +55,7 @@ pub async fn wait_a_little(ports: &Ports) {
     ports.clock.sleep(POLL.min(ports.clock.round_length() / 8)).await;
 }
 
-/// Applies a record to the replica before its round; `None` while its payloads cannot be had.
+/// Applies a record to the replica before its round; `None` while a payload is unavailable.
 pub async fn follow_record(
     network: &Arc<Network>,
     ports: &Ports,
@@ -68,7 +69,7 @@ pub async fn follow_record(
     if after.digest != record.model_after {
         ports.host.trace(&format!("diverged {} {}", record.round, after.digest));
         if in_sync {
-            // What is aggregated is decided by the payloads; the digest after them only tells what their author got.
+            // The payloads decide the aggregate. The digest after them only tells what the record's author got.
             tracing::error!(
                 round = record.round, author = %record.validator, theirs = %record.model_after, ours = %after.digest,
                 "the record's author computed another model from the same payloads; going on with ours"
@@ -83,18 +84,18 @@ pub async fn fetch_record(network: &Network, ports: &Ports, round: u64) -> Optio
     let key = keys::record(round);
     let bytes = get_bounded(&ports.bucket, &key, max_record_len(network) as u64).await?;
     let read = read_record(network, ports, round, &bytes).await;
-    read.inspect_err(|error| tracing::error!(%key, %error, "ignoring what is not a validator's record")).ok()
+    read.inspect_err(|error| tracing::error!(%key, %error, "ignoring an object that is no validator's record")).ok()
 }
 
-/// Length in bytes of a record of this run at most.
+/// Maximum length in bytes of a record of this run.
 pub fn max_record_len(network: &Network) -> usize {
     record::max_len(network.rules.protocol.top_peers)
 }
 
-/// The record in these bytes, if they are one of a round, signed by a validator.
+/// Decodes the record of a round, signed by a validator.
 ///
 /// # Errors
-/// They are not.
+/// The bytes are something else.
 pub async fn read_record(
     network: &Network,
     ports: &Ports,
@@ -106,7 +107,7 @@ pub async fn read_record(
     record::decode(bytes, max_record_len(network), &network.run, round, is_validator)
 }
 
-/// The payloads of a record, in its order; `None` if some of them could not be had now.
+/// The payloads of a record, in its order; `None` if one is unavailable now.
 async fn fetch_payloads(network: &Network, ports: &Ports, record: &RoundRecord, fresh: bool) -> Option<Vec<Bytes>> {
     let most = wire::encoded_len(&network.shape) as u64;
     if fresh {
@@ -145,7 +146,7 @@ pub async fn apply(
     ports.run(Duration::ZERO, work).await
 }
 
-/// The lead validator has checked what it includes; should it ever include what does not decode, everybody leaves that
+/// The lead validator checks what it includes. Should it include a payload that does not decode, all nodes leave that
 /// out alike.
 fn decode_all(network: &Network, round: u64, included: &[Included], payloads: &[Bytes]) -> Vec<Arc<PseudoGradient>> {
     let decoded = included

@@ -8,16 +8,16 @@ use serde::{Deserialize, Serialize};
 const NEVER_SECONDS: f64 = 1e9;
 /// A forward pass is about a third of forward and backward.
 const FORWARD_SHARE: f64 = 1.0 / 3.0;
-/// A validator whose speed is not stated is done with its evaluations after this part of a round at most: one that
-/// falls behind finds no uploads any more.
+/// A validator without a stated speed finishes its evaluations within this part of a round. If it fell behind, it would
+/// find no uploads any more.
 const EVALUATION_SHARE: f64 = 0.8;
 
 /// How fast a node computes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Hardware {
-    /// Forward and backward, tokens a second. The default lets a peer train on its pages, or a validator do its
-    /// evaluations, in half of a round.
+    /// Tokens a second, forward and backward. By default a peer trains on its pages, or a validator finishes its
+    /// evaluations, in half a round.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens_per_second: Option<f64>,
 }
@@ -36,14 +36,14 @@ pub struct Processor {
 }
 
 impl Processor {
-    /// The processor of a peer; without a stated speed, one that trains on the tokens of a round in half of it.
+    /// The processor of a peer. Without a stated speed, it trains on the tokens of a round in half a round.
     pub fn of_peer(hardware: &Hardware, round_tokens: f64, round_seconds: f64) -> Self {
         let default = round_tokens / (round_seconds / 2.0);
         Self { tokens_per_second: hardware.tokens_per_second.unwrap_or(default) }
     }
 
-    /// The processor of a validator that runs `evaluated_tokens` forward in a round; without a stated speed, that of a
-    /// peer, or a faster one where it would not keep up.
+    /// The processor of a validator that runs `evaluated_tokens` forward in a round. Without a stated speed, it is as
+    /// fast as a peer, or faster if it would not keep up otherwise.
     pub fn of_validator(hardware: &Hardware, round_tokens: f64, evaluated_tokens: f64, round_seconds: f64) -> Self {
         let peer = Self::of_peer(hardware, round_tokens, round_seconds);
         if hardware.tokens_per_second.is_some() {
@@ -53,17 +53,17 @@ impl Processor {
         Self { tokens_per_second: peer.tokens_per_second.max(needed) }
     }
 
-    /// A real one: its work takes the time that it takes.
+    /// A real processor. It adds no virtual time to its work.
     pub fn real() -> Self {
         Self { tokens_per_second: f64::INFINITY }
     }
 
-    /// Forward and backward of so many tokens.
+    /// Time to run this many tokens forward and backward.
     pub fn training(&self, tokens: f64) -> Duration {
         Duration::from_secs_f64((tokens / self.tokens_per_second).min(NEVER_SECONDS))
     }
 
-    /// Forward of so many tokens.
+    /// Time to run this many tokens forward.
     pub fn evaluation(&self, tokens: f64) -> Duration {
         self.training(tokens * FORWARD_SHARE)
     }

@@ -1,7 +1,7 @@
 //! The peer and the validator: a round told from top to bottom.
 //!
-//! Nodes are plain `async` code against the ports of [`ports`]; where those lead, to a simulated world or to a real
-//! one, they cannot tell.
+//! Nodes are plain `async` code against the ports of [`ports`]. They cannot tell whether a simulated world or a real
+//! one is behind these.
 
 pub mod behaviour;
 mod bundle;

@@ -1,4 +1,4 @@
-//! What everybody in a network knows: its rules, and what follows from them.
+//! What every node of a network knows: its rules, and what follows from them.
 
 use std::sync::Arc;
 
@@ -13,9 +13,9 @@ use crate::model::{LlamaConfig, ModelError};
 use crate::protocol::ProtocolSettings;
 use crate::training::{ChunkError, CoreError, PayloadShape, Replica, TrainingCore, TrainingSettings};
 
-/// What nodes go by.
+/// The rules that all nodes follow.
 pub struct Rules {
-    /// Seed of the draws that everybody makes alike, and of those of simulated nodes.
+    /// Seed of the draws that all nodes share, and of those of simulated nodes.
     pub seed: u64,
     /// Communication rounds.
     pub rounds: u64,
@@ -39,7 +39,7 @@ pub struct Network {
     pub genesis: Arc<Replica>,
 }
 
-/// Why there is no network of some settings: they do not go together, or the corpus cannot be read.
+/// Why settings make no network: they contradict each other, or the corpus cannot be read.
 #[derive(Debug, Error)]
 pub enum OpenError {
     #[error(transparent)]
@@ -63,7 +63,7 @@ impl From<HfError> for OpenError {
 }
 
 impl Network {
-    /// The network `run`, whose nodes go by these rules and start from `genesis`.
+    /// Makes the network `run`, whose nodes follow these rules and start from `genesis`.
     pub fn new(rules: Rules, run: Digest, core: TrainingCore, genesis: Arc<Replica>) -> Self {
         let (slots, pages) = (rules.chain.slots, rules.training.pages_per_round);
         let assignment = Assignment::new(rules.seed, slots, pages, core.corpus.train_pages());
@@ -71,7 +71,7 @@ impl Network {
         Self { rules, run, core, assignment, shape, genesis }
     }
 
-    /// Tokens that some pages predict.
+    /// Number of tokens to predict on these pages.
     pub fn tokens(&self, pages: &[PageId]) -> f64 {
         (pages.len() * self.core.config.sequence_length) as f64
     }

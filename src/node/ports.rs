@@ -1,7 +1,7 @@
 //! What a node knows of the world: the time, the bucket, the chain, a processor, and a place to keep its state.
 //!
-//! Nodes are written against these alone. The simulator gives them a paused clock and a bucket in memory; real ones
-//! change what is behind the ports, not the nodes.
+//! Nodes use these ports alone. The simulator puts a paused clock and a bucket in memory behind them, a real network
+//! the real things; the nodes are the same.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -20,8 +20,8 @@ use crate::node::report::RoundReport;
 use crate::training::Replica;
 use crate::transport::{Hotkey, Identity};
 
-/// All ports of a node under one of its identities; identity, account and place for uploads are that identity's, the rest
-/// is the node's.
+/// All ports of a node under one of its identities. Identity, account and place for uploads belong to the identity, the
+/// rest to the node.
 #[derive(Clone)]
 pub struct Ports {
     pub identity: Arc<Identity>,
@@ -35,7 +35,7 @@ pub struct Ports {
     pub host: Arc<dyn Host>,
 }
 
-/// Buckets that peers have named for their uploads.
+/// Buckets that peers name for their uploads.
 pub trait PeerBuckets: Send + Sync {
     /// The bucket at a URL; `None` for one that this node does not read.
     fn open(&self, url: &str) -> Option<Arc<dyn ObjectStore>>;
@@ -51,7 +51,7 @@ impl PeerBuckets for OneBucket {
 }
 
 impl Ports {
-    /// Where a peer's uploads lie, if this node reads them there.
+    /// The bucket with a peer's uploads, if this node reads it.
     pub async fn uploads_of(&self, peer: &Hotkey) -> Option<Arc<dyn ObjectStore>> {
         match self.chain.view().await.bucket_of(&peer.0) {
             None => Some(self.bucket.clone()),
@@ -59,7 +59,7 @@ impl Ports {
         }
     }
 
-    /// Does a part of the node's round, and tells the host how long it took.
+    /// Runs a part of the node's round, and tells the host how long it took.
     pub async fn phase<T>(&self, phase: &'static str, part: impl Future<Output = T>) -> T {
         let began = self.clock.now();
         let done = part.await;
@@ -67,8 +67,8 @@ impl Ports {
         done
     }
 
-    /// Starts `job` on the pool at once, and returns its result when the node's hardware would be done with it: when
-    /// `cost` has passed.
+    /// Starts `job` on the pool at once. Returns its result after `cost`, the time that the node's hardware needs for
+    /// it.
     pub async fn run<T: Send + 'static>(&self, cost: Duration, job: impl FnOnce() -> T + Send + 'static) -> T {
         let due = self.clock.now() + cost;
         let started = self.compute.start(job);
@@ -91,10 +91,10 @@ pub struct Clock {
     gate: Option<Arc<dyn Gate>>,
 }
 
-/// Holds a node back until others have got as far: what makes one clock of those of several processes.
+/// Holds a node back until others have reached its time, so that several processes share one clock.
 #[async_trait]
 pub trait Gate: Send + Sync {
-    /// Waits until all have reached `at`, since genesis.
+    /// Waits until all have reached `at`, in time since genesis.
     async fn pass(&self, at: Duration);
 }
 
@@ -123,18 +123,18 @@ impl Clock {
         Self { gate: Some(gate), ..self }
     }
 
-    /// Sets this clock, and all its clones, to show `now`: what the store's shows.
+    /// Sets this clock and all its clones to `now`, the store's time.
     pub fn set(&self, now: Duration) {
         let gained = now.as_millis() as i64 - (self.started_at + self.started.elapsed()).as_millis() as i64;
         self.gained_ms.store(gained, Ordering::Relaxed);
     }
 
-    /// A stamp tells a time that is later by less than this.
+    /// The true time of a stamp is later than the stamp by less than this.
     pub fn stamp_resolution(&self) -> Duration {
         self.stamp_resolution
     }
 
-    /// When something was stamped; what was stamped before genesis counts as of genesis.
+    /// When something was stamped. A stamp before genesis counts as genesis.
     pub fn since_genesis(&self, stamp: DateTime<Utc>) -> Duration {
         (stamp - self.genesis).to_std().unwrap_or_default()
     }
@@ -167,7 +167,7 @@ impl Clock {
         }
     }
 
-    /// Waits until the others have got as far as this clock.
+    /// Waits until the others have reached this clock's time.
     pub async fn let_others_catch_up(&self) {
         if let Some(gate) = &self.gate {
             gate.pass(self.now()).await;
@@ -204,30 +204,33 @@ impl Clock {
         self.rounds.block_at(self.now())
     }
 
-    /// Sleeps until what was sent to the chain by now has taken effect.
+    /// Sleeps until all calls submitted so far have taken effect on the chain.
     pub async fn sleep_until_next_block(&self) {
         self.sleep_until(self.rounds.block_start(self.block() + 1)).await;
     }
 }
 
-/// What a node leaves with its host.
+/// What a node tells its host: events, states, reports.
 pub trait Host: Send + Sync {
     /// Notes an event of this node; the run's digest covers the notes of all nodes.
     fn trace(&self, event: &str);
-    /// Called between two rounds, before anything of `round` is done: the host may ask for the node's state, to start
-    /// it again from here.
+    /// Called between two rounds, before anything of `round` is done. The host may ask for the node's state, to restart
+    /// the node from here.
     fn between_rounds(&self, round: u64, state: &dyn Fn() -> NodeState);
-    /// One of the node's identities takes no part any more because it has no slot, whether or not it ever had one.
+    /// One of the node's identities has no slot and takes no further part, whether or not it ever had one.
     fn slot_over(&self, _hotkey: &Hotkey, _had_one: bool) {}
-    /// The node has ended because none of its identities has a slot: what it has saved is of no use when it is started
+    /// The node has ended because none of its identities has a slot. Its saved state is useless when it is started
     /// again.
     fn without_slot(&self) {}
-    /// The node has to do without a page of the corpus, and so without what it was needed for. A network outlives that;
-    /// a simulation, whose results would depend on it, ends.
+    /// The node lacks a page of the corpus, and the results that need the page. A real network goes on without them; a
+    /// simulation ends, because its results would change.
     fn without_page(&self, error: &PageError) {
-        tracing::error!(%error, "a page of the corpus cannot be had");
+        tracing::error!(%error, "a page of the corpus is unavailable");
     }
-    /// A part of the node's round is over, and took so long.
+    /// One of the node's identities begins to train on so many tokens: those of its pages, over each of which every scheme
+    /// passes once.
+    fn trained(&self, _hotkey: &Hotkey, _tokens: u64) {}
+    /// A part of the node's round is over, and took this long.
     fn phase(&self, _phase: &'static str, _took: Duration) {}
     /// A validator's account of a finished round.
     fn report(&self, report: RoundReport);

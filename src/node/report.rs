@@ -1,4 +1,4 @@
-//! What a validator says of a finished round.
+//! A validator's report of a finished round.
 
 use std::time::Duration;
 
@@ -13,15 +13,15 @@ use crate::transport::Hotkey;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RoundReport {
     pub round: u64,
-    /// Whose report this is.
+    /// The validator that reports.
     pub validator: Hotkey,
-    /// Whether it was this validator that decided the round. If so its report is the one that counts.
+    /// Whether this validator decided the round. The report of the one that decided counts.
     pub decided: bool,
     /// When the round was over for the validator, since genesis.
     pub at: Duration,
     pub lr: f64,
-    /// Held-out loss of the model after the round, nats a token, in the rounds in which it is measured, by
-    /// the validator that decided.
+    /// Held-out loss of the model after the round, in nats a token. Only the validator that decided measures it, in
+    /// rounds in which it is due.
     pub loss: Option<f64>,
     /// Mean loss of the model before the round on the assigned pages that were evaluated.
     pub train_loss: Option<f64>,
@@ -31,7 +31,7 @@ pub struct RoundReport {
     pub uploads: usize,
     /// Digest of the model after the round.
     pub model: Digest,
-    /// What the mechanism's numbers are.
+    /// The meaning of the mechanism's numbers.
     pub columns: Vec<Column>,
     pub peers: Vec<PeerReport>,
 }
@@ -43,7 +43,7 @@ pub struct PeerReport {
     pub hotkey: Hotkey,
     pub status: Status,
     pub steps_behind: Option<f64>,
-    /// The mechanism's numbers, one a column of the report.
+    /// The mechanism's numbers, one per column of the report.
     pub numbers: Vec<Option<f64>>,
     /// What the chain pays this peer in this round.
     pub incentive: f64,
@@ -51,12 +51,12 @@ pub struct PeerReport {
 }
 
 impl RoundReport {
-    /// A peer's number by the name of its column; `None` where the report has none.
+    /// A peer's number in the named column; `None` if the report has no such column.
     pub fn number(&self, peer: &PeerReport, name: &str) -> Option<f64> {
         peer.number(&self.columns, name)
     }
 
-    /// What a run's digest covers of the report: all but what columns are for.
+    /// What a run's digest covers of the report: everything but the descriptions of columns.
     pub fn digested(&self) -> Vec<u8> {
         let Self { round, validator, decided, at, lr, loss, train_loss, .. } = self;
         let Self { forward_passes, uploads, model, columns, peers, .. } = self;
@@ -65,14 +65,15 @@ impl RoundReport {
         postcard::to_stdvec(&(of_round, names, peers)).expect("a plain structure")
     }
 
-    /// Whether files can take the report: others may write one as they please.
-    pub fn is_sound(&self) -> bool {
-        Column::are_sound(&self.columns) && self.peers.iter().all(|peer| peer.numbers.len() == self.columns.len())
+    /// Whether the report can be written to files. Reports of other nodes may hold anything.
+    pub fn is_safe_to_write(&self) -> bool {
+        Column::are_safe_to_write(&self.columns)
+            && self.peers.iter().all(|peer| peer.numbers.len() == self.columns.len())
     }
 }
 
 impl PeerReport {
-    /// The number in the column of a name; `None` where there is none.
+    /// The number in the named column; `None` if there is no such column.
     pub fn number(&self, columns: &[Column], name: &str) -> Option<f64> {
         let at = columns.iter().position(|column| column.name == name)?;
         self.numbers.get(at).copied().flatten()

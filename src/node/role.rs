@@ -1,4 +1,4 @@
-//! Putting a node together, whatever world it is to live in.
+//! Builds a node, for a simulated world or a real one.
 
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use super::validator::behaviour::ValidatorBehaviour;
 use crate::digest::Digest;
 use crate::training::Replica;
 
-/// What a node is to be.
+/// The kind of node to build.
 pub enum Role {
-    /// One that trains, for one slot or several.
+    /// A node that trains, for one slot or several.
     Peer {
         plan: PeerPlan,
         /// The round in which it starts.
@@ -33,11 +33,11 @@ pub enum Node {
 }
 
 impl Role {
-    /// A node of this role, from genesis or from its saved state. A peer has ports for each identity that it registers a
-    /// slot for, a validator for one.
+    /// Builds a node of this role, from genesis or from its saved state. A peer has ports for each identity that
+    /// registers a slot, a validator for one. `replica` returns the parameters that the state names.
     ///
     /// # Errors
-    /// The state is not of such a node; `replica` gives the parameters that it names.
+    /// The state is not of such a node.
     pub fn build(
         self,
         network: &Arc<Network>,
@@ -62,10 +62,10 @@ impl Role {
 }
 
 impl Node {
-    /// The same node, which was stopped for a time that it does not know: others may have gone on without it.
+    /// The same node after a stop of unknown length: others may have gone on without it.
     pub fn after_a_stop(self) -> Self {
         match self {
-            // It looks at every record before it goes on.
+            // A peer checks every record before it goes on anyway.
             Self::Peer(peer) => Self::Peer(peer),
             Self::Validator { validator, leaves } => {
                 Self::Validator { validator: Box::new(validator.after_a_stop()), leaves }
@@ -73,7 +73,7 @@ impl Node {
         }
     }
 
-    /// Lives until the last round is over or it leaves.
+    /// Lives until the last round is over or the node leaves.
     pub async fn run(self) {
         match self {
             Self::Peer(peer) => peer.run().await,

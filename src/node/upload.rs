@@ -1,4 +1,4 @@
-//! A peer's upload of a round: posting it, and fetching somebody's.
+//! A peer's upload of a round: posting and fetching it.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::training::{PseudoGradient, Replica};
 use crate::transport::wire::{self, Expected, Upload};
 use crate::transport::{Hotkey, Identity, keys, samples};
 
-/// What lies under the key of a peer's upload.
+/// What the bucket has under the key of a peer's upload.
 pub enum Fetched {
     /// Nothing, or nothing that could be read in time.
     Absent,
@@ -71,7 +71,7 @@ pub fn samples_of(network: &Network, replica: &Replica, round: u64) -> Vec<[f32;
     samples::of_model(&replica.theta, &network.core.layout, network.rules.seed, round)
 }
 
-/// Fetches and checks the upload of a peer. No more is transferred than a well-formed upload has bytes.
+/// Fetches and checks the upload of a peer. Transfers no more bytes than a well-formed upload has.
 pub async fn fetch(network: &Network, ports: &Ports, round: u64, uid: Uid, hotkey: Hotkey) -> Fetched {
     let most = wire::encoded_len(&network.shape) as u64;
     let options = GetOptions { range: Some(GetRange::Bounded(0..most)), ..Default::default() };
@@ -80,7 +80,7 @@ pub async fn fetch(network: &Network, ports: &Ports, round: u64, uid: Uid, hotke
     let answer = match bucket.get_opts(&key, options).await {
         Ok(answer) => answer,
         Err(Error::NotFound { .. } | Error::Generic { .. }) => return Fetched::Absent,
-        // There is something, but the range does not fit it: it is empty.
+        // An object is there, but the range does not fit: it is empty.
         Err(_) => {
             let Ok(meta) = bucket.head(&key).await else { return Fetched::Absent };
             return Fetched::Malformed { stamp: ports.clock.since_genesis(meta.last_modified) };
@@ -99,8 +99,8 @@ pub async fn fetch(network: &Network, ports: &Ports, round: u64, uid: Uid, hotke
     }
 }
 
-/// The upload in these bytes, if it is signed by `hotkey` for this run and round, and every tensor is as the model's
-/// shape asks.
+/// Decodes an upload. It must be signed by `hotkey` for this run and round, and every tensor must fit the model's
+/// shape.
 pub fn decode(network: &Network, bytes: &[u8], round: u64, uid: Uid, hotkey: Hotkey) -> Option<Upload> {
     let expected = Expected { run: network.run, round, uid, hotkey };
     let upload = wire::decode(bytes, &network.shape, &expected).ok()?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::ReportError;
 use super::error::Named;
-use super::record::{Cells, Row};
+use super::record::{Cells, Row, names};
 use crate::mechanism::Column;
 
 /// Writes a file so that a reader finds either the old content or the new one: to a temporary file beside it, to the
@@ -148,7 +148,7 @@ pub fn read_rows<R: Row>(folder: &Path, columns: &[Column]) -> Result<Option<Vec
     };
     let found: Vec<String> = reader.headers().map_err(&unread)?.iter().map(str::to_string).collect();
     let header = R::header(columns);
-    let earlier = header.iter().filter(|name| Some(name.as_str()) != R::NEWER);
+    let earlier = header.iter().filter(|name| !names(R::NEWER).any(|newer| newer == *name));
     if found != header && !found.iter().eq(earlier) {
         return Err(other_header(&path, &header.join(","), &found.join(",")));
     }
@@ -185,14 +185,14 @@ mod tests {
         assert_eq!(
             PeerRow::header(&columns).join(","),
             "round,uid,behaviour,status,steps_behind,loss_score_assigned,loss_score_unassigned,rating_mu,rating_sigma,\
-             proof_of_computation,peer_score,incentive,aggregated"
+             proof_of_computation,peer_score,incentive,aggregated,tokens,bytes_up,bytes_down"
         );
         assert_eq!(
             LeaderboardRow::header(&columns).join(","),
             "uid,behaviour,incentive_final,incentive_total,peer_score,rating_mu,rating_sigma,proof_of_computation,\
-             rounds_aggregated,rounds_failed"
+             rounds_aggregated,rounds_failed,rounds_registered,tokens,bytes_up,bytes_down,work,pay,profit"
         );
-        assert_eq!(LeaderboardRow::header(&[]).len(), 6);
+        assert_eq!(LeaderboardRow::header(&[]).len(), 13);
     }
 
     #[test]
@@ -228,9 +228,30 @@ mod tests {
         std::fs::write(folder.path().join("rounds.csv"), text.lines().map(without).collect::<String>()).unwrap();
         rounds.iter_mut().for_each(|row| row.forward_passes = None);
         assert_eq!(read_rows(folder.path(), &[]).unwrap(), Some(rounds));
+        assert_eq!(earlier_peers(folder.path(), "incentive,aggregated"), Ok((Some(0.5), None)));
+        assert_eq!(
+            earlier_peers(folder.path(), "incentive,aggregated,tokens,bytes_up,bytes_down"),
+            Ok((Some(0.5), Some(7)))
+        );
+        let message = earlier_peers(folder.path(), "incentive,aggregated,tokens").unwrap_err();
+        assert!(message.contains("line 1: expected the columns"), "{message}");
         // Lines of another shape are not appended to them.
         let message = Appender::<RoundRow>::open(folder.path(), &[]).unwrap_err().to_string();
         assert!(message.contains("line 1: expected the columns"), "{message}");
+    }
+
+    /// What is read of a peer in a file that ends with these columns: the mechanism's number, and its tokens.
+    fn earlier_peers(folder: &Path, end: &str) -> Result<(Option<f64>, Option<u64>), String> {
+        let columns = [Column::new("novelty", "novelty", crate::mechanism::ColumnKind::Score)];
+        let cells: Vec<&str> = "0.25,true,7,8,9".split(',').take(end.split(',').count()).collect();
+        let lines = format!(
+            "round,uid,behaviour,status,steps_behind,novelty,{end}\n0,1,honest,passed,0.0,0.5,{}\n",
+            cells.join(",")
+        );
+        std::fs::write(folder.join("peers.csv"), lines).unwrap();
+        let rows: Vec<PeerRow> = read_rows(folder, &columns).map_err(|error| error.to_string())?.unwrap();
+        assert_eq!((rows[0].incentive, rows[0].bytes_down), (0.25, rows[0].tokens.map(|tokens| tokens + 2)));
+        Ok((rows[0].numbers[0], rows[0].tokens))
     }
 
     #[test]

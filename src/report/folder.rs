@@ -93,19 +93,9 @@ impl RunFolder {
 
     /// The standings after the rounds that are in the folder, and who came to which slot.
     pub fn standings(&self) -> Result<(Leaderboard, Vec<SlotRow>), ReportError> {
-        let slots: Vec<SlotRow> = read_rows(&self.root, &self.columns)?.unwrap_or_default();
-        let peers: Vec<PeerRow> = read_rows(&self.root, &self.columns)?.unwrap_or_default();
-        let mut owners = BTreeMap::new();
-        let mut to_come = slots.iter().peekable();
-        let mut leaderboard = Leaderboard::new(&self.columns);
-        for mut peer in peers {
-            while let Some(slot) = to_come.next_if(|slot| slot.round <= peer.round) {
-                owners.insert(slot.uid, slot.peer);
-            }
-            peer.owner = owners.get(&peer.uid).copied().unwrap_or_default();
-            leaderboard.add(&peer);
-        }
-        Ok((leaderboard, slots))
+        let slots = load_slots(&self.root)?;
+        let peers = peers_of(&self.root, &self.columns, &slots)?;
+        Ok((Leaderboard::of(&self.columns, &peers), slots))
     }
 
     /// Appends to `baseline.csv`.
@@ -177,7 +167,7 @@ impl RunFolder {
 pub fn load(root: &Path) -> Result<RunData, ReportError> {
     let manifest = read_manifest(root)?;
     let columns = &manifest.columns;
-    let peers: Vec<PeerRow> = read_rows(root, columns)?.unwrap_or_default();
+    let peers = peers_of(root, columns, &load_slots(root)?)?;
     let leaderboard = match read_rows(root, columns)? {
         Some(rows) => rows,
         None => Leaderboard::of(columns, &peers).rows(),
@@ -191,6 +181,25 @@ pub fn load(root: &Path) -> Result<RunData, ReportError> {
         peers,
         leaderboard,
     })
+}
+
+/// The rows of `peers.csv`, with the owners of their slots.
+fn peers_of(root: &Path, columns: &[Column], slots: &[SlotRow]) -> Result<Vec<PeerRow>, ReportError> {
+    let mut peers: Vec<PeerRow> = read_rows(root, columns)?.unwrap_or_default();
+    let mut owners = BTreeMap::new();
+    let mut to_come = slots.iter().peekable();
+    for peer in &mut peers {
+        while let Some(slot) = to_come.next_if(|slot| slot.round <= peer.round) {
+            owners.insert(slot.uid, slot.peer);
+        }
+        peer.owner = owners.get(&peer.uid).copied().unwrap_or_default();
+    }
+    Ok(peers)
+}
+
+/// Reads `slots.csv` of a run's folder: who came to which slot.
+pub fn load_slots(root: &Path) -> Result<Vec<SlotRow>, ReportError> {
+    Ok(read_rows(root, &[])?.unwrap_or_default())
 }
 
 /// Reads a run's manifest.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::tables::{Look, by_behaviour, by_operator, by_peer, losses};
+use super::tables::{Look, by_behaviour, by_operator, by_peer, equality, losses};
 use super::{RunData, plots};
 
 const STYLE: &str = "body{font:15px/1.5 Helvetica,Arial,sans-serif;color:#282828;max-width:940px;margin:2em auto;padding:0 1em}\
@@ -43,7 +43,7 @@ pub(super) fn page(run: &RunData, pictures: &[(String, String)]) -> String {
 fn facts(run: &RunData) -> Vec<(&'static str, String)> {
     let manifest = &run.manifest;
     let unfinished = if manifest.finished { "" } else { " (unfinished)" };
-    vec![
+    let mut facts = vec![
         ("rounds", format!("{} of {}{unfinished}", manifest.rounds_done, manifest.scenario.rounds)),
         ("parameters", plots::number(manifest.parameters as f64)),
         ("tokens aggregated a round", plots::number(manifest.tokens_per_round as f64)),
@@ -51,7 +51,9 @@ fn facts(run: &RunData) -> Vec<(&'static str, String)> {
         ("real time", format!("{:.1} s, {} threads, {}", manifest.wall_seconds, manifest.threads, manifest.device)),
         ("gauntlet", format!("{}, {} {}", manifest.version, manifest.target.arch, manifest.target.os)),
         ("digest", manifest.digest.map_or_else(|| "none yet".into(), |digest| digest.to_string())),
-    ]
+    ];
+    facts.extend(equality(run).map(|equality| ("pay of equal honest peers", equality)));
+    facts
 }
 
 fn escaped(text: &str) -> String {
@@ -68,9 +70,9 @@ mod tests {
         let mut run = sample::copycat();
         run.manifest.scenario.name = "<script>".into();
         let page = page(&run, &plots::all(&run).unwrap());
-        assert_eq!(page.matches("<svg ").count(), 7);
+        assert_eq!(page.matches("<svg ").count(), 8);
         assert!(page.contains("150 of 150") && page.contains("139,584") && page.contains("copycat of best"));
         assert!(!page.contains("<script"), "names are escaped");
-        assert!(page.matches("http").count() == 7, "only the namespaces of the pictures");
+        assert!(page.matches("http").count() == 8, "only the namespaces of the pictures");
     }
 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use super::work::{Compared, HonestRound};
 use super::{LeaderboardRow, PeerRow};
 use crate::Uid;
 use crate::mechanism::Column;
@@ -21,16 +22,21 @@ pub struct Leaderboard {
     paid: f64,
     /// By key.
     standings: Vec<Standing>,
+    /// The honest peers of the round that was added to last.
+    honest: HonestRound,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Standing {
     owner: u32,
-    /// All but the incentives is up to date.
+    /// All but the incentives, and what is compared, is up to date.
     row: LeaderboardRow,
     paid: f64,
     /// Rounds and incentives of the last tenth.
     recent: VecDeque<(u64, f64)>,
+    /// The round that was added last, what it paid, and its tokens; not compared yet.
+    latest: Option<(f64, Option<u64>)>,
+    compared: Compared,
 }
 
 impl Standing {
@@ -42,13 +48,15 @@ impl Standing {
         let row = LeaderboardRow {
             uid: peer.uid,
             behaviour: peer.behaviour.clone(),
-            incentive_final: 0.0,
-            incentive_total: 0.0,
             numbers: vec![None; columns],
-            rounds_aggregated: 0,
-            rounds_failed: 0,
+            rounds_registered: Some(0),
+            tokens: Some(0),
+            bytes_up: Some(0),
+            bytes_down: Some(0),
+            ..LeaderboardRow::default()
         };
-        Self { owner: peer.owner, row, paid: 0.0, recent: VecDeque::new() }
+        let (recent, compared) = (VecDeque::new(), Compared::default());
+        Self { owner: peer.owner, row, paid: 0.0, recent, latest: None, compared }
     }
 }
 
@@ -72,15 +80,20 @@ impl Leaderboard {
 
     /// Adds a peer's round; rounds come in order.
     pub fn add(&mut self, peer: &PeerRow) {
-        self.rounds = self.rounds.max(peer.round.saturating_add(1));
+        if peer.round >= self.rounds {
+            self.compare();
+            self.rounds = peer.round.saturating_add(1);
+        }
+        self.honest.add(peer);
         self.paid += peer.incentive;
         let key = (peer.uid, peer.owner, peer.behaviour.as_str());
         let at = self.standings.binary_search_by(|standing| standing.key().cmp(&key)).unwrap_or_else(|at| {
             self.standings.insert(at, Standing::of_newcomer(peer, self.columns.len()));
             at
         });
-        let Standing { row, paid, recent, .. } = &mut self.standings[at];
+        let Standing { row, paid, recent, latest, .. } = &mut self.standings[at];
         *paid += peer.incentive;
+        *latest = Some((peer.incentive, peer.tokens));
         recent.push_back((peer.round, peer.incentive));
         let first = self.rounds - last_tenth(self.rounds);
         while recent.front().is_some_and(|(round, _)| *round < first) {
@@ -91,26 +104,49 @@ impl Leaderboard {
         }
         row.rounds_aggregated += u64::from(peer.aggregated);
         row.rounds_failed += u64::from(peer.status.failed());
+        row.rounds_registered = sum(row.rounds_registered, Some(1));
+        row.tokens = sum(row.tokens, peer.tokens);
+        row.bytes_up = sum(row.bytes_up, peer.bytes_up);
+        row.bytes_down = sum(row.bytes_down, peer.bytes_down);
+    }
+
+    /// Compares each peer of the round that was added to last with the honest ones, now that all of them are known.
+    fn compare(&mut self) {
+        let honest = std::mem::take(&mut self.honest);
+        for standing in &mut self.standings {
+            if let Some(latest) = standing.latest.take() {
+                standing.compared.add(latest, &honest);
+            }
+        }
     }
 
     /// The lines of `leaderboard.csv`, the best paid of the last tenth first.
     pub fn rows(&self) -> Vec<LeaderboardRow> {
+        let mut whole = self.clone();
+        whole.compare();
         let length = last_tenth(self.rounds);
         let first = self.rounds.saturating_sub(length);
         let row = |standing: &Standing| {
             let recent = standing.recent.iter().filter(|(round, _)| *round >= first).map(|(_, incentive)| incentive);
-            LeaderboardRow {
+            let mut row = LeaderboardRow {
                 incentive_final: recent.sum::<f64>() / length as f64,
                 incentive_total: if self.paid > 0.0 { standing.paid / self.paid } else { 0.0 },
                 ..standing.row.clone()
-            }
+            };
+            standing.compared.write(&mut row);
+            row
         };
-        let mut rows: Vec<_> = self.standings.iter().map(row).collect();
+        let mut rows: Vec<_> = whole.standings.iter().map(row).collect();
         rows.sort_by(|a, b| {
             b.incentive_final.total_cmp(&a.incentive_final).then(b.incentive_total.total_cmp(&a.incentive_total))
         });
         rows
     }
+}
+
+/// What is not known of one is not known of the sum.
+fn sum(a: Option<u64>, b: Option<u64>) -> Option<u64> {
+    Some(a?.saturating_add(b?))
 }
 
 #[cfg(test)]
@@ -171,6 +207,31 @@ mod tests {
         let row = &board.rows()[0];
         assert_eq!((row.rounds_aggregated, row.rounds_failed, row.numbers[1]), (1, 3, Some(30.0)));
         assert_eq!(row.incentive_total, 0.0, "nothing was paid");
+    }
+
+    #[test]
+    fn costs_are_summed_and_compared_over_the_rounds_of_each_peer() {
+        let mut board = Leaderboard::new(&sample::columns());
+        for round in 0..10 {
+            board.add(&PeerRow { tokens: Some(100), ..peer(round, 1, 0, 0.6) });
+            board.add(&PeerRow { tokens: Some(300), bytes_down: Some(7), ..peer(round, 2, 1, 0.2) });
+            if round >= 6 {
+                // Half of the work, and all of the pay, of a mean honest peer; it comes late.
+                let late = PeerRow { tokens: Some(100), behaviour: "lazy".into(), ..peer(round, 3, 2, 0.4) };
+                board.add(&late);
+            }
+        }
+        let of = |uid| board.rows().into_iter().find(|row| row.uid == uid).unwrap();
+        let (second, late) = (of(2), of(3));
+        assert_eq!((second.tokens, second.bytes_down, second.rounds_registered), (Some(3000), Some(70), Some(10)));
+        assert_eq!(
+            (second.work, second.pay.map(|pay| (pay * 1e9).round()), second.bytes_up),
+            (Some(1.5), Some(5e8), None)
+        );
+        assert_eq!((late.tokens, late.rounds_registered), (Some(400), Some(4)));
+        let [work, pay, profit] =
+            [late.work, late.pay, late.profit].map(|number| (number.unwrap() * 1e9).round() / 1e9);
+        assert_eq!([work, pay, profit], [0.5, 1.0, 2.0]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Equality;
 use crate::corpus::Corpus;
 use crate::digest::Digest;
 use crate::mechanism::Column;
@@ -47,6 +48,9 @@ pub struct Manifest {
     /// Held-out loss of the model before the first round.
     pub initial_loss: Option<f64>,
     pub references: References,
+    /// How evenly equal honest peers were paid; written at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub honest_pay: Option<Equality>,
     /// The numbers that the mechanism has of each peer: columns of `peers.csv` and of `leaderboard.csv`.
     #[serde(default)]
     pub columns: Vec<Column>,
@@ -75,6 +79,7 @@ impl Manifest {
             upload_bytes: 0,
             initial_loss: None,
             references: References::default(),
+            honest_pay: None,
             columns: scenario.judge().build(0).columns(),
             scenario,
         }

@@ -6,6 +6,7 @@
 
 mod data;
 mod draw;
+mod equality;
 mod error;
 mod files;
 mod folder;
@@ -21,13 +22,15 @@ mod run;
 pub(crate) mod sample;
 mod saved;
 pub mod tables;
+mod work;
 mod writer;
 
 pub use data::RunData;
 pub use draw::redraw;
+pub use equality::{Equality, gini, variation};
 pub use error::ReportError;
 pub use files::replace as write_file;
-pub use folder::{RunFolder, load, load_manifest, load_rounds};
+pub use folder::{RunFolder, load, load_manifest, load_rounds, load_slots};
 pub use leaderboard::Leaderboard;
 pub use manifest::{FORMAT, Manifest, References, Target};
 pub use publish::publish;

@@ -51,10 +51,16 @@ pub struct PeerRow {
     /// Share of what this round pays to peers: the shares of a round sum to 1, or to 0 when nobody is paid.
     pub incentive: f64,
     pub aggregated: bool,
+    /// Tokens whose gradients it computed. Nobody knows this and the next two of a real network; folders of earlier
+    /// versions do not say.
+    pub tokens: Option<u64>,
+    /// Bytes that it sent and received: those of its operator's link, shared evenly among the operator's slots.
+    pub bytes_up: Option<u64>,
+    pub bytes_down: Option<u64>,
 }
 
 /// A line of `leaderboard.csv`: one holder of a slot over the whole run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LeaderboardRow {
     pub uid: Uid,
     pub behaviour: String,
@@ -67,6 +73,18 @@ pub struct LeaderboardRow {
     pub rounds_aggregated: u64,
     /// Rounds in which it held a slot and did not pass the fast evaluation, absence included.
     pub rounds_failed: u64,
+    /// Rounds in which it held the slot. Folders of earlier versions say neither this nor what follows.
+    pub rounds_registered: Option<u64>,
+    /// Sums of the columns of `peers.csv`.
+    pub tokens: Option<u64>,
+    pub bytes_up: Option<u64>,
+    pub bytes_down: Option<u64>,
+    /// Tokens and pay, as multiples of what a mean honest peer had in the rounds in which this one held its slot; none
+    /// where there was no honest peer.
+    pub work: Option<f64>,
+    pub pay: Option<f64>,
+    /// `pay` divided by `work`; none where there was no work.
+    pub profit: Option<f64>,
 }
 
 /// A line of `baseline.csv`: central AdamW after as many rounds' worth of tokens.
@@ -98,8 +116,8 @@ pub(super) trait Row: Serialize + Sized {
     /// Names of the columns before the mechanism's, and after.
     const BEFORE: &'static str;
     const AFTER: &'static str = "";
-    /// A column that files of earlier versions lack.
-    const NEWER: Option<&'static str> = None;
+    /// Columns that files of earlier versions lack, all of them.
+    const NEWER: &'static str = "";
 
     /// Places of the mechanism's columns that stand between.
     fn own(_columns: &[Column]) -> Vec<usize> {
@@ -112,9 +130,13 @@ pub(super) trait Row: Serialize + Sized {
     /// The names of all columns.
     fn header(columns: &[Column]) -> Vec<String> {
         let own = Self::own(columns).into_iter().map(|at| columns[at].name.clone());
-        let names = |names: &'static str| names.split(',').filter(|name| !name.is_empty()).map(str::to_string);
-        names(Self::BEFORE).chain(own).chain(names(Self::AFTER)).collect()
+        names(Self::BEFORE).map(str::to_string).chain(own).chain(names(Self::AFTER).map(str::to_string)).collect()
     }
+}
+
+/// The names in a list of columns.
+pub(super) fn names(list: &'static str) -> impl Iterator<Item = &'static str> {
+    list.split(',').filter(|name| !name.is_empty())
 }
 
 /// The cells of a line that are still to be read, with the names of their columns.
@@ -169,9 +191,10 @@ impl<'a> Cells<'a> {
         value.map_err(|error| format!("column {column}: {error}"))
     }
 
-    /// As many numbers as leave so many cells.
-    fn numbers(&mut self, leave: usize) -> Result<Vec<Option<f64>>, String> {
-        (self.at + leave..self.header.len()).map(|_| self.option()).collect()
+    /// The numbers before the column of this name.
+    fn numbers(&mut self, end: &str) -> Result<Vec<Option<f64>>, String> {
+        let own = self.header[self.at..].iter().take_while(|name| *name != end).count();
+        (0..own).map(|_| self.option()).collect()
     }
 }
 
@@ -179,7 +202,7 @@ impl Row for RoundRow {
     const FILE: &'static str = "rounds.csv";
     const BEFORE: &'static str = "round,virtual_seconds,lr,loss,train_loss,aggregated,uploads,forward_passes,bytes_up,\
                                   bytes_down,replica_digest";
-    const NEWER: Option<&'static str> = Some("forward_passes");
+    const NEWER: &'static str = "forward_passes";
 
     fn read(cells: &mut Cells<'_>) -> Result<Self, String> {
         Ok(Self {
@@ -201,7 +224,8 @@ impl Row for RoundRow {
 impl Row for PeerRow {
     const FILE: &'static str = "peers.csv";
     const BEFORE: &'static str = "round,uid,behaviour,status,steps_behind";
-    const AFTER: &'static str = "incentive,aggregated";
+    const AFTER: &'static str = "incentive,aggregated,tokens,bytes_up,bytes_down";
+    const NEWER: &'static str = "tokens,bytes_up,bytes_down";
 
     fn own(columns: &[Column]) -> Vec<usize> {
         (0..columns.len()).collect()
@@ -215,9 +239,12 @@ impl Row for PeerRow {
             behaviour: cells.take()?,
             status: cells.named()?,
             steps_behind: cells.option()?,
-            numbers: cells.numbers(2)?,
+            numbers: cells.numbers("incentive")?,
             incentive: cells.take()?,
             aggregated: cells.take()?,
+            tokens: cells.optional("tokens")?,
+            bytes_up: cells.optional("bytes_up")?,
+            bytes_down: cells.optional("bytes_down")?,
         })
     }
 }
@@ -225,7 +252,9 @@ impl Row for PeerRow {
 impl Row for LeaderboardRow {
     const FILE: &'static str = "leaderboard.csv";
     const BEFORE: &'static str = "uid,behaviour,incentive_final,incentive_total";
-    const AFTER: &'static str = "rounds_aggregated,rounds_failed";
+    const AFTER: &'static str = "rounds_aggregated,rounds_failed,rounds_registered,tokens,bytes_up,bytes_down,work,pay,\
+                                 profit";
+    const NEWER: &'static str = "rounds_registered,tokens,bytes_up,bytes_down,work,pay,profit";
 
     fn own(columns: &[Column]) -> Vec<usize> {
         Column::lasting(columns)
@@ -237,9 +266,16 @@ impl Row for LeaderboardRow {
             behaviour: cells.take()?,
             incentive_final: cells.take()?,
             incentive_total: cells.take()?,
-            numbers: cells.numbers(2)?,
+            numbers: cells.numbers("rounds_aggregated")?,
             rounds_aggregated: cells.take()?,
             rounds_failed: cells.take()?,
+            rounds_registered: cells.optional("rounds_registered")?,
+            tokens: cells.optional("tokens")?,
+            bytes_up: cells.optional("bytes_up")?,
+            bytes_down: cells.optional("bytes_down")?,
+            work: cells.optional("work")?,
+            pay: cells.optional("pay")?,
+            profit: cells.optional("profit")?,
         })
     }
 }
@@ -270,7 +306,7 @@ impl Row for BaselineRow {
 
 /// Whether the files of a run can have these columns of a mechanism; if not, why.
 pub(super) fn check_columns(columns: &[Column]) -> Result<(), String> {
-    if !Column::are_sound(columns) {
+    if !Column::are_safe_to_write(columns) {
         let most = Column::MOST;
         return Err(format!("expected at most {most} columns, each with a name of its own of a-z, 0-9 and _"));
     }

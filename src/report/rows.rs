@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{PeerRow, RoundRow, SlotRow};
 use crate::Uid;
-use crate::engine::Traffic;
+use crate::engine::{Cost, Traffic};
 use crate::mechanism::Column;
 use crate::node::{PeerReport, RoundReport};
 use crate::scenario::Scenario;
@@ -46,10 +46,12 @@ impl Rows {
         Self { columns: columns.to_vec(), peers, holders }
     }
 
-    /// The lines of a report; what all nodes sent and received is known of a simulated network only.
-    pub fn of(&mut self, report: &RoundReport, traffic: Option<Traffic>) -> RoundRows {
+    /// The lines of a report; traffic and costs are known of a simulated network only.
+    pub fn of(&mut self, report: &RoundReport, traffic: Option<&Traffic>) -> RoundRows {
         let mut slots = Vec::new();
-        let peers: Vec<PeerRow> = report.peers.iter().map(|peer| self.peer(report, peer, &mut slots)).collect();
+        let cost = |peer: &PeerReport| traffic.and_then(|traffic| traffic.peers.get(&peer.hotkey)).copied();
+        let peers: Vec<PeerRow> =
+            report.peers.iter().map(|peer| self.peer(report, peer, cost(peer), &mut slots)).collect();
         let round = RoundRow {
             round: report.round,
             virtual_seconds: report.at.as_secs_f64(),
@@ -66,7 +68,13 @@ impl Rows {
         RoundRows { round, peers, slots }
     }
 
-    fn peer(&mut self, report: &RoundReport, peer: &PeerReport, slots: &mut Vec<SlotRow>) -> PeerRow {
+    fn peer(
+        &mut self,
+        report: &RoundReport,
+        peer: &PeerReport,
+        cost: Option<Cost>,
+        slots: &mut Vec<SlotRow>,
+    ) -> PeerRow {
         let (round, next) = (report.round, self.peers.len() as u32);
         // By name: another validator may run a version whose mechanism has other columns.
         let numbers = self.columns.iter().map(|column| report.number(peer, &column.name)).collect();
@@ -86,6 +94,9 @@ impl Rows {
             numbers,
             incentive: peer.incentive,
             aggregated: peer.aggregated,
+            tokens: cost.map(|cost| cost.tokens),
+            bytes_up: cost.map(|cost| cost.up),
+            bytes_down: cost.map(|cost| cost.down),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use thiserror::Error;
 
 use super::rows::{RoundRows, Rows};
-use super::{Leaderboard, Manifest, PeerRow, ReportError, RoundRow, RunData, RunWriter, redraw};
+use super::{Equality, Leaderboard, Manifest, PeerRow, ReportError, RoundRow, RunData, RunWriter, redraw};
 use crate::digest::Digest;
 use crate::engine::{Observer, ObserverError, Outcome, RunError, RunOptions, SharedObserver, Traffic, simulate};
 use crate::model::Device;
@@ -74,6 +74,7 @@ pub fn run_with(scenario: Scenario, options: &Options) -> Result<Option<RunData>
     let mut told = told.lock().expect("no panic while held");
     let (rounds, peers) = (std::mem::take(&mut told.rounds), std::mem::take(&mut told.peers));
     let leaderboard = Leaderboard::of(&manifest.columns, &peers).rows();
+    manifest.honest_pay = Equality::of_honest(&leaderboard);
     let name = format!("{}-{}", manifest.scenario.name, manifest.seed);
     Ok(Some(RunData { name, manifest, rounds, peers, baseline: Vec::new(), leaderboard }))
 }
@@ -123,7 +124,7 @@ struct Told {
 
 impl Observer for Told {
     fn round(&mut self, report: &RoundReport, traffic: Traffic) -> Result<(), ObserverError> {
-        let RoundRows { round, peers, .. } = self.rows.of(report, Some(traffic));
+        let RoundRows { round, peers, .. } = self.rows.of(report, Some(&traffic));
         self.rounds.push(round);
         self.peers.extend(peers);
         Ok(())
@@ -225,8 +226,16 @@ mod tests {
         let read = load(&root).unwrap();
         assert_eq!((&read.peers, &read.leaderboard), (&recorded.peers, &recorded.leaderboard));
         assert_eq!(read.peers[1].numbers, [Some(0.0), Some(0.5)]);
+        // Four pages of sixteen tokens a round.
+        assert!(read.peers.iter().all(|peer| peer.tokens == Some(64)));
+        assert!(read.leaderboard.iter().all(|row| row.tokens == Some(256) && row.work == Some(1.0)));
+        for (round, peers) in read.rounds.iter().zip(read.peers.chunks(3)) {
+            let sent: u64 = peers.iter().filter_map(|peer| peer.bytes_up).sum();
+            assert!((3 * read.manifest.upload_bytes..=round.bytes_up.unwrap()).contains(&sent), "{sent}, {round:?}");
+        }
         let lines = std::fs::read_to_string(root.join("peers.csv")).unwrap();
-        let header = "round,uid,behaviour,status,steps_behind,evenness,doubt,incentive,aggregated";
+        let header = "round,uid,behaviour,status,steps_behind,evenness,doubt,incentive,aggregated,tokens,bytes_up,\
+                      bytes_down";
         assert_eq!(lines.lines().next(), Some(header));
         assert!(tables::by_peer(&read, tables::Look::Plain).contains("1.00 ± 0.50"));
         let picture = std::fs::read_to_string(root.join("plots/evenness.svg")).unwrap();
@@ -236,11 +245,8 @@ mod tests {
 
         let in_memory = run(scenario()).unwrap();
         assert_eq!(in_memory.manifest.digest, recorded.manifest.digest);
-        let without_owner = |mut rows: Vec<PeerRow>| {
-            rows.iter_mut().for_each(|row| row.owner = 0);
-            rows
-        };
-        assert_eq!((without_owner(in_memory.peers), in_memory.rounds), (read.peers, read.rounds));
+        assert_eq!((in_memory.peers, in_memory.rounds), (read.peers, read.rounds));
+        assert_eq!(in_memory.manifest.honest_pay, recorded.manifest.honest_pay);
         assert_eq!(in_memory.leaderboard, read.leaderboard);
         assert!(matches!(record(scenario(), &root), Err(SimulationError::Report(ReportError::Exists(_)))));
     }

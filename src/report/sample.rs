@@ -40,6 +40,9 @@ pub fn peer_row() -> PeerRow {
         numbers: vec![None, None, Some(25.0), Some(25.0 / 3.0), Some(0.0), Some(0.0)],
         incentive: 0.0,
         aggregated: false,
+        tokens: None,
+        bytes_up: None,
+        bytes_down: None,
     }
 }
 
@@ -131,6 +134,9 @@ fn make(name: &str, kinds: &[&Kind], rounds: u64, seed: u64, top: usize) -> RunD
                     Some(state.2),
                     Some(state.3),
                 ],
+                tokens: Some(if kind.0.starts_with("copycat") { 0 } else { 2_048 }),
+                bytes_up: Some(7_716),
+                bytes_down: Some(77_160),
                 ..peer_row()
             });
         }

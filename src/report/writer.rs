@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::rows::{RoundRows, Rows};
 use super::saved::{BASELINE, CHECKPOINT, write_model};
-use super::{BaselineRow, Leaderboard, Manifest, ReportError, RunFolder};
+use super::{BaselineRow, Equality, Leaderboard, Manifest, ReportError, RunFolder};
 use crate::digest::Digest;
 use crate::engine::{BaselineState, BaselineStep, Checkpoint, Observer, ObserverError, Traffic};
 use crate::model::LlamaConfig;
@@ -51,11 +51,11 @@ impl RunWriter {
         Ok(Self { manifest, folder, leaderboard, rows, config })
     }
 
-    /// Writes a round; what all nodes sent and received in it is known of a simulated network only.
+    /// Writes a round; its traffic and costs are known of a simulated network only.
     ///
     /// # Errors
     /// A disk that does not take it.
-    pub fn write_round(&mut self, report: &RoundReport, traffic: Option<Traffic>) -> Result<(), ReportError> {
+    pub fn write_round(&mut self, report: &RoundReport, traffic: Option<&Traffic>) -> Result<(), ReportError> {
         let RoundRows { round, peers, slots } = self.rows.of(report, traffic);
         slots.iter().try_for_each(|slot| self.folder.append_slot(slot))?;
         self.folder.append_round(&round, &peers)?;
@@ -70,7 +70,9 @@ impl RunWriter {
     /// A disk that does not take it.
     pub fn close(&mut self, finished: bool, digest: Option<Digest>) -> Result<(), ReportError> {
         if !self.manifest.central {
-            self.folder.write_leaderboard(&self.leaderboard.rows())?;
+            let rows = self.leaderboard.rows();
+            self.folder.write_leaderboard(&rows)?;
+            self.manifest.honest_pay = Equality::of_honest(&rows);
         }
         (self.manifest.finished, self.manifest.digest) = (finished, digest);
         self.folder.write_manifest(&self.manifest)?;
@@ -88,7 +90,7 @@ impl RunWriter {
 
 impl Observer for RunWriter {
     fn round(&mut self, report: &RoundReport, traffic: Traffic) -> Result<(), ObserverError> {
-        Ok(self.write_round(report, Some(traffic))?)
+        Ok(self.write_round(report, Some(&traffic))?)
     }
 
     fn baseline(&mut self, step: BaselineStep) -> Result<(), ObserverError> {

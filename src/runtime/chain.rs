@@ -1,15 +1,15 @@
-//! The chain of a real network: a ledger that everybody computes from the calls in the bucket.
+//! The chain of a real network: a ledger that every node computes from the calls in the bucket.
 //!
-//! The store's stamp of a call says which block it is in, so that all who see the same objects compute the same state.
-//! Nothing that the model depends on is read from it: who is aggregated is in the round's record.
+//! The store's stamp of a call decides its block, so all nodes that see the same objects compute the same state. The
+//! model depends on nothing in the ledger: the round's record decides who is aggregated.
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `chain` | a node's account: the ports of the chain |
+//! | `chain` | a node's account and view of the chain |
 //! | `allowed` | which buckets of their own peers may name |
 //! | `read` | calls from objects in the bucket |
-//! | `seen` | calls in their order, and the ledger that they lead to |
-//! | `post` | a node's own calls: objects put where nothing is yet |
+//! | `seen` | calls in order, and the ledger computed from them |
+//! | `post` | a node's own calls, put where no object exists |
 
 mod allowed;
 mod post;
@@ -39,7 +39,7 @@ pub struct BucketChain {
     reader: Arc<Reader>,
     identity: Arc<Identity>,
     clock: Clock,
-    /// Where this node keeps its uploads, if in a bucket of its own.
+    /// URL of the bucket of its own that this node uploads to, if any.
     own_bucket: Option<String>,
     seen: Mutex<Seen>,
 }
@@ -48,7 +48,7 @@ impl BucketChain {
     /// The chain of a run.
     ///
     /// # Errors
-    /// A genesis that no chain has.
+    /// The genesis is none that a chain can start from.
     pub fn new(
         run: Digest,
         identity: Arc<Identity>,
@@ -62,12 +62,12 @@ impl BucketChain {
         Ok(Self { reader, identity, clock, own_bucket: None, seen })
     }
 
-    /// The same account, of a node that keeps its uploads in a bucket of its own.
+    /// The same account, for a node that uploads to a bucket of its own.
     pub fn with_own_bucket(self, url: Option<String>) -> Self {
         Self { own_bucket: url, ..self }
     }
 
-    /// The ledger as of the newest block, read from the bucket if nobody has in this block.
+    /// The ledger as of the newest block. Read from the bucket if this block's state has not been read yet.
     async fn state(&self) -> Arc<ChainState> {
         loop {
             let mut seen = self.seen.lock().await;
@@ -77,7 +77,7 @@ impl BucketChain {
             match seen.refresh(&self.reader, &self.clock).await {
                 Ok(()) => return seen.newest.clone(),
                 Err(error) if seen.is_complete => {
-                    tracing::warn!(%error, "the chain cannot be read; going on with what was read before");
+                    tracing::warn!(%error, "the chain cannot be read; using what was read before");
                     return seen.newest.clone();
                 }
                 Err(error) => tracing::warn!(%error, "the chain cannot be read; trying again"),

@@ -1,4 +1,4 @@
-//! Which time it is for the nodes of a process: the store's, from a start that a validator names, or that of the launcher.
+//! The clock of a process's nodes: the store's, from a start that a validator names, or the launcher's.
 
 use std::io;
 use std::sync::Arc;
@@ -22,13 +22,13 @@ use crate::node::ports::Clock;
 use crate::transport::simulated::SimClock;
 use crate::transport::{Hotkey, Identity};
 
-/// How often the store's clock is looked at: clocks of machines part by some milliseconds in that time.
+/// How often to read the store's clock. Clocks of two machines drift apart by some milliseconds in that time.
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(600);
-/// How long a validator waits for each that comes before it to start the run.
+/// How long a validator waits for each one before it in the succession to start the run.
 const START_TURN: Duration = Duration::from_secs(60);
 
 impl Process {
-    /// The network's clock, and the bucket as of it; `None` if it was asked to stop meanwhile.
+    /// The network's clock, and the bucket on that clock; `None` if the process was asked to stop meanwhile.
     pub(super) async fn clock_and_store(&self) -> Result<Option<(Clock, Arc<dyn ObjectStore>)>, ProcessError> {
         let (settings, window) = (&self.network.rules.chain, self.network.rules.protocol.put_window_seconds);
         let ClockKind::Virtual(address) = self.clock else {
@@ -56,7 +56,7 @@ impl Process {
         let node = self.nodes.first().expect("a process has nodes").first().hotkey();
         let Some(read) = self.store_time(bucket, &node).await else { return Ok(None) };
         let Some(genesis) = self.genesis_time(read.now()).await else { return Ok(None) };
-        // Before round 0 nobody does anything.
+        // Nodes do nothing before round 0.
         while read.now() < genesis {
             tokio::time::sleep((genesis - read.now()).to_std().unwrap_or_default().min(LOOK)).await;
             if self.stop.load(Ordering::Relaxed) {
@@ -80,7 +80,7 @@ impl Process {
         Ok(Some((clock, self.run.bucket.store.clone())))
     }
 
-    /// The store's clock, as soon as it can be read; `None` if the process is to stop before.
+    /// The store's clock, as soon as it can be read; `None` if the process is told to stop first.
     async fn store_time(&self, bucket: &Bucket, node: &Hotkey) -> Option<StoreTime> {
         while !self.stop.load(Ordering::Relaxed) {
             match store_clock::read(bucket, node).await {
@@ -92,7 +92,7 @@ impl Process {
         None
     }
 
-    /// When round 0 begins; a validator says so if nobody has.
+    /// The time when round 0 begins. A validator sets it if none has.
     async fn genesis_time(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let waiting = tokio::time::Instant::now();
         let mut told = false;

@@ -1,4 +1,4 @@
-//! A store that counts: requests, failures and bytes, for a node's metrics.
+//! A store that counts requests, failures and bytes for a node's metrics.
 
 use std::fmt;
 use std::ops::Range;
@@ -34,7 +34,7 @@ impl CountedStore {
     }
 }
 
-// Every method is forwarded by hand: a default one would not reach the inner store.
+// Every method is forwarded explicitly: a default one would not reach the inner store.
 #[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl ObjectStore for CountedStore {

@@ -1,8 +1,7 @@
-//! A store in the network as the bucket of nodes on a paused clock.
+//! Wraps a store on the network as the bucket of nodes on a paused clock.
 //!
-//! A request takes real time and none of the network's: before it is made the others catch up, and while it is under
-//! way this process's clock stands still. The store has to stamp with the network's time; the one that the tests start
-//! does.
+//! A request takes real time but no virtual time: the other processes catch up before it, and this process's clock
+//! stands still during it. The store must stamp objects with the network's time, as the one that the tests start does.
 
 use std::fmt;
 use std::ops::Range;
@@ -20,20 +19,20 @@ use object_store::{
 
 use crate::node::ports::Clock;
 
-/// A store that is asked when all have got as far as the one who asks.
+/// A store whose requests wait until all processes have reached this one's time.
 #[derive(Clone)]
 pub struct GatedStore {
     inner: Arc<dyn ObjectStore>,
     clock: Clock,
 }
 
-/// While it lives, the paused clock stands still: tokio does not move it on while a blocking task runs.
+/// While it lives, the paused clock stands still: tokio does not advance it during a blocking task.
 struct Held {
     _until_dropped: Sender<()>,
 }
 
 impl GatedStore {
-    /// `inner`, which does not wait by tokio's clock inside of a request.
+    /// Wraps `inner`, which must not wait by tokio's clock inside a request.
     pub fn new(inner: Arc<dyn ObjectStore>, clock: Clock) -> Self {
         Self { inner, clock }
     }
@@ -59,7 +58,7 @@ impl GatedStore {
     }
 }
 
-// Every method is forwarded by hand: a default one would not reach the inner store.
+// Every method is forwarded explicitly: a default one would not reach the inner store.
 #[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl ObjectStore for GatedStore {
@@ -73,7 +72,7 @@ impl ObjectStore for GatedStore {
         let found = self.inner.get_opts(location, options).await?;
         let payload = match found.payload {
             GetResultPayload::Stream(body) => {
-                // As long as the body may still come.
+                // The clock is held while more of the body may come.
                 let body = body.inspect(move |_| {
                     let _ = &held;
                 });
@@ -164,7 +163,7 @@ mod tests {
         suite::forwards(gated).await;
     }
 
-    /// Without uploads in parts: they would leave the clock running.
+    /// Multipart uploads are left out: they would let the clock run.
     #[tokio::test(start_paused = true)]
     async fn it_passes_the_suite() {
         let store = gated(Arc::new(InMemory::new()));

@@ -1,4 +1,5 @@
-//! What a real node leaves with its host: its state on disk, its reports in the bucket, its numbers for Prometheus.
+//! The host of a real node: saves its state to disk, puts its reports into the bucket, counts its numbers for
+//! Prometheus.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -15,13 +16,13 @@ use crate::node::RoundReport;
 use crate::node::ports::{Clock, Host, NodeState};
 use crate::transport::{Hotkey, Identity, keys};
 
-/// A state of so many bytes is saved every round; a larger one with the checkpoints only.
+/// A state of up to this many bytes is saved every round, a larger one only with checkpoints.
 const SMALL_STATE: usize = 64 << 20;
 
 /// The host of one node.
 pub struct NodeHost {
     pub run: Digest,
-    /// The first of the node's identities, which stands for it.
+    /// The node's first identity, which stands for it.
     pub identity: Arc<Identity>,
     pub bucket: Arc<dyn ObjectStore>,
     pub clock: Clock,
@@ -29,13 +30,13 @@ pub struct NodeHost {
     pub metrics: NodeMetrics,
     /// Rounds between two saved states.
     pub save_every: u64,
-    /// Set from outside: the node is to end with its round.
+    /// Set from outside to end the node after its round.
     pub stop: Arc<AtomicBool>,
-    /// Told when it has ended for that reason.
+    /// Notified when the node has ended for that reason.
     pub stopped: Notify,
-    /// Reports on their way.
+    /// Number of reports under way.
     pub under_way: Arc<AtomicUsize>,
-    /// Those of its identities that could not register.
+    /// The node's identities that could not register.
     pub never_had_slot: Mutex<Vec<Hotkey>>,
 }
 
@@ -46,7 +47,7 @@ impl NodeHost {
         if parameters.saturating_mul(8) <= SMALL_STATE { 1 } else { checkpoint_every }
     }
 
-    /// Waits until all reports are in the bucket, and the state is on disk.
+    /// Waits until all reports are in the bucket and the state is on disk.
     pub async fn settle(&self) {
         self.state.settle().await;
         while self.under_way.load(Ordering::Relaxed) > 0 {

@@ -1,13 +1,14 @@
 //! One paused clock for several processes, so that a network of real processes takes no longer than its work.
 //!
 //! Each process runs on tokio's paused clock, which jumps to the process's next event when there is nothing else to do.
-//! Before it acts there, it asks the launcher, and goes on when no process is at an earlier time: the usual
-//! conservative simulation of several clocks (Chandy and Misra, "Distributed simulation", 1979), with the launcher as
-//! the one who knows them all. So the processes see the same order of events as the simulator's nodes do, and real time
-//! does not matter.
+//! Before a process acts at that time, it asks the launcher, and goes on once no process is at an earlier time. This is
+//! the usual conservative simulation of several clocks (Chandy and Misra, "Distributed simulation", 1979), with a
+//! launcher that knows all clocks. So the processes see the same order of events as the simulator's nodes, and real
+//! time does not matter.
 //!
-//! Over a connection a process sends the time that it has come to, milliseconds since genesis as a u64, and gets the
-//! time that it may go on at; at first, without asking, that of the whole network. Processes that end are left out.
+//! Over a connection, a process sends the time that it has reached, milliseconds since genesis as a u64, and gets back
+//! the time at which it may go on. At first it gets the time of the whole network unasked. Processes that end are left
+//! out.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -19,29 +20,29 @@ use async_trait::async_trait;
 
 use crate::node::ports::Gate;
 
-/// The launcher's side: lets the process go on that is at the earliest time. Processes may also come later, while time
-/// is held by one that is there.
+/// The launcher's side: it lets the process at the earliest time go on. Processes may also come later, while one that
+/// is there holds time.
 pub struct Lockstep {
     address: SocketAddr,
     shared: Arc<Mutex<Shared>>,
 }
 
 struct Shared {
-    /// Processes that are still to connect.
+    /// Number of processes that have not connected yet.
     missing: usize,
     now_ms: u64,
     stopped: bool,
-    /// How many have ever connected.
+    /// Number of connections so far.
     connections: usize,
-    /// Connected processes, and the time that each waits for; `None` while it works.
+    /// Connected processes, and the time for which each waits; `None` while it works.
     members: BTreeMap<usize, (TcpStream, Option<u64>)>,
 }
 
 impl Lockstep {
-    /// A clock for so many processes, which stands at `now` until all have connected.
+    /// A clock for this many processes. It stands at `now` until all have connected.
     ///
     /// # Errors
-    /// No port can be had on the loopback device.
+    /// The loopback device has no free port.
     pub fn start(processes: usize, now: Duration) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
@@ -57,7 +58,7 @@ impl Lockstep {
         Ok(Self { address, shared })
     }
 
-    /// Where processes connect to.
+    /// The address for processes to connect to.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -67,12 +68,12 @@ impl Lockstep {
         Duration::from_millis(lock(&self.shared).now_ms)
     }
 
-    /// How many processes have ever connected, those that came again counted again.
+    /// Number of connections so far; a process that connects again counts again.
     pub fn connections(&self) -> usize {
         lock(&self.shared).connections
     }
 
-    /// Lets time stand still, for good.
+    /// Stops time for good.
     pub fn stop(&self) {
         lock(&self.shared).stopped = true;
     }
@@ -110,7 +111,7 @@ fn listen(member: usize, mut reader: TcpStream, shared: &Mutex<Shared>) {
 }
 
 impl Shared {
-    /// If everybody waits: on to the earliest time, and those go on who wait for it.
+    /// If all processes wait, moves time to the earliest one, and lets the processes that wait for it go on.
     fn advance(&mut self) {
         if self.missing > 0 || self.stopped {
             return;
@@ -128,7 +129,7 @@ impl Shared {
     fn tell(&mut self, member: usize, now_ms: u64) {
         if let Some((stream, waits_for)) = self.members.get_mut(&member) {
             *waits_for = None;
-            // A process that has gone is taken out by its listener.
+            // If the process is gone, its listener removes it.
             let _ = stream.write_all(&now_ms.to_le_bytes());
         }
     }
@@ -145,7 +146,7 @@ struct Connection {
 }
 
 impl LockstepGate {
-    /// Connects to the launcher; the gate, and the time that the network is at.
+    /// Connects to the launcher. Returns the gate and the network's present time.
     ///
     /// # Errors
     /// The launcher is not there.
@@ -168,7 +169,7 @@ impl Gate for LockstepGate {
         // A blocking task holds the process's own clock.
         let asked = tokio::task::spawn_blocking(move || lock(&connection).pass(at_ms));
         if asked.await.expect("waiting does not panic").is_err() {
-            // Without the launcher there is no time any more.
+            // Without the launcher, time stops.
             tracing::error!("the launcher is gone");
             std::process::exit(1);
         }
@@ -213,7 +214,7 @@ mod tests {
                     let (gate, now) = LockstepGate::connect(address).unwrap();
                     assert_eq!(now, Duration::from_millis(5));
                     for step in 1..=50u64 {
-                        // Steps of different lengths, and one process that does something slow at each.
+                        // Steps of different lengths, and one process that is slow at each.
                         let at = 5 + step * (3 + member * 2);
                         runtime.block_on(gate.pass(Duration::from_millis(at)));
                         if member == 1 {

@@ -1,7 +1,7 @@
 //! Numbers of a process for Prometheus: rounds, phases, requests and bytes, losses, scores, drift.
 //!
-//! They are counted always and served where asked for, as text, on a thread of their own: a node whose clock is paused
-//! answers too.
+//! They are always counted, and served as text on request. The server has its own thread, so that a node with a paused
+//! clock answers too.
 
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
@@ -140,7 +140,7 @@ impl Metrics {
         NodeMetrics { families: self.families.clone(), node: hotkey.to_string()[..12].to_string() }
     }
 
-    /// What Prometheus reads.
+    /// The text that Prometheus reads.
     pub fn text(&self) -> String {
         let mut text = String::new();
         encode(&mut text, &self.families.registry()).expect("a string takes any text");
@@ -150,7 +150,7 @@ impl Metrics {
     /// Serves the numbers at `/metrics` until the process ends.
     ///
     /// # Errors
-    /// The address cannot be listened on.
+    /// The address cannot be used.
     pub fn serve(&self, address: SocketAddr) -> std::io::Result<()> {
         let listener = std::net::TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
@@ -183,13 +183,13 @@ impl NodeMetrics {
         Node { node: self.node.clone() }
     }
 
-    /// The node begins a round, as the network's clock shows another or the same.
+    /// The node begins `round`, while the network's clock shows `network_round`.
     pub fn round(&self, round: u64, network_round: u64) {
         self.families.round.get_or_create(&self.label()).set(round as i64);
         self.families.network_round.get_or_create(&self.label()).set(network_round as i64);
     }
 
-    /// A part of the node's round took so long.
+    /// A part of the node's round took this long.
     pub fn phase(&self, phase: &'static str, took: Duration) {
         self.families.phases.get_or_create(&Phase { node: self.node.clone(), phase }).observe(took.as_secs_f64());
     }
@@ -209,7 +209,7 @@ impl NodeMetrics {
         self.families.bytes_down.get_or_create(&self.label()).inc_by(down);
     }
 
-    /// The node's model is not that of the record.
+    /// The node's model differs from the record's.
     pub fn diverged(&self) {
         self.families.diverged.get_or_create(&self.label()).inc();
     }

@@ -1,18 +1,19 @@
-//! The network for real: nodes in processes of their own, which meet in a bucket.
+//! The real network: nodes run in processes of their own and meet in a bucket.
 //!
-//! The peer and the validator are those of the simulator ([`crate::node`]); here is what stands behind their ports. A
-//! [`Process`] runs some nodes of one run on one device. Which run, everybody reads from the bucket ([`Run`]).
+//! The peer and the validator are those of the simulator ([`crate::node`]); this module is what stands behind their
+//! ports. A [`Process`] runs some nodes of one run on one device. All nodes read from the bucket which run it is
+//! ([`Run`]).
 //!
 //! | module | what it holds |
 //! |---|---|
 //! | [`run`] | the run in it: genesis and start |
-//! | `model` | the newest model in the bucket, for those who take no part
+//! | `model` | the newest model in the bucket, for readers that take no part |
 //! | [`process`] | nodes of one process, from start to stop |
-//! | [`chain`] | the ledger that everybody computes from the calls in the bucket |
-//! | [`peer_buckets`] | buckets of peers' own, named in the ledger |
+//! | [`chain`] | the ledger that every node computes from the calls in the bucket |
+//! | [`peer_buckets`] | peers' own buckets, named in the ledger |
 //! | [`clocks`], [`store_clock`] | the network's time is the store's |
 //! | [`lockstep`] | one paused clock for several processes |
-//! | [`stamps`], [`gated`] | buckets on it: a folder that is stamped by it, a store that is waited for |
+//! | [`stamps`], [`gated`] | buckets for that clock: a folder with its stamps, a store that it waits for |
 //! | [`host`], [`state`], [`saver`], [`report`], [`sweep`] | what nodes leave on disk and in the bucket |
 //! | [`metrics`], [`counted`] | numbers for Prometheus |
 

@@ -1,4 +1,4 @@
-//! The model of a real run, for those who take no part in it.
+//! The model of a real run, for readers that take no part in it.
 
 use futures::TryStreamExt;
 use object_store::ObjectStore;
@@ -11,11 +11,11 @@ use crate::node::{OpenError, get_checkpoint};
 use crate::transport::{Hotkey, keys, record};
 
 impl Run {
-    /// The newest model that validators have put into the bucket and vouch for, or that after just so many rounds:
-    /// `(rounds, theta)`; that before the first round is the one that the run started from.
+    /// The newest model that validators have put into the bucket and vouch for, or the one after exactly this many
+    /// rounds: `(rounds, theta)`. After 0 rounds it is the model that the run started from.
     ///
     /// # Errors
-    /// There is none, or the store fails.
+    /// There is no such model, or the store fails.
     pub async fn model(&self, rounds: Option<u64>) -> Result<(u64, Vec<f32>), RunError> {
         let config = LlamaConfig::from_settings(&self.scenario.model).map_err(OpenError::from)?;
         let parameters = config.layout().total();

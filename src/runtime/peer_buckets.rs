@@ -1,7 +1,8 @@
-//! Buckets of peers' own, which they name when they register: who may write in them is between a peer and its store.
+//! Buckets of peers' own, which they name when they register. Who may write to such a bucket is between a peer and its
+//! store.
 //!
-//! Only those are read whose URLs begin as the run's settings say (`chain.peer_buckets`): a peer could name any machine,
-//! and whoever runs a store decides what its stamps say.
+//! A node reads only buckets whose URLs begin as the run's settings allow (`chain.peer_buckets`). A peer could name any
+//! machine, and the owner of a store decides what its stamps say.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -16,19 +17,19 @@ use crate::chain::ChainSettings;
 use crate::node::ports::PeerBuckets;
 use crate::transport::retry::{Backoff, RetryStore};
 
-/// So many buckets are kept open: more than there are slots.
+/// Number of buckets to keep open: more than there are slots.
 const KEPT: usize = 1000;
 
 /// The buckets that a node has opened.
 pub struct OpenBuckets {
     settings: ChainSettings,
     metrics: NodeMetrics,
-    /// By URL; `None` for what is no bucket.
+    /// By URL; `None` for a URL that is no bucket.
     opened: Mutex<BTreeMap<String, Option<Arc<dyn ObjectStore>>>>,
 }
 
 impl OpenBuckets {
-    /// None yet, of a run with these settings.
+    /// No bucket is open yet; for a run with these settings.
     pub fn new(settings: ChainSettings, metrics: NodeMetrics) -> Self {
         Self { settings, metrics, opened: Mutex::default() }
     }

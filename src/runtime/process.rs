@@ -1,4 +1,4 @@
-//! The nodes of one process, on a real clock or on one that several processes share.
+//! Runs the nodes of one process, on a real clock or on one that several processes share.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -30,19 +30,19 @@ use crate::training::Replica;
 use crate::transport::retry::{Backoff, RetryStore};
 use crate::transport::{Hotkey, Identity};
 
-/// How often something outside is looked for: the run's start, a signal to stop.
+/// How often to look for outside events: the run's start, a signal to stop.
 pub(super) const LOOK: Duration = Duration::from_millis(200);
-/// Real time that nodes on a paused clock have to end their round.
+/// Real time that nodes on a paused clock get to end their round.
 const VIRTUAL_GRACE: Duration = Duration::from_secs(2);
 
 /// A node to run.
 pub struct NodePlan {
-    /// One for each slot of a peer; the first stands for the node.
+    /// One identity for each slot of a peer; the first stands for the node.
     pub identities: Vec<Identity>,
     pub role: Role,
-    /// Its folder on this machine.
+    /// The node's folder on this machine.
     pub state: PathBuf,
-    /// URL of the bucket that it keeps its uploads in, if that is one of its own.
+    /// URL of the bucket of its own that it uploads to, if any.
     pub own_bucket: Option<String>,
 }
 
@@ -53,12 +53,12 @@ impl NodePlan {
     }
 }
 
-/// Which clock the nodes live by.
+/// The clock that the nodes use.
 #[derive(Clone, Copy, Debug)]
 pub enum ClockKind {
     /// The store's.
     Real {
-        /// How long after a validator is ready the run starts.
+        /// Time from a validator being ready to the start of the run.
         start_in: Duration,
     },
     /// The launcher's, at this address.
@@ -72,7 +72,7 @@ struct World {
     compute: Compute,
 }
 
-/// A process: the nodes of one run on one device, which share the model.
+/// A process: nodes of one run on one device. They share the model.
 pub struct Process {
     pub run: Arc<Run>,
     pub network: Arc<Network>,
@@ -80,7 +80,7 @@ pub struct Process {
     pub clock: ClockKind,
     pub threads: usize,
     pub metrics: Metrics,
-    /// Set from outside: end after this round.
+    /// Set from outside to end the process after this round.
     pub stop: Arc<AtomicBool>,
 }
 
@@ -89,7 +89,7 @@ pub struct Process {
 pub enum Ended {
     /// The run is over, or all of its nodes have left it.
     Finished,
-    /// It was asked to stop.
+    /// The process was asked to stop.
     Stopped,
     /// All of its nodes have ended, and these peers have never had a slot.
     WithoutSlot(Vec<Hotkey>),
@@ -106,7 +106,7 @@ pub enum ProcessError {
     Ledger(#[from] LedgerError),
     #[error("{path}: {what}; move it away to start this node afresh")]
     Restore { path: PathBuf, what: String },
-    #[error("{hotkey} is no validator of this run; its genesis names them")]
+    #[error("{hotkey} is no validator of this run; its genesis lists them")]
     NotAValidator { hotkey: Hotkey },
     #[error("{hotkey} is a validator of this run, which gets no slot; `sim key new` makes a key for a peer")]
     IsValidator { hotkey: Hotkey },
@@ -121,7 +121,7 @@ pub enum ProcessError {
 }
 
 impl ProcessError {
-    /// Whether another command line or run is needed, so that trying again is of no use.
+    /// Whether another command line or run is needed, so that retrying is useless.
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Run(error) => error.is_usage(),
@@ -133,10 +133,10 @@ impl ProcessError {
 }
 
 impl Process {
-    /// Runs all nodes to the end of the run, or until they are to stop.
+    /// Runs all nodes to the end of the run, or until they are told to stop.
     ///
     /// # Errors
-    /// A node cannot be started. Once they live, nodes bear with what fails.
+    /// A node cannot be started. Once nodes run, they tolerate failures.
     pub fn live(self) -> Result<Ended, ProcessError> {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         runtime.enable_all();
@@ -199,7 +199,7 @@ impl Process {
         Ok(if never.is_empty() { Ended::Finished } else { Ended::WithoutSlot(never) })
     }
 
-    /// The ports of a node under each of its identities, and the host behind them.
+    /// The ports of a node under each of its identities, and their host.
     fn outfit(
         &self,
         identities: Vec<Identity>,
@@ -257,7 +257,7 @@ impl Process {
     }
 }
 
-/// The life of a node, from its saved state if it has one.
+/// Starts a node, from its saved state if it has one, and runs it.
 async fn start(
     network: &Arc<Network>,
     role: Role,
@@ -267,10 +267,10 @@ async fn start(
 ) -> Result<futures::future::BoxFuture<'static, ()>, ProcessError> {
     let saved = host.state.folder().load(network.core.layout.total())?;
     if let Some(saved) = &saved {
-        tracing::info!(hotkey = %host.identity.hotkey(), round = saved.round, "going on from the saved state");
+        tracing::info!(hotkey = %host.identity.hotkey(), round = saved.round, "resuming from the saved state");
     }
     let unfit = |what| ProcessError::Restore { path: folder.into(), what };
-    // Handed on, not copied: of a large model each is gigabytes.
+    // Moved, not copied: the state of a large model takes gigabytes.
     let (state, replicas) = saved.map_or_else(Default::default, |saved| (Some(saved.bytes), saved.replicas));
     let replicas: BTreeMap<Digest, Arc<Replica>> =
         replicas.into_iter().map(|(digest, theta)| (digest, network.core.replica(theta))).collect();
@@ -280,7 +280,7 @@ async fn start(
     }
     let clock = host.clock.clone();
     let starts = match &role {
-        // Those that join together register one after the other.
+        // Peers that join together register one after the other.
         Role::Peer { plan, joins } => {
             Some(clock.round_start(*joins) + Duration::from_millis(if *joins > 0 { plan.index } else { 0 }))
         }
@@ -296,8 +296,8 @@ async fn start(
     }))
 }
 
-/// Tells when nodes that are to stop have had time to end their round: they may be waiting for something that never
-/// comes. By real time, which passes for nodes on a paused clock too.
+/// Notifies when stopping nodes have had time to end their round, since they may wait for something that never comes.
+/// It counts real time, because that passes for nodes on a paused clock too.
 fn patience(stop: Arc<AtomicBool>, grace: Duration) -> Arc<Notify> {
     let over = Arc::new(Notify::new());
     let tell = over.clone();

@@ -11,7 +11,7 @@ use crate::transport::{Hotkey, Identity};
 
 const KIND: &str = "report";
 
-/// Length in bytes of a report at most: a line for each of 250 peers.
+/// Maximum length in bytes of a report: a line for each of 250 peers.
 pub const MAX_LEN: usize = 1 << 20;
 
 #[derive(Serialize, Deserialize)]
@@ -20,14 +20,14 @@ struct Reported<T> {
     report: T,
 }
 
-/// Why some bytes are not the report that was asked for.
+/// Why bytes are not the requested report.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     #[error("not a report: {0}")]
     Seal(#[from] SealError),
     #[error("the report is of another run, round or validator")]
     Misplaced,
-    #[error("its columns are none that a file could have, or peers have more or fewer numbers than there are columns")]
+    #[error("its columns cannot be written to files, or peers have more or fewer numbers than there are columns")]
     Unsound,
 }
 
@@ -39,7 +39,8 @@ pub fn encode(run: &Digest, report: &RoundReport, identity: &Identity) -> Bytes 
 /// Reads a validator's report of a round.
 ///
 /// # Errors
-/// Anything but a report of this run and round, signed by this validator, with as many numbers of each peer as columns.
+/// The bytes must be a report of this run and round, signed by this validator, with one number per column for each
+/// peer.
 pub fn decode(bytes: &[u8], run: &Digest, round: u64, validator: &Hotkey) -> Result<RoundReport, ReportError> {
     let (found, signer): (Reported<RoundReport>, Hotkey) = sealed::open(KIND, bytes, MAX_LEN)?;
     let is_expected = found.run == *run
@@ -48,7 +49,7 @@ pub fn decode(bytes: &[u8], run: &Digest, round: u64, validator: &Hotkey) -> Res
         && signer == *validator;
     match found.report {
         _ if !is_expected => Err(ReportError::Misplaced),
-        report if !report.is_sound() => Err(ReportError::Unsound),
+        report if !report.is_safe_to_write() => Err(ReportError::Unsound),
         report => Ok(report),
     }
 }

@@ -1,4 +1,4 @@
-//! A run in a bucket: writing its genesis, and reading it.
+//! A run in a bucket: writes its genesis, and reads it.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::scenario::{Scenario, ScenarioError, World};
 use crate::transport::genesis::{self, Genesis, GenesisError, Start};
 use crate::transport::{Hotkey, Identity, checkpoint, keys};
 
-/// How often the genesis is read, at most, until it is read twice alike.
+/// Maximum number of reads of the genesis until two agree.
 const GENESIS_READS: usize = 8;
 
 /// A run in a bucket.
@@ -37,9 +37,11 @@ pub enum RunError {
     NoRun { url: String },
     #[error("bucket {url}: genesis: {source}")]
     Genesis { url: String, source: GenesisError },
-    #[error("bucket {url}: the genesis is another each time it is read; the store or the way to it is broken")]
+    #[error(
+        "bucket {url}: each read of the genesis gives different content; the store or the connection to it is broken"
+    )]
     Garbled { url: String },
-    #[error("bucket {url}: genesis: the scenario in it is not one of this version of the program: {source}")]
+    #[error("bucket {url}: genesis: its scenario does not fit this version of the program: {source}")]
     Scenario { url: String, source: Box<ScenarioError> },
     #[error("bucket {url}: another run is in it ({found}); take another bucket, or another path in it")]
     OtherRun { url: String, found: String },
@@ -47,7 +49,7 @@ pub enum RunError {
     NotEmpty { url: String },
     #[error("bucket {url}: {source}")]
     Store { url: String, source: object_store::Error },
-    #[error("bucket {url}: theta: the model that the genesis names cannot be had")]
+    #[error("bucket {url}: theta: the model that the genesis names is unavailable")]
     Theta { url: String },
     #[error("the corpus of this machine is not the run's: digest {found}, the run has {expected}; see corpus.path")]
     Corpus { expected: String, found: String },
@@ -58,8 +60,8 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// Whether another bucket, scenario or program is needed, so that trying again is of no use. A run that is not there
-    /// yet may come.
+    /// Whether another bucket, scenario or program is needed, so that retrying is useless. A missing run may still
+    /// come.
     pub fn is_usage(&self) -> bool {
         matches!(
             self,
@@ -68,7 +70,7 @@ impl RunError {
     }
 }
 
-/// Hotkey and stake of each validator of a scenario: as it says, or derived from the seed.
+/// Hotkey and stake of each validator of a scenario, as stated or derived from the seed.
 pub fn validators_of(scenario: &Scenario) -> Vec<(Hotkey, f64)> {
     let validators = scenario.validators.iter().enumerate();
     let hotkey = |(index, settings): (usize, &crate::scenario::ValidatorSettings)| {
@@ -79,11 +81,11 @@ pub fn validators_of(scenario: &Scenario) -> Vec<(Hotkey, f64)> {
 }
 
 impl Run {
-    /// Writes a run of this network's scenario, whose slots `peers` hold from the start. `nonce` makes it another one
-    /// than any before. Whether it was new: a bucket that has a run of the same settings stays as it is.
+    /// Writes a run of this network's scenario. `peers` hold its slots from the start, and `nonce` makes it differ from
+    /// any earlier run. Returns whether it is new: a bucket that has a run of the same settings stays as it is.
     ///
     /// # Errors
-    /// The bucket has something else in it, or does not take the run.
+    /// The bucket has other content, or refuses the run.
     pub async fn create(
         bucket: Bucket,
         world: &World,
@@ -101,7 +103,7 @@ impl Run {
         );
         let failed = |source| RunError::Store { url: bucket.url.clone(), source };
         match Self::read(bucket.clone()).await {
-            Ok(found) => return found.if_like(&genesis),
+            Ok(found) => return found.if_same_settings(&genesis),
             Err(RunError::NoRun { .. }) => {}
             Err(error) => return Err(error),
         }
@@ -116,17 +118,17 @@ impl Run {
         drop(objects);
         let bytes = genesis::encode(&genesis);
         let id = Digest::of(&bytes);
-        // Theta first: whoever sees the genesis finds it.
+        // Theta goes first, so that a node that sees the genesis finds it.
         let model = (&network.genesis.digest, network.genesis.theta.as_slice());
         put_checkpoint(&bucket.store, &keys::theta(), &id, 0, model).await.map_err(failed)?;
         if create(&bucket.store, &keys::genesis(), bytes).await.map_err(failed)? {
             return Ok((Self { scenario: scenario.clone(), bucket, genesis, id }, true));
         }
-        Self::read(bucket).await?.if_like(&genesis)
+        Self::read(bucket).await?.if_same_settings(&genesis)
     }
 
-    fn if_like(self, genesis: &Genesis) -> Result<(Self, bool), RunError> {
-        if self.genesis.is_like(genesis) {
+    fn if_same_settings(self, genesis: &Genesis) -> Result<(Self, bool), RunError> {
+        if self.genesis.has_same_settings(genesis) {
             return Ok((self, false));
         }
         let found = format!("{}, seed {}, run {}", self.scenario.name, self.scenario.seed, self.id.short());
@@ -136,7 +138,7 @@ impl Run {
     /// The run that is in a bucket.
     ///
     /// # Errors
-    /// There is none, or none that this program reads.
+    /// There is none, or this program cannot read it.
     pub async fn read(bucket: Bucket) -> Result<Self, RunError> {
         let url = || bucket.url.clone();
         let bytes = genesis_bytes(&bucket).await?;
@@ -149,9 +151,9 @@ impl Run {
     /// Everything that a node of the run shares with others, on a device.
     ///
     /// # Errors
-    /// This machine's corpus is another one, or the model to start from cannot be had.
+    /// This machine's corpus differs, or the initial model is unavailable.
     pub async fn network(&self, device: Device) -> Result<Arc<Network>, RunError> {
-        // The model to start from is in the bucket; the folder that it came from need not be here.
+        // The initial model is in the bucket; its original folder need not be here.
         let mut scenario = self.scenario.clone();
         scenario.model.init = None;
         let mut network = scenario.network(device)?;
@@ -167,7 +169,7 @@ impl Run {
         Ok(Arc::new(network))
     }
 
-    /// The model that the run starts from, as the bucket has it.
+    /// The initial model, as the bucket has it.
     pub(super) async fn theta(&self, parameters: usize) -> Result<Vec<f32>, RunError> {
         let expected = (0, self.genesis.theta);
         let found = get_checkpoint(&self.bucket.store, &keys::theta(), &self.id, parameters, expected).await;
@@ -197,24 +199,24 @@ impl Run {
         Ok(decoded.filter(|(start, signer)| start.run == self.id && self.is_validator(signer)).map(|(start, _)| start))
     }
 
-    /// Says when round 0 begins, unless somebody has.
+    /// States when round 0 begins, unless another validator has.
     ///
     /// # Errors
-    /// The store does not take it.
+    /// The store refuses it.
     pub async fn write_start(&self, unix_ms: i64, validator: &Identity) -> Result<(), RunError> {
         let bytes = genesis::encode_start(&Start { run: self.id, unix_ms }, validator);
         let created = create(&self.bucket.store, &keys::start(), bytes).await;
         created.map(drop).map_err(|source| RunError::Store { url: self.bucket.url.clone(), source })
     }
 
-    /// Whether a key is a validator's.
+    /// Whether a key belongs to a validator.
     pub fn is_validator(&self, hotkey: &Hotkey) -> bool {
         self.genesis.validators.iter().any(|(validator, _)| validator == hotkey)
     }
 }
 
-/// The bytes of the genesis. They name the run themselves, so nothing else tells whether they arrived as they were: what
-/// is read twice alike lies there.
+/// The bytes of the genesis. They name the run themselves, so nothing else can tell whether they arrived intact. Two
+/// reads that agree prove it.
 async fn genesis_bytes(bucket: &Bucket) -> Result<Bytes, RunError> {
     let url = || bucket.url.clone();
     let failed = |source| RunError::Store { url: url(), source };
@@ -231,7 +233,7 @@ async fn genesis_bytes(bucket: &Bucket) -> Result<Bytes, RunError> {
         found.bytes().await.map_err(failed)
     };
     match read_until_settled(GENESIS_READS, read, |_| None::<Bytes>).await? {
-        Settled::Known(bytes) | Settled::Alike(bytes) => Ok(bytes),
-        Settled::Never => Err(RunError::Garbled { url: url() }),
+        Settled::Recognised(bytes) | Settled::Confirmed(bytes) => Ok(bytes),
+        Settled::Unsettled => Err(RunError::Garbled { url: url() }),
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::state::StateFolder;
 use crate::node::ports::NodeState;
 
-/// Writes the states of one node, one after the other. Of those that come while one is written, the last counts: so
-/// there are never more than two in memory.
+/// Writes the states of one node, one after the other. While one is written, only the newest waits, so there are never
+/// more than two in memory.
 #[derive(Clone)]
 pub struct Saver {
     folder: Arc<StateFolder>,
@@ -19,7 +19,7 @@ pub struct Saver {
 struct Work {
     waiting: Option<(u64, NodeState)>,
     is_writing: bool,
-    /// No state is to be left.
+    /// The node's saved state is to be removed.
     is_over: bool,
 }
 
@@ -29,12 +29,12 @@ impl Saver {
         Self { folder: Arc::new(folder), work: Arc::default() }
     }
 
-    /// Where it saves to.
+    /// The folder to save to.
     pub fn folder(&self) -> &StateFolder {
         &self.folder
     }
 
-    /// Takes the state before `round`, and has it written. If that fails, the one before is still there.
+    /// Takes the state before `round` and starts to write it. If that fails, the previous one is still there.
     ///
     /// # Panics
     /// Outside of a tokio runtime. A paused clock stands still until the state is written.
@@ -50,13 +50,13 @@ impl Saver {
     fn write(&self) {
         while let Some((round, state)) = self.next() {
             if let Err(error) = self.folder.save(round, &state) {
-                // The bucket has what is missing.
+                // The node can still catch up from the bucket.
                 tracing::warn!(round, %error, "the node's state was not saved");
             }
         }
     }
 
-    /// The state to write; when there is none, writing is over.
+    /// The next state to write. Without one, writing is over.
     fn next(&self) -> Option<(u64, NodeState)> {
         let mut work = self.lock();
         let next = work.waiting.take();
@@ -69,14 +69,14 @@ impl Saver {
         next
     }
 
-    /// Waits until what was to be saved is written.
+    /// Waits until all saved states are written.
     pub async fn settle(&self) {
         while self.lock().is_writing {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
-    /// Leaves no state, at the latest when what is being written is.
+    /// Removes the state, now or once the current write ends.
     pub fn clear(&self) {
         let mut work = self.lock();
         (work.waiting, work.is_over) = (None, true);
@@ -114,7 +114,7 @@ mod tests {
     async fn the_last_state_is_the_one_that_is_left() {
         let folder = tempfile::tempdir().unwrap();
         let saver = saver(folder.path());
-        // The first takes long enough for the others to come while it is written.
+        // The first write takes long enough for the others to arrive meanwhile.
         for round in 0..20 {
             saver.save(round, state(if round == 0 { 4 << 20 } else { 10 }));
         }

@@ -1,4 +1,4 @@
-//! A folder as the bucket of a network on a paused clock: objects are stamped with the network's time, and seen from
+//! A folder as the bucket of a network on a paused clock: objects are stamped with the network's time, and visible from
 //! the next millisecond on, as in the simulator's bucket.
 
 use std::fmt;
@@ -19,7 +19,7 @@ use crate::bucket::FolderStore;
 use crate::node::ports::Clock;
 use crate::transport::simulated::SimClock;
 
-/// The folder, as of the clock's time.
+/// The folder, as it looks at the clock's time.
 #[derive(Clone)]
 pub struct StampedStore {
     folder: FolderStore,
@@ -27,7 +27,7 @@ pub struct StampedStore {
 }
 
 impl StampedStore {
-    /// Stamps what is put into `folder` with the time of `clock`, whose genesis is that of simulated worlds.
+    /// Stamps objects put into `folder` with the time of `clock`, whose genesis is that of simulated worlds.
     pub fn new(folder: FolderStore, clock: Clock) -> Self {
         Self { folder, clock }
     }
@@ -43,24 +43,25 @@ impl StampedStore {
         Err(Error::NotFound { path: meta.location.to_string(), source: "nothing is stored there yet".into() })
     }
 
-    /// What of a listing is visible.
+    /// The visible part of a listing.
     fn visible(&self, listed: BoxStream<'static, Result<ObjectMeta>>) -> BoxStream<'static, Result<ObjectMeta>> {
         let store = self.clone();
         listed.filter(move |meta| std::future::ready(meta.as_ref().map_or(true, |meta| store.is_visible(meta)))).boxed()
     }
 }
 
-// Every method is forwarded by hand: a default one could show what is not to be seen yet.
+// Every method is forwarded explicitly: a default one could show objects that are not visible yet.
 #[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl ObjectStore for StampedStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
         let at = self.clock.now();
-        // One that had the file system's own time, were it only for a moment, would be an object of years to come for
-        // whoever goes on after a kill: nobody would see it, and nobody could put it again.
+        // The object has its stamp from the first moment. A process killed in between would otherwise leave an object
+        // stamped with the file system's time, years in the network's future: invisible, and yet in the way of any new
+        // put.
         let stamp = SimClock::stamp(at.as_millis() as u64).into();
         let put = self.folder.put_stamped(location, payload, options.mode, Some(stamp)).await?;
-        // Who wrote it sees it.
+        // The writer waits until it sees its own object.
         self.clock.sleep_until(at + Duration::from_millis(1)).await;
         Ok(put)
     }
@@ -71,7 +72,7 @@ impl ObjectStore for StampedStore {
         Ok(found)
     }
 
-    /// Each part by itself, and each only if it is of a visible object.
+    /// Reads each part by itself, and only if the object is visible.
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         coalesce_ranges(ranges, |range| self.get_range(location, range), OBJECT_STORE_COALESCE_DEFAULT).await
     }
@@ -129,8 +130,8 @@ mod tests {
     use crate::bucket::suite;
     use crate::chain::ChainSettings;
 
-    /// On a running clock: the suite asks again at once for what is not visible yet, and a paused clock would wait for
-    /// it to wait.
+    /// This runs on a running clock. The suite asks again at once for an object that is not visible yet, and a paused
+    /// clock would advance only once the suite waits.
     #[tokio::test]
     async fn it_passes_the_suite() {
         let folder = tempfile::tempdir().unwrap();

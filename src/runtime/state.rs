@@ -1,7 +1,7 @@
 //! A node's own state on disk, to go on from after a stop or a crash: momentum or ratings, and the replica.
 //!
-//! The file is written beside itself and renamed, so that there is always a whole one; a digest at its end tells a
-//! damaged one. All numbers are little-endian:
+//! The file is written beside the old one and renamed, so that there is always a whole file. The digest at its end
+//! reveals damage. All numbers are little-endian:
 //!
 //! | bytes | what |
 //! |---|---|
@@ -27,7 +27,7 @@ const MAGIC: [u8; 4] = *b"GNTS";
 const VERSION: u16 = 3;
 const FILE: &str = "state.bin";
 const LOCK: &str = "lock";
-/// Bytes of parameters that are read or written at a time.
+/// Bytes of parameters to read or write at a time.
 const PIECE: usize = 1 << 16;
 
 /// The folder of one node.
@@ -35,18 +35,18 @@ pub struct StateFolder {
     path: PathBuf,
     run: Digest,
     hotkey: Hotkey,
-    /// Held as long as the node lives: a second process with the same key would overwrite what this one does.
+    /// Held while the node lives. A second process with the same key would overwrite the state.
     _lock: File,
 }
 
-/// A state that was read.
+/// A state read from disk.
 pub struct SavedState {
     pub round: u64,
     pub bytes: Vec<u8>,
     pub replicas: BTreeMap<Digest, Vec<f32>>,
 }
 
-/// Why there is no state to go on from.
+/// Why a node cannot go on from its saved state.
 #[derive(Debug, Error)]
 pub enum StateError {
     #[error("{path}: {source}")]
@@ -58,10 +58,10 @@ pub enum StateError {
 }
 
 impl StateFolder {
-    /// The folder of a node of a run; it is made if it is not there.
+    /// Opens the folder of a node of a run, and makes it if it does not exist.
     ///
     /// # Errors
-    /// It cannot be made, or another process works in it.
+    /// It cannot be made, or another process uses it.
     pub fn open(path: &Path, run: Digest, hotkey: Hotkey) -> Result<Self, StateError> {
         let io = |source| StateError::Io { path: path.into(), source };
         std::fs::create_dir_all(path).map_err(io)?;
@@ -76,7 +76,7 @@ impl StateFolder {
     /// Replaces the state.
     ///
     /// # Errors
-    /// The disk is full, or otherwise does not take it; the state before is still there.
+    /// The disk is full or fails. The previous state is still there.
     pub fn save(&self, round: u64, state: &NodeState) -> io::Result<()> {
         let mut file = tempfile::NamedTempFile::new_in(&self.path)?;
         let mut writer = Hashing { inner: BufWriter::new(file.as_file_mut()), hasher: blake3::Hasher::new() };
@@ -112,7 +112,7 @@ impl StateFolder {
     /// Removes the state, if there is one.
     ///
     /// # Errors
-    /// The file system does not let go of it.
+    /// The file system refuses.
     pub fn clear(&self) -> io::Result<()> {
         match std::fs::remove_file(self.path.join(FILE)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -120,11 +120,11 @@ impl StateFolder {
         }
     }
 
-    /// The state that was left, if any; replicas have `parameters` parameters each. It is read piece by piece: memory
-    /// holds what is returned and little more.
+    /// The saved state, if there is one. Replicas have `parameters` parameters each. It is read piece by piece, so
+    /// memory holds little more than the result.
     ///
     /// # Errors
-    /// It cannot be read, is damaged, or is of another run or node.
+    /// The file cannot be read, is damaged, or belongs to another run or node.
     pub fn load(&self, parameters: usize) -> Result<Option<SavedState>, StateError> {
         let path = self.path.join(FILE);
         let file = match File::open(&path) {
@@ -175,14 +175,14 @@ impl StateFolder {
     }
 }
 
-/// Why a file is no state.
+/// Why a file is not a state.
 enum Unread {
     Io(io::Error),
     Damaged,
     Unfit(String),
 }
 
-/// A file read piece by piece, up to the digest at its end.
+/// A file that is read piece by piece, up to the digest at its end.
 struct Pieces {
     file: BufReader<File>,
     hasher: blake3::Hasher,
@@ -197,7 +197,7 @@ impl Pieces {
         Ok(Self { file: BufReader::new(file), hasher: blake3::Hasher::new(), left })
     }
 
-    /// Fills `piece`, which is not read beyond what is there.
+    /// Fills `piece`, but does not read past the state's end.
     fn fill(&mut self, piece: &mut [u8]) -> Result<(), Unread> {
         self.left = self.left.checked_sub(piece.len() as u64).ok_or(Unread::Damaged)?;
         self.file.read_exact(piece).map_err(Unread::Io)?;
@@ -233,7 +233,7 @@ impl Pieces {
         Ok(values)
     }
 
-    /// Holds what was read against the digest that follows it.
+    /// Compares what was read with the digest that follows it.
     fn end(mut self) -> Result<(), Unread> {
         let mut digest = [0; blake3::OUT_LEN];
         self.file.read_exact(&mut digest).map_err(Unread::Io)?;
@@ -241,7 +241,7 @@ impl Pieces {
     }
 }
 
-/// A writer that keeps a digest of what goes through it.
+/// A writer that hashes what it writes.
 struct Hashing<W> {
     inner: W,
     hasher: blake3::Hasher,

@@ -1,9 +1,9 @@
-//! The store's clock: stamps decide what is on time, so the network's time is the store's, and a node whose own clock
-//! is wrong takes part all the same.
+//! Reads the store's clock. Stamps decide what is on time, so the network's time is the store's, and a node whose own
+//! clock is wrong can still take part.
 //!
-//! A small object is put and looked at. Its stamp lies between the put's start and end by the store's clock, give or
-//! take the stamps' resolution, which bounds how far this machine's clock is behind or ahead. Puts are repeated until
-//! the bounds are close: a store that stamps whole seconds gives itself away where one second ends.
+//! A small object is put and its stamp is read. By the store's clock, the stamp lies between the put's start and end,
+//! give or take the stamps' resolution. This bounds the difference between the two clocks. Puts are repeated until the
+//! bounds are close: a store that stamps whole seconds reveals its clock when a second ends.
 
 use std::time::Duration;
 
@@ -14,9 +14,9 @@ use tokio::time::Instant;
 use super::Bucket;
 use crate::transport::{Hotkey, keys};
 
-/// Bounds as close as this are close enough: a put window is wider.
+/// Bounds this close are close enough: a put window is wider.
 const CLOSE: TimeDelta = TimeDelta::milliseconds(120);
-/// Puts at most, each a little later than the one before: somewhat more than a second in all.
+/// Maximum number of puts, each a little later than the one before: somewhat more than a second in all.
 const PUTS: u32 = 14;
 const PAUSE: Duration = Duration::from_millis(80);
 
@@ -37,7 +37,7 @@ impl StoreTime {
 /// Reads the store's clock, with an object below the prefix of `node`.
 ///
 /// # Errors
-/// The store does not take the object.
+/// The store refuses the object.
 pub async fn read(bucket: &Bucket, node: &Hotkey) -> object_store::Result<StoreTime> {
     let start = Instant::now();
     let resolution = TimeDelta::from_std(bucket.stamp_resolution).unwrap_or_default();
@@ -47,7 +47,7 @@ pub async fn read(bucket: &Bucket, node: &Hotkey) -> object_store::Result<StoreT
         let stamp = put(bucket.store.as_ref(), node).await?;
         let after = elapsed(start);
         let seen = Bounds { least: stamp - after, most: stamp + resolution - before };
-        // A clock that was set meanwhile: what is seen now counts.
+        // If the clock was set meanwhile, the newest observation counts.
         let both = bounds.and_then(|bounds| bounds.intersection(&seen)).unwrap_or(seen);
         bounds = Some(both);
         if both.most - both.least <= CLOSE {
@@ -59,7 +59,7 @@ pub async fn read(bucket: &Bucket, node: &Hotkey) -> object_store::Result<StoreT
     Ok(StoreTime { at: start, time: bounds.least + (bounds.most - bounds.least) / 2 })
 }
 
-/// What the store's clock showed at the start, at least and at most.
+/// The earliest and the latest time that the store's clock can have shown at the start.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Bounds {
     least: DateTime<Utc>,
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn bounds_close_in_on_the_end_of_a_second() {
         let at = |ms: i64| DateTime::from_timestamp_millis(ms).unwrap();
-        // Stamps of whole seconds, asked at 100 ms and 180 ms since the start, of a clock that shows 9.85 s at the start.
+        // The clock shows 9.85 s at the start and stamps whole seconds; the puts are at 100 ms and 180 ms.
         let first = Bounds { least: at(9_000 - 120), most: at(10_000 - 100) };
         let second = Bounds { least: at(10_000 - 200), most: at(11_000 - 180) };
         assert_eq!(first.intersection(&second), Some(Bounds { least: at(9_800), most: at(9_900) }));

@@ -1,4 +1,4 @@
-//! Taking away what a node left in the bucket before it was stopped: nobody else may.
+//! Removes what a node left in the bucket before it was stopped: no other node may.
 
 use std::sync::Arc;
 
@@ -18,14 +18,14 @@ pub async fn sweep(network: &Network, ports: &Ports, is_validator: bool) {
         return remove(&ports.own_uploads, &keys::rounds(&own), round.saturating_sub(KEPT_UPLOADS)).await;
     }
     let Some(Some(newest)) = newest_checkpoint_round(network, ports).await else { return };
-    // The record of the round before it vouches for the checkpoint.
+    // The record of the previous round vouches for the checkpoint.
     let before = round.saturating_sub(network.rules.training.kept_rounds()).min(newest.saturating_sub(1));
     remove(&ports.bucket, &keys::checkpoints(&own), before).await;
     remove(&ports.bucket, &keys::rounds(&own), before).await;
     remove(&ports.bucket, &keys::records(), before).await;
 }
 
-/// Removes what lies below a prefix in rounds before this one.
+/// Removes the objects below a prefix that belong to rounds before this one.
 async fn remove(bucket: &Arc<dyn ObjectStore>, prefix: &Path, before: u64) {
     let Ok(objects) = bucket.list(Some(prefix)).try_collect::<Vec<_>>().await else { return };
     for meta in objects {

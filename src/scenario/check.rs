@@ -1,4 +1,4 @@
-//! What must hold of a scenario beyond the type of each key.
+//! Rules for a scenario beyond the type of each key.
 
 mod aggregation;
 mod slots;
@@ -12,7 +12,7 @@ use crate::node::Hardware;
 use crate::settings::{Finding, Findings, MOST_SECONDS};
 use crate::transport::simulated::Link;
 
-/// Checks all settings; empty: the scenario can be run.
+/// Checks all settings. If the result is empty, the scenario can be run.
 pub fn check(scenario: &Scenario) -> Vec<Finding> {
     let mut findings = Findings::default();
     if let Ok(value) = Value::try_from(scenario) {
@@ -47,7 +47,7 @@ fn general(found: &mut Findings, s: &Scenario) {
     found.at_least_one("rounds", s.rounds);
 }
 
-/// No more peers are aggregated than there are, and the put window fits the round.
+/// A round cannot aggregate more peers than there are, and the put window must fit into the round.
 fn rounds(found: &mut Findings, s: &Scenario) {
     let (peers, top) = (s.peers_total(), s.protocol.top_peers);
     let expected = format!("{peers} at most, the number of peers");
@@ -92,7 +92,7 @@ fn nodes(found: &mut Findings, s: &Scenario) {
     }
 }
 
-/// Nobody leaves before it has joined.
+/// A party must join before it leaves.
 fn stay(found: &mut Findings, path: &str, joins: u64, leaves: Option<u64>) {
     if let Some(leaves) = leaves {
         let expected = format!("more than {path}.joins, {joins}");

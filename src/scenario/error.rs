@@ -1,4 +1,4 @@
-//! What can be wrong with a scenario.
+//! Why a scenario is refused.
 
 use std::fmt;
 
@@ -8,10 +8,10 @@ pub enum ScenarioError {
     /// Neither a file nor a shipped scenario.
     #[error("{path}: no such file, and no shipped scenario has this name; shipped are {shipped}")]
     NotFound { path: String, shipped: String },
-    /// There is something, but it cannot be read as text.
+    /// The path exists, but cannot be read as text.
     #[error("{path}: cannot be read: {reason}; expected a scenario, a TOML text file")]
     Unreadable { path: String, reason: std::io::Error },
-    /// The text was read and says something that cannot be run; each problem is one line.
+    /// The text was read but cannot be run. Each problem is one line.
     #[error("{}", lines(.0))]
     Invalid(Vec<Problem>),
 }
@@ -20,7 +20,7 @@ pub enum ScenarioError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     pub place: Place,
-    /// Path of the key, as `--set` takes it (`peers.0.count`); empty where it is about the whole file.
+    /// Path of the key, as `--set` takes it (`peers.0.count`); empty if the problem concerns the whole file.
     pub key: String,
     /// What was found and what was expected.
     pub message: String,
@@ -31,7 +31,7 @@ pub struct Problem {
 pub enum Place {
     /// Line and column, from 1.
     Line { file: String, line: usize, column: usize },
-    /// The file, where the key does not appear in it.
+    /// The file, if the key does not appear in it.
     File(String),
     /// An override, `key=value`.
     Override(String),

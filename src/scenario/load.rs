@@ -1,4 +1,4 @@
-//! From a file and overrides to a scenario that can be run.
+//! Turns a file and overrides into a scenario that can be run.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -19,11 +19,11 @@ use crate::settings::Finding;
 
 /// Reads a scenario, applies `key=value` overrides in order, and checks the result.
 ///
-/// A path that does not exist but whose file name is that of a shipped scenario (`scenarios/copycat.toml`, `copycat`)
-/// means that one, so that an installed program needs no files beside it.
+/// If a path does not exist but its file name is that of a shipped scenario (`scenarios/copycat.toml`, `copycat`), the
+/// shipped one is used, so that an installed program needs no files beside it.
 ///
 /// # Errors
-/// [`ScenarioError`]: no such file, not readable, or problems with file, line, column and key.
+/// [`ScenarioError`]: the file does not exist or cannot be read, or problems with file, line, column and key.
 pub fn load(path: impl AsRef<Path>, overrides: &[String]) -> Result<Scenario, ScenarioError> {
     let path = path.as_ref();
     let name = path.display().to_string();
@@ -53,7 +53,7 @@ impl Scenario {
         Self::from_toml_with(Registry::default(), text, file, overrides)
     }
 
-    /// As [`Scenario::from_toml`], where kinds are those of a registry of one's own.
+    /// Like [`Scenario::from_toml`], with the kinds of this registry.
     ///
     /// # Errors
     /// [`ScenarioError::Invalid`], with all problems found.
@@ -91,7 +91,7 @@ impl Scenario {
         toml::to_string(self).expect("every setting has a TOML form")
     }
 
-    /// All settings, defaults included, in one order whatever order they were given in: what names a run.
+    /// All settings, defaults included, always in the same order. It names a run.
     pub fn canonical(&self) -> String {
         let settings = Value::try_from(self).expect("every setting has a TOML form");
         toml::to_string(&sorted(settings)).expect("it was TOML before")
@@ -126,7 +126,7 @@ fn wrong_key(source: &Source, file: &str, text: &str, error: &toml::de::Error) -
     one(Problem { place, message: retell(error.message(), &key), key })
 }
 
-/// Finds what set the value of a finding: an override, the file, or nobody (a default).
+/// Finds what set the value of a finding: an override, the file, or neither (a default).
 fn locate(finding: Finding, source: &Source, overrides: &[Override]) -> Problem {
     let touched = |path: &str| last_on(overrides, path).map(Override::place);
     let ancestors = || {

@@ -1,10 +1,10 @@
-//! Messages of serde, retold in a scenario's terms.
+//! Rewrites messages of serde in a scenario's terms.
 
 use toml::{Table, Value};
 
 use super::sections::Scenario;
 
-/// Retells what deserialising said of the key at `path`.
+/// Rewrites serde's message about the key at `path`.
 pub fn retell(message: &str, path: &str) -> String {
     let names = quoted(message);
     let name = names.first().copied().unwrap_or_default();
@@ -36,13 +36,13 @@ fn unknown_key(name: &str, path: &str, siblings: &[&str]) -> String {
     format!("unknown key `{name}` in {place}; {hint}")
 }
 
-/// Says that a setting is not one of a kind, as in "the behaviour `honest`"; `message` is serde's.
+/// A message that a setting does not belong to a kind, as in "the behaviour `honest`"; `message` is serde's.
 pub fn not_of_kind(message: &str, section: &str, what: &str, kind: &str) -> String {
     let names = quoted(message);
     let (name, settings) = names.split_first().map_or(("", &[][..]), |(name, settings)| (*name, settings));
-    // A section of its own is where a key may have strayed to that belongs elsewhere.
+    // A key in a top-level section may belong to another section.
     let strayed = || if section.contains('.') { None } else { elsewhere(name) };
-    // The key that names the kind is one of the section too.
+    // The key that names the kind belongs to the section too.
     let named_by = if what == "rule" { "rule" } else { "kind" };
     let hint = match meant(name, &[settings, &[named_by]].concat()).or_else(strayed) {
         Some(hint) => format!("; {hint}"),
@@ -64,7 +64,7 @@ fn elsewhere(name: &str) -> Option<String> {
     (!keys.is_empty()).then(|| format!("did you mean {}{top}?", keys.join(" or ")))
 }
 
-/// Paths of the keys of a scenario, those of peers and validators left out.
+/// Paths of a scenario's keys, without those of peers and validators.
 fn known_keys() -> Vec<String> {
     let mut bare: Scenario =
         toml::from_str("name = ''\npeers = []\nvalidators = []").expect("all other keys have defaults");
@@ -84,7 +84,7 @@ fn collect(parent: &str, table: &Table, keys: &mut Vec<String>) {
     }
 }
 
-/// A section as a file writes it.
+/// A section in a file's notation.
 fn section(path: &str) -> String {
     if path.is_empty() { "the file's top level".to_string() } else { format!("[{path}]") }
 }
@@ -116,7 +116,7 @@ fn plain_type(expected: &str) -> &str {
     }
 }
 
-/// The name that `name` is most likely a slip of.
+/// The name that was probably meant by `name`.
 pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let near = names.map(|other| (strsim::levenshtein(name, other), other)).min()?;
     (near.0 <= 1 + name.chars().count() / 4).then_some(near.1)

@@ -1,22 +1,22 @@
-//! What a scenario file may say: a network to run, as TOML.
+//! Scenario files: a network to run, as TOML.
 //!
 //! Every setting has a default; those of training, Gauntlet and chain are the Templar-I run's (Lidin et al., arXiv
-//! 2505.21684). Unknown keys are refused. [`load`] reads a file, applies `--set key=value`, and checks what a single
-//! key cannot tell; every message names the place (file, line and column, or the `--set`), the key, what was found and
-//! what was expected.
+//! 2505.21684). Unknown keys are refused. [`load`] reads a file, applies `--set key=value`, and checks what single keys
+//! cannot show. Every message names the place (file, line and column, or the `--set`), the key, what was found and what
+//! was expected.
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `sections`, `peers` | the sections; their settings lie beside what they set |
-//! | `operators`, `nodes`, `processor` | who trains, and what the nodes of a scenario are made of |
+//! | `sections`, `peers` | the sections; their settings are defined beside what they set |
+//! | `operators`, `nodes`, `processor` | the parties that train, and the nodes of a scenario |
 //! | `open` | the network that the nodes share |
 //! | `registry` | the kinds that a scenario may name |
-//! | `resolve` | from the names of kinds to their settings |
-//! | `load` | from a file and overrides to a checked [`Scenario`] |
-//! | `check` | what must hold between and inside the settings |
-//! | `moved` | what earlier versions said otherwise |
-//! | `place`, `message`, `error` | where a problem is, and how it is told |
-//! | `shipped` | the scenarios that are part of the program |
+//! | `resolve` | names of kinds to their settings |
+//! | `load` | a file and overrides to a checked [`Scenario`] |
+//! | `check` | rules between and inside settings |
+//! | `moved` | keys that earlier versions had elsewhere |
+//! | `place`, `message`, `error` | where a problem is, and how it is reported |
+//! | `shipped` | the scenarios that ship with the program |
 
 mod check;
 mod error;

@@ -1,13 +1,13 @@
-//! Keys that an earlier version had elsewhere: an old scenario is told where each of them went.
+//! Tells where the keys of an earlier version have moved.
 
 use super::error::Problem;
 use super::overrides::Override;
 use super::place::Source;
 
-/// Keys of the former `[gauntlet]` that are the network's and not the judge's.
+/// Keys of the former `[gauntlet]` that belong to the network and not to the mechanism.
 const PROTOCOL: [&str; 5] = ["top_peers", "min_peers", "put_window_seconds", "list_every", "list_delay"];
 
-/// What is said of keys that are not where they were.
+/// A problem for each key that has moved.
 pub fn problems(source: &Source, overrides: &[Override]) -> Vec<Problem> {
     let in_file = source.paths().filter_map(|path| {
         let place = source.place_of(path)?;
@@ -16,7 +16,7 @@ pub fn problems(source: &Source, overrides: &[Override]) -> Vec<Problem> {
     let set = overrides.iter().map(|change| (change.place(), change.path.as_str()));
     let old = in_file.chain(set).filter_map(|(place, path)| {
         let key = path.strip_prefix("gauntlet.")?;
-        // A table of settings is told by its keys.
+        // The keys of a table are reported, not the table.
         if key.is_empty() || key == "openskill" {
             return None;
         }

@@ -1,4 +1,4 @@
-//! What the nodes of a scenario are made of: their keys, and what each of them is to do.
+//! The nodes of a scenario: their keys and their roles.
 
 use super::operators::Operator;
 use super::peers::ValidatorSettings;
@@ -9,21 +9,21 @@ use crate::transport::Identity;
 /// The speed of the machines that nodes run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Machines {
-    /// As the scenario says, for sequences of this length.
+    /// As stated in the scenario, for sequences of this length.
     Simulated { sequence_length: usize },
-    /// Real ones: work takes the time that it takes.
+    /// Real machines, which add no virtual time.
     Real,
 }
 
 impl Scenario {
-    /// The key of a validator, by its number, unless a real network names another. Whoever knows the seed knows it, so
-    /// it is for simulations and trials.
+    /// The key of a validator by its number, unless a real network names another. It follows from the seed, so it is
+    /// for simulations and trials only.
     pub fn validator_identity(&self, index: usize) -> Identity {
         Identity::from_seed(self.seed, "validator", index as u64)
     }
 
-    /// The key of a slot that a peer or an operator registers, by its number. Whoever knows the seed knows it, so it is
-    /// for simulations and trials.
+    /// The key of a slot that a peer or an operator registers, by its number. It follows from the seed, so it is for
+    /// simulations and trials only.
     pub fn peer_identity(&self, slot: usize) -> Identity {
         Identity::from_seed(self.seed, "peer", slot as u64)
     }
@@ -33,7 +33,7 @@ impl Scenario {
         operator.slots().map(|slot| self.peer_identity(slot)).collect()
     }
 
-    /// What a validator is to do.
+    /// The role of a validator.
     pub fn validator_role(&self, settings: &ValidatorSettings, machines: Machines) -> Role {
         let processor = match machines {
             Machines::Real => Processor::real(),
@@ -43,7 +43,7 @@ impl Scenario {
         Role::Validator { processor, behaviour, leaves: settings.leaves }
     }
 
-    /// What a peer or an operator is to do.
+    /// The role of a peer or an operator.
     pub fn operator_role(&self, operator: &Operator, machines: Machines) -> Role {
         let processor = match machines {
             Machines::Real => Processor::real(),

@@ -1,4 +1,4 @@
-//! From a scenario to the network of its nodes.
+//! Opens a scenario as the network of its nodes.
 
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ pub struct World {
 }
 
 impl World {
-    /// Opens the corpus of a scenario, and builds the model and everything else that the nodes share.
+    /// Opens the corpus of a scenario, and builds the model and all else that the nodes share.
     ///
     /// # Errors
-    /// The settings do not go together, or a file that they name cannot be read.
+    /// The settings contradict each other, or a file that they name cannot be read.
     pub fn open(scenario: Scenario, device: Device) -> Result<Self, OpenError> {
         let network = Arc::new(scenario.network(device)?);
         Ok(Self { scenario, network })
@@ -30,7 +30,7 @@ impl Scenario {
     /// What the nodes share.
     ///
     /// # Errors
-    /// The settings do not go together, or a file that they name cannot be read.
+    /// The settings contradict each other, or a file that they name cannot be read.
     pub fn network(&self, device: Device) -> Result<Network, OpenError> {
         let config = LlamaConfig::from_settings(&self.model)?;
         let corpus = Corpus::open(&self.corpus, self.seed, config.vocab_size, config.sequence_length)?;
@@ -45,7 +45,7 @@ impl Scenario {
         let genesis = core.replica(theta);
         let (settings, fingerprint) = (self.canonical(), core.corpus.fingerprint());
         let parts = [b"gauntlet run".as_slice(), settings.as_bytes(), &fingerprint.0];
-        // What the seed does not make belongs to the run's name.
+        // The run's name covers what does not follow from the seed.
         let loaded = self.model.init.as_ref().map(|_| &genesis.digest.0[..]);
         let run = Digest::of_parts(parts.into_iter().chain(loaded));
         Ok(Network::new(self.rules(), run, core, genesis))
@@ -62,11 +62,11 @@ impl Scenario {
         }
     }
 
-    /// The parameters that a run starts from: drawn from the seed, or those of a folder.
+    /// The initial parameters of a run: drawn from the seed, or read from a folder.
     fn first_theta(&self, config: &LlamaConfig) -> Result<Vec<f32>, OpenError> {
         let Some(folder) = &self.model.init else { return Ok(init_theta(config, self.seed)) };
         let (found, theta) = huggingface::load(folder.as_ref())?;
-        // No parameter depends on the length.
+        // No parameter depends on the sequence length.
         if (LlamaConfig { sequence_length: config.sequence_length, ..found.clone() }) != *config {
             let (found, expected) = (Box::new(found), Box::new(config.clone()));
             return Err(OpenError::InitSizes { folder: folder.clone(), found, expected });

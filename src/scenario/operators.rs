@@ -1,4 +1,4 @@
-//! The parties of a scenario that train, one by one: peers and operators, each with its slots.
+//! The parties of a scenario that train: peers and operators, each with its slots.
 
 use super::sections::Scenario;
 use crate::node::Hardware;
@@ -6,11 +6,11 @@ use crate::node::behaviour::BehaviourSettings;
 use crate::settings::Kinded;
 use crate::transport::simulated::Link;
 
-/// A party that trains: a peer of `[[peers]]`, which has one slot, or one of `[[operators]]`.
+/// A party that trains: a peer of `[[peers]]` with one slot, or one of `[[operators]]`.
 #[derive(Clone, Debug)]
 pub struct Operator<'a> {
     scenario: &'a Scenario,
-    /// Number of its first slot among those of the scenario, in the file's order, peers first.
+    /// Number of its first slot among those of the scenario, which are in the file's order, peers first.
     pub first: usize,
     /// Slots that it registers.
     pub uids: usize,
@@ -29,12 +29,12 @@ impl Operator<'_> {
         self.first..self.first + self.uids
     }
 
-    /// The settings of what it does.
+    /// The settings of its behaviour.
     pub fn behaviour(&self) -> Box<dyn BehaviourSettings> {
         self.scenario.behaviour(self.behaviour)
     }
 
-    /// What tables call each of its slots: what it does, behind its name if it has one.
+    /// The label of its slots in tables: its behaviour, after its name if it has one.
     pub fn label(&self) -> String {
         let does = self.scenario.label(self.behaviour);
         self.name.as_ref().map_or(does.clone(), |name| format!("{name}/{does}"))
@@ -42,7 +42,7 @@ impl Operator<'_> {
 }
 
 impl Scenario {
-    /// Slots that peers and operators register, those that join later included.
+    /// Number of slots that peers and operators register, including those that join later.
     pub fn peers_total(&self) -> usize {
         let peers = self.peers.iter().map(|group| group.count);
         let operators = self.operators.iter().map(|group| group.count.saturating_mul(group.uids));
@@ -89,7 +89,7 @@ impl Scenario {
         })
     }
 
-    /// The slots that peers and operators register, one by one: the number of each, and whose it is.
+    /// All slots that peers and operators register: the number of each, and its owner.
     pub fn each_uid(&self) -> impl Iterator<Item = (usize, Operator<'_>)> {
         self.each_operator().flat_map(|operator| operator.slots().map(move |slot| (slot, operator.clone())))
     }

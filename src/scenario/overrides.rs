@@ -15,7 +15,7 @@ pub struct Override {
 }
 
 impl Override {
-    /// Splits `key=value`. `peers[0].count` is taken for `peers.0.count`.
+    /// Splits `key=value`. `peers[0].count` means `peers.0.count`.
     pub fn parse(text: &str) -> Result<Self, Problem> {
         let (key, value) = text.split_once('=').unwrap_or((text, ""));
         let path = key.trim().replace('[', ".").replace(']', "");
@@ -26,7 +26,7 @@ impl Override {
         Ok(parsed)
     }
 
-    /// Where its settings come from.
+    /// The place to report for its settings.
     pub fn place(&self) -> Place {
         Place::Override(self.text.clone())
     }
@@ -35,8 +35,8 @@ impl Override {
         Problem { place: self.place(), key: self.path.clone(), message }
     }
 
-    /// The scenario with this key replaced. The value is read as TOML, or else as a string, so that a path needs no
-    /// quotes.
+    /// The scenario with this key replaced. The value is read as TOML. If that fails, it is a string, so a path needs
+    /// no quotes.
     pub fn apply(&self, scenario: &Scenario) -> Result<Scenario, Problem> {
         let resolved = Table::try_from(scenario).map_err(|error| self.problem(error.to_string()))?;
         let attempt = |value: Value| {
@@ -53,17 +53,17 @@ impl Override {
     }
 }
 
-/// The last override that concerns a key: sets it, a table that it is in, or a part of it.
+/// The last override that affects a key: it sets the key, a table around it, or a part of it.
 pub fn last_on<'a>(overrides: &'a [Override], path: &str) -> Option<&'a Override> {
     overrides.iter().rev().find(|change| overlap(&change.path, path))
 }
 
-/// Whether one path is the other, or leads to it.
+/// Whether the paths are equal, or one is a prefix of the other.
 fn overlap(a: &str, b: &str) -> bool {
     a.split('.').zip(b.split('.')).all(|(a, b)| a == b)
 }
 
-/// Puts a value where a path points to, tables on the way included.
+/// Puts a value at a path, and makes the tables on the way.
 fn put(root: &mut Value, path: &str, value: Value) -> Result<(), String> {
     let mut target = root;
     let mut walked = String::new();

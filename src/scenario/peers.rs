@@ -1,4 +1,4 @@
-//! Who takes part: groups of peers, groups of operators, and validators.
+//! The participants: groups of peers, groups of operators, and validators.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,21 +6,21 @@ use crate::node::Hardware;
 use crate::settings::Kinded;
 use crate::transport::simulated::Link;
 
-/// Peers that are alike.
+/// A group of identical peers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PeerGroup {
-    /// How many.
+    /// Number of peers.
     #[serde(default = "one")]
     pub count: usize,
-    /// What they do: a kind of [`Registry::behaviours`](super::Registry) and its settings.
+    /// Their behaviour: a kind of [`Registry::behaviours`](super::Registry) and its settings.
     #[serde(default)]
     pub behaviour: Kinded,
     #[serde(default)]
     pub hardware: Hardware,
     #[serde(default)]
     pub link: Link,
-    /// Round in which they register; those of round 0 are there from the start.
+    /// Round in which they register. With 0 they are registered from the start.
     #[serde(default)]
     pub joins: u64,
     /// Round in which they stop for good.
@@ -32,27 +32,27 @@ fn one() -> usize {
     1
 }
 
-/// Operators of several slots that are alike.
+/// A group of identical operators with several slots each.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OperatorGroup {
-    /// What tables call it; several of one name are numbered. Without one it is `operator-` and its number.
+    /// Name in tables; several operators with one name are numbered. Without a name it is `operator-` and a number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// How many.
+    /// Number of operators.
     #[serde(default = "one")]
     pub count: usize,
-    /// Slots that each of them registers, under a key of its own for each.
+    /// Number of slots that each operator registers, with a separate key for each.
     #[serde(default = "default_uids")]
     pub uids: usize,
-    /// What they do, as of peers.
+    /// Their behaviour, like that of peers.
     #[serde(default)]
     pub behaviour: Kinded,
     #[serde(default)]
     pub hardware: Hardware,
     #[serde(default)]
     pub link: Link,
-    /// Round in which they register; those of round 0 are there from the start.
+    /// Round in which they register. With 0 they are registered from the start.
     #[serde(default)]
     pub joins: u64,
     /// Round in which they stop for good.
@@ -68,23 +68,23 @@ fn default_uids() -> usize {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ValidatorSettings {
-    /// The highest stake leads.
+    /// Stake. The validator with the highest stake leads.
     pub stake: f64,
-    /// What it does: a kind of [`Registry::validator_behaviours`](super::Registry) and its settings. Left out where it is
-    /// honest: the names of runs cover what is written.
+    /// Its behaviour: a kind of [`Registry::validator_behaviours`](super::Registry) and its settings. It is not written
+    /// if it is honest, because the names of runs cover what is written.
     #[serde(skip_serializing_if = "is_honest")]
     pub behaviour: Kinded,
-    /// Its public key in a real network; without one it has a key that follows from the seed.
+    /// Its public key in a real network. Without one, its key follows from the seed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hotkey: Option<String>,
     pub hardware: Hardware,
     pub link: Link,
-    /// Round in which it falls silent for good.
+    /// Round in which it stops for good.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leaves: Option<u64>,
 }
 
-/// Whether a validator's behaviour is the one that goes without saying.
+/// Whether a validator's behaviour is the default.
 pub fn is_honest(behaviour: &Kinded) -> bool {
     behaviour.settings.is_empty() && matches!(behaviour.kind.as_deref(), None | Some("honest"))
 }

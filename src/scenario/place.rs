@@ -1,4 +1,4 @@
-//! Where in a scenario file each key stands.
+//! Finds the place of each key in a scenario file.
 
 use std::ops::Range;
 
@@ -18,20 +18,20 @@ pub struct Source<'a> {
 struct Entry {
     /// `training.lr`, `peers.0.count`.
     path: String,
-    /// Where the key stands (an item of an array: the item).
+    /// Place of the key, or of the item of an array.
     key: Range<usize>,
     value: Range<usize>,
 }
 
 impl<'a> Source<'a> {
-    /// Finds the keys of a text; the error is that of the TOML parser.
+    /// Finds the keys of a text. The error is the TOML parser's.
     pub fn parse(file: &'a str, text: &'a str) -> Result<Self, toml::de::Error> {
         let mut entries = Vec::new();
         walk_table("", DeTable::parse(text)?.get_ref(), &mut entries);
         Ok(Self { file, text, entries })
     }
 
-    /// Path of the key or value that takes up exactly this part of the text; `None`: the whole file.
+    /// Path of the key or value at exactly this part of the text; `None` for the whole file.
     pub fn path_at(&self, span: &Range<usize>) -> Option<&str> {
         let entry = self.entries.iter().find(|entry| entry.key == *span || entry.value == *span);
         entry.map(|entry| entry.path.as_str())
@@ -49,7 +49,7 @@ impl<'a> Source<'a> {
         entry.map(|entry| place(self.file, self.text, entry.value.start))
     }
 
-    /// Paths of all keys, in the file's order of their ends.
+    /// Paths of all keys, in the order of their ends.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().map(|entry| entry.path.as_str())
     }
@@ -60,7 +60,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Line and column of a byte of a text.
+/// Line and column of a byte in a text.
 pub fn place(file: &str, text: &str, at: usize) -> Place {
     let before = text.get(..at).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);

@@ -1,18 +1,18 @@
-//! How fast the nodes of a scenario compute, where it does not say.
+//! How fast the nodes of a scenario compute if it does not say.
 
 use super::sections::Scenario;
 use crate::node::{Hardware, Processor};
 
 impl Scenario {
-    /// The processor of a peer, or of an operator of so many slots; without a stated speed, one that trains on the pages
-    /// assigned to all of them in half of a round.
+    /// The processor of a peer, or of an operator with this many slots. Without a stated speed, it trains on the pages
+    /// assigned to all of them in half a round.
     pub fn peer_processor(&self, hardware: &Hardware, uids: usize, sequence_length: usize) -> Processor {
         let round_tokens = (uids * self.training.pages_per_round * sequence_length) as f64;
         Processor::of_peer(hardware, round_tokens, self.round_seconds())
     }
 
-    /// The processor of a validator; without a stated speed, that of a peer, or a faster one where it would not keep up
-    /// with its evaluations.
+    /// The processor of a validator. Without a stated speed it is as fast as a peer, or faster if it would not keep up
+    /// with its evaluations otherwise.
     pub fn validator_processor(&self, hardware: &Hardware, sequence_length: usize) -> Processor {
         let round_tokens = (self.training.pages_per_round * sequence_length) as f64;
         let passes = self.judge().forward_passes(self.training.pages_per_round, self.protocol.top_peers);

@@ -9,7 +9,7 @@ use crate::settings::Kinds;
 use crate::training::aggregate::{self, RuleSettings};
 use crate::training::scheme::{self, SchemeSettings};
 
-/// Tables of kinds by their names; those that this crate ships, unless more are added.
+/// Tables of kinds by name. They hold the kinds of this crate, unless more are added.
 #[derive(Clone)]
 pub struct Registry {
     /// `[scheme] kind`
@@ -44,7 +44,7 @@ impl fmt::Debug for Registry {
     }
 }
 
-/// Scenarios are compared by what they say.
+/// Registries do not matter when scenarios are compared.
 impl PartialEq for Registry {
     fn eq(&self, _other: &Self) -> bool {
         true

@@ -1,4 +1,4 @@
-//! From the names of kinds to their settings: fills in what a scenario leaves to defaults, and tells what it says wrong.
+//! Resolves the names of kinds to their settings: fills in defaults, and reports mistakes.
 
 use serde::Deserialize;
 
@@ -13,7 +13,7 @@ use crate::node::behaviour::BehaviourSettings;
 use crate::settings::{Findings, KindError, Kinded, Kinds};
 use crate::training::aggregate::AggregationSettings;
 
-/// Completes all that a scenario names by its kind; what cannot be completed is told.
+/// Completes everything that a scenario names by its kind. Returns a problem for each that cannot be completed.
 pub fn resolve(scenario: &mut Scenario, source: &Source, overrides: &[Override]) -> Vec<Problem> {
     let Scenario { registry, training, scheme, aggregation, mechanism, validators, peers, operators, .. } = scenario;
     let mut resolver = Resolver { source, overrides, problems: Vec::new() };
@@ -29,7 +29,7 @@ pub fn resolve(scenario: &mut Scenario, source: &Source, overrides: &[Override])
         let section = format!("validators.{index}.behaviour");
         resolver.complete(&registry.validator_behaviours, &mut validator.behaviour, "validator's behaviour", &section);
         if is_honest(&validator.behaviour) {
-            // It is not written, so it reads back as what nobody has said.
+            // Honest is the default and is not written, so it reads back as unset.
             validator.behaviour = Kinded::default();
         }
     }
@@ -44,10 +44,10 @@ pub fn resolve(scenario: &mut Scenario, source: &Source, overrides: &[Override])
 }
 
 impl Registry {
-    /// The behaviour that a text means, as a scenario would say it: `lazy`, or `{ kind = "lazy", fraction = 0.25 }`.
+    /// The behaviour that a text describes in a scenario's words: `lazy`, or `{ kind = "lazy", fraction = 0.25 }`.
     ///
     /// # Errors
-    /// What is wrong with it, a line for each problem.
+    /// What is wrong with it, one line per problem.
     pub fn behaviour(&self, text: &str) -> Result<Box<dyn BehaviourSettings>, String> {
         #[derive(Deserialize)]
         struct File {
@@ -88,8 +88,8 @@ impl Resolver<'_> {
         }
     }
 
-    /// Completes the rule of aggregation, if a scenario says anything of it. A rule that is not known is left to the check
-    /// of whether it fits the scheme.
+    /// Completes the rule of aggregation, if the scenario sets anything of it. The check that the rule fits the scheme
+    /// handles an unknown rule.
     fn complete_rule(&mut self, registry: &Registry, aggregation: &mut AggregationSettings, own: &str) {
         let mut rule = aggregation.rule(own);
         let name = registry.aggregations.kind_of(&rule).to_string();
@@ -117,13 +117,13 @@ impl Resolver<'_> {
             "" => not_of_kind(&error.message, section, what, kind),
             _ => retell(&error.message, &key),
         };
-        // Who changes the kind does away with the settings of another.
+        // A change of the kind makes the settings of the former kind invalid.
         let renamed = last_on(self.overrides, &format!("{section}.kind")).map(Override::place);
         let place = self.place(&key, renamed.or_else(|| self.source.place_of(&key)), section);
         Problem { place, message, key }
     }
 
-    /// The key that names the kind, and where: `behaviour = "..."`, or `kind` in its table.
+    /// The key that names the kind, and its place: `behaviour = "..."`, or `kind` in its table.
     fn named(&self, section: &str) -> (String, Place) {
         let kind = format!("{section}.kind");
         if let Some(change) = last_on(self.overrides, &kind) {
@@ -139,7 +139,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// What set a key: an override, or the file, where the key or its section stands.
+    /// What set a key: an override, or the place of the key or its section in the file.
     fn place(&self, key: &str, in_file: Option<Place>, section: &str) -> Place {
         let touched = last_on(self.overrides, key).map(Override::place);
         let found = touched.or(in_file).or_else(|| self.source.place_of(section));
@@ -147,7 +147,7 @@ impl Resolver<'_> {
     }
 }
 
-/// The field that serde does not know, if that is what it says.
+/// The field that serde does not know, if the message is about one.
 fn unknown_field(message: &str) -> Option<&str> {
     message.strip_prefix("unknown field `")?.split('`').next()
 }

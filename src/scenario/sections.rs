@@ -42,7 +42,7 @@ pub struct Scenario {
     pub scheme: Kinded,
     #[serde(default, skip_serializing_if = "AggregationSettings::is_default")]
     pub aggregation: AggregationSettings,
-    /// What is the network's, whoever judges.
+    /// Rules of the network, under any mechanism.
     #[serde(default)]
     pub protocol: ProtocolSettings,
     /// How peers are judged and paid: a kind of [`Registry::mechanisms`] and its settings.
@@ -52,13 +52,13 @@ pub struct Scenario {
     pub chain: ChainSettings,
     #[serde(default)]
     pub baseline: BaselineSettings,
-    /// The validators, by falling stake or not; at least one.
+    /// The validators, in any order of stake; at least one.
     #[serde(default = "default_validators")]
     pub validators: Vec<ValidatorSettings>,
     /// Groups of peers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub peers: Vec<PeerGroup>,
-    /// Groups of operators, each of which has several slots.
+    /// Groups of operators with several slots each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub operators: Vec<OperatorGroup>,
     /// The kinds that this scenario's names stand for.
@@ -78,7 +78,7 @@ impl Scenario {
     /// The settings of the mechanism.
     ///
     /// # Panics
-    /// If they are not those of a kind of the registry: a scenario that was read ([`load`]) has been checked.
+    /// If its kind is not in the registry. A scenario that was read by [`load`] has been checked.
     pub fn judge(&self) -> Box<dyn MechanismSettings> {
         let resolved = self.registry.mechanisms.resolve(&self.mechanism);
         resolved.unwrap_or_else(|error| panic!("mechanism.{}: {}", error.key, error.message)).settings
@@ -87,7 +87,7 @@ impl Scenario {
     /// The settings of the scheme.
     ///
     /// # Panics
-    /// As [`judge`](Scenario::judge) does.
+    /// Like [`judge`](Scenario::judge).
     pub fn scheme_settings(&self) -> Box<dyn SchemeSettings> {
         let resolved = self.registry.schemes.resolve(&self.scheme);
         resolved.unwrap_or_else(|error| panic!("scheme.{}: {}", error.key, error.message)).settings
@@ -96,7 +96,7 @@ impl Scenario {
     /// The settings of the rule of aggregation.
     ///
     /// # Panics
-    /// As [`judge`](Scenario::judge) does.
+    /// Like [`judge`](Scenario::judge).
     pub fn rule_settings(&self) -> Box<dyn RuleSettings> {
         let resolved =
             self.registry.aggregations.resolve(&self.aggregation.rule(self.scheme_settings().default_rule()));
@@ -111,7 +111,7 @@ impl Scenario {
     /// The settings of a behaviour that this scenario names.
     ///
     /// # Panics
-    /// As [`judge`](Scenario::judge) does.
+    /// Like [`judge`](Scenario::judge).
     pub fn behaviour(&self, named: &Kinded) -> Box<dyn BehaviourSettings> {
         let resolved = self.registry.behaviours.resolve(named);
         resolved.unwrap_or_else(|error| panic!("behaviour.{}: {}", error.key, error.message)).settings
@@ -120,13 +120,14 @@ impl Scenario {
     /// The settings of a validator's behaviour that this scenario names.
     ///
     /// # Panics
-    /// As [`judge`](Scenario::judge) does.
+    /// Like [`judge`](Scenario::judge).
     pub fn validator_behaviour(&self, named: &Kinded) -> Box<dyn ValidatorBehaviourSettings> {
         let resolved = self.registry.validator_behaviours.resolve(named);
         resolved.unwrap_or_else(|error| panic!("behaviour.{}: {}", error.key, error.message)).settings
     }
 
-    /// What tables, plots and CSV files call who behaves so: as the kind, unless that has another name for its settings.
+    /// The label of a behaviour in tables, plots and CSV files: its kind, unless the kind has another name for these
+    /// settings.
     pub fn label(&self, named: &Kinded) -> String {
         let label = self.behaviour(named).label();
         label.unwrap_or_else(|| self.registry.behaviours.kind_of(named).to_string())
@@ -137,7 +138,7 @@ impl Scenario {
         self.chain.block_seconds * self.chain.blocks_per_round as f64
     }
 
-    /// Pages in a step of the AdamW baseline: as many as the aggregated peers train on together, unless it is set.
+    /// Pages in a step of the AdamW baseline: as many as all aggregated peers train on, unless it is set.
     pub fn baseline_pages(&self) -> usize {
         self.baseline.pages_per_round.unwrap_or(self.protocol.top_peers * self.training.pages_per_round)
     }

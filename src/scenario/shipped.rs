@@ -1,4 +1,4 @@
-//! The scenarios that are part of the program.
+//! The scenarios that ship with the program.
 
 use super::sections::Scenario;
 
@@ -17,14 +17,14 @@ impl Shipped {
         format!("scenarios/{}.toml", self.name)
     }
 
-    /// Its line in a list.
+    /// Its line in the list of scenarios.
     pub fn summary(&self) -> String {
         Scenario::from_toml(self.text, &self.file(), &[])
             .map_or_else(|error| error.to_string(), |scenario| scenario.summary)
     }
 }
 
-/// All of them, as `sim scenarios` lists them.
+/// All shipped scenarios, in the order of `sim scenarios`.
 pub fn shipped() -> Vec<Shipped> {
     macro_rules! scenarios {
         ($($name:literal),* $(,)?) => {

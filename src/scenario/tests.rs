@@ -1,4 +1,4 @@
-//! Scenarios as users write them: files, overrides, and what is said of wrong ones.
+//! Scenarios as users write them: files, overrides, and messages about mistakes.
 
 use proptest::prelude::*;
 

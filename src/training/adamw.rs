@@ -1,12 +1,12 @@
 //! AdamW (Loshchilov and Hutter, arXiv 1711.05101) on flat parameters.
 //!
-//! One pass over memory: several times faster than the optimiser of Burn, whose element-wise operations are a pass
-//! each (`cargo bench --bench sparseloco`). Of one thread and without fused operations, so that its bits are the same
-//! on every CPU.
+//! It makes one pass over memory, and is several times faster than Burn's optimiser, whose element-wise operations take
+//! one pass each (`cargo bench --bench sparseloco`). It uses one thread and no fused operations, so its bits are the
+//! same on every CPU.
 
 use serde::{Deserialize, Serialize};
 
-/// What is added to the root of the second moment.
+/// Added to the root of the second moment.
 const EPSILON: f32 = 1e-8;
 
 /// Settings that stay the same from step to step.
@@ -14,9 +14,9 @@ const EPSILON: f32 = 1e-8;
 pub struct AdamW {
     pub beta1: f64,
     pub beta2: f64,
-    /// Decoupled, of all parameters (gains of the norms included).
+    /// Decoupled weight decay of all parameters, gains of the norms included.
     pub weight_decay: f64,
-    /// Largest L2 norm of a gradient, over all tensors together; one above it is scaled down to it.
+    /// Largest L2 norm of a gradient, over all tensors together. A larger gradient is scaled down to it.
     pub clip_norm: f64,
 }
 
@@ -25,24 +25,24 @@ pub struct AdamW {
 pub struct Moments {
     /// Steps done.
     pub steps: u64,
-    /// Average gradient; as many as parameters.
+    /// Average gradient, one value per parameter.
     pub moment_1: Vec<f32>,
-    /// Average squared gradient; as many as parameters.
+    /// Average squared gradient, one value per parameter.
     pub moment_2: Vec<f32>,
 }
 
 impl Moments {
-    /// Before the first step.
+    /// The moments before the first step.
     pub fn new(parameters: usize) -> Self {
         Self { steps: 0, moment_1: vec![0.0; parameters], moment_2: vec![0.0; parameters] }
     }
 }
 
 impl Moments {
-    /// These, if they are of so many parameters.
+    /// Returns these moments if they fit this many parameters.
     ///
     /// # Errors
-    /// Says how many there are.
+    /// Tells how many there are.
     pub fn of_size(self, parameters: usize) -> Result<Self, String> {
         for moment in [&self.moment_1, &self.moment_2] {
             if moment.len() != parameters {
@@ -57,7 +57,7 @@ impl AdamW {
     /// One step of `theta` at this learning rate.
     ///
     /// # Panics
-    /// If the moments or the gradient are not as many as the parameters.
+    /// If the moments or the gradient differ in number from the parameters.
     pub fn step(&self, moments: &mut Moments, theta: &mut [f32], gradient: &[f32], lr: f64) {
         for values in [&moments.moment_1[..], &moments.moment_2, gradient] {
             assert_eq!(values.len(), theta.len(), "one a parameter");
@@ -76,7 +76,7 @@ impl AdamW {
         update(constants, moments, theta, gradient);
     }
 
-    /// What a gradient is multiplied with.
+    /// The factor that scales a gradient to the largest norm.
     fn clip(&self, gradient: &[f32]) -> f32 {
         let mut sums = [0.0; 8];
         let (blocks, rest) = gradient.as_chunks::<8>();

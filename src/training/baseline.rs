@@ -1,4 +1,4 @@
-//! Central AdamW (Loshchilov and Hutter, arXiv 1711.05101), which a network's loss is compared with.
+//! Central AdamW (Loshchilov and Hutter, arXiv 1711.05101), the baseline for a network's loss.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,10 +11,10 @@ use crate::training::{BaselineSettings, TrainingSettings};
 /// The warm-up starts at this fraction of the peak learning rate.
 const WARMUP_FROM: f64 = 0.1;
 
-/// A model in training by AdamW, all its parameters (gains of the norms included) under one weight decay.
+/// A model trained by AdamW. One weight decay applies to all its parameters, gains of the norms included.
 pub struct Baseline {
     config: LlamaConfig,
-    /// At least one. The CPU as often as there are threads.
+    /// At least one. The CPU appears once per thread.
     devices: Vec<Device>,
     adamw: AdamW,
     schedule: Schedule,
@@ -22,12 +22,12 @@ pub struct Baseline {
     state: BaselineState,
 }
 
-/// All that changes from step to step. Saved and restored, training goes on to the same bits.
+/// All that changes from step to step. Training resumed from a saved state gives the same bits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BaselineState {
     /// The parameters, in the layout's order.
     pub theta: Vec<f32>,
-    /// The optimiser's, with the number of steps done.
+    /// The optimiser's moments, with the number of steps done.
     pub moments: Moments,
 }
 
@@ -61,20 +61,20 @@ impl Baseline {
         }
     }
 
-    /// The same on several devices of one kind, or on as many threads of the CPU as it is named: each computes a part of
-    /// a step's gradient. The bits are those of one.
+    /// Uses several devices of one kind, or one thread of the CPU for each time that it is named. Each computes a part
+    /// of a step's gradient. The bits are the same as on one device.
     ///
     /// # Panics
-    /// If there are none.
+    /// If there are no devices.
     pub fn on(self, devices: Vec<Device>) -> Self {
         assert!(!devices.is_empty(), "training needs a device");
         Self { devices, ..self }
     }
 
-    /// Goes on from a saved state.
+    /// Resumes from a saved state.
     ///
     /// # Panics
-    /// If the state is of a model of another size.
+    /// If the state belongs to a model of another size.
     pub fn restore(&mut self, state: BaselineState) {
         let parameters = self.state.theta.len();
         let moments = state.moments.of_size(parameters).expect("the state of a model of this size");
@@ -82,7 +82,7 @@ impl Baseline {
         self.state = BaselineState { theta: state.theta, moments };
     }
 
-    /// What to save.
+    /// The state to save.
     pub fn state(&self) -> &BaselineState {
         &self.state
     }
@@ -108,12 +108,12 @@ impl Baseline {
         models
     }
 
-    /// Mean loss on some pages now, in nats a token.
+    /// Mean loss of the present model on these pages, in nats a token.
     pub fn loss(&self, pages: &[Vec<u32>]) -> f64 {
         loss_over(&self.models(), pages, self.micro_batch)
     }
 
-    /// One step on these pages. Returns their mean loss before it, in nats a token.
+    /// One step on these pages. Returns their mean loss before the step, in nats a token.
     pub fn step(&mut self, pages: &[Vec<u32>]) -> f64 {
         let gradient = gradient_over(&self.models(), pages, self.micro_batch);
         let (lr, BaselineState { theta, moments }) = (self.lr(), &mut self.state);

@@ -1,4 +1,5 @@
-//! How the tensors of a model are cut into chunks, of each of which a few coefficients are sent, and what these are.
+//! How a model's tensors are cut into chunks, of which peers send a few coefficients each, and what the coefficients
+//! mean.
 
 use std::fmt;
 use std::ops::Range;
@@ -22,7 +23,7 @@ pub struct ChunkLayout {
 pub struct TensorChunks {
     /// Name of the parameter tensor.
     pub name: String,
-    /// Where it lies in the flat parameters.
+    /// Position in the flat parameters.
     pub range: Range<usize>,
     /// Rows of the tensor.
     pub rows: usize,
@@ -32,11 +33,11 @@ pub struct TensorChunks {
     pub height: usize,
     /// Columns of a chunk; divides `cols`.
     pub width: usize,
-    /// Coefficients sent of each chunk.
+    /// Coefficients sent per chunk.
     pub k: usize,
 }
 
-/// What the coefficients of a payload are.
+/// The meaning of the coefficients of a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Basis {
     /// Coefficients of the orthonormal two-dimensional DCT-II of each chunk.
@@ -54,7 +55,7 @@ impl fmt::Display for Basis {
     }
 }
 
-/// How the payloads of a run are read: where each coefficient belongs, and what it is.
+/// How to read the payloads of a run: where each coefficient belongs, and what it means.
 #[derive(Clone, Debug)]
 pub struct PayloadLayout {
     pub chunks: Arc<ChunkLayout>,
@@ -73,11 +74,11 @@ pub enum ChunkError {
 }
 
 impl ChunkLayout {
-    /// Cuts every tensor into chunks whose sides are the largest divisors not above `chunk`; `topk` coefficients of
-    /// each are sent, or all of a chunk that has fewer.
+    /// Cuts every tensor into chunks whose sides are the largest divisors up to `chunk`. Of each chunk, `topk`
+    /// coefficients are sent, or all if it has fewer.
     ///
     /// # Errors
-    /// A chunk side outside 1 to [`MAX_CHUNK`], a top-k of zero, a tensor that is neither vector nor matrix or has no
+    /// A chunk side is outside 1 to [`MAX_CHUNK`], top-k is zero, or a tensor is neither vector nor matrix or has no
     /// values.
     pub fn new(layout: &ParamLayout, chunk: usize, topk: usize) -> Result<Self, ChunkError> {
         if !(1..=MAX_CHUNK).contains(&chunk) {
@@ -101,10 +102,10 @@ impl ChunkLayout {
         self.tensors.iter().map(TensorChunks::coefficients).sum()
     }
 
-    /// All values of these parameters, chunk by chunk.
+    /// All of these values, chunk by chunk.
     ///
     /// # Panics
-    /// If there are fewer than the layout has.
+    /// If there are fewer values than the layout has.
     pub fn whole(&self, values: &[f32]) -> PseudoGradient {
         let tensors = self.tensors.iter().map(|chunks| {
             let values = &values[chunks.range.clone()];
@@ -118,7 +119,7 @@ impl ChunkLayout {
         PseudoGradient { tensors: tensors.collect() }
     }
 
-    /// What payloads look like that send this layout's coefficients with so many bits a value.
+    /// The shape of payloads that send this layout's coefficients with this many bits a value.
     pub fn shape(&self, value_bits: u32) -> PayloadShape {
         let tensor = |chunks: &TensorChunks| {
             TensorShape::new(&chunks.name, chunks.chunks(), chunks.size(), chunks.k, value_bits)
@@ -149,13 +150,13 @@ impl TensorChunks {
         self.height * self.width
     }
 
-    /// Where a chunk begins in the tensor.
+    /// Offset of a chunk's first value in the tensor.
     pub fn corner(&self, chunk: usize) -> usize {
         let in_row = self.cols / self.width;
         chunk / in_row * self.height * self.cols + chunk % in_row * self.width
     }
 
-    /// Where a position of a chunk lies in the tensor, from the chunk's corner.
+    /// Offset of a position inside a chunk, from the chunk's first value.
     #[inline(always)]
     pub fn offset(&self, index: u16) -> usize {
         usize::from(index) / self.width * self.cols + usize::from(index) % self.width

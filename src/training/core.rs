@@ -1,8 +1,8 @@
 //! The training core: everything a node computes on a model, on one device.
 //!
-//! A scheme makes pseudo-gradients, an aggregation makes one update of many; both are behind a trait.
-//! Peers in sync share one copy of the parameters, and an aggregation that many of them apply is computed once:
-//! [`TrainingCore::advance`] remembers replicas by what they were made of.
+//! A scheme makes pseudo-gradients, an aggregation makes one update from many; both are behind a trait. Peers in sync
+//! share one copy of the parameters, and an aggregation that many of them apply is computed once:
+//! [`TrainingCore::advance`] remembers replicas by their inputs.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -20,12 +20,12 @@ use crate::corpus::{Corpus, PageError, PageId};
 use crate::digest::Digest;
 use crate::model::{Device, Llama, LlamaConfig, ParamLayout};
 
-/// Bytes of the host that remembered replicas may take, where there are more than two.
+/// Host memory in bytes for remembered replicas. At least two are kept in any case.
 const ROOM: usize = 4 << 30;
 
-/// How many finished aggregations of a model with so many parameters are remembered; honest nodes are at most a few
-/// rounds apart, and one that is further behind computes an aggregation again. On a device beside the host each is a
-/// model in its memory.
+/// Number of finished aggregations to remember, for a model of this size. Honest nodes are at most a few rounds apart;
+/// a node further behind computes an aggregation again. On a device with its own memory, each takes a model's space
+/// there.
 pub fn remembered(device: &Device, parameters: usize) -> usize {
     match device {
         // A replica is its flat parameters and the model.
@@ -40,11 +40,11 @@ pub struct CoreSettings<'a> {
     pub training: &'a TrainingSettings,
     pub scheme: &'a dyn SchemeSettings,
     pub rule: &'a dyn RuleSettings,
-    /// Rounds of the run: where the learning rate's cosine ends, unless `training` gives it an end of its own.
+    /// Rounds of the run. The learning rate's cosine ends there, unless `training` states another end.
     pub rounds: u64,
 }
 
-/// Settings that do not go together.
+/// Why settings contradict each other.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CoreError {
     #[error(transparent)]
@@ -65,7 +65,7 @@ pub struct TrainingCore {
     advanced: Mutex<Advanced>,
 }
 
-/// Replicas by the digest of (replica before, round, payloads), and the order in which they came.
+/// Replicas by the digest of (replica before, round, payloads), and the order in which they were added.
 #[derive(Default)]
 struct Advanced {
     replicas: BTreeMap<Digest, Arc<OnceLock<Arc<Replica>>>>,
@@ -73,10 +73,10 @@ struct Advanced {
 }
 
 impl TrainingCore {
-    /// The core of these settings, with its corpus opened.
+    /// Builds the core of these settings, for a corpus that is open.
     ///
     /// # Errors
-    /// A chunk size or top-k that the scheme cannot use, or an aggregation rule that does not go with it.
+    /// The scheme cannot use the chunk size or top-k, or the aggregation rule does not fit the scheme.
     pub fn new(settings: CoreSettings, config: LlamaConfig, corpus: Corpus, device: Device) -> Result<Self, CoreError> {
         let layout = config.layout();
         let scheme = settings.scheme.build(&layout)?;
@@ -96,12 +96,12 @@ impl TrainingCore {
         })
     }
 
-    /// What every valid payload looks like.
+    /// The shape of every valid payload.
     pub fn shape(&self) -> &PayloadShape {
         self.scheme.shape()
     }
 
-    /// The training state of a peer that has not trained yet.
+    /// The training state of a new peer.
     pub fn local(&self) -> Box<dyn LocalTraining> {
         self.scheme.local()
     }
@@ -111,16 +111,21 @@ impl TrainingCore {
         self.scheme.step_size(self.schedule.lr(round))
     }
 
-    /// A replica of these parameters.
+    /// Makes a replica of these parameters.
     pub fn replica(&self, theta: Vec<f32>) -> Arc<Replica> {
         let model = self.evaluator.model(&theta);
         Arc::new(Replica { digest: Digest::of_f32(&theta), theta, model })
     }
 
-    /// A peer's work of a round: what it sends of these pages.
+    /// How many tokens a peer trains on of each page when it takes a part of it.
+    pub fn tokens_of_page(&self, part: f64) -> usize {
+        (self.config.sequence_length as f64 * part).ceil().max(1.0) as usize
+    }
+
+    /// A peer's work of a round: trains on these pages and returns what it sends.
     ///
     /// # Errors
-    /// A page that cannot be read; `local` is as it was.
+    /// A page cannot be read; `local` is unchanged.
     pub fn train(
         &self,
         local: &mut dyn LocalTraining,
@@ -129,28 +134,28 @@ impl TrainingCore {
         round: u64,
     ) -> Result<PseudoGradient, PageError> {
         let mut pages = self.corpus.pages(pages)?;
-        let tokens = (self.config.sequence_length as f64 * part).ceil().max(1.0) as usize;
+        let tokens = self.tokens_of_page(part);
         pages.iter_mut().for_each(|page| page.truncate(tokens + 1));
         let round = Round { number: round, lr: self.schedule.lr(round) };
         Ok(local.train(&self.evaluator, replica, &pages, round))
     }
 
-    /// Mean loss of a model on some pages, in nats a token.
+    /// Mean loss of a model on these pages, in nats a token.
     pub fn loss(&self, model: &Llama, pages: &[Vec<u32>]) -> f64 {
         self.evaluator.loss(model, pages)
     }
 
-    /// Central AdamW from a replica, on this core's device; its learning rate's cosine ends after `rounds` steps.
+    /// Central AdamW from a replica, on this core's device. The learning rate's cosine ends after `rounds` steps.
     pub fn baseline(&self, from: &Replica, settings: &BaselineSettings, rounds: u64) -> Baseline {
         let Evaluator { config, device, micro_batch } = &self.evaluator;
         Baseline::new(config, &from.theta, settings, rounds, *micro_batch, device)
     }
 
-    /// Mean losses of several sets of pages after `fraction` of the step that a weighted set of payloads would make; none
-    /// leave the model as it is. LossScore (paper, section 3) measures a part of the step of one payload.
+    /// Mean losses of several sets of pages after `fraction` of the step of a weighted set of payloads; an empty set
+    /// leaves the model as it is. LossScore (paper, section 3) measures a part of the step of one payload.
     ///
     /// # Panics
-    /// As [`Aggregation::step`].
+    /// Like [`Aggregation::step`].
     pub fn losses_after(
         &self,
         replica: &Replica,
@@ -167,13 +172,13 @@ impl TrainingCore {
         losses(&self.aggregation.stepped(&self.evaluator, replica, payloads, rate))
     }
 
-    /// How far a whole step goes.
+    /// The size of a whole step.
     fn rate(&self, round: u64) -> f64 {
         self.scheme.rate(self.schedule.lr(round))
     }
 
-    /// The replica after a round's aggregation, the one before if nobody is included. `payloads` names the
-    /// pseudo-gradients that `contributions` would decode; they are asked for only by the first caller.
+    /// The replica after a round's aggregation; the replica before if no payload is included. `payloads` names the
+    /// pseudo-gradients that `contributions` decodes; only the first caller's `contributions` is called.
     pub fn advance(
         &self,
         before: &Arc<Replica>,
@@ -182,7 +187,7 @@ impl TrainingCore {
         contributions: impl FnOnce() -> Vec<Arc<PseudoGradient>>,
     ) -> Arc<Replica> {
         if payloads.is_empty() {
-            // Nobody moves the model, whatever the rule: a copy of a large one is not for nothing.
+            // Without payloads, no rule moves the model, and a copy of a large one is expensive.
             return before.clone();
         }
         let key = Digest::of_parts(
@@ -200,7 +205,7 @@ impl TrainingCore {
 }
 
 impl Advanced {
-    /// The place of a replica, of `most` that are remembered.
+    /// The cell of a replica; at most `most` are remembered.
     fn cell(&mut self, key: Digest, most: usize) -> Arc<OnceLock<Arc<Replica>>> {
         if let Some(cell) = self.replicas.get(&key) {
             return cell.clone();
@@ -223,7 +228,7 @@ mod tests {
     use crate::settings::Kinded;
     use crate::training::{aggregate, scheme};
 
-    /// Which is what the rule itself makes of it.
+    /// The result is what the rule itself gives.
     #[test]
     fn a_round_without_payloads_leaves_the_model_under_every_scheme() {
         let config =

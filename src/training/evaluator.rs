@@ -3,7 +3,7 @@
 use super::gradient::{self, Gradient};
 use crate::model::{Device, Llama, LlamaConfig};
 
-/// How the model of a run is computed.
+/// Computes with the model of a run.
 #[derive(Clone, Debug)]
 pub struct Evaluator {
     pub config: LlamaConfig,

@@ -1,6 +1,6 @@
-//! The gradient of a peer's round, and losses.
+//! Losses, and the gradient of a peer's round.
 //!
-//! A page is one sequence: `sequence length + 1` tokens, each but the first predicted from those before it.
+//! A page is one sequence of `sequence length + 1` tokens. Each but the first is predicted from those before it.
 
 use std::sync::Arc;
 
@@ -10,20 +10,20 @@ use burn::tensor::Tensor;
 use super::lanes::in_order;
 use crate::model::{Llama, ParamTensors};
 
-/// Parts of the pages whose gradients are summed on a device before they come to the host, when devices share the work.
-/// More devices than this have nothing to do.
+/// Number of parts of the pages when devices share the work: the gradients of a part are summed on a device before they
+/// go to the host. More devices than parts have nothing to do.
 const DEVICE_PARTS: usize = 8;
 
-/// A mean gradient and the loss it is the gradient of.
+/// A mean gradient, and the loss that it belongs to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gradient {
-    /// In the order of the model's layout.
+    /// Values in the order of the model's layout.
     pub values: Vec<f32>,
     /// Mean cross-entropy in nats a token.
     pub loss: f64,
 }
 
-/// A mean gradient that stays on its device, and the loss it is the gradient of.
+/// A mean gradient that stays on its device, and the loss that it belongs to.
 #[derive(Debug)]
 pub struct DeviceGradient {
     /// The gradient.
@@ -32,14 +32,14 @@ pub struct DeviceGradient {
     pub loss: f64,
 }
 
-/// Mean gradient over pages, `micro_batch` pages in each forward and backward pass.
+/// Mean gradient over pages. Each forward and backward pass has `micro_batch` pages.
 ///
-/// May be called on one model from many threads at once: each pass starts from leaves of its own, since threads that
-/// share leaves share one autodiff graph behind one lock.
+/// Many threads may call it on one model at once: each pass starts from its own leaves, because threads that share
+/// leaves share one autodiff graph behind one lock.
 ///
 /// # Panics
-/// If there are no pages, they are not of one length, longer than the model's sequence, or hold tokens outside of its
-/// vocabulary; or if `micro_batch` is 0.
+/// If there are no pages, if they differ in length, are longer than the model's sequence or hold tokens outside its
+/// vocabulary, or if `micro_batch` is 0.
 pub fn gradient(model: &Llama, pages: &[Vec<u32>], micro_batch: usize) -> Gradient {
     if !model.is_fused() {
         let DeviceGradient { tensors, loss } = gradient_on_device(model, pages, micro_batch);
@@ -59,11 +59,11 @@ pub fn gradient(model: &Llama, pages: &[Vec<u32>], micro_batch: usize) -> Gradie
     Gradient { values, loss: total }
 }
 
-/// As [`gradient`], of a model that is not [fused](Llama::is_fused): in f32 sums on its device, where it stays, and in
-/// the memory of one block's intermediate results. Returns when the losses are there.
+/// Like [`gradient`], for a model that is not [fused](Llama::is_fused). It sums in f32 on the model's device and leaves
+/// the result there; memory holds the intermediate results of one block. Returns once the losses are available.
 ///
 /// # Panics
-/// As [`gradient`].
+/// Like [`gradient`].
 pub fn gradient_on_device(model: &Llama, pages: &[Vec<u32>], micro_batch: usize) -> DeviceGradient {
     assert!(!pages.is_empty(), "a gradient needs pages");
     let mut tensors = model.zeros();
@@ -76,13 +76,13 @@ pub fn gradient_on_device(model: &Llama, pages: &[Vec<u32>], micro_batch: usize)
     DeviceGradient { loss: mean(Tensor::cat(losses, 0)), tensors }
 }
 
-/// As [`gradient`], on several copies of one model at once: threads of the CPU, or devices of one kind. The bits do not
-/// depend on how many there are, as what the parts of the pages give is summed in their order.
+/// Like [`gradient`], on several copies of one model at once: threads of the CPU, or devices of one kind. The bits do
+/// not depend on their number, because the results of the parts are summed in order.
 ///
-/// Where gradients are summed on the device, only sums of an eighth of the pages are brought to the host.
+/// Where gradients are summed on the device, only one sum per eighth of the pages goes to the host.
 ///
 /// # Panics
-/// As [`gradient`]; or if there are no models.
+/// Like [`gradient`], or if there are no models.
 pub fn gradient_over(models: &[Llama], pages: &[Vec<u32>], micro_batch: usize) -> Gradient {
     assert!(!pages.is_empty(), "a gradient needs pages");
     let passes = match models[0].is_fused() {
@@ -100,7 +100,7 @@ pub fn gradient_over(models: &[Llama], pages: &[Vec<u32>], micro_batch: usize) -
     sum
 }
 
-/// Mean cross-entropy in nats a token, without autodiff; as [`gradient`] otherwise.
+/// Mean cross-entropy in nats a token, without autodiff; otherwise like [`gradient`].
 pub fn loss(model: &Llama, pages: &[Vec<u32>], micro_batch: usize) -> f64 {
     assert!(!pages.is_empty(), "a loss needs pages");
     let of_batch = |pages_of_batch: &[Vec<u32>]| {
@@ -111,10 +111,10 @@ pub fn loss(model: &Llama, pages: &[Vec<u32>], micro_batch: usize) -> f64 {
     pages.chunks(micro_batch).map(of_batch).sum()
 }
 
-/// As [`loss`], on several copies of one model at once, to the same bits.
+/// Like [`loss`], on several copies of one model at once, with the same bits.
 ///
 /// # Panics
-/// As [`gradient_over`].
+/// Like [`gradient_over`].
 pub fn loss_over(models: &[Llama], pages: &[Vec<u32>], micro_batch: usize) -> f64 {
     assert!(!pages.is_empty(), "a loss needs pages");
     let parts: Vec<&[Vec<u32>]> = pages.chunks(micro_batch).collect();
@@ -124,7 +124,7 @@ pub fn loss_over(models: &[Llama], pages: &[Vec<u32>], micro_batch: usize) -> f6
     sum
 }
 
-/// Pages as the model takes them.
+/// Pages in the form that the model takes.
 struct Batch {
     inputs: Vec<u32>,
     targets: Arc<[u32]>,
@@ -143,7 +143,7 @@ impl Batch {
     }
 }
 
-/// Mean of a tensor, summed in f64 in its order.
+/// Mean of a tensor, summed in f64 in order.
 fn mean(losses: Tensor<1>) -> f64 {
     let data = losses.into_data();
     let values = data.as_slice::<f32>().expect("f32 losses");

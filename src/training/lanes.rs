@@ -1,11 +1,11 @@
-//! Work in parts on several lanes at once (threads of a CPU, or devices), whose results are taken in order: what is
-//! summed up does not depend on how many lanes there are.
+//! Works on parts in several lanes at once (threads of a CPU, or devices) and takes the results in order, so that sums
+//! do not depend on the number of lanes.
 
 use std::sync::mpsc::{Receiver, sync_channel};
 
-/// Does `work` on every part, each on one of the lanes, and hands the results to `take` in the order of the parts.
+/// Runs `work` on every part, each on one of the lanes, and hands the results to `take` in the order of the parts.
 ///
-/// Each lane has a thread of its own, and is one result ahead at most, so that few of them are in memory. A single lane
+/// Each lane has its own thread, and is at most one result ahead, so that few results are in memory. A single lane
 /// works on the calling thread.
 ///
 /// # Panics

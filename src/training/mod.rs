@@ -1,8 +1,8 @@
-//! What peers do with their data, and what everybody does with what they upload.
+//! What peers compute from their data, and what all nodes do with the uploads.
 //!
-//! A [`scheme`] makes pseudo-gradients of data; an [`aggregate::Aggregation`] makes one update of many of them. They
-//! share only the [`PayloadLayout`], and a scheme names the rule it is published with. [`TrainingCore`] puts them
-//! together with a model, a corpus and a device.
+//! A [`scheme`] makes pseudo-gradients from data; an [`aggregate::Aggregation`] makes one update from many of them.
+//! They share only the [`PayloadLayout`], and a scheme names the rule it is published with. [`TrainingCore`] combines
+//! them with a model, a corpus and a device.
 
 pub mod adamw;
 pub mod aggregate;

@@ -1,32 +1,32 @@
-//! What a peer uploads each round, and what every valid upload of a run looks like.
+//! A peer's upload of a round, and the shape of every valid upload of a run.
 
 use serde::{Deserialize, Serialize};
 
-/// The coefficients of one tensor: the same number for each of its chunks, chunk after chunk.
+/// The coefficients of one tensor: the same number for each chunk, chunk after chunk.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SparseTensor {
     /// Positions inside the chunk, `chunks * k` of them.
     pub indices: Vec<u16>,
-    /// Their values, as many.
+    /// Their values, in the same order.
     pub values: Vec<f32>,
 }
 
 /// A compressed pseudo-gradient: one sparse tensor for each parameter tensor of the model, in the layout's order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PseudoGradient {
-    /// One entry a parameter tensor.
+    /// One entry per parameter tensor.
     pub tensors: Vec<SparseTensor>,
 }
 
-/// What the pseudo-gradients of a run look like. It follows from the model and the scheme, so that an upload has one
-/// length, and whoever handles it need not know how it was made.
+/// The shape of a run's pseudo-gradients. It follows from the model and the scheme, so all uploads have one length, and
+/// code that handles them need not know how they were made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PayloadShape {
-    /// One entry a parameter tensor.
+    /// One entry per parameter tensor.
     pub tensors: Vec<TensorShape>,
 }
 
-/// How many coefficients are sent of one tensor.
+/// The number of coefficients sent of one tensor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorShape {
     /// Name of the parameter tensor.
@@ -35,9 +35,9 @@ pub struct TensorShape {
     pub chunks: usize,
     /// Values in a chunk, 65,536 at most: an index is a `u16`.
     pub chunk_len: usize,
-    /// Coefficients sent of each chunk.
+    /// Coefficients sent per chunk.
     pub per_chunk: usize,
-    /// Bits of a value: 32, or fewer where the values are one of 2^bits.
+    /// Bits of a value: 32, or fewer if the values are among 2^bits distinct ones.
     pub value_bits: u32,
 }
 
@@ -59,11 +59,11 @@ pub enum PayloadError {
 }
 
 impl PayloadShape {
-    /// Whether a payload can be aggregated: every tensor there, `per_chunk` coefficients of each chunk, indices inside
-    /// the chunk and none of them twice, all values finite.
+    /// Whether a payload can be aggregated: all tensors are there, each chunk has `per_chunk` coefficients, indices are
+    /// inside the chunk and distinct, and all values are finite.
     ///
     /// # Errors
-    /// The first thing that is wrong.
+    /// The first problem found.
     pub fn check(&self, payload: &PseudoGradient) -> Result<(), PayloadError> {
         if payload.tensors.len() != self.tensors.len() {
             return Err(PayloadError::TensorCount { expected: self.tensors.len(), got: payload.tensors.len() });
@@ -73,8 +73,8 @@ impl PayloadShape {
 }
 
 impl TensorShape {
-    /// A tensor whose values are sent with `value_bits` bits each, or as they are where that is shorter: few values
-    /// would not be worth a table of them.
+    /// The shape of a tensor whose values are sent with `value_bits` bits each, or in full where that is shorter: a
+    /// table of distinct values does not pay for few values.
     pub fn new(name: &str, chunks: usize, chunk_len: usize, per_chunk: usize, value_bits: u32) -> Self {
         let count = chunks * per_chunk;
         let pays = value_bits < 32 && (32 << value_bits) + count * (value_bits as usize) < 32 * count;

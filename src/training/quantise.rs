@@ -1,14 +1,13 @@
-//! Few distinct values instead of many: what makes a payload small (SparseLoCo, Sarfi et al., arXiv 2508.15706).
+//! Replaces many values by few distinct ones, to make a payload small (SparseLoCo, Sarfi et al., arXiv 2508.15706).
 
-/// The bins reach over so many standard deviations, half of them on each side of the mean.
+/// The bins span this many standard deviations, half of them on each side of the mean.
 const SPREAD: f64 = 6.0;
 
-/// Replaces the values of a tensor by at most 2^`bits` distinct ones. Equal bins reach from three standard deviations
-/// below the mean to three above; what lies outside belongs to the outermost. Each value becomes the mean of those in
-/// its bin, so that their sum stays what it was, and one inside the reach moves by a bin's width at most. With 32 bits
-/// nothing changes.
+/// Replaces the values of a tensor by at most 2^`bits` distinct ones. Equal bins span three standard deviations on each
+/// side of the mean; values outside go to the outermost bins. Each value becomes the mean of its bin, so the sum stays
+/// the same, and a value inside the span moves by at most the width of a bin. With 32 bits nothing changes.
 ///
-/// Values that are not finite make the result so: they are nobody's honest payload.
+/// If a value is not finite, the result is not finite either: no honest payload has such values.
 pub fn quantise(values: &mut [f32], bits: u32) {
     if bits >= 32 || values.is_empty() {
         return;
@@ -42,7 +41,7 @@ impl Bins {
     }
 
     fn of_value(&self, value: f32) -> usize {
-        // What is not a number is in the first bin.
+        // A NaN goes to the first bin.
         ((f64::from(value) - self.from) * self.per_unit).clamp(0.0, self.last) as usize
     }
 }
@@ -105,7 +104,7 @@ mod tests {
             let width = 6.0 * deviation / f64::from(1 << bits) + slack;
             for (&before, &after) in original.iter().zip(&values) {
                 let (before, after) = (f64::from(before), f64::from(after));
-                // In the outermost bins a value may be as far from their mean as it is beyond their edge.
+                // In an outermost bin, a value may be as far from the bin's mean as it is beyond the edge.
                 let beyond = ((before - mean).abs().max((after - mean).abs()) - 3.0 * deviation).max(0.0);
                 prop_assert!((before - after).abs() <= width + beyond, "{} became {}", before, after);
             }

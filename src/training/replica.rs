@@ -9,6 +9,6 @@ pub struct Replica {
     pub digest: Digest,
     /// All parameters, in the layout's order.
     pub theta: Vec<f32>,
-    /// The same, as a Burn module on the core's device.
+    /// The same parameters as a Burn module on the core's device.
     pub model: Llama,
 }

@@ -1,6 +1,6 @@
-//! Which round it is, as far as training depends on it.
+//! The facts of a round that training depends on.
 
-/// A communication round, as a peer trains in it.
+/// A communication round, for a peer that trains in it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Round {
     pub number: u64,

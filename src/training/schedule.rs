@@ -2,7 +2,7 @@
 
 use crate::training::TrainingSettings;
 
-/// Linear warm-up, then a cosine down to a fraction of the peak, then that fraction.
+/// Linear warm-up, then a cosine down to a fraction of the peak, then constant.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Schedule {
     peak: f64,
@@ -14,7 +14,7 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The schedule of a run of `rounds` rounds, unless the settings give the cosine an end of its own.
+    /// The schedule of a run of `rounds` rounds, unless the settings state another end of the cosine.
     pub fn new(settings: &TrainingSettings, rounds: u64) -> Self {
         Self {
             peak: settings.lr,
@@ -25,7 +25,7 @@ impl Schedule {
         }
     }
 
-    /// Learning rate of `round`, the first being 0; the same on every machine.
+    /// Learning rate of `round`, where the first round is 0; the same on every machine.
     pub fn lr(&self, round: u64) -> f64 {
         let fraction = if round < self.warmup_rounds {
             let done = round as f64 / self.warmup_rounds as f64;

@@ -1,4 +1,4 @@
-//! What a scenario's `[training]` and `[baseline]` say.
+//! The settings of a scenario's `[training]` and `[baseline]`.
 
 use serde::{Deserialize, Serialize};
 
@@ -23,11 +23,11 @@ pub struct TrainingSettings {
     pub pages_per_round: usize,
     /// Pages in one forward and backward pass.
     pub micro_batch: usize,
-    /// The held-out loss is measured every so many rounds, and after the last.
+    /// The held-out loss is measured every this many rounds, and after the last.
     pub eval_every: u64,
-    /// A checkpoint of the model every so many rounds; also how often a run saves itself.
+    /// A checkpoint of the model is made every this many rounds. A run also saves itself that often.
     pub checkpoint_every: u64,
-    /// Rounds whose records and payloads stay in the bucket, and checkpoints too; default, and at least: twice
+    /// Rounds for which records, payloads and checkpoints stay in the bucket. Default and minimum: twice
     /// `checkpoint_every`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_rounds: Option<u64>,
@@ -58,7 +58,7 @@ impl Default for TrainingSettings {
 }
 
 impl TrainingSettings {
-    /// Checks what a type cannot tell.
+    /// Checks what the types cannot.
     pub fn check(&self, found: &mut Findings) {
         found.positive("lr", self.lr);
         found.fraction("warmup_from", self.warmup_from);
@@ -86,7 +86,7 @@ pub struct BaselineSettings {
     pub beta2: f64,
     pub weight_decay: f64,
     pub clip_norm: f64,
-    /// Pages a step; default: those of the aggregated peers together.
+    /// Pages per step; default: those of all aggregated peers together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pages_per_round: Option<usize>,
 }
@@ -107,7 +107,7 @@ impl Default for BaselineSettings {
 }
 
 impl BaselineSettings {
-    /// Checks what a type cannot tell.
+    /// Checks what the types cannot.
     pub fn check(&self, found: &mut Findings) {
         found.positive("lr", self.lr);
         found.fraction("final_fraction", self.final_fraction);

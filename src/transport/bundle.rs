@@ -50,7 +50,7 @@ pub fn parts(length: usize) -> usize {
 ///
 /// # Errors
 /// `first` has another format or does not hold the whole index, or the bundle is longer than `max_len`.
-pub fn promised_len(first: &[u8], max_len: usize) -> Result<usize, BundleError> {
+pub fn declared_len(first: &[u8], max_len: usize) -> Result<usize, BundleError> {
     let wrong_length = BundleError::Length { found: first.len() };
     let (mut index, _) = index(first)?;
     let mut length = HEADER_LEN + index.len();
@@ -139,9 +139,9 @@ mod tests {
         assert!(decoded.iter().all(|(digest, upload)| *digest == Digest::of(upload)));
         assert_eq!(encode(&[uploads[0].clone(), uploads[0].clone()]).len(), encoded_len(2, 5));
         assert_eq!(decode(&encode(&[]), 100), Ok(vec![]));
-        assert_eq!(promised_len(&bytes[..HEADER_LEN + 3 * ENTRY_LEN], bytes.len()), Ok(bytes.len()));
-        assert!(matches!(promised_len(&bytes, bytes.len() - 1), Err(BundleError::TooLong { .. })));
-        assert!(matches!(promised_len(&bytes[..40], bytes.len()), Err(BundleError::Length { .. })));
+        assert_eq!(declared_len(&bytes[..HEADER_LEN + 3 * ENTRY_LEN], bytes.len()), Ok(bytes.len()));
+        assert!(matches!(declared_len(&bytes, bytes.len() - 1), Err(BundleError::TooLong { .. })));
+        assert!(matches!(declared_len(&bytes[..40], bytes.len()), Err(BundleError::Length { .. })));
     }
 
     #[test]
@@ -170,9 +170,9 @@ mod tests {
             bytes[at] = value;
             bytes.truncate(bytes.len() - cut);
             let bytes = Bytes::from(bytes);
-            let promised = promised_len(&bytes, 1000);
+            let declared = declared_len(&bytes, 1000);
             if let Ok(uploads) = decode(&bytes, 1000) {
-                prop_assert_eq!(promised, Ok(bytes.len()));
+                prop_assert_eq!(declared, Ok(bytes.len()));
                 prop_assert_eq!(encode(&uploads.into_iter().map(|(_, upload)| upload).collect::<Vec<_>>()), bytes);
             }
         }

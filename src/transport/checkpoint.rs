@@ -127,7 +127,7 @@ impl Decoder {
     }
 
     /// The round and the model's digest, as the header gives them. Compare them before you fetch the rest.
-    pub fn promises(&self) -> (u64, Digest) {
+    pub fn declared(&self) -> (u64, Digest) {
         (self.checkpoint.round, self.checkpoint.model)
     }
 
@@ -196,7 +196,7 @@ mod tests {
 
         let begun = || Decoder::begin(&part(0), &run, theta.len()).unwrap();
         let mut decoder = begun();
-        assert_eq!((decoder.promises(), decoder.next_part()), ((7, model), Some(1)));
+        assert_eq!((decoder.declared(), decoder.next_part()), ((7, model), Some(1)));
         assert!(matches!(decoder.add(&part(1)[..8]), Err(CheckpointError::Length { part: 1, expected: 12, .. })));
         decoder.add(&part(1)).unwrap();
         assert_eq!(decoder.next_part(), None);

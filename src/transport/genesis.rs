@@ -52,7 +52,7 @@ impl Genesis {
     }
 
     /// Whether the other run has the same settings, ignoring its nonce and the version of the program.
-    pub fn is_like(&self, other: &Self) -> bool {
+    pub fn has_same_settings(&self, other: &Self) -> bool {
         *self == Self { nonce: self.nonce, program: self.program.clone(), ..other.clone() }
     }
 }
@@ -133,7 +133,10 @@ mod tests {
         assert_eq!(read, genesis());
         let other = Genesis { nonce: 6, ..genesis() };
         assert_ne!(decode(&encode(&other)).unwrap().1, run);
-        assert!(other.is_like(&genesis()) && !Genesis { theta: Digest::of(b"u"), ..other }.is_like(&genesis()));
+        assert!(
+            other.has_same_settings(&genesis())
+                && !Genesis { theta: Digest::of(b"u"), ..other }.has_same_settings(&genesis())
+        );
     }
 
     #[test]

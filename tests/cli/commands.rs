@@ -21,6 +21,7 @@ fn every_subcommand_explains_itself() {
         let own = place.succeed(&format!("{command} --help"));
         assert!(own.contains(option) && own.contains(&format!("Usage: sim {command}")), "{own}");
     }
+    assert!(help.contains("\n  put window ") && !place.succeed("-h").contains("put window"), "{help}");
     assert!(place.succeed("--version").starts_with("sim "));
     place.sim("").assert().code(2);
     place.sim("walk").assert().code(2);

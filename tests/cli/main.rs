@@ -59,12 +59,12 @@ const CSV: [(&str, &str); 5] = [
     (
         "peers.csv",
         "round,uid,behaviour,status,steps_behind,loss_score_assigned,loss_score_unassigned,rating_mu,rating_sigma,\
-         proof_of_computation,peer_score,incentive,aggregated",
+         proof_of_computation,peer_score,incentive,aggregated,tokens,bytes_up,bytes_down",
     ),
     (
         "leaderboard.csv",
         "uid,behaviour,incentive_final,incentive_total,peer_score,rating_mu,rating_sigma,proof_of_computation,\
-         rounds_aggregated,rounds_failed",
+         rounds_aggregated,rounds_failed,rounds_registered,tokens,bytes_up,bytes_down,work,pay,profit",
     ),
     ("slots.csv", "round,uid,peer,hotkey,behaviour"),
     ("baseline.csv", "round,lr,loss"),

@@ -22,7 +22,7 @@ fn a_network_runs_in_the_operations_and_precision_of_a_gpu() {
 fn a_run_from_start_to_verification() {
     let place = Place::new();
     let summary = place.succeed("run net.toml --rounds 12 --set training.eval_every=4");
-    for expected in ["honest", "copycat", "AdamW", "runs/net-3"] {
+    for expected in ["honest", "copycat", "AdamW", "runs/net-3", "profit", "Gini"] {
         assert!(summary.contains(expected), "no {expected:?} in {summary}");
     }
     for (file, header) in CSV {
@@ -42,7 +42,7 @@ fn a_run_from_start_to_verification() {
     assert_eq!(manifest["rounds_done"], 12);
     assert_eq!(manifest["scenario"]["training"]["eval_every"], 4);
     assert!(!place.path("runs/net-3/checkpoint.bin").exists() && !place.path("runs/net-3/baseline.bin").exists());
-    for picture in ["loss", "incentive", "rating", "proof", "status", "bytes"] {
+    for picture in ["loss", "incentive", "work", "rating", "proof", "status", "bytes"] {
         assert!(place.read(&format!("runs/net-3/plots/{picture}.svg")).starts_with("<svg"), "{picture}");
     }
     assert!(place.path("runs/net-3/report.html").exists());
@@ -91,7 +91,10 @@ fn a_mechanism_writes_and_draws_its_own_numbers() {
     let printed = place.succeed("run net.toml --rounds 6 --no-baseline --set mechanism=equal --out equal");
     assert!(!printed.contains("rating") && !printed.contains("proof"), "{printed}");
     let header = |file: &str| place.read(file).lines().next().unwrap().to_string();
-    assert_eq!(header("equal/peers.csv"), "round,uid,behaviour,status,steps_behind,incentive,aggregated");
+    assert_eq!(
+        header("equal/peers.csv"),
+        "round,uid,behaviour,status,steps_behind,incentive,aggregated,tokens,bytes_up,bytes_down"
+    );
     assert_eq!(place.manifest("equal")["columns"], serde_json::json!([]));
     assert!(!place.path("equal/plots/rating.svg").exists() && place.path("equal/plots/incentive.svg").exists());
 

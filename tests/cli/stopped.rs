@@ -54,7 +54,7 @@ fn ctrl_c_saves_and_the_run_goes_on_from_there() {
     );
 
     // The very line that it printed.
-    let (_, line) = printed.split_once("to go on: ").unwrap();
+    let (_, line) = printed.split_once("to resume: ").unwrap();
     assert!(line.trim().ends_with("run net.toml --out stopped --threads 1 --resume"), "{line}");
     let resumed = Command::new("sh").arg("-c").arg(line).current_dir(place.path("")).output().unwrap();
     assert!(resumed.status.success(), "{}", super::told(&resumed));

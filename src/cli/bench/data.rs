@@ -1,4 +1,4 @@
-//! Training on a scenario's pages: how long it waits for them.
+//! Measures how long training on a scenario's pages waits for them.
 
 use std::time::{Duration, Instant};
 
@@ -10,28 +10,28 @@ use gauntlet::scenario::Scenario;
 use super::figure::Figure;
 use super::model::pass;
 
-/// Rounds between those of two measurements, so that neither reads the other's pages.
+/// Rounds between the two measurements, so that neither reads the other's pages.
 const APART: u64 = 1 << 32;
 
-/// A scenario's model, and the pages that its peers train on.
+/// A scenario's model, and the pages for its peers.
 pub struct Data {
     pub scenario: Scenario,
     pub config: LlamaConfig,
-    /// Pages in a forward and backward pass.
+    /// Pages per forward and backward pass.
     pub micro_batch: usize,
     corpus: Corpus,
     assignment: Assignment,
 }
 
-/// Rounds that were trained in.
+/// Rounds of training.
 struct Trained {
     tokens_per_second: f64,
-    /// Part of the time, %.
+    /// Share of the time spent waiting, in %.
     waited: f64,
 }
 
 impl Data {
-    /// With the scenario's micro-batch, or the one that was asked for.
+    /// Opens it with the scenario's micro-batch, or the requested one.
     pub fn open(scenario: Scenario, micro_batch: Option<usize>) -> anyhow::Result<Self> {
         let config = LlamaConfig::from_settings(&scenario.model).map_err(OpenError::from)?;
         let corpus = Corpus::open(&scenario.corpus, scenario.seed, config.vocab_size, config.sequence_length);
@@ -42,7 +42,7 @@ impl Data {
         Ok(Self { scenario, config, micro_batch, corpus, assignment })
     }
 
-    /// Trains as one of the peers, round after round without a pause, for about `time`: once with the next round's
+    /// Trains like one of the peers, round after round without a pause, for about `time`: once with the next round's
     /// pages fetched ahead, once without.
     pub fn measure(&self, device: Device, time: Duration, note: &mut impl FnMut(Figure)) -> anyhow::Result<()> {
         let mut note = |what: String, value: f64, unit: &'static str| note(Figure { what, value, unit });
@@ -74,11 +74,11 @@ impl Data {
                 self.corpus.fetch_ahead(&pages_of(round + 1));
             }
             pass(model, &pages, self.micro_batch);
-            // A peer needs the result before it goes on.
+            // A peer needs the result before it can go on.
             device.sync().expect("the device works");
             Ok(waited)
         };
-        // Before the first one nobody could fetch anything.
+        // The first round's pages cannot be fetched ahead.
         round(first)?;
         let started = Instant::now();
         let (mut rounds, mut waited) = (0, Duration::ZERO);

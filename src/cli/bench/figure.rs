@@ -1,4 +1,4 @@
-//! What a measurement gives, and the passes that all of them share.
+//! The result of a measurement, and the pass sizes that all measurements share.
 
 use serde::Serialize;
 
@@ -10,7 +10,7 @@ pub struct Figure {
     pub unit: &'static str,
 }
 
-/// Sequences in a pass, where they are short.
+/// Sequences per pass if they are short.
 pub const SHORT_BATCH: usize = 8;
-/// Sequences in a pass of the Templar-I run.
+/// Sequences per pass in the Templar-I run.
 pub const LONG_BATCH: usize = 6;

@@ -1,4 +1,5 @@
-//! The machine with all its threads: gradients and encodings of different peers side by side, a round of a network.
+//! Measures the machine with all its threads: gradients and encodings of several peers at once, and a round of a
+//! network.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Barrier, Mutex};
@@ -18,7 +19,7 @@ use gauntlet::training::scheme::demo::Demo;
 use super::figure::{Figure, SHORT_BATCH};
 use crate::cli::open;
 
-/// Side of the tensor that is encoded and aggregated: a projection of templar-1b.
+/// Side of the encoded and aggregated tensor: a projection of templar-1b.
 const SIDE: usize = 2048;
 const PEERS: usize = 15;
 
@@ -38,7 +39,7 @@ pub fn measure(
     Ok(())
 }
 
-/// Calls `work` on each thread for a while; how often a second, all threads together.
+/// Calls `work` on each thread for a while. Returns the calls per second of all threads together.
 fn rate(threads: usize, time: Duration, work: impl Fn() + Sync) -> f64 {
     let barrier = Barrier::new(threads);
     let rates = std::thread::scope(|scope| {
@@ -78,7 +79,7 @@ fn gradient_speed(config: &LlamaConfig, threads: usize, time: Duration) -> Figur
     Figure { what, value: times * (batch * length) as f64 / 1e3, unit: "K tokens/s" }
 }
 
-/// One large tensor, as DeMo cuts it.
+/// One large tensor, cut as in DeMo.
 fn demo() -> anyhow::Result<(Demo, Vec<f32>)> {
     let layout = ParamLayout::new([("weight".to_string(), vec![SIDE, SIDE])]);
     let mut rng = gauntlet::random::rng(0, "bench", 0, 0);
@@ -113,7 +114,7 @@ fn aggregate_speed(time: Duration) -> anyhow::Result<Figure> {
     Ok(Figure { what, value: times * values.len() as f64 / 1e6, unit: "M parameters/s" })
 }
 
-/// A few rounds of the largest shipped scenario.
+/// Time of a round, from a few rounds of the largest shipped scenario.
 fn round_time(threads: usize) -> anyhow::Result<Figure> {
     const ROUNDS: u64 = 4;
     let scenario = scenario::load("scenarios/mixed-250.toml", &[format!("rounds={ROUNDS}")])?;
@@ -131,7 +132,7 @@ fn round_time(threads: usize) -> anyhow::Result<Figure> {
     Ok(Figure { what: format!("one round of mixed-250, {}", on(threads)), value, unit: "s" })
 }
 
-/// An observer that looks away.
+/// An observer that does nothing.
 struct Nothing;
 
 impl Observer for Nothing {}

@@ -1,17 +1,17 @@
-//! The most memory that work takes on its device.
+//! Measures the peak memory of work on a device.
 
 use gauntlet::model::Device;
 
-/// Looks at a device's memory from its making on.
+/// Watches a device's memory from its creation on.
 pub enum Watch {
-    /// What the process has been resident at most, where the system says it: of everything since its start.
+    /// The process's peak resident memory since its start, if the system reports it.
     Host,
     #[cfg(feature = "cuda")]
     Cuda(cuda::Watch),
 }
 
 impl Watch {
-    /// To be made before anything is put on the device.
+    /// Must be called before anything is put on the device.
     pub fn new(device: Device) -> anyhow::Result<Self> {
         match device {
             #[cfg(feature = "cuda")]
@@ -20,7 +20,7 @@ impl Watch {
         }
     }
 
-    /// The most bytes taken so far.
+    /// The peak so far, in bytes.
     pub fn most(&self) -> Option<u64> {
         match self {
             Self::Host => resident_at_most(),
@@ -45,12 +45,12 @@ mod cuda {
     use anyhow::Context as _;
     use cudarc::driver::CudaContext;
 
-    /// Between two looks, which must not slow the work: an allocation lives for longer, in the pools of the device's
+    /// Time between two looks. They must not slow the work, and allocations live longer in the pools of the device's
     /// allocator.
     const PAUSE: Duration = Duration::from_millis(10);
 
-    /// Asks the driver again and again, as the allocator itself keeps no peak: it gives back what has not been used for
-    /// a while, and has pools for each thread. What other processes take meanwhile counts too.
+    /// Asks the driver repeatedly, because the allocator keeps no peak: it frees unused memory after a while, and has
+    /// pools for each thread. Memory of other processes counts too.
     pub struct Watch {
         most: Arc<AtomicU64>,
         stop: Arc<AtomicBool>,
@@ -63,7 +63,7 @@ mod cuda {
             let watch = Self { most: Arc::default(), stop: Arc::default() };
             let (most, stop) = (watch.most.clone(), watch.stop.clone());
             std::thread::spawn(move || {
-                // A device that fails says so where it is used.
+                // If the device fails, its user reports the error.
                 while let (false, Ok((free, _))) = (stop.load(Relaxed), context.mem_get_info()) {
                     most.fetch_max(free_before.saturating_sub(free) as u64, Relaxed);
                     std::thread::sleep(PAUSE);

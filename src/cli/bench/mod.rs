@@ -1,4 +1,4 @@
-//! `sim bench`
+//! `sim bench`: measures a model on a device, or this machine.
 
 mod data;
 mod figure;
@@ -22,24 +22,24 @@ use super::{UsageError, open, say};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Scenario file, or the name of a shipped one: its model, and how long training waits for its data
+    /// Scenario file, or the name of a shipped one: measure its model, and how long training waits for its data
     scenario: Option<PathBuf>,
-    /// Replaces a setting of the scenario, such as `--set corpus.path=shards`
+    /// Replace a setting of the scenario, such as `--set corpus.path=shards`
     #[arg(long = "set", value_name = "KEY=VALUE", requires = "scenario")]
     overrides: Vec<String>,
-    /// Without a scenario, the model to measure
+    /// Model to measure, if there is no scenario
     #[arg(long, default_value = "tiny", conflicts_with = "scenario")]
     preset: String,
     /// Measure this device only: cpu, cpu-bf16, ndarray, or cuda:N [default: cpu, and the whole machine]
     #[arg(long)]
     device: Option<String>,
-    /// Sequences in a forward and backward pass [default: the scenario's; without one 8 of up to 256 tokens, else 6]
+    /// Sequences per forward and backward pass [default: the scenario's; without one 8 of up to 256 tokens, else 6]
     #[arg(long, value_name = "N", value_parser = micro_batch)]
     micro_batch: Option<usize>,
-    /// Threads, each with work of its own, for the part that measures a whole machine [default: all cores]
+    /// Threads for the measurements of the whole machine, each with its own work [default: all cores]
     #[arg(long, value_name = "N", value_parser = open::thread_count)]
     threads: Option<usize>,
-    /// Repeat each measurement for about so long
+    /// Repeat each measurement for about this long
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
     seconds: Duration,
     /// Print JSON
@@ -56,8 +56,8 @@ fn seconds(text: &str) -> Result<Duration, String> {
     seconds.map(Duration::from_secs_f64).ok_or("expected 0 to 3600".into())
 }
 
-/// Measures a model on a device, and with a scenario how long training waits for its data; without either, on the CPU,
-/// and the machine with all its threads.
+/// Measures a model on a device and, with a scenario, how long training waits for its data. Without a device or a
+/// scenario, measures the model on the CPU and the machine with all its threads.
 pub fn bench(args: Args) -> anyhow::Result<()> {
     let name = args.device.as_deref().unwrap_or("cpu");
     let device = open::device(name, format_args!("--device {name}"))?;
@@ -100,7 +100,7 @@ pub fn bench(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Three digits that count.
+/// A number with three significant digits.
 fn digits(value: f64) -> String {
     let decimals = (2 - value.max(1e-9).log10().floor() as i32).clamp(0, 6) as usize;
     format!("{value:.decimals$}")

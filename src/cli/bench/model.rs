@@ -1,4 +1,4 @@
-//! A model on one device: what a peer and a validator spend their time on. `benches/torch` prints the same rows.
+//! Measures a model on one device: the work of a peer and of a validator. `benches/torch` prints the same rows.
 
 use std::time::{Duration, Instant};
 
@@ -16,24 +16,24 @@ use gauntlet::training::{Evaluator, PseudoGradient, Replica};
 use super::figure::Figure;
 use super::memory::Watch;
 
-/// Peers of an aggregation, as in the Templar-I run.
+/// Peers per aggregation, as in the Templar-I run.
 const PEERS: usize = 15;
-/// Learning rate and part of a step, as there.
+/// Learning rate and fraction of a step, as in the Templar-I run.
 const LR: f32 = 4e-4;
 const BETA_FRACTION: f64 = 0.2;
-/// Times that work is done before it is timed: kernels are compiled and chosen then.
+/// Runs of the work before it is timed, in which kernels are compiled and chosen.
 const WARM_UP: usize = 2;
 
-/// How fast a model's work is done.
+/// The speed of a model's work.
 pub struct Measured {
-    /// Forward and backward.
+    /// Forward and backward passes.
     pub tokens_per_second: f64,
     pub encode_seconds: f64,
-    /// Of the Templar-I run's number of peers.
+    /// Aggregation of as many peers as in the Templar-I run.
     pub aggregate_seconds: f64,
 }
 
-/// Measures `config` with `micro_batch` sequences in a pass.
+/// Measures `config` with `micro_batch` sequences per pass.
 pub fn measure(
     config: &LlamaConfig,
     device: Device,
@@ -65,7 +65,7 @@ pub fn measure(
     let mut encoder = Encoder::new(&demo, &model, &pages, micro_batch);
     let encode_seconds = seconds(&mut || drop(encoder.encode()));
     note("DeMo encode".into(), 1e3 * encode_seconds, "ms");
-    // A gradient is read, a momentum is read and written.
+    // A gradient is read; a momentum is read and written.
     note("the same".into(), 12.0 * parameters / encode_seconds / 1e9, "GB/s");
 
     let payloads: Vec<PseudoGradient> = (0..PEERS).map(|_| encoder.encode()).collect();
@@ -76,7 +76,7 @@ pub fn measure(
     let aggregate = || evaluator.model(&rule.step(&replica.theta, &references, LR.into()));
     let aggregate_seconds = seconds(&mut || drop(aggregate()));
     note(format!("aggregate {PEERS} peers"), 1e3 * aggregate_seconds, "ms");
-    // The parameters are read and written; a coefficient is an index of 16 and a value of 32 bits.
+    // The parameters are read and written. A coefficient is an index of 16 bits and a value of 32.
     let bytes = 8.0 * parameters + 6.0 * (PEERS * demo.layout().coefficients()) as f64;
     note("the same".into(), bytes / aggregate_seconds / 1e9, "GB/s");
 
@@ -98,7 +98,7 @@ pub fn measure(
     Ok(Measured { tokens_per_second, encode_seconds, aggregate_seconds })
 }
 
-/// Forward and backward, the gradient where the model is.
+/// Forward and backward; the gradient stays on the model's device.
 pub fn pass(model: &Llama, pages: &[Vec<u32>], micro_batch: usize) {
     match model.is_fused() {
         true => drop(gradient(model, pages, micro_batch)),
@@ -106,7 +106,7 @@ pub fn pass(model: &Llama, pages: &[Vec<u32>], micro_batch: usize) {
     }
 }
 
-/// Seconds that `work` takes: repeated for about `time`, until the device has done all of it.
+/// Seconds per call of `work`, repeated for about `time` and until the device has finished.
 fn seconds(device: &Device, time: Duration, work: &mut dyn FnMut()) -> f64 {
     let device = device.burn();
     let wait = || device.sync().expect("the device works");
@@ -122,13 +122,13 @@ fn seconds(device: &Device, time: Duration, work: &mut dyn FnMut()) -> f64 {
     started.elapsed().as_secs_f64() / f64::from(times)
 }
 
-/// Random-looking sequences.
+/// Sequences that look random.
 fn pages(config: &LlamaConfig, count: usize) -> Vec<Vec<u32>> {
     let token = |page: usize, at: usize| ((page * 31 + at * 17) % config.vocab_size) as u32;
     (0..count).map(|page| (0..=config.sequence_length).map(|at| token(page, at)).collect()).collect()
 }
 
-/// One peer's momentum and a gradient that it takes up again and again, where the model is.
+/// One peer's momentum and one gradient that is used again and again, on the model's device.
 enum Encoder<'a> {
     Host(&'a Demo, Vec<f32>, Vec<f32>),
     Device(&'a Demo, ParamTensors, ParamTensors),
@@ -151,7 +151,7 @@ impl<'a> Encoder<'a> {
     }
 }
 
-/// What a device calls itself.
+/// The device's own name.
 pub fn name(device: &Device) -> String {
     #[cfg(feature = "cuda")]
     if let Device::Cuda(_) = device
@@ -162,12 +162,12 @@ pub fn name(device: &Device) -> String {
     device.to_string()
 }
 
-/// Dense bf16 peak of a device by its data sheet, where we know it.
+/// Dense bf16 peak of a device by its data sheet, if known.
 fn peak_tflops(name: &str) -> Option<f64> {
     let has = |part: &str| name.contains(part);
     let sheet = match () {
         _ if has("A100") => "a100",
-        // The SXM modules: the cards of these names are slower.
+        // The SXM modules; other cards with these names are slower.
         _ if has("H100") && has("HBM3") => "h100",
         _ if has("H200") && !has("NVL") => "h200",
         _ => return None,

@@ -26,16 +26,16 @@ use unfinished::Unfinished;
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// hellaswag, piqa, arc_easy
+    /// Tasks: hellaswag, piqa, arc_easy
     #[arg(long, value_delimiter = ',', required = true)]
     tasks: Vec<String>,
-    /// Folder with a file TASK.jsonl for each: rows of the data set, or query, choices and gold
+    /// Folder with a file TASK.jsonl for each task: rows of the data set, or query, choices and gold
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// The first N rows of each task only
+    /// Use only the first N rows of each task
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// Leave out rows that cannot be used, and say which
+    /// Leave out unusable rows, and report them
     #[arg(long)]
     skip_bad_rows: bool,
     /// Folder for results.json and samples_TASK.jsonl
@@ -44,10 +44,10 @@ pub struct Args {
     /// Where to compute: cpu, ndarray, or cuda:N
     #[arg(long, default_value = "cpu")]
     device: String,
-    /// Threads that compute; results do not depend on them [default: all cores; for a GPU 1]
+    /// Threads that compute; results do not depend on them [default: all cores; 1 for a GPU]
     #[arg(long, value_name = "N", value_parser = open::thread_count)]
     threads: Option<usize>,
-    /// No progress line and no table
+    /// Print no progress line and no table
     #[arg(long, short)]
     quiet: bool,
 }
@@ -61,7 +61,7 @@ pub fn eval(args: Args) -> anyhow::Result<()> {
             tasks.push(task);
         }
     }
-    // All data first, so that a missing file is not found after an hour.
+    // All data is read first, so that a missing file shows at once and not after an hour.
     let read = |task: &Task| TaskData::read(*task, &args.data, args.limit, args.skip_bad_rows);
     let mut data = tasks.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let loaded = args.model.load()?;
@@ -82,7 +82,7 @@ pub fn eval(args: Args) -> anyhow::Result<()> {
     let mut results = Vec::new();
     for (data, encoded) in data.iter().zip(&encoded) {
         let Some(sums) = asker.ask(data.task, encoded)? else {
-            say(format_args!("stopped; saved in {}: the same command goes on", args.out.display()));
+            say(format_args!("stopped; saved in {}: the same command resumes", args.out.display()));
             return Ok(());
         };
         let result = TaskResult::new(data.task, &data.questions, data.rows, &sums);
@@ -110,17 +110,17 @@ pub fn eval(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A model that is asked, and how.
+/// A model to ask, and how to ask it.
 struct Asker<'a> {
     model: Llama,
     theta: Digest,
     device: &'a str,
     threads: usize,
-    /// Folder of the answers to unfinished tasks.
+    /// Folder for the answers to unfinished tasks.
     out: &'a Path,
     quiet: bool,
     stop: &'a AtomicBool,
-    /// Some answers came from an earlier call.
+    /// Whether some answers came from an earlier call.
     resumed: AtomicBool,
 }
 
@@ -129,7 +129,7 @@ impl Asker<'_> {
         unfinished::digest_of(self.model.config(), &self.theta, self.device, questions)
     }
 
-    /// The log-likelihoods of a task's answers; `None` where it was told to stop.
+    /// The log-likelihoods of a task's answers; `None` after a stop.
     fn ask(&self, task: Task, questions: &[Encoded]) -> anyhow::Result<Option<Vec<Vec<f64>>>> {
         let (file, known) = Unfinished::open(self.out, task, &self.work(questions))?;
         self.resumed.fetch_or(!known.is_empty(), Ordering::Relaxed);
@@ -150,7 +150,7 @@ impl Asker<'_> {
     }
 }
 
-/// A bar on a terminal, a plain line now and then otherwise.
+/// A bar on a terminal, otherwise a plain line from time to time.
 struct Progress {
     bar: ProgressBar,
     task: Task,
@@ -158,7 +158,7 @@ struct Progress {
 }
 
 impl Progress {
-    /// Of `answers`, so many are `known`.
+    /// Progress of `answers` answers, of which `known` are known already.
     fn new(task: Task, answers: usize, known: usize, quiet: bool) -> Self {
         let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(answers as u64) };
         let style = ProgressStyle::with_template("{msg} {pos}/{len} answers {bar:30} {per_sec}, {eta} left");
@@ -188,7 +188,7 @@ impl Progress {
     }
 }
 
-/// A line a question: what was asked, and the log-likelihoods and choices of the model.
+/// One line per question: the question, and the model's log-likelihoods and choices.
 fn samples(data: &TaskData, result: &TaskResult, sums: &[Vec<f64>]) -> String {
     let mut lines = String::new();
     for (index, ((question, chosen), sums)) in data.questions.iter().zip(&result.chosen).zip(sums).enumerate() {

@@ -1,6 +1,6 @@
-//! Answers to a task that is not finished: `unfinished_TASK_DIGEST.csv` in the folder of the results, a line an answer.
-//! It is there from the first pass until the results are written. The digest names model and questions, so that another
-//! evaluation in the same folder does not use these answers.
+//! Answers to a task that is not finished: `unfinished_TASK_DIGEST.csv` in the folder of the results, one line per
+//! answer. The file exists from the first pass until the results are written. The digest covers model and questions, so
+//! another evaluation in the same folder does not use these answers.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -13,7 +13,7 @@ use gauntlet::evaluation::{Answer, Encoded, Pass, Task};
 use gauntlet::model::LlamaConfig;
 use gauntlet::report::write_file;
 
-/// `answers` are those of the whole pass.
+/// `answers` is the number of answers in the whole pass.
 const COLUMNS: &str = "pass,answers,question,answer,log_likelihood";
 
 /// The answers to a task so far, on disk.
@@ -22,7 +22,7 @@ pub struct Unfinished {
     file: File,
 }
 
-/// Names an evaluation: the model, the device that computes it, and the questions.
+/// Identifies an evaluation: the model, the device that computes it, and the questions.
 pub fn digest_of(config: &LlamaConfig, theta: &Digest, device: &str, questions: &[Encoded]) -> Digest {
     let mut tokens = Vec::new();
     let mut put = |tokens_of: &[u32]| {
@@ -40,7 +40,7 @@ pub fn digest_of(config: &LlamaConfig, theta: &Digest, device: &str, questions: 
 }
 
 impl Unfinished {
-    /// Opens the file of this work in `folder`, or begins it, and returns its complete passes.
+    /// Opens the file of this work in `folder`, or creates it, and returns its complete passes.
     pub fn open(folder: &Path, task: Task, work: &Digest) -> anyhow::Result<(Self, Vec<Pass>)> {
         let path = path(folder, task, work);
         let head = format!("# {work}\n{COLUMNS}\n");
@@ -53,7 +53,7 @@ impl Unfinished {
             }
         };
         let passes = text.strip_prefix(&head).map(passes).unwrap_or_default();
-        // Without a line that a killed program has not finished.
+        // A line that a killed program left incomplete is dropped.
         let lines: String = passes.iter().map(lines).collect();
         write_file(&path, (head + &lines).as_bytes())?;
         let file = File::options().append(true).open(&path);
@@ -86,13 +86,13 @@ fn path(folder: &Path, task: Task, work: &Digest) -> PathBuf {
 fn lines(pass: &Pass) -> String {
     let line = |answer: &Answer| {
         let Answer { question, choice, log_likelihood } = answer;
-        // As few digits as make the same number again.
+        // The shortest digits that read back as the same number.
         format!("{},{},{question},{choice},{log_likelihood:?}\n", pass.number, pass.answers.len())
     };
     pass.answers.iter().map(line).collect()
 }
 
-/// The complete passes of the lines before the first damaged one.
+/// The complete passes in the lines before the first damaged one.
 fn passes(text: &str) -> Vec<Pass> {
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     let mut passes: BTreeMap<(usize, usize), Vec<Answer>> = BTreeMap::new();
@@ -103,7 +103,7 @@ fn passes(text: &str) -> Vec<Pass> {
     whole.map(|((number, _), answers)| Pass { number, answers }).collect()
 }
 
-/// A line: the number of a pass and how many answers it has, and one of them.
+/// Parses a line: the number of a pass, its number of answers, and one answer.
 fn parsed(line: &str) -> Option<((usize, usize), Answer)> {
     let mut cells = line.split(',');
     let pass = (cells.next()?.parse().ok()?, cells.next()?.parse().ok()?);
@@ -138,7 +138,7 @@ mod tests {
             fs::write(&file, &whole[..cut]).unwrap();
             let known = open(&work);
             assert!(known.iter().all(|known| *known == pass(known.number)), "{cut} bytes");
-            // What was kept is there again, and what is added comes beside it.
+            // Saved passes are read back, and new ones are appended.
             let (mut unfinished, again) = Unfinished::open(folder.path(), Task::Piqa, &work).unwrap();
             assert_eq!(again, known, "{cut} bytes");
             unfinished.add(&pass(5)).unwrap();

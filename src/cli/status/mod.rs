@@ -1,4 +1,4 @@
-//! `sim status`: how a real run is doing, from its bucket.
+//! `sim status`: shows the state of a real run, from its bucket.
 
 mod screen;
 mod snapshot;
@@ -17,12 +17,12 @@ pub struct Args {
     /// Bucket of the run
     #[arg(long, value_name = "URL")]
     bucket: String,
-    /// Stay, and show what changes; q ends it
+    /// Keep running and show changes; q quits
     #[arg(long, short)]
     watch: bool,
 }
 
-/// Shows the newest round, once or as it goes.
+/// Shows the newest round, once or continuously.
 pub fn status(args: Args) -> anyhow::Result<()> {
     let run = block_on(Run::read(bucket::open(&args.bucket, false)?))?;
     if args.watch {

@@ -13,7 +13,7 @@ use ratatui::{DefaultTerminal, Frame};
 use super::{snapshot::Snapshot, table};
 use crate::cli::block_on;
 
-/// The bucket is read this often.
+/// Time between two reads of the bucket.
 const EVERY: Duration = Duration::from_secs(2);
 
 /// Shows the run until q or Ctrl-C.
@@ -45,7 +45,7 @@ fn watch_on(terminal: &mut DefaultTerminal, run: &Run) -> anyhow::Result<()> {
             first = first.min(snapshot.registered().saturating_sub(1));
             terminal.draw(|frame| draw(frame, &snapshot, first, trouble.as_deref()))?;
         }
-        // What was seen before stays on the screen while the bucket cannot be read.
+        // While the bucket cannot be read, the old state stays on the screen.
         match block_on(Snapshot::read(run)) {
             Ok(newer) => (snapshot, trouble) = (newer, None),
             Err(error) => trouble = Some(format!("{error:#}")),
@@ -69,10 +69,10 @@ fn draw(frame: &mut Frame, snapshot: &Snapshot, first: usize, trouble: Option<&s
     frame.render_widget(Paragraph::new(" up, down: scroll   q: quit"), bottom);
 }
 
-/// The table from its line `first` on.
+/// The table, from line `first` on.
 fn peers(report: &RoundReport, first: usize) -> Table<'static> {
     let titles = table::titles(report);
-    // The network's columns are as wide as what they hold; the mechanism's have names of all lengths.
+    // The network's columns fit their content; the mechanism's are as wide as their names.
     let widths: Vec<Constraint> = titles
         .iter()
         .map(|title| match title.as_str() {

@@ -1,4 +1,4 @@
-//! What a bucket says of its run at one moment.
+//! What a bucket tells about its run at one moment.
 
 use std::time::Duration;
 
@@ -14,28 +14,28 @@ use object_store::ObjectStore;
 
 use crate::cli::collect::fetch;
 
-/// A run as its validators have reported it.
+/// A run by its validators' reports.
 pub struct Snapshot {
     pub name: String,
     pub run: String,
     pub rounds: u64,
-    /// The round that the clock shows; none before a validator has started the run.
+    /// The round by the clock; `None` before a validator has started the run.
     pub now: Option<u64>,
     pub validators: Vec<ValidatorLine>,
-    /// The newest report of the validator that decided.
+    /// The newest report of a validator that decided.
     pub newest: Option<RoundReport>,
     /// The newest held-out loss, and the round after which it was measured.
     pub loss: Option<(u64, f64)>,
-    /// Bytes of the uploads that were aggregated in that round.
+    /// Bytes of the uploads aggregated in that round.
     pub bytes: Option<u64>,
 }
 
-/// A validator, and what it said last.
+/// A validator, and its last report.
 pub struct ValidatorLine {
     pub hotkey: Hotkey,
     pub stake: f64,
     pub round: Option<u64>,
-    /// Whether its model of that round is the decider's.
+    /// Whether its model of that round is the same as the decider's.
     pub agrees: Option<bool>,
 }
 
@@ -60,7 +60,7 @@ impl Snapshot {
             let (Some(own), Some(newest)) = (report, &newest) else { continue };
             line.agrees = match own.round == newest.round {
                 true => Some(own.model == newest.model),
-                // What the decider of that round said of it.
+                // The decider of that round has reported the model.
                 false => model_of(run, own.round).await.map(|model| model == own.model),
             };
         }
@@ -90,7 +90,7 @@ impl Snapshot {
         let mut lines = vec![format!("{}, run {}", self.name, self.run)];
         let (done, rounds) = (self.newest.as_ref().map_or(0, |report| report.round + 1), self.rounds);
         lines.push(match self.now {
-            None => "not started: no validator has been there yet".into(),
+            None => "not started: no validator has joined yet".into(),
             Some(now) if now >= rounds => format!("{done} of {rounds} rounds done; over by the clock"),
             Some(now) => format!("{done} of {rounds} rounds done; the clock is in round {now}"),
         });
@@ -109,7 +109,7 @@ impl Snapshot {
             let said = validator.round.map_or("silent".into(), |round| format!("round {round}"));
             let agrees = match validator.agrees {
                 Some(true) => ", in sync",
-                Some(false) => ", ANOTHER MODEL",
+                Some(false) => ", DIFFERENT MODEL",
                 None => "",
             };
             lines.push(format!("validator {hotkey}, stake {}: {said}{agrees}", validator.stake));
@@ -127,7 +127,7 @@ async fn newest_round(run: &Run, validator: &Hotkey) -> anyhow::Result<Option<u6
     Ok(newest)
 }
 
-/// The model after a round, by the report of whoever decided it.
+/// The model after a round, as reported by the validator that decided it.
 async fn model_of(run: &Run, round: u64) -> Option<gauntlet::digest::Digest> {
     for (validator, _) in &run.genesis.validators {
         if let Some(report) = fetch(run, validator, round).await.filter(|report| report.decided) {
@@ -137,7 +137,7 @@ async fn model_of(run: &Run, round: u64) -> Option<gauntlet::digest::Digest> {
     None
 }
 
-/// The held-out loss that was measured last.
+/// The newest measured held-out loss.
 async fn loss(run: &Run, newest: Option<&RoundReport>) -> Option<(u64, f64)> {
     let newest = newest?;
     if let Some(loss) = newest.loss {

@@ -1,26 +1,26 @@
-//! The table of peers: what the network knows of each, and the numbers that the mechanism keeps.
+//! The table of peers: the network's facts about each, and the mechanism's numbers.
 
 use gauntlet::mechanism::ColumnKind;
 use gauntlet::node::{PeerReport, RoundReport};
 
-/// Titles of the columns: before the mechanism's, and after.
+/// Titles of the columns before the mechanism's.
 const BEFORE: [&str; 4] = ["uid", "hotkey", "status", "paid"];
 const AFTER: &str = "aggregated";
 
-/// Registered peers of a report, the best paid first.
+/// Registered peers of a report, best paid first.
 pub fn peers(report: &RoundReport) -> Vec<&PeerReport> {
     let mut peers: Vec<_> = report.peers.iter().collect();
     peers.sort_by(|a, b| b.incentive.total_cmp(&a.incentive).then(a.uid.cmp(&b.uid)));
     peers
 }
 
-/// The line above the peers'.
+/// The title row of the table.
 pub fn titles(report: &RoundReport) -> Vec<String> {
     let own = standing(report).map(|(_, name)| name);
     BEFORE.into_iter().chain(own).chain([AFTER]).map(Into::into).collect()
 }
 
-/// A peer's line, as [`titles`].
+/// A peer's row, in the order of [`titles`].
 pub fn cells(report: &RoundReport, peer: &PeerReport) -> Vec<String> {
     let mut cells = vec![
         peer.uid.to_string(),
@@ -34,7 +34,7 @@ pub fn cells(report: &RoundReport, peer: &PeerReport) -> Vec<String> {
     cells
 }
 
-/// Numbers that count until the next; a measurement of one round says little by itself.
+/// Columns whose numbers stay valid until the next. A measurement of one round says little by itself.
 fn standing(report: &RoundReport) -> impl Iterator<Item = (usize, &str)> {
     let all = report.columns.iter().enumerate();
     all.filter(|(_, column)| column.kind != ColumnKind::Measured).map(|(at, column)| (at, column.name.as_str()))

@@ -1,4 +1,4 @@
-//! The bytes of a text or JSONL file: unpacked, without a byte order mark, and held against what the name says.
+//! The content of a text or JSONL file: decompressed, without a byte order mark, and checked against the file's name.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -8,12 +8,12 @@ use std::rc::Rc;
 use crate::corpus::error::{DocumentError, words};
 use crate::corpus::inputs::{Compression, Input};
 
-/// Bytes that tell what a file is.
+/// Number of bytes that reveal a file's type.
 const HEAD: u64 = 64;
-/// A frame of zstd may ask for a window of 2^31 bytes.
+/// A zstd frame may ask for a window of up to 2^31 bytes.
 const WINDOW_LOG: u32 = 31;
 
-/// What compressed files begin with.
+/// The first bytes of compressed files.
 const MAGIC: [(&[u8], &str, Compression); 6] = [
     (&[0x1f, 0x8b], "gzip", Compression::Gzip),
     (&[0x28, 0xb5, 0x2f, 0xfd], "zstd", Compression::Zstd),
@@ -23,10 +23,10 @@ const MAGIC: [(&[u8], &str, Compression); 6] = [
     (b"PK\x03\x04", "zip", Compression::None),
 ];
 
-/// A file that is being read.
+/// A file being read.
 pub struct Content {
     pub reader: Box<dyn BufRead>,
-    /// It began with UTF-8's byte order mark, which `reader` does not have.
+    /// Whether it began with UTF-8's byte order mark, which `reader` leaves out.
     pub marked: bool,
     bytes: u64,
     read: Rc<Cell<u64>>,
@@ -34,10 +34,10 @@ pub struct Content {
 }
 
 impl Content {
-    /// Opens a file; `None` for one that holds nothing.
+    /// Opens a file; `None` if it is empty.
     ///
     /// # Errors
-    /// What cannot be read; a name and a content that contradict one another; another encoding than UTF-8.
+    /// The file cannot be read, its name contradicts its content, or it is not UTF-8.
     pub fn open(input: &Input) -> Result<Option<Self>, DocumentError> {
         let Input { path, compression, .. } = input;
         let failed = |error: io::Error| DocumentError::of_file(path, words(&error));
@@ -51,7 +51,7 @@ impl Content {
         let head = head(&mut file).map_err(failed)?;
         let found = MAGIC.iter().find(|(magic, ..)| head.starts_with(magic));
         let is = |wanted: Compression| found.is_some_and(|(.., found)| *found == wanted);
-        // Frames that are passed over may come before those with data.
+        // Skippable frames may come before those with data.
         let skippable = head.len() >= 4 && head[0] & 0xf0 == 0x50 && head[1..4] == [0x2a, 0x4d, 0x18];
         let raw = Counted { inner: Cursor::new(head.clone()).chain(file), read: read.clone() };
         let mut reader: Box<dyn Read> = match compression {
@@ -96,7 +96,7 @@ impl Content {
         Ok(Some(Self { reader, marked, ..opened }))
     }
 
-    /// What part of the file has been read, 0 to 1.
+    /// The part of the file that has been read, 0 to 1.
     pub fn fraction(&self) -> f64 {
         self.read.get() as f64 / self.bytes as f64
     }
@@ -118,7 +118,7 @@ fn head(reader: &mut dyn Read) -> io::Result<Vec<u8>> {
     Ok(head)
 }
 
-/// The encoding of what is not UTF-8: by its byte order mark, or as every second byte of it is 0.
+/// The encoding of a text that is not UTF-8: told by its byte order mark, or by a 0 in every second byte.
 fn other_encoding(start: &[u8]) -> Option<&'static str> {
     let zeros = |from: usize| start.len() >= 4 && start[from..].iter().step_by(2).all(|byte| *byte == 0);
     match start {
@@ -132,7 +132,7 @@ fn other_encoding(start: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Counts what is read of a file.
+/// Counts the bytes read from a file.
 struct Counted<R> {
     inner: R,
     read: Rc<Cell<u64>>,
@@ -146,7 +146,7 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
-/// Line and column of a byte, from 1, as an editor counts them: columns are characters.
+/// Line and column of a byte, from 1, as editors count them: columns are characters.
 pub fn line_and_column(bytes: &[u8], at: usize) -> (usize, usize) {
     let before = &bytes[..at.min(bytes.len())];
     let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;

@@ -1,12 +1,12 @@
-//! What reading a file yields, item by item.
+//! The items that reading a file yields.
 
 use crate::corpus::error::DocumentError;
 use crate::corpus::left_out::Nothing;
 
-/// Something in a file.
+/// An item of a file.
 pub enum Item {
     Text(String),
     Failed(DocumentError),
-    /// No document, and no error.
+    /// Neither a document nor an error.
     Nothing(Nothing),
 }

@@ -11,10 +11,10 @@ use crate::corpus::error::{DocumentError, Extent};
 use crate::corpus::inputs::Input;
 use crate::corpus::left_out::Nothing;
 
-/// A longer line is taken for something else than JSONL.
+/// A file with a longer line is not taken for JSONL.
 const LONGEST_LINE: u64 = 1 << 30;
 
-/// The texts of a file, line by line; blank lines hold none.
+/// The texts of a file, line by line. Blank lines hold none.
 pub struct Lines {
     path: String,
     field: String,
@@ -24,14 +24,14 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Opens a file; `field` is a key, or keys of nested objects with dots between.
+    /// Opens a file. `field` is a key, or keys of nested objects joined by dots.
     pub fn open(input: &Input, field: &str) -> Result<Option<Self>, DocumentError> {
         let content = Content::open(input)?;
         let (path, field) = (input.path.clone(), field.to_string());
         Ok(content.map(|content| Self { path, field, content, line: 0, ended: false }))
     }
 
-    /// What part of the file has been read, 0 to 1.
+    /// The part of the file that has been read, 0 to 1.
     pub fn fraction(&self) -> f64 {
         self.content.fraction()
     }
@@ -47,7 +47,7 @@ impl Lines {
             let mut json = serde_json::Deserializer::from_slice(line);
             Field(&self.field).deserialize(&mut json).and_then(|found| json.end().map(|()| found))
         };
-        // Python writes NaN and Infinity, which JSON does not have.
+        // Python writes NaN and Infinity, which JSON lacks.
         let found = parse(line).or_else(|error| numbers(line).map_or(Err(error), |line| parse(&line)));
         let found = found.map_err(|error| {
             let said = error.to_string();
@@ -105,7 +105,7 @@ impl Iterator for Lines {
     }
 }
 
-/// A line with `NaN`, `Infinity` and `-Infinity` outside of texts replaced by 0; `None` if it has none.
+/// A line with `NaN`, `Infinity` and `-Infinity` outside of strings replaced by 0; `None` if it has none.
 fn numbers(line: &[u8]) -> Option<Vec<u8>> {
     let (mut fixed, mut inside, mut at, mut changed) = (line.to_vec(), false, 0, false);
     while at < line.len() {
@@ -128,19 +128,19 @@ fn numbers(line: &[u8]) -> Option<Vec<u8>> {
     changed.then_some(fixed)
 }
 
-/// What a line has where the text should be.
+/// The content of a line at the text's place.
 enum Found {
     Text(String),
-    /// Something else, in words.
+    /// Something else, described in words.
     Other(&'static str),
     Twice,
-    /// No object, but this.
+    /// The line is no object, but this.
     NoObject(&'static str),
     /// An object with these keys.
     Nowhere(Vec<String>),
 }
 
-/// Looks for a field of an object, by its path; of others only the names are kept.
+/// Looks for a field of an object by its path. Of other fields it keeps only the names.
 struct Field<'a>(&'a str);
 
 impl<'de> DeserializeSeed<'de> for Field<'_> {
@@ -216,7 +216,7 @@ impl<'de> Visitor<'de> for Field<'_> {
     }
 }
 
-/// The value of the field: a text, or the name of what it is.
+/// The value of the field: a text, or a description of what else it is.
 struct Value;
 
 impl<'de> DeserializeSeed<'de> for Value {

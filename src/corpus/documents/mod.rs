@@ -1,4 +1,4 @@
-//! Documents of files: rows of Parquet, lines of JSONL, whole text files.
+//! Documents in files: rows of Parquet, lines of JSONL, whole text files.
 
 mod content;
 mod item;
@@ -17,13 +17,13 @@ use super::inputs::{Compression, Format, Input, Search, names_nothing};
 use super::left_out::{Nothing, PassedOver};
 use super::names::{Named, READ};
 
-/// The documents of one file, in its order. What cannot be read is an item too, and the next is what follows it, so
-/// that whoever counts items can come back to a place.
+/// The documents of one file, in order. An unreadable document is an item too, and the next item is the one after it,
+/// so that a reader that counts items can find a place again.
 ///
-/// Memory: a page of a Parquet column, a line of JSONL, all of a text.
+/// Memory: one page of a Parquet column, one line of JSONL, or a whole text.
 pub struct Documents {
     source: Source,
-    /// What comes before the documents.
+    /// What the file has before the documents.
     before: Option<Nothing>,
 }
 
@@ -35,7 +35,7 @@ enum Source {
 }
 
 impl Documents {
-    /// The documents of a file; `column` is what a column of Parquet or a field of JSONL is called.
+    /// The documents of a file. `column` names the column of Parquet or the field of JSONL.
     pub fn open(input: &Input, column: &str) -> Self {
         let opened = match input.format {
             Format::Parquet => {
@@ -59,7 +59,7 @@ impl Documents {
         Self { source, before: marked.then_some(Nothing::ByteOrderMark) }
     }
 
-    /// What part of the file has been read, 0 to 1.
+    /// The part of the file that has been read, 0 to 1.
     pub fn fraction(&self) -> f64 {
         match &self.source {
             Source::Parquet(rows) => rows.fraction(),
@@ -101,10 +101,10 @@ fn text(path: &str, mut content: Content) -> Result<String, DocumentError> {
     })
 }
 
-/// All bytes of a text file, without its byte order mark, and whether it had one; `None` for an empty file.
+/// All bytes of a text file without its byte order mark, and whether it had one; `None` for an empty file.
 ///
 /// # Errors
-/// What cannot be read, or is not what its name says.
+/// The file cannot be read, or is not what its name tells.
 pub fn whole(input: &Input) -> Result<Option<(Vec<u8>, bool)>, DocumentError> {
     let Some(mut content) = Content::open(input)? else { return Ok(None) };
     let mut bytes = Vec::new();
@@ -114,31 +114,32 @@ pub fn whole(input: &Input) -> Result<Option<(Vec<u8>, bool)>, DocumentError> {
     }
 }
 
-/// Where in some bytes, as an editor counts it.
+/// Line and column of a byte, as editors count them.
 pub fn place(bytes: &[u8], at: usize) -> (usize, usize) {
     line_and_column(bytes, at)
 }
 
-/// The files of paths, folders and patterns, each what its name says, and what was passed over. Of a folder those alone
-/// whose names say something; a file that is asked for and whose name says nothing is a text.
+/// The files of paths, folders and patterns, each in the format that its name tells, and what was passed over. Of a
+/// folder, only files whose names tell a format are taken. A file that the user names and whose name tells nothing is a
+/// text.
 ///
 /// # Errors
-/// What cannot be read, names no file, or names one of a kind that is not read.
+/// A file cannot be read, a path names no file, or the format is not supported.
 pub fn expand(paths: &[String]) -> io::Result<(Vec<Input>, PassedOver)> {
     let wanted = |path: &Path| matches!(Named::of(path), Named::Known(..));
     found(paths, &wanted, None, READ)
 }
 
-/// The files of a path, a folder or a pattern that are of one format, and what was passed over.
+/// The files of one format that a path, a folder or a pattern names, and what was passed over.
 ///
 /// # Errors
-/// As [`expand`].
+/// Like [`expand`].
 pub fn of_format(path: &str, format: Format, ending: &str) -> io::Result<(Vec<Input>, PassedOver)> {
     let wanted = |path: &Path| is_named(path, format);
     found(&[path.to_string()], &wanted, Some(format), &format!("{ending} files"))
 }
 
-/// Whether a name says this format.
+/// Whether a name tells this format.
 pub fn is_named(path: &Path, format: Format) -> bool {
     matches!(Named::of(path), Named::Known(found, _) if found == format)
 }
@@ -172,17 +173,17 @@ fn found(
     Ok((inputs, search.passed))
 }
 
-/// A file of this format.
+/// A file to read in this format.
 ///
 /// # Errors
-/// There is none.
+/// The file does not exist.
 pub fn of_file(path: &Path, format: Format, compression: Compression) -> io::Result<Input> {
     let about = |error: io::Error| io::Error::new(error.kind(), format!("{}: {}", path.display(), words(&error)));
     let bytes = fs::metadata(path).map_err(about)?.len();
     Ok(Input { format, path: path.to_string_lossy().into(), bytes, compression })
 }
 
-/// How a file with this name is compressed.
+/// The compression that a file's name tells.
 pub fn compression(name: &str) -> Compression {
     Named::of(Path::new(name)).asked().map_or(Compression::None, |(_, compression)| compression)
 }

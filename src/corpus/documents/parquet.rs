@@ -12,7 +12,7 @@ use parquet::schema::types::ColumnDescPtr;
 
 use crate::corpus::error::{DocumentError, Extent, words};
 
-/// Rows that are decoded at a time.
+/// Number of rows to decode at a time.
 const BATCH: usize = 256;
 
 /// The texts of a file.
@@ -20,16 +20,16 @@ pub struct Rows {
     path: String,
     reader: SerializedFileReader<File>,
     column: usize,
-    /// The level of a text that is there: how many of the column and the structs around it may be null.
+    /// The definition level of a non-null text: how many of the column and the structs around it are nullable.
     level: i16,
     rows: u64,
     read: u64,
-    /// The row group that is read next.
+    /// The next row group to read.
     next_group: usize,
     group: Option<Group>,
 }
 
-/// A row group that is being read.
+/// A row group being read.
 struct Group {
     reader: ColumnReaderImpl<ByteArrayType>,
     rows: u64,
@@ -82,12 +82,12 @@ impl Rows {
         Ok(Some(Self { path: path.to_string(), reader, column: at, level, rows, read: 0, next_group: 0, group: None }))
     }
 
-    /// What part of the rows has been read, 0 to 1.
+    /// The part of the rows that has been read, 0 to 1.
     pub fn fraction(&self) -> f64 {
         self.read as f64 / self.rows as f64
     }
 
-    /// The next row, or why there is none; `None` behind the last row group.
+    /// The next row, or why it cannot be read; `None` after the last row group.
     fn row(&mut self) -> Option<Result<Option<ByteArray>, String>> {
         loop {
             let Some(group) = &mut self.group else {
@@ -120,7 +120,7 @@ impl Rows {
     }
 }
 
-/// Bytes without a logical type may be texts too: old programs write none.
+/// Bytes without a logical type may be texts too, because old programs write none.
 fn is_text(column: &ColumnDescPtr) -> bool {
     let kind = column.logical_type_ref();
     column.physical_type() == PhysicalType::BYTE_ARRAY
@@ -186,7 +186,7 @@ impl Iterator for Rows {
     }
 }
 
-/// Damaged files lead the decoder into panics here and there; they are errors like others.
+/// Some damaged files make the decoder panic. The panics become errors.
 fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err("damaged: the decoder gave up".into()))
 }

@@ -1,8 +1,8 @@
-//! From texts to shards of tokens, once, so that a run only reads.
+//! Turns texts into shards of tokens once, so that runs only read them.
 //!
-//! Each document's ids are those of the tokenizer for its whole text, and one more that ends it. Documents go into shards
-//! in the order of the inputs, whole; a shard ends with the document that fills it. The same call makes the same bytes
-//! on any number of threads, and after it was stopped or killed it goes on where it was.
+//! Each document becomes the tokenizer's ids for its whole text, and one more id that ends it. Documents go into shards
+//! whole, in the order of the inputs; a shard ends with the document that fills it. The same call makes the same bytes
+//! on any number of threads, and continues where it was after a stop or a kill.
 
 #[cfg(test)]
 mod odd_files;
@@ -36,21 +36,21 @@ pub(super) use parallel::Outcome;
 pub(super) use parallel::Reading as DocumentReading;
 pub(super) use parallel::encode as encode_documents;
 
-/// Work of so long is lost at most when the program is killed.
+/// A kill loses at most this much work.
 const SAVE_EVERY: Duration = Duration::from_secs(60);
-/// Reasons that the manifest keeps.
+/// Number of reasons that the manifest keeps.
 const MOST_REASONS: usize = 100;
 
-/// What to make.
+/// The work to do.
 pub struct Job {
     pub inputs: Vec<Input>,
-    /// What lay beside them and is not read.
+    /// What the search for inputs passed over.
     pub passed_over: PassedOver,
-    /// Column of Parquet, field of JSONL.
+    /// Column of Parquet files, or field of JSONL.
     pub text_column: String,
-    /// Tokens with which a shard is full.
+    /// Number of tokens at which a shard is full.
     pub shard_tokens: u64,
-    /// Leave out what cannot be read, instead of stopping at it.
+    /// Whether to leave out what cannot be read, instead of stopping at it.
     pub skip: bool,
     /// The id that ends a document.
     pub eos: u32,
@@ -58,26 +58,26 @@ pub struct Job {
     pub threads: usize,
 }
 
-/// How far it is.
+/// The progress.
 #[derive(Clone, Copy, Debug)]
 pub struct Done {
-    /// Bytes of the inputs.
+    /// Input bytes read.
     pub bytes: u64,
     pub documents: u64,
     pub tokens: u64,
 }
 
-/// How it ended.
+/// How the work ended.
 pub enum Ended {
     Finished(TokenManifest),
-    /// It was stopped, and goes on when it is called again.
+    /// It was stopped. Another call continues it.
     Stopped(TokenManifest),
 }
 
 /// Why shards cannot be made.
 #[derive(Debug, Error)]
 pub enum TokenizeError {
-    #[error("{0}; --on-error skip leaves it out; the same command goes on from here")]
+    #[error("{0}; --on-error skip leaves it out; the same command resumes from here")]
     Document(DocumentError),
     #[error("{folder}: it holds shards of {what}; give the same inputs and settings as then, or another --out")]
     OtherWork { folder: String, what: String },
@@ -90,15 +90,15 @@ pub enum TokenizeError {
 /// The files that paths, folders and patterns name, each once, and what was passed over.
 ///
 /// # Errors
-/// What cannot be read, or names no file.
+/// A file cannot be read, or a path names no file.
 pub fn inputs(paths: &[String]) -> io::Result<(Vec<Input>, PassedOver)> {
     documents::expand(paths)
 }
 
-/// Makes the shards, or the rest of them, until all are made or `stop` is set.
+/// Makes the shards, or the remaining ones, until all are done or `stop` is set.
 ///
 /// # Errors
-/// [`TokenizeError`]; what was made by then stays.
+/// [`TokenizeError`]. What was made before stays.
 pub fn tokenize(
     job: &Job,
     encoder: &Encoder,
@@ -149,7 +149,7 @@ pub fn tokenize(
     });
     match broken_off {
         ControlFlow::Continue(()) => output.finish().map_err(disk)?,
-        // After an error of the disk there may be less of the open shard than is counted.
+        // After a disk error, the open shard may hold less than is counted.
         ControlFlow::Break(Some(error @ TokenizeError::Disk { .. })) => return Err(error),
         ControlFlow::Break(error) => {
             output.save(behind).map_err(disk)?;
@@ -159,7 +159,7 @@ pub fn tokenize(
     Ok(Ended::Finished(output.manifest))
 }
 
-/// The manifest to go on with: of the folder, if it is of the same work; or a new one.
+/// The manifest to continue: the folder's, if it is of the same work, or a new one.
 fn begin(job: &Job, encoder: &Encoder) -> Result<TokenManifest, TokenizeError> {
     let folder = job.folder.display().to_string();
     let disk = |reason| TokenizeError::Disk { folder: folder.clone(), reason };
@@ -174,7 +174,7 @@ fn begin(job: &Job, encoder: &Encoder) -> Result<TokenManifest, TokenizeError> {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             fs::create_dir_all(&job.folder).map_err(disk)?;
-            // Whoever has the tokens has what turns them back into text.
+            // The tokenizer that turns the tokens back into text goes with them.
             fs::write(job.folder.join("tokenizer.json"), &encoder.definition).map_err(disk)?;
             return Ok(TokenManifest::new(encoder.vocab_size, job.eos, encoder.digest, source));
         }
@@ -182,7 +182,7 @@ fn begin(job: &Job, encoder: &Encoder) -> Result<TokenManifest, TokenizeError> {
     };
     let mut manifest = TokenManifest::parse(&path.display().to_string(), &bytes)?;
     let other = |what: &str| TokenizeError::OtherWork { folder: folder.clone(), what: what.into() };
-    // Who stopped at an error may go on by leaving it out.
+    // A job that stopped at an error may continue with errors skipped.
     manifest.source.skips = job.skip;
     if manifest.tokenizer != encoder.digest || manifest.eos != job.eos {
         return Err(other("another tokenizer or another end of documents"));
@@ -194,7 +194,7 @@ fn begin(job: &Job, encoder: &Encoder) -> Result<TokenManifest, TokenizeError> {
     Ok(manifest)
 }
 
-/// Whether the shards that the manifest counts are there.
+/// Checks that all shards of the manifest are there.
 fn whole(folder: &Path, manifest: &TokenManifest) -> Result<(), TokenizeError> {
     for shard in &manifest.shards {
         let path = folder.join(&shard.file);
@@ -212,7 +212,7 @@ fn whole(folder: &Path, manifest: &TokenManifest) -> Result<(), TokenizeError> {
 fn skip(skipped: &mut Skipped, error: &DocumentError) {
     match skipped.total().cmp(&(MOST_REASONS as u64)) {
         Ordering::Less => tracing::warn!("left out: {error}"),
-        Ordering::Equal => tracing::warn!("more is left out: it is counted, and no longer named"),
+        Ordering::Equal => tracing::warn!("more is left out, which is counted and no longer named"),
         Ordering::Greater => {}
     }
     match error.extent {

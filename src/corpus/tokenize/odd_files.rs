@@ -1,4 +1,4 @@
-//! Files as they are in the world: compressed, marked, nested, linked in circles, named badly.
+//! Files as they occur in practice: compressed, marked, nested, linked in circles, badly named.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,11 +23,11 @@ fn made(bench: &Bench, names: &[&str], out: &str) -> (Vec<u16>, TokenManifest) {
     (ids(&bench.path(out), &manifest).concat(), manifest)
 }
 
-/// What is said of a file, behind the folder it is in.
+/// The error message for a file, without the path of its folder.
 fn refused(bench: &Bench, name: &str) -> String {
     let message = bench.make(&bench.job(&[name], &format!("{name}.out"))).unwrap_err();
     let place = message.find(name).unwrap_or_else(|| panic!("{message} names {name}"));
-    message[place..].trim_end_matches("; --on-error skip leaves it out; the same command goes on from here").to_string()
+    message[place..].trim_end_matches("; --on-error skip leaves it out; the same command resumes from here").to_string()
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The folder that shards are written to: always one that a later call can go on with.
+//! The output folder of shards. A later call can always continue it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use crate::corpus::tokens::{MANIFEST, ShardEntry, TokenManifest, Unfinished};
 use crate::digest::Digest;
 
-/// Shards in the making.
+/// Shards that are being made.
 ///
 /// A shard grows as `NAME.part` and is renamed when it is full. The manifest is written after that, and whenever the
-/// work stops; what lies in the folder beyond what the manifest counts is made again.
+/// work stops. Anything in the folder beyond what the manifest counts is made again.
 pub struct Output {
     folder: PathBuf,
     pub manifest: TokenManifest,
@@ -18,7 +18,7 @@ pub struct Output {
     bytes: Vec<u8>,
 }
 
-/// The shard that is not full.
+/// The shard that is not full yet.
 struct Open {
     file: BufWriter<File>,
     hasher: blake3::Hasher,
@@ -27,10 +27,10 @@ struct Open {
 }
 
 impl Output {
-    /// Begins, or goes on where `manifest` stopped.
+    /// Begins, or continues where `manifest` stopped.
     ///
     /// # Errors
-    /// Those of the disk.
+    /// The disk fails.
     pub fn open(folder: &Path, manifest: TokenManifest) -> io::Result<Self> {
         let mut output = Self { folder: folder.to_path_buf(), manifest, open: None, bytes: Vec::new() };
         let Unfinished { open_tokens, open_documents, .. } = output.manifest.unfinished.unwrap_or_default();
@@ -40,10 +40,10 @@ impl Output {
         Ok(output)
     }
 
-    /// Takes up the shard that was not full, with the tokens that the manifest counts.
+    /// Reopens the shard that was not full, with the tokens that the manifest counts.
     fn reopen(&self, tokens: u64, documents: u64) -> io::Result<Open> {
         let (part, full) = (self.part(), self.folder.join(self.name()));
-        // It may have become full just before the end.
+        // The shard may have become full just before the end.
         if !part.exists() && full.exists() {
             fs::rename(&full, &part)?;
         }
@@ -56,15 +56,15 @@ impl Output {
         }
         file.set_len(bytes)?;
         let mut hasher = blake3::Hasher::new();
-        // Reading to the end leaves the file where it goes on.
+        // Reading to the end leaves the file's position where writing continues.
         hasher.update_reader(&file)?;
         Ok(Open { file: BufWriter::new(file), hasher, tokens, documents })
     }
 
-    /// Adds a document; `behind` is where the inputs are read on after it.
+    /// Adds a document. `behind` is the position in the inputs after it.
     ///
     /// # Errors
-    /// Those of the disk.
+    /// The disk fails.
     pub fn push(&mut self, ids: &[u32], behind: (usize, u64)) -> io::Result<()> {
         self.bytes.clear();
         self.manifest.token_type.encode(ids, &mut self.bytes);
@@ -88,10 +88,10 @@ impl Output {
         Ok(())
     }
 
-    /// Leaves everything so that it can be gone on with from `behind`.
+    /// Saves everything, so that a later call can continue from `behind`.
     ///
     /// # Errors
-    /// Those of the disk.
+    /// The disk fails.
     pub fn save(&mut self, behind: (usize, u64)) -> io::Result<()> {
         let mut unfinished = Unfinished { input: behind.0, item: behind.1, ..Unfinished::default() };
         if let Some(open) = &mut self.open {
@@ -103,10 +103,10 @@ impl Output {
         self.manifest.write(&self.folder)
     }
 
-    /// Finishes the last shard, and says that all is done.
+    /// Finishes the last shard, and marks the manifest as finished.
     ///
     /// # Errors
-    /// Those of the disk.
+    /// The disk fails.
     pub fn finish(&mut self) -> io::Result<()> {
         self.finish_shard()?;
         self.manifest.unfinished = None;

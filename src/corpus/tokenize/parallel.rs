@@ -1,4 +1,4 @@
-//! Documents of many files through a tokenizer, on many threads, in their order.
+//! Runs documents of many files through a tokenizer, on many threads, in order.
 
 use std::ops::ControlFlow;
 use std::sync::Mutex;
@@ -11,41 +11,41 @@ use crate::corpus::error::{DocumentError, Extent};
 use crate::corpus::inputs::Input;
 use crate::corpus::left_out::Nothing;
 
-/// A thread gets about so many bytes of text at a time.
+/// Approximate number of bytes of text that a thread gets at a time.
 const BATCH_BYTES: usize = 1 << 20;
-/// And so many documents at most.
+/// Maximum number of documents that a thread gets at a time.
 const BATCH_ITEMS: usize = 4096;
 
-/// What to read, from where on.
+/// What to read, and where to start.
 pub struct Reading<'a> {
     pub inputs: &'a [Input],
     pub column: &'a str,
-    /// The input to begin with, and how many of its items to pass over.
+    /// The first input, and the number of its items to skip.
     pub from: (usize, u64),
 }
 
-/// A document, encoded.
+/// An encoded document.
 pub struct Encoded {
     pub outcome: Outcome,
-    /// The input and the number of its items up to this one.
+    /// The input, and the number of its items up to and including this one.
     pub behind: (usize, u64),
-    /// Bytes of the inputs read by now, about.
+    /// Approximate number of input bytes read so far.
     pub read_bytes: u64,
 }
 
-/// What became of an item of a file.
+/// The result for an item of a file.
 pub enum Outcome {
     Ids(Ids),
     Failed(DocumentError),
-    /// It is no document, and no error.
+    /// It is neither a document nor an error.
     Nothing(Nothing),
 }
 
-/// Documents that are encoded together.
+/// Documents to encode together.
 struct Batch {
     items: Vec<Item>,
     input: usize,
-    /// Items of the input before these.
+    /// Number of the input's items before these.
     before: u64,
     read_bytes: u64,
 }
@@ -55,8 +55,8 @@ struct Job {
     done: SyncSender<Vec<Encoded>>,
 }
 
-/// Reads and encodes on so many threads, and gives `take` each document in order until it breaks off. Neither order nor
-/// ids depend on the number of threads; memory does, some batches for each.
+/// Reads and encodes on this many threads, and passes each document to `take` in order until `take` breaks off. The
+/// number of threads affects neither order nor ids. It affects memory: each thread holds some batches.
 pub fn encode<B>(
     reading: &Reading,
     encoder: &Encoder,
@@ -83,7 +83,7 @@ pub fn encode<B>(
     })
 }
 
-/// Reads batches until there are no more, or nobody wants them.
+/// Reads batches until the end, or until the receivers are gone.
 fn read(reading: &Reading, jobs: &SyncSender<Job>, order: &SyncSender<Receiver<Vec<Encoded>>>) {
     let (first, passed) = reading.from;
     let mut bytes_before: u64 = reading.inputs.iter().take(first).map(|input| input.bytes).sum();
@@ -144,7 +144,7 @@ fn work(queue: &Mutex<Receiver<Job>>, encoder: &Encoder, inputs: &[Input]) {
             };
             Encoded { outcome, behind: (input, count), read_bytes }
         });
-        // Whoever wanted it may have broken off.
+        // The receiver may have stopped.
         let _ = done.send(encoded.collect());
     }
 }

@@ -1,4 +1,4 @@
-//! Files to shards: whole, damaged, stopped and gone on with.
+//! Files to shards: whole, damaged, stopped and continued.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -18,10 +18,10 @@ use crate::corpus::Corpus;
 use crate::corpus::tests::tokenizer;
 use crate::corpus::{CorpusKind, CorpusSettings};
 
-/// The words' ids are their places.
+/// The words' ids are their positions.
 const WORDS: [&str; 5] = ["?", "</s>", "one", "two", "three"];
 
-/// Row groups of texts, `None` for null, in a file with a column before the texts.
+/// Writes row groups of texts, with `None` for null, after a first column of other values.
 fn write_parquet(path: &Path, groups: &[&[Option<&[u8]>]], compression: Compression) {
     let schema = "message schema { required int64 id; optional binary text (UTF8); }";
     let schema = Arc::new(parse_message_type(schema).unwrap());
@@ -91,7 +91,7 @@ impl Bench {
     }
 }
 
-/// The ids of all shards, which must be what the manifest says.
+/// The ids of all shards, checked against the manifest.
 pub(super) fn ids(folder: &Path, manifest: &TokenManifest) -> Vec<Vec<u16>> {
     let shard = |shard: &ShardEntry| {
         let bytes = fs::read(folder.join(&shard.file)).unwrap();
@@ -114,7 +114,7 @@ fn documents_of_all_formats_end_with_eos_and_fill_shards_whole() {
     assert_eq!(ids(&bench.path("out"), &manifest), expected[..2]);
     assert_eq!((manifest.documents, manifest.tokens, manifest.vocab_size, manifest.eos), (6, 19, 5, 1));
     assert_eq!(manifest.shards[0].documents, 3);
-    // A second call finds nothing to do, and another job is told apart.
+    // A second call finds nothing to do, and a different job is refused.
     assert_eq!(bench.make(&job).unwrap(), manifest);
     let message = bench.make(&Job { shard_tokens: 7, ..bench.job(&["a.parquet"], "out") }).unwrap_err();
     assert!(message.contains("other inputs"), "{message}");
@@ -170,7 +170,7 @@ fn what_is_wrong_is_named_and_left_out_if_asked() {
     let Skipped { files, documents, ref reasons, .. } = manifest.skipped;
     assert_eq!((files, documents, reasons.len()), (2, 6, 8));
     assert_eq!(manifest.noticed, Noticed { empty_files: 3, ..Default::default() });
-    // What stopped at an error goes on without what was wrong.
+    // A job that stopped at an error continues without the bad part.
     let job = Job { skip: true, ..bench.job(&["a.parquet"], "a.parquet.out") };
     let manifest = bench.make(&job).unwrap();
     assert_eq!(ids(&job.folder, &manifest).concat(), [2, 1, 3, 1, 4, 1]);
@@ -186,7 +186,7 @@ fn a_damaged_row_group_is_named_and_the_next_is_read() {
     write_parquet(&path, &rows, Compression::ZSTD(Default::default()));
     let mut bytes = fs::read(&path).unwrap();
     let magic = [0x28, 0xb5, 0x2f, 0xfd];
-    // The frames are those of id and text of the first group, and so on.
+    // The frames alternate between the ids and the texts, group by group.
     let frames: Vec<usize> = (0..bytes.len() - 4).filter(|at| bytes[*at..*at + 4] == magic).collect();
     for at in &frames[..frames.len() / 2] {
         bytes[*at] = 0;
@@ -220,7 +220,7 @@ fn stopped_anywhere_it_goes_on_to_the_same_shards() {
             });
             match ended.unwrap() {
                 Ended::Finished(manifest) => break manifest,
-                // Killed while it wrote beyond what the manifest counts.
+                // The process is killed after it wrote more than the manifest counts.
                 Ended::Stopped(manifest) => {
                     let part = job.folder.join(format!("{:05}.ds.part", manifest.shards.len()));
                     let mut bytes = fs::read(&part).unwrap_or_default();
@@ -282,7 +282,7 @@ proptest! {
         }
         bytes.truncate(if cut == 0 { length / 2 } else { length });
         fs::write(&path, bytes).unwrap();
-        // Right or wrong, it ends, and what can be read is there.
+        // Good or damaged, the job ends, and all that can be read is in the shards.
         let made = bench.make(&Job { skip: true, ..bench.job(&[name], "out") });
         prop_assert!(made.is_ok());
     }

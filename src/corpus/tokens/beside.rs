@@ -1,5 +1,5 @@
-//! Files beside a shard that describe it: this program's manifest, datatrove's `.metadata` and `.index`. They are
-//! believed where nothing else says it, and never contradicted in silence.
+//! Files beside a shard that describe it: this program's manifest, and datatrove's `.metadata` and `.index`. Where
+//! nothing else tells, they are believed. A contradiction is always an error.
 
 use std::fs;
 use std::io;
@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use super::manifest::{MANIFEST, TokenManifest};
 use crate::corpus::error::{CorpusError, words};
 
-/// What says how many bytes a token of this shard has, and how many; `None` if nothing does.
+/// The file that tells this shard's bytes per token, and the number; `None` if no file does.
 ///
 /// # Errors
-/// A description that cannot be read.
+/// A description cannot be read.
 pub fn width(shard: &str) -> Result<Option<(String, u64)>, CorpusError> {
     if let Some((path, _, width)) = metadata(shard)? {
         return Ok(Some((path, width)));
@@ -22,7 +22,7 @@ pub fn width(shard: &str) -> Result<Option<(String, u64)>, CorpusError> {
     Ok(Some((name.clone(), TokenManifest::parse(&name, &bytes)?.token_type.bytes())))
 }
 
-/// Whether the descriptions of a shard give it so many tokens.
+/// Checks that the descriptions of a shard give it this many tokens.
 ///
 /// # Errors
 /// They do not, or cannot be read.
@@ -54,7 +54,7 @@ pub fn agrees(shard: &str, tokens: u64) -> Result<(), CorpusError> {
     Ok(())
 }
 
-/// datatrove's `.metadata`: its name, how many tokens there are, and how many bytes each has.
+/// datatrove's `.metadata`: its name, the number of tokens, and the bytes per token.
 fn metadata(shard: &str) -> Result<Option<(String, u64, u64)>, CorpusError> {
     let path = with_suffix(shard, "metadata");
     let Some(bytes) = read(&path)? else { return Ok(None) };

@@ -1,4 +1,4 @@
-//! Shards that are files of this machine: pages are read where they lie, so that memory does not grow with them.
+//! Shards in local files. Pages are read from the files, so memory does not grow with them.
 
 use std::fs::{self, File};
 use std::io;
@@ -11,10 +11,10 @@ use crate::corpus::error::CorpusError;
 use crate::corpus::inputs::Search;
 use crate::digest::Digest;
 
-/// Files kept open at most; others are opened for each read.
+/// Maximum number of files to keep open. Others are opened for each read.
 const KEPT_OPEN: usize = 256;
 
-/// [`KEPT_OPEN`], or a quarter of what the system allows this process.
+/// [`KEPT_OPEN`], or a quarter of the system's limit for this process.
 fn kept_open() -> usize {
     #[cfg(unix)]
     {
@@ -30,25 +30,25 @@ fn kept_open() -> usize {
 /// The files of a corpus.
 pub struct Files {
     paths: Vec<PathBuf>,
-    /// Of the first [`KEPT_OPEN`], once they have been read.
+    /// The first [`KEPT_OPEN`] files, once they have been read.
     open: Vec<OnceLock<File>>,
     token_type: TokenType,
 }
 
-/// Shards that were found, their files checked.
+/// The shards found, after checks of their files.
 pub struct Opened {
     pub files: Files,
-    /// Name and number of tokens of each.
+    /// Name and number of tokens of each shard.
     pub shards: Vec<(String, u64)>,
     pub manifest: Option<TokenManifest>,
     pub fingerprint: Digest,
 }
 
-/// Opens a folder with a manifest; or the `.ds` files of a folder, of a pattern, or one, whose tokens have `token_bytes`
-/// bytes, 2 unless it says otherwise.
+/// Opens a folder with a manifest, or `.ds` files: those of a folder or a pattern, or a single one. Tokens of `.ds`
+/// files have `token_bytes` bytes, by default 2.
 ///
 /// # Errors
-/// No such file; lengths that are not those of the manifest, or of whole tokens.
+/// A file does not exist, or its length differs from the manifest or is no multiple of a token.
 pub fn open(path: &str, token_bytes: Option<usize>) -> Result<Opened, CorpusError> {
     let there = Path::new(path);
     let named = there.file_name().is_some_and(|name| name == MANIFEST).then_some(there);
@@ -69,7 +69,7 @@ pub fn open(path: &str, token_bytes: Option<usize>) -> Result<Opened, CorpusErro
     let mut search = Search::new(&wanted);
     search.add(path).map_err(|reason| unreadable(there, reason))?;
     let found: Vec<String> = search.found.into_iter().map(|(path, _)| path).collect();
-    // What describes shards is read below.
+    // Descriptions of shards are read below.
     search.passed.suffixes.retain(|suffix, _| ![".metadata", ".index"].contains(&suffix.as_str()));
     if !search.passed.said().is_empty() {
         tracing::warn!("corpus.path = {path:?}: passed over {}", search.passed.said().join("; "));
@@ -99,7 +99,7 @@ fn with_manifest(folder: &Path, manifest: TokenManifest) -> Result<Opened, Corpu
     Ok(Opened { files: Files::new(paths, manifest.token_type), shards, manifest: Some(manifest), fingerprint })
 }
 
-/// Nothing says what these files hold but they themselves: all of them are read once.
+/// Without a manifest only the files themselves tell their content, so all of them are read once.
 fn without_manifest(found: Vec<String>, token_bytes: Option<usize>) -> Result<Opened, CorpusError> {
     let mut described = None;
     for path in &found {
@@ -154,10 +154,10 @@ impl Files {
         Self { paths, open, token_type }
     }
 
-    /// So many tokens of a shard, from a position on.
+    /// Reads this many tokens of a shard, from a position on.
     ///
     /// # Errors
-    /// Those of the disk; a file that has become shorter.
+    /// The disk fails, or the file has become shorter.
     pub fn read(&self, shard: usize, at: u64, count: usize) -> io::Result<Vec<u32>> {
         let width = self.token_type.bytes();
         let mut bytes = vec![0; count * width as usize];
@@ -165,17 +165,17 @@ impl Files {
         Ok(self.token_type.decode(&bytes))
     }
 
-    /// Asks the system to have these tokens in memory when they are read, and does not wait for them.
+    /// Asks the system to read these tokens ahead, and does not wait for them.
     pub fn fetch_ahead(&self, shard: usize, at: u64, count: usize) {
         let width = self.token_type.bytes();
-        // Whether it does is told by the time that the read takes, and an error by the read.
+        // The result does not matter: without read-ahead the read takes longer, and an error shows in the read.
         let _ = self.with_file(shard, |file| will_need(file, at * width, count as u64 * width));
     }
 
     fn with_file(&self, shard: usize, work: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
         let Some(kept) = self.open.get(shard) else { return work(&File::open(&self.paths[shard])?) };
         if kept.get().is_none() {
-            // Of two threads that open it at once one has it for nothing.
+            // If two threads open it at once, one of the two opens is wasted.
             let _ = kept.set(File::open(&self.paths[shard])?);
         }
         work(kept.get().expect("set above"))
@@ -188,7 +188,7 @@ fn will_need(file: &File, at: u64, length: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Other systems read ahead as they think fit.
+/// Other systems use their own read-ahead.
 #[cfg(not(target_os = "linux"))]
 fn will_need(_: &File, _: u64, _: u64) -> io::Result<()> {
     Ok(())

@@ -1,4 +1,4 @@
-//! What lies beside shards of tokens: how much there is, of what, and how far the making of it has come.
+//! The manifest beside shards of tokens: their content, their origin, and the progress of making them.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -13,10 +13,10 @@ use crate::digest::Digest;
 
 /// The manifest's name in the folder of the shards.
 pub const MANIFEST: &str = "manifest.json";
-/// What the file says it is.
+/// The format that the file states.
 const FORMAT: &str = "gauntlet tokens 1";
 
-/// What a token takes in a shard, little-endian.
+/// How a shard stores a token, little-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TokenType {
@@ -25,12 +25,12 @@ pub enum TokenType {
 }
 
 impl TokenType {
-    /// The narrower one that holds all ids below `vocab_size`.
+    /// The narrowest type that holds all ids below `vocab_size`.
     pub fn of_vocabulary(vocab_size: usize) -> Self {
         if vocab_size <= 1 << 16 { Self::U16 } else { Self::U32 }
     }
 
-    /// The ids that some bytes hold.
+    /// Decodes ids from bytes.
     pub fn decode(self, bytes: &[u8]) -> Vec<u32> {
         match self {
             Self::U16 => bytes.as_chunks().0.iter().map(|two| u32::from(u16::from_le_bytes(*two))).collect(),
@@ -38,7 +38,7 @@ impl TokenType {
         }
     }
 
-    /// The bytes of some ids, which fit, behind others.
+    /// Appends ids, which must fit, to bytes.
     pub fn encode(self, ids: &[u32], bytes: &mut Vec<u8>) {
         match self {
             Self::U16 => bytes.extend(ids.iter().flat_map(|id| (*id as u16).to_le_bytes())),
@@ -62,23 +62,23 @@ pub struct TokenManifest {
     pub token_type: TokenType,
     /// All ids are below this.
     pub vocab_size: usize,
-    /// The id behind each document.
+    /// The id that ends each document.
     pub eos: u32,
     /// Digest of the tokenizer.json.
     pub tokenizer: Digest,
     pub documents: u64,
-    /// Those of `eos` included.
+    /// Number of tokens, including those of `eos`.
     pub tokens: u64,
     pub shards: Vec<ShardEntry>,
     pub skipped: Skipped,
-    /// What is no error, and yet not in the shards as it lay there.
+    /// Oddities of the inputs that are no errors.
     #[serde(default)]
     pub noticed: Noticed,
     /// What the search for the inputs passed over.
     #[serde(default)]
     pub passed_over: PassedOver,
     pub source: SourceEntry,
-    /// Where it stopped, if it is not finished.
+    /// Where the work stopped, if it is not finished.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unfinished: Option<Unfinished>,
 }
@@ -94,14 +94,14 @@ pub struct ShardEntry {
     pub digest: Digest,
 }
 
-/// What could not be read and was left out.
+/// What was left out because it could not be read.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Skipped {
-    /// Files of which all, or the rest, was left out.
+    /// Number of files left out in whole or in part.
     pub files: u64,
     pub row_groups: u64,
     pub documents: u64,
-    /// The first of the reasons.
+    /// The first reasons.
     pub reasons: Vec<String>,
 }
 
@@ -111,30 +111,30 @@ impl Skipped {
     }
 }
 
-/// What the shards were made of; made of something else they would be others.
+/// The source of the shards. Another source would make other shards.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SourceEntry {
     pub inputs: Vec<Input>,
     pub text_column: String,
-    /// A shard ends with the document with which it has so many tokens.
+    /// A shard ends with the document that brings it to this many tokens.
     pub shard_tokens: u64,
-    /// Whether what could not be read was left out.
+    /// Whether unreadable parts were left out.
     pub skips: bool,
 }
 
-/// How far the making has come.
+/// The progress of making the shards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unfinished {
-    /// The next document: the input's number, and the number of items of it that are done.
+    /// The next document: number of its input, and number of that input's items that are done.
     pub input: usize,
     pub item: u64,
-    /// What the shard that is not full holds.
+    /// Tokens in the shard that is not full.
     pub open_tokens: u64,
     pub open_documents: u64,
 }
 
 impl TokenManifest {
-    /// Of nothing yet.
+    /// The manifest of work that has not begun.
     pub fn new(vocab_size: usize, eos: u32, tokenizer: Digest, source: SourceEntry) -> Self {
         Self {
             format: FORMAT.into(),
@@ -153,10 +153,10 @@ impl TokenManifest {
         }
     }
 
-    /// Reads what the file `name`, for messages, holds.
+    /// Parses a manifest. `name` is its file's, for messages.
     ///
     /// # Errors
-    /// Not such a manifest, or one that contradicts itself.
+    /// The content is no such manifest, or contradicts itself.
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Self, CorpusError> {
         let wrong = |reason: String| CorpusError::Manifest { path: name.to_string(), reason };
         let manifest: Self = serde_json::from_slice(bytes)
@@ -178,22 +178,22 @@ impl TokenManifest {
         Ok(manifest)
     }
 
-    /// The manifest, if all its shards are made; `name` is its file's, for messages.
+    /// Returns the manifest if all its shards are made. `name` is its file's, for messages.
     ///
     /// # Errors
-    /// They are not.
+    /// Some shards are not made.
     pub fn finished(self, name: &str) -> Result<Self, CorpusError> {
         if self.unfinished.is_none() {
             return Ok(self);
         }
-        let reason = "the shards are not finished; the `sim tokenize` that made them goes on when it is run again";
+        let reason = "the shards are not finished; run the same `sim tokenize` again to finish them";
         Err(CorpusError::Manifest { path: name.to_string(), reason: reason.into() })
     }
 
     /// Writes it into a folder, in one step.
     ///
     /// # Errors
-    /// A disk that does not take it.
+    /// The disk fails.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
         let part = folder.join(format!("{MANIFEST}.part"));
         let mut file = File::create(&part)?;
@@ -202,14 +202,14 @@ impl TokenManifest {
         fs::rename(part, folder.join(MANIFEST))
     }
 
-    /// Names the tokens: not where they came from, and not how the files are called.
+    /// A digest of the tokens. It depends neither on their source nor on file names.
     pub fn fingerprint(&self) -> Digest {
         let digests: Vec<Digest> = self.shards.iter().map(|shard| shard.digest).collect();
         fingerprint(self.token_type, &digests)
     }
 }
 
-/// Names the tokens of shards with these digests.
+/// A digest of the tokens of shards with these digests.
 pub fn fingerprint(token_type: TokenType, shards: &[Digest]) -> Digest {
     let width = token_type.bytes().to_le_bytes();
     let parts = [b"gauntlet tokens".as_slice(), &width];

@@ -1,9 +1,8 @@
-//! Shards of tokens: files of ids without a header, as datatrove writes them (`.ds`), with a manifest beside them or
-//! without.
+//! Shards of tokens: files of ids without a header, as datatrove writes them (`.ds`), with or without a manifest.
 //!
-//! A page is a window of `sequence_length + 1` tokens of one shard. Windows do not overlap, so that pages share no token
-//! and the sequences of a file that was shuffled sequence by sequence stay whole; what is left at a shard's end is not
-//! used. The last pages of all are held out. Which page lies where follows from the shards' lengths alone.
+//! A page is a window of `sequence_length + 1` tokens in one shard. Windows do not overlap, so pages share no token,
+//! and the sequences of a file shuffled by sequence stay whole. The rest at a shard's end is not used. The last pages
+//! of all are held out. The shards' lengths alone determine the positions of pages.
 
 mod beside;
 mod files;
@@ -25,16 +24,16 @@ use super::settings::CorpusSettings;
 use super::url::bucket_of;
 use crate::digest::Digest;
 
-/// Pages of shards, wherever those lie.
+/// Pages of shards, in files, in a bucket or in memory.
 pub struct Shards {
     store: Store,
     names: Vec<String>,
-    /// The number of the first page of each shard, and at the end that of all pages.
+    /// Number of the first page of each shard, then the number of all pages.
     starts: Vec<u64>,
-    /// Tokens of all shards.
+    /// Number of tokens of all shards.
     tokens: u64,
     train_pages: u64,
-    /// Tokens of a page.
+    /// Number of tokens of a page.
     window: usize,
     vocab_size: usize,
 }
@@ -47,7 +46,8 @@ enum Store {
 }
 
 impl Shards {
-    /// Opens the shards that `corpus.path` names: a folder with a manifest, or files, and the digest of what is in them.
+    /// Opens the shards that `corpus.path` names: a folder with a manifest, or files. Also returns a digest of their
+    /// content.
     pub fn open(
         settings: &CorpusSettings,
         vocab_size: usize,
@@ -115,7 +115,7 @@ impl Shards {
         (self.tokens, self.names.len())
     }
 
-    /// The tokens of some pages.
+    /// The tokens of these pages.
     pub fn pages(&self, pages: &[PageId]) -> Result<Vec<Vec<u32>>, PageError> {
         let windows = pages.iter().map(|&page| (page, self.window_of(page)));
         match &self.store {
@@ -129,7 +129,7 @@ impl Shards {
                 windows.map(|(_, window)| Ok(tokens.window(window.at as usize, self.window))).collect()
             }
             Store::Remote(remote) => {
-                // All are asked for before the first answer is waited for.
+                // All requests are made before the first answer is awaited.
                 let asked = windows.map(|(page, window)| (page, window, remote.ask(page, window, self.window)));
                 let asked: Vec<_> = asked.collect();
                 asked
@@ -140,7 +140,7 @@ impl Shards {
         }
     }
 
-    /// Fetches pages that will be wanted soon, where that takes time.
+    /// Starts to fetch pages that will be needed soon, if that takes time.
     pub fn fetch_ahead(&self, pages: &[PageId]) {
         let windows = pages.iter().map(|&page| (page, self.window_of(page)));
         match &self.store {
@@ -152,7 +152,7 @@ impl Shards {
         }
     }
 
-    /// The pages that are not for training.
+    /// The pages kept out of training.
     pub fn held_out(&self) -> Result<Vec<Vec<u32>>, PageError> {
         let all: Vec<PageId> = (self.train_pages..self.starts[self.names.len()]).collect();
         self.pages(&all)
@@ -163,12 +163,12 @@ impl Shards {
         Window { shard, at: (page - self.starts[shard]) * self.window as u64 }
     }
 
-    /// What was read, if the model knows all of it.
+    /// The tokens read, if the model knows all of them.
     fn checked(&self, page: PageId, window: Window, read: Result<Vec<u32>, String>) -> Result<Vec<u32>, PageError> {
         let shard = || self.names[window.shard].clone();
         let tokens = read.map_err(|reason| PageError::Unreadable { shard: shard(), page, reason })?;
         let is_known = |token: &u32| (*token as usize) < self.vocab_size;
-        // Without a way out in the middle this is many tokens at a time.
+        // Without an early exit, this handles many tokens at a time.
         if tokens.iter().fold(true, |known, token| known & is_known(token)) {
             return Ok(tokens);
         }
@@ -178,7 +178,7 @@ impl Shards {
     }
 }
 
-/// Whether a model with so many tokens can read these shards.
+/// Checks that a model with this many tokens can read these shards.
 fn fits(path: &str, manifest: &TokenManifest, vocab_size: usize) -> Result<(), CorpusError> {
     if vocab_size < manifest.vocab_size {
         let what = format!("the tokenizer of {path:?}");

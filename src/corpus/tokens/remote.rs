@@ -1,7 +1,6 @@
-//! Shards in a bucket: a page is one ranged request, and nothing else is fetched.
+//! Shards in a bucket. Each page is one ranged request, and nothing else is fetched.
 //!
-//! Requests go through a thread with a runtime of its own, so that whoever reads a page, on whatever clock, only waits
-//! for an answer.
+//! A separate thread with its own runtime makes the requests, so that a reader on any clock only waits for an answer.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
@@ -23,11 +22,11 @@ use crate::bucket::words::explain;
 use crate::corpus::error::CorpusError;
 use crate::corpus::page::PageId;
 
-/// Requests under way at a time.
+/// Number of concurrent requests.
 const PARALLEL: usize = 32;
-/// Pauses before a request is made again, in seconds; the store's client has its own quick tries in each.
+/// Pauses in seconds before a request is repeated. The store's client also makes quick retries of its own.
 const PAUSES: [u64; 4] = [1, 2, 4, 8];
-/// Pages that are fetched ahead and not yet asked for, at most.
+/// Maximum number of pages fetched ahead and not requested yet.
 const MOST_AHEAD: usize = 16_384;
 
 /// The shards of a bucket.
@@ -38,11 +37,11 @@ pub struct Remote {
     ahead: Mutex<Ahead>,
 }
 
-/// Pages that will be asked for.
+/// Pages fetched before they are requested.
 #[derive(Default)]
 struct Ahead {
     answers: BTreeMap<PageId, Answer>,
-    /// In the order in which they were fetched; some are no more there.
+    /// In the order of fetching; some may have been taken already.
     order: VecDeque<PageId>,
 }
 
@@ -52,13 +51,13 @@ struct Request {
     answer: SyncSender<Result<Bytes, String>>,
 }
 
-/// Where the answer to a request comes.
+/// Receives the answer to a request.
 pub struct Answer(Receiver<Result<Bytes, String>>);
 
-/// Reads the manifest of a bucket that `url` names, and holds the shards' lengths against it.
+/// Reads the manifest of the bucket at `url`, and checks the shards' lengths against it.
 ///
 /// # Errors
-/// A bucket without a manifest; shards that are missing or of another length.
+/// The bucket has no manifest, or shards are missing or have other lengths.
 pub fn open(url: &str, store: Arc<dyn ObjectStore>) -> Result<(Remote, TokenManifest), CorpusError> {
     let (opened, wait) = sync_channel(1);
     let (requests, queue) = unbounded_channel();
@@ -103,7 +102,7 @@ async fn serve(store: Arc<dyn ObjectStore>, mut queue: UnboundedReceiver<Request
         let permit = free.clone().acquire_owned().await.expect("never closed");
         let store = store.clone();
         tokio::spawn(async move {
-            // Whoever asked may have gone.
+            // The requester may be gone.
             let _ = answer.send(fetch(&*store, &file, range).await);
             drop(permit);
         });
@@ -126,13 +125,13 @@ async fn fetch(store: &dyn ObjectStore, file: &Path, range: Range<u64>) -> Resul
 }
 
 impl Remote {
-    /// Asks for a page of `count` tokens; what was fetched ahead is there at once.
+    /// Requests a page of `count` tokens. A page that was fetched ahead is available at once.
     pub fn ask(&self, page: PageId, window: Window, count: usize) -> Answer {
         let ahead = self.ahead.lock().expect("no panic while held").answers.remove(&page);
         ahead.unwrap_or_else(|| self.request(window, count))
     }
 
-    /// Fetches pages that will be asked for soon, the first ones of very many.
+    /// Fetches pages that will be requested soon; of very many, only the first ones.
     pub fn fetch_ahead(&self, pages: impl Iterator<Item = (PageId, Window)>, count: usize) {
         let mut ahead = self.ahead.lock().expect("no panic while held");
         for (page, window) in pages.take(MOST_AHEAD) {
@@ -141,7 +140,7 @@ impl Remote {
             }
             ahead.answers.insert(page, self.request(window, count));
             ahead.order.push_back(page);
-            // The oldest are of rounds that were not trained in after all.
+            // The oldest belong to rounds without training.
             while ahead.order.len() > MOST_AHEAD
                 && let Some(oldest) = ahead.order.pop_front()
             {
@@ -154,7 +153,7 @@ impl Remote {
         let width = self.token_type.bytes();
         let range = window.at * width..(window.at + count as u64) * width;
         let (answer, wait) = sync_channel(1);
-        // Should the thread have ended, the answer's end tells.
+        // If the thread has ended, the reader of the answer notices.
         let _ = self.requests.send(Request { file: self.files[window.shard].clone(), range, answer });
         Answer(wait)
     }

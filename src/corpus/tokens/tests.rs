@@ -1,4 +1,4 @@
-//! Shards as a run opens them, whole and damaged.
+//! Shards, whole and damaged, as a run opens them.
 
 use std::fs;
 use std::path::Path;
@@ -24,7 +24,7 @@ fn refused(settings: &CorpusSettings, vocab_size: usize) -> String {
     Corpus::open(settings, 1, vocab_size, 3).map(drop).unwrap_err().to_string()
 }
 
-/// Two shards of ids that count up, 10 and 9 tokens, and their manifest.
+/// Two shards of increasing ids, 10 and 9 tokens, and their manifest.
 fn with_manifest(folder: &Path) -> TokenManifest {
     let source = SourceEntry { inputs: Vec::new(), text_column: "text".into(), shard_tokens: 10, skips: false };
     let mut manifest = TokenManifest::new(100, 2, Digest::of(b"tokenizer"), source);
@@ -164,7 +164,7 @@ fn pages_of_a_bucket_are_those_of_the_folder() {
     let shards = Shards::new("memory", Store::Remote(remote), names, lengths, 100, 3, 1).unwrap();
     shards.fetch_ahead(&[0, 2, 2]);
     for _ in 0..2 {
-        // Once as they were fetched ahead, once as they are asked for.
+        // First the pages were fetched ahead, then they are fetched on request.
         assert_eq!(shards.pages(&[2, 0, 1]).unwrap(), [[10, 11, 12, 13], [0, 1, 2, 3], [4, 5, 6, 7]]);
     }
     assert_eq!(shards.held_out().unwrap(), [[14, 15, 16, 17]]);

@@ -1,4 +1,4 @@
-//! Where in the shards a page lies.
+//! The position of a page in the shards.
 
 /// A window of tokens: a shard, and a position in it.
 #[derive(Clone, Copy)]

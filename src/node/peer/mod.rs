@@ -213,6 +213,8 @@ impl Peer {
         let pages = self.behaviour.pages(&round.around(&self.network, &slot.ports, of_slot));
         let part = self.behaviour.part_of_page();
         let cost = self.processor.training(self.network.tokens(&pages) * part);
+        let tokens = pages.len() * self.network.core.tokens_of_page(part);
+        slot.ports.host.trained(&slot.ports.identity.hotkey(), tokens as u64);
         let (network, replica, number) = (self.network.clone(), round.replica.clone(), round.number);
         let mut local = slot.local.take().expect("it trains once at a time");
         if self.behaviour.forgets() {

@@ -1,4 +1,4 @@
-//! Comparisons of a round's uploads, for a mechanism, which sees no payload itself.
+//! Compares a round's uploads for a mechanism, which sees no payload itself.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::mechanism::{Comparisons, Overlap};
 use crate::node::upload::Received;
 use crate::training::{PayloadShape, PseudoGradient};
 
-/// The uploads of a round that came in time and in good form.
+/// The uploads of a round that are in time and well-formed.
 pub struct Uploads<'a> {
     pub shape: &'a PayloadShape,
     pub valid: &'a BTreeMap<Uid, Received>,
@@ -40,7 +40,7 @@ impl Comparisons for Uploads<'_> {
     }
 }
 
-/// Cosine between the coefficients of two payloads of one shape; a coefficient that is not sent is 0.
+/// Cosine between the coefficients of two payloads of one shape. A coefficient that is not sent counts as 0.
 fn cosine(shape: &PayloadShape, a: &PseudoGradient, b: &PseudoGradient) -> Option<f64> {
     let (mut product, mut square_a, mut square_b) = (0.0, 0.0, 0.0);
     for (tensor, (a, b)) in shape.tensors.iter().zip(a.tensors.iter().zip(&b.tensors)) {

@@ -1,9 +1,9 @@
-//! Who is in. There is one record a round, because it is written where nothing may be yet.
+//! Decides who is in. A round has one record, because validators write it only where no object exists.
 //!
-//! The validator with the highest stake writes it when the put window has closed. The next in the succession waits half
-//! a round, the one after it a whole one, and so on; whoever finds that there is a record follows it. Who has once had
-//! to step in waits only a moment from then on, so that the lead is first again when it is back. So a silent lead costs
-//! the network half a round, once, and whatever happens nobody's model forks.
+//! The validator with the highest stake writes the record when the put window has closed. The next in the succession
+//! waits half a round, the one after it a whole one, and so on; a validator that finds a record follows it. A validator
+//! that has once stepped in waits only a moment from then on, so that the lead is first again when it is back. So a
+//! silent lead costs the network half a round, once, and no model ever forks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,12 +27,12 @@ use crate::transport::{Hotkey, bundle, checkpoint, keys, wire};
 /// A validator that has stepped in gives those before it this part of a round.
 const MOMENT: u32 = 50;
 
-/// What a round led to.
+/// The outcome of a round.
 pub struct Decided {
     pub replica: Arc<Replica>,
-    /// Who was aggregated.
+    /// The peers that were aggregated.
     pub included: Vec<Uid>,
-    /// Whether it was this validator that decided.
+    /// Whether this validator decided.
     pub own: bool,
     /// Place in the succession of the validator that decided.
     pub place: usize,
@@ -40,7 +40,7 @@ pub struct Decided {
 
 impl Validator {
     /// Waits for the record of the round, and writes it when it is this validator's turn. `None` when the next round is
-    /// over too, and what the record names cannot be had: something is lost, and only catching up helps.
+    /// over too and the record's payloads are unavailable: something is lost, and only catching up helps.
     pub async fn decide(&self, gathered: &Gathered, chain: &dyn ChainView) -> Option<Decided> {
         let own = self.ports.identity.hotkey();
         let place = place_of(chain, &own).expect("a validator of genesis");
@@ -55,7 +55,7 @@ impl Validator {
                 let followed = follow_record(&self.network, &self.ports, &self.replica, &record, true).await;
                 if let Some(followed) = followed {
                     if !followed.in_sync {
-                        // This validator has another model: it starts over as one that is late.
+                        // This validator has another model. It starts over, as a late one does.
                         return None;
                     }
                     let included = record.included.iter().map(|included| included.uid).collect();
@@ -80,7 +80,7 @@ impl Validator {
         }
     }
 
-    /// Aggregates those whom this validator would take, and writes the record; `None` if there is one already.
+    /// Aggregates the peers that this validator would take, and writes the record; `None` if there is one already.
     async fn propose(&self, gathered: &Gathered, chain: &dyn ChainView) -> Option<(Arc<Replica>, Vec<Uid>)> {
         let (own, round) = (self.ports.identity.hotkey(), self.round);
         let uids = self.included(gathered, chain);
@@ -102,13 +102,13 @@ impl Validator {
         let replica = apply(&self.network, &self.ports, &self.replica, &record, payloads.clone()).await;
         record.model_after = replica.digest;
 
-        // The bundle first: whoever sees the record finds what it names. If another one lies there, this validator was
-        // here before it was stopped, and may have decided the round with that. The first part tells them apart: it has
-        // the digests of all that a bundle holds.
+        // The bundle goes first, so that a node that sees the record finds its payloads. If another bundle is there,
+        // this validator put it before it was stopped, and may have decided the round with it. The first part tells
+        // them apart: it has the digests of all payloads in the bundle.
         let bundle = self.behaviour.bundle(bundle::encode(&payloads), &self.around(chain));
         let key = keys::bundle(&own, round);
         let parts: Vec<(Path, Bytes)> = parts_of(&key, &bundle).collect();
-        let is_ours = self.create(&key, &parts[0].1).await || self.lies_there(&parts[0]).await;
+        let is_ours = self.create(&key, &parts[0].1).await || self.is_stored(&parts[0]).await;
         if is_ours {
             self.put(&parts[1..]).await;
         }
@@ -119,7 +119,7 @@ impl Validator {
         written.then_some((replica, uids))
     }
 
-    /// Whether the record was written, and is thereby the round's.
+    /// Writes the record. Returns whether this record is now the round's.
     async fn put_record(&self, record: &RoundRecord) -> bool {
         let (key, bytes) = (keys::record(record.round), record::encode(record, &self.ports.identity));
         loop {
@@ -133,35 +133,35 @@ impl Validator {
         }
     }
 
-    /// There is something where the record goes: is it this one? `None` where that cannot be told, or where what is no
-    /// record had to be taken away first.
+    /// An object exists where the record goes. Returns whether it is this record; `None` if that cannot be told, or if
+    /// the object is no record and cannot be replaced.
     async fn settle_dispute(&self, record: &RoundRecord, bytes: &Bytes) -> Option<bool> {
         let key = keys::record(record.round);
         let (found, version) = self.look(&key).await?;
-        // A request that was tried again may have met its own first try.
+        // A retried request may have met its own first try.
         if found == *bytes {
             return Some(true);
         }
         if read_record(&self.network, &self.ports, record.round, &found).await.is_ok() {
             return Some(false);
         }
-        // What arrives may have been damaged on its way. Only what is read twice alike lies there.
+        // A response may be damaged in transit. Only what is read twice alike is in the store.
         if self.look(&key).await? != (found, version.clone()) {
             return None;
         }
-        // Somebody who should not be able to has written there. Where the store can replace exactly what was seen, no
-        // other validator's record is lost.
+        // The object is no record, so its author had no right to write it. Where the store can replace exactly the
+        // object that was seen, no other validator's record is lost.
         let options = PutOptions { mode: PutMode::Update(version), ..Default::default() };
         match self.ports.bucket.put_opts(&key, bytes.clone().into(), options).await {
             Ok(_) => Some(true),
             Err(error) => {
-                tracing::error!(%key, %error, "what lies there is no validator's record, and cannot be replaced");
+                tracing::error!(%key, %error, "the object is no validator's record, and cannot be replaced");
                 None
             }
         }
     }
 
-    /// What lies at a key, and which version of it; nothing of what is too long for a record.
+    /// The object at a key, and its version. Its bytes are left out if they are too long for a record.
     async fn look(&self, key: &Path) -> Option<(Bytes, UpdateVersion)> {
         let found = self.ports.bucket.get(key).await.ok()?;
         let version = UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };
@@ -171,14 +171,15 @@ impl Validator {
         Some((found.bytes().await.ok()?, version))
     }
 
-    /// Leaves the model before `round` for nodes that join: a small one at once, a large one while the network goes on.
+    /// Puts the model before `round` into the bucket for nodes that join. A small one is waited for; a large one is put
+    /// while the network goes on.
     pub async fn put_checkpoint(&mut self, round: u64) {
         let (network, replica, bucket) = (self.network.clone(), self.replica.clone(), self.ports.bucket.clone());
         let key = keys::checkpoint(&self.ports.identity.hotkey(), round);
         let parts = checkpoint::parts(replica.theta.len());
         let put = async move {
             let model = (&replica.digest, replica.theta.as_slice());
-            // The network goes on without it: the checkpoint before stays, and the records since.
+            // The network goes on without it: the previous checkpoint stays, and so do the records since.
             let put = put_checkpoint(&bucket, &key, &network.run, round, model).await;
             put.inspect_err(|error| tracing::warn!(%key, %error, "no checkpoint this time")).is_ok()
         };
@@ -186,30 +187,30 @@ impl Validator {
             if put.await {
                 self.prune_checkpoints(round).await;
             }
-        } else if let Some((before, _)) = &self.leaving {
-            tracing::warn!(round, "no checkpoint this time: that of round {before} is still on its way");
+        } else if let Some((before, _)) = &self.pending_checkpoint {
+            tracing::warn!(round, "no checkpoint this time: that of round {before} is still being put");
         } else {
-            self.leaving = Some((round, tokio::spawn(put)));
+            self.pending_checkpoint = Some((round, tokio::spawn(put)));
         }
     }
 
-    /// Takes note of a checkpoint that has arrived meanwhile.
+    /// Checks whether a checkpoint under way has arrived.
     pub async fn note_checkpoint(&mut self) {
-        if self.leaving.as_ref().is_some_and(|(_, put)| put.is_finished()) {
+        if self.pending_checkpoint.as_ref().is_some_and(|(_, put)| put.is_finished()) {
             self.end_checkpoint().await;
         }
     }
 
-    /// Waits for a checkpoint that is on its way: the last one is what the run was for.
+    /// Waits for a checkpoint under way: the last one is the result of the run.
     pub async fn end_checkpoint(&mut self) {
-        if let Some((round, put)) = self.leaving.take()
+        if let Some((round, put)) = self.pending_checkpoint.take()
             && put.await.expect("putting does not panic")
         {
             self.prune_checkpoints(round).await;
         }
     }
 
-    /// Removes its own checkpoints that nobody needs any more now that there is one of `round`.
+    /// Removes this validator's checkpoints that the one of `round` makes useless.
     async fn prune_checkpoints(&mut self, round: u64) {
         let (own, rules) = (self.ports.identity.hotkey(), &self.network.rules);
         let before = self.checkpointed.replace(round).unwrap_or(0);
@@ -219,8 +220,8 @@ impl Validator {
         }
     }
 
-    /// Removes the round that has just become of no use: the newest checkpoint and the records since are what a node
-    /// needs that joins.
+    /// Removes the objects of the round that has just become useless. A node that joins needs only the newest
+    /// checkpoint and the records since.
     pub async fn forget(&self, round: u64) {
         let own = self.ports.identity.hotkey();
         let old = round.checked_sub(self.network.rules.training.kept_rounds());
@@ -232,7 +233,7 @@ impl Validator {
         }
     }
 
-    /// Puts something where nothing is yet, however long that takes; whether nothing was there.
+    /// Puts an object where none exists, and retries without end. Returns whether none existed.
     async fn create(&self, key: &Path, bytes: &Bytes) -> bool {
         loop {
             match untrusted::create(&self.ports.bucket, key, bytes.clone()).await {
@@ -243,12 +244,12 @@ impl Validator {
         }
     }
 
-    /// Whether these are the bytes that lie there.
-    async fn lies_there(&self, (key, bytes): &(Path, Bytes)) -> bool {
+    /// Whether the bucket has these bytes at this key.
+    async fn is_stored(&self, (key, bytes): &(Path, Bytes)) -> bool {
         get_bounded(&self.ports.bucket, key, bytes.len() as u64).await.is_some_and(|found| found == *bytes)
     }
 
-    /// Puts what others wait for, however long that takes.
+    /// Puts objects that others wait for, and retries without end.
     async fn put(&self, objects: &[(Path, Bytes)]) {
         for (key, bytes) in objects {
             while let Err(error) = self.ports.bucket.put(key, bytes.clone().into()).await {
@@ -259,14 +260,14 @@ impl Validator {
     }
 }
 
-/// Checkpoints of a validator that are of no use once there is one of `round`. What was out of date with the one of
-/// `before`, its last until then, is gone. It has none in between: others decided, or the store did not take it.
+/// Checkpoints of a validator that the one of `round` makes useless. Those that its last one, of `before`, made useless
+/// are gone already. It has none in between: others decided, or the store refused it.
 fn outdated(before: u64, round: u64, every: u64, keep: u64) -> impl Iterator<Item = u64> {
     let (gone, last) = (before.saturating_sub(keep), round.saturating_sub(keep).min(before));
     (gone + 1..=last).filter(move |old| old.is_multiple_of(every))
 }
 
-/// Where a validator stands in the succession, the lead at 0.
+/// A validator's place in the succession; the lead has 0.
 fn place_of(chain: &dyn ChainView, hotkey: &Hotkey) -> Option<usize> {
     chain.validators().iter().position(|(validator, _)| *validator == hotkey.0)
 }

@@ -1,4 +1,4 @@
-//! The losses that a mechanism asks for: each distinct one is computed once, several at a time.
+//! Computes the losses that a mechanism asks for: each distinct one once, several at a time.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -15,33 +15,33 @@ use crate::node::network::Network;
 use crate::training::aggregate::Weighted;
 use crate::training::{PseudoGradient, Replica};
 
-/// What a round's measurements came to.
+/// The results of a round's measurements.
 pub struct Evaluation {
     pub losses: Losses,
     /// Pages that were run forward.
     pub forward_passes: u64,
 }
 
-/// Measurements that are made one after the other: those about one peer, or about one set of payloads.
+/// Measurements made in sequence: those about one peer, or about one set of payloads.
 #[derive(Debug, Default, PartialEq)]
 struct Job {
     measurements: Vec<Measurement>,
 }
 
 impl Validator {
-    /// Makes the measurements, in the time that they take on the validator's hardware.
+    /// Makes the measurements, in the time that the validator's hardware needs.
     pub async fn evaluate(&self, before: &Arc<Replica>, gathered: &Gathered, wanted: Vec<Measurement>) -> Evaluation {
         let wanted = possible(wanted, |uid| gathered.valid.contains_key(&uid));
         let material = Arc::new(self.material(before, gathered, &wanted));
         let forward_passes = wanted.iter().map(|what| self.pages(&what.pages).len() as u64).sum();
         let mut jobs = jobs(wanted).into_iter();
         let mut measured = Vec::new();
-        // What everything is compared with comes first.
+        // The measurements that all others are compared with come first.
         if let Some(first) = jobs.next() {
             let cost = self.cost(&first);
             measured.extend(self.measure(&material, first, cost).await);
         }
-        // One job after the other on the validator's hardware.
+        // The validator's hardware does one job after the other.
         let mut due = Duration::ZERO;
         let others = jobs.map(|job| {
             due += self.cost(&job);
@@ -51,7 +51,7 @@ impl Validator {
         Evaluation { losses: Losses(measured), forward_passes }
     }
 
-    /// What the measurements are made of.
+    /// The inputs of the measurements.
     fn material(&self, before: &Arc<Replica>, gathered: &Gathered, wanted: &[Measurement]) -> Material {
         let mut sets: Vec<PageSet> = Vec::new();
         for what in wanted {
@@ -64,7 +64,7 @@ impl Validator {
         Material { network: self.network.clone(), before: before.clone(), round: self.round, payloads, sets }
     }
 
-    /// A job's losses, when the hardware is done with it.
+    /// A job's losses, available when the hardware is done with the job.
     async fn measure(&self, material: &Arc<Material>, job: Job, due: Duration) -> Vec<Measured> {
         let material = material.clone();
         let (measured, failed) = self.ports.run(due, move || material.measure(job)).await;
@@ -79,7 +79,7 @@ impl Validator {
         self.processor.evaluation(tokens.sum())
     }
 
-    /// The pages of a set, as this validator's secret draws them.
+    /// The pages of a set. This validator's secret draws the sample.
     fn pages(&self, pages: &Pages) -> Vec<PageId> {
         let (assignment, round) = (&self.network.assignment, self.round);
         let (who, all) = match pages.assigned_to {
@@ -90,7 +90,7 @@ impl Validator {
     }
 }
 
-/// What a round's measurements are made of.
+/// The inputs of a round's measurements.
 struct Material {
     network: Arc<Network>,
     before: Arc<Replica>,
@@ -99,7 +99,7 @@ struct Material {
     sets: Vec<PageSet>,
 }
 
-/// A set of pages, read when it is first needed.
+/// A set of pages, read on first use.
 struct PageSet {
     pages: Pages,
     ids: Vec<PageId>,
@@ -116,7 +116,7 @@ impl Material {
     fn measure(&self, job: Job) -> (Vec<Measured>, Option<PageError>) {
         let mut measured = Vec::new();
         let mut failed = None;
-        // Measurements of one step follow one another: the model is moved once for all of them.
+        // Measurements of one step are adjacent, so the model is moved once for all of them.
         let is_one_step = |a: &Measurement, b: &Measurement| a.payloads == b.payloads && a.fraction == b.fraction;
         for step in job.measurements.chunk_by(is_one_step) {
             let sets: Vec<_> = step.iter().map(|what| self.read(&what.pages)).collect();
@@ -137,7 +137,7 @@ impl Material {
     }
 }
 
-/// Each distinct measurement once, without those of payloads that are not there.
+/// Each distinct measurement once, without those whose payloads are missing.
 fn possible(wanted: Vec<Measurement>, is_there: impl Fn(Uid) -> bool) -> Vec<Measurement> {
     let mut distinct: Vec<Measurement> = Vec::new();
     for what in wanted {
@@ -148,7 +148,7 @@ fn possible(wanted: Vec<Measurement>, is_there: impl Fn(Uid) -> bool) -> Vec<Mea
     distinct
 }
 
-/// Measurements that follow one another and are about the same peer, or the same set of payloads, make a job.
+/// Groups adjacent measurements about the same peer, or the same set of payloads, into jobs.
 fn jobs(wanted: Vec<Measurement>) -> Vec<Job> {
     #[derive(PartialEq)]
     enum About {

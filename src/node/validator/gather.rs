@@ -1,4 +1,4 @@
-//! The uploads of a round, and what the network's rules say of each: in time, in form, and how far from this model.
+//! Gathers the uploads of a round, and checks the network's rules: in time, well-formed, and how far from this model.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::transport::{Hotkey, keys, samples};
 /// The uploads of a round, by uid.
 pub struct Gathered {
     pub peers: Vec<PeerFacts>,
-    /// Those that came in time and in good form.
+    /// Those that are in time and well-formed.
     pub valid: BTreeMap<Uid, Received>,
     pub found: usize,
 }
@@ -49,7 +49,7 @@ impl Validator {
         gathered
     }
 
-    /// Whether the upload of the round before came after all: it was not there when that round was judged.
+    /// Whether the upload of the previous round was late: it was absent when that round was judged.
     async fn was_late(&self, hotkey: Hotkey) -> bool {
         let Some(before) = self.round.checked_sub(1) else { return false };
         let Some(bucket) = self.ports.uploads_of(&hotkey).await else { return false };
@@ -59,7 +59,7 @@ impl Validator {
 
     fn arrival(&self, fetched: &Fetched) -> Status {
         let window = self.ports.clock.put_window(self.round);
-        // A store that stamps whole seconds may mean almost a second later.
+        // A stamp in whole seconds may stand for a time almost a second later.
         let opens = window.opens.saturating_sub(self.ports.clock.stamp_resolution());
         let stamp = match fetched {
             Fetched::Absent => return Status::Absent,
@@ -74,7 +74,8 @@ impl Validator {
     }
 }
 
-/// What is wrong with an upload's stamp, if anything: it must lie in the put window, both ends included. All since genesis.
+/// What is wrong with an upload's stamp, if anything. It must be in the put window, both ends included. Times are since
+/// genesis.
 fn mistimed(stamp: Duration, opens: Duration, closes: Duration) -> Option<Status> {
     if stamp < opens {
         Some(Status::TooEarly)

@@ -1,4 +1,4 @@
-//! What the mechanism is told of a round, and whom it would aggregate.
+//! Tells the mechanism the facts of a round, and asks which peers to aggregate.
 
 use super::Validator;
 use super::compare::Uploads;
@@ -8,7 +8,7 @@ use crate::chain::ChainView;
 use crate::mechanism::{Facts, Status};
 
 impl Validator {
-    /// Tells the mechanism what came of the round, and renews the list of peers to aggregate when it is time.
+    /// Tells the mechanism the facts of the round, and renews the list of peers to aggregate when it is due.
     pub fn observe(&mut self, gathered: &Gathered, chain: &dyn ChainView) {
         let mut peers = gathered.peers.clone();
         peers.iter_mut().for_each(|peer| peer.paid = chain.incentive(peer.uid));
@@ -17,10 +17,10 @@ impl Validator {
         self.roster.renew(&self.network.rules.protocol, &*self.mechanism, self.round);
     }
 
-    /// The peers to aggregate in this round, by uid, as far as this validator judges, or pretends to.
+    /// The peers to aggregate in this round, by uid: the mechanism's choice, as this validator's behaviour changes it.
     pub fn included(&self, gathered: &Gathered, chain: &dyn ChainView) -> Vec<Uid> {
         let round = self.round;
-        // Only what is there, and only what the mechanism lets pass.
+        // Only peers with a valid upload that the mechanism accepts.
         let passed = |uid| {
             let status = self.mechanism.status(uid, round);
             gathered.valid.contains_key(&uid) && status.is_some_and(Status::may_be_aggregated)

@@ -4,13 +4,13 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `mod` | a round from top to bottom; the state between two |
-//! | `gather`, `compare`, `overlap` | uploads, and what is known of them before anything is measured |
-//! | `decide` | the record: whose turn it is, and what lies in the bucket for those who follow |
-//! | `judge` | what the mechanism is told, and whom it would aggregate |
+//! | `gather`, `compare`, `overlap` | uploads, and their facts before any measurement |
+//! | `decide` | the record: whose turn it is, and the objects that followers need |
+//! | `judge` | the facts for the mechanism, and the peers to aggregate |
 //! | `roster` | the list of peers to aggregate |
 //! | `evaluate` | the losses that the mechanism asks for |
-//! | `behaviour` | what a validator does instead of the honest thing |
-//! | `report` | what is to be said of the round |
+//! | `behaviour` | what a validator may do instead of the honest thing |
+//! | `report` | the report of the round |
 
 pub mod behaviour;
 mod compare;
@@ -51,21 +51,21 @@ pub struct Validator {
     behaviour: Box<dyn ValidatorBehaviour>,
     mechanism: Box<dyn Mechanism>,
     roster: Roster,
-    /// Whose slot it was when it was last looked at.
+    /// Owner of each slot when this validator last looked.
     owners: BTreeMap<Uid, Hotkey>,
-    /// What the chain pays each slot in the round that is validated.
+    /// What the chain pays each slot in the round under validation.
     pay: BTreeMap<Uid, f64>,
     replica: Arc<Replica>,
     round: u64,
-    /// Key of its own draws, which peers must not foresee.
+    /// Key of this validator's own draws, which peers must not foresee.
     secret: u64,
-    /// The newest checkpoint that it has put into the bucket: what came before is not pruned without one.
+    /// The newest checkpoint that this validator has put into the bucket. Without one, it prunes no older ones.
     checkpointed: Option<u64>,
     /// A checkpoint on its way to the bucket, and its round.
-    leaving: Option<(u64, JoinHandle<bool>)>,
+    pending_checkpoint: Option<(u64, JoinHandle<bool>)>,
     /// Place in the succession of the validator that decided last.
     acting: usize,
-    /// Whether it was stopped, and has not yet compared its model with what was agreed.
+    /// Whether it was stopped, and has not yet compared its model with the agreed one.
     was_stopped: bool,
 }
 
@@ -107,13 +107,13 @@ impl Validator {
             pay: BTreeMap::new(),
             round: 0,
             checkpointed: None,
-            leaving: None,
+            pending_checkpoint: None,
             acting: 0,
             was_stopped: false,
         }
     }
 
-    /// Takes up a saved state; `replica` gives the parameters that the state names.
+    /// Restores a saved state; `replica` returns the parameters that the state names.
     pub fn restore(&mut self, bytes: &[u8], replica: impl Fn(&Digest) -> Option<Arc<Replica>>) -> Result<(), String> {
         let saved: Saved = postcard::from_bytes(bytes).map_err(|error| error.to_string())?;
         self.replica = replica(&saved.replica).ok_or("the replica is missing")?;
@@ -123,8 +123,8 @@ impl Validator {
         self.behaviour.restore(&saved.behaviour)
     }
 
-    /// This validator, as one that was stopped: before it goes on, it compares its model with what was agreed. As long as
-    /// it is first to decide it reads no record, and would not see that it goes on from another model than everybody.
+    /// This validator, as one that was stopped: before it goes on, it compares its model with the agreed one. While it
+    /// decides first, it reads no records, so it would not notice that its model is not the network's.
     pub fn after_a_stop(self) -> Self {
         Self { was_stopped: true, ..self }
     }
@@ -145,10 +145,10 @@ impl Validator {
         NodeState { bytes, replicas: vec![self.replica.clone()] }
     }
 
-    /// Validates until the last round is over, or until the round in which it leaves.
+    /// Validates until the last round is over, or until the round `leaves`.
     pub async fn run(mut self, leaves: Option<u64>) {
-        // The round whose record made it start over last. Where it comes to the same model again, others go on with that
-        // too, and the record's author is the one who has another.
+        // The last round whose record made it start over. If it arrives at the same model again, others go on with that
+        // model too, and it is the record's author that has another.
         let mut doubted = None;
         loop {
             self.ports.host.between_rounds(self.round, &|| self.state());
@@ -173,8 +173,8 @@ impl Validator {
         }
     }
 
-    /// Whether this validator's model is the one that the record of the round before names. Where there is none, nothing
-    /// says that it is another.
+    /// Whether this validator's model is the one that the previous round's record names. Without a record, nothing says
+    /// otherwise.
     async fn has_agreed_model(&self) -> bool {
         let Some(before) = self.round.checked_sub(1) else { return self.replica.digest == self.network.genesis.digest };
         loop {
@@ -185,16 +185,16 @@ impl Validator {
         }
     }
 
-    /// Goes back to a model that validators vouch for, to catch up from there. Whatever the records lead to is right:
-    /// should that be this model again, then the author of the record was wrong.
+    /// Goes back to a model that validators vouch for, to catch up from there. The records lead to the right model; if
+    /// that is this model again, the author of the record was wrong.
     async fn start_over(&mut self) {
         tracing::warn!(round = self.round, "this validator's model is not the network's; starting over");
         (self.round, self.replica) =
             newest_checkpoint(&self.network, &self.ports, 0).await.unwrap_or((0, self.network.genesis.clone()));
     }
 
-    /// Whether the round to validate is long over and was decided without this validator. One that nobody has decided
-    /// is validated however late it is: everybody waits for its record.
+    /// Whether the round to validate is long over and was decided without this validator. An undecided round is
+    /// validated however late it is: everybody waits for its record.
     async fn is_late(&self) -> bool {
         let (network, ports) = (&self.network, &self.ports);
         if ports.clock.round() <= self.round + 1 {
@@ -202,7 +202,7 @@ impl Validator {
         }
         match decision(network, ports, self.round).await {
             Some(None) => {}
-            // While the bucket does not tell, nothing is decided anew.
+            // While the bucket does not answer, nothing is decided anew.
             Some(Some(_)) | None => return true,
         }
         newest_checkpoint_round(network, ports)
@@ -210,11 +210,11 @@ impl Validator {
             .is_none_or(|newest| newest.is_some_and(|newest| newest > self.round))
     }
 
-    /// One round, told from top to bottom; whether it came to its end.
+    /// One round, from top to bottom. Returns whether the round was completed.
     async fn validate(&mut self) -> bool {
         let round = self.round;
         let window = self.ports.clock.put_window(round);
-        // A moment later, so that what arrived as the window closed is visible.
+        // A moment later, uploads that arrived as the window closed are visible.
         self.ports.clock.sleep_until(window.closes + Duration::from_millis(10)).await;
 
         let chain = self.ports.chain.view().await;
@@ -222,7 +222,7 @@ impl Validator {
         let gathered = self.ports.phase("gather", self.gather()).await;
         self.observe(&gathered, &*chain);
 
-        // Before the evaluation, which changes whom the next round would take.
+        // This comes before the evaluation, which changes the peers that the next round would take.
         let decided = self.ports.phase("decide", self.decide(&gathered, &*chain)).await;
         let Some(decided) = decided else { return false };
         self.acting = decided.place;
@@ -255,12 +255,12 @@ impl Validator {
         true
     }
 
-    /// What its behaviour may look at.
+    /// What the behaviour may look at.
     fn around<'a>(&'a self, chain: &'a dyn ChainView) -> ValidatorSurroundings<'a> {
         ValidatorSurroundings { network: &self.network, ports: &self.ports, round: self.round, chain }
     }
 
-    /// Takes note of new owners of slots.
+    /// Notes new owners of slots.
     fn meet(&mut self, chain: &dyn ChainView) {
         let now: BTreeMap<Uid, Hotkey> = chain.peers().into_iter().map(|(uid, hotkey)| (uid, Hotkey(hotkey))).collect();
         for uid in self.owners.keys().filter(|uid| !now.contains_key(uid)) {

@@ -13,7 +13,7 @@
 use crate::Uid;
 use crate::mechanism::Overlap;
 
-/// Coefficients of an upload that are compared, about: the deviation of a measured overlap is then under 1 %.
+/// About this many coefficients of an upload are compared. The deviation of a measured overlap is then under 1 %.
 const SAMPLED_COEFFICIENTS: usize = 4096;
 
 /// The indices that an upload selected in one tensor.
@@ -21,19 +21,19 @@ const SAMPLED_COEFFICIENTS: usize = 4096;
 pub struct TensorIndices<'a> {
     /// Positions inside their chunk, `per_chunk` for each chunk, chunk after chunk.
     pub indices: &'a [u16],
-    /// Coefficients sent of each chunk.
+    /// Coefficients sent per chunk.
     pub per_chunk: usize,
-    /// Coefficients that a chunk has. A tensor of which all are sent says nothing about copying and is left out.
+    /// Coefficients in a chunk. A tensor that is sent whole says nothing about copying and is left out.
     pub chunk_len: usize,
 }
 
-/// One upload of the round, in good form.
+/// One well-formed upload of the round.
 #[derive(Clone, Debug)]
 pub struct Upload<'a> {
     pub uid: Uid,
     /// The store's stamp in milliseconds.
     pub stamp_ms: u64,
-    /// One entry a tensor, the same tensors in each upload.
+    /// One entry per tensor, the same tensors in each upload.
     pub tensors: Vec<TensorIndices<'a>>,
 }
 
@@ -52,7 +52,7 @@ pub fn overlaps(uploads: &[Upload], threshold: f64, salt: u64) -> Vec<Overlap> {
     let mut sizes = Vec::with_capacity(uploads.len());
     for (at, upload) in uploads.iter().enumerate() {
         let mut keys: Vec<u64> = keys(upload).filter(|&key| mixed(key ^ salt) <= kept_below).collect();
-        // An index that is repeated to look different, or more alike, counts once.
+        // A copier may repeat an index to look different, or more alike. Each index counts once.
         keys.sort_unstable();
         keys.dedup();
         sizes.push(keys.len());
@@ -85,7 +85,7 @@ pub fn overlaps(uploads: &[Upload], threshold: f64, salt: u64) -> Vec<Overlap> {
     found
 }
 
-/// Tensors of which only a part is sent.
+/// Tensors that are sent only in part.
 fn telling<'u, 'a>(upload: &'u Upload<'a>) -> impl Iterator<Item = (usize, &'u TensorIndices<'a>)> {
     upload.tensors.iter().enumerate().filter(|(_, t)| t.per_chunk > 0 && t.per_chunk < t.chunk_len)
 }

@@ -1,4 +1,4 @@
-//! What is to be said of a round.
+//! Reports a finished round.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use crate::mechanism::Status;
 use crate::node::report::{PeerReport, RoundReport};
 
 impl Validator {
-    /// What is to be said of the round.
+    /// The report of the round.
     pub async fn report(&self, gathered: &Gathered, decided: &Decided, evaluation: &Evaluation) -> RoundReport {
         let (network, round) = (&self.network, self.round);
         let rules = &network.rules;
         let measured = (round + 1).is_multiple_of(rules.training.eval_every) || round + 1 == rules.rounds;
         let loss = if measured && decided.own {
             let (network, replica) = (network.clone(), self.replica.clone());
-            // An observation for the reader of the run, outside of the network's time.
+            // This is for readers of the run, and takes none of the network's time.
             let work = move || network.core.loss(&replica.model, network.core.corpus.held_out());
             Some(self.ports.run(Duration::ZERO, work).await)
         } else {

@@ -1,5 +1,5 @@
-//! The list of peers to aggregate: renewed every few rounds, in force some rounds later, so that everybody has heard of it
-//! by then. Whom it names is the mechanism's to say.
+//! The list of peers to aggregate. It is renewed every few rounds and takes effect some rounds later, when everybody
+//! knows it. The mechanism chooses the peers.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ pub struct Roster {
 }
 
 impl Roster {
-    /// Each round, before `included`: makes a new list when it is time.
+    /// Called each round before `included`. Makes a new list when one is due.
     pub fn renew(&mut self, protocol: &ProtocolSettings, mechanism: &dyn Mechanism, round: u64) {
         if round.is_multiple_of(protocol.list_every.max(1)) {
             let list = listed(protocol, mechanism.include(round, &[]));
@@ -22,8 +22,8 @@ impl Roster {
         }
     }
 
-    /// The peers to aggregate in this round, by uid: those of the list in force that `passed`, and others that passed where
-    /// these are too few. Before the first list is in force, what a list made now would say.
+    /// The peers to aggregate in this round, by uid: those on the list in force that `passed`, and others that passed
+    /// if these are too few. Before the first list takes effect, a list made now is used.
     pub fn included(
         &self,
         protocol: &ProtocolSettings,
@@ -47,14 +47,14 @@ impl Roster {
         included
     }
 
-    /// Takes a peer off all lists: its slot has another owner, who did not earn the place.
+    /// Removes a peer from all lists, because its slot has a new owner that did not earn the place.
     pub fn remove(&mut self, uid: Uid) {
         self.lists.remove(uid);
     }
 }
 
-/// A list: the best of those that have earned a place. Where they are fewer than the least, others fill it up to that;
-/// where nobody has earned one yet, the list is full, because any honest work is better than little of it.
+/// Makes a list of the best peers that have earned a place. If they are too few, others fill the list up to its
+/// minimum. While no peer has earned a place, others fill it up to its maximum: more honest work beats less.
 fn listed(protocol: &ProtocolSettings, ranking: Ranking) -> Vec<Uid> {
     let (most, least) = (protocol.top_peers, protocol.min_peers.min(protocol.top_peers));
     let wanted = if ranking.earned.is_empty() { most } else { least };
@@ -66,12 +66,12 @@ fn listed(protocol: &ProtocolSettings, ranking: Ranking) -> Vec<Uid> {
 /// The lists of peers to aggregate that are or will be in force.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct PeerLists {
-    /// (first round, peers), by rising round.
+    /// (first round, peers), in ascending order of rounds.
     lists: Vec<(u64, Vec<Uid>)>,
 }
 
 impl PeerLists {
-    /// Puts a list in force from `effective` on, and forgets those that were over before `round`.
+    /// Puts a list in force from `effective` on, and drops lists that ended before `round`.
     fn announce(&mut self, round: u64, effective: u64, list: Vec<Uid>) {
         self.lists.retain(|(first, _)| *first < effective);
         self.lists.push((effective, list));
@@ -84,7 +84,7 @@ impl PeerLists {
         self.lists.iter().rev().find(|(first, _)| *first <= round).map(|(_, list)| list.as_slice())
     }
 
-    /// Takes a peer off all lists: its slot has another owner, who did not earn the place.
+    /// Removes a peer from all lists, because its slot has a new owner that did not earn the place.
     fn remove(&mut self, uid: Uid) {
         self.lists.iter_mut().for_each(|(_, list)| list.retain(|&listed| listed != uid));
     }

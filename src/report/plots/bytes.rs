@@ -66,7 +66,7 @@ fn means(rounds: &[(u64, f64)], bins: Bins) -> Vec<Point> {
 }
 
 /// The unit in which a number of bytes is short, and the bytes in it.
-fn unit_of(bytes: f64) -> (&'static str, f64) {
+pub fn unit_of(bytes: f64) -> (&'static str, f64) {
     let units = [("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("KB", 1e3)];
     units.into_iter().find(|(_, divisor)| bytes >= *divisor).unwrap_or(("bytes", 1.0))
 }

@@ -7,7 +7,7 @@ use plotters::coord::types::RangedCoordf64;
 use plotters::style::RGBColor;
 
 use super::canvas::{Anchor, Canvas, Lettering, Point};
-use super::palette::{GRID, INK, SHADE, Stroke};
+use super::palette::{Dash, GRID, INK, SHADE, Stroke};
 
 /// Width of all pictures, pixels.
 pub const WIDTH: f64 = 900.0;
@@ -135,6 +135,21 @@ pub enum Sample {
     /// A line in the middle of its band.
     Band(Stroke),
     Box(RGBColor),
+    /// A point.
+    Mark(Stroke),
+}
+
+/// A point of a peer: what shares a colour differs in its shape.
+pub fn mark(page: &Canvas<'_>, (x, y): Point, stroke: Stroke) {
+    let corners: &[f64] = match stroke.dash {
+        Dash::Solid => &[0.0, 30.0, 60.0, 90.0, 120.0, 150.0, 180.0, 210.0, 240.0, 270.0, 300.0, 330.0],
+        Dash::Dashed => &[45.0, 135.0, 225.0, 315.0],
+        Dash::Alternating => &[90.0, 210.0, 330.0],
+        Dash::Dotted => &[0.0, 90.0, 180.0, 270.0],
+    };
+    let corner = |degrees: &f64| (x + 4.5 * degrees.to_radians().cos(), y - 4.5 * degrees.to_radians().sin());
+    let corners: Vec<Point> = corners.iter().map(corner).collect();
+    page.polygon(&corners, stroke.color, 0.75);
 }
 
 /// Labels with samples, in rows above the frame.
@@ -177,6 +192,7 @@ impl Legend {
                         page.rectangle((x, middle - 5.0), (x + 24.0, middle + 5.0), stroke.color, 0.2);
                         page.line(&[(x, middle), (x + 24.0, middle)], stroke);
                     }
+                    Sample::Mark(stroke) => mark(page, (x + 16.0, middle), stroke),
                     Sample::Box(color) => {
                         page.rectangle((x + 7.0, middle - 6.5), (x + 24.0, middle + 6.5), INK, 1.0);
                         page.rectangle((x + 7.5, middle - 6.0), (x + 23.5, middle + 6.0), color, 1.0);

@@ -2,19 +2,21 @@
 //! are needed to draw them.
 
 mod bytes;
-mod canvas;
+pub(crate) mod canvas;
 mod compare;
 mod dots;
-mod frame;
+pub(crate) mod frame;
 mod grid;
 mod incentive;
 mod loss;
-mod palette;
+pub(crate) mod palette;
 mod peers;
 mod series;
 mod status;
+mod work;
 
 pub use bytes::bytes;
+pub(super) use bytes::unit_of;
 pub use canvas::stacked;
 pub use compare::{compare, compared_losses, groups, name};
 pub use dots::{Dots, Mark, dots};
@@ -23,6 +25,7 @@ pub use incentive::incentive;
 pub use loss::{late_loss, loss};
 pub use peers::columns;
 pub use status::status;
+pub use work::work;
 
 use super::{ReportError, RunData};
 
@@ -37,7 +40,7 @@ impl series::Group<'_> {
 }
 
 /// Files of the pictures that are not of the mechanism.
-const OTHERS: [&str; 5] = ["loss", "loss-late", "incentive", "status", "bytes"];
+const OTHERS: [&str; 6] = ["loss", "loss-late", "incentive", "work", "status", "bytes"];
 
 /// All pictures of a run: names of their files, and the SVG text. Of a baseline alone, the loss.
 pub fn all(run: &RunData) -> Result<Vec<(String, String)>, ReportError> {
@@ -46,6 +49,7 @@ pub fn all(run: &RunData) -> Result<Vec<(String, String)>, ReportError> {
     pictures.extend(late_loss(run)?.map(|svg| named("loss-late", svg)));
     if !run.manifest.central {
         pictures.push(named("incentive", incentive(run)?));
+        pictures.extend(work(run)?.map(|svg| named("work", svg)));
         pictures.push(named("status", status(run)?));
         pictures.extend(bytes(run)?.map(|svg| named("bytes", svg)));
         for (file, svg) in columns(run)? {

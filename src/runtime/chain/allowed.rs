@@ -2,8 +2,8 @@
 
 use crate::chain::ChainSettings;
 
-/// Whether a run's peers may keep their uploads in the bucket at this URL. What comes after the allowed beginning is
-/// plain names, so that nothing in it leads out again, as `..` would and `%2e%2e`.
+/// Whether a run's peers may use the bucket at this URL for their uploads. Only plain names may follow the allowed
+/// prefix, so that `..` or `%2e%2e` cannot lead out of it.
 pub fn allows(settings: &ChainSettings, url: &str) -> bool {
     let is_plain = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
     let is_name = |name: &str| name.chars().all(is_plain) && name != "." && name != "..";

@@ -1,4 +1,4 @@
-//! A node's own calls: each is an object, put where nothing is yet.
+//! Posts a node's own calls: each is an object, put where none exists.
 
 use std::collections::BTreeSet;
 
@@ -10,11 +10,11 @@ use crate::chain::Call;
 use crate::transport::call::{self, Registration, Weights};
 use crate::transport::keys;
 
-/// How many slots are tried to register, one taken by somebody else after the other.
+/// Number of slots to try to register when others take them first.
 const CLAIMS: usize = 300;
 
 impl BucketChain {
-    /// Claims a slot: the first whose next registration nobody has written.
+    /// Claims the first slot whose next registration nobody has written.
     pub(super) async fn register(&self) -> object_store::Result<()> {
         for _ in 0..CLAIMS {
             let mut seen = self.seen.lock().await;
@@ -27,7 +27,7 @@ impl BucketChain {
             if create(&self.reader.bucket, &key, call::encode_registration(&registration, &self.identity)).await? {
                 return Ok(());
             }
-            // Somebody was first; the next look shows it.
+            // Another peer was first; the next look shows its object.
             drop(seen);
             self.clock.sleep(self.clock.round_length() / 100).await;
         }
@@ -42,13 +42,13 @@ impl BucketChain {
             .filter_map(|(_, extrinsic)| if let Call::Claim { uid, .. } = extrinsic.call { Some(uid) } else { None })
             .collect();
         let uid = seen.newest.slot_to_claim(&taken)?;
-        // The first that is not taken, by whatever lies there: garbage costs its author an object each.
+        // The first generation without any object. Garbage counts too, and costs its author an object each.
         let generation = (0..).find(|&generation| !seen.claimed.contains(&(uid, generation)))?;
         Some(Registration { run: self.reader.run, uid, generation, bucket: self.own_bucket.clone() })
     }
 
-    /// Posts weights, once a block: what others have read is not replaced, nor is its stamp, by a put that was tried
-    /// again or by a validator that was started again.
+    /// Posts weights, once a block. A retried put or a restarted validator must not replace weights, or their stamp,
+    /// that others have read.
     pub(super) async fn set_weights(&self, weights: Vec<(Uid, f64)>) -> object_store::Result<()> {
         let block = self.clock.block();
         let key = keys::weights(&self.identity.hotkey(), block);

@@ -1,4 +1,4 @@
-//! Calls from objects in the bucket: what anybody may have put there, read with bounds.
+//! Reads calls from objects in the bucket, within bounds: anybody may have put the objects there.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,12 +15,12 @@ use crate::chain::{Call, ChainSettings, Extrinsic, Genesis};
 use crate::digest::Digest;
 use crate::transport::{Hotkey, call, keys};
 
-/// How often an object is read, at most, until it is a call or is read twice alike.
+/// Maximum number of reads of an object, until it is a call or two reads agree.
 const READS: usize = 8;
-/// Registrations that are read at the same time.
+/// Number of registrations to read at the same time.
 const AT_ONCE: usize = 16;
 
-/// The slot and generation that are claimed at a path.
+/// The slot and generation that an object at this path claims.
 pub(super) fn claimed_at(path: &Path) -> Option<(Uid, u32)> {
     let mut parts = path.prefix_match(&keys::slots())?;
     let uid = parts.next()?.as_ref().parse().ok()?;
@@ -36,11 +36,11 @@ pub(super) struct Reader {
     pub genesis: Genesis,
 }
 
-/// An object, and what came of reading it: the call in it, if it is one.
+/// An object, and the result of reading it: the call in it, if it has one.
 pub(super) type Tried = (ObjectMeta, object_store::Result<Option<Extrinsic>>);
 
 impl Reader {
-    /// Reads several objects, a few at a time; one that takes longer than `limit` counts as one that cannot be read.
+    /// Reads several objects, a few at a time. One that takes longer than `limit` counts as unreadable.
     pub async fn read_all(&self, objects: Vec<ObjectMeta>, limit: Option<Duration>) -> Vec<Tried> {
         let read = objects.into_iter().map(|meta| async move {
             let reading = self.read(&meta);
@@ -53,7 +53,7 @@ impl Reader {
         stream::iter(read).buffered(AT_ONCE).collect().await
     }
 
-    /// The call in an object; `None` for what is none.
+    /// The call in an object; `None` if it has none.
     pub async fn read(&self, meta: &ObjectMeta) -> object_store::Result<Option<Extrinsic>> {
         let path = &meta.location;
         let most = if path.prefix_matches(&keys::slots()) { call::REGISTRATION_LEN } else { call::WEIGHTS_LEN };
@@ -62,12 +62,12 @@ impl Reader {
         }
         let (read, decode) = (|| self.bytes(path, meta.size), |found: &Bytes| self.decode(path, found));
         match read_until_settled(READS, read, decode).await? {
-            Settled::Known(extrinsic) => Ok(Some(extrinsic)),
-            Settled::Alike(_) => {
-                tracing::warn!(%path, "ignoring what is no call to the chain");
+            Settled::Recognised(extrinsic) => Ok(Some(extrinsic)),
+            Settled::Confirmed(_) => {
+                tracing::warn!(%path, "ignoring an object that is no call to the chain");
                 Ok(None)
             }
-            Settled::Never => Err(failed("another each time it is read")),
+            Settled::Unsettled => Err(failed("different content in each read")),
         }
     }
 

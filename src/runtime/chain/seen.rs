@@ -1,4 +1,4 @@
-//! What a node has seen of the chain: calls in the order of their stamps, and the ledger that they lead to.
+//! The calls that a node has seen, in the order of their stamps, and the ledger computed from them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,12 +16,12 @@ use crate::chain::{ChainState, Extrinsic, Ledger};
 use crate::node::ports::Clock;
 use crate::transport::{Hotkey, keys};
 
-/// How long everybody waits for a new registration to be read.
+/// How long all other calls wait for the first read of a new registration.
 pub(super) const FIRST_TRY: Duration = Duration::from_secs(2);
-/// What cannot be read is left alone for 2 to the power of this many blocks at most.
+/// An unreadable object is left alone for at most 2 to the power of this many blocks.
 const LONGEST_WAIT: u32 = 10;
 
-/// A call by its place in the order of all calls: stamps decide, among equals the path.
+/// A call's place in the order of all calls: by stamp, and among equal stamps by path.
 pub(super) type CallPlace = (DateTime<Utc>, Path);
 
 /// What has been read so far.
@@ -29,27 +29,27 @@ pub(super) struct Seen {
     ledger: Ledger,
     pub newest: Arc<ChainState>,
     pub calls: BTreeMap<CallPlace, Extrinsic>,
-    /// Where they lie, and what lies there and is none.
+    /// Paths of objects that have been read, with a call in them or not.
     paths: BTreeSet<Path>,
-    /// Registrations of which there is something, readable or not: slot and generation.
+    /// Slot and generation of each registration whose object exists, readable or not.
     pub claimed: BTreeSet<(Uid, u32)>,
     unread: BTreeMap<Path, Unread>,
-    /// Reads what could not be read, while everybody goes on.
+    /// Reads unreadable objects again in the background.
     reading_again: Option<JoinHandle<Vec<Tried>>>,
-    /// Whether everything has been read once: before that nobody can be told who is registered.
+    /// Whether everything has been read once. Before that, nobody can tell who is registered.
     pub is_complete: bool,
 }
 
-/// A registration that could not be read. Anybody may leave such, so nobody waits for it.
+/// A registration that could not be read. Anybody can make one, so no node waits for it.
 struct Unread {
     meta: ObjectMeta,
     tries: u32,
-    /// The block in which it is tried again.
+    /// The block in which to try again.
     again_at: u64,
 }
 
 impl Seen {
-    /// Nothing but genesis.
+    /// Only genesis.
     pub fn new(mut ledger: Ledger) -> Self {
         Self {
             newest: Arc::new(ledger.state_at(0).clone()),
@@ -63,7 +63,7 @@ impl Seen {
         }
     }
 
-    /// Reads the calls that have come since, and goes on to the present block.
+    /// Reads the calls that are new, and moves the ledger to the present block.
     pub(super) async fn refresh(&mut self, reader: &Arc<Reader>, clock: &Clock) -> object_store::Result<()> {
         let block = clock.block();
         let listed = self.list_new(reader).await?;
@@ -91,14 +91,14 @@ impl Seen {
         }
         self.read_again(reader, block);
         self.take(reader, clock, new);
-        // Without all calls of a block there is no state after it.
+        // The state after a block needs all calls of the block.
         read_all?;
         self.newest = Arc::new(self.ledger.state_at(block.max(self.newest.block)).clone());
         self.is_complete = true;
         Ok(())
     }
 
-    /// Reads aside, and without an end of patience, what could not be read before and is due.
+    /// Reads the unreadable objects that are due again, in the background and without a time limit.
     fn read_again(&mut self, reader: &Arc<Reader>, block: u64) {
         let due = self.unread.values().filter(|unread| unread.again_at <= block);
         let due: Vec<ObjectMeta> = due.map(|unread| unread.meta.clone()).collect();
@@ -108,8 +108,8 @@ impl Seen {
         }
     }
 
-    /// Takes calls into the ledger, in the order of their places whenever they became visible: all nodes compute the
-    /// same.
+    /// Takes calls into the ledger in the order of their places, whenever they became visible, so that all nodes
+    /// compute the same.
     fn take(&mut self, reader: &Reader, clock: &Clock, mut new: Vec<(CallPlace, Extrinsic)>) {
         new.sort_by(|(a, _), (b, _)| a.cmp(b));
         let is_late = new.iter().any(|(place, extrinsic)| self.is_late(clock, place, extrinsic));
@@ -126,15 +126,15 @@ impl Seen {
         }
     }
 
-    /// Whether a call became visible only after its block was over, or after a later one of the same hotkey in its
-    /// block: either changes what came of it.
+    /// Whether a call became visible only after its block was over, or after a later call of the same hotkey in its
+    /// block. Either changes the ledger's result.
     fn is_late(&self, clock: &Clock, place: &CallPlace, extrinsic: &Extrinsic) -> bool {
         let block = clock.block_of(place.0);
         let after = self.calls.range(place..).take_while(|((stamp, _), _)| clock.block_of(*stamp) == block);
         block < self.newest.block || after.into_iter().any(|(_, other)| other.hotkey == extrinsic.hotkey)
     }
 
-    /// Objects that may be calls and have not been looked at, in the order of their places.
+    /// New objects that may be calls, in the order of their places.
     async fn list_new(&self, reader: &Reader) -> object_store::Result<Vec<ObjectMeta>> {
         let mut found: Vec<ObjectMeta> = reader.bucket.list(Some(&keys::slots())).try_collect().await?;
         for (validator, _) in &reader.genesis.validators {
@@ -151,14 +151,14 @@ impl Seen {
         Ok(found)
     }
 
-    /// Notes that an object has been read, and gives the call in it, if it is one, with its place.
+    /// Notes that an object has been read. Returns the call in it, if there is one, with its place.
     fn note(&mut self, meta: ObjectMeta, found: Option<Extrinsic>) -> Option<(CallPlace, Extrinsic)> {
         self.unread.remove(&meta.location);
         self.paths.insert(meta.location.clone());
         found.map(|extrinsic| ((meta.last_modified, meta.location), extrinsic))
     }
 
-    /// Notes that a registration could not be read in this block; it is left alone twice as long as before.
+    /// Notes that a registration could not be read in this block, and doubles the time until the next try.
     fn put_off(&mut self, meta: ObjectMeta, error: &Error, block: u64) {
         let tries = self.unread.get(&meta.location).map_or(0, |unread| unread.tries);
         tracing::warn!(path = %meta.location, %error, "a registration cannot be read; trying again later");
@@ -167,7 +167,7 @@ impl Seen {
     }
 }
 
-/// What a task has come to that has ended; nothing while it is under way.
+/// The result of a task that has ended; empty while it is under way.
 async fn finished(task: &mut Option<JoinHandle<Vec<Tried>>>) -> Vec<Tried> {
     match task.take_if(|task| task.is_finished()) {
         Some(ended) => ended.await.expect("reading does not panic"),

@@ -1,4 +1,4 @@
-//! The chain of a bucket: order of stamps, late calls, stores that fail.
+//! The chain of a bucket: order of stamps, late calls, and stores that fail.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -99,7 +99,7 @@ async fn nobody_waits_for_a_registration_that_cannot_be_read() {
     );
 }
 
-/// Weights of one validator in one block, of which one node sees the later ones first.
+/// One validator sets weights several times in a block, and one node sees the later ones first.
 #[tokio::test(start_paused = true)]
 async fn calls_take_effect_in_the_order_of_their_stamps_whoever_saw_them_when() {
     let folder = tempfile::tempdir().unwrap();
@@ -141,12 +141,12 @@ async fn weights_that_others_have_read_stay() {
     chain.submit(Call::SetWeights(vec![(0, 1.0)])).await;
     let key = keys::weights(&validator().hotkey(), 0);
     let posted = bucket.head(&key).await.unwrap();
-    // Started again in the same block, with another opinion.
+    // The validator is started again in the same block, with other weights.
     chain.submit(Call::SetWeights(vec![(0, 2.0)])).await;
     assert_eq!(bucket.head(&key).await.unwrap(), posted);
 }
 
-/// A store that fails to give one object, as for one that was encrypted with a key of its author's.
+/// A store that fails to return one object, as one encrypted with its author's key.
 #[derive(Debug)]
 struct Unreadable {
     inner: Arc<InMemory>,

@@ -1,10 +1,10 @@
-//! What must hold of `[aggregation]`.
+//! Rules for `[aggregation]`.
 
 use super::super::message::nearest;
 use crate::scenario::sections::Scenario;
 use crate::settings::{Findings, Kinded};
 
-/// The rule exists, works on what the scheme sends, and its settings are sound.
+/// The rule must exist, fit what the scheme sends, and have valid settings.
 pub fn check(found: &mut Findings, s: &Scenario) {
     let (rules, scheme) = (&s.registry.aggregations, s.scheme_settings());
     let (rule, sent) = (s.aggregation.rule(scheme.default_rule()), scheme.basis());

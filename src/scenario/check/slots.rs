@@ -1,13 +1,14 @@
-//! How many slots peers and operators want, and what operators are called.
+//! Rules for the number of slots of peers and operators, and for operators' names.
 
 use std::collections::BTreeMap;
 
 use super::super::sections::Scenario;
 use crate::settings::Findings;
 
-/// Most slots that peers and operators register, those that join later included: a bound on what starting them costs.
+/// Maximum number of slots that peers and operators register, including those that join later. It bounds the cost of
+/// starting them.
 const MAX_PEERS: usize = 10_000;
-/// Longest name of an operator.
+/// Maximum length of an operator's name.
 const LONGEST_NAME: usize = 32;
 
 pub fn check(found: &mut Findings, s: &Scenario) {
@@ -18,20 +19,20 @@ pub fn check(found: &mut Findings, s: &Scenario) {
     if total > MAX_PEERS {
         return found.require(false, largest(s), format!("{total} peers in all"), expected);
     }
-    // Of those that have none there may be any number.
+    // Operators without slots escape the bound above, so their names are not checked.
     if s.operators.iter().all(|group| group.uids > 0) {
         names(found, s);
     }
     from_the_start(found, s);
 }
 
-/// The setting that stands for the most slots.
+/// The setting that accounts for the most slots.
 fn largest(s: &Scenario) -> &'static str {
     let of_peers: usize = s.peers.iter().fold(0, |total, group| total.saturating_add(group.count));
     if of_peers >= s.peers_total() - of_peers { "peers" } else { "operators" }
 }
 
-/// Tables tell operators apart by their names.
+/// Names must differ, because tables tell operators apart by them.
 fn names(found: &mut Findings, s: &Scenario) {
     for (index, group) in s.operators.iter().enumerate() {
         let Some(name) = &group.name else { continue };
@@ -53,7 +54,7 @@ fn names(found: &mut Findings, s: &Scenario) {
     }
 }
 
-/// Those that are there from the start have slots.
+/// Parties that are there from the start must have slots.
 fn from_the_start(found: &mut Findings, s: &Scenario) {
     let peers = s.peers.iter().enumerate().map(|(index, group)| {
         let path = format!("peers.{index}.count");

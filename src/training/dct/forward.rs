@@ -3,7 +3,7 @@
 use super::product::{Columns, product};
 use super::tables::Forward;
 
-/// DCT-II of a chunk of `rows.frequency.len() x cols.frequency.len()` values, row-major, which are overwritten;
+/// DCT-II of a chunk of `rows.frequency.len() x cols.frequency.len()` values, row-major. The input is overwritten, and
 /// `half_done` is scratch. `out` holds frequencies (`rows.frequency[i]`, `cols.frequency[j]`), row-major.
 #[inline(always)]
 pub fn forward<const FUSED: bool>(
@@ -18,7 +18,8 @@ pub fn forward<const FUSED: bool>(
     transform_transposed::<FUSED>(cols, half_done, height, out);
 }
 
-/// The DCT of each of `width` columns, written as rows: two in a row give the 2-D transform without a transposition.
+/// The DCT of each of `width` columns, written as rows: applied twice, it gives the 2-D transform without a
+/// transposition.
 #[inline(always)]
 fn transform_transposed<const FUSED: bool>(dct: &Forward, columns: &mut [f32], width: usize, out: &mut [f32]) {
     let stride = dct.frequency.len();

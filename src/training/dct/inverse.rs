@@ -1,7 +1,7 @@
-//! The inverse DCT of a chunk: from a few f32 coefficients for error feedback, from all for exact aggregation.
+//! The inverse DCT of a chunk: from a few f32 coefficients for error feedback, from all of them for exact aggregation.
 //!
-//! Both passes use the symmetry of the basis. Even and odd frequencies are summed apart, for the first half of the
-//! points only; their sum is the first half of the result, their difference the second half mirrored.
+//! Both passes use the symmetry of the basis. Even and odd frequencies are summed separately, for the first half of the
+//! points only; their sum is the first half of the result, their difference the mirrored second half.
 
 use super::product::{Columns, Real, multiply_add, product};
 use super::tables::{self, Inverse, by_parity};
@@ -20,9 +20,9 @@ pub struct SparseInverse {
     cols: &'static Inverse<f32>,
     height: usize,
     width: usize,
-    /// Where a row frequency lies in `partial` and `first_pass`, one more; 0 if it has no coefficient.
+    /// Position of a row frequency in `partial` and `first_pass`, plus one; 0 if it has no coefficient.
     slot: Vec<u16>,
-    /// Row frequencies that have a coefficient, the even ones and the odd ones: (frequency, slot).
+    /// Row frequencies with a coefficient, first the even ones, then the odd ones: (frequency, slot).
     present: [Vec<(u16, u16)>; 2],
     /// For each slot, half a row from its even column frequencies, then half a row from its odd ones.
     partial: Vec<f32>,
@@ -118,7 +118,7 @@ impl ExactInverse {
         }
     }
 
-    /// Where [`run`](Self::run) wants the coefficient of these frequencies.
+    /// Index of the coefficient of these frequencies in the input of [`run`](Self::run).
     pub fn position(&self, row: usize, col: usize) -> usize {
         by_parity(col, self.width) * self.height + by_parity(row, self.height)
     }
@@ -165,8 +165,8 @@ fn join_columns<T: Real>(first_pass: &mut [T], partial: &[T], width: usize, betw
     }
 }
 
-/// Hands each row of a chunk to `sink`: its number, and the even and odd half whose sum (`true`) or difference
-/// (`false`) it is.
+/// Hands each row of a chunk to `sink`: its number, its even and odd halves, and whether it is their sum (`true`) or
+/// their difference (`false`).
 #[inline(always)]
 fn each_row<T>(halves: &[Vec<T>; 2], height: usize, width: usize, mut sink: impl FnMut(usize, &[T], &[T], bool)) {
     let [even, odd] = halves;

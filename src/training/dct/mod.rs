@@ -8,5 +8,5 @@ pub mod tables;
 pub use forward::forward;
 pub use inverse::{Coefficient, ExactInverse, SparseInverse};
 
-/// Whether kernels use fused multiply-add where the CPU is not asked at run time.
+/// Whether kernels use fused multiply-add without asking the CPU at run time.
 pub const FUSED_BASELINE: bool = cfg!(any(target_feature = "fma", target_arch = "aarch64"));

@@ -6,7 +6,7 @@
 
 use std::ops::{Add, Mul, Sub};
 
-/// f32 for DeMo itself, f64 for whole numbers in exact aggregation.
+/// f32 for DeMo itself, f64 for the whole numbers of exact aggregation.
 pub trait Real: Copy + Default + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + 'static {
     /// self * a + b, fused.
     fn mul_add(self, a: Self, b: Self) -> Self;

@@ -28,7 +28,8 @@ pub struct Stage {
     pub points: usize,
     /// `[points, points]`: point, then frequency.
     pub table: Vec<f32>,
-    /// Whether it takes the differences of a fold (and later stages take the sums), or all points that are left.
+    /// Whether this stage takes the differences of a fold, and later stages the sums. If not, it takes all remaining
+    /// points.
     pub folds: bool,
 }
 
@@ -41,7 +42,7 @@ pub struct Inverse<T> {
     table: Vec<T>,
 }
 
-/// Where frequency `u` of `n` comes when even ones go before odd ones.
+/// Position of frequency `u` of `n`, with even ones before odd ones.
 pub fn by_parity(u: usize, n: usize) -> usize {
     u / 2 + u % 2 * n.div_ceil(2)
 }
@@ -55,13 +56,13 @@ impl<T> Inverse<T> {
         Self { n, half, table }
     }
 
-    /// Basis vector of frequency `u`, its first [`half`](Self::half).
+    /// The first [`half`](Self::half) values of the basis vector of frequency `u`.
     #[inline(always)]
     pub fn vector(&self, u: usize) -> &[T] {
         &self.table[by_parity(u, self.n) * self.half..][..self.half]
     }
 
-    /// The basis vectors of all even (0) or odd (1) frequencies, their first [`half`](Self::half).
+    /// The first [`half`](Self::half) values of the basis vectors of all even (0) or odd (1) frequencies.
     #[inline(always)]
     pub fn of_parity(&self, parity: usize) -> std::slice::ChunksExact<'_, T> {
         let (even, odd) = self.table.split_at(self.half * self.half);

@@ -1,8 +1,8 @@
-//! Everything is sent: the upper bound that compressed schemes are compared with.
+//! Sends everything: the upper bound that compressed schemes are compared with.
 //!
-//! A peer's update is its mean gradient times the learning rate, or what some steps of AdamW moved (local AdamW, as
-//! DiLoCo without its outer momentum; Douillard et al., arXiv 2311.08105). It is sent whole, as it is, and everybody
-//! subtracts the mean, each tensor of a peer clipped to the median norm.
+//! A peer's update is its mean gradient times the learning rate, or the movement of some steps of AdamW (local AdamW,
+//! as DiLoCo without its outer momentum; Douillard et al., arXiv 2311.08105). It is sent in full, and all nodes
+//! subtract the mean, after clipping each tensor of a peer to the median norm.
 
 use std::sync::Arc;
 
@@ -18,14 +18,14 @@ use crate::training::{
     Basis, ChunkError, ChunkLayout, Evaluator, PayloadLayout, PayloadShape, PseudoGradient, Replica, Round,
 };
 
-/// Updates sent whole and as they are, the upper bound for what compression can reach. `training.lr` is the rate of the
-/// inner steps, or what a gradient is multiplied with.
+/// Updates sent in full: the upper bound for compression. `training.lr` is the rate of the inner steps, or the factor
+/// of a gradient.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DenseSettings {
-    /// What is sent; what follows is for `update = "adamw"`.
+    /// What is sent. The settings below are for `update = "adamw"`.
     pub update: DenseUpdate,
-    /// Steps of AdamW, each on an equal part of the round's pages; default: 30, or the pages of a round where they are
+    /// Steps of AdamW, each on an equal part of the round's pages. Default: 30, or the pages of a round if they are
     /// fewer.
     pub inner_steps: usize,
     pub beta1: f64,
@@ -33,7 +33,7 @@ pub struct DenseSettings {
     pub weight_decay: f64,
     /// Largest L2 norm of a step's gradient.
     pub clip_norm: f64,
-    /// What the mean of the peers' updates is multiplied with.
+    /// Factor of the mean of the peers' updates.
     pub outer_lr: f64,
 }
 
@@ -43,7 +43,7 @@ pub struct DenseSettings {
 pub enum DenseUpdate {
     /// Its mean gradient.
     Gradient,
-    /// What its own steps of AdamW moved.
+    /// The movement of its own steps of AdamW.
     Adamw,
 }
 
@@ -56,7 +56,7 @@ impl Default for DenseSettings {
 }
 
 impl DenseSettings {
-    /// The steps of a peer alone.
+    /// The steps that a peer makes alone.
     pub fn inner(&self) -> InnerSettings {
         let Self { inner_steps, beta1, beta2, weight_decay, clip_norm, .. } = *self;
         InnerSettings { inner_steps, beta1, beta2, weight_decay, clip_norm }
@@ -87,10 +87,10 @@ impl SchemeSettings for DenseSettings {
     }
 }
 
-/// What a peer sends.
+/// The meaning of the values that a peer sends.
 pub const BASIS: Basis = Basis::Values;
 
-/// Side of the chunks that tensors are sent in; all of each is sent.
+/// Side of the chunks that tensors are sent in; each chunk is sent whole.
 const CHUNK: usize = 64;
 
 /// The dense scheme for one model.
@@ -105,7 +105,7 @@ pub struct Dense {
 
 impl Dense {
     /// # Errors
-    /// A tensor that is neither vector nor matrix.
+    /// A tensor is neither vector nor matrix.
     pub fn new(settings: &DenseSettings, params: &ParamLayout) -> Result<Self, ChunkError> {
         let layout = ChunkLayout::new(params, CHUNK, CHUNK * CHUNK)?;
         Ok(Self {
@@ -123,7 +123,7 @@ impl Scheme for Dense {
         Box::new(Local { scheme: self.clone(), moments: Moments::new(self.kept_values() / 2) })
     }
 
-    /// Two moments a parameter, or nothing.
+    /// Two moments per parameter, or nothing.
     fn kept_values(&self) -> usize {
         match self.update {
             DenseUpdate::Gradient => 0,
@@ -161,7 +161,7 @@ impl Scheme for Dense {
 /// One peer's side.
 struct Local {
     scheme: Dense,
-    /// Of no values where the gradient is sent.
+    /// Empty if the gradient is sent.
     moments: Moments,
 }
 

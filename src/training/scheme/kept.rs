@@ -1,9 +1,9 @@
-//! A peer that keeps one vector of values from round to round: all that many a scheme needs.
+//! A peer with one vector of values from round to round, which is enough for many schemes.
 
 use super::seam::{LocalTraining, append};
 use crate::training::{Evaluator, PseudoGradient, Replica, Round};
 
-/// A peer with one vector that it keeps, such as a momentum or what it still owes, and how it trains.
+/// A peer that keeps one vector, such as a momentum or an error feedback, and its way to train.
 pub struct Kept<F> {
     values: Vec<f32>,
     train: F,
@@ -13,8 +13,7 @@ impl<F> Kept<F>
 where
     F: Fn(&mut [f32], &Evaluator, &Replica, &[Vec<u32>], Round) -> PseudoGradient + Send + Sync,
 {
-    /// A newcomer with `count` zeros. `train` changes them, and returns what the peer sends
-    /// ([`LocalTraining::train`]).
+    /// A new peer with `count` zeros. `train` changes them, and returns what the peer sends ([`LocalTraining::train`]).
     pub fn new(count: usize, train: F) -> Self {
         Self { values: vec![0.0; count], train }
     }

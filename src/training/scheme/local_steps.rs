@@ -1,4 +1,4 @@
-//! Several steps of AdamW by one peer alone: what its update of a round is made of.
+//! Several steps of AdamW that a peer makes alone, for its update of a round.
 
 use toml::{Table, Value};
 
@@ -26,7 +26,7 @@ impl Default for InnerSettings {
 }
 
 impl InnerSettings {
-    /// Checks what a type cannot tell, where a round has so many pages.
+    /// Checks what the types cannot, for this many pages a round.
     pub fn check(&self, found: &mut Findings, pages: usize) {
         let (steps, related) = (self.inner_steps, Some("training.pages_per_round"));
         let expected = format!("1 to {pages}, the pages of a round");
@@ -37,22 +37,22 @@ impl InnerSettings {
         found.positive("clip_norm", self.clip_norm);
     }
 
-    /// The steps where a scenario says nothing: no more than a round has pages.
+    /// The default number of steps: no more than a round has pages.
     pub fn dependent_defaults(pages: usize) -> Table {
         let steps = Self::default().inner_steps.min(pages.max(1));
         [("inner_steps".to_string(), Value::Integer(steps as i64))].into_iter().collect()
     }
 }
 
-/// How far a step moves the agreed parameters, as a fraction of the learning rate: each moves by about the rate, in
-/// directions that cancel from step to step and from peer to peer. Measured on `tiny` with eight steps of eight peers,
-/// where it is as much with all values sent as with a sixteenth of them.
+/// How far a step moves the agreed parameters, as a fraction of the learning rate. Each step moves a parameter by about
+/// the rate, in directions that cancel from step to step and from peer to peer. Measured on `tiny` with eight steps of
+/// eight peers; it is the same with all values sent as with a sixteenth of them.
 const MOVED: f64 = 0.1;
 
-/// What schemes with such steps keep.
+/// What schemes with such steps keep, in words.
 pub const KEPT: &str = "error feedback and moments";
 
-/// Steps from the agreed parameters; the optimiser's state is kept from round to round.
+/// Steps from the agreed parameters. The optimiser's state is kept from round to round.
 #[derive(Clone, Debug)]
 pub struct LocalSteps {
     steps: usize,
@@ -71,13 +71,13 @@ impl LocalSteps {
         MOVED * self.steps as f64 * lr
     }
 
-    /// What they hold in memory.
+    /// The memory that they need.
     pub fn footprint(&self) -> Footprint {
         Footprint { kept: KEPT, own_model: self.steps > 1, ..Footprint::default() }
     }
 
-    /// The update of a round: `theta - theta_local`, with the pages dealt out evenly to the steps, in their order. Fewer
-    /// pages than steps make one step each.
+    /// The update of a round: `theta - theta_local`. The pages are split evenly among the steps, in order. With fewer
+    /// pages than steps, each page makes one step.
     pub fn update(
         &self,
         evaluator: &Evaluator,

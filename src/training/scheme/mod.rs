@@ -1,9 +1,9 @@
-//! Schemes: what a peer makes of its data.
+//! Schemes: how a peer makes a pseudo-gradient from its data.
 //!
 //! Everything else of a network sees a [`PseudoGradient`](super::PseudoGradient) in a [`PayloadShape`](super::PayloadShape): nodes, Gauntlet, transport and wire
 //! format know nothing of which scheme it is. A scheme is one module here, with its settings, and a line in [`shipped`];
 //! one of your own is a line in [`Registry::schemes`](crate::scenario::Registry::schemes) (`examples/scheme.rs`).
-//! What becomes of the payloads of a round is up to an [`Aggregation`](super::aggregate::Aggregation).
+//! An [`Aggregation`](super::aggregate::Aggregation) decides what becomes of the payloads of a round.
 
 pub mod demo;
 pub mod dense;

@@ -1,4 +1,4 @@
-//! What a scheme is, and its side on a peer.
+//! The interface of a scheme, and of its side on a peer.
 
 use serde::Serialize;
 use toml::Table;
@@ -10,21 +10,21 @@ use crate::training::{Basis, ChunkError, Evaluator, PayloadLayout, PayloadShape,
 
 /// The settings of a scheme, in a scenario's `[scheme]`.
 pub trait SchemeSettings: Send + Sync {
-    /// Checks what a type cannot tell; paths are relative to the section. A peer has so many pages a round.
+    /// Checks what the types cannot, for a peer with this many pages a round. Paths are relative to the section.
     fn check(&self, _found: &mut Findings, _pages_per_round: usize) {}
 
-    /// Defaults that depend on the pages of a round: what settings are that a scenario leaves out, where that is not what
-    /// `Default` says.
+    /// Defaults that depend on the pages of a round. They replace those of `Default` for settings that a scenario
+    /// leaves out.
     fn dependent_defaults(&self, _pages_per_round: usize) -> Table {
         Table::new()
     }
 
-    /// What a peer sends: the rules of aggregation that work on it can be used.
+    /// The meaning of the coefficients that a peer sends. Only aggregation rules for this basis fit the scheme.
     fn basis(&self) -> Basis {
         Basis::Values
     }
 
-    /// Name of the aggregation rule that the scheme is published with; it works on the same.
+    /// Name of the aggregation rule that the scheme is published with. It has the same basis.
     fn default_rule(&self) -> &'static str {
         match self.basis() {
             Basis::Dct => sign_of_mean::NAME,
@@ -32,56 +32,57 @@ pub trait SchemeSettings: Send + Sync {
         }
     }
 
-    /// The scheme for a model of this layout.
+    /// Builds the scheme for a model of this layout.
     ///
     /// # Errors
-    /// A chunk size or top-k that cannot be used, a tensor that cannot be cut.
+    /// The chunk size or top-k is unusable, or a tensor cannot be cut.
     fn build(&self, params: &ParamLayout) -> Result<Box<dyn Scheme>, ChunkError>;
 }
 
-/// A way to make pseudo-gradients.
+/// Makes pseudo-gradients.
 pub trait Scheme: Send + Sync {
-    /// What a newcomer starts with.
+    /// The state of a new peer.
     fn local(&self) -> Box<dyn LocalTraining>;
 
-    /// How many f32 values a peer keeps from round to round.
+    /// Number of f32 values that a peer keeps from round to round.
     fn kept_values(&self) -> usize;
 
-    /// What every valid payload looks like.
+    /// The shape of every valid payload.
     fn shape(&self) -> &PayloadShape;
 
-    /// Where the coefficients of a payload belong, and what they are.
+    /// Where the coefficients of a payload belong, and what they mean.
     fn payloads(&self) -> PayloadLayout;
 
-    /// How far a whole step goes at a round's learning rate: what an aggregation multiplies its step with.
+    /// The size of a whole step at this learning rate. An aggregation multiplies its step by it.
     fn rate(&self, lr: f64) -> f64 {
         lr
     }
 
-    /// How far a round moves a parameter: the unit of a peer's distance from the validator's model.
+    /// How far a round moves a parameter at this learning rate: the unit of a peer's distance from the validator's
+    /// model.
     fn step_size(&self, lr: f64) -> f64 {
         self.rate(lr)
     }
 
-    /// What a peer holds in memory, for plans.
+    /// The memory of a peer, for plans.
     fn footprint(&self) -> Footprint {
         Footprint::default()
     }
 }
 
-/// What a peer of a scheme holds besides the model and the gradient.
+/// What a peer of a scheme keeps in memory besides the model and the gradient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Footprint {
-    /// What [`Scheme::kept_values`] are, in a word.
+    /// What [`Scheme::kept_values`] counts, in a word.
     pub kept: &'static str,
-    /// Whether they lie beside the gradient on the device, and not on the host.
+    /// Whether these values are on the device beside the gradient, and not on the host.
     pub kept_on_device: bool,
-    /// Whether the peer trains a model of its own besides the replica.
+    /// Whether the peer trains its own model besides the replica.
     pub own_model: bool,
 }
 
 impl Default for Footprint {
-    /// All on the host, and gradients of the replica alone.
+    /// All values are on the host, and the replica is the only model.
     fn default() -> Self {
         Self { kept: "state of the scheme", kept_on_device: false, own_model: false }
     }
@@ -89,22 +90,22 @@ impl Default for Footprint {
 
 /// One peer's side of a scheme: the state that it keeps from round to round.
 pub trait LocalTraining: Send + Sync {
-    /// What the peer sends of a round: trained on `pages`, from `replica`, at the round's learning rate.
+    /// Trains on `pages`, from `replica`, at the round's learning rate. Returns what the peer sends.
     fn train(&mut self, evaluator: &Evaluator, replica: &Replica, pages: &[Vec<u32>], round: Round) -> PseudoGradient;
 
-    /// Appends the state, to go on from, to `state`: at most one copy of it, as it can be gigabytes.
+    /// Appends the state to `state`. Makes at most one copy of it, because it can take gigabytes.
     fn save(&self, state: &mut Vec<u8>);
 
-    /// Takes up the state that `save` appended.
+    /// Restores the state that `save` appended.
     ///
     /// # Errors
-    /// Bytes that are not the state of this scheme and model.
+    /// The bytes are no state of this scheme and model.
     fn restore(&mut self, saved: &[u8]) -> Result<(), String>;
 }
 
-/// Appends what a peer keeps: `count` values, and little more.
+/// Appends a peer's state of `count` values and little more.
 pub fn append<T: Serialize>(kept: &T, count: usize, state: &mut Vec<u8>) {
-    // Without room for it, it would be copied, twice as large, whenever it outgrows the memory that it has.
+    // Without reserved space, the vector would be copied to twice its size each time it outgrows its memory.
     state.reserve_exact(4 * count + 64);
     *state = postcard::to_extend(kept, std::mem::take(state)).expect("plain values");
 }

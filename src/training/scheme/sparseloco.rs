@@ -1,8 +1,9 @@
 //! SparseLoCo (Sarfi et al., arXiv 2508.15706).
 //!
-//! From the agreed model a peer makes some steps of AdamW alone. What it moved is added to what it still owes (error
-//! feedback, which fades); of each chunk of that, the few values of largest magnitude are sent, quantised, and taken
-//! off. Everybody subtracts the mean of the peers' values, each tensor of a peer clipped to the median norm.
+//! From the agreed model, a peer makes some steps of AdamW alone. It adds the movement to its error feedback, which
+//! decays. Of each chunk of that, it sends the few values of largest magnitude, quantised, and subtracts them. All
+//! nodes subtract the mean of the peers' values from the model, after clipping each tensor of a peer to the median
+//! norm.
 
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ use crate::training::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SparseLocoSettings {
-    /// Steps of AdamW, each on an equal part of the round's pages; default: 30, or the pages of a round where they are
+    /// Steps of AdamW, each on an equal part of the round's pages. Default: 30, or the pages of a round if they are
     /// fewer.
     pub inner_steps: usize,
     pub beta1: f64,
@@ -34,15 +35,15 @@ pub struct SparseLocoSettings {
     pub weight_decay: f64,
     /// Largest L2 norm of a step's gradient.
     pub clip_norm: f64,
-    /// Side of a chunk; a side of a tensor that it does not divide uses its largest divisor not above it.
+    /// Side of a chunk. If it does not divide a tensor's side, the largest divisor below it is used there.
     pub chunk: usize,
-    /// Values sent of each chunk (all of a smaller chunk).
+    /// Values sent per chunk (all of a smaller chunk).
     pub topk: usize,
-    /// Decay of what is still to be sent (the error feedback) a round.
+    /// Decay of the error feedback per round.
     pub decay: f64,
-    /// Bits of a value that is sent: 2, 4, 8, or 32 to send it as it is.
+    /// Bits of a sent value: 2, 4, 8, or 32 to send it in full.
     pub bits: u32,
-    /// What the mean of the peers' updates is multiplied with.
+    /// Factor of the mean of the peers' updates.
     pub outer_lr: f64,
 }
 
@@ -55,7 +56,7 @@ impl Default for SparseLocoSettings {
 }
 
 impl SparseLocoSettings {
-    /// The steps of a peer alone.
+    /// The steps that a peer makes alone.
     pub fn inner(&self) -> InnerSettings {
         let Self { inner_steps, beta1, beta2, weight_decay, clip_norm, .. } = *self;
         InnerSettings { inner_steps, beta1, beta2, weight_decay, clip_norm }
@@ -84,10 +85,11 @@ impl SchemeSettings for SparseLocoSettings {
     }
 }
 
-/// What a peer sends.
+/// The meaning of the values that a peer sends.
 pub const BASIS: Basis = Basis::Values;
 
-/// SparseLoCo for one model. The error is the caller's: one a peer, of as many values as the model has, zero at first.
+/// SparseLoCo for one model. The caller keeps the error feedback: one per peer, with as many values as the model,
+/// initially zero.
 #[derive(Clone, Debug)]
 pub struct SparseLoco {
     layout: Arc<ChunkLayout>,
@@ -99,7 +101,7 @@ pub struct SparseLoco {
 
 impl SparseLoco {
     /// # Errors
-    /// A chunk size or top-k out of range, a tensor that is neither vector nor matrix.
+    /// The chunk size or top-k is out of range, or a tensor is neither vector nor matrix.
     pub fn new(settings: &SparseLocoSettings, params: &ParamLayout) -> Result<Self, ChunkError> {
         let layout = ChunkLayout::new(params, settings.chunk, settings.topk)?;
         Ok(Self {
@@ -111,13 +113,13 @@ impl SparseLoco {
         })
     }
 
-    /// How tensors are cut.
+    /// How the tensors are cut.
     pub fn layout(&self) -> &ChunkLayout {
         &self.layout
     }
 
-    /// What is sent of `error = decay * error + update`, and that error without it. Indices of a chunk come by falling
-    /// magnitude; of equal magnitudes the lower index comes first.
+    /// Sets `error` to `decay * error + update`, subtracts what is sent of it, and returns that. The indices of a chunk
+    /// are in descending order of magnitude; among equal magnitudes the lower index comes first.
     ///
     /// # Panics
     /// If `error` or `update` does not have as many values as the model.
@@ -176,7 +178,7 @@ struct Local {
 
 #[derive(Serialize, Deserialize)]
 struct State {
-    /// What is still to be sent.
+    /// Error feedback: what the peer has not sent yet.
     error: Vec<f32>,
     moments: Moments,
 }
@@ -203,7 +205,7 @@ impl LocalTraining for Local {
     }
 }
 
-/// Scratch memory for chunks, and the selection for each size of them.
+/// Scratch memory for chunks, and a selection for each chunk size.
 #[derive(Default)]
 struct Encoder {
     selections: Vec<(usize, TopK)>,
@@ -253,7 +255,7 @@ impl Encoder {
         };
         let band = chunks.height * cols;
         for (error, update) in error.chunks_exact_mut(band).zip(update.chunks_exact(band)) {
-            // In the order of memory, while chunks jump from row to row: they find the band in the cache.
+            // In the order of memory, while chunks jump from row to row: afterwards they find the band in the cache.
             error.iter_mut().zip(update).for_each(|(error, &update)| *error = decay * *error + update);
             for left in (0..cols).step_by(width) {
                 for (row, error) in self.chunk.chunks_exact_mut(width).zip(error.chunks_exact(cols)) {
@@ -270,7 +272,7 @@ impl Encoder {
     }
 }
 
-/// Takes what is sent off the error of a tensor.
+/// Subtracts what is sent from the error feedback of a tensor.
 fn subtract(chunks: &TensorChunks, error: &mut [f32], sent: &SparseTensor) {
     let coefficients = sent.indices.chunks_exact(chunks.k).zip(sent.values.chunks_exact(chunks.k));
     for (chunk, (indices, values)) in coefficients.enumerate() {

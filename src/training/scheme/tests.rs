@@ -1,4 +1,4 @@
-//! Schemes as a scenario says them.
+//! Schemes by their settings in a scenario.
 
 use toml::Table;
 

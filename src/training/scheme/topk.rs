@@ -6,25 +6,25 @@
 /// coefficients pass that bound, and only they are sorted.
 pub struct TopK {
     k: usize,
-    /// Magnitudes as bits, which order as the magnitudes do.
+    /// Magnitudes as bits, which have the same order.
     maxima: Vec<u32>,
-    /// (magnitude falling, index, position) packed, so that ascending order is the order they are sent in.
+    /// (descending magnitude, index, position) packed, so that ascending order is the order of sending.
     candidates: Vec<u64>,
 }
 
-/// Coefficients looked at together when candidates are searched.
+/// Number of coefficients to test together in the search for candidates.
 const BLOCK: usize = 32;
 
 impl TopK {
-    /// The `k` largest of `size` coefficients, `k <= size`.
+    /// Selects the `k` largest of `size` coefficients, where `k <= size`.
     pub fn new(k: usize, size: usize) -> Self {
-        // With few coefficients to a group the bound would be too low to be worth finding.
+        // With few coefficients per group, the bound would be too low to be useful.
         let groups = if 4 * k <= size { (2 * k).next_multiple_of(BLOCK) } else { 0 };
         Self { k, maxima: vec![0; groups], candidates: Vec::with_capacity(size) }
     }
 
-    /// Calls `take(index, position)` for the `k` coefficients of largest magnitude by falling magnitude; of equal ones
-    /// the lower index comes first. `index[position]` is the index of the coefficient at `position`.
+    /// Calls `take(index, position)` for the `k` coefficients of largest magnitude, in descending order. Among equal
+    /// ones the lower index comes first. `index[position]` is the index of the coefficient at `position`.
     #[inline(always)]
     pub fn select(&mut self, coefficients: &[f32], index: &[u16], mut take: impl FnMut(u16, u16)) {
         let bound = self.bound(coefficients);

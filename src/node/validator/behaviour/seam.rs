@@ -1,4 +1,4 @@
-//! What a validator's behaviour is, to the validator that asks it.
+//! The interface between a validator and its behaviour.
 
 use std::time::Duration;
 
@@ -19,33 +19,33 @@ pub struct ValidatorSurroundings<'a> {
     pub ports: &'a Ports,
     /// The round that is validated.
     pub round: u64,
-    /// The chain as it was when the put window had closed.
+    /// The chain when the put window closed.
     pub chain: &'a dyn ChainView,
 }
 
 /// The answers of a validator, asked at each step of a round. Every default answer is the honest one. What must survive
 /// a restart goes through `save` and `restore`.
 pub trait ValidatorBehaviour: Send + Sync {
-    /// When does it write the record of the round, if there is none by then? `turn` is its turn in the succession, since
-    /// genesis; `None`: never. Where no validator ever writes one, the network waits for ever.
+    /// When does it write the record of the round, if there is none by then? `turn` is its turn in the succession,
+    /// since genesis. `None` means never. If no validator ever writes a record, the network waits for ever.
     fn decides_at(&self, turn: Duration, _around: &ValidatorSurroundings) -> Option<Duration> {
         Some(turn)
     }
 
-    /// Whom does it aggregate where it decides? `judged` are those whom the mechanism would, `valid` all whose uploads
-    /// are in time and well-formed: of others nobody has a payload, so they are left out, as are those beyond
+    /// Whom does it aggregate if it decides? `judged` are the mechanism's choice, `valid` all peers whose uploads are
+    /// in time and well-formed. Other peers are left out, because nobody has their payloads, and so are those beyond
     /// `protocol.top_peers`. May be asked more than once a round.
     fn included(&self, judged: Vec<Uid>, _valid: &[Uid], _around: &ValidatorSurroundings) -> Vec<Uid> {
         judged
     }
 
-    /// What does it publish as the bundle of the round's payloads? Others make do with the peers' own uploads as long as
-    /// they are kept, and catch up from the next checkpoint. May be asked more than once a round.
+    /// What does it publish as the bundle of the round's payloads? Without a good bundle, others use the peers' own
+    /// uploads while these are kept, and then catch up from the next checkpoint. May be asked more than once a round.
     fn bundle(&self, honest: Bytes, _around: &ValidatorSurroundings) -> Bytes {
         honest
     }
 
-    /// Which losses does it measure? Those that it leaves out are missing to its mechanism.
+    /// Which losses does it measure? Its mechanism lacks those that it leaves out.
     fn measured(&mut self, wanted: Vec<Measurement>, _around: &ValidatorSurroundings) -> Vec<Measurement> {
         wanted
     }
@@ -55,15 +55,15 @@ pub trait ValidatorBehaviour: Send + Sync {
         judged
     }
 
-    /// State to go on from.
+    /// Saves the state to go on from.
     fn save(&self) -> Vec<u8> {
         Vec::new()
     }
 
-    /// Takes up the state that `save` gave.
+    /// Restores the state that `save` returned.
     ///
     /// # Errors
-    /// Bytes that are not a state of this behaviour.
+    /// The bytes are no state of this behaviour.
     fn restore(&mut self, saved: &[u8]) -> Result<(), String> {
         if saved.is_empty() { Ok(()) } else { Err("this behaviour keeps no state".into()) }
     }
@@ -71,7 +71,7 @@ pub trait ValidatorBehaviour: Send + Sync {
 
 /// The settings of a validator's behaviour.
 pub trait ValidatorBehaviourSettings: Send + Sync {
-    /// Checks what a type cannot tell; paths are relative to the table of settings.
+    /// Checks what the types cannot. Paths are relative to the table of settings.
     fn check(&self, _found: &mut Findings) {}
 
     /// The behaviour of one validator.

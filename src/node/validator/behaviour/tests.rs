@@ -30,7 +30,7 @@ chain = { weights_every = 2 }
 peers = [{ count = 4 }, { joins = 4 }]
 "#;
 
-/// Does one thing in its own way.
+/// Misbehaves in one way.
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct OddSettings {
@@ -50,7 +50,7 @@ impl ValidatorBehaviourSettings for OddSettings {
 
 struct Odd {
     what: String,
-    /// How often it has been asked for weights.
+    /// How often weights have been asked for.
     asked: u16,
 }
 
@@ -61,7 +61,7 @@ impl ValidatorBehaviour for Odd {
 
     fn included(&self, judged: Vec<Uid>, valid: &[Uid], _around: &ValidatorSurroundings) -> Vec<Uid> {
         assert!(judged.iter().all(|uid| valid.contains(uid)));
-        // Twice the last, somebody who is not there, and never the first.
+        // Twice the last peer, one that is absent, and never the first.
         if self.what == "partial" { vec![3, 2, 3, 99, 1] } else { judged }
     }
 
@@ -77,7 +77,7 @@ impl ValidatorBehaviour for Odd {
     fn weights(&mut self, judged: Vec<(Uid, f64)>, around: &ValidatorSurroundings) -> Vec<(Uid, f64)> {
         assert!(!around.chain.validators().is_empty());
         self.asked += 1;
-        // Another favourite each time.
+        // A different favourite each time.
         if self.what == "partial" { vec![(self.asked, 1.0)] } else { judged }
     }
 

@@ -1,12 +1,12 @@
-//! DeMo's encode with Burn tensors: momentum, gradient and all between them stay on the device, and only what is sent
-//! comes back.
+//! DeMo's encoding with Burn tensors: momentum, gradient and all intermediate results stay on the device, and only what
+//! is sent comes back.
 //!
-//! Both directions of the DCT are two products by the basis of a chunk's side, for all chunks of a tensor at once. The
-//! largest coefficients are found by the device's own top-k over the magnitudes of a chunk: a threshold found by
-//! bisection would read them some thirty times, and would not say where they are.
+//! Each direction of the DCT is two products by the basis of a chunk's side, for all chunks of a tensor at once. The
+//! device's own top-k finds the largest coefficients of each chunk: a bisection for a threshold would read them some
+//! thirty times, and would not say where they are.
 //!
-//! It sends what [`Demo::encode`] sends, up to the rounding of the products: coefficients of almost equal magnitude may
-//! change places.
+//! It sends what [`Demo::encode`] sends, up to rounding of the products: coefficients of almost equal magnitude may
+//! swap places.
 
 use std::collections::BTreeMap;
 
@@ -20,10 +20,10 @@ use crate::training::quantise::quantise;
 use crate::training::{PseudoGradient, SparseTensor, TensorChunks};
 
 impl Demo {
-    /// As [`Demo::encode`], on the device of both tensors.
+    /// Like [`Demo::encode`], on the device of both tensors.
     ///
     /// # Panics
-    /// If `momentum` or `gradient` are not of this model, or the device fails.
+    /// If `momentum` or `gradient` does not fit this model, or the device fails.
     pub fn encode_on_device(
         &self,
         momentum: &mut ParamTensors,
@@ -37,7 +37,7 @@ impl Demo {
         let mut bases = Bases::default();
         let momenta = momentum.tensors.iter_mut().zip(gradient.tensors);
         let tensors = momenta.zip(self.layout.tensors.iter().zip(&self.shape.tensors));
-        // Everything is queued before anything is waited for.
+        // Everything is queued before anything is awaited.
         let queued: Vec<_> = tensors
             .map(|((momentum, gradient), (chunks, shape))| {
                 let dct = Dct::new(chunks, &mut bases, &momentum.device());
@@ -52,7 +52,7 @@ impl Demo {
     }
 }
 
-/// Updates the momentum of one tensor; indices and values, [chunks, k], that are sent of it.
+/// Updates the momentum of one tensor. Returns the indices and values to send, [chunks, k].
 fn encode_tensor(
     dct: &Dct,
     momentum: &mut Tensor<2>,
@@ -74,7 +74,7 @@ fn encode_tensor(
     (indices, values)
 }
 
-/// The values that others receive, quantised on the host, as they all do it.
+/// The values that others receive, quantised on the host, as all peers do it.
 fn quantised(values: Tensor<2>, bits: u32) -> Tensor<2> {
     let (shape, device) = (values.dims(), values.device());
     let mut on_host = floats(values);
@@ -120,7 +120,7 @@ impl<'a> Dct<'a> {
         done.reshape([bands, height, in_band, width]).swap_dims(1, 2).reshape([bands * in_band, height * width])
     }
 
-    /// The tensor [rows, columns] of which these coefficients [chunks, k] are all that is not zero.
+    /// The tensor [rows, columns] whose only nonzero coefficients are these, [chunks, k].
     fn inverse(&self, indices: Tensor<2, Int>, values: Tensor<2>) -> Tensor<2> {
         let TensorChunks { rows, cols, height, width, .. } = *self.chunks;
         let (bands, in_band) = (rows / height, cols / width);

@@ -1,4 +1,4 @@
-//! One tensor's momentum into what is sent of it, chunk by chunk.
+//! Encodes one tensor's momentum into what is sent, chunk by chunk.
 
 use super::super::topk::TopK;
 use crate::training::dct::tables::{self, Forward};
@@ -10,11 +10,11 @@ use crate::training::{SparseTensor, TensorChunks};
 pub(super) struct Step {
     pub decay: f32,
     pub lr: f32,
-    /// Whether what is sent is subtracted.
+    /// Whether what is sent is subtracted from the momentum.
     pub feedback: bool,
 }
 
-/// Encodes tensors whose chunks have one shape; holds the scratch memory for that.
+/// Encodes tensors whose chunks have one shape; holds the scratch memory for it.
 pub(super) struct Encoder {
     height: usize,
     width: usize,
@@ -31,7 +31,7 @@ pub(super) struct Encoder {
 }
 
 impl Encoder {
-    /// The encoder for `chunks` among `encoders`, which gets one more if it has none.
+    /// The encoder for `chunks` among `encoders`. Adds one if it is missing.
     pub fn for_shape<'a>(encoders: &'a mut Vec<Self>, chunks: &TensorChunks) -> &'a mut Self {
         let shape = (chunks.height, chunks.width);
         let known = encoders.iter().position(|encoder| (encoder.height, encoder.width) == shape);
@@ -82,7 +82,7 @@ impl Encoder {
         out
     }
 
-    /// Takes what is sent off the momentum of a tensor.
+    /// Subtracts what is sent from the momentum of a tensor.
     pub fn subtract(&mut self, chunks: &TensorChunks, momentum: &mut [f32], sent: &SparseTensor) {
         #[cfg(target_arch = "x86_64")]
         {
@@ -150,7 +150,7 @@ impl Encoder {
         step: Step,
         out: &mut SparseTensor,
     ) {
-        // In the order of memory, while chunks jump from row to row: they find the band in the cache.
+        // In the order of memory, while chunks jump from row to row: afterwards they find the band in the cache.
         for (momentum, &gradient) in momentum.iter_mut().zip(gradient) {
             *momentum = step.decay * *momentum + step.lr * gradient;
         }
@@ -171,7 +171,7 @@ impl Encoder {
         }
     }
 
-    /// The coefficients to send of `chunk`, into `out` and `sent`.
+    /// Appends the coefficients to send of `chunk` to `out` and `sent`.
     #[inline(always)]
     fn transform_and_select<const FUSED: bool>(&mut self, out: &mut SparseTensor) {
         let Self { rows, cols, index, topk, chunk, half_done, coefficients, sent, width, .. } = self;

@@ -14,12 +14,12 @@ pub(super) struct Momentum {
     values: Values,
 }
 
-/// As many values as the model has.
+/// The momentum's values, one per parameter.
 enum Values {
     /// All zero: before the first round.
     Zero,
     Host(Vec<f32>),
-    /// On the device that trains, from the first round on, where the gradient and its encoding stay there too.
+    /// On the device that trains, from the first round on, if the gradient and its encoding stay there too.
     Device(ParamTensors),
 }
 
@@ -61,7 +61,7 @@ impl LocalTraining for Momentum {
         self.demo.encode(values, &gradient.values, round.lr as f32, round.number)
     }
 
-    /// The values, little-endian; nothing before the first round.
+    /// Saves the values, little-endian; nothing before the first round.
     fn save(&self, state: &mut Vec<u8>) {
         if !matches!(self.values, Values::Zero) {
             state.reserve_exact(4 * self.demo.layout().total());
@@ -70,7 +70,7 @@ impl LocalTraining for Momentum {
         match &self.values {
             Values::Zero => {}
             Values::Host(values) => put(values),
-            // Tensor by tensor: what the device gives is a copy too.
+            // Tensor by tensor, because what the device returns is a copy too.
             Values::Device(tensors) => tensors.tensors.iter().for_each(|tensor| {
                 put(tensor.to_data().as_slice().expect("f32 values"));
             }),

@@ -1,8 +1,8 @@
 //! DeMo: decoupled momentum (Peng et al., arXiv 2411.19870).
 //!
-//! A peer keeps a momentum of its own. Each round it adds its gradient, cuts every tensor into chunks, takes the 2-D
-//! DCT-II of each chunk, sends the few coefficients of largest magnitude, and subtracts from the momentum what it sent
-//! (error feedback).
+//! A peer keeps its own momentum. Each round it adds its gradient, cuts every tensor into chunks, takes the 2-D DCT-II
+//! of each chunk, sends the few coefficients of largest magnitude, and subtracts what it sent from the momentum (error
+//! feedback).
 
 mod device;
 mod encode;
@@ -21,7 +21,7 @@ use crate::model::ParamLayout;
 use crate::settings::Findings;
 use crate::training::{Basis, ChunkError, PayloadLayout, PayloadShape};
 
-/// What a peer sends.
+/// The meaning of the coefficients that a peer sends.
 pub const BASIS: Basis = Basis::Dct;
 
 impl SchemeSettings for DemoSettings {
@@ -57,7 +57,7 @@ impl Scheme for Demo {
         PayloadLayout { chunks: self.layout.clone(), basis: BASIS }
     }
 
-    /// The sign has no size of its own: a whole step is the learning rate.
+    /// A sign has no size of its own, so a whole step is the learning rate.
     fn rate(&self, lr: f64) -> f64 {
         lr
     }

@@ -8,7 +8,7 @@ use crate::model::ParamLayout;
 use crate::training::quantise::quantise;
 use crate::training::{ChunkError, ChunkLayout, PayloadShape, PseudoGradient, TensorChunks, TensorShape};
 
-/// DeMo for one model. The momentum is the caller's: one a peer, of as many values as the model has, zero at first.
+/// DeMo for one model. The caller keeps the momentum: one per peer, with as many values as the model, initially zero.
 #[derive(Clone, Debug)]
 pub struct Demo {
     pub(super) layout: Arc<ChunkLayout>,
@@ -19,7 +19,7 @@ pub struct Demo {
 
 impl Demo {
     /// # Errors
-    /// A chunk size or top-k out of range, a tensor that is neither vector nor matrix.
+    /// The chunk size or top-k is out of range, or a tensor is neither vector nor matrix.
     pub fn new(settings: &DemoSettings, params: &ParamLayout) -> Result<Self, ChunkError> {
         let layout = ChunkLayout::new(params, settings.chunk, settings.topk)?;
         Ok(Self {
@@ -30,16 +30,17 @@ impl Demo {
         })
     }
 
-    /// The chunks that are transformed one by one.
+    /// The layout of the chunks, which are transformed one by one.
     pub fn layout(&self) -> &ChunkLayout {
         &self.layout
     }
 
-    /// One round of a peer: `momentum = decay * momentum + lr * gradient`, what is sent of it, and, from the configured
-    /// round on, the momentum without what is sent. Indices of a chunk come by falling magnitude; of equal magnitudes
-    /// the lower index comes first.
+    /// One round of a peer: sets `momentum = decay * momentum + lr * gradient` and returns what is sent of it. From the
+    /// configured round on, also subtracts that from the momentum. The indices of a chunk are in descending order of
+    /// magnitude; among equal magnitudes the lower index comes first.
     ///
-    /// Runs on the calling thread. Its last bits may differ between CPUs, which is no harm: only what is sent counts.
+    /// Runs on the calling thread. Its last bits may differ between CPUs. This does no harm, because only what is sent
+    /// counts.
     ///
     /// # Panics
     /// If `momentum` or `gradient` does not have as many values as the model.
@@ -54,7 +55,7 @@ impl Demo {
             if shape.value_bits == 32 {
                 return encoder.encode(chunks, momentum, gradient, step);
             }
-            // What is taken off is what the others receive, which is known when the whole tensor has been looked at.
+            // The peer subtracts what others receive, which is known only once the whole tensor has been quantised.
             let mut sent = encoder.encode(chunks, momentum, gradient, Step { feedback: false, ..step });
             quantise(&mut sent.values, shape.value_bits);
             if step.feedback {
@@ -106,7 +107,7 @@ mod tests {
         let sent = demo_of_bits(0, 2).encode(&mut rest, &gradient, 0.25, 0);
         assert_eq!(sent, expected);
 
-        // Taken off in the basis: a DCT of it has the coefficients that were sent, each of the value that was sent.
+        // A DCT of what was subtracted has the coefficients that were sent, each with the value that was sent.
         let taken: Vec<f32> = whole.iter().zip(&rest).map(|(whole, rest)| whole - rest).collect();
         let back = demo_of_bits(u64::MAX, 32).encode(&mut [0.0; 252], &taken, 1.0, 0);
         let sorted = |payload: &PseudoGradient| {

@@ -1,4 +1,4 @@
-//! What a scenario's `[scheme]` says of DeMo.
+//! The settings of DeMo in a scenario's `[scheme]`.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DemoSettings {
-    /// Side of a chunk; a side of a tensor that it does not divide uses its largest divisor not above it.
+    /// Side of a chunk. If it does not divide a tensor's side, the largest divisor below it is used there.
     pub chunk: usize,
-    /// Coefficients sent of each chunk (all of a smaller chunk).
+    /// Coefficients sent per chunk (all of a smaller chunk).
     pub topk: usize,
-    /// Decay of the momentum a round.
+    /// Decay of the momentum per round.
     pub decay: f64,
-    /// What was sent is subtracted from the momentum from this round on.
+    /// From this round on, what was sent is subtracted from the momentum.
     pub feedback_from_round: u64,
-    /// Bits of a value that is sent: 2, 4, 8, or 32 to send it as it is.
+    /// Bits of a sent value: 2, 4, 8, or 32 to send it in full.
     pub bits: u32,
 }
 

@@ -1,4 +1,4 @@
-//! The scheme against the rules of its definition, in f64 and one value at a time.
+//! Compares the scheme with its definition, in f64 and one value at a time.
 
 use proptest::prelude::*;
 
@@ -7,7 +7,7 @@ use crate::random::{self, rng};
 use crate::training::aggregate::clipped_mean::ClippedMean;
 use crate::training::aggregate::{Aggregation, Weighted};
 
-/// What the definition says, as plainly as it can be said.
+/// The definition, written as plainly as possible.
 struct Reference {
     rows: usize,
     cols: usize,
@@ -40,7 +40,7 @@ impl Reference {
         sent
     }
 
-    /// Each value the mean of those in its bin: equal ones over six standard deviations around the mean.
+    /// Each value becomes the mean of its bin. Equal bins span six standard deviations around the mean.
     fn quantised(&self, values: Vec<f64>) -> Vec<f64> {
         if self.bits == 32 {
             return values;
@@ -89,7 +89,7 @@ fn close(what: &str, got: &[f32], expected: &[f64]) {
     }
 }
 
-/// Encode, quantise and aggregate over three rounds of three peers, one of them a hundred times too loud.
+/// Encodes, quantises and aggregates over three rounds of three peers. One of them is a hundred times too loud.
 #[test]
 fn rounds_are_as_the_definition_says() {
     let (rows, cols) = (32, 48);
@@ -147,7 +147,7 @@ fn a_saved_state_goes_on_and_one_of_another_model_is_refused() {
 }
 
 proptest! {
-    /// Nothing is lost: what is sent and what is still owed are the faded error and the update.
+    /// Nothing is lost: what is sent and what remains add up to the decayed error and the update.
     #[test]
     fn sent_and_owed_are_all_there_is(seed: u64, topk in 1usize..60, bits in prop::sample::select(vec![2u32, 4, 8, 32])) {
         let params = ParamLayout::new([("w".into(), vec![32, 16]), ("norm".into(), vec![16])]);

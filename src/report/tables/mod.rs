@@ -1,11 +1,18 @@
 //! What is printed at the end of a run: who was paid, the loss beside AdamW's, where the files are.
 
+mod cost;
+mod losses;
+pub(super) mod ruled;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use comfy_table::{CellAlignment, Table, presets};
-
-use super::{LeaderboardRow, RunData};
+use self::cost::Costs;
+pub use self::losses::losses;
+pub(crate) use self::ruled::Ruled;
+use self::ruled::{NONE, digits, mean, percent};
+use super::work::HONEST;
+use super::{Equality, LeaderboardRow, RunData};
 use crate::Uid;
 use crate::mechanism::Column;
 
@@ -33,6 +40,10 @@ pub fn summary(run: &RunData, root: &Path, look: Look) -> String {
         parts.push(format!("Who was paid, by behaviour\n{}", by_behaviour(run, look)));
         parts.extend(by_operator(run, look).map(|table| format!("Who was paid, by operator\n{table}")));
         parts.push(format!("{}\n{}\n{LEGEND}", peers_title(peers), by_peer(run, look)));
+        if Costs::of(run, Costs::Each) != Costs::Unknown {
+            parts.push(cost::LEGEND.into());
+        }
+        parts.extend(equality(run).map(|equality| format!("Pay of equal honest peers: {equality}")));
     }
     parts.push(format!("Held-out loss (nats per token)\n{}", losses(run, look)));
     if let Some(digest) = run.manifest.digest {
@@ -42,6 +53,16 @@ pub fn summary(run: &RunData, root: &Path, look: Look) -> String {
     let baseline = if run.baseline.is_empty() { "" } else { ", baseline.csv" };
     parts.push(format!("{}: manifest.json{files}{baseline}, plots/, report.html", root.display()));
     parts.join("\n\n")
+}
+
+/// How evenly equal honest peers were paid, in words; `None` where the folder does not say.
+pub(super) fn equality(run: &RunData) -> Option<String> {
+    let Equality { peers, gini, variation } = run.manifest.honest_pay?;
+    Some(format!(
+        "Gini coefficient {}, coefficient of variation {}, of {peers} peers",
+        digits(gini, 2),
+        digits(variation, 2)
+    ))
 }
 
 fn peers_title(peers: usize) -> String {
@@ -59,7 +80,9 @@ pub fn by_behaviour(run: &RunData, look: Look) -> String {
     groups.sort_by(|a, b| each(&b.1).total_cmp(&each(&a.1)));
 
     let own = Own::of(run);
+    let costs = Costs::of(run, Costs::Each);
     let mut titles: Vec<String> = ["behaviour", "peers", "final pay of one", "pay in all"].map(Into::into).into();
+    titles.extend(costs.titles().iter().map(ToString::to_string));
     titles.extend(own.iter().map(|own| own.title.clone()));
     titles.extend(["aggregated", "failed"].map(Into::into));
     let mut table = Ruled::new(look, 1, &titles);
@@ -71,6 +94,7 @@ pub fn by_behaviour(run: &RunData, look: Look) -> String {
             percent(each(&group)),
             percent(group.iter().map(|row| row.incentive_total).sum()),
         ];
+        cells.extend(costs.cells(&group, run.manifest.rounds_done));
         let of_group = |own: &Own| digits(mean(group.iter().filter_map(|row| own.value(row))), 2);
         cells.extend(own.iter().map(of_group));
         cells.push(percent(group.iter().map(|row| row.rounds_aggregated).sum::<u64>() as f64 / rounds_of_all));
@@ -92,23 +116,27 @@ pub fn by_operator(run: &RunData, look: Look) -> Option<String> {
     if operators.is_empty() {
         return None;
     }
-    let honest = run.leaderboard.iter().filter(|row| row.behaviour == "honest").map(|row| row.incentive_final);
+    let honest = run.leaderboard.iter().filter(|row| row.behaviour == HONEST).map(|row| row.incentive_final);
     let honest = mean(honest);
-    let mut table =
-        Ruled::new(look, 1, &["operator", "uids", "final pay", "of one uid", "to an honest peer's", "pay in all"]);
+    let costs = Costs::of(run, Costs::All);
+    let mut titles = vec!["operator", "uids", "final pay", "of one uid", "to an honest peer's", "pay in all"];
+    titles.extend(costs.titles());
+    let mut table = Ruled::new(look, 1, &titles);
     for (operator, rows) in operators {
         let paid: f64 = rows.iter().map(|row| row.incentive_final).sum();
         let uids: BTreeSet<Uid> = rows.iter().map(|row| row.uid).collect();
         let each = paid / uids.len() as f64;
         let ratio = each / honest;
-        table.line([
+        let mut cells = vec![
             operator.to_string(),
             uids.len().to_string(),
             percent(paid),
             percent(each),
             if ratio.is_finite() { format!("{ratio:.2} x") } else { NONE.into() },
             percent(rows.iter().map(|row| row.incentive_total).sum()),
-        ]);
+        ];
+        cells.extend(costs.cells(&rows, run.manifest.rounds_done));
+        table.line(cells);
     }
     Some(table.text())
 }
@@ -118,7 +146,9 @@ pub fn by_peer(run: &RunData, look: Look) -> String {
     let (rows, rounds) = (&run.leaderboard, run.manifest.rounds_done as f64);
     let listed = if rows.len() <= ALL { rows.len() } else { BEST };
     let own = Own::of(run);
+    let costs = Costs::of(run, Costs::Each);
     let mut titles: Vec<String> = ["uid", "behaviour", "final pay", "pay in all"].map(Into::into).into();
+    titles.extend(costs.titles().iter().map(ToString::to_string));
     titles.extend(own.iter().map(|own| own.title.clone()));
     titles.extend(["aggregated", "failed"].map(Into::into));
     let mut table = Ruled::new(look, 2, &titles);
@@ -129,6 +159,7 @@ pub fn by_peer(run: &RunData, look: Look) -> String {
             percent(row.incentive_final),
             percent(row.incentive_total),
         ];
+        cells.extend(costs.cells(&[row], run.manifest.rounds_done));
         cells.extend(own.iter().map(|own| own.text(row)));
         cells.push(percent(row.rounds_aggregated as f64 / rounds));
         cells.push(percent(row.rounds_failed as f64 / rounds));
@@ -176,95 +207,6 @@ fn number(row: &LeaderboardRow, at: usize) -> Option<f64> {
     row.numbers.get(at).copied().flatten()
 }
 
-/// The loss at the start and after each quarter of the rounds, AdamW's beside it; then what simpler models reach.
-pub fn losses(run: &RunData, look: Look) -> String {
-    let network: Vec<_> = run.rounds.iter().map(|row| (row.round, row.loss)).collect();
-    let baseline: Vec<_> = run.baseline.iter().map(|row| (row.round, row.loss)).collect();
-    let start = run.manifest.initial_loss.unwrap_or(f64::NAN);
-    let mut table = Ruled::new(look, 0, &["rounds done", "network", "AdamW", "difference"]);
-    let mut line = |done: String, ours: f64, adamw: f64| {
-        let difference = if (ours - adamw).is_finite() { format!("{:+.4}", ours - adamw) } else { NONE.into() };
-        table.line([done, digits(ours, 4), digits(adamw, 4), difference]);
-    };
-    line("0".into(), start, if baseline.is_empty() { f64::NAN } else { start });
-    let rounds = run.manifest.rounds_done;
-    let mut shown = 0;
-    for quarter in 1..=4 {
-        let done = rounds * quarter / 4;
-        if done > shown {
-            line(done.to_string(), last_measured(&network, done), last_measured(&baseline, done));
-            shown = done;
-        }
-    }
-    let references = run.manifest.references;
-    for (name, loss) in [("bigram", references.bigram), ("entropy floor", references.entropy_floor)] {
-        if let Some(loss) = loss {
-            table.line([name.into(), digits(loss, 4), String::new(), String::new()]);
-        }
-    }
-    table.text()
-}
-
-/// The last loss measured when so many rounds were done; NaN where none was.
-fn last_measured(losses: &[(u64, Option<f64>)], done: u64) -> f64 {
-    losses.iter().take_while(|(round, _)| *round < done).filter_map(|(_, loss)| *loss).last().unwrap_or(f64::NAN)
-}
-
-const NONE: &str = "-";
-
-fn mean(values: impl Iterator<Item = f64>) -> f64 {
-    let (sum, count) = values.fold((0.0, 0), |(sum, count), value| (sum + value, count + 1));
-    sum / f64::from(count)
-}
-
-fn percent(share: f64) -> String {
-    if share.is_finite() { format!("{:.2} %", 100.0 * share) } else { NONE.into() }
-}
-
-fn digits(value: f64, digits: usize) -> String {
-    if !value.is_finite() {
-        return NONE.into();
-    }
-    let text = format!("{value:.digits$}");
-    // No minus before a zero.
-    if text.trim_start_matches(['-', '0', '.']).is_empty() { text.trim_start_matches('-').into() } else { text }
-}
-
-/// A table whose columns of numbers are flush right.
-pub(crate) struct Ruled(Table);
-
-impl Ruled {
-    /// `words`: the one column that is not of numbers, counted from 1; 0: none.
-    pub(crate) fn new(look: Look, words: usize, titles: &[impl ToString]) -> Self {
-        let mut table = Table::new();
-        table.load_style(match look {
-            Look::Terminal => presets::UTF8_FULL_CONDENSED,
-            Look::Plain => presets::ASCII_MARKDOWN,
-        });
-        table.set_header(titles.iter().map(ToString::to_string));
-        for (index, column) in table.column_iter_mut().enumerate() {
-            let side = if index + 1 == words { CellAlignment::Left } else { CellAlignment::Right };
-            column.set_cell_alignment(side);
-        }
-        Self(table)
-    }
-
-    /// These columns are of words too, counted from 0.
-    pub(crate) fn left(mut self, columns: std::ops::Range<usize>) -> Self {
-        let words = self.0.column_iter_mut().enumerate().filter(|(nth, _)| columns.contains(nth));
-        words.for_each(|(_, column)| column.set_cell_alignment(CellAlignment::Left));
-        self
-    }
-
-    pub(crate) fn line(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.0.add_row(cells);
-    }
-
-    pub(crate) fn text(self) -> String {
-        self.0.to_string()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -279,6 +221,7 @@ mod tests {
             numbers: vec![Some(12.345), Some(30.04), Some(1.26), Some(-0.001)],
             rounds_aggregated: 30,
             rounds_failed: 1,
+            ..LeaderboardRow::default()
         }
     }
 
@@ -346,28 +289,46 @@ mod tests {
     }
 
     #[test]
-    fn losses_stand_beside_the_baseline() {
-        let mut run = sample::copycat();
-        for row in &mut run.rounds {
-            row.loss = row.loss.map(|_| 2.0 + 1.0 / (row.round + 1) as f64);
-        }
-        for row in &mut run.baseline {
-            row.loss = Some(2.0);
-        }
-        insta::assert_snapshot!(losses(&run, Look::Plain), @"
-        |   rounds done | network |  AdamW | difference |
-        |---------------|---------|--------|------------|
-        |             0 |  5.5500 | 5.5500 |    +0.0000 |
-        |            37 |  2.0286 | 2.0000 |    +0.0286 |
-        |            75 |  2.0133 | 2.0000 |    +0.0133 |
-        |           112 |  2.0091 | 2.0000 |    +0.0091 |
-        |           150 |  2.0067 | 2.0000 |    +0.0067 |
-        |        bigram |  2.3010 |        |            |
-        | entropy floor |  1.3860 |        |            |
+    fn work_and_profit_stand_where_they_are_known() {
+        let costly = |uid, behaviour: &str, work, pay| LeaderboardRow {
+            rounds_registered: Some(120),
+            tokens: Some(4_096),
+            bytes_up: Some(1_200_000),
+            bytes_down: Some(3_400),
+            work: Some(work),
+            pay: Some(pay),
+            profit: Some(pay / work),
+            ..row(uid, behaviour, 0.2)
+        };
+        let mut run = ranked(vec![
+            costly(1, "honest", 1.0, 1.0),
+            costly(2, "farm/lazy", 0.25, 3.0),
+            costly(3, "farm/lazy", 0.25, 1.0),
+        ]);
+        run.manifest.columns.clear();
+        run.leaderboard.iter_mut().for_each(|row| row.numbers.clear());
+        insta::assert_snapshot!(by_behaviour(&run, Look::Plain), @"
+        | behaviour | peers | final pay of one | pay in all | work | profit | aggregated | failed |
+        |-----------|-------|------------------|------------|------|--------|------------|--------|
+        | farm/lazy |     2 |          20.00 % |    20.00 % | 0.25 |   8.00 |    25.00 % | 0.83 % |
+        | honest    |     1 |          20.00 % |    10.00 % | 1.00 |   1.00 |    25.00 % | 0.83 % |
         ");
-        run.baseline.clear();
-        run.manifest.rounds_done = 2;
-        assert_eq!(losses(&run, Look::Plain).matches("| -").count(), 0);
+        insta::assert_snapshot!(by_operator(&run, Look::Plain).unwrap(), @"
+        | operator | uids | final pay | of one uid | to an honest peer's | pay in all | tokens |   sent | received | work | profit |
+        |----------|------|-----------|------------|---------------------|------------|--------|--------|----------|------|--------|
+        | farm     |    2 |   40.00 % |    20.00 % |              1.00 x |    20.00 % |  8,192 | 2.4 MB |   6.8 KB | 0.50 |   8.00 |
+        ");
+        insta::assert_snapshot!(by_peer(&run, Look::Plain), @"
+        | uid | behaviour | final pay | pay in all | work | profit | aggregated | failed |
+        |-----|-----------|-----------|------------|------|--------|------------|--------|
+        |   1 | honest    |   20.00 % |    10.00 % | 1.00 |   1.00 |    25.00 % | 0.83 % |
+        |   2 | farm/lazy |   20.00 % |    10.00 % | 0.25 |  12.00 |    25.00 % | 0.83 % |
+        |   3 | farm/lazy |   20.00 % |    10.00 % | 0.25 |   4.00 |    25.00 % | 0.83 % |
+        ");
+        run.manifest.honest_pay = Some(Equality { peers: 12, gini: 0.5, variation: 0.923 });
+        let text = summary(&run, Path::new("x"), Look::Plain);
+        assert!(text.contains("Gini coefficient 0.50, coefficient of variation 0.92, of 12 peers"), "{text}");
+        assert!(text.contains(cost::LEGEND));
     }
 
     #[test]

@@ -1,0 +1,125 @@
+//! `sim attack`: searches for strategies that a mechanism pays for less than honest work.
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::Instant;
+
+use gauntlet::bucket;
+use gauntlet::lab::attack::{Arena, Search};
+use gauntlet::lab::{Event, PoolOptions, Shard, Shelf};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::progress::{PLAIN_EVERY, columns};
+use super::{UsageError, interrupt, open, say};
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    scenario: open::ScenarioArgs,
+    /// Networks to run, at most; a larger budget goes on with a search of a smaller one
+    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = budget)]
+    budget: usize,
+    /// Seed of the search: it decides which strategies are tried, and the seeds of the networks
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    search_seed: u64,
+    /// Networks that run at the same time; findings do not depend on it [default: all cores]
+    #[arg(long, value_name = "N", value_parser = open::thread_count)]
+    threads: Option<usize>,
+    /// Runs the i-th of n parts of the networks, and waits for the others, which run elsewhere with the same --out
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
+    /// Folder or bucket of the search [default: runs/attack-<scenario>-<mechanism>-<seed>]
+    #[arg(long, value_name = "DIR|URL")]
+    out: Option<String>,
+}
+
+fn budget(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("a search needs one network at least".into()),
+        Ok(budget) => Ok(budget),
+        Err(_) => Err("expected how many networks it may run, such as 2000".into()),
+    }
+}
+
+/// Searches, and prints the report.
+pub fn attack(args: Args) -> anyhow::Result<()> {
+    let scenario = args.scenario.load()?;
+    let Some(arena) = Arena::new(&scenario) else {
+        let message = "the scenario has no group of honest [[peers]]; a search needs some to measure strategies by";
+        anyhow::bail!(UsageError(message.into()));
+    };
+    let mechanism = scenario.registry.mechanisms.kind_of(&scenario.mechanism);
+    let default = || Path::new("runs").join(format!("attack-{}-{mechanism}-{}", scenario.name, args.search_seed));
+    let out = args.out.unwrap_or_else(|| default().display().to_string());
+    let shelf = Shelf::new(&bucket::open(&out, true)?);
+    let shown = Shown::new(args.budget);
+    let progress = |event: Event<'_>| shown.event(event);
+    let pool = PoolOptions {
+        threads: open::threads(args.threads, "cpu"),
+        shard: args.shard,
+        interrupt: interrupt::on_stop_of("the networks in progress"),
+        progress: &progress,
+    };
+    let stage = |networks: usize, words: &str| shown.stage(networks, words);
+    let search =
+        Search { arena: &arena, budget: args.budget, seed: args.search_seed, shelf: &shelf, pool, stage: &stage };
+    let found = search.record(&scenario)?;
+    shown.bar.finish_and_clear();
+    match found {
+        Some((_, report)) => {
+            say(report);
+            say(format_args!("{out}: attack.md, frontier.svg, tried.csv, finding-*.toml"));
+        }
+        None => say(format_args!("stopped; what was run is in {out}, and the same command resumes")),
+    }
+    Ok(())
+}
+
+/// One line while the search goes on: a bar on a terminal, else a line now and then.
+struct Shown {
+    bar: ProgressBar,
+    plain: bool,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// Networks before those that run now.
+    before: usize,
+    words: String,
+    said: Instant,
+}
+
+impl Shown {
+    fn new(budget: usize) -> Self {
+        let terminal = columns().is_some();
+        let bar = ProgressBar::new(budget as u64);
+        bar.set_draw_target(if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() });
+        let style = ProgressStyle::with_template("{pos}/{len} networks, {eta} left  {wide_msg}");
+        bar.set_style(style.expect("a constant template"));
+        let state = State { before: 0, words: String::new(), said: Instant::now() };
+        Self { bar, plain: !terminal, state: Mutex::new(state) }
+    }
+
+    fn stage(&self, networks: usize, words: &str) {
+        let mut state = self.state.lock().expect("no panic while held");
+        (state.before, state.words) = (networks, words.to_string());
+        self.bar.set_message(words.to_string());
+    }
+
+    fn event(&self, event: Event<'_>) {
+        let mut state = self.state.lock().expect("no panic while held");
+        match event {
+            Event::Done { done, .. } => {
+                let networks = state.before + done;
+                self.bar.set_position(networks as u64);
+                if self.plain && state.said.elapsed() > PLAIN_EVERY {
+                    eprintln!("{networks}/{} networks, {}", self.bar.length().unwrap_or_default(), state.words);
+                    state.said = Instant::now();
+                }
+            }
+            Event::Damaged { object, reason } => {
+                self.bar.suspend(|| eprintln!("{object}: {reason}; its network is run again"));
+            }
+        }
+    }
+}

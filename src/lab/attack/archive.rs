@@ -1,0 +1,85 @@
+//! What a search has seen of each strategy.
+
+use std::collections::BTreeMap;
+
+use super::arena::Trial;
+use super::space::Strategy;
+
+/// The part of an honest peer's cost that is not training: a slot, a machine that is there, a link.
+///
+/// A strategy without any work costs this much, so that what it earns has a price.
+pub const OVERHEAD: f64 = 0.1;
+
+impl Trial {
+    /// Pay for the cost, where an honest peer's is 1.
+    pub fn gain(&self) -> f64 {
+        self.pay / (OVERHEAD + (1.0 - OVERHEAD) * self.work)
+    }
+}
+
+/// Trials by strategy, each with the seeds from the first on.
+#[derive(Default)]
+pub struct Archive(BTreeMap<Strategy, Vec<Trial>>);
+
+impl Archive {
+    /// Adds the trial of the strategy's next seed.
+    pub fn add(&mut self, strategy: Strategy, trial: Trial) {
+        self.0.entry(strategy).or_default().push(trial);
+    }
+
+    /// The trials of a strategy.
+    pub fn trials(&self, strategy: &Strategy) -> &[Trial] {
+        self.0.get(strategy).map_or(&[], Vec::as_slice)
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// All strategies, in one order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Strategy, &[Trial])> {
+        self.0.iter().map(|(strategy, trials)| (strategy, trials.as_slice()))
+    }
+
+    /// The strategies, the most promising first.
+    pub fn best(&self) -> Vec<Strategy> {
+        let mut all: Vec<(f64, &Strategy)> =
+            self.0.iter().map(|(strategy, trials)| (promise(trials), strategy)).collect();
+        all.sort_by(|(a, x), (b, y)| b.total_cmp(a).then(x.cmp(y)));
+        all.into_iter().map(|(_, strategy)| strategy.clone()).collect()
+    }
+}
+
+/// What to expect of a strategy: its mean gain, as if it had also been tried once with that of an honest peer. One lucky
+/// seed so counts half.
+pub fn promise(trials: &[Trial]) -> f64 {
+    (1.0 + trials.iter().map(Trial::gain).sum::<f64>()) / (1 + trials.len()) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::attack::space::Space;
+    use crate::random::rng;
+
+    #[test]
+    fn what_costs_less_gains_more_and_nothing_is_free() {
+        let gain = |pay, work| Trial { pay, work }.gain();
+        assert_eq!((gain(1.0, 1.0), gain(3.0, 1.0)), (1.0, 3.0));
+        assert!((gain(1.0, 0.0) - 10.0).abs() < 1e-12 && gain(0.0, 0.0) == 0.0);
+        assert!((gain(1.1, 0.5) - 2.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn one_lucky_seed_does_not_lead() {
+        let space = Space::new(None);
+        let mut rng = rng(1, "archive test", 0, 0);
+        let (lucky, steady) = (space.drawn(&mut rng), space.drawn(&mut rng));
+        let mut archive = Archive::default();
+        archive.add(lucky.clone(), Trial { pay: 6.0, work: 1.0 });
+        (0..4).for_each(|_| archive.add(steady.clone(), Trial { pay: 5.0, work: 1.0 }));
+        assert_eq!(archive.best(), [steady.clone(), lucky]);
+        assert_eq!((archive.len(), archive.trials(&steady).len()), (2, 4));
+        assert_eq!(archive.trials(&space.honest()), []);
+    }
+}

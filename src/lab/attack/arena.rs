@@ -1,0 +1,255 @@
+//! The networks of a search: the honest peers of a scenario, and some that play a strategy.
+
+use toml::Value;
+
+use super::space::{Space, Strategy};
+use crate::corpus::CorpusSettings;
+use crate::lab::figures::{Figures, HONEST, PeerFigures};
+use crate::model::ModelSettings;
+use crate::scenario::{OperatorGroup, PeerGroup, Scenario, ScenarioError};
+use crate::settings::Kinded;
+
+/// Peers that play a strategy, where each has one slot.
+pub const PLAYERS: usize = 4;
+/// Honest peers of a network of the first stage, at most.
+const MOST_HONEST: usize = 16;
+/// Rounds of a network of the first stage, at most.
+const MOST_ROUNDS: u64 = 30;
+/// Pages of a peer in a round of the first stage, at most.
+const MOST_PAGES: usize = 4;
+/// The least that an honest peer's pay counts as, as a part of an equal share.
+const LEAST_PAY: f64 = 0.01;
+/// What the search calls the operator of several slots.
+const RING: &str = "ring";
+
+/// How large the networks are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// The smallest model on synthetic text for a few rounds, with the scenario's mechanism, scheme and protocol.
+    Cheap,
+    /// As the scenario says.
+    Whole,
+}
+
+/// Who plays the strategy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Played {
+    /// A few, beside the honest peers.
+    BySome,
+    /// As many, instead of the honest peers.
+    ByAll,
+    /// Nobody: honest peers in place of those who would play it, so that the network is as large.
+    ByNone,
+}
+
+/// Makes the networks of a search.
+pub struct Arena {
+    /// The scenario with its honest peers alone.
+    honest: Scenario,
+    pub space: Space,
+}
+
+/// What a strategy earned in a network, and what it cost.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Trial {
+    /// Pay of the mean slot that plays it, where the mean honest peer's is 1.
+    pub pay: f64,
+    /// Tokens that this slot trained on, where the mean honest peer's are 1.
+    pub work: f64,
+}
+
+impl Arena {
+    /// The honest peers of a scenario; `None` where it has no group of them.
+    pub fn new(scenario: &Scenario) -> Option<Self> {
+        let mut honest = scenario.clone();
+        honest.peers.retain(|group| scenario.registry.behaviours.kind_of(&group.behaviour) == HONEST);
+        honest.operators.clear();
+        if honest.peers.is_empty() {
+            return None;
+        }
+        let bins = scenario.mechanism.settings.get("bins").and_then(|bins| bins.as_integer());
+        Some(Self { honest, space: Space::new(bins.map(|bins| bins as u64)) })
+    }
+
+    /// The scenario of a network.
+    ///
+    /// # Errors
+    /// The scenario's settings do not go together with the peers of the search.
+    pub fn network(
+        &self,
+        stage: Stage,
+        strategy: &Strategy,
+        played: Played,
+        seed: u64,
+    ) -> Result<Scenario, ScenarioError> {
+        let mut network = self.honest.clone();
+        network.seed = seed;
+        if stage == Stage::Cheap {
+            cheapen(&mut network);
+        }
+        if played != Played::ByNone {
+            self.add(&mut network, strategy, played);
+        } else {
+            let like = network.peers[0].clone();
+            network.peers.push(PeerGroup { count: PLAYERS, joins: 0, leaves: None, ..like });
+        }
+        network.summary = String::new();
+        // Read back, so that what the peers of the search bring is checked as if somebody had written it.
+        Scenario::from_toml_with(self.honest.registry.clone(), &network.to_toml(), &network.name, &[])
+    }
+
+    /// Adds the players.
+    fn add(&self, network: &mut Scenario, strategy: &Strategy, played: Played) {
+        let behaviour = Kinded { kind: Some("strategy".into()), settings: self.space.settings(strategy) };
+        let like = network.peers[0].clone();
+        let uids = self.space.slots(strategy);
+        let players = match played {
+            Played::ByAll => network.peers.iter().map(|group| group.count).sum::<usize>() + PLAYERS,
+            _ if uids > 1 => uids,
+            _ => PLAYERS,
+        };
+        if played == Played::ByAll {
+            network.peers.clear();
+        }
+        if uids > 1 {
+            let ring = OperatorGroup {
+                name: Some(RING.into()),
+                count: (players / uids).max(1),
+                uids,
+                behaviour,
+                hardware: like.hardware,
+                link: like.link,
+                joins: 0,
+                leaves: None,
+            };
+            network.operators.push(ring);
+        } else {
+            network.peers.push(PeerGroup { count: players, behaviour, joins: 0, leaves: None, ..like });
+        }
+    }
+
+    /// What a strategy earned in a network where some play it.
+    pub fn trial(&self, figures: &Figures) -> Trial {
+        let (honest, players): (Vec<_>, Vec<_>) = figures.peers.iter().partition(|peer| peer.behaviour == HONEST);
+        let pay = |peers: &[&PeerFigures]| mean(peers, |peer| peer.pay);
+        let tokens = |peers: &[&PeerFigures]| mean(peers, |peer| peer.tokens.map_or(0.0, |tokens| tokens as f64));
+        // Where thieves take nearly everything, the ratio to what is left would say how little that is.
+        let least = LEAST_PAY / figures.peers.len() as f64;
+        Trial { pay: pay(&players) / pay(&honest).max(least), work: tokens(&players) / tokens(&honest).max(1.0) }
+    }
+}
+
+fn mean(peers: &[&PeerFigures], of: impl Fn(&PeerFigures) -> f64) -> f64 {
+    peers.iter().map(|peer| of(peer)).sum::<f64>() / peers.len().max(1) as f64
+}
+
+/// Makes a network small, and leaves the judge and what peers do as they are.
+fn cheapen(network: &mut Scenario) {
+    network.rounds = network.rounds.min(MOST_ROUNDS);
+    network.model = ModelSettings { preset: "nano".into(), sequence_length: Some(64), ..ModelSettings::default() };
+    network.corpus = CorpusSettings { held_out_pages: 8, ..CorpusSettings::default() };
+    let training = &mut network.training;
+    training.pages_per_round = training.pages_per_round.min(MOST_PAGES);
+    training.micro_batch = training.micro_batch.min(training.pages_per_round);
+    training.warmup_rounds = training.warmup_rounds.min(5);
+    training.schedule_rounds = None;
+    training.eval_every = network.rounds;
+    network.chain.weights_every = network.chain.weights_every.min(2);
+
+    let settings = &mut network.scheme.settings;
+    // Of chunks of the smallest model, which are a quarter of the others', as large a part is sent.
+    if let Some(Value::Integer(topk)) = settings.get_mut("topk") {
+        *topk = (*topk / 4).max(1);
+    }
+    // As many steps as there are pages at most; which number goes with them, the scheme knows.
+    if settings
+        .get("inner_steps")
+        .and_then(Value::as_integer)
+        .is_some_and(|steps| steps > training.pages_per_round as i64)
+    {
+        settings.remove("inner_steps");
+    }
+    let settings = &mut network.mechanism.settings;
+    if let Some(Value::Float(fraction)) = settings.get_mut("evaluated_fraction") {
+        *fraction = fraction.max(1.0 / training.pages_per_round as f64);
+    }
+
+    let before: usize = network.peers.iter().map(|group| group.count).sum();
+    if before > MOST_HONEST {
+        network.peers.iter_mut().for_each(|group| group.count = (group.count * MOST_HONEST / before).max(1));
+        let now: usize = network.peers.iter().map(|group| group.count).sum();
+        let of = |count: usize| (count * (now + PLAYERS)).div_ceil(before + PLAYERS).max(1);
+        network.protocol.top_peers = of(network.protocol.top_peers);
+        network.protocol.min_peers = network.protocol.min_peers.min(network.protocol.top_peers);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::space::CARTEL;
+    use super::*;
+    use crate::random::rng;
+    use crate::scenario::{load, shipped};
+
+    fn arena(name: &str) -> Arena {
+        Arena::new(&load(name, &[]).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn every_shipped_scenario_has_its_networks() {
+        for shipped in shipped() {
+            let arena = arena(shipped.name);
+            let mut rng = rng(1, "arena test", 0, 0);
+            for strategy in (0..10).map(|_| arena.space.drawn(&mut rng)).chain([arena.space.honest()]) {
+                for played in [Played::BySome, Played::ByAll, Played::ByNone] {
+                    let cheap = arena.network(Stage::Cheap, &strategy, played, 3);
+                    let cheap = cheap.unwrap_or_else(|error| panic!("{}, {strategy:?}: {error}", shipped.name));
+                    assert!(cheap.peers_total() <= MOST_HONEST + 2 * CARTEL && cheap.rounds <= MOST_ROUNDS);
+                    let whole = arena.network(Stage::Whole, &strategy, played, 3);
+                    whole.unwrap_or_else(|error| panic!("{}, {strategy:?}: {error}", shipped.name));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn adversaries_of_the_scenario_make_room_for_those_who_play() {
+        let arena = arena("copycat");
+        let honest = arena.space.honest();
+        let some = arena.network(Stage::Whole, &honest, Played::BySome, 1).unwrap();
+        let labels: Vec<String> = some.each_uid().map(|(_, operator)| operator.label()).collect();
+        assert_eq!(labels.iter().filter(|label| *label == "honest").count(), 12);
+        assert_eq!(labels.iter().filter(|label| *label == "strategy").count(), PLAYERS);
+        let all = arena.network(Stage::Whole, &honest, Played::ByAll, 1).unwrap();
+        assert!(all.each_uid().all(|(_, operator)| operator.label() == "strategy"));
+        let none = arena.network(Stage::Whole, &honest, Played::ByNone, 1).unwrap();
+        assert!(none.each_uid().all(|(_, operator)| operator.label() == "honest"));
+        assert_eq!([some.peers_total(), all.peers_total(), none.peers_total()], [16; 3]);
+        assert_eq!((some.rounds, some.mechanism.kind.as_deref()), (150, Some("gauntlet")));
+    }
+
+    #[test]
+    fn the_pay_of_players_is_that_of_the_mean_slot() {
+        let arena = arena("copycat");
+        let peer = |behaviour: &str, pay, tokens| PeerFigures {
+            uid: 0,
+            behaviour: behaviour.into(),
+            operator: None,
+            pay,
+            tokens: Some(tokens),
+            bytes_up: None,
+            bytes_down: None,
+            aggregated: 0,
+            held: None,
+        };
+        let mut figures = Figures {
+            digest: None,
+            loss: None,
+            peers: vec![peer("honest", 0.1, 80), peer("honest", 0.3, 120), peer("ring/strategy", 0.6, 25)],
+        };
+        let trial = arena.trial(&figures);
+        assert!((trial.pay - 3.0).abs() < 1e-12 && (trial.work - 0.25).abs() < 1e-12, "{trial:?}");
+        figures.peers.iter_mut().take(2).for_each(|peer| peer.pay = 0.0);
+        assert!((arena.trial(&figures).pay - 180.0).abs() < 1e-9, "of all pay, and no more than that");
+    }
+}

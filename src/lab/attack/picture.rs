@@ -1,0 +1,100 @@
+//! `frontier.svg`: what strategies earn for how much work.
+
+use super::arena::Trial;
+use super::search::Found;
+use crate::lab::statistics::Interval;
+use crate::report::ReportError;
+use crate::report::plots::canvas::{Anchor, Canvas, Lettering, Point, picture};
+use crate::report::plots::frame::{BELOW_HEADING, Frame, Legend, Sample, WIDTH, heading};
+use crate::report::plots::palette::{BLUE, Dash, INK, SHADE, Stroke, VERMILLION};
+
+const HEIGHT: f64 = 500.0;
+/// Half the side of a strategy's mark, and of a finding's.
+const SMALL: f64 = 1.6;
+const LARGE: f64 = 4.5;
+
+/// Every strategy that was tried in cheap networks, the frontier of them, and the findings with their intervals.
+///
+/// # Errors
+/// The picture cannot be drawn.
+pub fn frontier(found: &Found, title: &str) -> Result<String, ReportError> {
+    let tried: Vec<Point> = found.cheap.iter().map(|(_, trials)| mean(trials)).collect();
+    let frontier =
+        frontier_of(found.cheap.iter().filter(|(_, trials)| trials.len() > 1).map(|(_, trials)| mean(trials)));
+    let findings = found.findings.iter().map(|finding| mean(&finding.trials));
+    let highest = frontier
+        .iter()
+        .copied()
+        .chain(findings)
+        .fold((1.0f64, 1.5f64), |(x, y), point| (x.max(point.0), y.max(point.1)));
+    let entries = [
+        (Sample::Box(SHADE), "tried in a cheap network".to_string()),
+        (Sample::Line(Stroke::solid(BLUE, 2.0)), "most pay for so much work, of two seeds or more".to_string()),
+        (Sample::Box(VERMILLION), "finding, in the scenario itself (95 % interval)".to_string()),
+        (
+            Sample::Line(Stroke::solid(INK, 1.2).dash(Dash::Dotted)),
+            "as an honest peer is paid for the work".to_string(),
+        ),
+    ];
+    let legend = Legend::new(entries, WIDTH - 90.0);
+    let explanation = "each mark is a strategy: tokens that it trained on, and its pay, an honest peer's both being 1";
+    picture("the frontier", (WIDTH, HEIGHT + legend.height()), |page| {
+        heading(page, title, explanation);
+        legend.draw(page, (70.0, BELOW_HEADING));
+        let (top, bottom) = (BELOW_HEADING + legend.height() + 10.0, HEIGHT + legend.height() - 50.0);
+        let frame =
+            Frame { left: 70.0, top, right: WIDTH - 30.0, bottom, x: 0.0..highest.0 * 1.08, y: 0.0..highest.1 * 1.12 };
+        frame.axes(page, "work", "pay");
+        tried.iter().for_each(|&at| mark(page, frame.at(at), SMALL, Stroke::solid(SHADE, 0.45)));
+        let end = frame.x.end.min(frame.y.end);
+        frame.line(page, &[(0.0, 0.0), (end, end)], Stroke::solid(INK, 1.2).dash(Dash::Dotted));
+        frame.line(page, &frontier, Stroke::solid(BLUE, 2.0));
+        for (nth, finding) in found.findings.iter().enumerate() {
+            let pays: Vec<f64> = finding.trials.iter().map(|trial| trial.pay).collect();
+            let (work, pay) = mean(&finding.trials);
+            if let Some((low, high)) = Interval::of(&pays).and_then(|interval| interval.ends()) {
+                frame.line(page, &[(work, low), (work, high)], Stroke::solid(VERMILLION, 1.5));
+            }
+            let at = frame.at((work, pay));
+            mark(page, at, LARGE, Stroke::solid(VERMILLION, 1.0));
+            let look = Lettering::new(12.0, Anchor::Left).bold();
+            page.text(&(nth + 1).to_string(), (at.0 + 8.0, at.1), look);
+        }
+    })
+}
+
+/// A square around a point; the stroke's width is its opacity.
+fn mark(page: &Canvas<'_>, (x, y): Point, half: f64, look: Stroke) {
+    page.rectangle((x - half, y - half), (x + half, y + half), look.color, look.width);
+}
+
+/// Mean work and pay.
+fn mean(trials: &[Trial]) -> Point {
+    let of = |value: fn(&Trial) -> f64| trials.iter().map(value).sum::<f64>() / trials.len().max(1) as f64;
+    (of(|trial| trial.work), of(|trial| trial.pay))
+}
+
+/// The points that no other point beats by as much pay for less work, by rising work.
+fn frontier_of(points: impl Iterator<Item = Point>) -> Vec<Point> {
+    let mut points: Vec<Point> = points.collect();
+    points.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.total_cmp(&a.1)));
+    let mut highest = f64::NEG_INFINITY;
+    points.retain(|point| {
+        let beats = point.1 > highest;
+        highest = highest.max(point.1);
+        beats
+    });
+    points
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_frontier_rises() {
+        let points = [(1.0, 2.0), (0.5, 1.0), (0.5, 3.0), (0.2, 0.1), (2.0, 9.0)];
+        assert_eq!(frontier_of(points.into_iter()), [(0.2, 0.1), (0.5, 3.0), (2.0, 9.0)]);
+        assert_eq!(frontier_of(std::iter::empty()), []);
+    }
+}

@@ -1,0 +1,68 @@
+//! Tables with rules, and how their numbers are written.
+
+use comfy_table::{CellAlignment, Table, presets};
+
+use super::Look;
+
+/// Stands for what is not known.
+pub const NONE: &str = "-";
+
+/// NaN of none.
+pub fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (sum, count) = values.fold((0.0, 0), |(sum, count), value| (sum + value, count + 1));
+    sum / f64::from(count)
+}
+
+/// A share, as a percentage.
+pub fn percent(share: f64) -> String {
+    if share.is_finite() { format!("{:.2} %", 100.0 * share) } else { NONE.into() }
+}
+
+/// A number with so many digits after the point.
+pub fn digits(value: f64, digits: usize) -> String {
+    if !value.is_finite() {
+        return NONE.into();
+    }
+    let text = format!("{value:.digits$}");
+    // No minus before a zero.
+    if text.trim_start_matches(['-', '0', '.']).is_empty() { text.trim_start_matches('-').into() } else { text }
+}
+
+/// A table whose columns of numbers are flush right.
+pub struct Ruled(Table);
+
+impl Ruled {
+    /// `words`: the one column that is not of numbers, counted from 1; 0: none.
+    pub fn new(look: Look, words: usize, titles: &[impl ToString]) -> Self {
+        let mut table = Table::new();
+        table.load_style(match look {
+            Look::Terminal => presets::UTF8_FULL_CONDENSED,
+            Look::Plain => presets::ASCII_MARKDOWN,
+        });
+        table.set_header(titles.iter().map(ToString::to_string));
+        for (index, column) in table.column_iter_mut().enumerate() {
+            let side = if index + 1 == words { CellAlignment::Left } else { CellAlignment::Right };
+            column.set_cell_alignment(side);
+        }
+        Self(table)
+    }
+
+    /// These columns are of words too, counted from 0.
+    pub fn left(mut self, columns: std::ops::Range<usize>) -> Self {
+        let words = self.0.column_iter_mut().enumerate().filter(|(nth, _)| columns.contains(nth));
+        words.for_each(|(_, column)| {
+            column.set_cell_alignment(CellAlignment::Left);
+        });
+        self
+    }
+
+    /// Adds a line.
+    pub fn line(&mut self, cells: impl IntoIterator<Item = String>) {
+        self.0.add_row(cells);
+    }
+
+    /// The whole table.
+    pub fn text(self) -> String {
+        self.0.to_string()
+    }
+}
