@@ -6,6 +6,7 @@ mod bench;
 mod card;
 mod check;
 mod collect;
+mod compare;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod eval;
@@ -20,6 +21,7 @@ mod launch;
 mod limits;
 mod log;
 mod model;
+mod networks;
 mod node;
 mod open;
 mod plan;
@@ -31,6 +33,7 @@ mod run;
 mod scenarios;
 mod shared;
 mod status;
+mod sweep;
 mod tokenize;
 mod verify;
 
@@ -38,6 +41,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use gauntlet::lab::sweep::SweepError;
 use gauntlet::node::OpenError;
 use gauntlet::runtime::bucket::BucketError;
 use gauntlet::runtime::process::ProcessError;
@@ -84,6 +88,10 @@ enum Command {
     Check(check::Args),
     /// Estimate what a scenario needs on real devices: operations, memory, bytes, time, cost
     Plan(plan::Args),
+    /// Run all combinations of some settings, several seeds each: means, 95 % intervals, pictures
+    Sweep(sweep::Args),
+    /// Put runs and sweeps beside one another: the settings that differ, loss and pay with 95 % intervals
+    Compare(compare::Args),
     /// Train only the central AdamW of a scenario, on one or more devices
     Baseline(baseline::Args),
     /// Draw the pictures of a run again, or compare several runs on one set of axes
@@ -155,6 +163,8 @@ pub fn main() -> ExitCode {
         Command::Resume(args) => resume::resume(args),
         Command::Check(args) => check::check(args),
         Command::Plan(args) => plan::plan(args),
+        Command::Sweep(args) => sweep::sweep(args),
+        Command::Compare(args) => compare::compare(args),
         Command::Baseline(args) => baseline::baseline(args),
         Command::Plot(args) => plot::plot(args),
         Command::Publish(args) => publish::publish(args),
@@ -214,6 +224,7 @@ fn is_usage(error: &anyhow::Error) -> bool {
         || error.is::<ScenarioError>()
         || error.is::<OpenError>()
         || error.downcast_ref::<BucketError>().is_some_and(BucketError::is_usage)
+        || error.downcast_ref::<SweepError>().is_some_and(SweepError::is_usage)
         || error.downcast_ref::<RunError>().is_some_and(RunError::is_usage)
         || error.downcast_ref::<ProcessError>().is_some_and(ProcessError::is_usage)
 }

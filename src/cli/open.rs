@@ -32,9 +32,15 @@ pub struct ScenarioArgs {
 impl ScenarioArgs {
     /// Reads and checks the scenario.
     pub fn load(&self) -> anyhow::Result<Scenario> {
+        self.load_with(&[])
+    }
+
+    /// Reads and checks it with further settings, which come last.
+    pub fn load_with(&self, settings: &[String]) -> anyhow::Result<Scenario> {
         let mut overrides = self.overrides.clone();
         overrides.extend(self.seed.map(|seed| format!("seed={seed}")));
         overrides.extend(self.rounds.map(|rounds| format!("rounds={rounds}")));
+        overrides.extend_from_slice(settings);
         load(&self.scenario, &overrides)
     }
 }

@@ -44,6 +44,19 @@ pub struct PeerFigures {
     pub bytes_down: Option<u64>,
     /// Rounds in which it was aggregated.
     pub aggregated: u64,
+    /// What it did while it held its slot; none where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
+}
+
+/// A peer beside a mean honest one, in the rounds in which it held its slot.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Held {
+    pub rounds: u64,
+    /// Tokens, and pay, as multiples of the honest peer's.
+    pub work: Option<f64>,
+    pub pay: Option<f64>,
 }
 
 impl Figures {
@@ -74,14 +87,26 @@ impl Figures {
     }
 
     /// Pay of the mean peer of a label, where that of the mean honest peer is 1; none where honest peers are not paid.
+    /// Peers count by the rounds in which they held a slot, and are compared with those who held one then.
     pub fn pay_ratio(&self, label: &str) -> Option<f64> {
-        ratio(self.pay(label)?, self.pay(HONEST)?)
+        self.held(label, |held| held.pay).or_else(|| ratio(self.pay(label)?, self.pay(HONEST)?))
     }
 
-    /// Tokens that the mean peer of a label trained on, where those of the mean honest peer are 1.
+    /// Tokens that the mean peer of a label trained on, where those of the mean honest peer are 1; counted as pay is.
     pub fn work(&self, label: &str) -> Option<f64> {
         let tokens = |label| mean(self.peers_of(label).map(|peer| peer.tokens.map(|tokens| tokens as f64)));
-        ratio(tokens(label)?, tokens(HONEST)?)
+        self.held(label, |held| held.work).or_else(|| ratio(tokens(label)?, tokens(HONEST)?))
+    }
+
+    /// A mean over the rounds of all peers of a label, where every one has the number.
+    fn held(&self, label: &str, of: impl Fn(&Held) -> Option<f64>) -> Option<f64> {
+        let (mut sum, mut rounds) = (0.0, 0.0);
+        for peer in self.peers_of(label) {
+            let held = peer.held?;
+            sum += of(&held)? * held.rounds as f64;
+            rounds += held.rounds as f64;
+        }
+        ratio(sum, rounds)
     }
 
     /// Pay for the work, where an honest peer's is 1; none where nothing was trained on.
@@ -102,6 +127,7 @@ impl PeerFigures {
             bytes_up: row.bytes_up,
             bytes_down: row.bytes_down,
             aggregated: row.rounds_aggregated,
+            held: row.rounds_registered.map(|rounds| Held { rounds, work: row.work, pay: row.pay }),
         }
     }
 }
@@ -131,6 +157,7 @@ pub(super) mod tests {
             bytes_up: None,
             bytes_down: None,
             aggregated: 3,
+            held: None,
         };
         Figures {
             digest: Some(Digest::of(b"made")),
@@ -154,6 +181,18 @@ pub(super) mod tests {
         assert_eq!((figures.pay("late"), figures.pay_ratio("late")), (None, None));
         let unpaid = made(&[("honest", 0.0, None), ("copycat", 1.0, Some(1))]);
         assert_eq!((unpaid.pay_ratio("copycat"), unpaid.work("copycat")), (None, None));
+    }
+
+    #[test]
+    fn peers_count_by_the_rounds_in_which_they_held_a_slot() {
+        let mut figures = made(&[("honest", 0.6, Some(100)), ("late", 0.1, Some(10)), ("late", 0.3, Some(60))]);
+        let held = |rounds, work, pay| Some(Held { rounds, work: Some(work), pay: Some(pay) });
+        (figures.peers[1].held, figures.peers[2].held) = (held(10, 1.0, 5.0), held(30, 2.0, 1.0));
+        assert_eq!((figures.work("late"), figures.pay_ratio("late")), (Some(1.75), Some(2.0)));
+        assert_eq!(figures.profit("late"), Some(2.0 / 1.75));
+        figures.peers[2].held = None;
+        let of_totals = (Some(0.35), Some(0.2 / 0.6));
+        assert_eq!((figures.work("late"), figures.pay_ratio("late")), of_totals, "not known of all");
     }
 
     #[test]

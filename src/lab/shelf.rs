@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use object_store::path::Path;
-use object_store::{Error, ObjectStore, ObjectStoreExt};
+use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 
@@ -19,9 +19,9 @@ use crate::scenario::Scenario;
 use crate::transport::retry::{Backoff, RetryStore};
 
 /// Goes up when other figures are kept, or the same are computed otherwise.
-const FORMAT: &str = "1";
-/// The longest object that is read: figures of 10,000 peers take a fifth of it.
-const MOST_BYTES: u64 = 16 << 20;
+const FORMAT: &str = "2";
+/// The longest object that is read: figures of 10,000 peers, or the settings of 4,096 combinations, take half of it.
+const MOST_BYTES: u64 = 32 << 20;
 
 /// What names a network on a shelf: its settings, the seed among them, and the version of this crate, of which its bits
 /// are.
@@ -29,10 +29,15 @@ const MOST_BYTES: u64 = 16 << 20;
 pub struct Key(Digest);
 
 impl Key {
-    /// The key of a network.
+    /// The key of a network that this program runs.
     pub fn of(scenario: &Scenario) -> Self {
+        Self::by(env!("CARGO_PKG_VERSION"), scenario)
+    }
+
+    /// The key of a network that the program of a version has run.
+    pub(super) fn by(version: &str, scenario: &Scenario) -> Self {
         let settings = scenario.canonical();
-        let parts = ["gauntlet figures", FORMAT, env!("CARGO_PKG_VERSION"), &settings];
+        let parts = ["gauntlet figures", FORMAT, version, &settings];
         Self(Digest::of_parts(parts.map(str::as_bytes)))
     }
 
@@ -139,6 +144,15 @@ impl Shelf {
         self.runtime.block_on(put).map(drop).map_err(|error| self.failed("write", path, &error))
     }
 
+    /// Puts an object unless there is one.
+    pub(super) fn begin(&self, path: &Path, bytes: Vec<u8>) -> Result<(), LabError> {
+        let options = PutOptions { mode: PutMode::Create, ..Default::default() };
+        match self.runtime.block_on(self.store.put_opts(path, bytes.into(), options)) {
+            Ok(_) | Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(()),
+            Err(error) => Err(self.failed("write", path, &error)),
+        }
+    }
+
     /// What messages call the object of a network.
     pub(super) fn name_of(&self, key: Key) -> String {
         format!("{}/{}", self.url.trim_end_matches('/'), key.path())
@@ -216,6 +230,6 @@ mod tests {
         assert!(kept(&moved.replace("\"pay\"", "\"paid\"")).contains("unknown field `paid`"));
         let file = std::fs::File::create(path(other)).unwrap();
         file.set_len(MOST_BYTES + 1).unwrap();
-        assert_eq!(shelf.get(other).unwrap(), Kept::Damaged("16777217 bytes long".into()));
+        assert_eq!(shelf.get(other).unwrap(), Kept::Damaged("33554433 bytes long".into()));
     }
 }

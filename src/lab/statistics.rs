@@ -1,4 +1,4 @@
-//! Means with their 95 % intervals, and how unequal shares are.
+//! Means with their 95 % intervals.
 
 use serde::{Deserialize, Serialize};
 
@@ -76,26 +76,6 @@ fn within(angle: f64, freedom: usize) -> f64 {
     if odd { std::f64::consts::FRAC_2_PI * (angle + sine * sum) } else { sine * sum }
 }
 
-/// How unequal shares are: 0 where all are alike, towards 1 where one has everything. None of none, or where the sum is
-/// not positive.
-pub fn gini(shares: &[f64]) -> Option<f64> {
-    let mut sorted = shares.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let count = sorted.len() as f64;
-    let sum: f64 = sorted.iter().sum();
-    let weighted: f64 = sorted.iter().zip(1..).map(|(share, rank)| (2.0 * f64::from(rank) - count - 1.0) * share).sum();
-    (sum > 0.0).then(|| weighted / (count * sum))
-}
-
-/// The coefficient of variation: standard deviation of these values over their mean. None of none, or where the mean is
-/// not positive.
-pub fn variation(values: &[f64]) -> Option<f64> {
-    let count = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / count;
-    let squares = values.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>();
-    (mean > 0.0).then(|| (squares / count).sqrt() / mean)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,13 +117,5 @@ mod tests {
             (0..5).map(|seed| (100.0 * f64::from(seed), 100.0 * f64::from(seed) + 2.0)).collect();
         let interval = Interval::of_differences(&pairs).unwrap();
         assert_eq!((interval.mean, interval.ends()), (2.0, Some((2.0, 2.0))));
-    }
-
-    #[test]
-    fn inequality_is_none_of_equals_and_nearly_all_of_one() {
-        assert_eq!((gini(&[0.25; 4]), variation(&[0.25; 4])), (Some(0.0), Some(0.0)));
-        assert_eq!((gini(&[0.0, 0.0, 0.0, 1.0]), variation(&[0.0, 0.0, 0.0, 1.0])), (Some(0.75), Some(3.0_f64.sqrt())));
-        assert_eq!(gini(&[3.0, 1.0]), Some(0.25));
-        assert_eq!([gini(&[]), gini(&[0.0]), variation(&[]), variation(&[0.0])], [None; 4]);
     }
 }

@@ -4,6 +4,7 @@ mod commands;
 mod resumed;
 mod runs;
 mod stopped;
+mod sweep;
 
 use std::path::PathBuf;
 use std::process::{Command, Output};

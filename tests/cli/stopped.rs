@@ -22,7 +22,7 @@ pub fn rounds(place: &Place, run: &str) -> usize {
     std::fs::read_to_string(place.path(run).join("rounds.csv")).map_or(0, |text| text.lines().count().saturating_sub(1))
 }
 
-fn signal(child: &Child, name: &str) {
+pub fn signal(child: &Child, name: &str) {
     let killed = Command::new("kill").arg(format!("-{name}")).arg(child.id().to_string()).status().unwrap();
     assert!(killed.success());
 }

@@ -240,6 +240,7 @@ mod tests {
             bytes_up: None,
             bytes_down: None,
             aggregated: 0,
+            held: None,
         };
         let mut figures = Figures {
             digest: None,

@@ -89,6 +89,21 @@ pub fn picture(figure: &str, (width, height): Point, draw: impl FnOnce(&Canvas<'
     }
 }
 
+/// Several pictures as one, each below the one before.
+pub fn stacked(pictures: &[String]) -> String {
+    let (mut width, mut height, mut parts) = (0.0_f64, 0.0, String::new());
+    for picture in pictures {
+        let size = |name: &str| {
+            let (_, rest) = picture.split_once(&format!(" {name}=\""))?;
+            rest.split_once('"')?.0.parse::<f64>().ok()
+        };
+        parts += &picture.replacen("<svg ", &format!("<svg y=\"{height}\" "), 1);
+        width = width.max(size("width").unwrap_or_default());
+        height += size("height").unwrap_or_default();
+    }
+    format!("<svg width=\"{width}\" height=\"{height}\" xmlns=\"http://www.w3.org/2000/svg\">\n{parts}</svg>\n")
+}
+
 /// Shows the page at its size in pixels, whatever the backend's units, with joints that do not stick out.
 fn sized(svg: String, units: (u32, u32), (width, height): Point) -> String {
     svg.replacen(
@@ -202,6 +217,15 @@ mod tests {
         assert_eq!(dashes[2], [(10.0, 2.0), (10.0, 6.0)]);
         assert_eq!(pieces(&corner, &[]), [corner.to_vec()]);
         assert!(pieces(&corner[..1], &[4.0, 2.0]).is_empty());
+    }
+
+    #[test]
+    fn pictures_in_one_lie_below_one_another() {
+        let page = |height: f64| picture("test", (90.0, height), |_| {}).unwrap();
+        let both = stacked(&[page(50.0), page(30.5)]);
+        assert!(both.starts_with("<svg width=\"90\" height=\"80.5\" "), "{both}");
+        assert!(both.contains("<svg y=\"0\" width=\"90\" height=\"50\""), "{both}");
+        assert!(both.contains("<svg y=\"50\" width=\"90\" height=\"30.5\"") && both.ends_with("</svg>\n</svg>\n"));
     }
 
     #[test]

@@ -57,16 +57,22 @@ impl Over {
 
 /// The pictures of several runs: names of their files, and the SVG text.
 pub fn compare(runs: &[&RunData]) -> Result<Vec<(&'static str, String)>, ReportError> {
+    Over::ALL.into_iter().map(|over| Ok((over.file(), losses(runs, over)?))).collect()
+}
+
+/// The first of them: losses by round.
+pub fn compared_losses(runs: &[&RunData]) -> Result<String, ReportError> {
+    losses(runs, Over::Rounds)
+}
+
+fn losses(runs: &[&RunData], over: Over) -> Result<String, ReportError> {
     let groups = groups(runs);
-    let picture = |over: Over| {
-        let title = format!("Held-out loss{}", if groups.len() < runs.len() { ": means and spreads" } else { "" });
-        Ok((over.file(), draw(runs, &title, over.title(), &curves(&groups, over))?))
-    };
-    Over::ALL.into_iter().map(picture).collect()
+    let title = format!("Held-out loss{}", if groups.len() < runs.len() { ": means and spreads" } else { "" });
+    draw(runs, &title, over.title(), &curves(&groups, over))
 }
 
 /// Runs that are alike but for the seed, in the order in which they were named.
-fn groups<'a>(runs: &[&'a RunData]) -> Vec<Vec<&'a RunData>> {
+pub fn groups<'a>(runs: &[&'a RunData]) -> Vec<Vec<&'a RunData>> {
     let seedless = |run: &RunData| Scenario { seed: 0, ..run.manifest.scenario.clone() };
     let mut groups: Vec<((Scenario, bool), Vec<&RunData>)> = Vec::new();
     for &run in runs {
@@ -81,8 +87,8 @@ fn groups<'a>(runs: &[&'a RunData]) -> Vec<Vec<&'a RunData>> {
     groups.into_iter().map(|(_, members)| members).collect()
 }
 
-/// A run by its folder; several seeds by what their folders share.
-fn name(group: &[&RunData]) -> String {
+/// What a group is called: a run by its folder; several seeds by what their folders share.
+pub fn name(group: &[&RunData]) -> String {
     let first = group[0];
     match group.len() {
         1 => first.name.clone(),

@@ -40,14 +40,8 @@ impl Frame {
     /// Grid, ticks with their values, and axis titles (empty: none).
     pub fn axes(&self, page: &Canvas<'_>, x_title: &str, y_title: &str) {
         let look = Lettering::new(TICK_SIZE, Anchor::Middle);
-        let x_ticks = ticks(&self.x, ((self.right - self.left) / 50.0).clamp(3.0, 9.0) as usize);
         let y_ticks = ticks(&self.y, ((self.bottom - self.top) / 34.0).clamp(3.0, 8.0) as usize);
-        for &x in &x_ticks {
-            let at = self.at((x, 0.0)).0;
-            page.line(&[(at, self.top), (at, self.bottom)], Stroke::solid(GRID, 0.75));
-            page.line(&[(at, self.bottom), (at, self.bottom + 4.0)], Stroke::solid(INK, 0.75));
-            page.text(&number(x), (at, self.bottom + 13.0), look);
-        }
+        self.x_axis(page);
         for &y in &y_ticks {
             let at = self.at((0.0, y)).1;
             page.line(&[(self.left, at), (self.right, at)], Stroke::solid(GRID, 0.75));
@@ -60,6 +54,17 @@ impl Frame {
             let widest = y_ticks.iter().map(|&y| look.width_of(&number(y))).fold(0.0, f64::max);
             let at = (self.left - widest - 20.0, (self.top + self.bottom) / 2.0);
             page.text(y_title, at, Lettering::new(TITLE_SIZE, Anchor::Middle).upright());
+        }
+    }
+
+    /// The grid's upright lines, and ticks with their values below.
+    pub fn x_axis(&self, page: &Canvas<'_>) {
+        let look = Lettering::new(TICK_SIZE, Anchor::Middle);
+        for x in ticks(&self.x, ((self.right - self.left) / 50.0).clamp(3.0, 9.0) as usize) {
+            let at = self.at((x, 0.0)).0;
+            page.line(&[(at, self.top), (at, self.bottom)], Stroke::solid(GRID, 0.75));
+            page.line(&[(at, self.bottom), (at, self.bottom + 4.0)], Stroke::solid(INK, 0.75));
+            page.text(&number(x), (at, self.bottom + 13.0), look);
         }
     }
 

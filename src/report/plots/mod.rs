@@ -4,6 +4,7 @@
 mod bytes;
 pub(crate) mod canvas;
 mod compare;
+mod dots;
 pub(crate) mod frame;
 mod grid;
 mod incentive;
@@ -16,7 +17,9 @@ mod work;
 
 pub use bytes::bytes;
 pub(super) use bytes::unit_of;
-pub use compare::compare;
+pub use canvas::stacked;
+pub use compare::{compare, compared_losses, groups, name};
+pub use dots::{Dots, Mark, dots};
 pub(super) use frame::number;
 pub use incentive::incentive;
 pub use loss::{late_loss, loss};

@@ -47,6 +47,15 @@ impl Ruled {
         Self(table)
     }
 
+    /// These columns are of words too, counted from 0.
+    pub fn left(mut self, columns: std::ops::Range<usize>) -> Self {
+        let words = self.0.column_iter_mut().enumerate().filter(|(nth, _)| columns.contains(nth));
+        words.for_each(|(_, column)| {
+            column.set_cell_alignment(CellAlignment::Left);
+        });
+        self
+    }
+
     /// Adds a line.
     pub fn line(&mut self, cells: impl IntoIterator<Item = String>) {
         self.0.add_row(cells);

@@ -1,0 +1,54 @@
+//! Why a sweep is refused or cannot go on.
+
+use thiserror::Error;
+
+use crate::lab::LabError;
+use crate::report::ReportError;
+
+/// An error of a sweep.
+#[derive(Debug, Error)]
+pub enum SweepError {
+    /// What was written as an axis is none, or does not go with the others.
+    #[error("--grid {grid}: {reason}")]
+    Grid { grid: String, reason: String },
+    /// More networks than anybody means.
+    #[error("{networks} networks; expected {most} at most: take fewer values or seeds")]
+    TooMany { networks: String, most: usize },
+    /// Seeds beyond what a scenario can say.
+    #[error("{count} seeds from {first} on; the last would be more than {}, the largest that TOML can write", i64::MAX)]
+    Seeds { first: u64, count: usize },
+    /// The scenario does not take a value.
+    #[error("the combination {combination}: {problem}")]
+    Refused { combination: String, problem: String },
+    /// Without adversaries there would be nobody, or a network that cannot be run.
+    #[error("--control: the combination {combination} without its adversaries: {problem}")]
+    Control { combination: String, problem: String },
+    /// The results would come among those of something else.
+    #[error("{url} holds another sweep: {differs}; take another place with --out, or give the same command as before")]
+    Other { url: String, differs: String },
+    #[error("{url} is the folder of a run; take another place with --out")]
+    Run { url: String },
+    #[error(
+        "{url}: there is no sweep here: it has no sweep.json; `sim sweep SCENARIO --grid KEY=VALUES --out DIR` makes one"
+    )]
+    None { url: String },
+    #[error("{url}/sweep.json: {reason}; restore it, or begin the sweep in another place with --out")]
+    Damaged { url: String, reason: String },
+    #[error(
+        "{url} was written by gauntlet {version} (sweep format {format}); use that, or begin the sweep in another place with --out"
+    )]
+    Version { url: String, format: u64, version: String },
+    #[error("{url}: {there} of {of} networks are there; finish the sweep with the command that began it")]
+    Part { url: String, there: usize, of: usize },
+    #[error(transparent)]
+    Lab(#[from] LabError),
+    #[error(transparent)]
+    Report(#[from] ReportError),
+}
+
+impl SweepError {
+    /// Whether the same command would fail again.
+    pub fn is_usage(&self) -> bool {
+        !matches!(self, Self::Lab(_) | Self::Report(_) | Self::Damaged { .. })
+    }
+}

@@ -1,0 +1,242 @@
+//! A sweep in its folder or bucket: begun, run, and told when it is whole.
+
+use object_store::path::Path;
+use serde::{Deserialize, Serialize};
+
+use super::axis::Axis;
+use super::control::control;
+use super::error::SweepError;
+use super::plan::{Combination, Plan};
+use super::rows::csv;
+use crate::bucket::Bucket;
+use crate::lab::differences::differences;
+use crate::lab::figures::Figures;
+use crate::lab::pictures;
+use crate::lab::pool::{self, PoolOptions};
+use crate::lab::shelf::{Kept, Key, Shelf};
+use crate::lab::summary::{Group, LEGEND, Seeded, lines, table};
+use crate::report::tables::Look;
+use crate::scenario::Scenario;
+
+/// Goes up when an older program could not read a newer folder, or the other way round.
+const FORMAT: u64 = 1;
+const SWEEP: &str = "sweep.json";
+
+/// `sweep.json`: what a sweep is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    format: u64,
+    /// Version of the program whose figures lie there.
+    version: String,
+    axes: Vec<Axis>,
+    seeds: Vec<u64>,
+    control: bool,
+    /// Settings of each combination, with the first seed.
+    combinations: Vec<StoredCombination>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredCombination {
+    values: Vec<String>,
+    scenario: Scenario,
+}
+
+impl Stored {
+    fn of(plan: &Plan) -> Self {
+        let combination =
+            |of: &Combination| StoredCombination { values: of.values.clone(), scenario: of.scenario.clone() };
+        Self {
+            format: FORMAT,
+            version: env!("CARGO_PKG_VERSION").into(),
+            axes: plan.axes.clone(),
+            seeds: plan.seeds.clone(),
+            control: plan.control,
+            combinations: plan.combinations.iter().map(combination).collect(),
+        }
+    }
+
+    /// In what another sweep differs, in words; `None` where it is this one.
+    fn differs(&self, here: &Self) -> Option<String> {
+        let grids = |sweep: &Self| {
+            let axis = |axis: &Axis| format!("--grid {}={}", axis.key, axis.values.join(","));
+            sweep.axes.iter().map(axis).collect::<Vec<_>>().join(" ")
+        };
+        let seeds = |sweep: &Self| match (sweep.seeds.first(), sweep.seeds.last()) {
+            (Some(first), Some(last)) => format!("seeds {first} to {last}"),
+            _ => "no seeds".into(),
+        };
+        let control = |sweep: &Self| if sweep.control { "with --control" } else { "without --control" }.to_string();
+        let version = |sweep: &Self| format!("gauntlet {}", sweep.version);
+        let told: [&dyn Fn(&Self) -> String; 4] = [&version, &grids, &seeds, &control];
+        if let Some(told) = told.iter().find(|told| told(self) != told(here)) {
+            return Some(format!("{} there, {} here", told(self), told(here)));
+        }
+        let mut pairs = self.combinations.iter().zip(&here.combinations);
+        let (there, here) = pairs.find(|(there, here)| there != here)?;
+        let settings = differences(&[&there.scenario, &here.scenario]);
+        let Some((path, values)) = settings.first() else { return Some("the scenario's name or summary".into()) };
+        let value =
+            |at: usize| values[at].as_deref().map_or_else(|| format!("no {path}"), |value| format!("{path} = {value}"));
+        Some(format!("{} there, {} here", value(0), value(1)))
+    }
+}
+
+/// What there is of a sweep.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// All networks: the tables for a person, and the names of the files that were written.
+    Whole { summary: String, files: Vec<String> },
+    /// So many networks of so many.
+    Part { there: usize, of: usize },
+}
+
+/// A sweep in its place.
+pub struct Sweep {
+    plan: Plan,
+    name: String,
+    shelf: Shelf,
+}
+
+impl Sweep {
+    /// Begins a sweep in a place, or goes on with the one that is there.
+    ///
+    /// # Errors
+    /// There is another sweep, or a run; or the place cannot be read or written.
+    pub fn begin(plan: Plan, bucket: &Bucket) -> Result<Self, SweepError> {
+        let shelf = Shelf::new(bucket);
+        let (url, path) = (|| shelf.url().to_string(), Path::from(SWEEP));
+        if shelf.read(&Path::from("manifest.json"))?.is_some() {
+            return Err(SweepError::Run { url: url() });
+        }
+        let stored = Stored::of(&plan);
+        // The first of several shards writes it; all read what is there then.
+        if shelf.read(&path)?.is_none() {
+            let mut bytes = serde_json::to_vec_pretty(&stored).expect("plain data");
+            bytes.push(b'\n');
+            shelf.begin(&path, bytes)?;
+        }
+        let found = read(&shelf)?;
+        match found.differs(&stored) {
+            Some(differs) => Err(SweepError::Other { url: url(), differs }),
+            None => {
+                let name = plan.combinations.first().map_or_else(String::new, |first| first.scenario.name.clone());
+                Ok(Self { plan, name, shelf })
+            }
+        }
+    }
+
+    /// Runs the networks that are not there yet; when all are, writes the tables and pictures.
+    ///
+    /// # Errors
+    /// A network fails, or the place does.
+    pub fn run(&self, options: &PoolOptions<'_>, look: Look) -> Result<Outcome, SweepError> {
+        let figures = pool::run(&self.plan.networks(), &self.shelf, options)?;
+        let (there, of) = (figures.iter().flatten().count(), figures.len());
+        let Some(figures) = figures.into_iter().collect::<Option<Vec<_>>>() else {
+            return Ok(Outcome::Part { there, of });
+        };
+        let groups = groups(&self.plan, figures);
+        let files = self.files(&groups)?;
+        for (name, bytes) in &files {
+            self.shelf.write(&Path::from(name.as_str()), bytes.clone())?;
+        }
+        let files = files.into_iter().map(|(name, _)| name).collect();
+        Ok(Outcome::Whole { summary: self.summary(&groups, look), files })
+    }
+
+    fn files(&self, groups: &[Group]) -> Result<Vec<(String, Vec<u8>)>, SweepError> {
+        let lines = lines(groups);
+        let title = format!("{}, {}", self.name, seeds(&self.plan));
+        let markdown = format!("# Sweep of {}\n\n{}\n", self.name, self.summary(groups, Look::Plain));
+        let mut files =
+            vec![("sweep.csv".to_string(), csv(&self.plan, groups)), ("sweep.md".to_string(), markdown.into_bytes())];
+        let pay = pictures::pay(&title, groups, &lines)?.map(|svg| ("sweep-pay.svg".to_string(), svg.into_bytes()));
+        let loss = pictures::loss(&title, groups, &lines)?.map(|svg| ("sweep-loss.svg".to_string(), svg.into_bytes()));
+        files.extend(pay.into_iter().chain(loss));
+        Ok(files)
+    }
+
+    fn summary(&self, groups: &[Group], look: Look) -> String {
+        let titles: Vec<String> = self.plan.axes.iter().map(|axis| axis.key.clone()).collect();
+        let table = table(&titles, groups, &lines(groups), look);
+        format!("{}, {} combinations\n\n{table}\n\n{LEGEND}", seeds(&self.plan), self.plan.combinations.len())
+    }
+}
+
+fn seeds(plan: &Plan) -> String {
+    match plan.seeds.as_slice() {
+        [seed] => format!("seed {seed}"),
+        [first, .., last] => format!("seeds {first} to {last}"),
+        [] => "no seeds".into(),
+    }
+}
+
+/// The figures of all networks of a plan, in their order, by combination.
+fn groups(plan: &Plan, figures: Vec<Figures>) -> Vec<Group> {
+    let (seeds, controls) = (plan.seeds.len(), plan.combinations.len() * plan.seeds.len());
+    let network = |at: usize, seed: u64| Seeded {
+        seed,
+        figures: figures[at].clone(),
+        control: figures.get(controls + at).cloned(),
+    };
+    let group = |(nth, combination): (usize, &Combination)| Group {
+        names: combination.values.clone(),
+        networks: plan.seeds.iter().enumerate().map(|(at, seed)| network(nth * seeds + at, *seed)).collect(),
+    };
+    plan.combinations.iter().enumerate().map(group).collect()
+}
+
+fn read(shelf: &Shelf) -> Result<Stored, SweepError> {
+    let url = || shelf.url().to_string();
+    let Some(bytes) = shelf.read(&Path::from(SWEEP))? else { return Err(SweepError::None { url: url() }) };
+    let bytes = bytes.map_err(|size| SweepError::Damaged { url: url(), reason: format!("{size} bytes long") })?;
+    let damaged = |error: serde_json::Error| SweepError::Damaged { url: url(), reason: error.to_string() };
+    let Version { format, version } = serde_json::from_slice(&bytes).map_err(damaged)?;
+    if format != FORMAT {
+        return Err(SweepError::Version { url: url(), format, version });
+    }
+    serde_json::from_slice(&bytes).map_err(damaged)
+}
+
+/// What is read of a sweep before its format is known.
+#[derive(Deserialize)]
+struct Version {
+    format: u64,
+    version: String,
+}
+
+/// What a finished sweep in a place says: its combinations, and the figures of their networks.
+///
+/// # Errors
+/// There is none, or some of its networks are missing or damaged.
+pub fn load(bucket: &Bucket) -> Result<(Vec<Scenario>, Vec<Group>), SweepError> {
+    let shelf = Shelf::new(bucket);
+    let stored = read(&shelf)?;
+    let combination = |of: StoredCombination| {
+        let control = stored.control.then(|| control(&of.scenario)).transpose();
+        let control = control.map_err(|reason| SweepError::Damaged { url: shelf.url().to_string(), reason })?;
+        Ok(Combination { values: of.values, scenario: of.scenario, control })
+    };
+    let combinations = stored.combinations.into_iter().map(combination).collect::<Result<Vec<_>, SweepError>>()?;
+    let plan = Plan { axes: stored.axes, seeds: stored.seeds, combinations, control: stored.control };
+    let networks = plan.networks();
+    let mut figures = Vec::with_capacity(networks.len());
+    for network in &networks {
+        if let Kept::Figures(kept) = shelf.get(Key::by(&stored.version, network))? {
+            figures.push(kept);
+        }
+    }
+    if figures.len() < networks.len() {
+        let url = shelf.url().to_string();
+        return Err(SweepError::Part { url, there: figures.len(), of: networks.len() });
+    }
+    let names = |values: &[String]| {
+        let values = plan.axes.iter().zip(values).map(|(axis, value)| format!("{}={value}", axis.key));
+        values.collect::<Vec<_>>().join(", ")
+    };
+    let mut groups = groups(&plan, figures);
+    groups.iter_mut().for_each(|group| group.names = vec![names(&group.names)]);
+    Ok((plan.combinations.into_iter().map(|combination| combination.scenario).collect(), groups))
+}
