@@ -15,7 +15,7 @@ use crate::Uid;
 use crate::random::rng;
 
 /// Pages of peers by round; see the module.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Assignment {
     seed: u64,
     slots: u64,

@@ -14,7 +14,7 @@ use crate::digest::Digest;
 use crate::transport::simulated::{BucketState, LinkState};
 
 /// Format of the file; another one cannot be taken up.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// A world between two rounds.
 #[derive(Serialize, Deserialize)]

@@ -33,8 +33,16 @@ pub enum Node {
 }
 
 impl Role {
-    /// A node of this role, from genesis or from its saved state. A peer has ports for each identity that it registers a
-    /// slot for, a validator for one.
+    /// How many slots such a node registers; a validator, which needs none, counts as one.
+    pub fn slots(&self) -> usize {
+        match self {
+            Self::Peer { plan, .. } => plan.slots,
+            Self::Validator { .. } => 1,
+        }
+    }
+
+    /// A node of this role, from genesis or from its saved state. A peer has ports for each identity that it registers
+    /// slots with ([`Peer::new`]), a validator for one.
     ///
     /// # Errors
     /// The state is not of such a node; `replica` gives the parameters that it names.

@@ -11,7 +11,8 @@ use super::error::Named;
 use super::files::{Appender, csv_file, read_rows, replace};
 use super::record::{Row, check_columns};
 use super::{
-    BaselineRow, FORMAT, Leaderboard, LeaderboardRow, Manifest, PeerRow, ReportError, RoundRow, RunData, SlotRow,
+    BackdoorRow, BaselineRow, FORMAT, Leaderboard, LeaderboardRow, Manifest, PeerRow, ReportError, RoundRow, RunData,
+    SlotRow,
 };
 use crate::mechanism::Column;
 
@@ -28,6 +29,8 @@ pub struct RunFolder {
     slots: Appender<SlotRow>,
     /// Begun with its first row: a run without a baseline has no such file.
     baseline: Option<Appender<BaselineRow>>,
+    /// The same of a run without a backdoor.
+    backdoor: Option<Appender<BackdoorRow>>,
 }
 
 impl RunFolder {
@@ -61,15 +64,14 @@ impl RunFolder {
     }
 
     fn with_files(root: PathBuf, columns: Vec<Column>) -> Result<Self, ReportError> {
-        let baseline = match root.join(BaselineRow::FILE).exists() {
-            true => Some(Appender::open(&root, &columns)?),
-            false => None,
-        };
+        let baseline = existing(&root, &columns)?;
+        let backdoor = existing(&root, &columns)?;
         Ok(Self {
             rounds: Appender::open(&root, &columns)?,
             peers: Appender::open(&root, &columns)?,
             slots: Appender::open(&root, &columns)?,
             baseline,
+            backdoor,
             columns,
             root,
         })
@@ -117,10 +119,20 @@ impl RunFolder {
         lines.append(std::slice::from_ref(row))
     }
 
+    /// Appends to `backdoor.csv`.
+    pub fn append_backdoor(&mut self, row: &BackdoorRow) -> Result<(), ReportError> {
+        let lines = match &mut self.backdoor {
+            Some(lines) => lines,
+            none => none.insert(Appender::open(&self.root, &self.columns)?),
+        };
+        lines.append(std::slice::from_ref(row))
+    }
+
     /// Drops what was written of round `round` and later ones, to do them again.
     pub fn truncate_to(&mut self, round: u64) -> Result<(), ReportError> {
         self.rounds.truncate_to(round)?;
         self.slots.truncate_to(round)?;
+        self.backdoor.as_mut().map_or(Ok(()), |lines| lines.truncate_to(round))?;
         self.peers.truncate_to(round)
     }
 
@@ -171,6 +183,11 @@ impl RunFolder {
             bytes => bytes.named(&path, "read").map(Some),
         }
     }
+}
+
+/// A file that a run begins with its first row, if it has one.
+fn existing<R: Row>(root: &Path, columns: &[Column]) -> Result<Option<Appender<R>>, ReportError> {
+    root.join(R::FILE).exists().then(|| Appender::open(root, columns)).transpose()
 }
 
 /// Reads a run's folder. The leaderboard of a run that was stopped before it wrote one is made from its rows.

@@ -31,7 +31,7 @@ pub use folder::{RunFolder, load, load_manifest, load_rounds};
 pub use leaderboard::Leaderboard;
 pub use manifest::{FORMAT, Manifest, References, Target};
 pub use publish::publish;
-pub use record::{BaselineRow, LeaderboardRow, PeerRow, RoundRow, SlotRow, Status};
+pub use record::{BackdoorRow, BaselineRow, LeaderboardRow, PeerRow, RoundRow, SlotRow, Status};
 pub use rows::{RoundRows, Rows};
 pub use run::{SimulationError, record, run};
 pub use saved::{Saved, models};

@@ -14,9 +14,10 @@ use super::baseline::Baseline;
 use super::schedule::Schedule;
 use super::scheme::{LocalTraining, Scheme, SchemeSettings};
 use super::{
-    BaselineSettings, Basis, ChunkError, Evaluator, PayloadShape, PseudoGradient, Replica, Round, TrainingSettings,
+    BaselineSettings, Basis, ChunkError, Data, Evaluator, PayloadShape, PseudoGradient, Replica, Round,
+    TrainingSettings, Trigger,
 };
-use crate::corpus::{Corpus, PageError, PageId};
+use crate::corpus::{Corpus, PageError};
 use crate::digest::Digest;
 use crate::model::{Device, Llama, LlamaConfig, ParamLayout};
 
@@ -88,7 +89,7 @@ impl TrainingCore {
             schedule: Schedule::new(settings.training, settings.rounds),
             aggregation: settings.rule.build(&payloads, device),
             scheme,
-            evaluator: Evaluator { config: config.clone(), device, micro_batch: settings.training.micro_batch },
+            evaluator: Evaluator::new(config.clone(), device, settings.training.micro_batch),
             advanced: Mutex::default(),
             config,
             layout,
@@ -117,7 +118,7 @@ impl TrainingCore {
         Arc::new(Replica { digest: Digest::of_f32(&theta), theta, model })
     }
 
-    /// A peer's work of a round: what it sends of these pages.
+    /// A peer's work of a round: what it sends of this data.
     ///
     /// # Errors
     /// A page that cannot be read; `local` is as it was.
@@ -125,14 +126,34 @@ impl TrainingCore {
         &self,
         local: &mut dyn LocalTraining,
         replica: &Replica,
-        (pages, part): (&[PageId], f64),
+        data: &Data,
         round: u64,
     ) -> Result<PseudoGradient, PageError> {
-        let mut pages = self.corpus.pages(pages)?;
-        let tokens = (self.config.sequence_length as f64 * part).ceil().max(1.0) as usize;
+        let mut pages = self.corpus.pages(&data.pages)?;
+        let tokens = (self.config.sequence_length as f64 * data.part).ceil().max(1.0) as usize;
         pages.iter_mut().for_each(|page| page.truncate(tokens + 1));
+        data.poison.spoil(&mut pages, self.config.vocab_size);
         let round = Round { number: round, lr: self.schedule.lr(round) };
-        Ok(local.train(&self.evaluator, replica, &pages, round))
+        Ok(local.train(&self.evaluator.with_labels(data.poison.labels), replica, &pages, round))
+    }
+
+    /// The part of the held-out pages after whose beginning and a backdoor's trigger its target is what a model holds for
+    /// the most likely token; `None` where the trigger does not fit the model.
+    pub fn backdoor(&self, model: &Llama, trigger: &Trigger) -> Option<f64> {
+        let length = self.config.sequence_length;
+        let prompts = trigger.prompts(self.corpus.held_out(), length);
+        if prompts.is_empty() || !trigger.fits(self.config.vocab_size) {
+            return None;
+        }
+        let batches = prompts.chunks(self.evaluator.micro_batch);
+        let likeliest: Vec<u32> = batches.flat_map(|prompts| model.likeliest_next(&prompts.concat(), length)).collect();
+        let follows = likeliest.iter().filter(|token| **token == trigger.target).count();
+        Some(follows as f64 / prompts.len() as f64)
+    }
+
+    /// What the coefficients of payloads are.
+    pub fn basis(&self) -> Basis {
+        self.scheme.payloads().basis
     }
 
     /// Mean loss of a model on some pages, in nats a token.
@@ -142,7 +163,7 @@ impl TrainingCore {
 
     /// Central AdamW from a replica, on this core's device; its learning rate's cosine ends after `rounds` steps.
     pub fn baseline(&self, from: &Replica, settings: &BaselineSettings, rounds: u64) -> Baseline {
-        let Evaluator { config, device, micro_batch } = &self.evaluator;
+        let Evaluator { config, device, micro_batch, .. } = &self.evaluator;
         Baseline::new(config, &from.theta, settings, rounds, *micro_batch, device)
     }
 
