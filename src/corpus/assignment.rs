@@ -16,7 +16,7 @@ use crate::random::rng;
 use crate::words::counted;
 
 /// Peers' pages by round; see the module.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Assignment {
     seed: u64,
     slots: u64,

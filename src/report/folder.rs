@@ -12,7 +12,8 @@ use super::record::{Row, check_columns};
 use super::standings::{lists_the_same, name_owners};
 use super::whole::{RUN_AGAIN, START_OVER, TRAIN_OVER, Tables, check_baseline, tables};
 use super::{
-    BaselineRow, FORMAT, Leaderboard, LeaderboardRow, Manifest, PeerRow, ReportError, RoundRow, RunData, SlotRow,
+    BackdoorRow, BaselineRow, FORMAT, Leaderboard, LeaderboardRow, Manifest, PeerRow, ReportError, RoundRow, RunData,
+    SlotRow,
 };
 use crate::mechanism::Column;
 
@@ -29,6 +30,8 @@ pub struct RunFolder {
     slots: Appender<SlotRow>,
     /// Begun with its first row: a run without a baseline has no such file.
     baseline: Option<Appender<BaselineRow>>,
+    /// The same of a run without a backdoor.
+    backdoor: Option<Appender<BackdoorRow>>,
 }
 
 impl RunFolder {
@@ -62,15 +65,14 @@ impl RunFolder {
     }
 
     fn with_files(root: PathBuf, columns: Vec<Column>) -> Result<Self, ReportError> {
-        let baseline = match root.join(BaselineRow::FILE).exists() {
-            true => Some(Appender::open(&root, &columns)?),
-            false => None,
-        };
+        let baseline = existing(&root, &columns)?;
+        let backdoor = existing(&root, &columns)?;
         Ok(Self {
             rounds: Appender::open(&root, &columns)?,
             peers: Appender::open(&root, &columns)?,
             slots: Appender::open(&root, &columns)?,
             baseline,
+            backdoor,
             columns,
             root,
         })
@@ -131,10 +133,20 @@ impl RunFolder {
         lines.append(std::slice::from_ref(row))
     }
 
+    /// Appends to `backdoor.csv`.
+    pub fn append_backdoor(&mut self, row: &BackdoorRow) -> Result<(), ReportError> {
+        let lines = match &mut self.backdoor {
+            Some(lines) => lines,
+            none => none.insert(Appender::open(&self.root, &self.columns)?),
+        };
+        lines.append(std::slice::from_ref(row))
+    }
+
     /// Drops what was written of round `round` and later ones, to do them again.
     pub fn truncate_to(&mut self, round: u64) -> Result<(), ReportError> {
         self.rounds.truncate_to(round)?;
         self.slots.truncate_to(round)?;
+        self.backdoor.as_mut().map_or(Ok(()), |lines| lines.truncate_to(round))?;
         self.peers.truncate_to(round)
     }
 
@@ -175,6 +187,11 @@ impl RunFolder {
             bytes => bytes.named(&path, "read").map(Some),
         }
     }
+}
+
+/// A file that a run begins with its first row, if it has one.
+fn existing<R: Row>(root: &Path, columns: &[Column]) -> Result<Option<Appender<R>>, ReportError> {
+    root.join(R::FILE).exists().then(|| Appender::open(root, columns)).transpose()
 }
 
 /// Reads a run's folder. A leaderboard that is not there, or lost lines, is made from the peers' rows.
@@ -284,103 +301,4 @@ fn read_manifest(root: &Path) -> Result<Manifest, ReportError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::report::sample;
-
-    fn written(root: &Path, run: &RunData) -> RunFolder {
-        let mut folder = RunFolder::create(root, &run.manifest.columns).unwrap();
-        folder.write_manifest(&run.manifest).unwrap();
-        for round in &run.rounds {
-            let peers: Vec<_> = run.peers.iter().filter(|row| row.round == round.round).cloned().collect();
-            folder.append_round(round, &peers).unwrap();
-        }
-        run.baseline.iter().for_each(|row| folder.append_baseline(row).unwrap());
-        folder
-    }
-
-    #[test]
-    fn a_run_reads_back_to_the_last_bit() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut run = sample::copycat();
-        let root = dir.path().join("copycat-1");
-        let folder = written(&root, &run);
-        folder.write_leaderboard(&run.leaderboard).unwrap();
-        run.name = "copycat-1".into();
-        let back = load(&root).unwrap();
-        assert_eq!(back.manifest, run.manifest);
-        assert_eq!(back.rounds, run.rounds);
-        assert_eq!(back.leaderboard, run.leaderboard);
-        run.peers.iter_mut().for_each(|row| row.owner = 0);
-        assert_eq!(back, run);
-    }
-
-    #[test]
-    fn an_existing_run_is_not_overwritten() {
-        let dir = tempfile::tempdir().unwrap();
-        drop(RunFolder::create(dir.path(), &[]).unwrap());
-        let message = RunFolder::create(dir.path(), &[]).unwrap_err().to_string();
-        assert!(message.contains("--out DIR") && message.contains("--resume"), "{message}");
-        let file = dir.path().join("rounds.csv");
-        assert!(matches!(RunFolder::create(file, &[]), Err(ReportError::Exists(_))));
-    }
-
-    #[test]
-    fn resuming_drops_unfinished_rounds_and_goes_on() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut run = sample::copycat();
-        run.manifest.finished = false;
-        drop(written(dir.path(), &run));
-        let (mut folder, manifest) = RunFolder::open(dir.path()).unwrap();
-        assert_eq!(manifest, run.manifest);
-        folder.truncate_to(100).unwrap();
-        folder.truncate_baseline_to(120).unwrap();
-        let cut = load(dir.path()).unwrap();
-        assert_eq!((cut.rounds.len(), cut.peers.len(), cut.baseline.len()), (100, 1600, 120));
-        assert_eq!(cut.leaderboard, Leaderboard::of(&cut.manifest.columns, &cut.peers).rows());
-        folder.append_round(&run.rounds[100], &run.peers[1600..1616]).unwrap();
-        assert_eq!(load(dir.path()).unwrap().rounds[100], run.rounds[100]);
-    }
-
-    #[test]
-    fn a_folder_of_another_version_is_refused_whatever_else_it_says() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join(MANIFEST), r#"{"format": 9, "version": "3.1.0", "unknown": []}"#).unwrap();
-        let message = RunFolder::open(dir.path()).unwrap_err().to_string();
-        assert!(message.contains("written by gauntlet 3.1.0") && message.contains("format 9"), "{message}");
-        std::fs::write(dir.path().join(MANIFEST), "{\"format\": 2,\n \"version\": }").unwrap();
-        let message = load(dir.path()).unwrap_err().to_string();
-        assert!(message.contains("manifest.json: ") && message.contains("line 2"), "{message}");
-        let message = load(&dir.path().join("nothing")).unwrap_err().to_string();
-        assert!(message.contains("is no run folder"), "{message}");
-    }
-
-    #[test]
-    fn a_manifest_without_columns_has_those_of_its_mechanism() {
-        let dir = tempfile::tempdir().unwrap();
-        let run = sample::copycat();
-        drop(written(dir.path(), &run));
-        let path = dir.path().join(MANIFEST);
-        let mut json: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-        json.as_object_mut().unwrap().remove("columns");
-        std::fs::write(&path, json.to_string()).unwrap();
-        assert_eq!(load(dir.path()).unwrap().manifest, run.manifest);
-        json["scenario"]["mechanism"] = "mine".into();
-        std::fs::write(&path, json.to_string()).unwrap();
-        let message = load(dir.path()).unwrap_err().to_string();
-        assert!(message.contains("manifest.json: ") && message.contains("`mine`"), "{message}");
-        json["columns"] = serde_json::json!([{"name": "status", "label": "", "kind": "standing"}]);
-        std::fs::write(&path, json.to_string()).unwrap();
-        let message = load(dir.path()).unwrap_err().to_string();
-        assert!(message.contains("\"status\" has the name of another column"), "{message}");
-    }
-
-    #[test]
-    fn other_files_come_back() {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = RunFolder::create(dir.path(), &[]).unwrap();
-        assert_eq!(folder.read("checkpoint.bin").unwrap(), None);
-        folder.write("checkpoint.bin", &[1, 2, 3]).unwrap();
-        assert_eq!(folder.read("checkpoint.bin").unwrap(), Some(vec![1, 2, 3]));
-    }
-}
+mod tests;

@@ -38,7 +38,7 @@ pub use folder::{RunFolder, load, load_manifest, load_rounds, load_slots};
 pub use leaderboard::Leaderboard;
 pub use manifest::{Begun, FORMAT, Manifest, References, Target};
 pub use publish::publish;
-pub use record::{BaselineRow, LeaderboardRow, PeerRow, RoundRow, SlotRow, Status};
+pub use record::{BackdoorRow, BaselineRow, LeaderboardRow, PeerRow, RoundRow, SlotRow, Status};
 pub use rows::{RoundRows, Rows};
 pub use run::{Options, SimulationError, record, run, run_with};
 pub use saved::{Saved, models};

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::rows::{RoundRows, Rows};
 use super::saved::{file_of, remove_ended, write_baseline, write_model};
-use super::{BaselineRow, Equality, Leaderboard, Manifest, ReportError, RunFolder};
+use super::{BackdoorRow, BaselineRow, Equality, Leaderboard, Manifest, ReportError, RunFolder};
 use crate::digest::Digest;
 use crate::engine::{BaselineState, BaselineStep, Checkpoint, Observer, ObserverError, Traffic};
 use crate::model::LlamaConfig;
@@ -61,6 +61,9 @@ impl RunWriter {
     pub fn write_round(&mut self, report: &RoundReport, traffic: Option<&Traffic>) -> Result<(), ReportError> {
         let RoundRows { round, peers, slots } = self.rows.of(report, traffic);
         slots.iter().try_for_each(|slot| self.folder.append_slot(slot))?;
+        if let Some(success) = report.backdoor {
+            self.folder.append_backdoor(&BackdoorRow { round: report.round, success })?;
+        }
         self.folder.append_round(&round, &peers)?;
         peers.iter().for_each(|peer| self.leaderboard.add(peer));
         self.manifest.rounds_done = report.round + 1;

@@ -7,7 +7,8 @@ use crate::corpus::Corpus;
 use crate::digest::Digest;
 use crate::model::{Device, LlamaConfig, huggingface, init_theta};
 use crate::node::{Network, OpenError, Rules};
-use crate::training::{CoreSettings, TrainingCore};
+use crate::random::Seed;
+use crate::training::{CoreSettings, TrainingCore, Trigger};
 
 /// A scenario, and the network that its nodes share.
 pub struct World {
@@ -67,13 +68,25 @@ impl Scenario {
 
     fn rules(&self) -> Rules {
         Rules {
-            seed: self.seed,
+            seed: Seed::new(self.seed),
             rounds: self.rounds,
             training: self.training.clone(),
             protocol: self.protocol.clone(),
             chain: self.chain.clone(),
             judge: self.judge(),
+            backdoors: self.backdoors(),
         }
+    }
+
+    /// The backdoors that peers put into the model, each once.
+    fn backdoors(&self) -> Vec<Trigger> {
+        let mut found: Vec<Trigger> = Vec::new();
+        for trigger in self.each_operator().filter_map(|operator| operator.behaviour().trigger()) {
+            if !found.contains(&trigger) {
+                found.push(trigger);
+            }
+        }
+        found
     }
 
     /// The initial parameters of a run: drawn from the seed, or read from a folder.

@@ -71,7 +71,7 @@ pub fn measure(
     let payloads: Vec<PseudoGradient> = (0..PEERS).map(|_| encoder.encode()).collect();
     drop(encoder);
     let references = Weighted::equally(&payloads);
-    let evaluator = Evaluator { config: config.clone(), device, micro_batch };
+    let evaluator = Evaluator::new(config.clone(), device, micro_batch);
     let replica = Replica { digest: Digest::of_f32(&theta), theta, model };
     let aggregate = || evaluator.model(&rule.step(&replica.theta, &references, LR.into()));
     let aggregate_seconds = seconds(&mut || drop(aggregate()));
