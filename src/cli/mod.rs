@@ -88,9 +88,9 @@ enum Command {
     Check(check::Args),
     /// Estimate what a scenario needs on real devices: operations, memory, bytes, time, cost
     Plan(plan::Args),
-    /// Run all combinations of some settings, several seeds each: means, 95 % intervals, pictures
+    /// Run all combinations of some settings with several seeds each: means, 95 % intervals, pictures
     Sweep(sweep::Args),
-    /// Put runs and sweeps beside one another: the settings that differ, loss and pay with 95 % intervals
+    /// Compare runs and sweeps: the settings that differ, loss and pay with 95 % intervals
     Compare(compare::Args),
     /// Train only the central AdamW of a scenario, on one or more devices
     Baseline(baseline::Args),

@@ -44,7 +44,7 @@ fn seed_count(text: &str) -> Result<usize, String> {
     count.ok_or(format!("expected 1 to {MOST_SEEDS}"))
 }
 
-/// Runs all combinations, or goes on with what is there.
+/// Runs all combinations, or resumes from what is there.
 pub fn sweep(args: Args) -> anyhow::Result<()> {
     let base = args.scenario.load()?;
     let axes = args.grids.iter().map(|grid| Axis::parse(grid)).collect::<Result<Vec<_>, _>>()?;
@@ -70,7 +70,7 @@ pub fn sweep(args: Args) -> anyhow::Result<()> {
         Outcome::Whole { .. } => {}
         // Whoever runs a part of an array has to know that it is not done.
         Outcome::Part { there, of } if stopped => {
-            bail!("stopped: {there} of {of} networks are in {out}; the same command goes on");
+            bail!("stopped: {there} of {of} networks are in {out}; the same command resumes");
         }
         Outcome::Part { there, of } if !args.quiet => {
             say(format_args!("{there} of {of} networks are in {out}; the part that ends last writes the tables"));

@@ -12,7 +12,7 @@ pub enum LabError {
     #[error("the network with {which}: {source}")]
     Network { which: String, source: SimulationError },
     /// The place of the results does not take or give them.
-    #[error("{url}: cannot {action} {object}: {reason}; what is there stays, and the same command goes on with it")]
+    #[error("{url}: cannot {action} {object}: {reason}; what is there stays, and the same command resumes")]
     Store { url: String, action: &'static str, object: String, reason: String },
     /// The results would come among those of something else.
     #[error("{url} holds another search: {differs}; take another place with --out, or give the same command as before")]

@@ -16,6 +16,8 @@ fn every_subcommand_explains_itself() {
         ("verify", "--threads"),
         ("scenarios", "List the scenarios"),
         ("bench", "--preset"),
+        ("sweep", "--grid"),
+        ("compare", "RUN_OR_SWEEP"),
     ] {
         assert!(help.contains(&format!("  {command} ")), "{help}");
         let own = place.succeed(&format!("{command} --help"));

@@ -68,7 +68,7 @@ fn a_sweep_gives_the_same_bytes_however_it_is_run() {
     let (code, said) = stopped(&place, &words, "stopped", "INT");
     assert_eq!(code, Some(1), "a part of an array has to know that it is not done: {said}");
     assert!(
-        said.contains("error: stopped: ") && said.contains(" networks are in stopped; the same command goes on"),
+        said.contains("error: stopped: ") && said.contains(" networks are in stopped; the same command resumes"),
         "{said}"
     );
     assert_eq!(stopped(&place, &words, "stopped", "KILL").0, None);

@@ -100,7 +100,7 @@ pub struct Sweep {
 }
 
 impl Sweep {
-    /// Begins a sweep in a place, or goes on with the one that is there.
+    /// Begins a sweep in a place, or resumes the one that is there.
     ///
     /// # Errors
     /// There is another sweep, or a run; or the place cannot be read or written.
