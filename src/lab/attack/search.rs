@@ -42,8 +42,8 @@ pub struct Found {
     pub findings: Vec<Finding>,
     /// What the first finding gains by each of its parts.
     pub parts: Vec<Part>,
-    /// What happens to the loss when everybody plays the first finding.
-    pub everybody: Option<Everybody>,
+    /// What happens to the loss when everybody plays the first finding; or why that is not known.
+    pub everybody: Result<Everybody, String>,
 }
 
 /// A strategy and what it earned in the scenario itself.
@@ -104,7 +104,7 @@ impl Search<'_> {
         let later = (self.budget / 3).min(MOST_LATER);
         let Some(cheap) = self.explore(&mut spent, self.budget - later)? else { return Ok(None) };
         let Some(findings) = self.play(&mut spent, &cheap)? else { return Ok(None) };
-        let mut found = Found { networks: 0, cheap, findings, parts: Vec::new(), everybody: None };
+        let mut found = Found { networks: 0, cheap, findings, parts: Vec::new(), everybody: Err(BUDGET.into()) };
         if let Some(best) = found.findings.first().cloned() {
             let Some(everybody) = self.everybody(&mut spent, &best.strategy)? else { return Ok(None) };
             let Some((smallest, parts)) = self.smaller(&mut spent, best)? else { return Ok(None) };
@@ -207,12 +207,15 @@ impl Search<'_> {
         }
     }
 
-    /// What happens when everybody plays a strategy; `Some(None)` where there is no budget left for it.
-    fn everybody(&self, spent: &mut Spent, strategy: &Strategy) -> Result<Option<Option<Everybody>>, LabError> {
+    /// What happens when everybody plays a strategy, or why that is not known.
+    fn everybody(&self, spent: &mut Spent, strategy: &Strategy) -> Result<Option<Result<Everybody, String>>, LabError> {
         (self.stage)(spent.taken, "everybody plays it");
+        if let Err(refused) = self.arena.network(Stage::Whole, strategy, Played::ByAll, self.seed & SEED_BITS) {
+            return Ok(Some(Err(format!("the network cannot be run: {refused}"))));
+        }
         let seeds: Vec<u64> = self.final_seeds().take(spent.take(2 * FINAL_SEEDS) / 2).collect();
         if seeds.is_empty() {
-            return Ok(Some(None));
+            return Ok(Some(Err(BUDGET.into())));
         }
         let jobs = [Played::ByAll, Played::ByNone].into_iter().flat_map(|played| {
             let job = move |seed: &u64| Job { strategy, stage: Stage::Whole, played, seed: *seed };
@@ -223,7 +226,7 @@ impl Search<'_> {
         let pairs = honest.iter().zip(playing).filter_map(|(honest, playing)| Some((honest.loss?, playing.loss?)));
         let pairs: Vec<(f64, f64)> = pairs.collect();
         let losses = |figures: &[Figures]| figures.iter().filter_map(|figures| figures.loss).collect::<Vec<_>>();
-        Ok(Some(Some(Everybody {
+        Ok(Some(Ok(Everybody {
             playing: Interval::of(&losses(playing)),
             honest: Interval::of(&losses(honest)),
             difference: Interval::of_differences(&pairs),
@@ -253,6 +256,8 @@ impl Search<'_> {
     }
 }
 
+/// Why something was not measured.
+const BUDGET: &str = "the budget had ended";
 /// TOML has whole numbers of 63 bits.
 const SEED_BITS: u64 = i64::MAX as u64;
 

@@ -47,9 +47,9 @@ fn told(budget: usize, threads: usize) -> String {
 
 #[test]
 fn findings_do_not_depend_on_threads_shards_or_interruptions() {
-    let alone = told(36, 1);
+    let alone = told(90, 1);
     assert!(alone.contains("## Findings") && alone.contains("| part"), "{alone}");
-    assert_eq!(told(36, 3), alone);
+    assert_eq!(told(90, 3), alone);
 
     // Two processes that share a place, one of which has been stopped before.
     let (scenario, shelf) = (scenario(&[]), Shelf::in_memory());
@@ -62,9 +62,9 @@ fn findings_do_not_depend_on_threads_shards_or_interruptions() {
         }
     };
     let stopped = PoolOptions { threads: 1, shard: None, interrupt: stop.clone(), progress: &stops };
-    assert!(search(&arena, &shelf, 36, stopped).record(&scenario).unwrap().is_none());
+    assert!(search(&arena, &shelf, 90, stopped).record(&scenario).unwrap().is_none());
     let part = |shard: &str| {
-        let search = search(&arena, &shelf, 36, pool(1, Some(shard.parse().unwrap())));
+        let search = search(&arena, &shelf, 90, pool(1, Some(shard.parse().unwrap())));
         search.record(&scenario).unwrap().unwrap().1
     };
     let reports = std::thread::scope(|scope| {

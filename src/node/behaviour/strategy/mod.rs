@@ -106,13 +106,15 @@ impl Behaviour for Strategy {
         if !worked && self.settings.idle == Idle::Last {
             return of_slot(&mut self.state().last, around.slot).clone();
         }
-        let others = self.others(around).await;
-        let left = if worked { 1.0 - self.settings.own } else { 1.0 };
-        let share = left / others.len().max(1) as f64;
-        let mut parts: Vec<Part> = others.iter().map(|payload| Part { payload, weight: share }).collect();
-        parts.extend(own.as_ref().map(|payload| Part { payload, weight: self.settings.own }));
-        // Nothing to mix in leaves the own one as it is.
-        let made = if others.is_empty() { own } else { mix(&around.network.shape, &parts) };
+        let made = match (own, self.others(around).await) {
+            (Some(own), Some(others)) => {
+                let weight = self.settings.own;
+                let parts = [Part { payload: &own, weight }, Part { payload: &others, weight: 1.0 - weight }];
+                mix(&around.network.shape, &parts)
+            }
+            // Nothing to mix in leaves the own one as it is.
+            (own, others) => own.or(others),
+        };
         let sent = self.finished(made?, around);
         if worked && self.settings.idle == Idle::Last {
             *of_slot(&mut self.state().last, around.slot) = Some(sent.clone());
@@ -155,28 +157,29 @@ impl Strategy {
         self.state.lock().expect("no panic while held")
     }
 
-    /// The payloads that it mixes in.
-    async fn others(&self, around: &Surroundings<'_>) -> Vec<PseudoGradient> {
+    /// The payload that it mixes in: the mean of others'.
+    async fn others(&self, around: &Surroundings<'_>) -> Option<PseudoGradient> {
         let settings = &self.settings;
         if settings.mix == Source::Now {
             around.ports.clock.sleep_until(around.part_of_window(settings.wait)).await;
         }
         let found = settings.mix.payloads(around, settings.of, settings.top).await;
+        let share = 1.0 / found.len().max(1) as f64;
+        let parts: Vec<Part> = found.iter().map(|payload| Part { payload, weight: share }).collect();
+        let mean = mix(&around.network.shape, &parts);
         if settings.mix != Source::Average {
-            return found;
+            return mean;
         }
         let mut state = self.state();
         let average = of_slot(&mut state.average, around.slot);
         let is_new = average.as_ref().is_none_or(|(round, _)| *round < around.round);
-        if is_new && !found.is_empty() {
-            let share = 1.0 / found.len() as f64;
+        if let Some(mean) = mean.filter(|_| is_new) {
             let kept = average.as_ref().map_or(0.0, |_| settings.decay);
-            let mut parts: Vec<Part> =
-                found.iter().map(|payload| Part { payload, weight: (1.0 - kept) * share }).collect();
+            let mut parts = vec![Part { payload: &mean, weight: 1.0 - kept }];
             parts.extend(average.as_ref().map(|(_, payload)| Part { payload, weight: kept }));
             *average = mix(&around.network.shape, &parts).map(|mixed| (around.round, mixed));
         }
-        average.iter().map(|(_, payload)| payload.clone()).collect()
+        average.as_ref().map(|(_, payload)| payload.clone())
     }
 
     /// The payload with noise and scale.

@@ -39,7 +39,8 @@ pub struct StrategySettings {
     pub of: Of,
     /// How many of them, the best paid first.
     pub top: usize,
-    /// Weight of its own pseudo-gradient in a mixture; the others share the rest.
+    /// Weight of its own pseudo-gradient in a mixture with the mean of the others. Both count as equally large before: a mean
+    /// of payloads that have little in common is smaller than each of them.
     pub own: f64,
     /// The part of the put window that it lets pass before it looks for uploads of this round.
     pub wait: f64,
