@@ -177,17 +177,15 @@ mod tests {
             ),
             (&["seed=1,2"], "--grid seed=1,2: seeds are no axis; give --seeds N, and --seed for the first"),
             (
-                &["training.lr=1e-3", "training.rate=1"],
-                "the combination training.lr=1e-3, training.rate=1: unknown key `rate` in [training]; expected one of lr, \
-                 betas, ",
+                &["training.lr=1e-3", "training.lrr=1"],
+                "the combination training.lr=1e-3, training.lrr=1: unknown key `lrr` in [training]; did you mean `lr`?",
             ),
             (
                 &["peers.1.count=1,0", "rounds=5"],
                 "the combination peers.1.count=0, rounds=5: peers.1.count is 0; expected 1 or more",
             ),
         ] {
-            let told = plan(grids, 1, false).unwrap_err();
-            assert!(told == message || message.ends_with(", ") && told.contains("unknown key `rate`"), "{told}");
+            assert_eq!(plan(grids, 1, false).unwrap_err(), message);
         }
         let told = plan(&["peers.0.behaviour=noise"], 1, true).unwrap_err();
         let expected =
