@@ -105,6 +105,23 @@ fn a_sweep_gives_the_same_bytes_however_it_is_run() {
         refused(&place, &format!("{words} --out whole"), &whole);
     }
     assert_eq!(files(&place.path("whole")), whole, "nothing is lost");
+
+    // Beside a run that is shorter.
+    place.succeed("run net.toml --quiet --no-baseline --rounds 6 --out short");
+    let printed = place.succeed("compare whole short --out drawn");
+    let settings = "\
+        | group                     | peers.1.count | rounds |\n\
+        |---------------------------|---------------|--------|\n\
+        | 1: short                  |             1 |      6 |\n\
+        | 2: whole: peers.1.count=1 |             1 |      8 |\n\
+        | 3: whole: peers.1.count=2 |             2 |      8 |\n";
+    assert!(printed.starts_with(settings), "{printed}");
+    let ends =
+        "Losses and curves end where a group's shortest run ends: 1: short after 6; the longest run has 8 rounds.";
+    assert!(printed.ends_with(&format!("\n\n{ends}\n\ndrawn/compare.svg\n")), "{printed}");
+    assert!(place.read("drawn/compare.svg").contains("whole: peers.1.count=2: copycat"));
+    let nothing = "drawn: there is no run and no sweep here; expected a folder with manifest.json or sweep.json";
+    place.fail("compare whole drawn", 1, &[nothing]);
 }
 
 /// Wrong on the command line: it says this and nothing else.
