@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use super::stopped::{signal, wait_until};
-use super::{NETWORK, Place, told};
+use super::{Place, told};
 
 /// Two combinations of two seeds, and the two networks without adversaries.
 const SWEEP: &str = "sweep net.toml --quiet --rounds 8 --grid peers.1.count=1,2 --seeds 2 --control";
@@ -57,7 +57,7 @@ fn a_sweep_gives_the_same_bytes_however_it_is_run() {
     let lines: Vec<&str> = csv.lines().collect();
     assert_eq!(lines.len(), 1 + 2 * 2 * 3, "two combinations, two seeds, three labels: {csv}");
     assert!(lines[0].starts_with("peers.1.count,seed,behaviour,peers,loss,pay,pay_ratio,work,profit,"), "{csv}");
-    assert!(lines[1].starts_with("1,3,honest,4,") && lines[12].starts_with("2,4,offline 0.2,1,"), "{csv}");
+    assert!(lines[1].starts_with("1,3,honest,4,") && lines[12].starts_with("2,4,offline,1,"), "{csv}");
     assert!(place.read("whole/sweep.md").contains(&printed[..printed.find("\n\nwhole: ").unwrap()]));
     for picture in ["whole/sweep-pay.svg", "whole/sweep-loss.svg"] {
         assert!(place.read(picture).starts_with("<svg"), "{picture}");
@@ -105,6 +105,23 @@ fn a_sweep_gives_the_same_bytes_however_it_is_run() {
         refused(&place, &format!("{words} --out whole"), &whole);
     }
     assert_eq!(files(&place.path("whole")), whole, "nothing is lost");
+
+    // Beside a run that is shorter.
+    place.succeed("run net.toml --quiet --no-baseline --rounds 6 --out short");
+    let printed = place.succeed("compare whole short --out drawn");
+    let settings = "\
+        | group                     | peers.1.count | rounds |\n\
+        |---------------------------|---------------|--------|\n\
+        | 1: short                  |             1 |      6 |\n\
+        | 2: whole: peers.1.count=1 |             1 |      8 |\n\
+        | 3: whole: peers.1.count=2 |             2 |      8 |\n";
+    assert!(printed.starts_with(settings), "{printed}");
+    let ends =
+        "Losses and curves end where a group's shortest run ends: 1: short after 6; the longest run has 8 rounds.";
+    assert!(printed.ends_with(&format!("\n\n{ends}\n\ndrawn/compare.svg\n")), "{printed}");
+    assert!(place.read("drawn/compare.svg").contains("whole: peers.1.count=2: copycat"));
+    let nothing = "drawn: there is no run and no sweep here; expected a folder with manifest.json or sweep.json";
+    place.fail("compare whole drawn", 1, &[nothing]);
 }
 
 /// Wrong on the command line: it says this and nothing else.
@@ -115,15 +132,15 @@ fn refused(place: &Place, words: &str, expected: &str) {
 
 #[test]
 fn what_cannot_be_swept_is_told_before_anything_runs() {
-    let place = Place::with(&NETWORK.replace("count = 4\n", "count = 4\njoins = 0\n"));
+    let place = Place::new();
     let help = "\n\nFor more information, try '--help'.\n";
     let shape = "expected key=value,value,..., such as training.lr=1e-3,3e-3";
     for (words, message) in [
         ("--grid training.lr=", format!("--grid training.lr=: an empty grid: training.lr has no values; {shape}\n")),
         ("--grid training.lr", format!("--grid training.lr: {shape}\n")),
         (
-            "--grid training.rate=1,2",
-            "the combination training.rate=1: unknown key `rate` in [training]; expected one of ".to_string(),
+            "--grid training.lrr=1,2",
+            "the combination training.lrr=1: unknown key `lrr` in [training]; did you mean `lr`?\n".to_string(),
         ),
         (
             "--grid peers.1.count=1 --grid peers[1].count=2",

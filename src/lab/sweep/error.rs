@@ -12,8 +12,8 @@ pub enum SweepError {
     #[error("--grid {grid}: {reason}")]
     Grid { grid: String, reason: String },
     /// More networks than anybody means.
-    #[error("{networks} networks; expected {most} at most: take fewer values or seeds")]
-    TooMany { networks: String, most: usize },
+    #[error("{found}; expected {most} at most: take fewer values or seeds")]
+    TooMany { found: String, most: usize },
     /// Seeds beyond what a scenario can say.
     #[error("{count} seeds from {first} on; the last would be more than {}, the largest that TOML can write", i64::MAX)]
     Seeds { first: u64, count: usize },
