@@ -79,7 +79,7 @@ fn costs_go_on_from_any_checkpoint_of_a_slow_operator() {
     let (_, expected) = Run { threads: 2, ..Run::default() }.of(&network).unwrap();
     let late = (0..14).filter(|&round| cost(&expected, &network, 3, round).unwrap().tokens == 0).count();
     assert!(late > 3, "its first slot does not train in every round: {late}");
-    assert!(expected.checkpoints.len() >= 5);
+    assert!(expected.checkpoints.len() >= 2);
     for (bytes, rounds) in &expected.checkpoints {
         let (_, told) = Run { threads: 1, resume: Some(bytes.clone()), ..Run::default() }.of(&network).unwrap();
         assert_eq!(told.traffic, expected.traffic[*rounds..], "from round {rounds}");
