@@ -63,7 +63,7 @@ pub fn verify(args: Args) -> anyhow::Result<()> {
             let machine = if target == manifest.target {
                 String::new()
             } else {
-                format!("\nrecorded on {:?}\nthis is     {target:?}", manifest.target)
+                format!("\nrecorded on {}\nthis is     {target}", manifest.target)
             };
             bail!("{}: digests differ\nrecorded {expected}\nnow      {digest}\n{place}{machine}", args.run.display());
         }

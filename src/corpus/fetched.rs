@@ -17,6 +17,7 @@ use super::left_out::PassedOver;
 use super::names;
 use super::url::bucket_of;
 use crate::bucket::words::explain;
+use crate::words::counted;
 
 /// Bytes per request. Each request has a minute.
 const PART: u64 = 64 << 20;
@@ -112,15 +113,18 @@ pub type Wanted = dyn Fn(&std::path::Path) -> bool + Sync;
 /// # Errors
 /// Why it cannot be had.
 pub fn bring_one(url: &str, bytes: u64) -> Result<Option<NamedTempFile>, String> {
-    if !url.contains("://") {
-        return Ok(None);
+    // Its name may have what makes a pattern of others.
+    let Some((bucket, name)) = url.rsplit_once('/').filter(|_| url.contains("://")) else { return Ok(None) };
+    let store = bucket_of(bucket).map_err(reason)?.ok_or("expected the URL of an object")?;
+    let path = Path::parse(name).map_err(|error| error.to_string())?;
+    let head = async { store.head(&path).await.map_err(|error| io::Error::other(explain(&error))) };
+    let meta = waited_for(head).map_err(|error| error.to_string())?;
+    if meta.size != bytes {
+        let (now, before) = (counted(meta.size, "byte"), counted(bytes, "byte"));
+        return Err(format!("it has {now}; it had {before} when it was found: it was written anew"));
     }
-    let none = |_: &std::path::Path| false;
-    let objects = Objects::find_wanted(url, &none, "no objects").map_err(reason)?;
-    let objects = objects.filter(|objects| objects.count() == 1).ok_or("there is no such object any more")?;
-    if objects.bytes() != bytes {
-        return Err(format!("it has {} bytes; it had {bytes} when it was found: it was written anew", objects.bytes()));
-    }
+    let (bucket, passed) = (bucket.to_string(), PassedOver::default());
+    let objects = Objects { store, bucket, found: vec![meta], passed };
     objects.bring(0).map(Some).map_err(reason)
 }
 

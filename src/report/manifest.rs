@@ -1,5 +1,7 @@
 //! `manifest.json`: what was run, on what, and how far it got.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::Equality;
@@ -173,6 +175,13 @@ pub struct Target {
     pub features: Vec<String>,
 }
 
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.arch, self.os)?;
+        if self.features.is_empty() { Ok(()) } else { write!(f, " with {}", self.features.join(", ")) }
+    }
+}
+
 macro_rules! detected {
     ($detect:ident: $($feature:tt),* $(,)?) => {
         [$(($feature, std::arch::$detect!($feature))),*]
@@ -212,6 +221,10 @@ mod tests {
 
     #[test]
     fn this_machine_is_described() {
+        let plain = Target { arch: "x86_64".into(), os: "linux".into(), features: Vec::new() };
+        assert_eq!(plain.to_string(), "x86_64 linux");
+        let features = vec!["avx2".to_string(), "fma".to_string()];
+        assert_eq!(Target { features, ..plain }.to_string(), "x86_64 linux with avx2, fma");
         let target = Target::current();
         assert_eq!(target.arch, std::env::consts::ARCH);
         if cfg!(target_feature = "sse4.1") {
