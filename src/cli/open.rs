@@ -32,15 +32,15 @@ pub struct ScenarioArgs {
 impl ScenarioArgs {
     /// Reads and checks the scenario.
     pub fn load(&self) -> anyhow::Result<Scenario> {
-        self.load_with(&[])
+        self.load_with(&[], &[])
     }
 
-    /// Reads and checks it with further settings, which come last.
-    pub fn load_with(&self, settings: &[String]) -> anyhow::Result<Scenario> {
-        let mut overrides = self.overrides.clone();
+    /// Reads and checks it with further settings, before and after those of the command line.
+    pub fn load_with(&self, before: &[String], after: &[String]) -> anyhow::Result<Scenario> {
+        let mut overrides = [before, &self.overrides].concat();
         overrides.extend(self.seed.map(|seed| format!("seed={seed}")));
         overrides.extend(self.rounds.map(|rounds| format!("rounds={rounds}")));
-        overrides.extend_from_slice(settings);
+        overrides.extend_from_slice(after);
         load(&self.scenario, &overrides)
     }
 }
