@@ -41,6 +41,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use gauntlet::lab::LabError;
 use gauntlet::lab::sweep::SweepError;
 use gauntlet::node::OpenError;
 use gauntlet::runtime::bucket::BucketError;
@@ -224,6 +225,7 @@ fn is_usage(error: &anyhow::Error) -> bool {
         || error.is::<ScenarioError>()
         || error.is::<OpenError>()
         || error.downcast_ref::<BucketError>().is_some_and(BucketError::is_usage)
+        || error.downcast_ref::<LabError>().is_some_and(LabError::is_usage)
         || error.downcast_ref::<SweepError>().is_some_and(SweepError::is_usage)
         || error.downcast_ref::<RunError>().is_some_and(RunError::is_usage)
         || error.downcast_ref::<ProcessError>().is_some_and(ProcessError::is_usage)

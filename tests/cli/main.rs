@@ -1,5 +1,6 @@
 //! The program as a user types it.
 
+mod attack;
 mod commands;
 mod resumed;
 mod runs;
