@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use gauntlet::runtime::Run;
 use gauntlet::runtime::lockstep::Lockstep;
+use gauntlet::runtime::{Run, bucket};
 use gauntlet::scenario::Scenario;
 use gauntlet::transport::simulated::SimClock;
 use gauntlet::words::counted;
@@ -65,7 +65,9 @@ pub fn launch(args: Args) -> anyhow::Result<()> {
     let operators = scenario.each_operator().filter(|operator| operator.joins == 0);
     let identities = operators.flat_map(|operator| scenario.identities(&operator));
     let peers = identities.map(|identity| identity.hotkey()).collect();
-    let (run, _) = genesis::create(&url, &world, peers)?;
+    let (mut run, _) = genesis::create(&url, &world, peers)?;
+    // What is not there now is looked for again a moment later; Ctrl-C is not to wait for it.
+    run.bucket = bucket::open(&url, false)?;
     // This frees gigabytes of a large model, which only the nodes need from here on.
     drop(world);
     std::fs::create_dir_all(root.join("nodes")).with_context(|| root.display().to_string())?;

@@ -13,7 +13,7 @@ use tracing_subscriber::registry::LookupSpan;
 /// What the client of a store notes when it makes a request again.
 pub const RETRIES: &str = "object_store::client::retry";
 /// Of those, one in so long is told: requests are many.
-const QUIET: Duration = Duration::from_secs(1);
+const QUIET: Duration = Duration::from_secs(3);
 
 /// Writes `warning: ` and the message.
 #[derive(Default)]

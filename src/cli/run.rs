@@ -151,7 +151,10 @@ pub fn check_resumable(
         bail!(UsageError(format!("{}: begun by `{command}`; resume it with that command", root.display())));
     }
     if manifest.finished {
-        bail!(UsageError(format!("{}: the run is finished; there is nothing to resume", root.display())));
+        bail!(UsageError(format!(
+            "{}: the run is finished; there is nothing to resume; `sim resume {0} --rounds N` goes on for longer",
+            root.display()
+        )));
     }
     let scenario = with_names_of(scenario, &manifest.scenario);
     if manifest.scenario != scenario || manifest.device != device {

@@ -240,8 +240,9 @@ mod tests {
             |text: &str| -> Vec<usize> { (0..text.len()).filter(|at| cuts.first(text, *at, *at).is_some()).collect() };
         assert_eq!(places("ab cd\nef  gh, ij 1 \n k"), [2, 5]);
         assert_eq!(places("日本 語\nab"), [6, 10]);
-        assert_eq!(places("ab cd</s>ab cd"), [2; 0]);
-        assert_eq!(places("ab cdefgh</s>ijklm no"), [2, 18]);
+        assert_eq!(places("ab cd</s>ab cd"), [2, 11]);
+        let named = Cuts { added: vec!["ef".into(), "b c".into()], longest: 3, ..Cuts::of(&llama(&["▁"])).unwrap() };
+        assert_eq!((0..12).filter_map(|at| named.first("ab cd ef gh ij", at, at)).collect::<Vec<_>>(), [11]);
         let text = "ab cd ef gh";
         assert_eq!((cuts.last(text, 0, 7), cuts.first(text, 3, 99), cuts.last(text, 6, 7)), (Some(5), Some(5), None));
         assert_eq!(cuts.last("", 0, 9), None);
