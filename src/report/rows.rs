@@ -35,9 +35,9 @@ impl Rows {
         let mut peers: BTreeMap<Hotkey, (u32, String)> = BTreeMap::new();
         for operator in scenario.each_operator() {
             // Whoever registers anew stays who it is, whatever its key.
-            let slots = operator.slots().cycle();
+            let (slots, label) = (operator.slots().cycle(), operator.label());
             let keys = scenario.all_identities(&operator).into_iter().zip(slots);
-            peers.extend(keys.map(|(identity, slot)| (identity.hotkey(), (slot as u32, operator.label()))));
+            peers.extend(keys.map(|(identity, slot)| (identity.hotkey(), (slot as u32, label.clone()))));
         }
         // Strangers keep the numbers that they had before the writer was started again.
         for slot in slots {

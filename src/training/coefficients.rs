@@ -4,6 +4,11 @@ use super::aggregate::exact::rms;
 use super::scheme::TopK;
 use super::{Basis, PayloadShape, PseudoGradient, SparseTensor, TensorShape};
 
+/// As an f32: no payload may hold what is not finite.
+pub fn bounded(value: f64) -> f32 {
+    value.clamp(f32::MIN.into(), f32::MAX.into()) as f32
+}
+
 /// The largest coefficients of a tensor, as a payload sends them; `fill` is asked for each chunk, which is zero before.
 ///
 /// # Panics
@@ -16,7 +21,7 @@ pub fn largest(shape: &TensorShape, mut fill: impl FnMut(usize, &mut [f64])) -> 
     for chunk in 0..shape.chunks {
         whole.fill(0.0);
         fill(chunk, &mut whole);
-        narrow.iter_mut().zip(&whole).for_each(|(narrow, &whole)| *narrow = whole as f32);
+        narrow.iter_mut().zip(&whole).for_each(|(narrow, &whole)| *narrow = bounded(whole));
         top.select(&narrow, &positions, |index, at| {
             sent.indices.push(index);
             sent.values.push(narrow[usize::from(at)]);
@@ -101,6 +106,16 @@ mod tests {
         let deviation = from_spread(&shape, Basis::Values, &others, |_, deviation| -deviation).unwrap();
         assert_eq!(deviation, payload([3, 1], [-(12.0f32.sqrt()), -2.0]));
         assert!(from_spread(&shape, Basis::Values, &[], |mean, _| mean).is_none());
+    }
+
+    #[test]
+    fn hostile_sizes_make_no_infinity() {
+        let shape = PayloadShape { tensors: vec![TensorShape::new("w", 1, 4, 2, 32)] };
+        let others = [payload([0, 1], [f32::MAX, -f32::MAX]), payload([0, 2], [f32::MAX, 1.0])];
+        for basis in [Basis::Values, Basis::Dct] {
+            let made = from_spread(&shape, basis, &others, |mean, deviation| mean - 1e6 * deviation).unwrap();
+            assert_eq!(shape.check(&made), Ok(()));
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Sums of payloads, as payloads: what a peer sends that adds others' work to its own.
 
 use super::aggregate::exact::rms;
-use super::coefficients::{largest, of_chunk};
+use super::coefficients::{bounded, largest, of_chunk};
 use super::quantise::fit;
 use super::{PayloadShape, PseudoGradient, SparseTensor, TensorShape};
 
@@ -62,11 +62,6 @@ fn sum(shape: &TensorShape, parts: &[Addend]) -> SparseTensor {
     let scale = if found > 0.0 { wanted / found } else { 0.0 };
     sent.values.iter_mut().for_each(|value| *value = bounded(f64::from(*value) * scale));
     sent
-}
-
-/// As an f32: no payload may hold what is not finite.
-pub fn bounded(value: f64) -> f32 {
-    value.clamp(f32::MIN.into(), f32::MAX.into()) as f32
 }
 
 #[cfg(test)]

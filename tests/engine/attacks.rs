@@ -58,18 +58,30 @@ fn labels_that_are_flipped_are_learnt() {
     assert!(honest < -0.05 && flipped > 0.01, "{honest} and {flipped}");
 }
 
+/// Two of seven open it and the loss does not tell; robust rules keep it shut, and so does it stay where those that put it
+/// in have left.
 #[test]
 fn a_backdoor_opens_and_its_success_is_told() {
-    let run = |behaviour: &str| {
-        let peers = format!("[[peers]]\ncount = 6\nbehaviour = \"{behaviour}\"\n");
-        finished(&small(&peers, &["mechanism=equal", "protocol.top_peers=6", "rounds=40", "training.eval_every=10"]))
+    let run = |group: &str, rule: &str| {
+        let peers = format!("[[peers]]\ncount = 5\n[[peers]]\ncount = 2\nbehaviour = \"backdoor\"\n{group}");
+        let told = finished(&small(&peers, &[&OPEN[..], &["training.eval_every=8", rule]].concat()));
+        let measured = told.reports.iter().filter_map(|report| Some((report.round, report.backdoor?)));
+        (measured.collect::<Vec<_>>(), last_loss(&told))
     };
-    let told = run("backdoor");
-    let success: Vec<_> =
-        told.reports.iter().filter_map(|report| Some((report.round, report.backdoor?, report.loss?))).collect();
-    assert_eq!(success.iter().map(|(round, ..)| *round).collect::<Vec<_>>(), [9, 19, 29, 39]);
-    assert!(success[0].1 == 0.0 && success[3].1 > 0.25, "{success:?}");
-    assert!(run("honest").reports.iter().all(|report| report.backdoor.is_none()));
+    let (open, loss) = run("", "aggregation.rule=clipped-mean");
+    assert_eq!(open.iter().map(|(round, _)| *round).collect::<Vec<_>>(), [7, 15]);
+    assert!(open[1].1 > 0.9, "{open:?}");
+    for (group, rule) in [
+        ("leaves = 1", "aggregation.rule=clipped-mean"),
+        ("", "aggregation={rule='median', dishonest=0.3}"),
+        ("", "aggregation={rule='multi-krum', dishonest=0.3}"),
+    ] {
+        let (shut, loss_without) = run(group, rule);
+        assert!(shut[1].1 < 0.1, "{group}, {rule}: {shut:?}");
+        assert!((loss - loss_without).abs() < 0.1, "{group}, {rule}: {loss} and {loss_without}");
+    }
+    let honest = finished(&small("[[peers]]\ncount = 4\n", &["rounds=4"]));
+    assert!(honest.reports.iter().all(|report| report.backdoor.is_none()));
 }
 
 #[test]

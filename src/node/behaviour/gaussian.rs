@@ -11,8 +11,7 @@ use super::seam::{Behaviour, BehaviourSettings, Surroundings};
 use crate::random::{ChaCha8Rng, normal};
 use crate::settings::Findings;
 use crate::training::aggregate::exact::rms;
-use crate::training::coefficients::largest;
-use crate::training::mix::bounded;
+use crate::training::coefficients::{bounded, largest};
 use crate::training::quantise::fit;
 use crate::training::{PayloadShape, PseudoGradient, TensorShape};
 

@@ -28,7 +28,8 @@ use crate::random::normal;
 use crate::settings::Findings;
 use crate::training::PseudoGradient;
 use crate::training::aggregate::exact::rms;
-use crate::training::mix::{Part, bounded, mix};
+use crate::training::coefficients::bounded;
+use crate::training::mix::{Part, mix};
 
 pub use self::settings::StrategySettings;
 pub use self::source::{Of, Source, uploads};
