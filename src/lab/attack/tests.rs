@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use super::report::report;
 use super::*;
 use crate::lab::{Event, LabError, PoolOptions, Shard, Shelf};
-use crate::scenario::Scenario;
+use crate::mechanism::{self, EqualSettings};
+use crate::scenario::{Registry, Scenario};
 
 fn scenario(overrides: &[&str]) -> Scenario {
     let text = r#"
@@ -125,4 +126,16 @@ fn a_place_that_holds_another_search_is_refused() {
 #[test]
 fn without_honest_peers_there_is_nothing_to_measure_by() {
     assert!(Arena::new(&scenario(&["peers=[{behaviour='noise', count=9}]"])).is_none());
+}
+
+#[test]
+fn a_mechanism_of_ones_own_can_be_searched() {
+    let mechanisms = mechanism::shipped().with::<EqualSettings>("mine", |settings| Box::new(settings));
+    let registry = Registry { mechanisms, ..Registry::default() };
+    let text = scenario(&["mechanism=equal"]).to_toml().replace("kind = \"equal\"", "kind = \"mine\"");
+    let mine = Scenario::from_toml_with(registry, &text, "mine.toml", &[]).unwrap();
+    let (arena, shelf) = (Arena::new(&mine).unwrap(), Shelf::in_memory());
+    let (found, text) = search(&arena, &shelf, 12, pool(2, None)).record(&mine).unwrap().unwrap();
+    assert!(text.starts_with("# What pays under `mine`"), "{text}");
+    assert_eq!(found.networks, 12);
 }
