@@ -155,6 +155,8 @@ fn open_remote(
     url: &str,
     patience: Patience,
 ) -> object_store::Result<Option<Arc<dyn ObjectStore>>> {
+    // A program that uses this crate may have chosen another one, which then stays.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let client = ClientOptions::new().with_timeout(patience.timeout).with_connect_timeout(CONNECT_TIMEOUT);
     let retry = RetryConfig {
         max_retries: patience.retries,
