@@ -53,6 +53,7 @@
 //! | [`settings`] | how sections of a scenario are checked, and kinds chosen by their names |
 //! | [`bucket`] | opening the object store that a URL names |
 //! | [`digest`] | BLAKE3 digests of models, payloads, aggregations and runs |
+//! | [`words`] | counts and causes in messages |
 //! | [`random`] | generators, each a function of seed, purpose, node and round |
 
 pub mod bucket;
@@ -74,6 +75,7 @@ pub mod scenario;
 pub mod settings;
 pub mod training;
 pub mod transport;
+pub mod words;
 
 /// Slot of a registered peer.
 pub type Uid = u16;

@@ -242,6 +242,59 @@ fn documents_of_a_bucket_are_those_of_a_folder() {
 }
 
 #[test]
+fn shards_of_a_bucket_are_those_of_its_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = vectors();
+    let server = S3Server::start(1);
+    let raw = folder.path().join("raw");
+    fs::create_dir_all(raw.join("b")).unwrap();
+    for (name, bytes) in [
+        ("a.parquet", fs::read(data.join("fineweb-edu.parquet")).unwrap()),
+        ("b/c.jsonl", b"{\"text\": \"one\"}\n\n{\"text\": \"two\"}\n".to_vec()),
+        ("b/d.txt", b"three".to_vec()),
+        ("b/notes.csv", b"1,2".to_vec()),
+    ] {
+        fs::write(raw.join(name), &bytes).unwrap();
+        server.bucket().put(&format!("raw/{name}"), bytes);
+    }
+    let tokenize = |inputs: &str, out: &str| {
+        let arguments = format!("tokenize {inputs} --tokenizer {} --out {out}", data.join("llama.json").display());
+        command(&folder, &arguments).envs(server.environment(ACCESS_KEY, SECRET_KEY)).output().unwrap()
+    };
+    let made = |inputs: &str, out: &str| {
+        let output = tokenize(inputs, out);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let said = text(&output.stdout);
+        fs::read(folder.path().join(out).join("00000.ds"))
+            .map(|bytes| (bytes, said.split_once(": ").unwrap().1.to_string()))
+    };
+    let without_speed = |(bytes, said): (Vec<u8>, String)| {
+        (bytes, said.lines().filter(|line| !line.contains("tokens/s")).map(String::from).collect::<Vec<_>>())
+    };
+    let here = without_speed(made("raw", "here").unwrap());
+    assert!(
+        here.1.iter().any(|line| line == "passed over: 1 file of a kind that is not read (1 .csv)"),
+        "{:?}",
+        here.1
+    );
+    assert_eq!(without_speed(made("s3://gauntlet/raw", "there").unwrap()), here);
+    let manifest = fs::read_to_string(folder.path().join("there/manifest.json")).unwrap();
+    assert!(manifest.contains("\"s3://gauntlet/raw/b/c.jsonl\""), "{manifest}");
+    // The same call has nothing left to do.
+    assert_eq!(without_speed(made("s3://gauntlet/raw", "there").unwrap()).0, here.0);
+
+    server.bucket().put("raw/b/c.jsonl", b"{\"text\": 1}\n".to_vec());
+    let told = text(&tokenize("s3://gauntlet/raw/b", "wrong").stderr);
+    let expected = "error: s3://gauntlet/raw/b/c.jsonl, line 1: the field \"text\" is a number; expected a text; --on-error \
+                    skip leaves it out; the same command goes on from here\n";
+    assert_eq!(told, expected);
+    let told = text(&tokenize("s3://gauntlet/none", "none").stderr);
+    let expected = "error: s3://gauntlet/none: names no object; expected an object, a prefix with objects (.parquet, .jsonl or \
+                    .txt, the last two also as .gz or .zst) below it, or a pattern\n";
+    assert_eq!(told, expected);
+}
+
+#[test]
 fn a_wrong_command_line_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let data = vectors();

@@ -1,11 +1,17 @@
 //! What must hold of every run: it can be repeated and taken up to the last bit, replicas stay in sync, and no peer
 //! blocks the others.
 
+#[path = "engine/attacks.rs"]
+mod attacks;
 mod common;
 #[path = "engine/costs.rs"]
 mod costs;
+#[path = "engine/knowledge.rs"]
+mod knowledge;
 #[path = "engine/operators.rs"]
 mod operators;
+#[path = "engine/strategies.rs"]
+mod strategies;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

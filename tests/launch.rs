@@ -2,6 +2,9 @@
 
 #[path = "launch/operators.rs"]
 mod operators;
+#[cfg(target_os = "linux")]
+#[path = "launch/stopped.rs"]
+mod stopped;
 
 use std::collections::BTreeMap;
 use std::path::Path;

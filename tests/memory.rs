@@ -8,6 +8,7 @@ use gauntlet::model::ModelSettings;
 use gauntlet::model::{Device, Llama, LlamaConfig, Memory, init_theta};
 use gauntlet::plan::{MemoryPart, Plan};
 use gauntlet::scenario::Scenario;
+use gauntlet::training::Data;
 use gauntlet::training::gradient::{gradient, gradient_on_device};
 
 /// The system's allocator, which counts.
@@ -74,7 +75,7 @@ fn kept_by_a_peer(device: Device) -> [(u64, u64); 2] {
     let network = scenario.network(device).unwrap();
     let (core, mut replica) = (&network.core, network.genesis.clone());
     let mut local = core.local();
-    let sent = std::sync::Arc::new(core.train(&mut *local, &replica, (&[0], 1.0), 0).unwrap());
+    let sent = std::sync::Arc::new(core.train(&mut *local, &replica, &Data::whole([0]), 0).unwrap());
     for round in 0..12 {
         let name = Digest::of(&[round as u8]);
         replica = core.advance(&replica, round, &[name], || vec![sent.clone()]);
@@ -115,7 +116,7 @@ fn taken_by_local_steps(device: Device) -> (u64, u64) {
     let mut local = network.core.local();
     let before = NOW.load(Relaxed);
     MOST.store(before, Relaxed);
-    network.core.train(&mut *local, &network.genesis, (&[0, 1, 2, 3], 1.0), 0).unwrap();
+    network.core.train(&mut *local, &network.genesis, &Data::whole([0, 1, 2, 3]), 0).unwrap();
     ((MOST.load(Relaxed) - before) as u64, counted)
 }
 

@@ -1,5 +1,7 @@
 //! The S3 server that other tests rely on, seen through the client that nodes use.
 
+#[path = "s3_server/commands.rs"]
+mod commands;
 #[path = "common/s3/mod.rs"]
 mod s3;
 

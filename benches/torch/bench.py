@@ -198,7 +198,7 @@ def measure(work, at_least):
     of_gradient = peak_memory(work.device)
     yield f"forward + backward, {shape}", tokens / one / 1e3, "K tokens/s"
     flops = tokens / one * work.flops_per_token / 1e12
-    yield "the same", flops, "TFLOP/s"
+    yield "forward + backward, operations", flops, "TFLOP/s"
     peak = peak_tflops(name(work.device))
     if peak:
         yield f"share of {peak} TFLOP/s in bf16", 100 * flops / peak, "%"
@@ -206,7 +206,7 @@ def measure(work, at_least):
     momenta = [torch.zeros_like(parameter) for parameter in work.parameters]
     one = timed(lambda: work.encode(momenta))
     yield "DeMo encode", 1e3 * one, "ms"
-    yield "the same", 12 * work.count / one / 1e9, "GB/s"
+    yield "DeMo encode, bytes moved", 12 * work.count / one / 1e9, "GB/s"
 
     payloads = [work.encode(momenta) for _ in range(PEERS)]
     del momenta
@@ -214,7 +214,7 @@ def measure(work, at_least):
     one = timed(lambda: work.step(payloads, LR))
     yield f"aggregate {PEERS} peers", 1e3 * one, "ms"
     coefficients = sum(values.numel() for _, values in payloads[0])
-    yield "the same", (8 * work.count + 6 * PEERS * coefficients) / one / 1e9, "GB/s"
+    yield "aggregation, bytes moved", (8 * work.count + 6 * PEERS * coefficients) / one / 1e9, "GB/s"
 
     one = timed(lambda: work.evaluate(payloads[0]))
     yield f"evaluate one peer, 2 x {shape}", 1e3 * one, "ms"

@@ -23,8 +23,11 @@ use url::Url;
 
 pub(crate) use folder::FolderStore;
 
-/// Requests without an answer after this time are retried. Large objects move in parts of 64 MiB.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// The environment variable that says for how many seconds commands try again.
+pub const GIVE_UP: &str = "GAUNTLET_STORE_GIVE_UP";
+/// The one that says after how many seconds without an answer a request has failed.
+pub const TIMEOUT: &str = "GAUNTLET_STORE_TIMEOUT";
+const MOST_SECONDS: f64 = 86_400.0;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The bucket of a run.
@@ -54,6 +57,8 @@ pub enum BucketError {
          an https:// address"
     )]
     PlainHttp { url: String, endpoint: String },
+    #[error("{name} = {value:?}: expected seconds, 0 to {MOST_SECONDS}")]
+    Seconds { name: &'static str, value: String },
     #[error("bucket {url}: there is no such folder; `sim genesis` and `sim launch` make it")]
     NoFolder { url: String },
     #[error("bucket {url}: {source}")]
@@ -76,7 +81,18 @@ impl BucketError {
 /// The URL names no bucket, the folder does not exist, or credentials are missing or invalid.
 pub fn open(url: &str, create: bool) -> Result<Bucket, BucketError> {
     // Two quick retries for a broken connection. Nodes retry themselves, and know how long it is worth the wait.
-    open_with(url, create, 2)
+    open_with(url, create, Patience { retries: 2, give_up: Duration::from_secs(10), timeout: timeout()? })
+}
+
+/// Opens a bucket as [`open`] does, for a command that can wait: a store that is busy or does not answer is tried again
+/// until [`GIVE_UP`] seconds have passed.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_patiently(url: &str, create: bool) -> Result<Bucket, BucketError> {
+    let give_up = seconds(GIVE_UP, 30.0)?;
+    let retries = if give_up.is_zero() { 0 } else { usize::MAX };
+    open_with(url, create, Patience { retries, give_up, timeout: timeout()? })
 }
 
 /// Opens a bucket that never retries a request: a wait inside one would never end while the clock is held.
@@ -84,10 +100,33 @@ pub fn open(url: &str, create: bool) -> Result<Bucket, BucketError> {
 /// # Errors
 /// As [`open`].
 pub fn open_without_retries(url: &str) -> Result<Bucket, BucketError> {
-    open_with(url, false, 0)
+    open_with(url, false, Patience { retries: 0, give_up: Duration::ZERO, timeout: timeout()? })
 }
 
-fn open_with(url: &str, create: bool, retries: usize) -> Result<Bucket, BucketError> {
+/// How long requests of a store are waited for.
+#[derive(Clone, Copy)]
+struct Patience {
+    /// So often a request is made again, at most.
+    retries: usize,
+    /// After so long it is not.
+    give_up: Duration,
+    /// A request without an answer after so long counts as failed. Large objects move in parts of 64 MiB.
+    timeout: Duration,
+}
+
+fn timeout() -> Result<Duration, BucketError> {
+    let least = |timeout: Duration| timeout.max(Duration::from_millis(1));
+    seconds(TIMEOUT, 60.0).map(least)
+}
+
+/// Seconds that an environment variable says, or what it is without one.
+fn seconds(name: &'static str, otherwise: f64) -> Result<Duration, BucketError> {
+    let Ok(value) = std::env::var(name) else { return Ok(Duration::from_secs_f64(otherwise)) };
+    let parsed = value.trim().parse().ok().filter(|seconds| (0.0..=MOST_SECONDS).contains(seconds));
+    parsed.map(Duration::from_secs_f64).ok_or(BucketError::Seconds { name, value })
+}
+
+fn open_with(url: &str, create: bool, patience: Patience) -> Result<Bucket, BucketError> {
     let named = || url.to_string();
     if !url.contains("://") {
         return open_folder(url, PathBuf::from(url), create);
@@ -104,7 +143,7 @@ fn open_with(url: &str, create: bool, retries: usize) -> Result<Bucket, BucketEr
     {
         return Err(BucketError::PlainHttp { url: named(), endpoint });
     }
-    let store = open_remote(scheme, url, retries).map_err(|source| BucketError::Store { url: named(), source });
+    let store = open_remote(scheme, url, patience).map_err(|source| BucketError::Store { url: named(), source });
     let store = store.and_then(|store| store.ok_or(BucketError::Scheme { url: named() }))?;
     // The `Last-Modified` header has whole seconds.
     let stamp_resolution = Duration::from_secs(1);
@@ -114,15 +153,15 @@ fn open_with(url: &str, create: bool, retries: usize) -> Result<Bucket, BucketEr
 fn open_remote(
     scheme: ObjectStoreScheme,
     url: &str,
-    retries: usize,
+    patience: Patience,
 ) -> object_store::Result<Option<Arc<dyn ObjectStore>>> {
-    let client = ClientOptions::new().with_timeout(REQUEST_TIMEOUT).with_connect_timeout(CONNECT_TIMEOUT);
+    let client = ClientOptions::new().with_timeout(patience.timeout).with_connect_timeout(CONNECT_TIMEOUT);
     let retry = RetryConfig {
-        max_retries: retries,
-        retry_timeout: Duration::from_secs(10),
+        max_retries: patience.retries,
+        retry_timeout: patience.give_up,
         backoff: BackoffConfig {
             init_backoff: Duration::from_millis(100),
-            max_backoff: Duration::from_secs(1),
+            max_backoff: (patience.give_up / 10).max(Duration::from_secs(1)),
             base: 2.0,
         },
     };
@@ -193,5 +232,12 @@ mod tests {
             assert!(matches!(open(wrong, true), Err(BucketError::Scheme { .. })), "{wrong}");
         }
         assert!(matches!(open("s3://[", true), Err(BucketError::Url { .. })));
+    }
+
+    #[test]
+    fn seconds_that_are_none_are_told() {
+        assert_eq!(seconds("GAUNTLET_NOT_SET", 1.5).unwrap(), Duration::from_millis(1500));
+        let error = BucketError::Seconds { name: GIVE_UP, value: "long".into() };
+        assert_eq!(error.to_string(), "GAUNTLET_STORE_GIVE_UP = \"long\": expected seconds, 0 to 86400");
     }
 }

@@ -5,7 +5,7 @@ use std::error::Error as _;
 use object_store::Error;
 
 /// What a store's answer has in it, what that means, and what to do.
-const MEANINGS: [(&[&str], &str); 10] = [
+const MEANINGS: [(&[&str], &str); 12] = [
     (
         &["RequestTimeTooSkewed", "RequestExpired"],
         "the clock of this machine is off by more than the store allows; set it, as with NTP",
@@ -17,6 +17,11 @@ const MEANINGS: [(&[&str], &str); 10] = [
         &["AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraint", "301 Moved Permanently"],
         "the bucket is in another region; set AWS_REGION to it",
     ),
+    (
+        &["501 Not Implemented", "NotImplemented"],
+        "the store cannot put an object only where none is (If-None-Match), which runs need; take another store",
+    ),
+    (&["SlowDown", "503 Service Unavailable", "429 Too Many Requests"], "the store is busy; try again later"),
     (&["NoSuchBucket"], "there is no such bucket; make it, or check its name and AWS_ENDPOINT_URL"),
     (
         &["AccessDenied", "403 Forbidden", "lacked the necessary privileges"],
@@ -51,6 +56,22 @@ pub fn explain(error: &Error) -> String {
     innermost.split(" (os error ").next().unwrap_or_default().to_string()
 }
 
+/// What is told while a request is made again, from what the store's client notes of it.
+pub fn retrying(note: &str) -> String {
+    let wait = note.split_once("backing off for ").and_then(|(_, rest)| rest.split_once(" seconds"));
+    let again = match wait.and_then(|(seconds, _)| seconds.parse::<f64>().ok()) {
+        Some(seconds) => format!("trying again in {seconds:.1} s"),
+        None => "trying again".into(),
+    };
+    let status = note.split_once("status ").and_then(|(_, rest)| rest.split_once(", backing off"));
+    let what = match status {
+        Some((status, _)) if status.starts_with("503") || status.starts_with("429") => format!("is busy ({status})"),
+        Some((status, _)) => format!("fails ({status})"),
+        None => "does not answer".into(),
+    };
+    format!("the store {what}; {again}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,6 +91,8 @@ mod tests {
             (format!("{denied}AccessDenied</Code>"), "the key has no right to do this"),
             ("400 Bad Request: <Code>AuthorizationHeaderMalformed</Code>".into(), "the bucket is in another region"),
             ("404 Not Found: <Code>NoSuchBucket</Code>".into(), "there is no such bucket"),
+            ("501 Not Implemented: <Code>NotImplemented</Code>".into(), "the store cannot put an object only where"),
+            ("503 Service Unavailable: <Code>SlowDown</Code>".into(), "the store is busy"),
         ] {
             let told = answered(&answer);
             assert!(told.starts_with(expected) && !told.contains("Error performing"), "{answer}: {told}");
@@ -79,5 +102,25 @@ mod tests {
         assert_eq!(explain(&full), "No space left on device");
         let none = Error::NotFound { path: "a/b".into(), source: "404".into() };
         assert_eq!(explain(&none), "there is no object a/b");
+    }
+
+    #[test]
+    fn retries_are_told_in_plain_words() {
+        let of_status = |status: &str| {
+            retrying(&format!(
+                "Encountered server error with status {status}, backing off for 0.25 seconds, retry 1 of 9"
+            ))
+        };
+        assert_eq!(
+            of_status("503 Service Unavailable"),
+            "the store is busy (503 Service Unavailable); trying again in 0.2 s"
+        );
+        assert_eq!(
+            of_status("500 Internal Server Error"),
+            "the store fails (500 Internal Server Error); trying again in 0.2 s"
+        );
+        let transport = "Encountered transport error of kind Connect, backing off for 1.5 seconds, retry 1 of 9: HTTP";
+        assert_eq!(retrying(transport), "the store does not answer; trying again in 1.5 s");
+        assert_eq!(retrying("other words"), "the store does not answer; trying again");
     }
 }

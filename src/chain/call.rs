@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::registry::{Hotkey, MAX_SLOTS};
 use super::settings::ChainSettings;
 use crate::Uid;
+use crate::words::counted;
 
 /// A call and the hotkey that makes it. The keeper of the log has checked the signature.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,7 +45,7 @@ pub enum LedgerError {
     NoValidator,
     #[error("stake of validator {0} is {1}: it must be positive and finite")]
     InvalidStake(usize, f64),
-    #[error("{peers} peers at genesis, but the chain has {slots} slots")]
+    #[error("{} at genesis, but the chain has {}", counted(*.peers, "peer"), counted(*.slots, "slot"))]
     TooManyPeers { peers: usize, slots: usize },
     #[error("two nodes have the same hotkey at genesis")]
     RepeatedHotkey,

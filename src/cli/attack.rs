@@ -16,6 +16,9 @@ use super::{UsageError, interrupt, open, say};
 pub struct Args {
     #[command(flatten)]
     scenario: open::ScenarioArgs,
+    /// Search against another mechanism with its defaults, as `--set mechanism=KIND` does
+    #[arg(long, value_name = "KIND")]
+    mechanism: Option<String>,
     /// Networks to run, at most; a larger budget goes on with a search of a smaller one
     #[arg(long, value_name = "N", default_value_t = 2000, value_parser = budget)]
     budget: usize,
@@ -43,7 +46,8 @@ fn budget(text: &str) -> Result<usize, String> {
 
 /// Searches, and prints the report.
 pub fn attack(args: Args) -> anyhow::Result<()> {
-    let scenario = args.scenario.load()?;
+    let mechanism: Vec<String> = args.mechanism.iter().map(|kind| format!("mechanism={kind}")).collect();
+    let scenario = args.scenario.load_with(&mechanism, &[])?;
     let Some(arena) = Arena::new(&scenario) else {
         let message = "the scenario has no group of honest [[peers]]; a search needs some to measure strategies by";
         anyhow::bail!(UsageError(message.into()));

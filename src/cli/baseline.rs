@@ -7,7 +7,9 @@ use std::time::Instant;
 use anyhow::bail;
 use gauntlet::engine::{BaselineStep, Observer, ObserverError, Outcome, train_baseline};
 use gauntlet::model::Device;
-use gauntlet::report::{Manifest, ReportError};
+use gauntlet::report::{Manifest, ReportError, RunWriter, Saved};
+use gauntlet::scenario::World;
+use gauntlet::words::counted;
 
 use super::progress::{Progress, Shown};
 use super::{UsageError, interrupt, open, run, say};
@@ -46,16 +48,29 @@ pub fn baseline(args: Args) -> anyhow::Result<()> {
     if opened.is_none() && root.join("manifest.json").exists() {
         bail!(ReportError::Exists(root));
     }
-    let world = open::world(scenario, &args.devices[0])?;
+    let world = match &opened {
+        None => open::world(scenario, &args.devices[0])?,
+        Some((_, manifest)) => open::world_of(scenario, manifest, &args.devices[0])?,
+    };
     let mut manifest = Manifest::new(world.scenario.clone(), device, lanes.len());
     manifest.central = true;
     let (writer, saved) = run::begin(opened, &root, &world, manifest)?;
     if args.resume && saved.baseline.is_none() {
         eprintln!("{}: stopped before its first checkpoint; starting from the first round", root.display());
     }
+    live(world, writer, saved, lanes, (&root, args.quiet, &run::go_on_command(args.resume)))
+}
 
+/// Trains from what was saved to the end, or to Ctrl-C.
+pub fn live(
+    world: Arc<World>,
+    writer: RunWriter,
+    saved: Saved,
+    lanes: Vec<Device>,
+    (root, quiet, go_on): (&Path, bool, &str),
+) -> anyhow::Result<()> {
     let (started, wall_before) = (Instant::now(), writer.manifest.wall_seconds);
-    let shown = Shown::new(writer, saved.done().1, world.network.core.config.sequence_length, args.quiet);
+    let shown = Shown::new(writer, saved.done().1, world.network.core.config.sequence_length, quiet);
     let observer = Arc::new(Mutex::new(shown));
     let stop = interrupt::on_stop();
     let outcome = train_baseline(&world, lanes, saved.baseline, &stop, &(observer.clone() as _));
@@ -70,11 +85,11 @@ pub fn baseline(args: Args) -> anyhow::Result<()> {
     // The cause of the end says more than its consequences.
     let outcome = outcome.map_err(|error| anyhow::anyhow!(error))?;
     closed?;
-    run::conclude(&outcome, &root, args.resume, args.quiet)
+    run::conclude(&outcome, root, quiet, go_on)
 }
 
 /// The lanes for the parts of a step: one per device, or one per thread of the CPU.
-fn lanes(names: &[String], threads: Option<usize>) -> anyhow::Result<Vec<Device>> {
+pub fn lanes(names: &[String], threads: Option<usize>) -> anyhow::Result<Vec<Device>> {
     let devices =
         names.iter().map(|name| open::device(name, format_args!("--devices {name}"))).collect::<Result<Vec<_>, _>>()?;
     if devices == [Device::Cpu] {
@@ -97,7 +112,7 @@ pub fn verify(root: &Path, manifest: &Manifest, threads: Option<usize>, quiet: b
         bail!("{}: the run is not finished; `sim baseline ... --resume` first", root.display());
     };
     let names: Vec<String> = manifest.device.split(',').map(str::to_string).collect();
-    let world = open::world(manifest.scenario.clone(), &names[0])?;
+    let world = open::world_of(manifest.scenario.clone(), manifest, &names[0])?;
     let progress = Progress::new(manifest.scenario.rounds, quiet);
     let tokens = manifest.tokens_per_round as f64;
     let observer = Arc::new(Mutex::new(Watcher { progress, tokens }));
@@ -113,7 +128,7 @@ pub fn verify(root: &Path, manifest: &Manifest, threads: Option<usize>, quiet: b
             bail!("{}: digests differ\nrecorded {expected}\nnow      {digest}", root.display())
         }
         Outcome::Interrupted(rounds) => {
-            bail!("interrupted after {rounds} rounds, before the digests could be compared")
+            bail!("interrupted after {}, before the digests could be compared", counted(rounds, "round"))
         }
     }
 }

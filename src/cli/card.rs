@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use gauntlet::report::Manifest;
 use gauntlet::scenario::Scenario;
+use gauntlet::words::counted;
 
 use super::model::{Loaded, Origin};
 
@@ -65,7 +66,10 @@ fn run_facts(
         ("Rounds".into(), format!("{rounds} of {}", scenario.rounds)),
         ("Tokens aggregated".into(), format!("about {} ({tokens} a round)", tokens as u64 * rounds)),
         ("Scheme".into(), format!("{}, learning rate {}", scenario.scheme_kind(), scenario.training.lr)),
-        ("Network".into(), format!("{} peers, {} validators", scenario.peers_total(), scenario.validators.len())),
+        (
+            "Network".into(),
+            format!("{}, {}", counted(scenario.peers_total(), "peer"), counted(scenario.validators.len(), "validator")),
+        ),
         ("Corpus".into(), corpus(scenario)),
     ];
     let digest = manifest.and_then(|manifest| manifest.digest);

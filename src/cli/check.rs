@@ -10,6 +10,7 @@ use gauntlet::report::{self, ReportError};
 use gauntlet::scenario::Scenario;
 use gauntlet::training::scheme::Scheme;
 use gauntlet::transport::wire;
+use gauntlet::words::counted;
 
 use super::{open, run, say};
 
@@ -63,11 +64,11 @@ fn peers(scenario: &Scenario) -> String {
     }
     let lines = counts.iter().map(|(behaviour, count)| format!("{count:>6}  {behaviour}\n"));
     format!(
-        "{}: {} rounds, {} peers, validators: {}\n{}",
+        "{}: {}, {}, {}\n{}",
         scenario.name,
-        scenario.rounds,
-        scenario.peers_total(),
-        scenario.validators.len(),
+        counted(scenario.rounds, "round"),
+        counted(scenario.peers_total(), "peer"),
+        counted(scenario.validators.len(), "validator"),
         lines.collect::<String>()
     )
 }

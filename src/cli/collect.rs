@@ -16,7 +16,7 @@ use gauntlet::transport::{Hotkey, keys, wire};
 use object_store::ObjectStore;
 
 use super::progress::Shown;
-use super::{UsageError, block_on, interrupt, plot, say};
+use super::{UsageError, block_on, interrupt, run};
 
 /// If the decider's report of a round is missing, another validator's is used once this many later rounds are reported.
 const PATIENCE: u64 = 3;
@@ -36,7 +36,7 @@ pub struct Args {
 
 /// Writes what the bucket has so far.
 pub fn collect(args: Args) -> anyhow::Result<()> {
-    let run = block_on(Run::read(bucket::open(&args.bucket, false)?))?;
+    let run = block_on(Run::read(bucket::open_patiently(&args.bucket, false)?))?;
     let mut collector = Collector::open(&run.scenario, &args.bucket, &args.out, "", args.quiet)?;
     let stop = interrupt::on_stop();
     while block_on(collector.step(&run))? > 0 && !stop.load(std::sync::atomic::Ordering::Relaxed) {}
@@ -44,11 +44,7 @@ pub fn collect(args: Args) -> anyhow::Result<()> {
     if rounds == 0 {
         bail!("bucket {}: no round has been reported yet", args.bucket);
     }
-    let data = report::redraw(&args.out)?;
-    if !args.quiet {
-        say(report::tables::summary(&data, &args.out, plot::look()));
-    }
-    Ok(())
+    run::show(&args.out, args.quiet)
 }
 
 /// Writes a run folder from reports as they arrive.
@@ -81,7 +77,9 @@ impl Collector {
             folder.write_manifest(&manifest)?;
             (folder, manifest)
         };
-        let next = manifest.rounds_done;
+        // What the folder has lost since is collected again.
+        let last = report::load_rounds(root)?.last().map_or(0, |row| row.round + 1);
+        let next = manifest.rounds_done.min(last);
         let length = config.sequence_length;
         let writer = RunWriter::go_on(folder, manifest, config, (next, 0))?;
         Ok(Self { shown: Shown::new(writer, next, length, quiet), next, rounds: scenario.rounds })

@@ -12,7 +12,10 @@ pub fn check(index: usize) -> Result<(), String> {
     }
     let count = driver::CudaContext::device_count().map_err(|error| format!("the NVIDIA driver says: {error}"))?;
     if index >= count as usize {
-        return Err(format!("the NVIDIA driver has {count} devices, numbered from 0; `nvidia-smi -L` lists them"));
+        return Err(format!(
+            "the NVIDIA driver has {}, numbered from 0; `nvidia-smi -L` lists them",
+            gauntlet::words::counted(count, "device")
+        ));
     }
     if !has_nvrtc {
         let what = "NVRTC (libnvrtc.so) of the CUDA toolkit, which compiles the kernels, is not found";

@@ -38,7 +38,7 @@ pub fn genesis(args: Args) -> anyhow::Result<()> {
 
 /// Writes the run of a network into a bucket. Returns whether it is new.
 pub fn create(url: &str, world: &World, peers: Vec<Hotkey>) -> anyhow::Result<(Run, bool)> {
-    let bucket = bucket::open(url, true)?;
+    let bucket = bucket::open_patiently(url, true)?;
     let mut nonce = [0; 8];
     getrandom::fill(&mut nonce).map_err(|error| anyhow::anyhow!("the system gives no random numbers: {error}"))?;
     Ok(block_on(Run::create(bucket, world, peers, u64::from_le_bytes(nonce)))?)

@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use gauntlet::report;
-use gauntlet::runtime::Run;
 use gauntlet::runtime::lockstep::Lockstep;
+use gauntlet::runtime::{Run, bucket};
 use gauntlet::scenario::Scenario;
 use gauntlet::transport::simulated::SimClock;
+use gauntlet::words::counted;
 
 use super::collect::Collector;
-use super::{UsageError, block_on, genesis, interrupt, open, plot, say};
+use super::{UsageError, block_on, genesis, interrupt, open, run, say};
 
 /// Maximum number of restarts of a node that fails.
 const RESTARTS: u32 = 5;
@@ -65,7 +65,9 @@ pub fn launch(args: Args) -> anyhow::Result<()> {
     let operators = scenario.each_operator().filter(|operator| operator.joins == 0);
     let identities = operators.flat_map(|operator| scenario.identities(&operator));
     let peers = identities.map(|identity| identity.hotkey()).collect();
-    let (run, _) = genesis::create(&url, &world, peers)?;
+    let (mut run, _) = genesis::create(&url, &world, peers)?;
+    // What is not there now is looked for again a moment later; Ctrl-C is not to wait for it.
+    run.bucket = bucket::open(&url, false)?;
     // This frees gigabytes of a large model, which only the nodes need from here on.
     drop(world);
     std::fs::create_dir_all(root.join("nodes")).with_context(|| root.display().to_string())?;
@@ -75,7 +77,8 @@ pub fn launch(args: Args) -> anyhow::Result<()> {
     if !args.quiet && !is_virtual {
         let (rounds, seconds) = (scenario.rounds, scenario.round_seconds());
         eprintln!(
-            "{rounds} rounds of {seconds} s take {}; `--clock virtual` takes as long as the work does",
+            "{} of {seconds} s: {}; `--clock virtual` takes as long as the work does",
+            counted(rounds, "round"),
             indicatif::HumanDuration(Duration::from_secs_f64(rounds as f64 * seconds)),
         );
     }
@@ -89,16 +92,11 @@ pub fn launch(args: Args) -> anyhow::Result<()> {
     }
     let rounds = collector.close()?;
     let interrupted = followed?;
-    if rounds > 0 {
-        let data = report::redraw(&root)?;
-        if !args.quiet {
-            say(report::tables::summary(&data, &root, plot::look()));
-        }
-    }
+    let shown = if rounds > 0 { run::show(&root, args.quiet) } else { Ok(()) };
     if interrupted {
-        say(format_args!("stopped after {rounds} rounds; the same command resumes"));
+        say(format_args!("stopped after {}; the same command resumes", counted(rounds, "round")));
     }
-    Ok(())
+    shown
 }
 
 /// The paused clock, at the time of the last stop.

@@ -1,14 +1,38 @@
 //! Formats warnings for people: no time, no module.
 
 use std::fmt;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
+use gauntlet::bucket::words;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
+/// What the client of a store notes when it makes a request again.
+pub const RETRIES: &str = "object_store::client::retry";
+/// Of those, one in so long is told: requests are many.
+const QUIET: Duration = Duration::from_secs(3);
+
 /// Writes `warning: ` and the message.
-pub struct Warnings;
+#[derive(Default)]
+pub struct Warnings {
+    /// When a retry was told last.
+    told: Mutex<Option<Instant>>,
+}
+
+impl Warnings {
+    /// A retry of a request, in plain words.
+    fn tell_retry(&self, note: &str, mut to: Writer<'_>) -> fmt::Result {
+        let mut told = self.told.lock().expect("no panic while held");
+        if told.is_some_and(|told| told.elapsed() < QUIET) {
+            return Ok(());
+        }
+        *told = Some(Instant::now());
+        writeln!(to, "note: {}", words::retrying(note))
+    }
+}
 
 impl<S, N> FormatEvent<S, N> for Warnings
 where
@@ -16,6 +40,11 @@ where
     N: for<'a> FormatFields<'a> + 'static,
 {
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut to: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        if event.metadata().target() == RETRIES {
+            let mut note = String::new();
+            context.field_format().format_fields(Writer::new(&mut note), event)?;
+            return self.tell_retry(&note, to);
+        }
         let level = match *event.metadata().level() {
             Level::ERROR => "error",
             Level::WARN => "warning",

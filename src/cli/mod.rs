@@ -28,6 +28,7 @@ mod plan;
 mod plot;
 mod progress;
 mod publish;
+mod resume;
 mod run;
 mod scenarios;
 mod shared;
@@ -40,18 +41,29 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use gauntlet::lab::LabError;
 use gauntlet::lab::sweep::SweepError;
 use gauntlet::node::OpenError;
 use gauntlet::runtime::bucket::BucketError;
 use gauntlet::runtime::process::ProcessError;
 use gauntlet::runtime::run::RunError;
 use gauntlet::scenario::ScenarioError;
-use shared::{UsageError, block_on, say};
+use gauntlet::words::plain;
+use shared::{DivergedError, UsageError, block_on, say};
+
+const EXIT_CODES: &str =
+    "Exit codes: 0 done, 1 failed, 2 wrong command line or scenario, 3 a run is done and its model has diverged";
 
 /// Permissionless distributed training of language models: simulates a network of honest and adversarial peers, and
 /// shows what each is paid.
 #[derive(Parser)]
-#[command(name = "sim", version, max_term_width = 120, after_long_help = glossary::GLOSSARY)]
+#[command(
+    name = "sim",
+    version,
+    max_term_width = 120,
+    after_help = EXIT_CODES,
+    after_long_help = format!("{}\n\n{EXIT_CODES}", glossary::GLOSSARY)
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -71,6 +83,8 @@ enum LogFormat {
 enum Command {
     /// Run a scenario: train, evaluate, rate, pay, with AdamW as baseline; draw pictures at the end
     Run(run::Args),
+    /// Go on with a run by its folder: one that was stopped, or for longer than was asked
+    Resume(resume::Args),
     /// Show what a scenario will run, without running it
     Check(check::Args),
     /// Estimate what a scenario needs on real devices: operations, memory, bytes, time, cost
@@ -125,27 +139,29 @@ enum Command {
 /// Logs to standard error: every round of a node, only warnings of other commands.
 fn start_log(cli: &Cli) {
     let default = if matches!(cli.command, Command::Peer(_) | Command::Validator(_)) { "info" } else { "warn" };
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| default.into());
+    let usual = || format!("{default},{}=info", self::log::RETRIES).into();
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| usual());
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
+        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty()));
     match cli.log {
         // Only nodes keep a log; the warnings of other commands are for people.
-        LogFormat::Human if default == "warn" => log.event_format(self::log::Warnings).init(),
+        LogFormat::Human if default == "warn" => log.event_format(self::log::Warnings::default()).init(),
         LogFormat::Human => log.init(),
         LogFormat::Json => log.json().init(),
     }
 }
 
-/// Parses the command line and runs the command. Returns 0, 1 after a failure, or 2 for a wrong command line or
-/// scenario.
+/// Parses the command line and runs the command. Returns 0, 1 after a failure, 2 for a wrong command line or scenario, or 3
+/// for a run that is done and has diverged.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     start_log(&cli);
     limits::raise_open_files();
     let done = match cli.command {
         Command::Run(args) => run::run(args),
+        Command::Resume(args) => resume::resume(args),
         Command::Check(args) => check::check(args),
         Command::Plan(args) => plan::plan(args),
         Command::Sweep(args) => sweep::sweep(args),
@@ -173,8 +189,12 @@ pub fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", told(&error));
-            ExitCode::from(if is_usage(&error) { 2 } else { 1 })
+            eprintln!("error: {}", plain(&told(&error)));
+            ExitCode::from(match () {
+                () if is_usage(&error) => 2,
+                () if error.is::<DivergedError>() => 3,
+                () => 1,
+            })
         }
     }
 }
@@ -205,6 +225,7 @@ fn is_usage(error: &anyhow::Error) -> bool {
         || error.is::<ScenarioError>()
         || error.is::<OpenError>()
         || error.downcast_ref::<BucketError>().is_some_and(BucketError::is_usage)
+        || error.downcast_ref::<LabError>().is_some_and(LabError::is_usage)
         || error.downcast_ref::<SweepError>().is_some_and(SweepError::is_usage)
         || error.downcast_ref::<RunError>().is_some_and(RunError::is_usage)
         || error.downcast_ref::<ProcessError>().is_some_and(ProcessError::is_usage)

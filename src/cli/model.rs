@@ -115,7 +115,7 @@ impl ModelArgs {
     }
 
     fn of_bucket(&self, url: &str) -> anyhow::Result<Loaded> {
-        let run = block_on(Run::read(bucket::open(url, false)?))?;
+        let run = block_on(Run::read(bucket::open_patiently(url, false)?))?;
         let config = LlamaConfig::from_settings(&run.scenario.model)?;
         let (rounds, theta) = block_on(run.model(self.round))?;
         let tokenizer = tokenizer_of(&run.scenario.corpus);

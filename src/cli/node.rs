@@ -84,10 +84,18 @@ pub fn peer(args: PeerArgs) -> anyhow::Result<()> {
         let identity = key::read(path)?;
         // A peer outside the scenario keys its draws by its hotkey.
         let index = u64::from_le_bytes(*identity.hotkey().0.first_chunk().expect("32 bytes"));
-        let plan = PeerPlan { index, processor: Processor::real(), behaviour: behaviour.build(), leaves: None };
+        let plan = PeerPlan {
+            index,
+            processor: Processor::real(),
+            behaviour: behaviour.build(),
+            slots: 1,
+            leaves: None,
+            renews: behaviour.renews(),
+        };
+        let keys = (0..behaviour.keys(scenario.rounds)).map(|number| identity.successor(number)).collect();
         let role = Role::Peer { plan, joins: 0 };
         let own_bucket = args.own_bucket.clone();
-        nodes.push(NodePlan { own_bucket, ..plan_node(&node, Some(path), vec![identity], role) });
+        nodes.push(NodePlan { own_bucket, ..plan_node(&node, Some(path), keys, role) });
     }
     for &part in &node.parts {
         let Some(operator) = scenario.each_operator().nth(part) else {
@@ -95,7 +103,7 @@ pub fn peer(args: PeerArgs) -> anyhow::Result<()> {
             bail!(UsageError(format!("--as {part}: the scenario has peers 0 to {last}")));
         };
         let role = scenario.operator_role(&operator, machines(&node, scenario)?);
-        nodes.push(plan_node(&node, None, scenario.identities(&operator), role));
+        nodes.push(plan_node(&node, None, scenario.all_identities(&operator), role));
     }
     live(node, run, nodes, stop, Duration::ZERO)
 }
@@ -143,12 +151,14 @@ fn parse_behaviour(text: &str) -> anyhow::Result<Box<dyn BehaviourSettings>> {
 
 /// The run, if it is the requested one.
 fn read_run(node: &NodeArgs) -> anyhow::Result<Run> {
-    let run = block_on(Run::read(bucket::open(&node.bucket, false)?))?;
+    let mut run = block_on(Run::read(bucket::open_patiently(&node.bucket, false)?))?;
     if let Some(expected) = &node.run
         && !run.id.to_string().starts_with(expected)
     {
         bail!(UsageError(format!("--run {expected}: the run in bucket {} is {}", node.bucket, run.id)));
     }
+    // From here on nodes know themselves how long to wait.
+    run.bucket = bucket::open(&node.bucket, false)?;
     Ok(run)
 }
 
@@ -174,8 +184,11 @@ fn live(
     if let Some(address) = node.metrics {
         metrics.serve(address).with_context(|| format!("--metrics {address}"))?;
     }
-    for identity in nodes.iter().flat_map(|plan| &plan.identities) {
+    for identity in nodes.iter().flat_map(|plan| plan.identities.iter().take(plan.role.slots())) {
         tracing::info!(hotkey = %identity.hotkey(), run = %run.id.short(), "node");
+    }
+    for plan in &nodes {
+        block_on(run.check_store(plan.identities.first().expect("a node has an identity")))?;
     }
     let network = block_on(run.network(device))?;
     let clock = match node.clock {

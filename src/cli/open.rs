@@ -7,6 +7,7 @@ use std::sync::Arc;
 use gauntlet::model::ModelSettings;
 use gauntlet::model::{Device, DeviceError, LlamaConfig, huggingface};
 use gauntlet::node::OpenError;
+use gauntlet::report::Manifest;
 use gauntlet::scenario::{self, Scenario, World};
 use gauntlet::training::scheme::Scheme;
 
@@ -31,15 +32,15 @@ pub struct ScenarioArgs {
 impl ScenarioArgs {
     /// Reads and checks the scenario.
     pub fn load(&self) -> anyhow::Result<Scenario> {
-        self.load_with(&[])
+        self.load_with(&[], &[])
     }
 
-    /// Reads and checks it with further settings, which come last.
-    pub fn load_with(&self, settings: &[String]) -> anyhow::Result<Scenario> {
-        let mut overrides = self.overrides.clone();
+    /// Reads and checks it with further settings, before and after those of the command line.
+    pub fn load_with(&self, before: &[String], after: &[String]) -> anyhow::Result<Scenario> {
+        let mut overrides = [before, &self.overrides].concat();
         overrides.extend(self.seed.map(|seed| format!("seed={seed}")));
         overrides.extend(self.rounds.map(|rounds| format!("rounds={rounds}")));
-        overrides.extend_from_slice(settings);
+        overrides.extend_from_slice(after);
         load(&self.scenario, &overrides)
     }
 }
@@ -108,8 +109,15 @@ pub fn device(name: &str, option: impl Display) -> anyhow::Result<Device> {
 
 /// The network of a scenario on a device.
 pub fn world(scenario: Scenario, name: &str) -> anyhow::Result<Arc<World>> {
-    let device = device(name, format_args!("--device {name}"))?;
-    let world = World::open(scenario, device)?;
+    opened(World::open(scenario, device(name, format_args!("--device {name}"))?)?)
+}
+
+/// The same of a run that has a folder, which says what names the run.
+pub fn world_of(scenario: Scenario, manifest: &Manifest, name: &str) -> anyhow::Result<Arc<World>> {
+    opened(World::open_as(scenario, &manifest.begun_as(), device(name, format_args!("--device {name}"))?)?)
+}
+
+fn opened(world: World) -> anyhow::Result<Arc<World>> {
     if let Some(shortage) = world.network.assignment.shortage() {
         tracing::warn!("{shortage}");
     }

@@ -6,6 +6,7 @@ use anyhow::bail;
 use comfy_table::{CellAlignment, Table, presets};
 use gauntlet::model::{Device, Memory};
 use gauntlet::plan::{MFU, MemoryPart, Plan, RoundTime, Speed, data_sheets};
+use gauntlet::words::counted;
 
 use super::check::si;
 use super::{UsageError, bench, open, say};
@@ -159,7 +160,10 @@ fn memory(plan: &Plan, speed: &Speed) -> String {
         text += &match left >= 0.0 {
             true if each > 0.0 => {
                 let peers = 1 + (left / each) as u64;
-                format!("{peers} peers fit on a device of {there}, where they compute one after the other\n")
+                match peers {
+                    1 => format!("1 peer fits on a device of {there}\n"),
+                    _ => format!("{peers} peers fit on a device of {there}, where they compute one after the other\n"),
+                }
             }
             true => format!("peers fit on a device of {there}; their states are on the host\n"),
             false => format!("does NOT fit on a device of {there}: use a smaller training.micro_batch\n"),
@@ -180,9 +184,10 @@ fn traffic(plan: &Plan, peer: &RoundTime, validator: &RoundTime) -> String {
     table.line(["the deciding validator".into(), up, down, least(validator)]);
     let every = plan.scenario.training.checkpoint_every;
     format!(
-        "{}a checkpoint of {} every {every} rounds, which each newcomer downloads\n",
+        "{}a checkpoint of {} every {}, which each newcomer downloads\n",
         table.text(),
-        bytes(traffic.checkpoint)
+        bytes(traffic.checkpoint),
+        if every == 1 { "round".into() } else { counted(every, "round") }
     )
 }
 

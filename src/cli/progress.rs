@@ -7,7 +7,7 @@ use gauntlet::engine::{BaselineState, BaselineStep, Checkpoint, Observer, Observ
 use gauntlet::node::RoundReport;
 use gauntlet::report::RunWriter;
 use gauntlet::training::Replica;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Time between two lines without a terminal.
 pub const PLAIN_EVERY: Duration = Duration::from_secs(10);
@@ -15,33 +15,106 @@ pub const PLAIN_EVERY: Duration = Duration::from_secs(10);
 /// Width of the terminal for progress; `None` if progress cannot be drawn: on a pipe, or on a terminal that has no name
 /// or cannot move its cursor.
 pub fn columns() -> Option<u16> {
-    let can_move = std::env::var("TERM").is_ok_and(|name| !name.is_empty() && name != "dumb");
-    if !std::io::stderr().is_terminal() || (cfg!(unix) && !can_move) {
-        return None;
-    }
+    let name = std::env::var("TERM").unwrap_or_default();
+    columns_of(std::io::stderr().is_terminal(), cfg!(unix).then_some(name.as_str()), size())
+}
+
+/// The same of a terminal with this name, where terminals have names, that says so many columns of itself.
+fn columns_of(is_terminal: bool, name: Option<&str>, size: Option<u16>) -> Option<u16> {
+    let can_move = name.is_none_or(|name| !name.is_empty() && name != "dumb");
+    (is_terminal && can_move).then(|| size.filter(|size| *size > 0).unwrap_or(USUAL))
+}
+
+/// The columns that the system knows of.
+fn size() -> Option<u16> {
     #[cfg(unix)]
     {
         // SAFETY: the call fills in the structure that it is given, or fails.
         let mut size: libc::winsize = unsafe { std::mem::zeroed() };
         // SAFETY: as above.
         let done = unsafe { libc::ioctl(libc::STDERR_FILENO, libc::TIOCGWINSZ, &raw mut size) };
-        if done == 0 && size.ws_col > 0 {
-            return Some(size.ws_col);
-        }
+        (done == 0).then_some(size.ws_col)
     }
-    Some(WIDE)
+    #[cfg(not(unix))]
+    None
 }
 
-/// A terminal with at least this many columns has room for everything. On a narrower one, a line could be cut in the
-/// middle of a number.
-pub const WIDE: u16 = 110;
+/// Columns of a terminal that says nothing of them.
+const USUAL: u16 = 80;
+/// From so many columns on there is room for a bar and for everything.
+const WIDE: u16 = 130;
+
+/// As many of some parts, from the first on, as fit into a line: a line that is too long is cut in the middle of a number.
+fn fit(parts: &[String], columns: usize) -> String {
+    let mut line = String::new();
+    for part in parts {
+        let longer = if line.is_empty() { part.clone() } else { format!("{line}, {part}") };
+        if longer.chars().count() > columns {
+            break;
+        }
+        line = longer;
+    }
+    line
+}
+
+/// A line that says how far something is, on a terminal or now and then as a line of its own.
+pub struct Line {
+    pub bar: ProgressBar,
+    /// How often it is said.
+    every: Duration,
+    said: Instant,
+    plain: bool,
+    quiet: bool,
+}
+
+impl Line {
+    /// Of work of such a length; `unit` is a template for how far it is.
+    pub fn new(length: u64, unit: &str, quiet: bool) -> Self {
+        let columns = columns();
+        let bar = ProgressBar::new(length);
+        bar.set_draw_target(match columns {
+            Some(_) if !quiet => ProgressDrawTarget::stderr(),
+            _ => ProgressDrawTarget::hidden(),
+        });
+        let template = match columns {
+            Some(columns) if columns >= WIDE => format!("{unit} {{bar:30}} {{msg}}  {{elapsed}} elapsed, {{eta}} left"),
+            _ => "{msg}".into(),
+        };
+        bar.set_style(ProgressStyle::with_template(&template).expect("a constant template"));
+        let every = if columns.is_some() { Duration::from_millis(100) } else { PLAIN_EVERY };
+        Self { bar, every, said: Instant::now(), plain: columns.is_none(), quiet }
+    }
+
+    /// Whether it is time to say how far it is.
+    pub fn is_due(&self) -> bool {
+        !self.quiet && self.said.elapsed() >= self.every
+    }
+
+    /// Says how far it is: where it is, then what belongs to it, the most important first.
+    pub fn say(&mut self, place: &str, parts: &[String]) {
+        self.said = Instant::now();
+        let left = format!("{:#} left", HumanDuration(self.bar.eta()));
+        match columns() {
+            _ if self.quiet => {}
+            None if self.plain => eprintln!("{place}: {}, {left}", parts.join(", ")),
+            Some(columns) if columns < WIDE => {
+                let first = parts.first().cloned();
+                let rest = parts.get(1..).unwrap_or_default().iter().cloned();
+                let all: Vec<String> = [place.to_string()].into_iter().chain(first).chain([left]).chain(rest).collect();
+                self.bar.set_message(fit(&all, usize::from(columns).saturating_sub(1)));
+            }
+            _ => self.bar.set_message(parts.join(", ")),
+        }
+    }
+
+    /// Takes the line away.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
 
 pub struct Progress {
-    /// Whether there is room for everything.
-    wide: bool,
-    bar: ProgressBar,
-    plain: bool,
-    said: Instant,
+    line: Line,
     loss: Option<f64>,
     tokens: f64,
     started: Instant,
@@ -50,59 +123,44 @@ pub struct Progress {
 impl Progress {
     /// A line for `rounds` rounds.
     pub fn new(rounds: u64, quiet: bool) -> Self {
-        let columns = columns();
-        let (terminal, wide) = (columns.is_some(), columns.is_none_or(|columns| columns >= WIDE));
-        let bar = ProgressBar::new(rounds);
-        bar.set_draw_target(if quiet || !terminal {
-            ProgressDrawTarget::hidden()
-        } else {
-            ProgressDrawTarget::stderr()
-        });
-        let template = if wide {
-            "round {pos}/{len} {bar:30} {msg}  {elapsed} elapsed, {eta} left"
-        } else {
-            "{pos}/{len} {msg}, {eta} left"
-        };
-        let style = ProgressStyle::with_template(template);
-        bar.set_style(style.expect("a constant template"));
-        let now = Instant::now();
-        Self { wide, bar, plain: !quiet && !terminal, said: now, loss: None, tokens: 0.0, started: now }
+        let line = Line::new(rounds, "round {pos}/{len}", quiet);
+        Self { line, loss: None, tokens: 0.0, started: Instant::now() }
     }
 
     /// Notes that a round is done, which trained on `tokens` tokens.
     pub fn round(&mut self, round: u64, loss: Option<f64>, tokens: f64) {
         self.loss = loss.or(self.loss);
         self.tokens += tokens;
-        let loss = self.loss.map_or("-".into(), |loss| format!("{loss:.3}"));
-        let speed = self.tokens / self.started.elapsed().as_secs_f64().max(1e-3) / 1e3;
-        let message = if self.tokens > 0.0 && self.wide {
-            format!("loss {loss}, {speed:.0} K tokens/s")
-        } else {
-            format!("loss {loss}")
-        };
-        self.bar.set_message(message.clone());
-        self.bar.set_position(round + 1);
-        if self.plain && self.said.elapsed() >= PLAIN_EVERY {
-            self.said = Instant::now();
-            let left = self.bar.eta().as_secs();
-            eprintln!("round {}/{}: {message}, {left} s left", round + 1, self.bar.length().unwrap_or(0));
+        self.line.bar.set_position(round + 1);
+        if !self.line.is_due() {
+            return;
         }
+        let loss = self.loss.map_or("-".into(), |loss| format!("{loss:.3}"));
+        let mut parts = vec![format!("loss {loss}")];
+        if self.tokens > 0.0 {
+            let speed = self.tokens / self.started.elapsed().as_secs_f64().max(1e-3) / 1e3;
+            parts.push(format!("{speed:.0} K tokens/s"));
+        }
+        let place = format!("round {}/{}", round + 1, self.line.bar.length().unwrap_or(0));
+        self.line.say(&place, &parts);
     }
 
     /// Notes that the network is done, but not the baseline.
     pub fn waiting_for_baseline(&mut self, round: u64) {
-        self.bar.set_message(format!("done; AdamW is at round {}", round + 1));
+        if self.line.is_due() {
+            self.line.say("done", &[format!("AdamW is at round {}", round + 1)]);
+        }
     }
 
     /// Sets the start of a resumed run.
     pub fn start_at(&mut self, round: u64) {
-        self.bar.set_position(round);
-        self.bar.reset_eta();
+        self.line.bar.set_position(round);
+        self.line.bar.reset_eta();
     }
 
     /// Removes the line.
     pub fn finish(&self) {
-        self.bar.finish_and_clear();
+        self.line.finish();
     }
 }
 
@@ -161,5 +219,41 @@ impl Observer for Shown {
 
     fn baseline_checkpoint(&mut self, state: &BaselineState) -> Result<(), ObserverError> {
         self.writer.baseline_checkpoint(state)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_drawn_where_a_line_can_be_drawn_again() {
+        for (is_terminal, name, size, expected) in [
+            (true, Some("xterm"), Some(120), Some(120)),
+            (true, Some("xterm"), Some(40), Some(40)),
+            (true, Some("xterm-mono"), Some(0), Some(80)),
+            (true, Some("xterm"), None, Some(80)),
+            (true, Some("dumb"), Some(80), None),
+            (true, Some(""), Some(80), None),
+            (true, None, Some(80), Some(80)),
+            (false, Some("xterm"), Some(80), None),
+        ] {
+            assert_eq!(columns_of(is_terminal, name, size), expected, "{is_terminal} {name:?} {size:?}");
+        }
+    }
+
+    #[test]
+    fn no_part_of_a_line_is_cut() {
+        let parts = ["round 12345/20000", "loss 5.545", "12m left", "1234 K tokens/s"].map(String::from);
+        for (columns, expected) in [
+            (79, "round 12345/20000, loss 5.545, 12m left, 1234 K tokens/s"),
+            (39, "round 12345/20000, loss 5.545, 12m left"),
+            (38, "round 12345/20000, loss 5.545"),
+            (20, "round 12345/20000"),
+            (16, ""),
+            (0, ""),
+        ] {
+            assert_eq!(fit(&parts, columns), expected);
+        }
     }
 }

@@ -8,9 +8,10 @@ use anyhow::{Context, bail};
 use gauntlet::engine::{Outcome, RunOptions, simulate};
 use gauntlet::report::{self, Manifest, RunFolder, RunWriter, Saved};
 use gauntlet::scenario::{Scenario, World};
+use gauntlet::words::counted;
 
 use super::progress::Shown;
-use super::{UsageError, interrupt, open, plot, say};
+use super::{DivergedError, UsageError, interrupt, open, plot, say};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -53,19 +54,38 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if opened.is_none() && root.join("manifest.json").exists() {
         bail!(report::ReportError::Exists(root));
     }
-    let world = open::world(scenario, &args.device)?;
-    let (writer, saved) = begin(opened, &root, &world, Manifest::new(world.scenario.clone(), args.device, threads))?;
+    let world = match &opened {
+        None => open::world(scenario, &args.device)?,
+        Some((_, manifest)) => open::world_of(scenario, manifest, &args.device)?,
+    };
+    let mut manifest = Manifest::new(world.scenario.clone(), args.device, threads);
+    manifest.no_baseline = args.no_baseline;
+    let (writer, saved) = begin(opened, &root, &world, manifest)?;
     if args.resume && saved.checkpoint.is_none() {
         eprintln!("{}: stopped before its first checkpoint; starting from the first round", root.display());
     }
+    let how = How { threads, baseline: !args.no_baseline, quiet: args.quiet, go_on: go_on_command(args.resume) };
+    live(world, writer, saved, &root, how)
+}
 
+/// How a run is done and told.
+pub struct How {
+    pub threads: usize,
+    pub baseline: bool,
+    pub quiet: bool,
+    /// The command line that goes on with it.
+    pub go_on: String,
+}
+
+/// Runs a network from what was saved to its end, or to Ctrl-C.
+pub fn live(world: Arc<World>, writer: RunWriter, saved: Saved, root: &Path, how: How) -> anyhow::Result<()> {
     let started = Instant::now();
     let wall_before = writer.manifest.wall_seconds;
-    let shown = Shown::new(writer, saved.done().0, world.network.core.config.sequence_length, args.quiet);
+    let shown = Shown::new(writer, saved.done().0, world.network.core.config.sequence_length, how.quiet);
     let observer = Arc::new(Mutex::new(shown));
     let Saved { checkpoint: resume, baseline: resume_baseline } = saved;
-    let options =
-        RunOptions { threads, baseline: !args.no_baseline, resume, resume_baseline, interrupt: interrupt::on_stop() };
+    let (threads, baseline) = (how.threads, how.baseline);
+    let options = RunOptions { threads, baseline, resume, resume_baseline, interrupt: interrupt::on_stop() };
     let outcome = simulate(world, options, observer.clone());
     let mut observer = observer.lock().expect("no panic while held");
     observer.progress.finish();
@@ -78,25 +98,32 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     // The cause of the end says more than its consequences.
     let outcome = outcome?;
     closed?;
-    conclude(&outcome, &root, args.resume, args.quiet)
+    conclude(&outcome, root, how.quiet, &how.go_on)
 }
 
-/// Draws a finished run and prints its results, or prints how to resume it. `resumed` tells whether this call resumed
-/// it.
-pub fn conclude(outcome: &Outcome, root: &Path, resumed: bool, quiet: bool) -> anyhow::Result<()> {
+/// Draws a finished run and prints its results, or prints how to resume it.
+pub fn conclude(outcome: &Outcome, root: &Path, quiet: bool, go_on: &str) -> anyhow::Result<()> {
     match outcome {
-        Outcome::Finished(_) => {
-            let data = report::redraw(root)?;
-            if !quiet {
-                say(report::tables::summary(&data, root, plot::look()));
-            }
-        }
+        Outcome::Finished(_) => show(root, quiet),
         Outcome::Interrupted(rounds) => {
-            say(format_args!("stopped after {rounds} rounds; saved in {}", root.display()));
-            say(format_args!("to resume: {}", resume_command(resumed)));
+            say(format_args!("stopped after {}; saved in {}", counted(*rounds, "round"), root.display()));
+            say(format_args!("to resume: {go_on}"));
+            Ok(())
         }
     }
-    Ok(())
+}
+
+/// Draws a run and prints its tables.
+///
+/// # Errors
+/// [`DivergedError`], when all is drawn and printed.
+pub fn show(root: &Path, quiet: bool) -> anyhow::Result<()> {
+    let data = report::redraw(root)?;
+    if !quiet {
+        say(report::tables::summary(&data, root, plot::look()));
+    }
+    let diverged: Vec<String> = report::diverged(&data).iter().map(ToString::to_string).collect();
+    if diverged.is_empty() { Ok(()) } else { Err(DivergedError(diverged.join("\nerror: ")).into()) }
 }
 
 /// Opens the folder of an interrupted run, which must be of this very scenario. `central`: a run of its baseline alone.
@@ -124,16 +151,51 @@ pub fn check_resumable(
         bail!(UsageError(format!("{}: begun by `{command}`; resume it with that command", root.display())));
     }
     if manifest.finished {
-        bail!(UsageError(format!("{}: the run is finished; there is nothing to resume", root.display())));
-    }
-    if manifest.scenario != *scenario || manifest.device != device {
         bail!(UsageError(format!(
-            "{}: the run was started with other settings ({}); give the same scenario, --seed, --rounds, --set and --device",
-            root.display(),
-            first_difference(manifest, scenario, device),
+            "{}: the run is finished; there is nothing to resume; `sim resume {0} --rounds N` goes on for longer",
+            root.display()
+        )));
+    }
+    let scenario = with_names_of(scenario, &manifest.scenario);
+    if manifest.scenario != scenario || manifest.device != device {
+        let root = root.display();
+        bail!(UsageError(format!(
+            "{root}: the run was started with other settings ({}); give the same scenario, --seed, --rounds, --set and \
+             --device, or take `sim resume {root}`, which needs none",
+            first_difference(manifest, &scenario, device),
         )));
     }
     Ok(())
+}
+
+/// A scenario with the names that another one has for the same files.
+fn with_names_of(scenario: &Scenario, other: &Scenario) -> Scenario {
+    let mut named = scenario.clone();
+    for (name, other) in [
+        (&mut named.corpus.path, &other.corpus.path),
+        (&mut named.corpus.tokenizer, &other.corpus.tokenizer),
+        (&mut named.model.init, &other.model.init),
+    ] {
+        if let (Some(ours), Some(theirs)) = (&mut *name, other)
+            && is_same_file(ours, theirs)
+        {
+            ours.clone_from(theirs);
+        }
+    }
+    named
+}
+
+/// Whether two names may be of the same file. Of a name that is none here, as one that begins where the run was begun, the
+/// digest of the data tells.
+fn is_same_file(ours: &str, theirs: &str) -> bool {
+    let is_url = |name: &str| name.contains("://");
+    if is_url(ours) || is_url(theirs) {
+        return ours == theirs;
+    }
+    match (Path::new(ours).canonicalize(), Path::new(theirs).canonicalize()) {
+        (Ok(ours), Ok(theirs)) => ours == theirs,
+        _ => true,
+    }
 }
 
 fn first_difference(manifest: &Manifest, scenario: &Scenario, device: &str) -> String {
@@ -156,12 +218,19 @@ pub fn begin(
         let writer = RunWriter::create(root, world, manifest).context("the run cannot be started")?;
         return Ok((writer, Saved::default()));
     };
-    let saved = Saved::read(&folder)?;
+    if manifest.run.is_some_and(|run| run != world.network.run) {
+        bail!(UsageError(format!(
+            "{}: its run has other data: corpus.path, corpus.tokenizer or model.init names other bytes than when it was \
+             started",
+            root.display()
+        )));
+    }
+    let saved = Saved::read(&folder, &manifest)?;
     Ok((RunWriter::go_on(folder, manifest, world.network.core.config.clone(), saved.done())?, saved))
 }
 
-/// The command line that resumes this run.
-fn resume_command(resumes: bool) -> String {
+/// The command line that resumes this run; `resumes`: this one does.
+pub fn go_on_command(resumes: bool) -> String {
     let mut words: Vec<String> = std::env::args().collect();
     if !resumes {
         words.push("--resume".into());

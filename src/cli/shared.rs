@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use gauntlet::words::plain;
+
 /// Prints to standard output. If the reader has gone, as `head` does, the program ends silently.
 pub fn say(text: impl std::fmt::Display) {
     if let Err(error) = writeln!(std::io::stdout(), "{text}") {
@@ -17,7 +19,10 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> T {
         Ok(runtime) => runtime.block_on(work),
         // The runtime needs some open files, and the system may refuse more.
         Err(error) => {
-            eprintln!("error: this process cannot wait for others: {error}; raise the limit of open files (ulimit -n)");
+            let cause = plain(&error.to_string());
+            eprintln!(
+                "error: the store and other processes cannot be reached: {cause}; raise the limit of open files (ulimit -n)"
+            );
             std::process::exit(1)
         }
     }
@@ -27,3 +32,8 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> T {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct UsageError(pub String);
+
+/// A run is done and its model has diverged: exit code 3.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct DivergedError(pub String);

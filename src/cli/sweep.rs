@@ -48,7 +48,7 @@ fn seed_count(text: &str) -> Result<usize, String> {
 pub fn sweep(args: Args) -> anyhow::Result<()> {
     let base = args.scenario.load()?;
     let axes = args.grids.iter().map(|grid| Axis::parse(grid)).collect::<Result<Vec<_>, _>>()?;
-    let load = |settings: &[String]| args.scenario.load_with(settings).map_err(|error| told(&error));
+    let load = |settings: &[String]| args.scenario.load_with(&[], settings).map_err(|error| told(&error));
     let plan = Plan::new(axes, args.seeds, args.control, load)?;
     let out = args.out.unwrap_or_else(|| format!("runs/{}-sweep", base.name));
     let sweep = Sweep::begin(plan, &bucket::open(&out, true)?)?;

@@ -1,17 +1,18 @@
 //! `sim tokenize`: turns texts into shards of tokens.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use gauntlet::corpus::tokenize::{self, Done, Encoder, Ended, Input, Job, PassedOver, TokenManifest};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use gauntlet::words::counted;
 
-use super::progress::{self, PLAIN_EVERY};
+use super::progress::Line;
 use super::{UsageError, interrupt, open, say};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Parquet (.parquet), JSONL (.jsonl) or text files; folders of them; patterns such as "data/*.parquet"
+    /// Parquet (.parquet), JSONL (.jsonl) or text files; folders of them; patterns such as "data/*.parquet"; URLs of the
+    /// same in a bucket, such as s3://BUCKET/PATH
     #[arg(required = true, value_name = "IN")]
     inputs: Vec<String>,
     /// Hugging Face tokenizer.json
@@ -66,19 +67,14 @@ pub fn tokenize(args: Args) -> anyhow::Result<()> {
     let mut progress = Progress::new(&job);
     let started = Instant::now();
     let ended = tokenize::tokenize(&job, &encoder, &stop, |done| progress.at(done));
-    progress.bar.finish_and_clear();
+    progress.line.finish();
     let folder = job.folder.display();
     match ended? {
         Ended::Finished(manifest) => {
             say(format_args!("{folder}: {}", sums(&manifest)));
             let speed = progress.tokens() / started.elapsed().as_secs_f64().max(1e-3);
             if speed > 0.0 {
-                say(format_args!(
-                    "{:.2} M tokens/s on {} thread{}",
-                    speed / 1e6,
-                    job.threads,
-                    if job.threads == 1 { "" } else { "s" }
-                ));
+                say(format_args!("{:.2} M tokens/s on {}", speed / 1e6, counted(job.threads, "thread")));
             }
         }
         Ended::Stopped(manifest) => {
@@ -118,13 +114,9 @@ fn some(said: &[String]) -> Option<String> {
     (!said.is_empty()).then(|| said.join("; "))
 }
 
-/// A bar on a terminal, otherwise a plain line from time to time.
+/// How far it is.
 struct Progress {
-    /// Whether there is room for everything.
-    wide: bool,
-    bar: ProgressBar,
-    plain: bool,
-    said: Instant,
+    line: Line,
     started: Instant,
     /// Number of tokens before this call, and now.
     tokens: Option<(u64, u64)>,
@@ -132,19 +124,9 @@ struct Progress {
 
 impl Progress {
     fn new(job: &Job) -> Self {
-        let columns = progress::columns();
-        let (terminal, wide) = (columns.is_some(), columns.is_none_or(|columns| columns >= progress::WIDE));
-        let bar = ProgressBar::new(job.inputs.iter().map(|input| input.bytes).sum());
-        bar.set_draw_target(if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() });
-        let template = if wide {
-            "{bytes}/{total_bytes} {bar:30} {msg}  {elapsed} elapsed, {eta} left"
-        } else {
-            "{percent} % {msg}, {eta} left"
-        };
-        let style = ProgressStyle::with_template(template);
-        bar.set_style(style.expect("a constant template"));
-        let now = Instant::now();
-        Self { wide, bar, plain: !terminal, said: now, started: now, tokens: None }
+        let bytes = job.inputs.iter().map(|input| input.bytes).sum();
+        let line = Line::new(bytes, "{bytes}/{total_bytes}", false);
+        Self { line, started: Instant::now(), tokens: None }
     }
 
     /// Number of tokens of this call.
@@ -156,31 +138,24 @@ impl Progress {
         let before = match self.tokens {
             Some((before, _)) => before,
             None => {
-                self.bar.set_position(done.bytes);
-                self.bar.reset_eta();
+                self.line.bar.set_position(done.bytes);
+                self.line.bar.reset_eta();
                 done.tokens
             }
         };
         self.tokens = Some((before, done.tokens));
-        self.bar.set_position(done.bytes);
+        self.line.bar.set_position(done.bytes);
         // A message for each of millions of documents would take longer than the documents themselves.
-        let often = if self.plain { PLAIN_EVERY } else { Duration::from_millis(200) };
-        if self.said.elapsed() < often {
+        if !self.line.is_due() {
             return;
         }
-        self.said = Instant::now();
         let speed = self.tokens() / self.started.elapsed().as_secs_f64().max(1e-3) / 1e6;
-        if !self.wide {
-            self.bar.set_message(format!("{:.1} M tokens", done.tokens as f64 / 1e6));
-            return;
-        }
-        let message =
-            format!("{} documents, {:.1} M tokens, {speed:.2} M tokens/s", done.documents, done.tokens as f64 / 1e6);
-        if self.plain {
-            let part = 100 * done.bytes / self.bar.length().unwrap_or(1).max(1);
-            eprintln!("{part} %: {message}");
-        } else {
-            self.bar.set_message(message);
-        }
+        let percent = 100 * done.bytes / self.line.bar.length().unwrap_or(1).max(1);
+        let parts = [
+            format!("{:.1} M tokens", done.tokens as f64 / 1e6),
+            counted(done.documents, "document"),
+            format!("{speed:.2} M tokens/s"),
+        ];
+        self.line.say(&format!("{percent} %"), &parts);
     }
 }

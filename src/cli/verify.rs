@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use gauntlet::engine::{Observer, ObserverError, Outcome, RunOptions, Traffic, simulate};
 use gauntlet::node::RoundReport;
 use gauntlet::report::{self, Target};
+use gauntlet::words::counted;
 
 use super::{baseline, interrupt, open, progress::Progress, say};
 
@@ -33,9 +34,9 @@ pub fn verify(args: Args) -> anyhow::Result<()> {
         if let Some(bucket) = &manifest.bucket {
             bail!("{}: a real run, of {bucket}: it cannot be run again", args.run.display());
         }
-        bail!("{}: the run is not finished; `sim run ... --resume` first", args.run.display());
+        bail!("{}: the run is not finished; `sim resume {0}` first", args.run.display());
     };
-    let world = open::world(manifest.scenario.clone(), &manifest.device)?;
+    let world = open::world_of(manifest.scenario.clone(), manifest, &manifest.device)?;
     let models = recorded.rounds.iter().map(|row| row.replica_digest).collect();
     let progress = Progress::new(manifest.scenario.rounds, args.quiet);
     let observer = Arc::new(Mutex::new(Comparison { models, progress, differs: None }));
@@ -62,12 +63,12 @@ pub fn verify(args: Args) -> anyhow::Result<()> {
             let machine = if target == manifest.target {
                 String::new()
             } else {
-                format!("\nrecorded on {:?}\nthis is     {target:?}", manifest.target)
+                format!("\nrecorded on {}\nthis is     {target}", manifest.target)
             };
             bail!("{}: digests differ\nrecorded {expected}\nnow      {digest}\n{place}{machine}", args.run.display());
         }
         Outcome::Interrupted(rounds) => {
-            bail!("interrupted after {rounds} rounds, before the digests could be compared")
+            bail!("interrupted after {}, before the digests could be compared", counted(rounds, "round"))
         }
     }
 }

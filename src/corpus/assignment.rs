@@ -13,9 +13,10 @@ use rand::{Rng, seq::SliceRandom};
 use super::page::PageId;
 use crate::Uid;
 use crate::random::rng;
+use crate::words::counted;
 
 /// Peers' pages by round; see the module.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Assignment {
     seed: u64,
     slots: u64,
@@ -36,8 +37,9 @@ impl fmt::Display for Shortage {
         let Self { needed, available } = self;
         write!(
             f,
-            "a round of all slots takes {needed} pages, the corpus has {available}: peers share pages, which weakens the proof of computation; \
-             lower chain.slots or training.pages_per_round, or take a larger corpus"
+            "a round of all slots takes {}, the corpus has {available}: peers share pages, which weakens the proof of computation; \
+             lower chain.slots or training.pages_per_round, or take a larger corpus",
+            counted(*needed, "page")
         )
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Mutex;
 
 use tokenizers::Tokenizer;
 
+use super::cuts::Cuts;
 use super::error::{CorpusError, words};
 use crate::digest::Digest;
 use crate::model::tokenizer::END;
@@ -31,6 +32,10 @@ pub struct Encoder {
     drops: bool,
     /// For each character tried: whether it has a token.
     known: Mutex<BTreeMap<char, bool>>,
+    /// Where long texts may be cut, if anywhere.
+    cuts: Option<Cuts>,
+    /// About so long is a part of a long text.
+    part: usize,
 }
 
 /// A text as ids.
@@ -41,6 +46,11 @@ pub struct Ids {
     /// Number of characters without any id.
     pub dropped: u64,
 }
+
+/// Bytes of a part of a long text: a tokenizer needs some hundred times as much memory as the text that it is given.
+const PART: usize = 1 << 18;
+/// Bytes before a part that a tokenizer is given with it, so that it does not take it for the beginning of a text.
+const LEAD: usize = 32;
 
 /// A character in no vocabulary.
 const STRANGER: &str = "\u{10fffd}";
@@ -58,7 +68,8 @@ impl Encoder {
         tokenizer.with_truncation(None).map_err(|error| broken(error.to_string()))?;
         let largest = tokenizer.get_vocab(true).into_values().max().unwrap_or(0);
         let vocab_size = largest as usize + 1;
-        let unknown = unknown_id(&bytes, &tokenizer);
+        let described: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        let unknown = unknown_id(&described, &tokenizer);
         let mut encoder = Self {
             path: path.to_string(),
             tokenizer,
@@ -68,6 +79,8 @@ impl Encoder {
             unknown: None,
             drops: false,
             known: Mutex::default(),
+            cuts: Cuts::of(&described),
+            part: PART,
         };
         // A tokenizer with a piece for each byte knows every character.
         let stranger = encoder.encode(STRANGER).unwrap_or_default();
@@ -144,7 +157,19 @@ impl Encoder {
     /// # Errors
     /// Why the tokenizer cannot encode it.
     pub fn ids(&self, text: &str) -> Result<Ids, CorpusError> {
-        let ids = self.encode(text)?;
+        self.ids_telling(text, &|_| true)
+    }
+
+    /// As [`Encoder::ids`]; of a long text it tells the bytes of each part that is done, and ends when `tell` says so.
+    ///
+    /// # Errors
+    /// As [`Encoder::ids`]; or it was ended.
+    pub fn ids_telling(&self, text: &str, tell: &dyn Fn(usize) -> bool) -> Result<Ids, CorpusError> {
+        let ids = match &self.cuts {
+            Some(cuts) if text.len() > 2 * self.part => self.in_parts(text, cuts, tell)?,
+            _ => None,
+        };
+        let ids = ids.map_or_else(|| self.encode(text), Ok)?;
         let unknown = self.unknown.map_or(0, |unknown| ids.iter().filter(|id| **id == unknown).count() as u64);
         let mut dropped = 0;
         if self.drops {
@@ -164,6 +189,27 @@ impl Encoder {
         Ok(Ids { ids, unknown, dropped })
     }
 
+    /// The ids of a long text, part by part; `None` should a part not go on where the one before it ends.
+    fn in_parts(&self, text: &str, cuts: &Cuts, tell: &dyn Fn(usize) -> bool) -> Result<Option<Vec<u32>>, CorpusError> {
+        let (mut ids, mut start) = (Vec::new(), 0);
+        while start < text.len() {
+            let wanted = start + self.part;
+            let cut = cuts.last(text, start + self.part / 2, wanted).or_else(|| cuts.first(text, wanted, text.len()));
+            let end = cut.unwrap_or(text.len());
+            let lead = text.floor_char_boundary(start.saturating_sub(LEAD));
+            // Some tokenizers make something of nothing.
+            let before = if start == 0 { Vec::new() } else { self.encode(&text[lead..start])? };
+            let whole = self.encode(&text[lead..end])?;
+            let Some(new) = whole.strip_prefix(before.as_slice()) else { return Ok(None) };
+            ids.extend_from_slice(new);
+            if !tell(end - start) {
+                return Err(CorpusError::Encode { path: self.path.clone(), reason: "it was told to stop".into() });
+            }
+            start = end;
+        }
+        Ok(Some(ids))
+    }
+
     fn encode(&self, text: &str) -> Result<Vec<u32>, CorpusError> {
         let failed = |reason: String| CorpusError::Encode { path: self.path.clone(), reason };
         // A tokenizer.json may contain combinations that the library does not expect, and that make it panic.
@@ -174,9 +220,104 @@ impl Encoder {
 }
 
 /// The id that a tokenizer's model gives for unknown text.
-fn unknown_id(definition: &[u8], tokenizer: &Tokenizer) -> Option<u32> {
-    let definition: serde_json::Value = serde_json::from_slice(definition).ok()?;
+fn unknown_id(definition: &serde_json::Value, tokenizer: &Tokenizer) -> Option<u32> {
     let model = &definition["model"];
     let by_name = model["unk_token"].as_str().and_then(|name| tokenizer.token_to_id(name));
     by_name.or_else(|| u32::try_from(model["unk_id"].as_u64()?).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::RngExt;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::random::rng;
+
+    /// A tokenizer of these parts and merges, with a token for each character of the merges and for each byte.
+    fn encoder(change: impl Fn(&mut Value), merges: &[&str]) -> Encoder {
+        let mut vocab = serde_json::Map::new();
+        let mut add = |token: String| {
+            let id = vocab.len();
+            vocab.entry(token).or_insert(id.into());
+        };
+        ["<unk>", "</s>", "\u{2581}", "\u{120}", "\u{10a}"].map(String::from).into_iter().for_each(&mut add);
+        (0..256).for_each(|byte| add(format!("<0x{byte:02X}>")));
+        merges.iter().flat_map(|merge| merge.chars()).filter(|c| *c != ' ').for_each(|c| add(c.to_string()));
+        merges.iter().for_each(|merge| add(merge.replace(' ', "")));
+        let mut definition = json!({
+            "version": "1.0", "truncation": null, "padding": null, "normalizer": null, "pre_tokenizer": null,
+            "post_processor": null, "decoder": null,
+            "added_tokens": [{"id": 1, "content": "</s>", "single_word": false, "lstrip": false, "rstrip": false,
+                              "normalized": false, "special": true}],
+            "model": {
+                "type": "BPE", "dropout": null, "unk_token": "<unk>", "continuing_subword_prefix": null,
+                "end_of_word_suffix": null, "fuse_unk": true, "byte_fallback": true, "merges": merges, "vocab": vocab,
+            },
+        });
+        change(&mut definition);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokenizer.json");
+        fs::write(&path, definition.to_string()).unwrap();
+        Encoder::open("--tokenizer", path.to_str().unwrap()).unwrap()
+    }
+
+    fn text(seed: u64) -> String {
+        const WORDS: [&str; 16] = [
+            "ab", "abc", "b", "Käse", "日本", "1", "23", ", ", "!", "'s", "\n", "\n\n", "  ", "</s>", "aaaa", "\u{301}",
+        ];
+        let mut random = rng(seed, "text", 0, 0);
+        let mut text = String::new();
+        while text.len() < 6000 {
+            text += WORDS[random.random_range(0..WORDS.len())];
+            text += ["", " ", " ", "\n", ""][random.random_range(0..5)];
+        }
+        text
+    }
+
+    #[test]
+    fn parts_of_a_long_text_have_the_ids_of_the_whole() {
+        let marks = |definition: &mut Value| {
+            definition["normalizer"] = json!({"type": "Sequence", "normalizers": [
+                {"type": "Prepend", "prepend": "▁"}, {"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
+            ]});
+        };
+        let metaspace = |scheme: &str, split: bool| {
+            let part = json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": scheme, "split": split});
+            move |definition: &mut Value| definition["pre_tokenizer"] = part.clone()
+        };
+        let bytes = |prefix: bool| {
+            let part =
+                json!({"type": "ByteLevel", "add_prefix_space": prefix, "trim_offsets": true, "use_regex": true});
+            move |definition: &mut Value| definition["pre_tokenizer"] = part.clone()
+        };
+        let spaced = ["▁ ▁", "▁ a", "▁a b", "a b", "a a", "aa aa", "b c", "▁▁ ▁"];
+        let of_bytes = ["Ġ a", "Ġa b", "a b", "a a", "Ġ Ġ", "Ċ Ċ", "Ã ¤"];
+        let encoders = [
+            encoder(marks, &spaced),
+            encoder(metaspace("first", false), &spaced),
+            encoder(metaspace("always", true), &spaced),
+            encoder(metaspace("never", true), &spaced),
+            encoder(bytes(false), &of_bytes),
+            encoder(bytes(true), &of_bytes),
+        ];
+        for (number, mut encoder) in encoders.into_iter().enumerate() {
+            let cuts = encoder.cuts.take().unwrap_or_else(|| panic!("tokenizer {number} has cuts"));
+            for seed in 0..20 {
+                let text = text(seed);
+                let whole = encoder.encode(&text).unwrap();
+                for part in [40, 200, 1000] {
+                    encoder.part = part;
+                    let told = std::cell::Cell::new((0, 0));
+                    let tell = |bytes: usize| {
+                        told.set((told.get().0 + 1, told.get().1 + bytes));
+                        true
+                    };
+                    let parts = encoder.in_parts(&text, &cuts, &tell).unwrap();
+                    assert!(parts.as_ref() == Some(&whole), "tokenizer {number}, seed {seed}, parts of {part} bytes");
+                    assert!(told.get().0 > 2 && told.get().1 == text.len(), "{:?}", told.get());
+                }
+            }
+        }
+    }
 }

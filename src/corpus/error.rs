@@ -2,14 +2,12 @@
 
 use std::io;
 
+use crate::words::counted;
+
 /// The system's description of an error, without its number.
 pub fn words(error: &io::Error) -> String {
     let said = error.to_string();
     said.split(" (os error ").next().unwrap_or_default().to_string()
-}
-
-fn bytes_word(count: u64) -> &'static str {
-    if count == 1 { "byte" } else { "bytes" }
 }
 
 /// Why a corpus cannot be opened. Each message names the setting and the file.
@@ -26,19 +24,21 @@ pub enum CorpusError {
     #[error("corpus.path = {path:?} names no file; expected {expected}")]
     NoFiles { path: String, expected: String },
     #[error(
-        "corpus.path = {path:?} has {tokens} tokens, too few: model.sequence_length = {sequence_length} needs at least {needed}; \
-         take a longer text or shorter sequences"
+        "corpus.path = {path:?} has {}, too few: model.sequence_length = {sequence_length} needs at least {needed}; \
+         take a longer text or shorter sequences",
+        counted(*.tokens, "token")
     )]
     TooShort { path: String, tokens: usize, sequence_length: usize, needed: usize },
     #[error(
-        "corpus.held_out_pages = {asked}, but the last tenth of {path:?}, which is held out, has {available} pages of \
-         {sequence_length} tokens: --set corpus.held_out_pages={available} or take a longer text"
+        "corpus.held_out_pages = {asked}, but the last tenth of {path:?}, which is held out, has {} of {}: --set corpus.held_out_pages={available} or take a longer text",
+        counted(*.available, "page"), counted(*.sequence_length, "token")
     )]
     HeldOut { path: String, asked: usize, available: usize, sequence_length: usize },
     #[error(
-        "corpus.path = {path:?} has {pages} pages of model.sequence_length = {sequence_length} tokens; expected more than \
+        "corpus.path = {path:?} has {} of model.sequence_length = {sequence_length} tokens; expected more than \
          corpus.held_out_pages = {held_out}, which are kept away from training: take more data, shorter sequences or \
-         fewer held-out pages"
+         fewer held-out pages",
+        counted(*.pages, "page")
     )]
     TooFewPages { path: String, pages: u64, held_out: usize, sequence_length: usize },
     #[error(
@@ -57,7 +57,7 @@ pub enum CorpusError {
     Manifest { path: String, reason: String },
     #[error("corpus.path = {url:?}: {reason}")]
     Bucket { url: String, reason: String },
-    #[error("{path}: {bytes} {}; expected {expected}", bytes_word(*.bytes))]
+    #[error("{path}: {}; expected {expected}", counted(*.bytes, "byte"))]
     ShardLength { path: String, bytes: u64, expected: String },
     #[error(transparent)]
     Document(#[from] DocumentError),

@@ -11,13 +11,13 @@ use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt};
 use tempfile::NamedTempFile;
 
-use super::documents;
 use super::error::CorpusError;
 use super::inputs::Format;
 use super::left_out::PassedOver;
 use super::names;
 use super::url::bucket_of;
 use crate::bucket::words::explain;
+use crate::words::counted;
 
 /// Bytes per request. Each request has a minute.
 const PART: u64 = 64 << 20;
@@ -40,6 +40,15 @@ impl Objects {
     /// # Errors
     /// The bucket or object does not exist, or the bucket does not answer.
     pub fn find(url: &str, format: Format, ending: &str) -> Result<Option<Self>, CorpusError> {
+        let wanted = move |name: &std::path::Path| names::is_named(name, format);
+        Self::find_wanted(url, &wanted, &format!("{ending} objects"))
+    }
+
+    /// As [`Objects::find`]; of a prefix those that are wanted by their names.
+    ///
+    /// # Errors
+    /// As [`Objects::find`].
+    pub fn find_wanted(url: &str, wanted: &Wanted, expected: &str) -> Result<Option<Self>, CorpusError> {
         // The pattern starts at the first folder with a wildcard.
         let wild = url.find(WILDCARDS).unwrap_or(url.len());
         let (bucket, name) = match url[..wild].rfind('/') {
@@ -47,11 +56,11 @@ impl Objects {
             _ => (url, ""),
         };
         let Some(store) = bucket_of(bucket)? else { return Ok(None) };
-        let found = waited_for(find(&store, name, format));
+        let found = waited_for(find(&store, name, wanted));
         let (found, passed) =
             found.map_err(|error| CorpusError::Bucket { url: url.to_string(), reason: error.to_string() })?;
         if found.is_empty() {
-            let expected = format!("an object, a prefix with {ending} objects below it, or a pattern");
+            let expected = format!("an object, a prefix with {expected} below it, or a pattern");
             return Err(CorpusError::NoFiles { path: url.to_string(), expected });
         }
         Ok(Some(Self { store, bucket: bucket.to_string(), found, passed }))
@@ -65,6 +74,11 @@ impl Objects {
     /// Number of objects.
     pub fn count(&self) -> usize {
         self.found.len()
+    }
+
+    /// Size of an object in bytes.
+    pub fn size(&self, number: usize) -> u64 {
+        self.found[number].size
     }
 
     /// Size of all objects in bytes.
@@ -90,6 +104,39 @@ impl Objects {
     }
 }
 
+/// Whether an object is meant, by its name.
+pub type Wanted = dyn Fn(&std::path::Path) -> bool + Sync;
+
+/// Brings the object of a URL, into a file that is removed with what is returned; `None` for what is no URL. `bytes`: as
+/// long as it was when it was found.
+///
+/// # Errors
+/// Why it cannot be had.
+pub fn bring_one(url: &str, bytes: u64) -> Result<Option<NamedTempFile>, String> {
+    // Its name may have what makes a pattern of others.
+    let Some((bucket, name)) = url.rsplit_once('/').filter(|_| url.contains("://")) else { return Ok(None) };
+    let store = bucket_of(bucket).map_err(reason)?.ok_or("expected the URL of an object")?;
+    let path = Path::parse(name).map_err(|error| error.to_string())?;
+    let head = async { store.head(&path).await.map_err(|error| io::Error::other(explain(&error))) };
+    let meta = waited_for(head).map_err(|error| error.to_string())?;
+    if meta.size != bytes {
+        let (now, before) = (counted(meta.size, "byte"), counted(bytes, "byte"));
+        return Err(format!("it has {now}; it had {before} when it was found: it was written anew"));
+    }
+    let (bucket, passed) = (bucket.to_string(), PassedOver::default());
+    let objects = Objects { store, bucket, found: vec![meta], passed };
+    objects.bring(0).map(Some).map_err(reason)
+}
+
+/// An error of a bucket without the setting of a scenario that may name it.
+pub fn reason(error: CorpusError) -> String {
+    match error {
+        CorpusError::Bucket { reason, .. } => reason,
+        CorpusError::NoFiles { expected, .. } => format!("names no object; expected {expected}"),
+        error => error.to_string(),
+    }
+}
+
 const WILDCARDS: [char; 3] = ['*', '?', '['];
 
 /// Waits for the result of requests. It does so on another thread, because the caller may be inside a runtime, which
@@ -100,7 +147,7 @@ fn waited_for<T: Send>(work: impl Future<Output = io::Result<T>> + Send) -> io::
 }
 
 /// The objects meant, by name. As with folders, names with a leading dot are left out.
-async fn find(store: &Arc<dyn ObjectStore>, name: &str, format: Format) -> io::Result<(Vec<ObjectMeta>, PassedOver)> {
+async fn find(store: &Arc<dyn ObjectStore>, name: &str, wanted: &Wanted) -> io::Result<(Vec<ObjectMeta>, PassedOver)> {
     let invalid = |error: &dyn std::error::Error| io::Error::new(io::ErrorKind::InvalidInput, error.to_string());
     let is_pattern = name.contains(WILDCARDS);
     let pattern = glob::Pattern::new(name).map_err(|error| invalid(&error))?;
@@ -127,7 +174,7 @@ async fn find(store: &Arc<dyn ObjectStore>, name: &str, format: Format) -> io::R
         let file = std::path::Path::new(name);
         if meta.location.filename().is_none_or(|name| name.starts_with('.')) {
             passed.hidden += 1;
-        } else if is_pattern || documents::is_named(file, format) {
+        } else if is_pattern || wanted(file) {
             found.push(meta);
         } else {
             *passed.suffixes.entry(names::ending(file)).or_default() += 1;
@@ -181,7 +228,13 @@ mod tests {
     use super::*;
 
     async fn named(store: &Arc<dyn ObjectStore>, name: &str) -> Vec<String> {
-        find(store, name, Format::Text).await.unwrap().0.iter().map(|meta| meta.location.to_string()).collect()
+        find(store, name, &|name: &std::path::Path| names::is_named(name, Format::Text))
+            .await
+            .unwrap()
+            .0
+            .iter()
+            .map(|meta| meta.location.to_string())
+            .collect()
     }
 
     #[tokio::test]

@@ -12,7 +12,7 @@ use super::inputs::{Format, Input};
 use super::left_out::Noticed;
 use super::packed::Packed;
 use super::settings::{CorpusKind, CorpusSettings};
-use super::tokenize::{DocumentReading, Outcome, encode_documents};
+use super::tokenize::{DocumentReading, EncodedDocument, Outcome, encode_documents};
 use super::tokens::Shards;
 use crate::digest::Digest;
 
@@ -84,7 +84,7 @@ impl Tokenised<'_> {
     fn add(&mut self, inputs: &[Input]) -> Result<(), DocumentError> {
         let threads = thread::available_parallelism().map_or(1, usize::from);
         let reading = DocumentReading { inputs, column: "text", from: (0, 0) };
-        let ended = encode_documents(&reading, self.encoder, threads, |encoded| {
+        let take = |encoded: EncodedDocument| {
             match encoded.outcome {
                 Outcome::Ids(ids) => {
                     self.noticed.add_document(&ids);
@@ -100,7 +100,8 @@ impl Tokenised<'_> {
                 tracing::warn!("tokenising {}: {percent} %; `sim tokenize` does it once for all runs", self.path);
             }
             ControlFlow::Continue(())
-        });
+        };
+        let ended = encode_documents(&reading, self.encoder, threads, take, |_| ControlFlow::Continue(()));
         if let ControlFlow::Break(error) = ended {
             return Err(error);
         }

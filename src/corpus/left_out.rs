@@ -25,6 +25,18 @@ pub struct PassedOver {
 }
 
 impl PassedOver {
+    /// Counts what another search passed over too.
+    pub fn add(&mut self, other: &Self) {
+        self.hidden += other.hidden;
+        self.files_twice += other.files_twice;
+        self.folders_twice += other.folders_twice;
+        self.folders_matched += other.folders_matched;
+        self.special += other.special;
+        for (suffix, count) in &other.suffixes {
+            *self.suffixes.entry(suffix.clone()).or_default() += count;
+        }
+    }
+
     /// One sentence per kind, for people.
     pub fn said(&self) -> Vec<String> {
         let suffixes: u64 = self.suffixes.values().sum();

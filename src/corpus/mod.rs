@@ -5,6 +5,7 @@
 
 mod alias;
 mod assignment;
+mod cuts;
 mod documents;
 mod encoder;
 mod error;

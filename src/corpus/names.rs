@@ -117,6 +117,11 @@ impl Named {
     }
 }
 
+/// Whether a name says this format.
+pub fn is_named(path: &Path, format: Format) -> bool {
+    matches!(Named::of(path), Named::Known(found, _) if found == format)
+}
+
 /// The last suffix of a name, in lower case.
 fn suffix(path: &Path) -> Option<String> {
     Some(path.extension()?.to_string_lossy().to_lowercase())

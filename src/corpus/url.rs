@@ -17,7 +17,7 @@ pub fn bucket_of(path: &str) -> Result<Option<Arc<dyn ObjectStore>>, CorpusError
     }
     let failed = |reason: String| CorpusError::Bucket { url: path.to_string(), reason };
     let a_folder = "a folder; expected its path, or the URL of a bucket";
-    let bucket = bucket::open(path, false).map_err(|error| match error {
+    let bucket = bucket::open_patiently(path, false).map_err(|error| match error {
         BucketError::NoFolder { .. } => failed(a_folder.into()),
         error => failed(error.to_string()),
     })?;

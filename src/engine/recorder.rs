@@ -261,7 +261,9 @@ impl Recorder {
         inner.digests = inner.digests.split_off(&checkpoint.rounds);
         // A node that has ended keeps its last state.
         inner.deposits.retain(|_, deposit| deposit.node.state.is_none());
-        inner.next_checkpoint += self.checkpoint_every;
+        // While this one waited for a slow node, others went on: the next is before a round that nobody has begun, or it
+        // would hold validators that have already told of rounds after it.
+        inner.next_checkpoint = (inner.highest / self.checkpoint_every + 1) * self.checkpoint_every;
         if inner.stopping && !ended || inner.failed.is_some() {
             self.stopped.notify_one();
         }

@@ -76,8 +76,9 @@ pub fn simulate_on(
 
 /// A node of the world before it starts.
 struct NodePlan {
-    /// One identity for each slot of a peer.
+    /// One for each key of a peer: first those that its slots are registered with first.
     identities: Vec<Arc<Identity>>,
+    slots: usize,
     link: Link,
     /// The round in which it starts.
     joins: u64,
@@ -158,12 +159,14 @@ fn plan(world: &World) -> Vec<NodePlan> {
     let machines = Machines::Simulated { sequence_length: world.network.core.config.sequence_length };
     let validators = scenario.validators.iter().enumerate().map(|(index, validator)| NodePlan {
         identities: vec![Arc::new(scenario.validator_identity(index))],
+        slots: 1,
         link: validator.link.clone(),
         joins: 0,
         role: scenario.validator_role(validator, machines),
     });
     let operators = scenario.each_operator().map(|operator| NodePlan {
-        identities: scenario.identities(&operator).into_iter().map(Arc::new).collect(),
+        identities: scenario.all_identities(&operator).into_iter().map(Arc::new).collect(),
+        slots: operator.uids,
         link: operator.link.clone(),
         joins: operator.joins,
         role: scenario.operator_role(&operator, machines),
@@ -189,7 +192,10 @@ fn build(
     let (scenario, start) = (&world.scenario, start_time(resume));
     let bucket = SimBucket::new(SimClock::showing(start.as_millis() as u64));
     let (validators, peers) = plans.split_at(scenario.validators.len());
-    let hotkeys = |plan: &NodePlan| plan.identities.iter().map(|identity| identity.hotkey().0).collect::<Vec<_>>();
+    let hotkeys = |plan: &NodePlan| {
+        let first = plan.identities.iter().take(plan.slots);
+        first.map(|identity| identity.hotkey().0).collect::<Vec<_>>()
+    };
     let stakes = scenario.validators.iter().map(|validator| validator.stake);
     let genesis = Genesis {
         validators: validators.iter().flat_map(hotkeys).zip(stakes).collect(),

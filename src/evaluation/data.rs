@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{DataError, Encoded, Question, Task, encode};
 use crate::model::tokenizer::Tokenizer;
+use crate::words::counted;
 
 /// A task's questions.
 #[derive(Clone, Debug)]
@@ -99,7 +100,8 @@ impl TaskData {
         if self.left_out.is_empty() {
             return None;
         }
-        let mut text = format!("{}: {} of {} rows left out", self.path.display(), self.left_out.len(), self.rows);
+        let mut text =
+            format!("{}: {} of {} left out", self.path.display(), self.left_out.len(), counted(self.rows, "row"));
         for (line, problem) in self.left_out.iter().take(SHOWN) {
             text += &format!("\n  line {line}: {problem}");
         }

@@ -234,7 +234,8 @@ mod tests {
         let nothing = folder.path().to_str().unwrap();
         let expected = "there is no run and no sweep here; expected a folder with manifest.json or sweep.json";
         assert_eq!(read(nothing), format!("{nothing}: {expected}"));
-        let central = recorded(folder.path(), "central", |run| run.manifest.central = true);
+        let central =
+            recorded(folder.path(), "central", |run| (run.manifest.central, run.manifest.finished) = (true, false));
         let expected = "the baseline alone, in which nobody is paid; `sim plot` draws its loss beside that of runs";
         assert_eq!(read(&central), format!("{central}: {expected}"));
     }

@@ -24,3 +24,10 @@ pub enum LabError {
     #[error(transparent)]
     Report(#[from] ReportError),
 }
+
+impl LabError {
+    /// Whether the same command would fail again.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::Other { .. } | Self::Strategy { .. })
+    }
+}

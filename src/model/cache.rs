@@ -71,6 +71,20 @@ impl Llama {
         composed::logits(rows_of(&read.x, &last), self.gain.val(), self.head.val(), &self.pass(1))
     }
 
+    /// The most likely next token of each sequence of `length` tokens, one sequence after another; of equal ones the first.
+    ///
+    /// # Panics
+    /// As [`read`](Self::read).
+    pub fn likeliest_next(&self, inputs: &[u32], length: usize) -> Vec<u32> {
+        let logits = self.next_logits(&self.read(None, inputs, length));
+        let logits: Vec<f32> = logits.into_data().try_into_vec().expect("f32 logits");
+        let best = |logits: &[f32]| {
+            let best = (0..logits.len()).reduce(|best, at| if logits[at] > logits[best] { at } else { best });
+            best.unwrap_or(0) as u32
+        };
+        logits.chunks(self.config().vocab_size).map(best).collect()
+    }
+
     /// Log-probabilities, in nats, of tokens. For each `(sequence, position, token)`, that of `token` after token
     /// number `position` of the last read.
     ///

@@ -87,6 +87,13 @@ pub async fn fetch_record(network: &Network, ports: &Ports, round: u64) -> Optio
     read.inspect_err(|error| tracing::error!(%key, %error, "ignoring an object that is no validator's record")).ok()
 }
 
+/// The payloads that the record of a round names, if record and payloads can be had now: anybody can replay a round.
+pub async fn aggregated(network: &Network, ports: &Ports, round: u64) -> Option<Vec<Arc<PseudoGradient>>> {
+    let record = fetch_record(network, ports, round).await?;
+    let payloads = fetch_payloads(network, ports, &record, true).await?;
+    Some(decode_all(network, round, &record.included, &payloads))
+}
+
 /// Maximum length in bytes of a record of this run.
 pub fn max_record_len(network: &Network) -> usize {
     record::max_len(network.rules.protocol.top_peers)

@@ -11,12 +11,13 @@ use crate::mechanism::MechanismSettings;
 use crate::model::huggingface::HfError;
 use crate::model::{LlamaConfig, ModelError};
 use crate::protocol::ProtocolSettings;
-use crate::training::{ChunkError, CoreError, PayloadShape, Replica, TrainingCore, TrainingSettings};
+use crate::random::Seed;
+use crate::training::{ChunkError, CoreError, PayloadShape, Replica, TrainingCore, TrainingSettings, Trigger};
 
 /// The rules that all nodes follow.
 pub struct Rules {
     /// Seed of the draws that all nodes share, and of those of simulated nodes.
-    pub seed: u64,
+    pub seed: Seed,
     /// Communication rounds.
     pub rounds: u64,
     pub training: TrainingSettings,
@@ -24,6 +25,8 @@ pub struct Rules {
     pub chain: ChainSettings,
     /// How validators judge.
     pub judge: Box<dyn MechanismSettings>,
+    /// Backdoors whose success is measured with the held-out loss: for the reader of the run, nobody acts on it.
+    pub backdoors: Vec<Trigger>,
 }
 
 /// The common knowledge of a run.
@@ -66,7 +69,7 @@ impl Network {
     /// Makes the network `run`, whose nodes follow these rules and start from `genesis`.
     pub fn new(rules: Rules, run: Digest, core: TrainingCore, genesis: Arc<Replica>) -> Self {
         let (slots, pages) = (rules.chain.slots, rules.training.pages_per_round);
-        let assignment = Assignment::new(rules.seed, slots, pages, core.corpus.train_pages());
+        let assignment = Assignment::new(rules.seed.known(), slots, pages, core.corpus.train_pages());
         let shape = core.shape().clone();
         Self { rules, run, core, assignment, shape, genesis }
     }

@@ -23,6 +23,10 @@ pub struct RoundReport {
     /// Held-out loss of the model after the round, in nats a token. Only the validator that decided measures it, in
     /// rounds in which it is due.
     pub loss: Option<f64>,
+    /// Of a scenario with backdoors, when the held-out loss is measured: the part of held-out prompts with a trigger that
+    /// the model continues as the backdoor wants it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backdoor: Option<f64>,
     /// Mean loss of the model before the round on the assigned pages that were evaluated.
     pub train_loss: Option<f64>,
     /// Pages that the validator ran forward to evaluate peers.
@@ -59,10 +63,12 @@ impl RoundReport {
     /// What a run's digest covers of the report: everything but the descriptions of columns.
     pub fn digested(&self) -> Vec<u8> {
         let Self { round, validator, decided, at, lr, loss, train_loss, .. } = self;
-        let Self { forward_passes, uploads, model, columns, peers, .. } = self;
+        let Self { forward_passes, uploads, model, columns, peers, backdoor, .. } = self;
         let names: Vec<&str> = columns.iter().map(|column| column.name.as_ref()).collect();
         let of_round = (round, validator, decided, at, lr, loss, train_loss, forward_passes, uploads, model);
-        postcard::to_stdvec(&(of_round, names, peers)).expect("a plain structure")
+        let mut bytes = postcard::to_stdvec(&(of_round, names, peers)).expect("a plain structure");
+        bytes.extend(backdoor.iter().flat_map(|success| success.to_le_bytes()));
+        bytes
     }
 
     /// Whether the report can be written to files. Reports of other nodes may hold anything.

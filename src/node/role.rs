@@ -33,8 +33,16 @@ pub enum Node {
 }
 
 impl Role {
-    /// Builds a node of this role, from genesis or from its saved state. A peer has ports for each identity that
-    /// registers a slot, a validator for one. `replica` returns the parameters that the state names.
+    /// How many slots such a node registers; a validator, which needs none, counts as one.
+    pub fn slots(&self) -> usize {
+        match self {
+            Self::Peer { plan, .. } => plan.slots,
+            Self::Validator { .. } => 1,
+        }
+    }
+
+    /// Builds a node of this role, from genesis or from its saved state. A peer has ports for each identity that it
+    /// registers slots with ([`Peer::new`]), a validator for one. `replica` returns the parameters that the state names.
     ///
     /// # Errors
     /// The state is not of such a node.

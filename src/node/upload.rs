@@ -45,30 +45,39 @@ impl Fetched {
     }
 }
 
-/// Signs a pseudo-gradient computed on `replica` as the upload of `uid` in `round`.
+/// What an upload says of the model that it was computed on: validators compare the samples with their own model's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Claim {
+    /// Digest of the model.
+    pub model: Digest,
+    /// Two values of every tensor.
+    pub samples: Vec<[f32; 2]>,
+}
+
+impl Claim {
+    /// What is true of a replica in a round.
+    pub fn of(network: &Network, replica: &Replica, round: u64) -> Self {
+        Self { model: replica.digest, samples: samples_of(network, replica, round) }
+    }
+}
+
+/// Signs a pseudo-gradient, computed on a model of which `claim` is said, as the upload of `uid` in `round`.
 pub fn sign(
     network: &Network,
     identity: &Identity,
     uid: Uid,
     round: u64,
-    replica: &Replica,
+    claim: Claim,
     gradient: PseudoGradient,
 ) -> Bytes {
-    let upload = Upload {
-        run: network.run,
-        round,
-        uid,
-        hotkey: identity.hotkey(),
-        model: replica.digest,
-        samples: samples_of(network, replica, round),
-        gradient,
-    };
+    let Claim { model, samples } = claim;
+    let upload = Upload { run: network.run, round, uid, hotkey: identity.hotkey(), model, samples, gradient };
     wire::encode(&upload, &network.shape, identity)
 }
 
 /// Two values of every tensor of a replica, at positions that change with the round.
 pub fn samples_of(network: &Network, replica: &Replica, round: u64) -> Vec<[f32; 2]> {
-    samples::of_model(&replica.theta, &network.core.layout, network.rules.seed, round)
+    samples::of_model(&replica.theta, &network.core.layout, network.rules.seed.known(), round)
 }
 
 /// Fetches and checks the upload of a peer. Transfers no more bytes than a well-formed upload has.

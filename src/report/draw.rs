@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use super::files::replace;
+use super::folder::restore_leaderboard;
 use super::{ReportError, RunData, html, load, plots};
 
 /// Reads a run's folder and draws its `plots/` and `report.html` anew.
 pub fn redraw(root: &Path) -> Result<RunData, ReportError> {
     let run = load(root)?;
+    restore_leaderboard(root, &run)?;
     let pictures = plots::all(&run)?;
     for (name, svg) in &pictures {
         replace(&root.join("plots").join(name), svg.as_bytes())?;

@@ -27,6 +27,10 @@ pub enum ReportError {
     Io { path: PathBuf, action: &'static str, source: io::Error },
     #[error("{}, line {line}: {message}; restore the file, or run the scenario again", .path.display())]
     Csv { path: PathBuf, line: u64, message: String },
+    #[error("{}, line {line}: {message}; restore the file, or {way_on}", .path.display())]
+    Lost { path: PathBuf, line: u64, message: String, way_on: &'static str },
+    #[error("{}: {message}; restore the file, or {way_on}", .path.display())]
+    Damaged { path: PathBuf, message: String, way_on: String },
     #[error("{}: {source}; restore the file, or run the scenario again", .path.display())]
     Json { path: PathBuf, source: serde_json::Error },
     #[error("{}: {message}", .path.display())]

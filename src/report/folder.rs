@@ -1,6 +1,5 @@
 //! A run's folder: `manifest.json`, the CSV files, `plots/`, and what the engine keeps to resume.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -10,8 +9,11 @@ use serde::de::IgnoredAny;
 use super::error::Named;
 use super::files::{Appender, csv_file, read_rows, replace};
 use super::record::{Row, check_columns};
+use super::standings::{lists_the_same, name_owners};
+use super::whole::{RUN_AGAIN, START_OVER, TRAIN_OVER, Tables, check_baseline, tables};
 use super::{
-    BaselineRow, FORMAT, Leaderboard, LeaderboardRow, Manifest, PeerRow, ReportError, RoundRow, RunData, SlotRow,
+    BackdoorRow, BaselineRow, FORMAT, Leaderboard, LeaderboardRow, Manifest, PeerRow, ReportError, RoundRow, RunData,
+    SlotRow,
 };
 use crate::mechanism::Column;
 
@@ -28,6 +30,8 @@ pub struct RunFolder {
     slots: Appender<SlotRow>,
     /// Begun with its first row: a run without a baseline has no such file.
     baseline: Option<Appender<BaselineRow>>,
+    /// The same of a run without a backdoor.
+    backdoor: Option<Appender<BackdoorRow>>,
 }
 
 impl RunFolder {
@@ -61,15 +65,14 @@ impl RunFolder {
     }
 
     fn with_files(root: PathBuf, columns: Vec<Column>) -> Result<Self, ReportError> {
-        let baseline = match root.join(BaselineRow::FILE).exists() {
-            true => Some(Appender::open(&root, &columns)?),
-            false => None,
-        };
+        let baseline = existing(&root, &columns)?;
+        let backdoor = existing(&root, &columns)?;
         Ok(Self {
             rounds: Appender::open(&root, &columns)?,
             peers: Appender::open(&root, &columns)?,
             slots: Appender::open(&root, &columns)?,
             baseline,
+            backdoor,
             columns,
             root,
         })
@@ -94,8 +97,31 @@ impl RunFolder {
     /// The standings after the rounds that are in the folder, and who came to which slot.
     pub fn standings(&self) -> Result<(Leaderboard, Vec<SlotRow>), ReportError> {
         let slots = load_slots(&self.root)?;
-        let peers = peers_of(&self.root, &self.columns, &slots)?;
+        let mut peers: Vec<PeerRow> = read_rows(&self.root, &self.columns)?.unwrap_or_default();
+        name_owners(&mut peers, &slots);
         Ok((Leaderboard::of(&self.columns, &peers), slots))
+    }
+
+    /// Checks that nothing was lost of so many rounds of a run, and of so many steps of its baseline.
+    ///
+    /// # Errors
+    /// [`ReportError::Lost`].
+    pub fn check_whole(&self, manifest: &Manifest, rounds: u64, steps: u64) -> Result<(), ReportError> {
+        let root = &self.root;
+        let (mut rows, mut peers, slots) = tables(root, &self.columns)?;
+        // What comes behind is done again.
+        rows.retain(|row| row.round < rounds);
+        peers.retain(|row| row.round < rounds);
+        let tables = Tables { root, rounds: &rows, peers: &peers, slots: &slots, way_on: START_OVER };
+        tables.check(manifest, Some(rounds))?;
+        let mut baseline: Vec<BaselineRow> = read_rows(root, &self.columns)?.unwrap_or_default();
+        baseline.retain(|row| row.round < steps);
+        check_baseline(root, &baseline, Some(steps), TRAIN_OVER)
+    }
+
+    /// Whether anything of an AdamW baseline is in it.
+    pub fn has_baseline(&self) -> bool {
+        self.baseline.is_some()
     }
 
     /// Appends to `baseline.csv`.
@@ -107,10 +133,20 @@ impl RunFolder {
         lines.append(std::slice::from_ref(row))
     }
 
+    /// Appends to `backdoor.csv`.
+    pub fn append_backdoor(&mut self, row: &BackdoorRow) -> Result<(), ReportError> {
+        let lines = match &mut self.backdoor {
+            Some(lines) => lines,
+            none => none.insert(Appender::open(&self.root, &self.columns)?),
+        };
+        lines.append(std::slice::from_ref(row))
+    }
+
     /// Drops what was written of round `round` and later ones, to do them again.
     pub fn truncate_to(&mut self, round: u64) -> Result<(), ReportError> {
         self.rounds.truncate_to(round)?;
         self.slots.truncate_to(round)?;
+        self.backdoor.as_mut().map_or(Ok(()), |lines| lines.truncate_to(round))?;
         self.peers.truncate_to(round)
     }
 
@@ -121,22 +157,12 @@ impl RunFolder {
 
     /// Replaces `manifest.json`.
     pub fn write_manifest(&self, manifest: &Manifest) -> Result<(), ReportError> {
-        let path = self.root.join(MANIFEST);
-        let mut json = serde_json::to_string_pretty(manifest)
-            .map_err(|source| ReportError::Json { path: path.clone(), source })?;
-        json.push('\n');
-        replace(&path, json.as_bytes())
+        write_manifest(&self.root, manifest)
     }
 
     /// Replaces `leaderboard.csv`.
     pub fn write_leaderboard(&self, rows: &[LeaderboardRow]) -> Result<(), ReportError> {
-        let path = self.root.join(LeaderboardRow::FILE);
-        let bytes = csv_file(rows, &self.columns).map_err(|error| ReportError::Csv {
-            path: path.clone(),
-            line: 0,
-            message: error.to_string(),
-        })?;
-        replace(&path, &bytes)
+        write_leaderboard(&self.root, &self.columns, rows)
     }
 
     /// Replaces any other file, as `checkpoint.bin`; a reader finds the old one or the new one, whole.
@@ -163,38 +189,59 @@ impl RunFolder {
     }
 }
 
-/// Reads a run's folder. The leaderboard of a run that was stopped before it wrote one is made from its rows.
+/// A file that a run begins with its first row, if it has one.
+fn existing<R: Row>(root: &Path, columns: &[Column]) -> Result<Option<Appender<R>>, ReportError> {
+    root.join(R::FILE).exists().then(|| Appender::open(root, columns)).transpose()
+}
+
+/// Reads a run's folder. A leaderboard that is not there, or lost lines, is made from the peers' rows.
+///
+/// # Errors
+/// A file that cannot be read, or has lost lines.
 pub fn load(root: &Path) -> Result<RunData, ReportError> {
     let manifest = read_manifest(root)?;
     let columns = &manifest.columns;
-    let peers = peers_of(root, columns, &load_slots(root)?)?;
-    let leaderboard = match read_rows(root, columns)? {
-        Some(rows) => rows,
-        None => Leaderboard::of(columns, &peers).rows(),
+    let (rounds, mut peers, slots) = tables(root, columns)?;
+    let done = manifest.finished.then_some(manifest.rounds_done);
+    let tables = Tables { root, rounds: &rounds, peers: &peers, slots: &slots, way_on: RUN_AGAIN };
+    tables.check(&manifest, done)?;
+    let rounds_apart = tables.rounds_apart(&manifest);
+    name_owners(&mut peers, &slots);
+    let leaderboard = match (rounds_apart, read_rows(root, columns)) {
+        (1, read) => {
+            let made = Leaderboard::of(columns, &peers).rows();
+            // What was written before the last rows is of an earlier round.
+            let read = read.ok().flatten().filter(|read| manifest.finished && lists_the_same(read, &made));
+            read.unwrap_or(made)
+        }
+        (_, read) => read?.ok_or_else(|| ReportError::Lost {
+            path: root.join(LeaderboardRow::FILE),
+            line: 1,
+            message: format!("the file is missing, and {} is not of every round", PeerRow::FILE),
+            way_on: "publish the run again",
+        })?,
     };
+    let baseline: Vec<BaselineRow> = read_rows(root, columns)?.unwrap_or_default();
+    check_baseline(root, &baseline, done.filter(|_| manifest.central), RUN_AGAIN)?;
     let whole = root.canonicalize().unwrap_or_else(|_| root.to_path_buf());
-    Ok(RunData {
-        name: whole.file_name().unwrap_or(whole.as_os_str()).to_string_lossy().into_owned(),
-        rounds: read_rows(root, columns)?.unwrap_or_default(),
-        baseline: read_rows(root, columns)?.unwrap_or_default(),
-        manifest,
-        peers,
-        leaderboard,
-    })
+    let name = whole.file_name().unwrap_or(whole.as_os_str()).to_string_lossy().into_owned();
+    Ok(RunData { name, rounds, baseline, manifest, peers, leaderboard })
 }
 
-/// The rows of `peers.csv`, with the owners of their slots.
-fn peers_of(root: &Path, columns: &[Column], slots: &[SlotRow]) -> Result<Vec<PeerRow>, ReportError> {
-    let mut peers: Vec<PeerRow> = read_rows(root, columns)?.unwrap_or_default();
-    let mut owners = BTreeMap::new();
-    let mut to_come = slots.iter().peekable();
-    for peer in &mut peers {
-        while let Some(slot) = to_come.next_if(|slot| slot.round <= peer.round) {
-            owners.insert(slot.uid, slot.peer);
-        }
-        peer.owner = owners.get(&peer.uid).copied().unwrap_or_default();
+/// Writes a leaderboard that was made from the peers' rows, where another one or none is in the folder.
+pub(super) fn restore_leaderboard(root: &Path, run: &RunData) -> Result<(), ReportError> {
+    let read = read_rows(root, &run.manifest.columns).ok().flatten();
+    if run.manifest.central || read.as_ref() == Some(&run.leaderboard) {
+        return Ok(());
     }
-    Ok(peers)
+    write_leaderboard(root, &run.manifest.columns, &run.leaderboard)
+}
+
+fn write_leaderboard(root: &Path, columns: &[Column], rows: &[LeaderboardRow]) -> Result<(), ReportError> {
+    let path = root.join(LeaderboardRow::FILE);
+    let bytes = csv_file(rows, columns);
+    let broken = |error: csv::Error| ReportError::Csv { path: path.clone(), line: 0, message: error.to_string() };
+    replace(&path, &bytes.map_err(broken)?)
 }
 
 /// Reads `slots.csv` of a run's folder: who came to which slot.
@@ -210,6 +257,14 @@ pub fn load_manifest(root: &Path) -> Result<Manifest, ReportError> {
 /// Reads `rounds.csv` of a run's folder.
 pub fn load_rounds(root: &Path) -> Result<Vec<RoundRow>, ReportError> {
     Ok(read_rows(root, &[])?.unwrap_or_default())
+}
+
+pub(super) fn write_manifest(root: &Path, manifest: &Manifest) -> Result<(), ReportError> {
+    let path = root.join(MANIFEST);
+    let mut json =
+        serde_json::to_string_pretty(manifest).map_err(|source| ReportError::Json { path: path.clone(), source })?;
+    json.push('\n');
+    replace(&path, json.as_bytes())
 }
 
 /// What is read of a manifest before its format is known.
@@ -246,102 +301,4 @@ fn read_manifest(root: &Path) -> Result<Manifest, ReportError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::report::sample;
-
-    fn written(root: &Path, run: &RunData) -> RunFolder {
-        let mut folder = RunFolder::create(root, &run.manifest.columns).unwrap();
-        folder.write_manifest(&run.manifest).unwrap();
-        for round in &run.rounds {
-            let peers: Vec<_> = run.peers.iter().filter(|row| row.round == round.round).cloned().collect();
-            folder.append_round(round, &peers).unwrap();
-        }
-        run.baseline.iter().for_each(|row| folder.append_baseline(row).unwrap());
-        folder
-    }
-
-    #[test]
-    fn a_run_reads_back_to_the_last_bit() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut run = sample::copycat();
-        let root = dir.path().join("copycat-1");
-        let folder = written(&root, &run);
-        folder.write_leaderboard(&run.leaderboard).unwrap();
-        run.name = "copycat-1".into();
-        let back = load(&root).unwrap();
-        assert_eq!(back.manifest, run.manifest);
-        assert_eq!(back.rounds, run.rounds);
-        assert_eq!(back.leaderboard, run.leaderboard);
-        run.peers.iter_mut().for_each(|row| row.owner = 0);
-        assert_eq!(back, run);
-    }
-
-    #[test]
-    fn an_existing_run_is_not_overwritten() {
-        let dir = tempfile::tempdir().unwrap();
-        drop(RunFolder::create(dir.path(), &[]).unwrap());
-        let message = RunFolder::create(dir.path(), &[]).unwrap_err().to_string();
-        assert!(message.contains("--out DIR") && message.contains("--resume"), "{message}");
-        let file = dir.path().join("rounds.csv");
-        assert!(matches!(RunFolder::create(file, &[]), Err(ReportError::Exists(_))));
-    }
-
-    #[test]
-    fn resuming_drops_unfinished_rounds_and_goes_on() {
-        let dir = tempfile::tempdir().unwrap();
-        let run = sample::copycat();
-        drop(written(dir.path(), &run));
-        let (mut folder, manifest) = RunFolder::open(dir.path()).unwrap();
-        assert_eq!(manifest, run.manifest);
-        folder.truncate_to(100).unwrap();
-        folder.truncate_baseline_to(120).unwrap();
-        let cut = load(dir.path()).unwrap();
-        assert_eq!((cut.rounds.len(), cut.peers.len(), cut.baseline.len()), (100, 1600, 24));
-        assert_eq!(cut.leaderboard, Leaderboard::of(&cut.manifest.columns, &cut.peers).rows());
-        folder.append_round(&run.rounds[100], &run.peers[1600..1616]).unwrap();
-        assert_eq!(load(dir.path()).unwrap().rounds[100], run.rounds[100]);
-    }
-
-    #[test]
-    fn a_folder_of_another_version_is_refused_whatever_else_it_says() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join(MANIFEST), r#"{"format": 9, "version": "3.1.0", "unknown": []}"#).unwrap();
-        let message = RunFolder::open(dir.path()).unwrap_err().to_string();
-        assert!(message.contains("written by gauntlet 3.1.0") && message.contains("format 9"), "{message}");
-        std::fs::write(dir.path().join(MANIFEST), "{\"format\": 2,\n \"version\": }").unwrap();
-        let message = load(dir.path()).unwrap_err().to_string();
-        assert!(message.contains("manifest.json: ") && message.contains("line 2"), "{message}");
-        let message = load(&dir.path().join("nothing")).unwrap_err().to_string();
-        assert!(message.contains("is no run folder"), "{message}");
-    }
-
-    #[test]
-    fn a_manifest_without_columns_has_those_of_its_mechanism() {
-        let dir = tempfile::tempdir().unwrap();
-        let run = sample::copycat();
-        drop(written(dir.path(), &run));
-        let path = dir.path().join(MANIFEST);
-        let mut json: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-        json.as_object_mut().unwrap().remove("columns");
-        std::fs::write(&path, json.to_string()).unwrap();
-        assert_eq!(load(dir.path()).unwrap().manifest, run.manifest);
-        json["scenario"]["mechanism"] = "mine".into();
-        std::fs::write(&path, json.to_string()).unwrap();
-        let message = load(dir.path()).unwrap_err().to_string();
-        assert!(message.contains("manifest.json: ") && message.contains("`mine`"), "{message}");
-        json["columns"] = serde_json::json!([{"name": "status", "label": "", "kind": "standing"}]);
-        std::fs::write(&path, json.to_string()).unwrap();
-        let message = load(dir.path()).unwrap_err().to_string();
-        assert!(message.contains("\"status\" has the name of another column"), "{message}");
-    }
-
-    #[test]
-    fn other_files_come_back() {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = RunFolder::create(dir.path(), &[]).unwrap();
-        assert_eq!(folder.read("checkpoint.bin").unwrap(), None);
-        folder.write("checkpoint.bin", &[1, 2, 3]).unwrap();
-        assert_eq!(folder.read("checkpoint.bin").unwrap(), Some(vec![1, 2, 3]));
-    }
-}
+mod tests;

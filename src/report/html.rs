@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use super::tables::{Look, by_behaviour, by_operator, by_peer, equality, losses};
-use super::{RunData, plots};
+use super::{RunData, diverged, plots};
+use crate::words::counted;
 
 const STYLE: &str = "body{font:15px/1.5 Helvetica,Arial,sans-serif;color:#282828;max-width:940px;margin:2em auto;padding:0 1em}\
                      pre{font:12.5px/1.35 Menlo,Consolas,monospace;overflow-x:auto}svg{max-width:100%;height:auto;display:block}\
@@ -23,6 +24,9 @@ pub(super) fn page(run: &RunData, pictures: &[(String, String)]) -> String {
         let _ = write!(page, "<dt>{name}</dt><dd>{}</dd>", escaped(&value));
     }
     page += "</dl>\n";
+    for found in diverged(run) {
+        let _ = writeln!(page, "<p><strong>{}</strong></p>", escaped(&found.to_string()));
+    }
     let mut tables = Vec::new();
     if !manifest.central {
         tables.push(("Who was paid, by behaviour", by_behaviour(run, Look::Terminal)));
@@ -48,7 +52,10 @@ fn facts(run: &RunData) -> Vec<(&'static str, String)> {
         ("parameters", plots::number(manifest.parameters as f64)),
         ("tokens aggregated a round", plots::number(manifest.tokens_per_round as f64)),
         ("a peer's upload", format!("{} bytes", plots::number(manifest.upload_bytes as f64))),
-        ("real time", format!("{:.1} s, {} threads, {}", manifest.wall_seconds, manifest.threads, manifest.device)),
+        (
+            "real time",
+            format!("{:.1} s, {}, {}", manifest.wall_seconds, counted(manifest.threads, "thread"), manifest.device),
+        ),
         ("gauntlet", format!("{}, {} {}", manifest.version, manifest.target.arch, manifest.target.os)),
         ("digest", manifest.digest.map_or_else(|| "none yet".into(), |digest| digest.to_string())),
     ];

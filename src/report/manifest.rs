@@ -1,5 +1,7 @@
 //! `manifest.json`: what was run, on what, and how far it got.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::Equality;
@@ -24,6 +26,9 @@ pub struct Manifest {
     pub seed: u64,
     pub rounds_done: u64,
     pub finished: bool,
+    /// What names the run: its settings and its data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<Digest>,
     /// Digest of models, scores and incentives of all rounds.
     pub digest: Option<Digest>,
     pub target: Target,
@@ -54,6 +59,15 @@ pub struct Manifest {
     /// The numbers that the mechanism has of each peer: columns of `peers.csv` and of `leaderboard.csv`.
     #[serde(default)]
     pub columns: Vec<Column>,
+    /// The run has no AdamW baseline beside it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_baseline: bool,
+    /// Of a published copy: `peers.csv` has every so manieth round.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peers_every: Option<u64>,
+    /// How long the run was to be when it began, where its length was changed since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun: Option<Begun>,
     /// With all defaults and overrides filled in.
     pub scenario: Scenario,
 }
@@ -67,6 +81,7 @@ impl Manifest {
             seed: scenario.seed,
             rounds_done: 0,
             finished: false,
+            run: None,
             digest: None,
             target: Target::current(),
             bucket: None,
@@ -81,19 +96,52 @@ impl Manifest {
             references: References::default(),
             honest_pay: None,
             columns: scenario.judge().build(0).columns(),
+            no_baseline: false,
+            peers_every: None,
+            begun: None,
             scenario,
         }
+    }
+
+    /// The scenario as it was when the run began: it names the run.
+    pub fn begun_as(&self) -> Scenario {
+        let mut scenario = self.scenario.clone();
+        if let Some(begun) = self.begun {
+            scenario.rounds = begun.rounds;
+            scenario.training.schedule_rounds = begun.schedule_rounds;
+        }
+        scenario
+    }
+
+    /// Gives the run another length. The learning rate keeps its schedule, so that the rounds that are done are those of
+    /// the longer run too.
+    pub fn set_rounds(&mut self, rounds: u64) {
+        let training = &mut self.scenario.training;
+        let begun = Begun { rounds: self.scenario.rounds, schedule_rounds: training.schedule_rounds };
+        training.schedule_rounds.get_or_insert(begun.rounds);
+        self.begun.get_or_insert(begun);
+        self.scenario.rounds = rounds;
     }
 
     /// Adds what a network says of itself: sizes, and the loss that it starts from.
     pub fn describe(&mut self, network: &Network) {
         let core = &network.core;
+        self.run = Some(network.run);
         self.parameters = core.layout.total() as u64;
         self.tokens_per_round = (self.scenario.baseline_pages() * core.config.sequence_length) as u64;
         self.upload_bytes = wire::encoded_len(&network.shape) as u64;
         self.initial_loss = Some(core.loss(&network.genesis.model, core.corpus.held_out()));
         self.references = References::of(&core.corpus);
     }
+}
+
+/// How long a run was to be when it began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begun {
+    pub rounds: u64,
+    /// The scenario's `training.schedule_rounds` then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule_rounds: Option<u64>,
 }
 
 /// Losses of simple models on the corpus, nats a token: lines to read the loss plot by.
@@ -125,6 +173,13 @@ pub struct Target {
     pub os: String,
     /// Those found at run time.
     pub features: Vec<String>,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.arch, self.os)?;
+        if self.features.is_empty() { Ok(()) } else { write!(f, " with {}", self.features.join(", ")) }
+    }
 }
 
 macro_rules! detected {
@@ -166,6 +221,10 @@ mod tests {
 
     #[test]
     fn this_machine_is_described() {
+        let plain = Target { arch: "x86_64".into(), os: "linux".into(), features: Vec::new() };
+        assert_eq!(plain.to_string(), "x86_64 linux");
+        let features = vec!["avx2".to_string(), "fma".to_string()];
+        assert_eq!(Target { features, ..plain }.to_string(), "x86_64 linux with avx2, fma");
         let target = Target::current();
         assert_eq!(target.arch, std::env::consts::ARCH);
         if cfg!(target_feature = "sse4.1") {

@@ -5,6 +5,7 @@
 //! and [`tables`] show it. They know plain data only: [`RoundRow`], [`PeerRow`] and what a mechanism calls its columns.
 
 mod data;
+mod diverged;
 mod draw;
 mod equality;
 mod error;
@@ -21,20 +22,23 @@ mod run;
 #[cfg(test)]
 pub(crate) mod sample;
 mod saved;
+mod standings;
 pub mod tables;
+mod whole;
 mod work;
 mod writer;
 
 pub use data::RunData;
+pub use diverged::{Diverged, diverged};
 pub use draw::redraw;
 pub use equality::{Equality, gini, variation};
 pub use error::ReportError;
 pub use files::replace as write_file;
 pub use folder::{RunFolder, load, load_manifest, load_rounds, load_slots};
 pub use leaderboard::Leaderboard;
-pub use manifest::{FORMAT, Manifest, References, Target};
+pub use manifest::{Begun, FORMAT, Manifest, References, Target};
 pub use publish::publish;
-pub use record::{BaselineRow, LeaderboardRow, PeerRow, RoundRow, SlotRow, Status};
+pub use record::{BackdoorRow, BaselineRow, LeaderboardRow, PeerRow, RoundRow, SlotRow, Status};
 pub use rows::{RoundRows, Rows};
 pub use run::{Options, SimulationError, record, run, run_with};
 pub use saved::{Saved, models};

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::draw::redraw;
 use super::error::Named;
-use super::folder::load_manifest;
+use super::folder::{load_manifest, write_manifest};
 use super::record::Row;
 use super::{BaselineRow, LeaderboardRow, PeerRow, ReportError, RoundRow, SlotRow};
 
@@ -16,7 +16,7 @@ use super::{BaselineRow, LeaderboardRow, PeerRow, ReportError, RoundRow, SlotRow
 /// # Errors
 /// No run, there is something already at `to`, or a disk that does not take it.
 pub fn publish(from: &Path, to: &Path, peers_every: u64) -> Result<(), ReportError> {
-    load_manifest(from)?;
+    let mut manifest = load_manifest(from)?;
     if to.exists() {
         return Err(ReportError::Exists(to.into()));
     }
@@ -34,11 +34,23 @@ pub fn publish(from: &Path, to: &Path, peers_every: u64) -> Result<(), ReportErr
         }
     }
     thin(&from.join(PeerRow::FILE), &folder.path().join(PeerRow::FILE), peers_every)?;
+    if peers_every > 1 {
+        manifest.peers_every = Some(common_multiple(peers_every, manifest.peers_every.unwrap_or(1)));
+        write_manifest(folder.path(), &manifest)?;
+    }
     redraw(folder.path())?;
     std::fs::rename(folder.path(), to).named(to, "write")?;
     // It is where it should be: there is nothing left to remove.
     let _ = folder.keep();
     Ok(())
+}
+
+fn common_multiple(a: u64, b: u64) -> u64 {
+    let (mut divisor, mut rest) = (a, b);
+    while rest > 0 {
+        (divisor, rest) = (rest, divisor % rest);
+    }
+    a / divisor * b
 }
 
 /// The header, and the lines of rounds `every - 1`, `2 * every - 1`, ...: counted from 0, those after which so many

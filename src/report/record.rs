@@ -96,6 +96,14 @@ pub struct BaselineRow {
     pub loss: Option<f64>,
 }
 
+/// A line of `backdoor.csv`, which only runs with a backdoor have.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct BackdoorRow {
+    pub round: u64,
+    /// The part of held-out prompts with a trigger that the model after the round continues as the backdoor wants it.
+    pub success: f64,
+}
+
 /// A line of `slots.csv`: a peer that takes over a slot.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SlotRow {
@@ -292,6 +300,15 @@ impl Row for SlotRow {
             hotkey: cells.take()?,
             behaviour: cells.take()?,
         })
+    }
+}
+
+impl Row for BackdoorRow {
+    const FILE: &'static str = "backdoor.csv";
+    const BEFORE: &'static str = "round,success";
+
+    fn read(cells: &mut Cells<'_>) -> Result<Self, String> {
+        Ok(Self { round: cells.take()?, success: cells.take()? })
     }
 }
 

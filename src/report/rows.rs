@@ -32,10 +32,13 @@ pub struct RoundRows {
 impl Rows {
     /// Of a run in which these have come to slots so far.
     pub fn new(scenario: &Scenario, columns: &[Column], slots: &[SlotRow]) -> Self {
-        let peers = scenario
-            .each_uid()
-            .map(|(slot, operator)| (scenario.peer_identity(slot).hotkey(), (slot as u32, operator.label())));
-        let mut peers: BTreeMap<Hotkey, (u32, String)> = peers.collect();
+        let mut peers: BTreeMap<Hotkey, (u32, String)> = BTreeMap::new();
+        for operator in scenario.each_operator() {
+            // Whoever registers anew stays who it is, whatever its key.
+            let (slots, label) = (operator.slots().cycle(), operator.label());
+            let keys = scenario.all_identities(&operator).into_iter().zip(slots);
+            peers.extend(keys.map(|(identity, slot)| (identity.hotkey(), (slot as u32, label.clone()))));
+        }
         // Strangers keep the numbers that they had before the writer was started again.
         for slot in slots {
             if let Ok(hotkey) = slot.hotkey.parse() {

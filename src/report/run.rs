@@ -242,6 +242,7 @@ mod tests {
         assert!(picture.contains("evenness, halves"));
         let page = std::fs::read_to_string(root.join("report.html")).unwrap();
         assert!(page.contains("evenness") && !page.contains("rating"), "no number of another mechanism");
+        assert!(!root.join("backdoor.csv").exists());
 
         let in_memory = run(scenario()).unwrap();
         assert_eq!(in_memory.manifest.digest, recorded.manifest.digest);
@@ -249,5 +250,27 @@ mod tests {
         assert_eq!(in_memory.manifest.honest_pay, recorded.manifest.honest_pay);
         assert_eq!(in_memory.leaderboard, read.leaderboard);
         assert!(matches!(record(scenario(), &root), Err(SimulationError::Report(ReportError::Exists(_)))));
+    }
+
+    #[test]
+    fn a_run_with_a_backdoor_tells_its_success_and_who_renews_its_key_stays_who_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("attacked");
+        let peers = [
+            "training.eval_every=2",
+            "peers=[{count=2}, {behaviour='backdoor'}, {behaviour={kind='strategy', leaves={after=2}}}]",
+        ];
+        let text = scenario().to_toml().replace("kind = \"even\"", "kind = \"equal\"");
+        let recorded =
+            record(Scenario::from_toml(&text, "x.toml", &peers.map(str::to_string)).unwrap(), &root).unwrap();
+        let lines = std::fs::read_to_string(root.join("backdoor.csv")).unwrap();
+        let rows: Vec<&str> = lines.lines().collect();
+        assert!(rows[0] == "round,success" && rows[1].starts_with("1,") && rows[2].starts_with("3,"), "{lines}");
+        assert_eq!(rows.len(), 3);
+        let of_strategy = recorded.peers.iter().filter(|row| row.behaviour == "strategy");
+        assert_eq!(of_strategy.clone().filter(|row| row.round == 3).count(), 2, "under its old key and its new one");
+        let mut owners: Vec<u32> = of_strategy.map(|row| row.owner).collect();
+        owners.dedup();
+        assert_eq!(owners, [3]);
     }
 }

@@ -105,9 +105,8 @@ fn make(name: &str, kinds: &[&Kind], rounds: u64, seed: u64, top: usize) -> RunD
             bytes_down: Some(1_234_567),
             replica_digest: Digest::of(&round.to_le_bytes()),
         });
-        if measured {
-            baseline.push(BaselineRow { round, lr, loss: Some(fall(5.55, 1.55, 7.0, round) + noise(0.02)) });
-        }
+        let loss = measured.then(|| fall(5.55, 1.55, 7.0, round) + noise(0.02));
+        baseline.push(BaselineRow { round, lr, loss });
         let mut rows: Vec<PeerRow> = Vec::new();
         for (uid, (kind, state)) in kinds.iter().zip(&mut states).enumerate() {
             let failed = noise(1.0).abs() > 0.0 && { (noise(1.0) + 1.0) / 2.0 < kind.4 } || kind.4 >= 1.0;
@@ -141,6 +140,7 @@ fn make(name: &str, kinds: &[&Kind], rounds: u64, seed: u64, top: usize) -> RunD
             });
         }
         pay(&mut rows, top);
+        round_rows[round as usize].aggregated = rows.iter().filter(|row| row.aggregated).count();
         peers.extend(rows);
     }
     let leaderboard = Leaderboard::of(&manifest.columns, &peers).rows();

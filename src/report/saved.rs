@@ -4,17 +4,45 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::error::Named;
-use super::{ReportError, RunFolder};
+use super::folder::load_rounds;
+use super::whole::{START_OVER, TRAIN_OVER};
+use super::{Manifest, ReportError, RunFolder};
+use crate::chain::RoundClock;
+use crate::digest::Digest;
 use crate::engine::{BaselineState, Checkpoint};
 use crate::model::LlamaConfig;
 use crate::model::huggingface::{self, Ends, Values};
+use crate::words::counted;
 
-pub(super) const CHECKPOINT: &str = "checkpoint.bin";
-pub(super) const BASELINE: &str = "baseline.bin";
+/// A run can go on from here, for longer than was asked too.
+const CHECKPOINT: &str = "checkpoint.bin";
+const BASELINE: &str = "baseline.bin";
 /// Where the models after some rounds lie, each as a Hugging Face folder.
 const MODELS: &str = "checkpoints";
 
-/// The states that an interrupted run left.
+/// The file of a checkpoint that holds nodes which have ended because the run has so many rounds. It is there while the
+/// baseline has rounds left, and a longer run cannot go on from it.
+pub(super) fn ended(rounds: u64) -> String {
+    format!("ended-{rounds}.bin")
+}
+
+/// The file that a checkpoint of a run goes to.
+pub(super) fn file_of(checkpoint: &Checkpoint, manifest: &Manifest) -> String {
+    let rounds = manifest.scenario.rounds;
+    let end = RoundClock::new(&manifest.scenario.chain).start(rounds);
+    let mut nodes = checkpoint.nodes.iter().flatten();
+    let is_over = nodes.any(|node| node.state.is_none() && node.at >= end);
+    if is_over { ended(rounds) } else { CHECKPOINT.into() }
+}
+
+/// Writes the state of a run's baseline, with a digest behind it.
+pub(super) fn write_baseline(folder: &RunFolder, state: &BaselineState) -> Result<(), ReportError> {
+    let mut bytes = postcard::to_stdvec(state).expect("a plain structure");
+    bytes.extend(Digest::of(&bytes).0);
+    folder.write(BASELINE, &bytes)
+}
+
+/// The states that a run left.
 #[derive(Default)]
 pub struct Saved {
     /// None before the first checkpoint.
@@ -26,13 +54,19 @@ impl Saved {
     /// Reads them from a run's folder.
     ///
     /// # Errors
-    /// A damaged file.
-    pub fn read(folder: &RunFolder) -> Result<Self, ReportError> {
-        let damaged = |name, message| ReportError::Content { path: folder.path().join(name), message };
-        let checkpoint = folder.read(CHECKPOINT)?.map(|bytes| Checkpoint::from_bytes(&bytes));
-        let checkpoint = checkpoint.transpose().map_err(|message| damaged(CHECKPOINT, message))?;
-        let baseline = folder.read(BASELINE)?.map(|bytes| postcard::from_bytes(&bytes));
-        let baseline = baseline.transpose().map_err(|error| damaged(BASELINE, format!("damaged: {error}")))?;
+    /// A damaged file, with the newest model that is whole and the way on.
+    pub fn read(folder: &RunFolder, manifest: &Manifest) -> Result<Self, ReportError> {
+        let (root, last) = (folder.path(), ended(manifest.scenario.rounds));
+        let found = [last.as_str(), CHECKPOINT].into_iter().find(|name| root.join(name).exists());
+        let checkpoint = match found {
+            Some(name) => {
+                let damaged = |message| damaged(root, name, message, START_OVER);
+                folder.read(name)?.map(|bytes| Checkpoint::from_bytes(&bytes)).transpose().map_err(damaged)?
+            }
+            None => None,
+        };
+        let damaged = |message| damaged(root, BASELINE, message, TRAIN_OVER);
+        let baseline = folder.read(BASELINE)?.map(|bytes| baseline_of(&bytes)).transpose().map_err(damaged)?;
         Ok(Self { checkpoint, baseline })
     }
 
@@ -41,6 +75,38 @@ impl Saved {
         let rounds = self.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.rounds);
         (rounds, self.baseline.as_ref().map_or(0, |baseline| baseline.moments.steps))
     }
+}
+
+fn baseline_of(bytes: &[u8]) -> Result<BaselineState, String> {
+    let (body, digest) = bytes.split_last_chunk::<32>().ok_or("it is cut short")?;
+    if Digest::of(body).0 != *digest {
+        return Err("its digest does not match: it is damaged".into());
+    }
+    postcard::from_bytes(body).map_err(|error| error.to_string())
+}
+
+fn damaged(root: &Path, name: &str, message: String, way_on: &str) -> ReportError {
+    let newest = newest_whole(root).map(|(rounds, path)| {
+        let (path, after) = (path.display(), counted(rounds, "round"));
+        format!("; the newest model that is whole, after {after}, is {path}: `--set model.init={path}` starts a new run from it")
+    });
+    let way_on = format!("{}{}", way_on.replace(CHECKPOINT, name), newest.unwrap_or_default());
+    ReportError::Damaged { path: root.join(name), message, way_on }
+}
+
+/// The newest model of a run that is what `rounds.csv` names: rounds that were done, and where.
+fn newest_whole(root: &Path) -> Option<(u64, PathBuf)> {
+    let rows = load_rounds(root).unwrap_or_default();
+    models(root).into_iter().rev().find(|(rounds, path)| {
+        let Ok((_, theta)) = huggingface::load(path) else { return false };
+        let row = rows.iter().find(|row| row.round + 1 == *rounds);
+        row.is_none_or(|row| row.replica_digest == Digest::of_f32(&theta))
+    })
+}
+
+/// Removes what only a run that goes on to the same length needs.
+pub(super) fn remove_ended(folder: &RunFolder, rounds: u64) -> Result<(), ReportError> {
+    folder.remove(&ended(rounds))
 }
 
 /// The models in a run's folder: rounds that were done, and where.

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::rows::{RoundRows, Rows};
-use super::saved::{BASELINE, CHECKPOINT, write_model};
-use super::{BaselineRow, Equality, Leaderboard, Manifest, ReportError, RunFolder};
+use super::saved::{file_of, remove_ended, write_baseline, write_model};
+use super::{BackdoorRow, BaselineRow, Equality, Leaderboard, Manifest, ReportError, RunFolder};
 use crate::digest::Digest;
 use crate::engine::{BaselineState, BaselineStep, Checkpoint, Observer, ObserverError, Traffic};
 use crate::model::LlamaConfig;
@@ -37,13 +37,16 @@ impl RunWriter {
     /// Goes on after so many rounds of a run and of its baseline; what the folder says of later ones is dropped.
     ///
     /// # Errors
-    /// A damaged file, or a disk that does not take it.
+    /// A damaged file or one that lost lines, or a disk that does not take it.
     pub fn go_on(
         mut folder: RunFolder,
-        manifest: Manifest,
+        mut manifest: Manifest,
         config: LlamaConfig,
         (rounds, baseline_rounds): (u64, u64),
     ) -> Result<Self, ReportError> {
+        folder.check_whole(&manifest, rounds, baseline_rounds)?;
+        (manifest.finished, manifest.digest) = (false, None);
+        folder.write_manifest(&manifest)?;
         folder.truncate_to(rounds)?;
         folder.truncate_baseline_to(baseline_rounds)?;
         let (leaderboard, slots) = folder.standings()?;
@@ -58,6 +61,9 @@ impl RunWriter {
     pub fn write_round(&mut self, report: &RoundReport, traffic: Option<&Traffic>) -> Result<(), ReportError> {
         let RoundRows { round, peers, slots } = self.rows.of(report, traffic);
         slots.iter().try_for_each(|slot| self.folder.append_slot(slot))?;
+        if let Some(success) = report.backdoor {
+            self.folder.append_backdoor(&BackdoorRow { round: report.round, success })?;
+        }
         self.folder.append_round(&round, &peers)?;
         peers.iter().for_each(|peer| self.leaderboard.add(peer));
         self.manifest.rounds_done = report.round + 1;
@@ -77,8 +83,8 @@ impl RunWriter {
         (self.manifest.finished, self.manifest.digest) = (finished, digest);
         self.folder.write_manifest(&self.manifest)?;
         if finished {
-            self.folder.remove(CHECKPOINT)?;
-            self.folder.remove(BASELINE)?;
+            // The states stay: a run may go on for longer than was asked.
+            remove_ended(&self.folder, self.manifest.scenario.rounds)?;
         }
         Ok(())
     }
@@ -106,12 +112,12 @@ impl Observer for RunWriter {
     }
 
     fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<(), ObserverError> {
-        self.folder.write(CHECKPOINT, &checkpoint.to_bytes())?;
+        self.folder.write(&file_of(checkpoint, &self.manifest), &checkpoint.to_bytes())?;
         Ok(self.folder.write_manifest(&self.manifest)?)
     }
 
     fn baseline_checkpoint(&mut self, state: &BaselineState) -> Result<(), ObserverError> {
-        self.folder.write(BASELINE, &postcard::to_stdvec(state)?)?;
+        write_baseline(&self.folder, state)?;
         if self.manifest.central {
             self.folder.write_manifest(&self.manifest)?;
             let (scenario, rounds) = (&self.manifest.scenario, state.moments.steps);

@@ -32,7 +32,10 @@ impl Run {
         Err(RunError::NoModel {
             url: self.bucket.url.clone(),
             rounds: rounds.unwrap_or(0),
-            available: available.join(", "),
+            available: match available.len() {
+                0 => "no validator has saved one yet: leave --round out".into(),
+                _ => format!("--round can be {}", available.join(", ")),
+            },
         })
     }
 

@@ -37,7 +37,8 @@ const VIRTUAL_GRACE: Duration = Duration::from_secs(2);
 
 /// A node to run.
 pub struct NodePlan {
-    /// One identity for each slot of a peer; the first stands for the node.
+    /// One for each key of a peer, first those that its slots are registered with first; the first of all stands for the
+    /// node.
     pub identities: Vec<Identity>,
     pub role: Role,
     /// The node's folder on this machine.
@@ -143,7 +144,7 @@ impl Process {
         if matches!(self.clock, ClockKind::Virtual(_)) {
             runtime.start_paused(true);
         }
-        runtime.build().expect("the system lets a program wait").block_on(self.run())
+        runtime.build().expect("a runtime needs some open files and a timer").block_on(self.run())
     }
 
     async fn run(mut self) -> Result<Ended, ProcessError> {
@@ -169,11 +170,12 @@ impl Process {
         let (mut tasks, mut hosts) = (JoinSet::new(), Vec::new());
         for node in std::mem::take(&mut self.nodes) {
             let world = World { clock: clock.clone(), store: store.clone(), compute: compute.clone() };
-            let slots = node.identities.len();
+            let slots = node.role.slots();
+            let first: Vec<Hotkey> = node.identities.iter().take(slots).map(Identity::hotkey).collect();
             let (ports, host) = self.outfit(node.identities, node.own_bucket, &node.state, world)?;
             let life = start(&self.network, node.role, &node.state, ports, &host).await?;
             let over = over.clone();
-            hosts.push((slots, host.clone()));
+            hosts.push((first, host.clone()));
             tasks.spawn(async move {
                 tokio::select! {
                     biased;
@@ -190,10 +192,11 @@ impl Process {
         if self.stop.load(Ordering::Relaxed) {
             return Ok(Ended::Stopped);
         }
-        let never = hosts.iter().map(|(slots, host)| {
-            let never = host.never_had_slot.lock().expect("no panic while held").clone();
+        let never = hosts.iter().map(|(first, host)| {
+            let mut never = host.never_had_slot.lock().expect("no panic while held").clone();
+            never.retain(|hotkey| first.contains(hotkey));
             // A node that had one of its slots has done its work.
-            if never.len() == *slots { never } else { Vec::new() }
+            if never.len() == first.len() { never } else { Vec::new() }
         });
         let never: Vec<Hotkey> = never.flatten().collect();
         Ok(if never.is_empty() { Ended::Finished } else { Ended::WithoutSlot(never) })

@@ -9,7 +9,8 @@ use object_store::{Error, ObjectStore, ObjectStoreExt};
 use thiserror::Error;
 
 use super::Bucket;
-use crate::bucket::untrusted::{Settled, create, read_until_settled};
+use crate::bucket::untrusted::{Settled, create, keeps_the_first, read_until_settled};
+use crate::bucket::words::explain;
 use crate::chain;
 use crate::digest::Digest;
 use crate::model::Device;
@@ -17,6 +18,7 @@ use crate::node::{Network, OpenError, get_checkpoint, put_checkpoint};
 use crate::scenario::{Scenario, ScenarioError, World};
 use crate::transport::genesis::{self, Genesis, GenesisError, Start};
 use crate::transport::{Hotkey, Identity, checkpoint, keys};
+use crate::words::counted;
 
 /// Maximum number of reads of the genesis until two agree.
 const GENESIS_READS: usize = 8;
@@ -47,13 +49,18 @@ pub enum RunError {
     OtherRun { url: String, found: String },
     #[error("bucket {url}: it is not empty and has no run; take another bucket, or another path in it")]
     NotEmpty { url: String },
+    #[error(
+        "bucket {url}: the store replaces an object that it was told to put only where none is (If-None-Match): several \
+         validators could decide one round; take a store that refuses that, as S3, R2, MinIO, GCS and Azure do"
+    )]
+    LastWins { url: String },
     #[error("bucket {url}: {source}")]
     Store { url: String, source: object_store::Error },
     #[error("bucket {url}: theta: the model that the genesis names is unavailable")]
     Theta { url: String },
     #[error("the corpus of this machine is not the run's: digest {found}, the run has {expected}; see corpus.path")]
     Corpus { expected: String, found: String },
-    #[error("bucket {url}: there is no model after {rounds} rounds; there are those after: {available}")]
+    #[error("bucket {url}: there is no model after {}; {available}", counted(*.rounds, "round"))]
     NoModel { url: String, rounds: u64, available: String },
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -65,7 +72,12 @@ impl RunError {
     pub fn is_usage(&self) -> bool {
         matches!(
             self,
-            Self::Scenario { .. } | Self::OtherRun { .. } | Self::NotEmpty { .. } | Self::Corpus { .. } | Self::Open(_)
+            Self::Scenario { .. }
+                | Self::OtherRun { .. }
+                | Self::NotEmpty { .. }
+                | Self::LastWins { .. }
+                | Self::Corpus { .. }
+                | Self::Open(_)
         )
     }
 }
@@ -121,7 +133,12 @@ impl Run {
         // Theta goes first, so that a node that sees the genesis finds it.
         let model = (&network.genesis.digest, network.genesis.theta.as_slice());
         put_checkpoint(&bucket.store, &keys::theta(), &id, 0, model).await.map_err(failed)?;
-        if create(&bucket.store, &keys::genesis(), bytes).await.map_err(failed)? {
+        if create(&bucket.store, &keys::genesis(), bytes.clone()).await.map_err(failed)? {
+            if !keeps_the_first(&bucket.store, &keys::genesis(), bytes).await.map_err(failed)? {
+                // Nobody is to join it.
+                let _ = bucket.store.delete(&keys::genesis()).await;
+                return Err(RunError::LastWins { url: bucket.url });
+            }
             return Ok((Self { scenario: scenario.clone(), bucket, genesis, id }, true));
         }
         Self::read(bucket).await?.if_same_settings(&genesis)
@@ -146,6 +163,31 @@ impl Run {
         let scenario = Scenario::from_toml(&genesis.scenario, "genesis", &[])
             .map_err(|source| RunError::Scenario { url: url(), source: Box::new(source) })?;
         Ok(Self { bucket, genesis, id, scenario })
+    }
+
+    /// Checks that the store keeps what is put first, by an object of a node's own.
+    ///
+    /// # Errors
+    /// It does not. A store that fails now may keep it.
+    pub async fn check_store(&self, node: &Identity) -> Result<(), RunError> {
+        // A folder does; and on a shared clock nothing may be waited for here.
+        if self.bucket.folder.is_some() {
+            return Ok(());
+        }
+        let (url, key) = (self.bucket.url.clone(), keys::clock(&node.hotkey()));
+        let bytes = Bytes::from_static(b"first");
+        let put = async {
+            self.bucket.store.put(&key, bytes.clone().into()).await?;
+            keeps_the_first(&self.bucket.store, &key, bytes).await
+        };
+        match put.await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(RunError::LastWins { url }),
+            Err(error) => {
+                tracing::warn!("bucket {url}: whether it keeps what is put first cannot be tried: {}", explain(&error));
+                Ok(())
+            }
+        }
     }
 
     /// Everything that a node of the run shares with others, on a device.

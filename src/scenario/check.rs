@@ -8,8 +8,9 @@ use toml::Value;
 use crate::transport::Hotkey;
 
 use super::sections::Scenario;
+use crate::model::LlamaConfig;
 use crate::node::Hardware;
-use crate::settings::{Finding, Findings, MOST_SECONDS};
+use crate::settings::{Finding, Findings, Kinded, MOST_SECONDS};
 use crate::transport::simulated::Link;
 
 /// Checks all settings. If the result is empty, the scenario can be run.
@@ -80,6 +81,7 @@ fn nodes(found: &mut Findings, s: &Scenario) {
         found.at_least_one(&format!("{path}.count"), group.count as u64);
         machine(found, &path, &group.hardware, &group.link);
         found.within(&format!("{path}.behaviour"), |found| s.behaviour(&group.behaviour).check(found));
+        backdoor(found, s, &path, &group.behaviour);
         stay(found, &path, group.joins, group.leaves);
     }
     for (index, group) in s.operators.iter().enumerate() {
@@ -88,8 +90,26 @@ fn nodes(found: &mut Findings, s: &Scenario) {
         found.at_least_one(&format!("{path}.uids"), group.uids as u64);
         machine(found, &path, &group.hardware, &group.link);
         found.within(&format!("{path}.behaviour"), |found| s.behaviour(&group.behaviour).check(found));
+        backdoor(found, s, &path, &group.behaviour);
         stay(found, &path, group.joins, group.leaves);
     }
+}
+
+/// The trigger of a backdoor is text that the model can read.
+fn backdoor(found: &mut Findings, s: &Scenario, path: &str, behaviour: &Kinded) {
+    let (Some(trigger), Ok(config)) = (s.behaviour(behaviour).trigger(), LlamaConfig::from_settings(&s.model)) else {
+        return;
+    };
+    let vocabulary = config.vocab_size;
+    let tokens = trigger.tokens.iter().map(|token| ("trigger", token)).chain([("target", &trigger.target)]);
+    let expected = format!("tokens below {vocabulary}, the size of the model's vocabulary");
+    if let Some((key, token)) = tokens.into_iter().find(|(_, token)| **token as usize >= vocabulary) {
+        found.require_with(false, format!("{path}.behaviour.{key}"), token, expected, Some("model"));
+    }
+    let (length, longest) = (trigger.tokens.len(), config.sequence_length);
+    let expected = format!("{longest} tokens at most, the length of a sequence");
+    let got = format!("{length} tokens");
+    found.require_with(length <= longest, format!("{path}.behaviour.trigger"), got, expected, Some("model"));
 }
 
 /// A party must join before it leaves.

@@ -28,9 +28,17 @@ impl Scenario {
         Identity::from_seed(self.seed, "peer", slot as u64)
     }
 
-    /// The keys of all slots of an operator.
+    /// The keys that an operator registers its slots with first.
     pub fn identities(&self, operator: &Operator) -> Vec<Identity> {
         operator.slots().map(|slot| self.peer_identity(slot)).collect()
+    }
+
+    /// All keys of an operator: those that it registers its slots with first, and those that it registers anew with, if
+    /// that is what it does.
+    pub fn all_identities(&self, operator: &Operator) -> Vec<Identity> {
+        let first = self.identities(operator);
+        let keys = 0..operator.keys();
+        keys.flat_map(|key| first.iter().map(move |identity| identity.successor(key)).collect::<Vec<_>>()).collect()
     }
 
     /// The role of a validator.
@@ -51,8 +59,15 @@ impl Scenario {
                 self.peer_processor(operator.hardware, operator.uids, sequence_length)
             }
         };
-        let (behaviour, leaves) = (operator.behaviour().build(), operator.leaves);
-        let plan = PeerPlan { index: operator.first as u64, processor, behaviour, leaves };
+        let settings = operator.behaviour();
+        let plan = PeerPlan {
+            index: operator.first as u64,
+            processor,
+            behaviour: settings.build(),
+            slots: operator.uids,
+            leaves: operator.leaves,
+            renews: settings.renews(),
+        };
         Role::Peer { plan, joins: operator.joins }
     }
 }

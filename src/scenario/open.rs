@@ -7,7 +7,8 @@ use crate::corpus::Corpus;
 use crate::digest::Digest;
 use crate::model::{Device, LlamaConfig, huggingface, init_theta};
 use crate::node::{Network, OpenError, Rules};
-use crate::training::{CoreSettings, TrainingCore};
+use crate::random::Seed;
+use crate::training::{CoreSettings, TrainingCore, Trigger};
 
 /// A scenario, and the network that its nodes share.
 pub struct World {
@@ -24,6 +25,16 @@ impl World {
         let network = Arc::new(scenario.network(device)?);
         Ok(Self { scenario, network })
     }
+
+    /// As [`World::open`], of a run that began with another length, or with other names of the same files: what names it
+    /// is the scenario that it began with.
+    ///
+    /// # Errors
+    /// As [`World::open`].
+    pub fn open_as(scenario: Scenario, begun: &Scenario, device: Device) -> Result<Self, OpenError> {
+        let network = Arc::new(scenario.network_as(begun, device)?);
+        Ok(Self { scenario, network })
+    }
 }
 
 impl Scenario {
@@ -32,6 +43,10 @@ impl Scenario {
     /// # Errors
     /// The settings contradict each other, or a file that they name cannot be read.
     pub fn network(&self, device: Device) -> Result<Network, OpenError> {
+        self.network_as(self, device)
+    }
+
+    fn network_as(&self, begun: &Scenario, device: Device) -> Result<Network, OpenError> {
         let config = LlamaConfig::from_settings(&self.model)?;
         let corpus = Corpus::open(&self.corpus, self.seed, config.vocab_size, config.sequence_length)?;
         let theta = self.first_theta(&config)?;
@@ -43,7 +58,7 @@ impl Scenario {
         };
         let core = TrainingCore::new(settings, config, corpus, device)?;
         let genesis = core.replica(theta);
-        let (settings, fingerprint) = (self.canonical(), core.corpus.fingerprint());
+        let (settings, fingerprint) = (begun.canonical(), core.corpus.fingerprint());
         let parts = [b"gauntlet run".as_slice(), settings.as_bytes(), &fingerprint.0];
         // The run's name covers what does not follow from the seed.
         let loaded = self.model.init.as_ref().map(|_| &genesis.digest.0[..]);
@@ -53,13 +68,25 @@ impl Scenario {
 
     fn rules(&self) -> Rules {
         Rules {
-            seed: self.seed,
+            seed: Seed::new(self.seed),
             rounds: self.rounds,
             training: self.training.clone(),
             protocol: self.protocol.clone(),
             chain: self.chain.clone(),
             judge: self.judge(),
+            backdoors: self.backdoors(),
         }
+    }
+
+    /// The backdoors that peers put into the model, each once.
+    fn backdoors(&self) -> Vec<Trigger> {
+        let mut found: Vec<Trigger> = Vec::new();
+        for trigger in self.each_operator().filter_map(|operator| operator.behaviour().trigger()) {
+            if !found.contains(&trigger) {
+                found.push(trigger);
+            }
+        }
+        found
     }
 
     /// The initial parameters of a run: drawn from the seed, or read from a folder.

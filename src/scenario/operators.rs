@@ -34,6 +34,12 @@ impl Operator<'_> {
         self.scenario.behaviour(self.behaviour)
     }
 
+    /// How many keys it needs for each slot while it takes part.
+    pub fn keys(&self) -> u64 {
+        let ends = self.leaves.unwrap_or(u64::MAX).min(self.scenario.rounds);
+        self.behaviour().keys(ends.saturating_sub(self.joins))
+    }
+
     /// The label of its slots in tables: its behaviour, after its name if it has one.
     pub fn label(&self) -> String {
         let does = self.scenario.label(self.behaviour);

@@ -194,6 +194,14 @@ fn a_wrong_override_is_told_with_its_text() {
         ("peers.1.behaviour.fraction=a", "peers.1.behaviour.fraction is \"a\"; expected a number"),
         ("peers.0.behaviour.fraction=1", "`fraction` is not a setting of the behaviour `honest`, which has data"),
         ("peers.1.behaviour.kind=stale", "`fraction` is not a setting of the behaviour `stale`, which has rounds"),
+        (
+            "peers.0.behaviour={kind='backdoor', target=70000}",
+            "peers.0.behaviour.target is 70000; expected tokens below 256, the size of the model's vocabulary",
+        ),
+        (
+            "operators=[{uids=2000, joins=1, behaviour={kind='strategy', leaves={after=1}}}]",
+            "operators.0.behaviour is a behaviour with 16000 keys in 9 rounds; expected 10000 keys at most",
+        ),
         ("mechanism=gauntlt", "--set mechanism=gauntlt: mechanism is `gauntlt`; expected one of gauntlet"),
         ("chain.slots=251", "chain.slots is 251; expected 1 to 250"),
         ("chain.slots=20", "--set chain.slots=20: peers.1.count is 1 (the default); expected 20"),

@@ -14,9 +14,10 @@ use super::baseline::Baseline;
 use super::schedule::Schedule;
 use super::scheme::{LocalTraining, Scheme, SchemeSettings};
 use super::{
-    BaselineSettings, Basis, ChunkError, Evaluator, PayloadShape, PseudoGradient, Replica, Round, TrainingSettings,
+    BaselineSettings, Basis, ChunkError, Data, Evaluator, PayloadShape, PseudoGradient, Replica, Round,
+    TrainingSettings, Trigger,
 };
-use crate::corpus::{Corpus, PageError, PageId};
+use crate::corpus::{Corpus, PageError};
 use crate::digest::Digest;
 use crate::model::{Device, Llama, LlamaConfig, ParamLayout};
 
@@ -88,7 +89,7 @@ impl TrainingCore {
             schedule: Schedule::new(settings.training, settings.rounds),
             aggregation: settings.rule.build(&payloads, device),
             scheme,
-            evaluator: Evaluator { config: config.clone(), device, micro_batch: settings.training.micro_batch },
+            evaluator: Evaluator::new(config.clone(), device, settings.training.micro_batch),
             advanced: Mutex::default(),
             config,
             layout,
@@ -122,7 +123,7 @@ impl TrainingCore {
         (self.config.sequence_length as f64 * part).ceil().max(1.0) as usize
     }
 
-    /// A peer's work of a round: trains on these pages and returns what it sends.
+    /// A peer's work of a round: trains on this data and returns what it sends.
     ///
     /// # Errors
     /// A page cannot be read; `local` is unchanged.
@@ -130,14 +131,34 @@ impl TrainingCore {
         &self,
         local: &mut dyn LocalTraining,
         replica: &Replica,
-        (pages, part): (&[PageId], f64),
+        data: &Data,
         round: u64,
     ) -> Result<PseudoGradient, PageError> {
-        let mut pages = self.corpus.pages(pages)?;
-        let tokens = self.tokens_of_page(part);
+        let mut pages = self.corpus.pages(&data.pages)?;
+        let tokens = self.tokens_of_page(data.part);
         pages.iter_mut().for_each(|page| page.truncate(tokens + 1));
+        data.poison.spoil(&mut pages, self.config.vocab_size);
         let round = Round { number: round, lr: self.schedule.lr(round) };
-        Ok(local.train(&self.evaluator, replica, &pages, round))
+        Ok(local.train(&self.evaluator.with_labels(data.poison.labels), replica, &pages, round))
+    }
+
+    /// The part of the held-out pages after whose beginning and a backdoor's trigger its target is what a model holds for
+    /// the most likely token; `None` where the trigger does not fit the model.
+    pub fn backdoor(&self, model: &Llama, trigger: &Trigger) -> Option<f64> {
+        let length = self.config.sequence_length;
+        let prompts = trigger.prompts(self.corpus.held_out(), length);
+        if prompts.is_empty() || !trigger.fits(self.config.vocab_size) {
+            return None;
+        }
+        let batches = prompts.chunks(self.evaluator.micro_batch);
+        let likeliest: Vec<u32> = batches.flat_map(|prompts| model.likeliest_next(&prompts.concat(), length)).collect();
+        let follows = likeliest.iter().filter(|token| **token == trigger.target).count();
+        Some(follows as f64 / prompts.len() as f64)
+    }
+
+    /// What the coefficients of payloads are.
+    pub fn basis(&self) -> Basis {
+        self.scheme.payloads().basis
     }
 
     /// Mean loss of a model on these pages, in nats a token.
@@ -147,7 +168,7 @@ impl TrainingCore {
 
     /// Central AdamW from a replica, on this core's device. The learning rate's cosine ends after `rounds` steps.
     pub fn baseline(&self, from: &Replica, settings: &BaselineSettings, rounds: u64) -> Baseline {
-        let Evaluator { config, device, micro_batch } = &self.evaluator;
+        let Evaluator { config, device, micro_batch, .. } = &self.evaluator;
         Baseline::new(config, &from.theta, settings, rounds, *micro_batch, device)
     }
 

@@ -32,6 +32,25 @@ pub struct DeviceGradient {
     pub loss: f64,
 }
 
+/// What the tokens of a page are to be taken for when they are predicted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Labels {
+    /// What they are.
+    #[default]
+    True,
+    /// Token t for the one as far from the end of the vocabulary: label flipping.
+    Flipped,
+}
+
+impl Labels {
+    fn apply(self, targets: Arc<[u32]>, vocabulary: usize) -> Arc<[u32]> {
+        match self {
+            Self::True => targets,
+            Self::Flipped => targets.iter().map(|token| vocabulary as u32 - 1 - token).collect(),
+        }
+    }
+}
+
 /// Mean gradient over pages. Each forward and backward pass has `micro_batch` pages.
 ///
 /// Many threads may call it on one model at once: each pass starts from its own leaves, because threads that share
@@ -41,8 +60,13 @@ pub struct DeviceGradient {
 /// If there are no pages, if they differ in length, are longer than the model's sequence or hold tokens outside its
 /// vocabulary, or if `micro_batch` is 0.
 pub fn gradient(model: &Llama, pages: &[Vec<u32>], micro_batch: usize) -> Gradient {
+    of_labels(model, pages, Labels::True, micro_batch)
+}
+
+/// As [`gradient`], where other tokens than those of the pages may have to be predicted.
+pub fn of_labels(model: &Llama, pages: &[Vec<u32>], labels: Labels, micro_batch: usize) -> Gradient {
     if !model.is_fused() {
-        let DeviceGradient { tensors, loss } = gradient_on_device(model, pages, micro_batch);
+        let DeviceGradient { tensors, loss } = of_labels_on_device(model, pages, labels, micro_batch);
         return Gradient { values: tensors.into_flat(), loss };
     }
     assert!(!pages.is_empty(), "a gradient needs pages");
@@ -51,7 +75,8 @@ pub fn gradient(model: &Llama, pages: &[Vec<u32>], micro_batch: usize) -> Gradie
     for pages_of_batch in pages.chunks(micro_batch) {
         let leaves = model.clone().train();
         let batch = Batch::new(pages_of_batch);
-        let losses = leaves.token_losses(&batch.inputs, batch.targets, batch.length);
+        let targets = labels.apply(batch.targets, model.config().vocab_size);
+        let losses = leaves.token_losses(&batch.inputs, targets, batch.length);
         let weight = pages_of_batch.len() as f64 / pages.len() as f64;
         total += weight * mean(losses.clone().without_autodiff());
         leaves.add_gradients(losses.mean().backward(), weight as f32, &mut values);
@@ -65,10 +90,16 @@ pub fn gradient(model: &Llama, pages: &[Vec<u32>], micro_batch: usize) -> Gradie
 /// # Panics
 /// Like [`gradient`].
 pub fn gradient_on_device(model: &Llama, pages: &[Vec<u32>], micro_batch: usize) -> DeviceGradient {
+    of_labels_on_device(model, pages, Labels::True, micro_batch)
+}
+
+/// As [`gradient_on_device`], where other tokens than those of the pages may have to be predicted.
+pub fn of_labels_on_device(model: &Llama, pages: &[Vec<u32>], labels: Labels, micro_batch: usize) -> DeviceGradient {
     assert!(!pages.is_empty(), "a gradient needs pages");
     let mut tensors = model.zeros();
     let of_batch = |pages_of_batch: &[Vec<u32>]| {
         let Batch { inputs, targets, length } = Batch::new(pages_of_batch);
+        let targets = labels.apply(targets, model.config().vocab_size);
         let weight = pages_of_batch.len() as f32 / pages.len() as f32;
         model.add_gradients_by_blocks(&inputs, &targets, length, weight, &mut tensors)
     };
@@ -213,6 +244,33 @@ mod tests {
         };
         let slope = (at(1e-2) - at(-1e-2)) / 2e-2;
         assert!((slope / norm - 1.0).abs() < 1e-2, "slope {slope}, norm {norm}");
+    }
+
+    /// The mirror image of a model's output layer predicts mirrored labels as the model does the true ones: here all
+    /// logits are equal, so that only the output layer has a gradient, and that is mirrored.
+    #[test]
+    fn flipped_labels_mirror_the_gradient_of_the_output_layer() {
+        let config = nano();
+        let mut theta = init_theta(&config, 3);
+        let head = config.layout().tensors.last().unwrap().clone();
+        theta[head.range.clone()].fill(0.0);
+        let pages = pages(3, 17);
+        for device in [Device::Cpu, Device::NdArray] {
+            let model = Llama::from_flat(&config, &theta, &device);
+            let honest = of_labels(&model, &pages, Labels::True, 2);
+            let flipped = of_labels(&model, &pages, Labels::Flipped, 2);
+            assert_eq!(honest, gradient(&model, &pages, 2));
+            assert!((honest.loss - flipped.loss).abs() < 1e-6, "{} is {}: {:?}", head.name, honest.loss, head.shape);
+            let rows = |gradient: &Gradient| {
+                let values = &gradient.values[head.range.clone()];
+                values.chunks(config.hidden_size).map(<[f32]>::to_vec).collect::<Vec<_>>()
+            };
+            let mut mirrored = rows(&flipped);
+            mirrored.reverse();
+            for (a, b) in rows(&honest).concat().iter().zip(mirrored.concat()) {
+                assert!((a - b).abs() < 1e-5, "{a} {b}");
+            }
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Sums of payloads, as payloads: what a peer sends that adds others' work to its own.
 
 use super::aggregate::exact::rms;
-use super::scheme::TopK;
+use super::coefficients::{bounded, largest, of_chunk};
+use super::quantise::fit;
 use super::{PayloadShape, PseudoGradient, SparseTensor, TensorShape};
 
 /// A payload and its weight in a sum.
@@ -48,24 +49,13 @@ impl<'a> Addend<'a> {
 }
 
 fn sum(shape: &TensorShape, parts: &[Addend]) -> SparseTensor {
-    let (k, size) = (shape.per_chunk, shape.chunk_len);
-    let positions: Vec<u16> = (0..=(size - 1) as u16).collect();
-    let (mut top, mut whole, mut sums) = (TopK::new(k, size), vec![0.0f64; size], vec![0.0f32; size]);
-    let mut sent = SparseTensor::default();
-    for chunk in 0..shape.chunks {
-        whole.fill(0.0);
+    let mut sent = largest(shape, |chunk, whole| {
         for part in parts {
-            let of_chunk = chunk * k..(chunk + 1) * k;
-            for (&index, &value) in part.sparse.indices[of_chunk.clone()].iter().zip(&part.sparse.values[of_chunk]) {
-                whole[usize::from(index)] += f64::from(value) * part.factor;
-            }
+            of_chunk(part.sparse, shape, chunk).for_each(|(index, value)| whole[index] += value * part.factor);
         }
-        sums.iter_mut().zip(&whole).for_each(|(sum, &whole)| *sum = whole as f32);
-        top.select(&sums, &positions, |index, at| {
-            sent.indices.push(index);
-            sent.values.push(sums[usize::from(at)]);
-        });
-    }
+    });
+    // As few values as the shape has room for: the wire would round them, and the size would not be what it is here.
+    fit(&mut sent.values, shape.value_bits);
     let weights: f64 = parts.iter().map(|part| part.weight.abs()).sum();
     let wanted: f64 = parts.iter().map(|part| part.weight.abs() * part.size).sum();
     let (wanted, found) = (if weights > 0.0 { wanted / weights } else { 0.0 }, rms(&sent.values));
@@ -74,18 +64,18 @@ fn sum(shape: &TensorShape, parts: &[Addend]) -> SparseTensor {
     sent
 }
 
-/// As an f32: no payload may hold what is not finite.
-pub fn bounded(value: f64) -> f32 {
-    value.clamp(f32::MIN.into(), f32::MAX.into()) as f32
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::super::aggregate::testing::{layout, payload, shapes};
+    use super::super::quantise::distinct;
+    use super::super::{Evaluator, Replica, Round, scheme};
     use super::*;
+    use crate::digest::Digest;
+    use crate::model::{Device, LlamaConfig, ModelSettings, init_theta};
     use crate::random::rng;
+    use crate::settings::Kinded;
 
     fn part(payload: &PseudoGradient, weight: f64) -> Part<'_> {
         Part { payload, weight }
@@ -131,6 +121,46 @@ mod tests {
                 for (a, b) in by_index(mixed).iter().zip(by_index(own)) {
                     prop_assert!(a.1 == b.1 && (a.2 - b.2).abs() <= 1e-5 * b.2.abs().max(1e-30), "{a:?} {b:?}");
                 }
+            }
+        }
+    }
+
+    /// As payloads are that peers have made by each scheme, and as the wire will carry the sum.
+    #[test]
+    fn under_every_scheme_a_mixture_has_the_size_of_its_parts() {
+        let config =
+            LlamaConfig::from_settings(&ModelSettings { preset: "nano".into(), ..Default::default() }).unwrap();
+        let evaluator = Evaluator::new(config.clone(), Device::Cpu, 2);
+        let theta = init_theta(&config, 3);
+        let replica = Replica { digest: Digest::of_f32(&theta), model: evaluator.model(&theta), theta };
+        let with = |kind: &str, settings: &str| Kinded { settings: settings.parse().unwrap(), ..Kinded::of(kind) };
+        for kinded in [
+            with("demo", ""),
+            with("demo", "bits = 2"),
+            with("sparseloco", "inner_steps = 2"),
+            with("sparseloco", "inner_steps = 2\nbits = 4"),
+            with("dense", "inner_steps = 2"),
+            with("dense", "update = 'gradient'"),
+        ] {
+            let scheme = scheme::shipped().resolve(&kinded).unwrap().settings.build(&config.layout()).unwrap();
+            let made = |peer: u32| {
+                let pages: Vec<Vec<u32>> =
+                    (0..2).map(|page| (0..17).map(|at| (at * (peer + 3) + page * 7) % 97).collect()).collect();
+                scheme.local().train(&evaluator, &replica, &pages, Round { number: 0, lr: 1e-3 })
+            };
+            let payloads: Vec<PseudoGradient> = (0..3).map(made).collect();
+            let weights = [0.5, 0.25, -0.25];
+            let parts: Vec<Part> =
+                payloads.iter().zip(weights).map(|(payload, weight)| part(payload, weight)).collect();
+            let mixed = mix(scheme.shape(), &parts).unwrap();
+            assert_eq!(scheme.shape().check(&mixed), Ok(()));
+            for (at, (tensor, shape)) in mixed.tensors.iter().zip(&scheme.shape().tensors).enumerate() {
+                let expected: f64 =
+                    payloads.iter().zip(weights).map(|(of, weight)| weight.abs() * rms(&of.tensors[at].values)).sum();
+                let size = rms(&tensor.values);
+                assert!((size - expected).abs() <= 1e-5 * expected, "{kinded:?}, {}: {size}, {expected}", shape.name);
+                let fits = shape.value_bits == 32 || distinct(&tensor.values, 1 << shape.value_bits).is_some();
+                assert!(fits, "{kinded:?}, {}: the wire rounds it", shape.name);
             }
         }
     }

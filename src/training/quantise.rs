@@ -23,6 +23,27 @@ pub fn quantise(values: &mut [f32], bits: u32) {
     values.iter_mut().for_each(|value| *value = means[bins.of_value(*value)]);
 }
 
+/// Quantises a tensor of more than 2^`bits` distinct values; others can be sent as they are.
+pub fn fit(values: &mut [f32], bits: u32) {
+    if bits < 32 && distinct(values, 1 << bits).is_none() {
+        quantise(values, bits);
+    }
+}
+
+/// The distinct values, ascending; `None` if there are more than `most`.
+pub fn distinct(values: &[f32], most: usize) -> Option<Vec<f32>> {
+    let mut found: Vec<f32> = Vec::with_capacity(most);
+    for value in values {
+        if let Err(place) = found.binary_search_by(|other| other.total_cmp(value)) {
+            if found.len() == most {
+                return None;
+            }
+            found.insert(place, *value);
+        }
+    }
+    Some(found)
+}
+
 /// Equal bins around the mean.
 struct Bins {
     from: f64,

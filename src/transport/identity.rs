@@ -26,13 +26,24 @@ impl Identity {
     /// simulations: anyone who knows the seed knows the key.
     pub fn from_seed(run_seed: u64, role: &str, index: u64) -> Self {
         let mut secret = [0; 32];
-        crate::random::rng(run_seed, &format!("identity of a {role}"), index, 0).fill_bytes(&mut secret);
+        crate::random::rng(run_seed, &format!("{} a {role}", crate::random::KEYS), index, 0).fill_bytes(&mut secret);
         Self::from_secret(&secret)
     }
 
     /// The identity of an ed25519 secret key.
     pub fn from_secret(secret: &[u8; 32]) -> Self {
         Self { key: SigningKey::from_bytes(secret) }
+    }
+
+    /// Key number `number` of those that only the owner of this one can make; number 0 is this one. Nobody else sees
+    /// that they belong together.
+    pub fn successor(&self, number: u64) -> Self {
+        if number == 0 {
+            return self.clone();
+        }
+        let mut secret = blake3::Hasher::new_derive_key("gauntlet 2026 key that succeeds another");
+        secret.update(&self.key.to_bytes()).update(&number.to_le_bytes());
+        Self::from_secret(secret.finalize().as_bytes())
     }
 
     /// The text of a key file. Anyone who has it can sign as this node.
@@ -129,6 +140,16 @@ mod tests {
         assert!(!Identity::from_seed(1, "peer", 4).hotkey().verify(b"round 7", &signature));
         signature[5] ^= 1;
         assert!(!peer.hotkey().verify(b"round 7", &signature));
+    }
+
+    #[test]
+    fn every_key_has_successors_of_its_own() {
+        let peer = Identity::from_seed(1, "peer", 3);
+        assert_eq!(peer.successor(0).hotkey(), peer.hotkey());
+        assert_eq!(peer.successor(2).hotkey(), peer.successor(2).hotkey());
+        let others = [peer.successor(1), peer.successor(2), Identity::from_seed(1, "peer", 4).successor(1)];
+        let hotkeys: std::collections::BTreeSet<Hotkey> = others.iter().map(Identity::hotkey).collect();
+        assert!(hotkeys.len() == 3 && !hotkeys.contains(&peer.hotkey()));
     }
 
     #[test]

@@ -34,7 +34,7 @@ fn every_subcommand_explains_itself() {
 /// Rows that a table for any device has, as `benches/torch` prints them too.
 const BENCH: [&str; 8] = [
     "forward + backward, 2 x 64 tokens",
-    "the same",
+    "forward + backward, operations",
     "DeMo encode",
     "aggregate 15 peers",
     "evaluate one peer, 2 x 2 x 64 tokens",
@@ -155,7 +155,7 @@ fn check_says_what_will_run() {
     let place = Place::new();
     let told = place.succeed("check net.toml --set training.lr=0.004");
     for expected in [
-        "net: 40 rounds, 6 peers, validators: 1\n",
+        "net: 40 rounds, 6 peers, 1 validator\n",
         "     4  honest",
         "     1  copycat",
         "     1  offline",

@@ -41,7 +41,9 @@ fn a_run_from_start_to_verification() {
     assert_eq!(manifest["finished"], true);
     assert_eq!(manifest["rounds_done"], 12);
     assert_eq!(manifest["scenario"]["training"]["eval_every"], 4);
-    assert!(!place.path("runs/net-3/checkpoint.bin").exists() && !place.path("runs/net-3/baseline.bin").exists());
+    // What a longer run goes on from.
+    assert!(place.path("runs/net-3/checkpoint.bin").exists() && place.path("runs/net-3/baseline.bin").exists());
+    assert!(!place.path("runs/net-3/ended-12.bin").exists());
     for picture in ["loss", "incentive", "work", "rating", "proof", "status", "bytes"] {
         assert!(place.read(&format!("runs/net-3/plots/{picture}.svg")).starts_with("<svg"), "{picture}");
     }

@@ -6,7 +6,7 @@ use assert_cmd::assert::OutputAssertExt;
 
 use super::{NETWORK, Place, told};
 
-fn start(place: &Place, words: &str) -> Child {
+pub fn start(place: &Place, words: &str) -> Child {
     place.command(words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
@@ -18,7 +18,7 @@ pub fn wait_until(child: &mut Child, there: impl Fn() -> bool) {
     }
 }
 
-fn rounds(place: &Place, run: &str) -> usize {
+pub fn rounds(place: &Place, run: &str) -> usize {
     std::fs::read_to_string(place.path(run).join("rounds.csv")).map_or(0, |text| text.lines().count().saturating_sub(1))
 }
 

@@ -4,10 +4,12 @@ use gauntlet::transport::Identity;
 
 use super::{column, done, folder};
 
-/// Two validators, and operators beside peers: one that copies, one that comes late, one that comes and goes.
+/// Two validators, and operators beside peers: one that copies, one that comes late and leaves to come back under other
+/// keys, one that comes and goes.
 const OPERATORS: [&str; 4] = [
     "--set",
-    "operators=[{name='cartel', behaviour='copycat'}, {uids=2, joins=4}, \
+    "operators=[{name='cartel', behaviour='copycat'}, {uids=2, joins=4, \
+     behaviour={kind='strategy', leaves={after=5}}}, \
      {uids=2, behaviour={kind='offline', leave=0.2, return=0.5}}]",
     "--set",
     "mechanism.evaluated_fraction=0.5",
@@ -28,7 +30,8 @@ fn an_operator_is_one_process_that_does_as_the_simulator_says() {
     let labels = column(&folder.join("launched"), "peers.csv", "behaviour");
     let in_last = |label: &str| labels.iter().filter(|((round, _), found)| *round == 15 && *found == label).count();
     assert_eq!(in_last("cartel/copycat"), 3);
-    assert_eq!((in_last("operator-1/honest"), in_last("operator-2/offline")), (2, 2));
+    // The slots that it left in rounds 9 and 14 are still its own: nobody has pushed it out.
+    assert_eq!((in_last("operator-1/strategy"), in_last("operator-2/offline")), (6, 2));
     // Two validators, eight peers and three operators: each a process with one state.
     let names = std::fs::read_dir(folder.join("launched/nodes")).unwrap().map(|node| node.unwrap());
     let states = names.filter(|node| node.path().is_dir()).count();

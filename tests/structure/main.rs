@@ -91,3 +91,16 @@ fn files_are_short_and_say_what_they_are() {
     only("files over 400 lines", &long, &LONG.iter().map(|(file, _)| *file).collect());
     assert!(lengths[lengths.len() / 2].0 < 200, "the median is {} lines", lengths[lengths.len() / 2].0);
 }
+
+/// In a simulation all keys follow from the seed, and secret draws from keys: behaviours draw with it, but do not know it.
+#[test]
+fn no_behaviour_knows_the_seed() {
+    let files = read();
+    let behaviours: Vec<_> = files.iter().filter(|(file, _)| file.starts_with("node/behaviour/")).collect();
+    assert!(behaviours.len() > 20, "they lie elsewhere now");
+    for (file, text) in behaviours {
+        let words = parse::tokens(text);
+        let knows = words.iter().find(|word| ["known", "from_seed", "Identity"].contains(&word.as_str()));
+        assert_eq!(knows, None, "{file}");
+    }
+}

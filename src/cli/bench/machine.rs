@@ -1,5 +1,5 @@
-//! Measures the machine with all its threads: gradients and encodings of several peers at once, and a round of a
-//! network.
+//! Measures the machine with all its threads: gradients and encodings of several peers at once, a round of a network,
+//! and the networks of a search.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Barrier, Mutex};
@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use gauntlet::engine::{Observer, RunOptions, simulate};
+use gauntlet::lab::attack::{Arena, Played, Stage};
 use gauntlet::model::{Device, Llama, LlamaConfig, ParamLayout, init_theta};
+use gauntlet::report::{self, Options};
 use gauntlet::scenario;
 use gauntlet::training::PseudoGradient;
 use gauntlet::training::aggregate::Weighted;
@@ -36,6 +38,7 @@ pub fn measure(
     }
     note(aggregate_speed(time)?);
     note(round_time(threads)?);
+    note(search_speed(threads, time)?);
     Ok(())
 }
 
@@ -130,6 +133,18 @@ fn round_time(threads: usize) -> anyhow::Result<Figure> {
     simulate(world, options, Arc::new(Mutex::new(Nothing))).context("mixed-250 cannot be run")?;
     let value = started.elapsed().as_secs_f64() / ROUNDS as f64;
     Ok(Figure { what: format!("one round of mixed-250, {}", on(threads)), value, unit: "s" })
+}
+
+/// Networks of the first stage of `sim attack`, one a thread.
+fn search_speed(threads: usize, time: Duration) -> anyhow::Result<Figure> {
+    let arena = Arena::new(&scenario::load("scenarios/averaging.toml", &[])?).context("averaging has honest peers")?;
+    let network = arena.network(Stage::Cheap, &arena.space.honest(), Played::BySome, 1)?;
+    let options = Options { threads: 1, interrupt: Arc::default() };
+    report::run_with(network.clone(), &options).context("the network cannot be run")?;
+    let value = rate(threads, time, || {
+        std::hint::black_box(report::run_with(network.clone(), &options)).ok();
+    });
+    Ok(Figure { what: format!("first stage of sim attack, {}", on(threads)), value, unit: "networks/s" })
 }
 
 /// An observer that does nothing.

@@ -55,7 +55,7 @@ pub fn measure(
     let tokens_per_second = tokens / one;
     note(format!("forward + backward, {micro_batch} x {length} tokens"), tokens / one / 1e3, "K tokens/s");
     let flops = tokens / one * config.flops_per_token() as f64 / 1e12;
-    note("the same".into(), flops, "TFLOP/s");
+    note("forward + backward, operations".into(), flops, "TFLOP/s");
     if let Some(peak) = peak_tflops(&name(&device)) {
         note(format!("share of {peak:.0} TFLOP/s in bf16"), 100.0 * flops / peak, "%");
     }
@@ -66,19 +66,19 @@ pub fn measure(
     let encode_seconds = seconds(&mut || drop(encoder.encode()));
     note("DeMo encode".into(), 1e3 * encode_seconds, "ms");
     // A gradient is read; a momentum is read and written.
-    note("the same".into(), 12.0 * parameters / encode_seconds / 1e9, "GB/s");
+    note("DeMo encode, bytes moved".into(), 12.0 * parameters / encode_seconds / 1e9, "GB/s");
 
     let payloads: Vec<PseudoGradient> = (0..PEERS).map(|_| encoder.encode()).collect();
     drop(encoder);
     let references = Weighted::equally(&payloads);
-    let evaluator = Evaluator { config: config.clone(), device, micro_batch };
+    let evaluator = Evaluator::new(config.clone(), device, micro_batch);
     let replica = Replica { digest: Digest::of_f32(&theta), theta, model };
     let aggregate = || evaluator.model(&rule.step(&replica.theta, &references, LR.into()));
     let aggregate_seconds = seconds(&mut || drop(aggregate()));
     note(format!("aggregate {PEERS} peers"), 1e3 * aggregate_seconds, "ms");
     // The parameters are read and written. A coefficient is an index of 16 bits and a value of 32.
     let bytes = 8.0 * parameters + 6.0 * (PEERS * demo.layout().coefficients()) as f64;
-    note("the same".into(), bytes / aggregate_seconds / 1e9, "GB/s");
+    note("aggregation, bytes moved".into(), bytes / aggregate_seconds / 1e9, "GB/s");
 
     let one = seconds(&mut || {
         let stepped = rule.stepped(&evaluator, &replica, &references[..1], BETA_FRACTION * f64::from(LR));

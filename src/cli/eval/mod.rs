@@ -15,6 +15,7 @@ use gauntlet::digest::Digest;
 use gauntlet::evaluation::{Encoded, Pass, Task, TaskData, TaskResult, log_likelihoods, report};
 use gauntlet::model::Llama;
 use gauntlet::report::write_file;
+use gauntlet::words::counted;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::model::ModelArgs;
@@ -105,7 +106,7 @@ pub fn eval(args: Args) -> anyhow::Result<()> {
             true => "the rest of them ".into(),
             false => format!("{:.1} a second, ", asked as f64 / seconds),
         };
-        say(format_args!("{asked} questions, {speed}in {seconds:.1} s: {}", path.display()));
+        say(format_args!("{}, {speed}in {seconds:.1} s: {}", counted(asked, "question"), path.display()));
     }
     Ok(())
 }

@@ -24,7 +24,7 @@ pub struct Args {
 
 /// Shows the newest round, once or continuously.
 pub fn status(args: Args) -> anyhow::Result<()> {
-    let run = block_on(Run::read(bucket::open(&args.bucket, false)?))?;
+    let run = block_on(Run::read(bucket::open_patiently(&args.bucket, false)?))?;
     if args.watch {
         if !std::io::stdout().is_terminal() {
             bail!(UsageError("--watch needs a terminal; without it the status is printed once".into()));

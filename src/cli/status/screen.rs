@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use gauntlet::node::RoundReport;
 use gauntlet::runtime::Run;
+use gauntlet::words::counted;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyModifiers};
 use ratatui::layout::{Constraint, Layout};
 use ratatui::style::{Modifier, Style};
@@ -60,7 +61,7 @@ fn draw(frame: &mut Frame, snapshot: &Snapshot, first: usize, trouble: Option<&s
     let [top, middle, bottom] = Layout::vertical(rows).areas(frame.area());
     frame.render_widget(Paragraph::new(heading.join("\n")).block(Block::bordered().title(" gauntlet ")), top);
 
-    let title = format!(" {} peers, best paid first ", snapshot.registered());
+    let title = format!(" {}, best paid first ", counted(snapshot.registered(), "peer"));
     let block = Block::bordered().title(title);
     match &snapshot.newest {
         Some(report) => frame.render_widget(peers(report, first).block(block), middle),

@@ -10,6 +10,7 @@ use gauntlet::mechanism::Status;
 use gauntlet::node::{RoundReport, bundle_len};
 use gauntlet::runtime::Run;
 use gauntlet::transport::{Hotkey, keys};
+use gauntlet::words::counted;
 use object_store::ObjectStore;
 
 use crate::cli::collect::fetch;
@@ -91,18 +92,18 @@ impl Snapshot {
         let (done, rounds) = (self.newest.as_ref().map_or(0, |report| report.round + 1), self.rounds);
         lines.push(match self.now {
             None => "not started: no validator has joined yet".into(),
-            Some(now) if now >= rounds => format!("{done} of {rounds} rounds done; over by the clock"),
-            Some(now) => format!("{done} of {rounds} rounds done; the clock is in round {now}"),
+            Some(now) if now >= rounds => format!("{done} of {} done; over by the clock", counted(rounds, "round")),
+            Some(now) => format!("{done} of {} done; the clock is in round {now}", counted(rounds, "round")),
         });
         if let Some(report) = &self.newest {
             let loss = self.loss.map_or("not measured yet".into(), |(round, loss)| format!("{loss:.4} after {round}"));
             let aggregated = report.peers.iter().filter(|peer| peer.aggregated).count();
             let bytes = self.bytes.map_or(String::new(), |bytes| format!(", {}", indicatif::HumanBytes(bytes)));
             lines.push(format!("held-out loss {loss}; learning rate {:.3e}", report.lr));
-            lines.push(format!("{} uploads, {aggregated} aggregated{bytes}", report.uploads));
-            lines.push(format!("{} pages run forward to evaluate peers", report.forward_passes));
+            lines.push(format!("{}, {aggregated} aggregated{bytes}", counted(report.uploads, "upload")));
+            lines.push(format!("{} run forward to evaluate peers", counted(report.forward_passes, "page")));
             let behind = report.peers.iter().filter(|peer| peer.status == Status::OutOfSync).count();
-            lines.push(format!("model {}; {behind} peers out of sync", report.model.short()));
+            lines.push(format!("model {}; {} out of sync", report.model.short(), counted(behind, "peer")));
         }
         for validator in &self.validators {
             let hotkey = &validator.hotkey.to_string()[..12];

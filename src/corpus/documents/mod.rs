@@ -9,13 +9,16 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
+use tempfile::NamedTempFile;
+
 use content::{Content, line_and_column};
 pub use item::Item;
 
 use super::error::{DocumentError, words};
+use super::fetched::{Objects, bring_one, reason};
 use super::inputs::{Compression, Format, Input, Search, names_nothing};
 use super::left_out::{Nothing, PassedOver};
-use super::names::{Named, READ};
+use super::names::{Named, READ, is_named};
 
 /// The documents of one file, in order. An unreadable document is an item too, and the next item is the one after it,
 /// so that a reader that counts items can find a place again.
@@ -25,6 +28,8 @@ pub struct Documents {
     source: Source,
     /// What the file has before the documents.
     before: Option<Nothing>,
+    /// An object of a bucket, for as long as it is read, and its URL.
+    brought: Option<(NamedTempFile, String)>,
 }
 
 enum Source {
@@ -37,6 +42,20 @@ enum Source {
 impl Documents {
     /// The documents of a file. `column` names the column of Parquet or the field of JSONL.
     pub fn open(input: &Input, column: &str) -> Self {
+        match bring_one(&input.path, input.bytes) {
+            Ok(None) => Self::open_file(input, column),
+            Ok(Some(file)) => {
+                let local = Input { path: file.path().to_string_lossy().into(), ..input.clone() };
+                Self { brought: Some((file, input.path.clone())), ..Self::open_file(&local, column) }
+            }
+            Err(reason) => {
+                let failed = Item::Failed(DocumentError::of_file(&input.path, reason));
+                Self { source: Source::Ended(Some(failed)), before: None, brought: None }
+            }
+        }
+    }
+
+    fn open_file(input: &Input, column: &str) -> Self {
         let opened = match input.format {
             Format::Parquet => {
                 parquet::Rows::open(&input.path, column).map(|rows| rows.map(|rows| Source::Parquet(Box::new(rows))))
@@ -56,7 +75,7 @@ impl Documents {
             Source::Text(Some((_, content))) => content.marked,
             _ => false,
         };
-        Self { source, before: marked.then_some(Nothing::ByteOrderMark) }
+        Self { source, before: marked.then_some(Nothing::ByteOrderMark), brought: None }
     }
 
     /// The part of the file that has been read, 0 to 1.
@@ -77,13 +96,20 @@ impl Iterator for Documents {
         if let Some(before) = self.before.take() {
             return Some(Item::Nothing(before));
         }
-        match &mut self.source {
+        let item = match &mut self.source {
             Source::Parquet(rows) => rows.next().map(|row| row.map_or_else(Item::Failed, Item::Text)),
             Source::Jsonl(lines) => lines.next(),
             Source::Text(left) => {
                 left.take().map(|(path, content)| text(&path, content).map_or_else(Item::Failed, Item::Text))
             }
             Source::Ended(item) => item.take(),
+        };
+        match (item, &self.brought) {
+            (Some(Item::Failed(mut error)), Some((file, url))) => {
+                error.place = error.place.replace(&*file.path().to_string_lossy(), url);
+                Some(Item::Failed(error))
+            }
+            (item, _) => item,
         }
     }
 }
@@ -139,11 +165,6 @@ pub fn of_format(path: &str, format: Format, ending: &str) -> io::Result<(Vec<In
     found(&[path.to_string()], &wanted, Some(format), &format!("{ending} files"))
 }
 
-/// Whether a name tells this format.
-pub fn is_named(path: &Path, format: Format) -> bool {
-    matches!(Named::of(path), Named::Known(found, _) if found == format)
-}
-
 fn found(
     paths: &[String],
     wanted: &dyn Fn(&Path) -> bool,
@@ -151,26 +172,47 @@ fn found(
     expected: &str,
 ) -> io::Result<(Vec<Input>, PassedOver)> {
     let about = |path: &str, reason: String| io::Error::new(io::ErrorKind::InvalidInput, format!("{path}: {reason}"));
-    let mut search = Search::new(wanted);
+    let (mut search, mut inputs) = (Search::new(wanted), Vec::new());
     for path in paths {
         if path.contains("://") {
-            return Err(about(path, "a URL; expected files of this machine".into()));
+            objects(path, &mut search, &mut inputs).map_err(|reason| about(path, reason))?;
+            continue;
         }
+        let before = search.found.len();
         if !search.add(path).map_err(|error| about(path, words(&error)))? {
             return Err(about(path, names_nothing(path, expected)));
         }
-    }
-    let mut inputs = Vec::new();
-    for (path, _) in &search.found {
-        let named = Named::of(Path::new(path)).asked();
-        let (named, compression) = match (named, format) {
-            (Some(named), _) => named,
-            (None, Some(format)) => (format, Compression::None),
-            (None, None) => return Err(about(path, format!("this kind of file is not read; expected {READ}"))),
-        };
-        inputs.push(of_file(Path::new(path), format.unwrap_or(named), compression)?);
+        for (path, _) in &search.found[before..] {
+            let named = Named::of(Path::new(path)).asked();
+            let (named, compression) = match (named, format) {
+                (Some(named), _) => named,
+                (None, Some(format)) => (format, Compression::None),
+                (None, None) => return Err(about(path, format!("this kind of file is not read; expected {READ}"))),
+            };
+            inputs.push(of_file(Path::new(path), format.unwrap_or(named), compression)?);
+        }
     }
     Ok((inputs, search.passed))
+}
+
+/// Adds the objects that a URL names, each what its name says.
+fn objects(url: &str, search: &mut Search, inputs: &mut Vec<Input>) -> Result<(), String> {
+    let wanted = |name: &Path| matches!(Named::of(name), Named::Known(..));
+    let expected = format!("objects ({READ})");
+    let found = Objects::find_wanted(url, &wanted, &expected).map_err(reason)?;
+    let found = found.ok_or("expected the URL of a bucket")?;
+    for number in 0..found.count() {
+        let url = found.url(number);
+        let not_read = || format!("{url}: this kind of file is not read; expected {READ}");
+        let (format, compression) = Named::of(Path::new(&url)).asked().ok_or_else(not_read)?;
+        if inputs.iter().any(|input| input.path == url) {
+            search.passed.files_twice += 1;
+        } else {
+            inputs.push(Input { path: url, bytes: found.size(number), format, compression });
+        }
+    }
+    search.passed.add(found.passed());
+    Ok(())
 }
 
 /// A file to read in this format.

@@ -11,6 +11,7 @@ mod parallel;
 #[cfg(test)]
 mod tests;
 
+use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
 use std::fs;
 use std::io;
@@ -32,6 +33,7 @@ use output::Output;
 use parallel::{Encoded, Reading};
 
 pub use super::encoder::Encoder;
+pub(super) use parallel::Encoded as EncodedDocument;
 pub(super) use parallel::Outcome;
 pub(super) use parallel::Reading as DocumentReading;
 pub(super) use parallel::encode as encode_documents;
@@ -103,7 +105,7 @@ pub fn tokenize(
     job: &Job,
     encoder: &Encoder,
     stop: &AtomicBool,
-    mut progress: impl FnMut(Done),
+    progress: impl FnMut(Done),
 ) -> Result<Ended, TokenizeError> {
     let disk = |reason| TokenizeError::Disk { folder: job.folder.display().to_string(), reason };
     let mut manifest = begin(job, encoder)?;
@@ -113,7 +115,19 @@ pub fn tokenize(
     let mut output = Output::open(&job.folder, manifest).map_err(disk)?;
     let reading = Reading { inputs: &job.inputs, column: &job.text_column, from: behind };
     let mut saved = Instant::now();
-    let broken_off = parallel::encode(&reading, encoder, job.threads, |encoded| {
+    let all: u64 = job.inputs.iter().map(|input| input.bytes).sum();
+    let progress = RefCell::new(progress);
+    let TokenManifest { documents, tokens, .. } = output.manifest;
+    let done = Cell::new(Done { bytes: 0, documents, tokens });
+    let wait = |under_way: u64| {
+        if stop.load(Atomic::Relaxed) {
+            return ControlFlow::Break(None);
+        }
+        let before = done.get();
+        progress.borrow_mut()(Done { bytes: (before.bytes + under_way).min(all), ..before });
+        ControlFlow::Continue(())
+    };
+    let take = |encoded: Encoded| {
         if stop.load(Atomic::Relaxed) {
             return ControlFlow::Break(None);
         }
@@ -144,9 +158,11 @@ pub fn tokenize(
             }
         }
         let TokenManifest { documents, tokens, .. } = output.manifest;
-        progress(Done { bytes: read_bytes, documents, tokens });
+        done.set(Done { bytes: read_bytes, documents, tokens });
+        progress.borrow_mut()(done.get());
         ControlFlow::Continue(())
-    });
+    };
+    let broken_off = parallel::encode(&reading, encoder, job.threads, take, wait);
     match broken_off {
         ControlFlow::Continue(()) => output.finish().map_err(disk)?,
         // After a disk error, the open shard may hold less than is counted.

@@ -205,8 +205,11 @@ mod tests {
                     let cheap = arena.network(Stage::Cheap, &strategy, played, 3);
                     let cheap = cheap.unwrap_or_else(|error| panic!("{}, {strategy:?}: {error}", shipped.name));
                     assert!(cheap.peers_total() <= MOST_HONEST + 2 * CARTEL && cheap.rounds <= MOST_ROUNDS);
-                    let whole = arena.network(Stage::Whole, &strategy, played, 3);
-                    whole.unwrap_or_else(|error| panic!("{}, {strategy:?}: {error}", shipped.name));
+                    match arena.network(Stage::Whole, &strategy, played, 3).map_err(|error| error.to_string()) {
+                        // All peers of a long run cannot register anew all the time.
+                        Err(error) if played == Played::ByAll && error.contains("leave less often") => {}
+                        whole => drop(whole.unwrap_or_else(|error| panic!("{}, {strategy:?}: {error}", shipped.name))),
+                    }
                 }
             }
         }

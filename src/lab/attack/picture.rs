@@ -1,7 +1,7 @@
 //! `frontier.svg`: what strategies earn for how much work.
 
 use super::arena::Trial;
-use super::search::Found;
+use super::search::{Finding, Found};
 use crate::lab::statistics::Interval;
 use crate::report::ReportError;
 use crate::report::plots::canvas::{Anchor, Canvas, Lettering, Point, picture};
@@ -21,7 +21,10 @@ pub fn frontier(found: &Found, title: &str) -> Result<String, ReportError> {
     let tried: Vec<Point> = found.cheap.iter().map(|(_, trials)| mean(trials)).collect();
     let frontier =
         frontier_of(found.cheap.iter().filter(|(_, trials)| trials.len() > 1).map(|(_, trials)| mean(trials)));
-    let findings = found.findings.iter().map(|finding| mean(&finding.trials));
+    let findings = found.findings.iter().map(|finding| {
+        let (work, pay) = mean(&finding.trials);
+        (work, pays_of(finding).map_or(pay, |(_, high)| high))
+    });
     let highest = frontier
         .iter()
         .copied()
@@ -50,9 +53,8 @@ pub fn frontier(found: &Found, title: &str) -> Result<String, ReportError> {
         frame.line(page, &[(0.0, 0.0), (end, end)], Stroke::solid(INK, 1.2).dash(Dash::Dotted));
         frame.line(page, &frontier, Stroke::solid(BLUE, 2.0));
         for (nth, finding) in found.findings.iter().enumerate() {
-            let pays: Vec<f64> = finding.trials.iter().map(|trial| trial.pay).collect();
             let (work, pay) = mean(&finding.trials);
-            if let Some((low, high)) = Interval::of(&pays).and_then(|interval| interval.ends()) {
+            if let Some((low, high)) = pays_of(finding) {
                 frame.line(page, &[(work, low), (work, high)], Stroke::solid(VERMILLION, 1.5));
             }
             let at = frame.at((work, pay));
@@ -61,6 +63,12 @@ pub fn frontier(found: &Found, title: &str) -> Result<String, ReportError> {
             page.text(&(nth + 1).to_string(), (at.0 + 8.0, at.1), look);
         }
     })
+}
+
+/// The ends of the interval of a finding's pay.
+fn pays_of(finding: &Finding) -> Option<(f64, f64)> {
+    let pays: Vec<f64> = finding.trials.iter().map(|trial| trial.pay).collect();
+    Interval::of(&pays).and_then(|interval| interval.ends())
 }
 
 /// A square around a point; the stroke's width is its opacity.

@@ -124,8 +124,8 @@ pub fn report(search: &Search, scenario: &Scenario, found: &Found) -> String {
     }
     say("## When everybody plays it\n");
     match &found.everybody {
-        None => say("Not measured: the budget had ended."),
-        Some(everybody) => say(&format!(
+        Err(reason) => say(&format!("Not measured: {reason}.")),
+        Ok(everybody) => say(&format!(
             "Held-out loss at the end {}, of honest peers alone {}; the difference {}.",
             words_of(everybody.playing, 3),
             words_of(everybody.honest, 3),

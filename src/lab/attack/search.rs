@@ -42,8 +42,8 @@ pub struct Found {
     pub findings: Vec<Finding>,
     /// What the first finding gains by each of its parts.
     pub parts: Vec<Part>,
-    /// What happens to the loss when everybody plays the first finding.
-    pub everybody: Option<Everybody>,
+    /// What happens to the loss when everybody plays the first finding; or why that is not known.
+    pub everybody: Result<Everybody, String>,
 }
 
 /// A strategy and what it earned in the scenario itself.
@@ -100,11 +100,11 @@ impl Search<'_> {
     /// # Errors
     /// A network cannot be run, or the shelf does not give or take it.
     pub fn run(&self) -> Result<Option<Found>, LabError> {
-        let mut spent = Spent { left: self.budget, taken: 0 };
+        let mut spent = Spent { left: self.budget, taken: 0, words: "first networks".into() };
         let later = (self.budget / 3).min(MOST_LATER);
         let Some(cheap) = self.explore(&mut spent, self.budget - later)? else { return Ok(None) };
         let Some(findings) = self.play(&mut spent, &cheap)? else { return Ok(None) };
-        let mut found = Found { networks: 0, cheap, findings, parts: Vec::new(), everybody: None };
+        let mut found = Found { networks: 0, cheap, findings, parts: Vec::new(), everybody: Err(BUDGET.into()) };
         if let Some(best) = found.findings.first().cloned() {
             let Some(everybody) = self.everybody(&mut spent, &best.strategy)? else { return Ok(None) };
             let Some((smallest, parts)) = self.smaller(&mut spent, best)? else { return Ok(None) };
@@ -124,12 +124,12 @@ impl Search<'_> {
             if chosen.is_empty() {
                 break;
             }
-            let best = archive.best().first().map(|best| self.arena.space.words(best));
-            (self.stage)(spent.taken, &best.map_or("first networks".into(), |best| format!("best so far: {best}")));
-            spent.take(chosen.len());
+            if let Some(best) = archive.best().first() {
+                spent.words = format!("best so far: {}", self.arena.space.words(best));
+            }
             let jobs: Vec<Job> =
                 chosen.iter().map(|(strategy, nth)| self.job_seed(strategy, Stage::Cheap, *nth)).collect();
-            let Some(figures) = self.networks(&jobs)? else { return Ok(None) };
+            let Some(figures) = self.networks(spent, &jobs)? else { return Ok(None) };
             for ((strategy, _), figures) in chosen.into_iter().zip(&figures) {
                 archive.add(strategy, self.arena.trial(figures));
             }
@@ -139,15 +139,14 @@ impl Search<'_> {
 
     /// Plays the most promising in the scenario itself; the best first.
     fn play(&self, spent: &mut Spent, cheap: &Archive) -> Result<Option<Vec<Finding>>, LabError> {
-        (self.stage)(spent.taken, "the most promising in the scenario itself");
+        spent.words = "the most promising in the scenario itself".into();
         let survivors: Vec<Strategy> = cheap.best().into_iter().take(SURVIVORS.min(1 + spent.left / 12)).collect();
         let mut played = Archive::default();
         let jobs = survivors.iter().flat_map(|strategy| (0..SURVIVOR_SEEDS).map(move |nth| (strategy, nth)));
         let jobs: Vec<_> = jobs.take(spent.left).collect();
-        spent.take(jobs.len());
         let networks: Vec<Job> =
             jobs.iter().map(|(strategy, nth)| self.job_seed(strategy, Stage::Whole, *nth)).collect();
-        let Some(figures) = self.networks(&networks)? else { return Ok(None) };
+        let Some(figures) = self.networks(spent, &networks)? else { return Ok(None) };
         for ((strategy, _), figures) in jobs.into_iter().zip(&figures) {
             played.add(strategy.clone(), self.arena.trial(figures));
         }
@@ -164,9 +163,9 @@ impl Search<'_> {
 
     /// Plays a strategy with the seeds that are reported.
     fn finding(&self, spent: &mut Spent, strategy: Strategy) -> Result<Option<Finding>, LabError> {
-        let seeds: Vec<u64> = self.final_seeds().take(spent.take(FINAL_SEEDS)).collect();
+        let seeds: Vec<u64> = self.final_seeds().take(spent.left).collect();
         let job = |seed: &u64| Job { strategy: &strategy, stage: Stage::Whole, played: Played::BySome, seed: *seed };
-        let Some(figures) = self.networks(&seeds.iter().map(job).collect::<Vec<_>>())? else { return Ok(None) };
+        let Some(figures) = self.networks(spent, &seeds.iter().map(job).collect::<Vec<_>>())? else { return Ok(None) };
         let trials = figures.iter().map(|figures| self.arena.trial(figures)).collect();
         let losses = figures.iter().map(|figures| figures.loss).collect();
         Ok(Some(Finding { strategy, trials, seeds, losses }))
@@ -177,7 +176,7 @@ impl Search<'_> {
         let space = &self.arena.space;
         let mut finding = finding;
         loop {
-            (self.stage)(spent.taken, &format!("what it needs of: {}", space.words(&finding.strategy)));
+            spent.words = format!("what it needs of: {}", space.words(&finding.strategy));
             let mut without = Vec::new();
             for part in space.parts(&finding.strategy) {
                 if spent.left < FINAL_SEEDS {
@@ -207,23 +206,26 @@ impl Search<'_> {
         }
     }
 
-    /// What happens when everybody plays a strategy; `Some(None)` where there is no budget left for it.
-    fn everybody(&self, spent: &mut Spent, strategy: &Strategy) -> Result<Option<Option<Everybody>>, LabError> {
-        (self.stage)(spent.taken, "everybody plays it");
-        let seeds: Vec<u64> = self.final_seeds().take(spent.take(2 * FINAL_SEEDS) / 2).collect();
+    /// What happens when everybody plays a strategy, or why that is not known.
+    fn everybody(&self, spent: &mut Spent, strategy: &Strategy) -> Result<Option<Result<Everybody, String>>, LabError> {
+        spent.words = "everybody plays it".into();
+        if let Err(refused) = self.arena.network(Stage::Whole, strategy, Played::ByAll, self.seed & SEED_BITS) {
+            return Ok(Some(Err(format!("the network cannot be run: {refused}"))));
+        }
+        let seeds: Vec<u64> = self.final_seeds().take(spent.left / 2).collect();
         if seeds.is_empty() {
-            return Ok(Some(None));
+            return Ok(Some(Err(BUDGET.into())));
         }
         let jobs = [Played::ByAll, Played::ByNone].into_iter().flat_map(|played| {
             let job = move |seed: &u64| Job { strategy, stage: Stage::Whole, played, seed: *seed };
             seeds.iter().map(job)
         });
-        let Some(figures) = self.networks(&jobs.collect::<Vec<_>>())? else { return Ok(None) };
+        let Some(figures) = self.networks(spent, &jobs.collect::<Vec<_>>())? else { return Ok(None) };
         let (playing, honest) = figures.split_at(seeds.len());
         let pairs = honest.iter().zip(playing).filter_map(|(honest, playing)| Some((honest.loss?, playing.loss?)));
         let pairs: Vec<(f64, f64)> = pairs.collect();
         let losses = |figures: &[Figures]| figures.iter().filter_map(|figures| figures.loss).collect::<Vec<_>>();
-        Ok(Some(Some(Everybody {
+        Ok(Some(Ok(Everybody {
             playing: Interval::of(&losses(playing)),
             honest: Interval::of(&losses(honest)),
             difference: Interval::of_differences(&pairs),
@@ -242,8 +244,11 @@ impl Search<'_> {
         (0..FINAL_SEEDS as u64).map(move |nth| first.wrapping_add(nth) & SEED_BITS)
     }
 
-    /// Runs networks, on several machines if there are several; `None` when it is interrupted.
-    fn networks(&self, jobs: &[Job]) -> Result<Option<Vec<Figures>>, LabError> {
+    /// Runs networks of the budget, on several machines if there are several; `None` when it is interrupted.
+    fn networks(&self, spent: &mut Spent, jobs: &[Job]) -> Result<Option<Vec<Figures>>, LabError> {
+        (self.stage)(spent.taken, &spent.words);
+        spent.left -= jobs.len();
+        spent.taken += jobs.len();
         let network = |job: &Job| {
             let network = self.arena.network(job.stage, job.strategy, job.played, job.seed);
             network.map_err(|source| LabError::Strategy { which: self.arena.space.words(job.strategy), source })
@@ -253,6 +258,8 @@ impl Search<'_> {
     }
 }
 
+/// Why something was not measured.
+const BUDGET: &str = "the budget had ended";
 /// TOML has whole numbers of 63 bits.
 const SEED_BITS: u64 = i64::MAX as u64;
 
@@ -268,16 +275,8 @@ impl Finding {
 struct Spent {
     left: usize,
     taken: usize,
-}
-
-impl Spent {
-    /// Takes so many, or what is left.
-    fn take(&mut self, wanted: usize) -> usize {
-        let taken = wanted.min(self.left);
-        self.left -= taken;
-        self.taken += taken;
-        taken
-    }
+    /// What they are spent on.
+    words: String,
 }
 
 /// How long a shard waits for the networks of others before it looks again.

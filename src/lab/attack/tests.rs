@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use super::report::report;
 use super::*;
 use crate::lab::{Event, LabError, PoolOptions, Shard, Shelf};
-use crate::scenario::Scenario;
+use crate::mechanism::{self, EqualSettings};
+use crate::scenario::{Registry, Scenario};
 
 fn scenario(overrides: &[&str]) -> Scenario {
     let text = r#"
@@ -47,9 +48,9 @@ fn told(budget: usize, threads: usize) -> String {
 
 #[test]
 fn findings_do_not_depend_on_threads_shards_or_interruptions() {
-    let alone = told(36, 1);
+    let alone = told(90, 1);
     assert!(alone.contains("## Findings") && alone.contains("| part"), "{alone}");
-    assert_eq!(told(36, 3), alone);
+    assert_eq!(told(90, 3), alone);
 
     // Two processes that share a place, one of which has been stopped before.
     let (scenario, shelf) = (scenario(&[]), Shelf::in_memory());
@@ -62,9 +63,9 @@ fn findings_do_not_depend_on_threads_shards_or_interruptions() {
         }
     };
     let stopped = PoolOptions { threads: 1, shard: None, interrupt: stop.clone(), progress: &stops };
-    assert!(search(&arena, &shelf, 36, stopped).record(&scenario).unwrap().is_none());
+    assert!(search(&arena, &shelf, 90, stopped).record(&scenario).unwrap().is_none());
     let part = |shard: &str| {
-        let search = search(&arena, &shelf, 36, pool(1, Some(shard.parse().unwrap())));
+        let search = search(&arena, &shelf, 90, pool(1, Some(shard.parse().unwrap())));
         search.record(&scenario).unwrap().unwrap().1
     };
     let reports = std::thread::scope(|scope| {
@@ -125,4 +126,16 @@ fn a_place_that_holds_another_search_is_refused() {
 #[test]
 fn without_honest_peers_there_is_nothing_to_measure_by() {
     assert!(Arena::new(&scenario(&["peers=[{behaviour='noise', count=9}]"])).is_none());
+}
+
+#[test]
+fn a_mechanism_of_ones_own_can_be_searched() {
+    let mechanisms = mechanism::shipped().with::<EqualSettings>("mine", |settings| Box::new(settings));
+    let registry = Registry { mechanisms, ..Registry::default() };
+    let text = scenario(&["mechanism=equal"]).to_toml().replace("kind = \"equal\"", "kind = \"mine\"");
+    let mine = Scenario::from_toml_with(registry, &text, "mine.toml", &[]).unwrap();
+    let (arena, shelf) = (Arena::new(&mine).unwrap(), Shelf::in_memory());
+    let (found, text) = search(&arena, &shelf, 12, pool(2, None)).record(&mine).unwrap().unwrap();
+    assert!(text.starts_with("# What pays under `mine`"), "{text}");
+    assert_eq!(found.networks, 12);
 }

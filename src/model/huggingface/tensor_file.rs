@@ -11,6 +11,7 @@ use safetensors::tensor::{Metadata, TensorInfo};
 
 use super::HfError;
 use crate::model::TensorSpec;
+use crate::words::counted;
 
 /// The largest header that is read: names, types and places of the tensors of a file.
 const LARGEST_HEADER: u64 = 1 << 24;
@@ -43,7 +44,7 @@ impl TensorFile {
         let broken = |problem: String| HfError::Safetensors { path: path.clone(), problem };
         let mut length = [0; 8];
         if size < 8 {
-            return Err(broken(format!("{size} bytes, too short for a header")));
+            return Err(broken(format!("{}, too short for a header", counted(size, "byte"))));
         }
         file.read_exact(&mut length).map_err(HfError::io(&path))?;
         if length == LFS_POINTER {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::seam::{Behaviour, BehaviourSettings, Presence};
+use crate::random::Seed;
 use crate::settings::Findings;
 
 /// The settings of `desync`.
@@ -36,7 +37,7 @@ struct Desync {
 }
 
 impl Behaviour for Desync {
-    fn presence(&mut self, _seed: u64, _who: u64, round: u64) -> Presence {
+    fn presence(&mut self, _seed: Seed, _who: u64, round: u64) -> Presence {
         let DesyncSettings { at, pause } = self.settings;
         if (at..at.saturating_add(pause)).contains(&round) { Presence::Paused } else { Presence::Active }
     }
@@ -54,7 +55,7 @@ mod tests {
     #[test]
     fn it_pauses_once_and_stays_with_its_model() {
         let mut desync = said("{ kind = \"desync\", at = 3, pause = 2 }").build();
-        let seen: Vec<Presence> = (2..6).map(|round| desync.presence(1, 1, round)).collect();
+        let seen: Vec<Presence> = (2..6).map(|round| desync.presence(Seed::new(1), 1, round)).collect();
         assert_eq!(seen, [Presence::Active, Presence::Paused, Presence::Paused, Presence::Active]);
         assert!(!desync.mends());
         assert_eq!(refused("{ kind = \"desync\", pause = 0 }"), ["pause"]);

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::seam::{Behaviour, BehaviourSettings, Surroundings};
-use crate::corpus::PageId;
+use super::seam::{Behaviour, BehaviourSettings};
+use super::strategy::StrategySettings;
 
 /// The settings of `free-rider`: it has none.
 #[derive(Default, Serialize, Deserialize)]
@@ -12,14 +12,6 @@ pub struct FreeRiderSettings {}
 
 impl BehaviourSettings for FreeRiderSettings {
     fn build(&self) -> Box<dyn Behaviour> {
-        Box::new(FreeRider)
-    }
-}
-
-struct FreeRider;
-
-impl Behaviour for FreeRider {
-    fn pages(&mut self, around: &Surroundings) -> Vec<PageId> {
-        around.network.assignment.extra(around.uid, around.round, around.assigned().len())
+        StrategySettings { pages: 0.0, extra: 1.0, ..StrategySettings::default() }.build()
     }
 }

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::seam::{Behaviour, BehaviourSettings, Surroundings};
-use crate::corpus::PageId;
+use super::seam::{Behaviour, BehaviourSettings};
+use super::strategy::StrategySettings;
 use crate::settings::Findings;
 
 /// The settings of `lazy`.
@@ -26,19 +26,7 @@ impl BehaviourSettings for LazySettings {
     }
 
     fn build(&self) -> Box<dyn Behaviour> {
-        Box::new(Lazy { fraction: self.fraction })
-    }
-}
-
-struct Lazy {
-    fraction: f64,
-}
-
-impl Behaviour for Lazy {
-    fn pages(&mut self, around: &Surroundings) -> Vec<PageId> {
-        let mut pages = around.assigned();
-        pages.truncate((pages.len() as f64 * self.fraction).round().max(1.0) as usize);
-        pages
+        StrategySettings { pages: self.fraction, ..StrategySettings::default() }.build()
     }
 }
 

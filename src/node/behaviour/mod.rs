@@ -7,13 +7,20 @@
 //! A behaviour is a file that holds a paragraph, its settings, what it does and its tests, and a line in [`shipped`]. A
 //! program that uses this crate adds its own to [`Registry::behaviours`](crate::scenario::Registry) instead.
 
+mod alie;
+mod backdoor;
 mod copycat;
 mod desync;
 mod free_rider;
+mod gaussian;
 mod honest;
+mod ipm;
+mod knowledge;
+mod label_flip;
 mod late;
 mod lazy;
 mod malformed;
+mod mimic;
 mod noise;
 mod offline;
 mod rescaled;
@@ -25,7 +32,7 @@ mod strategy;
 mod testing;
 mod values;
 
-pub use seam::{Behaviour, BehaviourSettings, Presence, Surroundings};
+pub use seam::{Behaviour, BehaviourSettings, Claim, Presence, Surroundings};
 
 use crate::settings::Kinds;
 
@@ -44,6 +51,12 @@ pub fn shipped() -> Kinds<dyn BehaviourSettings> {
         .with::<sign_flip::SignFlipSettings>("sign-flip", |settings| Box::new(settings))
         .with::<rescaled::RescaledSettings>("rescaled", |settings| Box::new(settings))
         .with::<malformed::MalformedSettings>("malformed", |settings| Box::new(settings))
+        .with::<alie::AlieSettings>("alie", |settings| Box::new(settings))
+        .with::<ipm::IpmSettings>("ipm", |settings| Box::new(settings))
+        .with::<mimic::MimicSettings>("mimic", |settings| Box::new(settings))
+        .with::<gaussian::GaussianSettings>("gaussian", |settings| Box::new(settings))
+        .with::<label_flip::LabelFlipSettings>("label-flip", |settings| Box::new(settings))
+        .with::<backdoor::BackdoorSettings>("backdoor", |settings| Box::new(settings))
         .with::<strategy::StrategySettings>("strategy", |settings| Box::new(settings))
 }
 

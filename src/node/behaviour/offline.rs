@@ -4,6 +4,7 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use super::seam::{Behaviour, BehaviourSettings, Presence};
+use crate::random::Seed;
 use crate::settings::Findings;
 
 /// The settings of `offline`.
@@ -40,8 +41,8 @@ struct Offline {
 }
 
 impl Behaviour for Offline {
-    fn presence(&mut self, seed: u64, who: u64, round: u64) -> Presence {
-        let draw: f64 = crate::random::rng(seed, "offline", who, round).random();
+    fn presence(&mut self, seed: Seed, who: u64, round: u64) -> Presence {
+        let draw: f64 = seed.rng("offline", who, round).random();
         let OfflineSettings { leave, come_back } = self.settings;
         self.away = if self.away { draw >= come_back } else { draw < leave };
         if self.away { Presence::Away } else { Presence::Active }
@@ -70,15 +71,15 @@ mod tests {
     fn it_is_away_as_often_as_its_probabilities_say_and_remembers_whether() {
         let settings = said("{ kind = \"offline\", leave = 0.2, return = 0.2 }");
         let mut offline = settings.build();
-        let seen: Vec<Presence> = (0..2000).map(|round| offline.presence(1, 1, round)).collect();
+        let seen: Vec<Presence> = (0..2000).map(|round| offline.presence(Seed::new(1), 1, round)).collect();
         let away = seen.iter().filter(|presence| **presence == Presence::Away).count();
         assert!((800..1200).contains(&away), "half of the rounds: {away}");
 
         let mut again = settings.build();
-        (0..1000).for_each(|round| assert_eq!(again.presence(1, 1, round), seen[round as usize]));
+        (0..1000).for_each(|round| assert_eq!(again.presence(Seed::new(1), 1, round), seen[round as usize]));
         let mut resumed = settings.build();
         resumed.restore(&again.save()).unwrap();
-        (1000..2000).for_each(|round| assert_eq!(resumed.presence(1, 1, round), seen[round as usize]));
+        (1000..2000).for_each(|round| assert_eq!(resumed.presence(Seed::new(1), 1, round), seen[round as usize]));
     }
 
     #[test]

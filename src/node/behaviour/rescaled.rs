@@ -1,11 +1,9 @@
 //! Trains honestly and multiplies what it uploads, so that a plain mean would be its own.
 
-use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::seam::{Behaviour, BehaviourSettings, Surroundings};
-use super::values::map_values;
-use crate::training::PseudoGradient;
+use super::seam::{Behaviour, BehaviourSettings};
+use super::strategy::StrategySettings;
 
 /// The settings of `rescaled`.
 #[derive(Serialize, Deserialize)]
@@ -23,17 +21,7 @@ impl Default for RescaledSettings {
 
 impl BehaviourSettings for RescaledSettings {
     fn build(&self) -> Box<dyn Behaviour> {
-        Box::new(Rescaled { factor: self.factor as f32 })
-    }
-}
-
-struct Rescaled {
-    factor: f32,
-}
-
-#[async_trait]
-impl Behaviour for Rescaled {
-    async fn pseudo_gradient(&self, own: Option<PseudoGradient>, _around: &Surroundings<'_>) -> Option<PseudoGradient> {
-        own.map(|own| map_values(own, |value| value * self.factor))
+        // As an f32, so that the products are those of f32 values.
+        StrategySettings { scale: f64::from(self.factor as f32), ..StrategySettings::default() }.build()
     }
 }

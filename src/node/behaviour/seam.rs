@@ -1,5 +1,6 @@
 //! What a behaviour is, to the peer that asks it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,12 +10,16 @@ use rand::RngExt;
 use crate::Uid;
 use crate::chain::{ChainView, PutWindow};
 use crate::corpus::PageId;
+use crate::node::follow;
 use crate::node::network::Network;
 use crate::node::ports::Ports;
 use crate::node::upload;
+pub use crate::node::upload::Claim;
+use crate::random::Seed;
 use crate::settings::Findings;
-use crate::training::PseudoGradient;
+use crate::training::{Poison, PseudoGradient, Trigger};
 use crate::transport::Hotkey;
+use crate::transport::wire::Upload;
 
 /// Whether a peer takes part in a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +32,23 @@ pub enum Presence {
     Paused,
 }
 
-/// What a behaviour may look at in a round.
+/// What a behaviour may look at in a round: what everybody knows, and what a node of its own can see by now. Secrets of
+/// others are not among it. A validator's draws are keyed by a signature of its own, and the seed, from which all keys of a
+/// simulation follow, makes draws for a behaviour and does not tell itself:
+///
+/// ```
+/// use gauntlet::node::behaviour::Surroundings;
+/// fn drawn(around: &Surroundings) -> rand_chacha::ChaCha8Rng {
+///     around.network.rules.seed.rng("draw", 0, 0)
+/// }
+/// ```
+///
+/// ```compile_fail,E0624
+/// use gauntlet::node::behaviour::Surroundings;
+/// fn told(around: &Surroundings) -> u64 {
+///     around.network.rules.seed.known()
+/// }
+/// ```
 pub struct Surroundings<'a> {
     /// What everybody knows of the run.
     pub network: &'a Network,
@@ -56,13 +77,12 @@ impl Surroundings<'_> {
 
     /// A generator for a draw of this slot in this round.
     pub fn rng(&self, purpose: &str) -> crate::random::ChaCha8Rng {
-        crate::random::rng(self.network.rules.seed, purpose, self.uid.into(), self.round)
+        self.network.rules.seed.rng(purpose, self.uid.into(), self.round)
     }
 
     /// When an honest upload starts: early in the window, at a time drawn anew each round.
     pub fn put_spread(&self) -> Duration {
-        let spread: f64 = self.rng("put jitter").random_range(0.0..0.3);
-        self.window.opens + (self.window.closes - self.window.opens).mul_f64(spread)
+        self.part_of_window(self.rng("put jitter").random_range(0.0..0.3))
     }
 
     /// The peers that hold the other slots.
@@ -71,11 +91,37 @@ impl Surroundings<'_> {
         others.map(|(uid, hotkey)| (uid, Hotkey(hotkey))).collect()
     }
 
-    /// What a peer has uploaded for a round by now; `None` where there is nothing yet, nothing any more, or nothing
-    /// well-formed.
+    /// The peers of other operators.
+    pub fn strangers(&self, chain: &dyn ChainView) -> Vec<(Uid, Hotkey)> {
+        let mut others = self.others(chain);
+        others.retain(|(uid, _)| !self.uids.contains(&Some(*uid)));
+        others
+    }
+
+    /// The pseudo-gradient that a peer has uploaded for a round by now; `None` where there is nothing yet, nothing any
+    /// more, or nothing well-formed.
     pub async fn upload_of(&self, round: u64, uid: Uid, hotkey: Hotkey) -> Option<PseudoGradient> {
-        let fetched = upload::fetch(self.network, self.ports, round, uid, hotkey).await;
-        fetched.valid().map(|upload| upload.gradient)
+        self.fetch(round, uid, hotkey).await.map(|upload| upload.gradient)
+    }
+
+    /// What a peer's upload of a round says of its model; `None` as of [`upload_of`](Self::upload_of).
+    pub async fn claim_of(&self, round: u64, uid: Uid, hotkey: Hotkey) -> Option<Claim> {
+        let upload = self.fetch(round, uid, hotkey).await?;
+        Some(Claim { model: upload.model, samples: upload.samples })
+    }
+
+    async fn fetch(&self, round: u64, uid: Uid, hotkey: Hotkey) -> Option<Upload> {
+        upload::fetch(self.network, self.ports, round, uid, hotkey).await.valid()
+    }
+
+    /// The payloads that a round has aggregated; none where its record, or what that names, cannot be had.
+    pub async fn aggregated(&self, round: u64) -> Vec<Arc<PseudoGradient>> {
+        follow::aggregated(self.network, self.ports, round).await.unwrap_or_default()
+    }
+
+    /// When a part of the put window has passed.
+    pub fn part_of_window(&self, part: f64) -> Duration {
+        self.window.opens + (self.window.closes - self.window.opens).mul_f64(part)
     }
 }
 
@@ -87,7 +133,7 @@ impl Surroundings<'_> {
 #[async_trait]
 pub trait Behaviour: Send + Sync {
     /// Does it take part?
-    fn presence(&mut self, _seed: u64, _who: u64, _round: u64) -> Presence {
+    fn presence(&mut self, _seed: Seed, _who: u64, _round: u64) -> Presence {
         Presence::Active
     }
 
@@ -116,6 +162,11 @@ pub trait Behaviour: Send + Sync {
         around.assigned()
     }
 
+    /// What does it change of its data?
+    fn poison(&self, _around: &Surroundings) -> Poison {
+        Poison::default()
+    }
+
     /// Which model: that of how many rounds ago?
     fn model_age(&self) -> usize {
         0
@@ -128,6 +179,11 @@ pub trait Behaviour: Send + Sync {
 
     /// Which payload? `own` is its own pseudo-gradient, if it trains; `None` sends nothing.
     async fn pseudo_gradient(&self, own: Option<PseudoGradient>, _around: &Surroundings<'_>) -> Option<PseudoGradient> {
+        own
+    }
+
+    /// What does the upload say of the model that it was computed on? `own` is what is true.
+    async fn claim(&self, own: Claim, _around: &Surroundings<'_>) -> Claim {
         own
     }
 
@@ -163,6 +219,22 @@ pub trait BehaviourSettings: Send + Sync {
 
     /// What tables, plots and CSV files call such a peer; `None`: as its kind.
     fn label(&self) -> Option<String> {
+        None
+    }
+
+    /// After how many rounds it leaves its slots and registers anew, under keys that nobody has seen; `None`: never. The
+    /// chain lets nobody go: what it leaves is pushed out in its turn.
+    fn renews(&self) -> Option<u64> {
+        None
+    }
+
+    /// How many keys it needs for each slot in so many rounds.
+    fn keys(&self, rounds: u64) -> u64 {
+        self.renews().map_or(1, |every| rounds.div_ceil(every.max(1)).max(1))
+    }
+
+    /// The backdoor that it puts into the model, whose success is then measured with the held-out loss.
+    fn trigger(&self) -> Option<Trigger> {
         None
     }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::seam::{Behaviour, BehaviourSettings};
+use super::strategy::StrategySettings;
 use crate::settings::Findings;
 
 /// The settings of `stale`.
@@ -25,17 +26,7 @@ impl BehaviourSettings for StaleSettings {
     }
 
     fn build(&self) -> Box<dyn Behaviour> {
-        Box::new(Stale { rounds: self.rounds })
-    }
-}
-
-struct Stale {
-    rounds: u64,
-}
-
-impl Behaviour for Stale {
-    fn model_age(&self) -> usize {
-        self.rounds as usize
+        StrategySettings { stale: self.rounds as usize, ..StrategySettings::default() }.build()
     }
 }
 

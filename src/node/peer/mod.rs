@@ -1,6 +1,7 @@
 //! A peer: trains on its pages, uploads its pseudo-gradients inside the put window, and follows the lead validator.
 //!
-//! It has one slot or several, each with a key of its own: all that an operator does is one strategy on one machine.
+//! It has one slot or several, each with a key of its own: all that an operator does is one strategy on one machine. One
+//! that leaves its slots and comes back has several keys for each, and uses one after the other.
 
 mod saved;
 mod slot;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use futures::future::join_all;
 
 use self::slot::Slot;
-use super::behaviour::{Behaviour, Presence, Surroundings};
+use super::behaviour::{Behaviour, Claim, Presence, Surroundings};
 use super::catch_up::{newest_checkpoint, step_forward};
 use super::follow::follow;
 use super::hardware::Processor;
@@ -22,7 +23,7 @@ use crate::Uid;
 use crate::chain::PutWindow;
 use crate::corpus::PageError;
 use crate::digest::Digest;
-use crate::training::{PseudoGradient, Replica};
+use crate::training::{Data, PseudoGradient, Replica};
 
 pub use self::slot::KEPT_UPLOADS;
 
@@ -36,6 +37,9 @@ pub struct Peer {
     /// Number of its first slot among the scenario's: what its random draws are keyed by.
     index: u64,
     leaves: Option<u64>,
+    renews: Option<u64>,
+    /// The round in which it took part first.
+    began: Option<u64>,
     /// The model before `at`, newest last; as many as the behaviour may want to compute on.
     replicas: VecDeque<Arc<Replica>>,
     /// The round that the newest replica is for.
@@ -48,7 +52,11 @@ pub struct PeerPlan {
     pub index: u64,
     pub processor: Processor,
     pub behaviour: Box<dyn Behaviour>,
+    /// How many slots it registers.
+    pub slots: usize,
     pub leaves: Option<u64>,
+    /// It registers anew, under the next key of each slot, every so many rounds.
+    pub renews: Option<u64>,
 }
 
 /// A round of a peer, under way.
@@ -81,27 +89,31 @@ impl Round {
 }
 
 impl Peer {
-    /// A peer that has not joined yet, with ports for each of its slots.
+    /// A peer that has not joined yet, with ports for each key: the first keys of all of its slots, then the second ones,
+    /// and so on.
     ///
     /// # Panics
-    /// Without any.
+    /// If there is no key for each slot, or no slot.
     pub fn new(network: Arc<Network>, ports: Vec<Ports>, plan: PeerPlan) -> Self {
-        assert!(!ports.is_empty(), "a peer has a slot");
+        assert!(plan.slots > 0, "a peer has a slot");
+        let keys = |slot| ports.iter().skip(slot).step_by(plan.slots).cloned().collect();
         Self {
             replicas: VecDeque::from([network.genesis.clone()]),
-            slots: ports.into_iter().map(|ports| Slot::new(ports, network.core.local())).collect(),
+            slots: (0..plan.slots).map(|slot| Slot::new(keys(slot), network.core.local())).collect(),
             network,
             processor: plan.processor,
             behaviour: plan.behaviour,
             index: plan.index,
             leaves: plan.leaves,
+            renews: plan.renews,
+            began: None,
             at: 0,
         }
     }
 
     /// Clock, bucket, processor and host are those of the node, whichever slot asks.
     fn ports(&self) -> &Ports {
-        &self.slots[0].ports
+        self.slots[0].ports()
     }
 
     /// Lives until the last round is over, it leaves, or it is pushed out of all of its slots.
@@ -112,8 +124,9 @@ impl Peer {
             if round >= self.network.rules.rounds || self.leaves.is_some_and(|leaves| round >= leaves) {
                 return;
             }
+            self.renew(round);
             slot::register(&mut self.slots).await;
-            if self.slots.iter().all(|slot| slot.is_over) {
+            if self.slots.iter().all(|slot| slot.is_over && !slot.comes_back()) {
                 self.ports().host.without_slot();
                 return;
             }
@@ -126,6 +139,14 @@ impl Peer {
                     self.at = round + 1;
                 }
             }
+        }
+    }
+
+    /// Goes on with the next keys when it is time.
+    fn renew(&mut self, round: u64) {
+        let began = *self.began.get_or_insert(round);
+        if let Some(every) = self.renews {
+            self.slots.iter_mut().for_each(|slot| slot.renew(((round - began) / every) as usize));
         }
     }
 
@@ -149,7 +170,8 @@ impl Peer {
         self.train_all(&mut under_way).await;
         let sent = self.send_all(&under_way).await;
         for ((slot, _), _) in under_way.slots().zip(sent).filter(|(_, sent)| *sent) {
-            self.slots[slot].uploaded.push_back(round);
+            let slot = &mut self.slots[slot];
+            slot.uploaded.push_back((round, slot.key() as u32));
         }
         drop(under_way);
         ports.clock.sleep_until(window.closes).await;
@@ -170,7 +192,7 @@ impl Peer {
         }
         for of_slot in round.slots() {
             let (slot, _) = of_slot;
-            let ports = self.slots[slot].ports.clone();
+            let ports = self.slots[slot].ports().clone();
             if !self.behaviour.works(&round.around(&self.network, &ports, of_slot)).await {
                 continue;
             }
@@ -187,11 +209,13 @@ impl Peer {
     /// Makes and uploads what each slot sends, none waiting for another; whether it sent anything.
     async fn send_all(&self, round: &Round) -> Vec<bool> {
         let sends = round.slots().map(async |of_slot| {
-            let (ports, (slot, uid)) = (&self.slots[of_slot.0].ports, of_slot);
+            let (ports, (slot, uid)) = (self.slots[of_slot.0].ports(), of_slot);
             let around = round.around(&self.network, ports, of_slot);
             let own = round.own[slot].clone();
             let Some(gradient) = self.behaviour.pseudo_gradient(own, &around).await else { return false };
-            let signed = upload::sign(&self.network, &ports.identity, uid, round.number, &round.replica, gradient);
+            let claim = Claim::of(&self.network, &round.replica, round.number);
+            let claim = self.behaviour.claim(claim, &around).await;
+            let signed = upload::sign(&self.network, &ports.identity, uid, round.number, claim, gradient);
             let bytes = self.behaviour.bytes(signed, &around);
             ports.clock.sleep_until(self.behaviour.put_at(&around)).await;
             ports.host.trace(&format!("put {} {}", round.number, Digest::of(&bytes)));
@@ -210,21 +234,23 @@ impl Peer {
     /// What the scheme makes of a slot's pages of the round, in the time that the hardware needs.
     async fn train(&mut self, round: &Round, of_slot: (usize, Uid)) -> Result<PseudoGradient, PageError> {
         let slot = &mut self.slots[of_slot.0];
-        let pages = self.behaviour.pages(&round.around(&self.network, &slot.ports, of_slot));
-        let part = self.behaviour.part_of_page();
-        let cost = self.processor.training(self.network.tokens(&pages) * part);
-        let tokens = pages.len() * self.network.core.tokens_of_page(part);
-        slot.ports.host.trained(&slot.ports.identity.hotkey(), tokens as u64);
+        let ports = slot.ports().clone();
+        let around = round.around(&self.network, &ports, of_slot);
+        let (part, poison) = (self.behaviour.part_of_page(), self.behaviour.poison(&around));
+        let data = Data { pages: self.behaviour.pages(&around), part, poison };
+        let cost = self.processor.training(self.network.tokens(&data.pages) * part);
+        let tokens = data.pages.len() * self.network.core.tokens_of_page(part);
+        ports.host.trained(&ports.identity.hotkey(), tokens as u64);
         let (network, replica, number) = (self.network.clone(), round.replica.clone(), round.number);
         let mut local = slot.local.take().expect("it trains once at a time");
         if self.behaviour.forgets() {
             local = network.core.local();
         }
         let work = move || {
-            let sent = network.core.train(&mut *local, &replica, (&pages, part), number);
+            let sent = network.core.train(&mut *local, &replica, &data, number);
             (local, sent)
         };
-        let (local, sent) = slot.ports.run(cost, work).await;
+        let (local, sent) = ports.run(cost, work).await;
         slot.local = Some(local);
         // They come while the round ends and the next begins.
         let next = self.network.assignment.assigned(of_slot.1, number + 1);

@@ -19,14 +19,16 @@ struct Saved {
     slots: Vec<SavedSlot>,
     replicas: Vec<Digest>,
     at: u64,
+    began: Option<u64>,
     behaviour: Vec<u8>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct SavedSlot {
+    key: u32,
     uid: Option<Uid>,
     is_over: bool,
-    uploaded: VecDeque<u64>,
+    uploaded: VecDeque<(u64, u32)>,
     /// Bytes of its training's state.
     training: u64,
 }
@@ -45,8 +47,9 @@ impl Peer {
         }
         let replicas: Option<VecDeque<_>> = saved.replicas.iter().map(replica).collect();
         self.replicas = replicas.filter(|found| !found.is_empty()).ok_or("a replica is missing")?;
-        self.at = saved.at;
+        (self.at, self.began) = (saved.at, saved.began);
         for (slot, saved) in self.slots.iter_mut().zip(saved.slots) {
+            slot.restore_key(saved.key as usize)?;
             (slot.uid, slot.is_over, slot.uploaded) = (saved.uid, saved.is_over, saved.uploaded);
             let length = usize::try_from(saved.training).unwrap_or(usize::MAX);
             let (own, rest) = of_training.split_at_checked(length).ok_or_else(cut_short)?;
@@ -63,6 +66,7 @@ impl Peer {
             let before = bytes.len();
             slot.local.as_ref().expect("it does not train between rounds").save(&mut bytes);
             slots.push(SavedSlot {
+                key: slot.key() as u32,
                 uid: slot.uid,
                 is_over: slot.is_over,
                 uploaded: slot.uploaded.clone(),
@@ -73,6 +77,7 @@ impl Peer {
             slots,
             replicas: self.replicas.iter().map(|replica| replica.digest).collect(),
             at: self.at,
+            began: self.began,
             behaviour: self.behaviour.save(),
         };
         let saved = postcard::to_stdvec(&saved).expect("a plain structure");

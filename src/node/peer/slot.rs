@@ -1,4 +1,4 @@
-//! A slot of a peer: its identity, and what belongs to that alone.
+//! A slot of a peer: its keys, and what belongs to that slot alone.
 
 use std::collections::VecDeque;
 
@@ -17,31 +17,65 @@ pub const KEPT_UPLOADS: u64 = 3;
 
 /// A slot.
 pub struct Slot {
-    /// Those of the node, under this identity.
-    pub ports: Ports,
+    /// Those of the node under each key that the slot is registered with, one after the other.
+    keys: Vec<Ports>,
+    /// Which of them it uses now.
+    key: usize,
     pub uid: Option<Uid>,
-    /// It was pushed out, or could not register: it has no part any more.
+    /// It was pushed out, or could not register: it has no part any more under this key.
     pub is_over: bool,
-    /// State of its training; `None` while it trains.
+    /// State of its training; `None` while it trains. It outlives the key.
     pub local: Option<Box<dyn LocalTraining>>,
-    /// Rounds whose uploads are still in the bucket.
-    pub uploaded: VecDeque<u64>,
+    /// Rounds whose uploads are still in the bucket, and the number of the key of each.
+    pub uploaded: VecDeque<(u64, u32)>,
 }
 
 impl Slot {
-    /// A slot that is not registered yet.
-    pub fn new(ports: Ports, local: Box<dyn LocalTraining>) -> Self {
-        Self { ports, uid: None, is_over: false, local: Some(local), uploaded: VecDeque::new() }
+    /// A slot that is not registered yet, to be registered with the first of these keys.
+    pub fn new(keys: Vec<Ports>, local: Box<dyn LocalTraining>) -> Self {
+        assert!(!keys.is_empty(), "a slot has a key");
+        Self { keys, key: 0, uid: None, is_over: false, local: Some(local), uploaded: VecDeque::new() }
+    }
+
+    /// Those of the node, under the key that the slot uses now.
+    pub fn ports(&self) -> &Ports {
+        &self.keys[self.key]
+    }
+
+    /// The number of the key that it uses now.
+    pub fn key(&self) -> usize {
+        self.key
+    }
+
+    /// Takes up a key that was in use.
+    pub fn restore_key(&mut self, key: usize) -> Result<(), String> {
+        let keys = self.keys.len();
+        self.key = key;
+        if key < keys { Ok(()) } else { Err(format!("it is of a node with more than {keys} keys for a slot")) }
+    }
+
+    /// Whether it will be registered again under another key.
+    pub fn comes_back(&self) -> bool {
+        self.key + 1 < self.keys.len()
+    }
+
+    /// Leaves the slot to whoever pushes it out, to register anew under key number `key`, if that is another one.
+    pub fn renew(&mut self, key: usize) {
+        let key = key.min(self.keys.len() - 1);
+        if key != self.key {
+            (self.key, self.uid, self.is_over) = (key, None, false);
+        }
     }
 
     async fn registered(&self) -> Option<Uid> {
-        self.ports.chain.view().await.uid_of(&self.ports.identity.hotkey().0)
+        self.ports().chain.view().await.uid_of(&self.ports().identity.hotkey().0)
     }
 
     /// Everybody has fetched what they need of rounds long past.
     pub async fn forget_uploads(&mut self, round: u64) {
-        while let Some(old) = self.uploaded.pop_front_if(|old| *old + KEPT_UPLOADS <= round) {
-            let _ = self.ports.own_uploads.delete(&keys::upload(&self.ports.identity.hotkey(), old)).await;
+        while let Some((old, key)) = self.uploaded.pop_front_if(|(old, _)| *old + KEPT_UPLOADS <= round) {
+            let Some(ports) = self.keys.get(key as usize) else { continue };
+            let _ = ports.own_uploads.delete(&keys::upload(&ports.identity.hotkey(), old)).await;
         }
     }
 }
@@ -50,7 +84,7 @@ impl Slot {
 pub async fn register(slots: &mut [Slot]) {
     let mut slots: Vec<&mut Slot> = slots.iter_mut().filter(|slot| !slot.is_over).collect();
     // The order in which a ledger takes the calls of a block.
-    slots.sort_by_key(|slot| slot.ports.identity.hotkey());
+    slots.sort_by_key(|slot| slot.ports().identity.hotkey());
     let mut found = Vec::new();
     for slot in &slots {
         found.push(slot.registered().await);
@@ -60,20 +94,20 @@ pub async fn register(slots: &mut [Slot]) {
             (0..slots.len()).filter(|&at| found[at].is_none() && slots[at].uid.is_none()).collect();
         let Some(&first) = wanting.first() else { break };
         for &at in &wanting {
-            slots[at].ports.chain.submit(Call::Register).await;
+            slots[at].ports().chain.submit(Call::Register).await;
         }
-        slots[first].ports.clock.sleep_until_next_block().await;
+        slots[first].ports().clock.sleep_until_next_block().await;
         for &at in &wanting {
             found[at] = slots[at].registered().await;
         }
     }
     for (slot, uid) in slots.iter_mut().zip(found) {
-        let (host, had_one) = (&slot.ports.host, slot.uid.is_some());
+        let (host, had_one) = (&slot.ports().host, slot.uid.is_some());
         if slot.uid != uid {
             host.trace(&format!("slot {uid:?}"));
         }
         if uid.is_none() {
-            host.slot_over(&slot.ports.identity.hotkey(), had_one);
+            host.slot_over(&slot.ports().identity.hotkey(), had_one);
         }
         (slot.uid, slot.is_over) = (uid, uid.is_none());
     }

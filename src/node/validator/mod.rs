@@ -91,7 +91,7 @@ impl Validator {
         behaviour: Box<dyn ValidatorBehaviour>,
     ) -> Self {
         // Nobody else can make this signature.
-        let what = [b"gauntlet: draws of a validator".as_slice(), &network.rules.seed.to_le_bytes()].concat();
+        let what = [b"gauntlet: draws of a validator".as_slice(), &network.rules.seed.known().to_le_bytes()].concat();
         let signature = Digest::of(&ports.identity.sign(&what));
         let secret = u64::from_le_bytes(*signature.0.first_chunk().expect("a digest has 32 bytes"));
         Self {

@@ -15,13 +15,17 @@ impl Validator {
         let (network, round) = (&self.network, self.round);
         let rules = &network.rules;
         let measured = (round + 1).is_multiple_of(rules.training.eval_every) || round + 1 == rules.rounds;
-        let loss = if measured && decided.own {
+        let (loss, backdoor) = if measured && decided.own {
             let (network, replica) = (network.clone(), self.replica.clone());
             // This is for readers of the run, and takes none of the network's time.
-            let work = move || network.core.loss(&replica.model, network.core.corpus.held_out());
-            Some(self.ports.run(Duration::ZERO, work).await)
+            let work = move || {
+                let (core, model) = (&network.core, &replica.model);
+                let backdoors = network.rules.backdoors.iter().filter_map(|trigger| core.backdoor(model, trigger));
+                (Some(core.loss(model, core.corpus.held_out())), mean(backdoors))
+            };
+            self.ports.run(Duration::ZERO, work).await
         } else {
-            None
+            (None, None)
         };
         let peers = self.owners.iter().map(|(&uid, &hotkey)| {
             let facts = gathered.peers.iter().find(|facts| facts.uid == uid);
@@ -42,6 +46,7 @@ impl Validator {
             at: self.ports.clock.now(),
             lr: network.core.schedule.lr(round),
             loss,
+            backdoor,
             train_loss: evaluation.losses.before_on_assigned(),
             forward_passes: evaluation.forward_passes,
             uploads: gathered.found,
@@ -50,4 +55,10 @@ impl Validator {
             peers: peers.collect(),
         }
     }
+}
+
+/// The mean of some numbers; `None` for none.
+fn mean(numbers: impl Iterator<Item = f64>) -> Option<f64> {
+    let numbers: Vec<f64> = numbers.collect();
+    (!numbers.is_empty()).then(|| numbers.iter().sum::<f64>() / numbers.len() as f64)
 }

@@ -5,7 +5,7 @@ use super::canvas::{Point, picture};
 use super::frame::{BELOW_HEADING, Frame, Legend, Level, Sample, WIDTH, heading, range_of};
 use super::palette::{BLACK, Dash, LINES, SHADE, Stroke};
 use crate::report::manifest::References;
-use crate::report::{ReportError, RunData};
+use crate::report::{ReportError, RunData, diverged};
 
 const HEIGHT: f64 = 500.0;
 /// Room for the labels of levels.
@@ -60,7 +60,12 @@ pub fn late_loss(run: &RunData) -> Result<Option<String>, ReportError> {
 
 fn curves(run: &RunData) -> Vec<Curve> {
     let settings = &run.manifest.scenario;
-    let network = format!("the network (peak learning rate {})", settings.training.lr);
+    let diverged = diverged(run);
+    let marked = |label: String, is_baseline: bool| match diverged.iter().find(|it| it.is_baseline == is_baseline) {
+        Some(it) => format!("{label}, diverged in round {}", it.since),
+        None => label,
+    };
+    let network = marked(format!("the network (peak learning rate {})", settings.training.lr), false);
     let losses = run.rounds.iter().map(|row| (row.round, row.loss));
     let mut curves = Vec::new();
     if !run.manifest.central {
@@ -68,7 +73,7 @@ fn curves(run: &RunData) -> Vec<Curve> {
     }
     if !run.baseline.is_empty() {
         let losses = run.baseline.iter().map(|row| (row.round, row.loss));
-        curves.push(curve(adamw(run), Stroke::solid(BLACK, 1.8).dash(Dash::Dashed), run, losses));
+        curves.push(curve(marked(adamw(run), true), Stroke::solid(BLACK, 1.8).dash(Dash::Dashed), run, losses));
     }
     curves
 }
@@ -90,7 +95,12 @@ pub(super) fn draw(runs: &[&RunData], title: &str, x_title: &str, curves: &[Curv
     let start = runs.iter().filter_map(|run| run.manifest.initial_loss).fold(f64::NEG_INFINITY, f64::max);
     // A run that blew up is drawn to the upper edge.
     let ceiling = if start.is_finite() { 1.5 * start } else { f64::INFINITY };
-    draw_with(&levels(runs), ceiling, title, x_title, curves)
+    let mut levels = levels(runs);
+    if curves.iter().flat_map(|curve| &curve.points).any(|point| point.1 > ceiling) {
+        let (label, stroke) = (format!("off scale above {ceiling:.1}"), Stroke::solid(SHADE, 1.2).dash(Dash::Dotted));
+        levels.push(Level { y: ceiling, label, stroke });
+    }
+    draw_with(&levels, ceiling, title, x_title, curves)
 }
 
 /// Curves of losses up to `ceiling`, with these levels.
@@ -186,5 +196,17 @@ mod tests {
         run.rounds.clear();
         run.baseline.clear();
         loss(&run).unwrap();
+    }
+
+    #[test]
+    fn a_run_that_has_diverged_is_marked() {
+        let mut run = sample::copycat();
+        let drawn = loss(&run).unwrap();
+        assert!(!drawn.contains("diverged") && !drawn.contains("off scale"));
+        run.rounds.iter_mut().for_each(|row| row.loss = row.loss.map(|_| 1.4e6));
+        run.baseline.iter_mut().for_each(|row| row.loss = row.loss.map(|_| f64::NAN));
+        let drawn = loss(&run).unwrap();
+        assert!(drawn.contains("(peak learning rate 0.003), diverged in round 4"), "{drawn}");
+        assert!(drawn.matches("diverged in round 4").count() == 2 && drawn.contains("off scale above 8.3"), "{drawn}");
     }
 }

@@ -5,7 +5,7 @@ use crate::report::{LeaderboardRow, RunData, plots};
 
 /// Below the tables.
 pub const LEGEND: &str =
-    "work: tokens trained on; profit: pay for that work; both as multiples of a mean honest peer's in the same rounds";
+    "work: tokens trained on; profit: pay divided by work; a mean honest peer has 1 of each in the same rounds";
 
 /// What a table shows of costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,18 +3,21 @@
 use super::Look;
 use super::ruled::{NONE, Ruled, digits};
 use crate::report::RunData;
+use crate::report::diverged::shown;
 
 /// The loss at the start and after each quarter of the rounds, AdamW's beside it; then what simpler models reach.
 pub fn losses(run: &RunData, look: Look) -> String {
     let network: Vec<_> = run.rounds.iter().map(|row| (row.round, row.loss)).collect();
     let baseline: Vec<_> = run.baseline.iter().map(|row| (row.round, row.loss)).collect();
-    let start = run.manifest.initial_loss.unwrap_or(f64::NAN);
+    let start = run.manifest.initial_loss;
     let mut table = Ruled::new(look, 0, &["rounds done", "network", "AdamW", "difference"]);
-    let mut line = |done: String, ours: f64, adamw: f64| {
-        let difference = if (ours - adamw).is_finite() { format!("{:+.4}", ours - adamw) } else { NONE.into() };
-        table.line([done, digits(ours, 4), digits(adamw, 4), difference]);
+    let mut line = |done: String, ours: Option<f64>, adamw: Option<f64>| {
+        let cell = |loss: Option<f64>| loss.map_or_else(|| NONE.into(), shown);
+        let difference = ours.zip(adamw).map(|(ours, adamw)| ours - adamw).filter(|difference| difference.is_finite());
+        let difference = difference.map_or_else(|| NONE.into(), |difference| format!("{difference:+.4}"));
+        table.line([done, cell(ours), cell(adamw), difference]);
     };
-    line("0".into(), start, if baseline.is_empty() { f64::NAN } else { start });
+    line("0".into(), start, start.filter(|_| !baseline.is_empty()));
     let rounds = run.manifest.rounds_done;
     let mut shown = 0;
     for quarter in 1..=4 {
@@ -33,9 +36,9 @@ pub fn losses(run: &RunData, look: Look) -> String {
     table.text()
 }
 
-/// The last loss measured when so many rounds were done; NaN where none was.
-fn last_measured(losses: &[(u64, Option<f64>)], done: u64) -> f64 {
-    losses.iter().take_while(|(round, _)| *round < done).filter_map(|(_, loss)| *loss).last().unwrap_or(f64::NAN)
+/// The last loss measured when so many rounds were done.
+fn last_measured(losses: &[(u64, Option<f64>)], done: u64) -> Option<f64> {
+    losses.iter().take_while(|(round, _)| *round < done).filter_map(|(_, loss)| *loss).last()
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ pub use self::losses::losses;
 pub(crate) use self::ruled::Ruled;
 use self::ruled::{NONE, digits, mean, percent};
 use super::work::HONEST;
-use super::{Equality, LeaderboardRow, RunData};
+use super::{Equality, LeaderboardRow, RunData, diverged};
 use crate::Uid;
 use crate::mechanism::Column;
 
@@ -46,6 +46,7 @@ pub fn summary(run: &RunData, root: &Path, look: Look) -> String {
         parts.extend(equality(run).map(|equality| format!("Pay of equal honest peers: {equality}")));
     }
     parts.push(format!("Held-out loss (nats per token)\n{}", losses(run, look)));
+    parts.extend(diverged(run).iter().map(ToString::to_string));
     if let Some(digest) = run.manifest.digest {
         parts.push(format!("digest {digest}"));
     }

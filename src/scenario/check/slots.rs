@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use super::super::sections::Scenario;
 use crate::settings::Findings;
+use crate::words::counted;
 
 /// Maximum number of slots that peers and operators register, including those that join later. It bounds the cost of
 /// starting them.
 const MAX_PEERS: usize = 10_000;
+/// Most keys that a group registers one after the other: each is an account that a node keeps.
+const MAX_KEYS: u64 = 10_000;
 /// Maximum length of an operator's name.
 const LONGEST_NAME: usize = 32;
 
@@ -24,6 +27,22 @@ pub fn check(found: &mut Findings, s: &Scenario) {
         names(found, s);
     }
     from_the_start(found, s);
+    keys(found, s);
+}
+
+/// Those that register anew need a key each time.
+fn keys(found: &mut Findings, s: &Scenario) {
+    let groups = s.peers.iter().map(|group| &group.behaviour).enumerate();
+    let peers = groups.map(|(index, behaviour)| (format!("peers.{index}.behaviour"), behaviour));
+    let groups = s.operators.iter().map(|group| &group.behaviour).enumerate();
+    let operators = groups.map(|(index, behaviour)| (format!("operators.{index}.behaviour"), behaviour));
+    for (path, behaviour) in peers.chain(operators).filter(|(_, behaviour)| s.behaviour(behaviour).renews().is_some()) {
+        let of_group = s.each_operator().filter(|operator| std::ptr::eq(operator.behaviour, behaviour));
+        let keys = of_group
+            .fold(0u64, |keys, operator| keys.saturating_add(operator.keys().saturating_mul(operator.uids as u64)));
+        let expected = format!("{MAX_KEYS} keys at most: leave less often");
+        found.require(keys <= MAX_KEYS, path, format!("a behaviour with {keys} keys in {} rounds", s.rounds), expected);
+    }
 }
 
 /// The setting that accounts for the most slots.
@@ -70,7 +89,8 @@ fn from_the_start(found: &mut Findings, s: &Scenario) {
         if registered > s.chain.slots {
             let slots = s.chain.slots;
             let expected = format!(
-                "{slots} peers at most from the start (chain.slots), not {registered}; others can join later (`joins`)"
+                "{} at most from the start (chain.slots), not {registered}; others can join later (`joins`)",
+                counted(slots, "peer")
             );
             return found.require_with(false, path, got, expected, Some("chain.slots"));
         }

@@ -10,7 +10,7 @@
 //!
 //! Bits fill each byte from the lowest up; rows of bits are padded with zeros to whole bytes.
 
-use crate::training::quantise::quantise;
+use crate::training::quantise::{distinct, quantise};
 use crate::training::{SparseTensor, TensorShape};
 use crate::transport::floats;
 
@@ -88,20 +88,6 @@ fn in_order(shape: &TensorShape, sparse: &SparseTensor) -> Vec<f32> {
         }
     }
     values
-}
-
-/// The distinct values, ascending; `None` if there are more than `most`.
-fn distinct(values: &[f32], most: usize) -> Option<Vec<f32>> {
-    let mut found: Vec<f32> = Vec::with_capacity(most);
-    for value in values {
-        if let Err(place) = found.binary_search_by(|other| other.total_cmp(value)) {
-            if found.len() == most {
-                return None;
-            }
-            found.insert(place, *value);
-        }
-    }
-    Some(found)
 }
 
 fn write_bits(values: impl Iterator<Item = u32>, bits: u32, out: &mut Vec<u8>) {

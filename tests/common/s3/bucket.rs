@@ -1,6 +1,7 @@
 //! The objects of a bucket, and what a test may do to them behind the protocol's back.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -34,6 +35,7 @@ pub struct Bucket {
     objects: Mutex<BTreeMap<String, Object>>,
     changed: Condvar,
     history: Mutex<Vec<(String, Bytes)>>,
+    ignores_conditions: AtomicBool,
 }
 
 /// What a put asks of the object that is there.
@@ -63,7 +65,18 @@ pub struct Page {
 impl Bucket {
     /// An empty bucket that stamps with the time that `now` tells.
     pub(super) fn new(now: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
-        Self { now: Box::new(now), objects: Mutex::default(), changed: Condvar::new(), history: Mutex::default() }
+        Self {
+            now: Box::new(now),
+            objects: Mutex::default(),
+            changed: Condvar::new(),
+            history: Mutex::default(),
+            ignores_conditions: AtomicBool::new(false),
+        }
+    }
+
+    /// From now on puts are taken whatever they ask of what is there, or not.
+    pub fn ignore_conditions(&self, ignore: bool) {
+        self.ignores_conditions.store(ignore, Ordering::Relaxed);
     }
 
     /// The bytes under a key.
@@ -138,6 +151,8 @@ impl Bucket {
     }
 
     pub(super) fn put_if(&self, key: &str, bytes: Bytes, condition: &Condition) -> Result<Object, Refused> {
+        let ignores = self.ignores_conditions.load(Ordering::Relaxed);
+        let condition = if ignores { &Condition::Any } else { condition };
         let mut objects = self.lock();
         match (condition, objects.get(key)) {
             (Condition::Any, _) | (Condition::Absent, None) => {}

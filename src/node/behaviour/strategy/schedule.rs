@@ -18,6 +18,8 @@ pub enum Works {
     BinOf(u64),
     /// While it is not paid.
     Unpaid,
+    /// For the first so many slots of its operator alone: what the others send, these have made.
+    Slots(u64),
 }
 
 impl Works {
@@ -25,6 +27,7 @@ impl Works {
         match self {
             Self::Every(rounds) => found.at_least_one("works.every", rounds),
             Self::BinOf(bins) => found.at_least_one("works.bin-of", bins),
+            Self::Slots(slots) => found.at_least_one("works.slots", slots),
             Self::Always | Self::Unpaid => {}
         }
     }
@@ -43,6 +46,7 @@ impl Works {
                 let rank = uids.iter().filter(|uid| is_ahead(uid)).count() as u64;
                 is_turn(around.round, rank, uids.len() as u64, bins)
             }
+            Self::Slots(slots) => (around.slot as u64) < slots,
             Self::Unpaid => around.ports.chain.view().await.incentive(around.uid) == 0.0,
         }
     }

@@ -1,10 +1,12 @@
 //! Whose payloads a strategy mixes in, and where it gets them.
 
+use std::sync::Arc;
+
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
 use crate::Uid;
-use crate::node::behaviour::Surroundings;
+use crate::node::behaviour::{Claim, Surroundings};
 use crate::training::PseudoGradient;
 use crate::transport::Hotkey;
 
@@ -23,6 +25,8 @@ pub enum Source {
     Past,
     /// A moving average of `past`.
     Average,
+    /// What was aggregated in the round before: its record names the payloads, and anybody can replay it.
+    Aggregate,
     /// What the operator's other slots made in this round, known before anything is uploaded.
     Operator,
 }
@@ -42,6 +46,10 @@ impl Source {
     pub async fn payloads(self, around: &Surroundings<'_>, of: Of, top: usize) -> Vec<PseudoGradient> {
         let round = match self {
             Self::None => return Vec::new(),
+            Self::Aggregate => {
+                let Some(before) = around.round.checked_sub(1) else { return Vec::new() };
+                return around.aggregated(before).await.into_iter().map(Arc::unwrap_or_clone).collect();
+            }
             Self::Operator => {
                 let others = around.own.iter().enumerate().filter(|(slot, _)| *slot != around.slot);
                 return others.filter_map(|(_, own)| own.clone()).collect();
@@ -50,24 +58,41 @@ impl Source {
             Self::Past | Self::Average => around.round.checked_sub(1),
         };
         let Some(round) = round else { return Vec::new() };
-        let (window, clock) = (around.window, &around.ports.clock);
-        let latest = window.opens + (window.closes - window.opens).mul_f64(LATEST);
-        let mut found = Vec::new();
-        for (uid, hotkey) in chosen(around, of).await {
-            if found.len() == top || clock.now() >= latest {
-                break;
-            }
-            found.extend(around.upload_of(round, uid, hotkey).await);
-        }
-        found
+        uploads(around, round, of, top).await.into_iter().map(|(_, payload)| payload).collect()
     }
+}
+
+/// Uploads of other operators' peers for a round, `top` at most, as far as they are in the bucket.
+pub async fn uploads(around: &Surroundings<'_>, round: u64, of: Of, top: usize) -> Vec<(Hotkey, PseudoGradient)> {
+    let (latest, clock) = (around.part_of_window(LATEST), &around.ports.clock);
+    let mut found = Vec::new();
+    for (uid, hotkey) in chosen(around, of).await {
+        if found.len() == top || clock.now() >= latest {
+            break;
+        }
+        found.extend(around.upload_of(round, uid, hotkey).await.map(|payload| (hotkey, payload)));
+    }
+    found
+}
+
+/// What another's upload of this round says of its model, of the first that is in the bucket.
+pub async fn claim(around: &Surroundings<'_>, of: Of) -> Option<Claim> {
+    let (latest, clock) = (around.part_of_window(LATEST), &around.ports.clock);
+    for (uid, hotkey) in chosen(around, of).await {
+        if clock.now() >= latest {
+            break;
+        }
+        if let Some(claim) = around.claim_of(around.round, uid, hotkey).await {
+            return Some(claim);
+        }
+    }
+    None
 }
 
 /// The peers of other operators, in the order in which they are asked.
 async fn chosen(around: &Surroundings<'_>, of: Of) -> Vec<(Uid, Hotkey)> {
     let chain = around.ports.chain.view().await;
-    let mut others = around.others(&*chain);
-    others.retain(|(uid, _)| !around.uids.contains(&Some(*uid)));
+    let mut others = around.strangers(&*chain);
     match of {
         Of::Best => others.sort_by(|a, b| chain.incentive(b.0).total_cmp(&chain.incentive(a.0)).then(a.0.cmp(&b.0))),
         Of::Random => others.shuffle(&mut around.rng("strategy sources")),

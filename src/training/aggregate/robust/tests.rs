@@ -76,6 +76,52 @@ fn rules_give_what_byzfl_gives() {
     assert_eq!(compared, 5 * 2 * 6 * 24);
 }
 
+/// Honest vectors and those of an attacker that knows them, and how far from the honest mean ByzFL's rules end.
+#[derive(Deserialize)]
+struct Attacked {
+    attack: String,
+    f: usize,
+    radius: f64,
+    honest: usize,
+    vectors: Vec<Vec<f32>>,
+    plain: std::collections::BTreeMap<String, f64>,
+    #[serde(rename = "nearest-neighbour-mixing")]
+    mixed: std::collections::BTreeMap<String, f64>,
+}
+
+/// Which rule withstands an attack better than which: as ByzFL says, wherever that says that there is a difference.
+#[test]
+fn rules_withstand_attacks_in_byzfls_order() {
+    let text = include_str!("../../../../tests/vectors/robust_ranking.json");
+    let cases: Vec<Attacked> = serde_json::from_str(text).unwrap();
+    let mut compared = 0;
+    for case in &cases {
+        let layout = layout(&[vec![case.vectors[0].len()]], 64, 64);
+        let payloads: Vec<PseudoGradient> = case.vectors.iter().map(|values| plain(values)).collect();
+        let mean = |at: usize| {
+            case.vectors[..case.honest].iter().map(|vector| f64::from(vector[at])).sum::<f64>() / case.honest as f64
+        };
+        let dishonest = (case.f as f64 + 0.5) / payloads.len() as f64;
+        for (before, byzfl) in [(None, &case.plain), (Some(Before::NearestNeighbourMixing), &case.mixed)] {
+            let distance = |name: &str| {
+                let settings = RobustSettings { dishonest, before };
+                let robust = rule(&layout, Basis::Values, named(name, case.radius), settings);
+                let after = robust.step(&vec![0.0; layout.total()], &Weighted::equally(&payloads), 1.0);
+                let off = after.iter().enumerate().map(|(at, value)| (f64::from(-value) - mean(at)).powi(2));
+                off.sum::<f64>().sqrt()
+            };
+            let found: Vec<(f64, f64)> = byzfl.iter().map(|(name, expected)| (distance(name), *expected)).collect();
+            for (a, expected_a) in &found {
+                for (b, expected_b) in found.iter().filter(|(_, expected)| expected - expected_a > 1e-4) {
+                    assert!(a < b, "{}, {before:?}: {a} and {b} for {expected_a} and {expected_b}", case.attack);
+                    compared += 1;
+                }
+            }
+        }
+    }
+    assert!(compared > 80, "{compared}");
+}
+
 fn plain(values: &[f32]) -> PseudoGradient {
     let indices = (0..values.len() as u16).collect();
     PseudoGradient { tensors: vec![SparseTensor { indices, values: values.to_vec() }] }

@@ -129,7 +129,7 @@ fn a_model_stepped_on_a_device_is_the_model_of_the_stepped_parameters() {
     let payloads: Vec<PseudoGradient> = (0..4).map(|_| payload(&layout, &mut rng)).collect();
     let payloads = Weighted::equally(&payloads);
     for device in [Device::CpuBf16, Device::NdArray] {
-        let evaluator = Evaluator { config: config.clone(), device, micro_batch: 2 };
+        let evaluator = Evaluator::new(config.clone(), device, 2);
         let theta = init_theta(&config, 2);
         let replica = Replica { digest: Digest::of_f32(&theta), model: evaluator.model(&theta), theta };
         let rule = SignOfMean::new(layout.clone(), device);

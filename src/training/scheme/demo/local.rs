@@ -4,7 +4,7 @@ use std::mem::replace;
 
 use super::sent::Demo;
 use crate::model::{Llama, ParamTensors};
-use crate::training::gradient::{DeviceGradient, gradient_on_device};
+use crate::training::gradient::DeviceGradient;
 use crate::training::scheme::seam::LocalTraining;
 use crate::training::{Evaluator, PseudoGradient, Replica, Round};
 
@@ -41,7 +41,7 @@ impl Momentum {
             Values::Host(values) => ParamTensors::from_flat(&layout, &values, &device),
             Values::Device(tensors) => tensors,
         };
-        let DeviceGradient { tensors, .. } = gradient_on_device(model, pages, evaluator.micro_batch);
+        let DeviceGradient { tensors, .. } = evaluator.gradient_on_device(model, pages);
         let sent = self.demo.encode_on_device(&mut on_device, tensors, round.lr as f32, round.number);
         self.values = Values::Device(on_device);
         sent
@@ -112,7 +112,7 @@ mod tests {
     fn rounds(device: Device) -> Vec<PseudoGradient> {
         let config = nano();
         let demo = Demo::new(&DemoSettings { feedback_from_round: 1, ..Default::default() }, &config.layout()).unwrap();
-        let evaluator = Evaluator { config, device, micro_batch: 2 };
+        let evaluator = Evaluator::new(config, device, 2);
         let replica = replica(&evaluator);
         let mut local = demo.local();
         let round = |number| {

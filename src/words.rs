@@ -1,0 +1,83 @@
+//! Words of messages: counts of things, and causes without what only a programmer reads.
+
+/// So many of something that has a regular plural: `1 peer`, `2 peers`.
+pub fn counted(count: impl TryInto<u64>, one: &str) -> String {
+    let count = count.try_into().unwrap_or(u64::MAX);
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Types as a parser calls them, and as a person does.
+const TYPES: [(&str, &str); 12] = [
+    ("usize", "a whole number, 0 or more"),
+    ("u64", "a whole number, 0 or more"),
+    ("u32", "a whole number, 0 or more"),
+    ("u16", "a whole number, 0 or more"),
+    ("u8", "a whole number, 0 to 255"),
+    ("i64", "a whole number"),
+    ("i32", "a whole number"),
+    ("f64", "a number"),
+    ("f32", "a number"),
+    ("a boolean", "true or false"),
+    ("a sequence", "a list"),
+    ("a map", "an object"),
+];
+
+/// A message without the system's numbers of errors and without names of types.
+pub fn plain(message: &str) -> String {
+    let mut plain = without_numbers(message);
+    for (name, words) in TYPES {
+        plain = replaced_word(&plain, &format!("expected {name}"), &format!("expected {words}"));
+    }
+    plain
+}
+
+/// Without each ` (os error 2)`.
+fn without_numbers(message: &str) -> String {
+    let mut parts = message.split(" (os error ");
+    let mut plain = parts.next().unwrap_or_default().to_string();
+    for part in parts {
+        plain += part.split_once(')').map_or(part, |(_, rest)| rest);
+    }
+    plain
+}
+
+/// Replaces what stands where a word ends.
+fn replaced_word(text: &str, from: &str, to: &str) -> String {
+    let mut replaced = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(from) {
+        let (before, behind) = (&rest[..at], &rest[at + from.len()..]);
+        let is_whole = !behind.starts_with(|next: char| next.is_alphanumeric() || next == '_');
+        replaced += before;
+        replaced += if is_whole { to } else { from };
+        rest = behind;
+    }
+    replaced + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_one() {
+        assert_eq!(counted(1u64, "peer"), "1 peer");
+        assert_eq!([counted(0usize, "round"), counted(2u32, "round")], ["0 rounds", "2 rounds"]);
+    }
+
+    #[test]
+    fn causes_are_told_in_plain_words() {
+        for (message, expected) in [
+            ("a: No such file or directory (os error 2); b", "a: No such file or directory; b"),
+            ("x (os error 2): y (os error 13)", "x: y"),
+            (
+                "invalid type: string \"a\", expected usize at line 1",
+                "invalid type: string \"a\", expected a whole number, 0 or more at line 1",
+            ),
+            ("expected f64", "expected a number"),
+            ("expected u64s and expected a mapping", "expected u64s and expected a mapping"),
+        ] {
+            assert_eq!(plain(message), expected);
+        }
+    }
+}

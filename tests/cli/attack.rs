@@ -1,0 +1,52 @@
+//! Searches for strategies that pay, as a user types them.
+
+use super::Place;
+
+const ATTACK: &str = "attack net.toml --rounds 6 --budget 12 --out found";
+
+#[test]
+fn a_search_leaves_a_report_and_scenarios_that_run() {
+    let place = Place::new();
+    let printed = place.succeed(ATTACK);
+    for expected in
+        ["# What pays under `gauntlet`, in `net`", "12 networks, search seed 1", "## Findings", "finding-1.toml"]
+    {
+        assert!(printed.contains(expected), "no {expected:?} in {printed}");
+    }
+    assert!(printed.starts_with(&place.read("found/attack.md")), "{printed}");
+    let tried = place.read("found/tried.csv");
+    assert!(tried.starts_with("strategy,networks,pay,work,gain\n") && tried.lines().count() == 9, "{tried}");
+    assert!(place.read("found/frontier.svg").starts_with("<svg"));
+    let run = place.succeed("run found/finding-1.toml --no-baseline --out again");
+    assert!(run.contains("Who was paid, by behaviour"), "{run}");
+
+    // A larger budget goes on; another search is refused, and leaves everything as it is.
+    place.succeed(&ATTACK.replace("12", "16"));
+    let before = place.read("found/attack.md");
+    let rest = "; take another place with --out, or give the same command as before";
+    let other = format!("error: found holds another search: search seed 1 then, 2 now{rest}");
+    place.fail(&format!("{ATTACK} --search-seed 2"), 2, &[&other]);
+    place.fail(&format!("{ATTACK} --mechanism equal"), 2, &["found holds another search: mechanism.", rest]);
+    assert_eq!(place.read("found/attack.md"), before);
+}
+
+#[test]
+fn what_cannot_be_searched_is_told() {
+    let place = Place::new();
+    for (words, expected) in [
+        ("--budget 0", "invalid value '0' for '--budget <N>': a search needs one network at least"),
+        (
+            "--budget many",
+            "invalid value 'many' for '--budget <N>': expected how many networks it may run, such as 2000",
+        ),
+        ("--shard 4/3", "invalid value '4/3' for '--shard <I/N>': expected 1/3 to 3/3"),
+        ("--mechanism gauntled", "did you mean `gauntlet`?"),
+        (
+            "--set peers=[{behaviour='noise',count=9}]",
+            "the scenario has no group of honest [[peers]]; a search needs some",
+        ),
+    ] {
+        place.fail(&format!("attack net.toml {words} --out refused"), 2, &[expected]);
+        assert!(!place.path("refused").exists(), "{words}");
+    }
+}
