@@ -145,8 +145,8 @@ impl Comparison {
         if !self.runs.is_empty() {
             parts.push(plots::compared_losses(&self.runs.iter().collect::<Vec<_>>())?);
         }
-        parts.extend(pictures::pay(&title, &self.groups, &lines)?);
-        parts.extend(pictures::loss(&title, &self.groups, &lines)?);
+        parts.extend(pictures::pay(&title, "", &self.groups, &lines)?);
+        parts.extend(pictures::loss(&title, "", &self.groups, &lines)?);
         Ok(plots::stacked(&parts))
     }
 }

@@ -9,7 +9,7 @@ use crate::report::plots::{Dots, Mark, dots};
 const INTERVALS: &str = "mean over the seeds and its 95 % interval";
 
 /// Pay of each label by that of an honest peer. Where all peers are honest there is nothing to draw.
-pub fn pay(title: &str, groups: &[Group], lines: &[Line]) -> Result<Option<String>, ReportError> {
+pub fn pay(title: &str, names: &str, groups: &[Group], lines: &[Line]) -> Result<Option<String>, ReportError> {
     let mark = |line: &Line| {
         let interval = line.measured[PAY_RATIO].filter(|_| line.label != HONEST)?;
         Some(mark(format!("{}: {}", name(&groups[line.group]), line.label), 0, interval))
@@ -20,7 +20,7 @@ pub fn pay(title: &str, groups: &[Group], lines: &[Line]) -> Result<Option<Strin
     }
     let picture = Dots {
         title: &format!("Pay: {title}"),
-        explanation: INTERVALS,
+        explanation: &explanation(names),
         x_title: "pay of a peer, that of an honest one = 1",
         reference: Some(1.0),
         series: &[],
@@ -30,7 +30,7 @@ pub fn pay(title: &str, groups: &[Group], lines: &[Line]) -> Result<Option<Strin
 }
 
 /// The loss of each group, and without adversaries.
-pub fn loss(title: &str, groups: &[Group], lines: &[Line]) -> Result<Option<String>, ReportError> {
+pub fn loss(title: &str, names: &str, groups: &[Group], lines: &[Line]) -> Result<Option<String>, ReportError> {
     let mut marks = Vec::new();
     for (nth, group) in groups.iter().enumerate() {
         let Some(line) = lines.iter().find(|line| line.group == nth) else { continue };
@@ -44,13 +44,18 @@ pub fn loss(title: &str, groups: &[Group], lines: &[Line]) -> Result<Option<Stri
     let has_control = marks.iter().any(|mark| mark.series == 1);
     let picture = Dots {
         title: &format!("Held-out loss at the end: {title}"),
-        explanation: INTERVALS,
+        explanation: &explanation(names),
         x_title: "held-out loss (nats per token)",
         reference: None,
         series: if has_control { &series } else { &[] },
         marks: &marks,
     };
     dots(&picture).map(Some)
+}
+
+/// What the names of the groups are values of, if of anything, and what is drawn.
+fn explanation(names: &str) -> String {
+    if names.is_empty() { INTERVALS.into() } else { format!("{names}; {INTERVALS}") }
 }
 
 fn name(group: &Group) -> String {
@@ -69,12 +74,12 @@ mod tests {
     #[test]
     fn both_pictures_name_what_they_show() {
         let mut groups = groups();
-        let drawn = pay("net", &groups, &lines(&groups)).unwrap().unwrap();
-        for text in ["Pay: net", "1: copycat", "2: copycat", "honest one = 1"] {
+        let drawn = pay("net", "peers.1.count", &groups, &lines(&groups)).unwrap().unwrap();
+        for text in ["Pay: net", "peers.1.count; mean over the seeds", "1: copycat", "2: copycat", "honest one = 1"] {
             assert!(drawn.contains(text), "{text}");
         }
         assert!(!drawn.contains(": honest\n") && !drawn.contains("NaN"));
-        let drawn = loss("net", &groups, &lines(&groups)).unwrap().unwrap();
+        let drawn = loss("net", "", &groups, &lines(&groups)).unwrap().unwrap();
         assert!(drawn.contains("nats per token") && drawn.contains("without its adversaries"));
         for group in &mut groups {
             for network in &mut group.networks {
@@ -82,7 +87,7 @@ mod tests {
                 network.figures.peers.retain(|peer| peer.behaviour == HONEST);
             }
         }
-        assert_eq!(pay("net", &groups, &lines(&groups)).unwrap(), None, "all are honest");
-        assert_eq!(loss("net", &groups, &lines(&groups)).unwrap(), None, "no loss was measured");
+        assert_eq!(pay("net", "peers.1.count", &groups, &lines(&groups)).unwrap(), None, "all are honest");
+        assert_eq!(loss("net", "", &groups, &lines(&groups)).unwrap(), None, "no loss was measured");
     }
 }

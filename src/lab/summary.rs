@@ -34,13 +34,23 @@ pub struct Measure {
     digits: usize,
     /// Whether a table shows how it changes against the first group.
     is_compared: bool,
+    /// Whether a table shows it at all.
+    is_shown: bool,
     /// Whether it is of the network without adversaries.
     pub of_control: bool,
     pub of: fn(&Seeded, &str) -> Option<f64>,
 }
 
-const PLAIN: Measure =
-    Measure { name: "", title: "", scale: 1.0, digits: 2, is_compared: false, of_control: false, of: |_, _| None };
+const PLAIN: Measure = Measure {
+    name: "",
+    title: "",
+    scale: 1.0,
+    digits: 2,
+    is_compared: false,
+    is_shown: true,
+    of_control: false,
+    of: |_, _| None,
+};
 
 pub const LOSS: usize = 0;
 pub const PAY_RATIO: usize = 2;
@@ -75,7 +85,7 @@ pub const MEASURES: [Measure; 9] = [
     Measure { name: "gini", title: "Gini", of: |network, label| gini(&shares(&network.figures, label)?), ..PLAIN },
     Measure {
         name: "variation",
-        title: "variation",
+        is_shown: false,
         of: |network, label| variation(&shares(&network.figures, label)?),
         ..PLAIN
     },
@@ -100,8 +110,8 @@ pub const MEASURES: [Measure; 9] = [
 /// What the columns mean.
 pub const LEGEND: &str = "\
 Means over the networks of a line ± half of the 95 % interval (Student's t). pay ratio: pay of a peer by that of an honest
-peer of the same network; work: tokens trained on, honest = 1; profit: pay ratio by work; Gini, variation: inequality of pay
-among the peers of a line; change: against the first group, by pairs of the same seed; control: the same networks without
+peer of the same network; work: tokens trained on, honest = 1; profit: pay ratio by work; Gini: inequality of pay among the
+peers of a line; change: against the first group, by pairs of the same seed; control: the same networks without
 adversaries, and their honest peers.";
 
 /// Pay of the peers of a label, where there are several.
@@ -168,7 +178,7 @@ pub fn lines(groups: &[Group]) -> Vec<Line> {
 pub fn table(titles: &[String], groups: &[Group], lines: &[Line], look: Look) -> String {
     let is_known = |at: &usize| lines.iter().any(|line| line.measured[*at].is_some());
     let is_changed = |at: &usize| lines.iter().any(|line| line.changes[*at].is_some());
-    let measured: Vec<usize> = (0..MEASURES.len()).filter(is_known).collect();
+    let measured: Vec<usize> = (0..MEASURES.len()).filter(|at| MEASURES[*at].is_shown).filter(is_known).collect();
     let changed: Vec<usize> = (0..MEASURES.len()).filter(is_changed).collect();
 
     let mut head = titles.to_vec();
@@ -190,6 +200,9 @@ fn told(interval: Option<Interval>, measure: &Measure, signed: bool) -> String {
     let Some(Interval { mean, half, .. }) = interval else { return "-".into() };
     let (digits, mean) = (measure.digits, mean * measure.scale);
     let mean = if signed { format!("{mean:+.digits$}") } else { format!("{mean:.digits$}") };
+    // No minus before a zero.
+    let is_zero = mean.trim_start_matches(['-', '0', '.']).is_empty();
+    let mean = if is_zero { mean.replace('-', if signed { "+" } else { "" }) } else { mean };
     match half {
         Some(half) => format!("{mean} ± {:.digits$}", half * measure.scale),
         None => mean,
@@ -220,12 +233,12 @@ pub(super) mod tests {
         let groups = groups();
         let lines = lines(&groups);
         insta::assert_snapshot!(table(&["peers.1.count".into()], &groups, &lines, Look::Plain), @"
-        | peers.1.count | behaviour | peers | networks |            loss | pay of one, % |   pay ratio |        Gini |   variation |   control: loss | control: pay of one, % |   change of loss | change of pay ratio |
-        |---------------|-----------|-------|----------|-----------------|---------------|-------------|-------------|-------------|-----------------|------------------------|------------------|---------------------|
-        | 1             | honest    |     2 |        3 | 3.0000 ± 2.4841 |  25.00 ± 0.00 | 1.00 ± 0.00 | 0.25 ± 0.00 | 0.50 ± 0.00 | 1.5000 ± 0.0000 |           50.00 ± 0.00 |                - |                   - |
-        | 1             | copycat   |     1 |        3 | 3.0000 ± 2.4841 | 20.00 ± 24.84 | 0.80 ± 0.99 |           - |           - | 1.5000 ± 0.0000 |           50.00 ± 0.00 |                - |                   - |
-        | 2             | honest    |     2 |        3 | 3.2500 ± 2.4841 |  25.00 ± 0.00 | 1.00 ± 0.00 | 0.25 ± 0.00 | 0.50 ± 0.00 | 1.5000 ± 0.0000 |           50.00 ± 0.00 | +0.2500 ± 0.0000 |        +0.00 ± 0.00 |
-        | 2             | copycat   |     1 |        3 | 3.2500 ± 2.4841 | 40.00 ± 49.68 | 1.60 ± 1.99 |           - |           - | 1.5000 ± 0.0000 |           50.00 ± 0.00 | +0.2500 ± 0.0000 |        +0.80 ± 0.99 |
+        | peers.1.count | behaviour | peers | networks |            loss | pay of one, % |   pay ratio |        Gini |   control: loss | control: pay of one, % |   change of loss | change of pay ratio |
+        |---------------|-----------|-------|----------|-----------------|---------------|-------------|-------------|-----------------|------------------------|------------------|---------------------|
+        | 1             | honest    |     2 |        3 | 3.0000 ± 2.4841 |  25.00 ± 0.00 | 1.00 ± 0.00 | 0.25 ± 0.00 | 1.5000 ± 0.0000 |           50.00 ± 0.00 |                - |                   - |
+        | 1             | copycat   |     1 |        3 | 3.0000 ± 2.4841 | 20.00 ± 24.84 | 0.80 ± 0.99 |           - | 1.5000 ± 0.0000 |           50.00 ± 0.00 |                - |                   - |
+        | 2             | honest    |     2 |        3 | 3.2500 ± 2.4841 |  25.00 ± 0.00 | 1.00 ± 0.00 | 0.25 ± 0.00 | 1.5000 ± 0.0000 |           50.00 ± 0.00 | +0.2500 ± 0.0000 |        +0.00 ± 0.00 |
+        | 2             | copycat   |     1 |        3 | 3.2500 ± 2.4841 | 40.00 ± 49.68 | 1.60 ± 1.99 |           - | 1.5000 ± 0.0000 |           50.00 ± 0.00 | +0.2500 ± 0.0000 |        +0.80 ± 0.99 |
         ");
     }
 

@@ -149,11 +149,14 @@ impl Sweep {
     fn files(&self, groups: &[Group]) -> Result<Vec<(String, Vec<u8>)>, SweepError> {
         let lines = lines(groups);
         let title = format!("{}, {}", self.name, seeds(&self.plan));
+        let names = self.plan.axes.iter().map(|axis| axis.key.as_str()).collect::<Vec<_>>().join(", ");
         let markdown = format!("# Sweep of {}\n\n{}\n", self.name, self.summary(groups, Look::Plain));
         let mut files =
             vec![("sweep.csv".to_string(), csv(&self.plan, groups)), ("sweep.md".to_string(), markdown.into_bytes())];
-        let pay = pictures::pay(&title, groups, &lines)?.map(|svg| ("sweep-pay.svg".to_string(), svg.into_bytes()));
-        let loss = pictures::loss(&title, groups, &lines)?.map(|svg| ("sweep-loss.svg".to_string(), svg.into_bytes()));
+        let pay =
+            pictures::pay(&title, &names, groups, &lines)?.map(|svg| ("sweep-pay.svg".to_string(), svg.into_bytes()));
+        let loss =
+            pictures::loss(&title, &names, groups, &lines)?.map(|svg| ("sweep-loss.svg".to_string(), svg.into_bytes()));
         files.extend(pay.into_iter().chain(loss));
         Ok(files)
     }

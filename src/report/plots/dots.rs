@@ -10,7 +10,7 @@ const ROW: f64 = 20.0;
 /// Lines that are drawn, at most.
 const MOST: usize = 200;
 /// Widest column of labels.
-const WIDEST: f64 = 430.0;
+const WIDEST: f64 = 400.0;
 const LETTERS: f64 = 12.0;
 
 /// What to draw.
@@ -59,7 +59,7 @@ pub fn dots(dots: &Dots<'_>) -> Result<String, ReportError> {
     picture("the intervals", (WIDTH, bottom + 50.0), |page| {
         heading(page, dots.title, &explanation);
         legend.draw(page, (70.0, BELOW_HEADING));
-        let frame = Frame { left: widest + 24.0, top, right: WIDTH - 30.0, bottom, x: x.clone(), y: 0.0..1.0 };
+        let frame = Frame { left: 1.1 * widest + 24.0, top, right: WIDTH - 30.0, bottom, x: x.clone(), y: 0.0..1.0 };
         frame.x_axis(page);
         frame.outline(page);
         frame.x_title(page, dots.x_title);
