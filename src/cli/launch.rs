@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use gauntlet::report;
 use gauntlet::runtime::lockstep::Lockstep;
 use gauntlet::runtime::{Run, bucket};
 use gauntlet::scenario::Scenario;
@@ -51,6 +52,11 @@ pub fn launch(args: Args) -> anyhow::Result<()> {
     let scenario = args.scenario.load()?;
     let root = args.out.clone();
     let root = root.unwrap_or_else(|| Path::new("runs").join(format!("{}-{}-launch", scenario.name, scenario.seed)));
+    // A run that goes on calls its files as it did when it began.
+    let scenario = match report::load_manifest(&root) {
+        Ok(manifest) => run::with_names_of(&scenario, &manifest.scenario),
+        Err(_) => scenario,
+    };
     let url = args.bucket.clone().unwrap_or_else(|| root.join("bucket").to_string_lossy().into_owned());
     let is_virtual = args.clock == "virtual";
     if is_virtual && url.contains("://") && !url.starts_with("file://") {

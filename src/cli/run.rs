@@ -169,7 +169,7 @@ pub fn check_resumable(
 }
 
 /// A scenario with the names that another one has for the same files.
-fn with_names_of(scenario: &Scenario, other: &Scenario) -> Scenario {
+pub fn with_names_of(scenario: &Scenario, other: &Scenario) -> Scenario {
     let mut named = scenario.clone();
     for (name, other) in [
         (&mut named.corpus.path, &other.corpus.path),
