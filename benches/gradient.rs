@@ -34,10 +34,10 @@ fn forward_and_backward(bencher: Bencher, preset: &str) {
     bench(bencher, preset, Device::Cpu);
 }
 
-/// The same model in NdArray's operations, for comparison.
+/// The same model in Burn's operations, for comparison.
 #[divan::bench(args = ["tiny"])]
-fn forward_and_backward_ndarray(bencher: Bencher, preset: &str) {
-    bench(bencher, preset, Device::NdArray);
+fn forward_and_backward_by_burn(bencher: Bencher, preset: &str) {
+    bench(bencher, preset, Device::CpuF32);
 }
 
 /// The loss without a gradient, which a validator computes most.

@@ -98,14 +98,14 @@ fn it_is_the_baseline_of_a_run_on_any_number_of_threads() {
 #[test]
 fn the_number_of_devices_does_not_matter() {
     let place = Place::new();
-    place.succeed("run net.toml --quiet --rounds 4 --device ndarray --out run");
-    for devices in ["ndarray", "ndarray,ndarray", "ndarray,ndarray,ndarray"] {
+    place.succeed("run net.toml --quiet --rounds 4 --device cpu-f32 --out run");
+    for devices in ["cpu-f32", "cpu-f32,cpu-f32", "cpu-f32,cpu-f32,cpu-f32"] {
         place.succeed(&format!("baseline net.toml --quiet --rounds 4 --devices {devices} --out {devices}"));
         assert_eq!(place.losses(devices), place.losses("run"));
     }
-    place.fail("baseline net.toml --devices cpu,ndarray", "expected devices of one kind");
+    place.fail("baseline net.toml --devices cpu,cpu-f32", "expected devices of one kind");
     place.fail("baseline net.toml --devices gpu", "device `gpu`");
-    place.fail("baseline net.toml --device ndarray --threads 2", "--threads is for `--device cpu`");
+    place.fail("baseline net.toml --device cpu-f32 --threads 2", "--threads is for `--device cpu`");
     assert!(!place.path("runs").exists(), "nothing is begun");
 }
 

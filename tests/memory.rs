@@ -86,7 +86,7 @@ fn kept_by_a_peer(device: Device) -> [(u64, u64); 2] {
     let now = NOW.load(Relaxed);
     local.save(&mut Vec::new());
     let saving = MOST.load(Relaxed) - now;
-    // NdArray copies a tensor twice on its way.
+    // A tensor is copied twice on its way from a device.
     let copied = core.layout.tensors.iter().map(|tensor| 8 * tensor.range.len() as u64).max().unwrap();
     let copied = if device == Device::Cpu { 0 } else { copied };
     [
@@ -106,7 +106,7 @@ fn taken_by_local_steps(device: Device) -> (u64, u64) {
         ["weights", "further replicas", "error feedback and moments", "an aggregation", "state, while it is saved"];
     // The gradient comes to the host when the activations are gone from the device, which here are one memory.
     let bytes = |part: &MemoryPart| match (part.what, device) {
-        ("gradient", Device::NdArray | Device::CpuBf16) => part.host,
+        ("gradient", Device::CpuF32 | Device::CpuBf16) => part.host,
         (what, _) if beside.contains(&what) => part.device + part.host,
         _ => 0,
     };
@@ -143,7 +143,7 @@ fn the_count_is_what_is_allocated() {
     ];
     let mut wrong = Vec::new();
     for (case, settings) in cases {
-        for device in [Device::NdArray, Device::CpuBf16, Device::Cpu] {
+        for device in [Device::CpuF32, Device::CpuBf16, Device::Cpu] {
             let settings = settings.clone();
             // On a thread of its own, whose kernels have kept no memory of the case before.
             let measure = std::thread::spawn(move || measured_and_counted(settings, 1, device));
@@ -154,14 +154,14 @@ fn the_count_is_what_is_allocated() {
             }
         }
     }
-    for device in [Device::NdArray, Device::CpuBf16, Device::Cpu] {
+    for device in [Device::CpuF32, Device::CpuBf16, Device::Cpu] {
         let case = format!("local steps on {device}");
         let (measured, counted) = std::thread::spawn(move || taken_by_local_steps(device)).join().unwrap();
         if !is_close(&case, measured, counted) {
             wrong.push(case);
         }
     }
-    for device in [Device::NdArray, Device::Cpu] {
+    for device in [Device::CpuF32, Device::Cpu] {
         let found = std::thread::spawn(move || kept_by_a_peer(device)).join().unwrap();
         for (what, (measured, counted)) in ["a peer", "a peer that saves its state"].into_iter().zip(found) {
             let case = format!("{what} on {device}");

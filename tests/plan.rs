@@ -153,7 +153,7 @@ fn what_does_not_fit_is_said() {
 
 #[test]
 fn every_device_and_scheme_is_planned() {
-    for device in ["h100", "h200", "a100", "cpu", "measured", "measured:ndarray"] {
+    for device in ["h100", "h200", "a100", "cpu", "measured", "measured:cpu-f32"] {
         let plan = printed(&format!("plan net.toml --device {device}"));
         assert!(plan.contains("all rounds: 0.2 hours") && plan.contains("assumed:"), "{plan}");
         assert_eq!(plan.contains("measured now on"), device.starts_with("measured"), "{plan}");

@@ -21,7 +21,7 @@ pub struct Args {
     /// Run folder [default: runs/<scenario>-<seed>-baseline]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Where to compute: cpu, ndarray, or cuda:0,cuda:1,...; each device computes a part of every step, and results do
+    /// Where to compute: cpu, or cuda:0,cuda:1,...; each device computes a part of every step, and results do
     /// not depend on their number
     #[arg(long, visible_alias = "device", value_name = "DEVICES", default_value = "cpu", value_delimiter = ',')]
     devices: Vec<String>,

@@ -27,7 +27,7 @@ pub struct Args {
     /// Seed of the draws: the same seed gives the same text
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Where to compute: cpu, ndarray, or cuda:N
+    /// Where to compute: cpu, or cuda:N
     #[arg(long, default_value = "cpu")]
     device: String,
 }

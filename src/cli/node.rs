@@ -32,7 +32,7 @@ pub struct NodeArgs {
     /// Play node N of the scenario instead of using a key. Its keys follow from the seed, so this is for trials
     #[arg(long = "as", value_name = "N", conflicts_with = "key")]
     parts: Vec<usize>,
-    /// Where to compute: cpu, ndarray or cuda:N
+    /// Where to compute: cpu or cuda:N
     #[arg(long, default_value = "cpu")]
     device: String,
     /// Threads that compute [default: all cores; 1 for a GPU]

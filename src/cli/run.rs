@@ -20,7 +20,7 @@ pub struct Args {
     /// Run folder [default: runs/<scenario>-<seed>]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Where to compute: cpu, ndarray, or cuda:N
+    /// Where to compute: cpu, or cuda:N
     #[arg(long, default_value = "cpu")]
     pub device: String,
     /// Threads that compute; results do not depend on them [default: all cores; 1 for a GPU]

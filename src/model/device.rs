@@ -6,15 +6,19 @@ use std::str::FromStr;
 use burn::tensor::{FloatDType, Tensor};
 use thiserror::Error;
 
-/// A device, written `cpu`, `cpu-bf16`, `ndarray` or `cuda:N`.
+/// A device, written `cpu`, `cpu-f32`, `cpu-bf16`, `ndarray` or `cuda:N`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Device {
     /// Burn's Flex backend, with our fused kernels.
     #[default]
     Cpu,
+    /// Flex with the operations of a CUDA device, in f32. Slow; to check our kernels against.
+    CpuF32,
     /// Flex with the operations and precision of a CUDA device. Slow; for trying these without one.
     CpuBf16,
-    /// Burn's NdArray backend with the operations of a CUDA device, in f32. Slow; for a second opinion.
+    /// Burn's NdArray backend with the operations of a CUDA device, in f32 (feature `ndarray`). Slow; to check Flex
+    /// against.
+    #[cfg(feature = "ndarray")]
     NdArray,
     /// A CUDA device by its number (feature `cuda`).
     #[cfg(feature = "cuda")]
@@ -25,19 +29,34 @@ pub enum Device {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum DeviceError {
     /// The name is unknown.
-    #[error("device `{0}`: expected `cpu`, `cpu-bf16`, `ndarray` or `cuda:N` with N the number of a CUDA device")]
+    #[error(
+        "device `{0}`: expected `cpu`, `cpu-f32`, `cpu-bf16`, `ndarray` or `cuda:N` with N the number of a CUDA device"
+    )]
     Unknown(String),
+    /// The build has no NdArray.
+    #[error("device `ndarray`: this build has no NdArray; build with `--features ndarray`, or use `cpu`")]
+    NoNdArray,
     /// The build has no CUDA.
     #[error("device `{0}`: this build has no CUDA; build with `--features cuda`, or use `cpu`")]
     NoCuda(String),
 }
 
 impl Device {
+    /// Devices whose operations are those of a CUDA device, in f32.
+    #[cfg(test)]
+    pub const UNFUSED: &[Self] = &[
+        Self::CpuF32,
+        #[cfg(feature = "ndarray")]
+        Self::NdArray,
+    ];
+
     /// The device as Burn names it, without autodiff.
     pub fn burn(&self) -> burn::tensor::Device {
         match self {
-            Self::Cpu | Self::CpuBf16 => burn::tensor::Device::flex(),
-            #[allow(deprecated)] // In favour of Flex, which is the default here; kept to check Flex against.
+            Self::Cpu | Self::CpuF32 | Self::CpuBf16 => burn::tensor::Device::flex(),
+            #[cfg(feature = "ndarray")]
+            #[allow(deprecated)]
+            // In favour of Flex, which is the default here; kept to check Flex against.
             Self::NdArray => burn::tensor::Device::ndarray(),
             #[cfg(feature = "cuda")]
             Self::Cuda(index) => burn::tensor::Device::cuda(*index),
@@ -47,7 +66,9 @@ impl Device {
     /// The precision of its matrix products.
     pub fn precision(&self) -> Precision {
         match self {
-            Self::Cpu | Self::NdArray => Precision::F32,
+            Self::Cpu | Self::CpuF32 => Precision::F32,
+            #[cfg(feature = "ndarray")]
+            Self::NdArray => Precision::F32,
             Self::CpuBf16 => Precision::Bf16,
             #[cfg(feature = "cuda")]
             Self::Cuda(_) => Precision::Bf16,
@@ -90,7 +111,11 @@ impl FromStr for Device {
         match text {
             "cpu" => return Ok(Self::Cpu),
             "cpu-bf16" => return Ok(Self::CpuBf16),
+            "cpu-f32" => return Ok(Self::CpuF32),
+            #[cfg(feature = "ndarray")]
             "ndarray" => return Ok(Self::NdArray),
+            #[cfg(not(feature = "ndarray"))]
+            "ndarray" => return Err(DeviceError::NoNdArray),
             _ => {}
         }
         let unknown = || DeviceError::Unknown(text.into());
@@ -107,6 +132,8 @@ impl fmt::Display for Device {
         match self {
             Self::Cpu => f.write_str("cpu"),
             Self::CpuBf16 => f.write_str("cpu-bf16"),
+            Self::CpuF32 => f.write_str("cpu-f32"),
+            #[cfg(feature = "ndarray")]
             Self::NdArray => f.write_str("ndarray"),
             #[cfg(feature = "cuda")]
             Self::Cuda(index) => write!(f, "cuda:{index}"),
@@ -120,12 +147,28 @@ mod tests {
 
     #[test]
     fn names_read_back() {
-        for name in ["cpu", "cpu-bf16", "ndarray"] {
+        for name in [
+            "cpu",
+            "cpu-f32",
+            "cpu-bf16",
+            #[cfg(feature = "ndarray")]
+            "ndarray",
+        ] {
             assert_eq!(name.parse::<Device>().unwrap().to_string(), name);
         }
         for name in ["", "gpu", "cuda", "cuda:", "cuda:x", "CPU"] {
             assert_eq!(name.parse::<Device>(), Err(DeviceError::Unknown(name.into())));
         }
+    }
+
+    #[test]
+    #[cfg(not(feature = "ndarray"))]
+    fn ndarray_needs_its_feature() {
+        let message = "ndarray".parse::<Device>().unwrap_err().to_string();
+        assert_eq!(
+            message,
+            "device `ndarray`: this build has no NdArray; build with `--features ndarray`, or use `cpu`"
+        );
     }
 
     #[test]

@@ -46,7 +46,7 @@ const BENCH: [&str; 8] = [
 #[test]
 fn a_model_is_measured_on_every_device_of_the_machine() {
     let place = Place::new();
-    for device in ["cpu", "cpu-bf16", "ndarray"] {
+    for device in ["cpu", "cpu-f32", "cpu-bf16"] {
         let arguments = format!("bench --preset nano --device {device} --micro-batch 2 --seconds 0");
         let table = place.succeed(&arguments);
         assert!(table.contains(&format!("nano on {device}")), "{table}");
@@ -121,7 +121,7 @@ fn a_wrong_command_line_is_refused_before_anything_is_done() {
     for (words, code, expected) in [
         ("run nothing.toml", 2, "nothing.toml: no such file, and no shipped scenario has this name"),
         ("run folder", 2, "folder: cannot be read"),
-        ("run net.toml --device gpu", 2, "device `gpu`: expected `cpu`, `cpu-bf16`, `ndarray` or `cuda:N`"),
+        ("run net.toml --device gpu", 2, "device `gpu`: expected `cpu`, `cpu-f32`, `cpu-bf16`, `ndarray` or `cuda:N`"),
         (
             "run net.toml --set training.lrr=1",
             2,

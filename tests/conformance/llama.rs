@@ -68,6 +68,12 @@ fn hugging_face_llama_on_cpu() {
 }
 
 #[test]
+fn hugging_face_llama_by_the_operations_of_a_device() {
+    folders().iter().for_each(|folder| reproduces(folder, Device::CpuF32));
+}
+
+#[test]
+#[cfg(feature = "ndarray")]
 fn hugging_face_llama_on_ndarray() {
     folders().iter().for_each(|folder| reproduces(folder, Device::NdArray));
 }

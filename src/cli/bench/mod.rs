@@ -30,7 +30,7 @@ pub struct Args {
     /// Model to measure, if there is no scenario
     #[arg(long, default_value = "tiny", conflicts_with = "scenario")]
     preset: String,
-    /// Measure this device only: cpu, cpu-bf16, ndarray, or cuda:N [default: cpu, and the whole machine]
+    /// Measure this device only: cpu, cpu-f32, cpu-bf16, ndarray, or cuda:N [default: cpu, and the whole machine]
     #[arg(long)]
     device: Option<String>,
     /// Sequences per forward and backward pass [default: the scenario's; without one 8 of up to 256 tokens, else 6]

@@ -42,7 +42,7 @@ pub struct Args {
     /// Folder for results.json and samples_TASK.jsonl
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
-    /// Where to compute: cpu, ndarray, or cuda:N
+    /// Where to compute: cpu, or cuda:N
     #[arg(long, default_value = "cpu")]
     device: String,
     /// Threads that compute; results do not depend on them [default: all cores; 1 for a GPU]

@@ -70,9 +70,8 @@ proptest! {
         peers.shuffle(&mut rng);
         prop_assert_eq!(&expected, &signs_threads(&layout, &peers, threads));
         prop_assert_eq!(&expected, &signs_from_device(&Device::flex(), &layout, &peers));
-        #[allow(deprecated)]
-        let ndarray = Device::ndarray();
-        prop_assert_eq!(&expected, &signs_from_device(&ndarray, &layout, &peers));
+        #[cfg(feature = "ndarray")]
+        prop_assert_eq!(&expected, &signs_from_device(&crate::model::Device::NdArray.burn(), &layout, &peers));
     }
 }
 
@@ -128,7 +127,7 @@ fn a_model_stepped_on_a_device_is_the_model_of_the_stepped_parameters() {
     let mut rng = rng(4, "stepped", 0, 0);
     let payloads: Vec<PseudoGradient> = (0..4).map(|_| payload(&layout, &mut rng)).collect();
     let payloads = Weighted::equally(&payloads);
-    for device in [Device::CpuBf16, Device::NdArray] {
+    for &device in [Device::CpuBf16].iter().chain(Device::UNFUSED) {
         let evaluator = Evaluator::new(config.clone(), device, 2);
         let theta = init_theta(&config, 2);
         let replica = Replica { digest: Digest::of_f32(&theta), model: evaluator.model(&theta), theta };

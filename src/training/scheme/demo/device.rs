@@ -141,7 +141,13 @@ mod tests {
     use crate::training::scheme::DemoSettings;
     use crate::training::scheme::Scheme;
 
-    const DEVICES: [Device; 3] = [Device::Cpu, Device::CpuBf16, Device::NdArray];
+    const DEVICES: &[Device] = &[
+        Device::Cpu,
+        Device::CpuBf16,
+        Device::CpuF32,
+        #[cfg(feature = "ndarray")]
+        Device::NdArray,
+    ];
 
     fn layout() -> ParamLayout {
         ParamLayout::new([
@@ -176,7 +182,7 @@ mod tests {
 
     #[test]
     fn rounds_are_those_of_the_host() {
-        for (device, bits) in DEVICES.into_iter().flat_map(|device| [(device, 32), (device, 4)]) {
+        for (device, bits) in DEVICES.iter().flat_map(|device| [(*device, 32), (*device, 4)]) {
             let (demo, layout) = (demo(bits), layout());
             let mut momentum = vec![0.0; layout.total()];
             let mut on_device = ParamTensors::zeros(&layout, &device.burn());
@@ -198,7 +204,7 @@ mod tests {
 
     #[test]
     fn nothing_to_send_is_sent_as_zeros() {
-        for device in DEVICES {
+        for &device in DEVICES {
             let mut momentum = ParamTensors::zeros(&layout(), &device.burn());
             let sent = demo(32).encode_on_device(&mut momentum.clone(), momentum.clone(), 0.1, 1);
             assert!(sorted(&demo(32), &sent).iter().all(|coefficient| coefficient.3 == 0.0));
@@ -213,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_gradient_that_is_no_number_is_caught_by_the_check() {
-        for device in DEVICES {
+        for &device in DEVICES {
             let mut values = gradient(0);
             values[3] = f32::NAN;
             let gradient = ParamTensors::from_flat(&layout(), &values, &device.burn());
