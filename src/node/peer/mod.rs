@@ -146,7 +146,7 @@ impl Peer {
     fn renew(&mut self, round: u64) {
         let began = *self.began.get_or_insert(round);
         if let Some(every) = self.renews {
-            self.slots.iter_mut().for_each(|slot| slot.renew(((round - began) / every) as usize));
+            self.slots.iter_mut().for_each(|slot| slot.renew(((round - began) / every.max(1)) as usize));
         }
     }
 
