@@ -1,7 +1,6 @@
 //! The table of losses: the network's beside AdamW's.
 
-use super::Look;
-use super::ruled::{NONE, Ruled, digits};
+use super::ruled::{Look, NONE, Ruled, digits};
 use crate::report::RunData;
 
 /// The loss at the start and after each quarter of the rounds, AdamW's beside it; then what simpler models reach.
