@@ -71,9 +71,12 @@ pub struct Inner {
     /// Whether the run ends with the next checkpoint.
     pub stopping: bool,
     pub deposits: BTreeMap<usize, Deposit>,
+    /// Those of nodes that have ended, for all checkpoints after that.
+    pub ended: BTreeMap<usize, Deposit>,
 }
 
 /// A node's part of a checkpoint in progress.
+#[derive(Clone)]
 pub struct Deposit {
     node: NodeCheckpoint,
     replicas: Vec<Arc<Replica>>,
@@ -97,6 +100,7 @@ impl Inner {
             shown: rounds,
             stopping: false,
             deposits: BTreeMap::new(),
+            ended: BTreeMap::new(),
         }
     }
 }
@@ -186,8 +190,9 @@ impl Recorder {
             inner.next_checkpoint = inner.next_checkpoint.min(inner.highest + 1);
         }
         if round >= inner.next_checkpoint && !inner.deposits.contains_key(&node) {
-            let state = state();
-            self.deposit(&mut inner, node, at, Some(state));
+            let deposit = self.deposit_of(&inner, node, at, Some(state()));
+            inner.deposits.insert(node, deposit);
+            self.finish_checkpoints(&mut inner);
         }
     }
 
@@ -208,13 +213,18 @@ impl Recorder {
     /// Notes that a node has ended.
     pub fn ended(&self, node: usize, at: Duration) {
         let mut inner = self.lock();
-        self.deposit(&mut inner, node, at, None);
+        let deposit = self.deposit_of(&inner, node, at, None);
+        inner.ended.insert(node, deposit.clone());
+        // What it has left for a checkpoint that still waits for a slow node stays good: of the rounds since then, that
+        // checkpoint knows nothing.
+        inner.deposits.entry(node).or_insert(deposit);
+        self.finish_checkpoints(&mut inner);
     }
 
-    fn deposit(&self, inner: &mut Inner, node: usize, at: Duration, state: Option<NodeState>) {
+    fn deposit_of(&self, inner: &Inner, node: usize, at: Duration, state: Option<NodeState>) -> Deposit {
         let entry = &self.nodes[node];
         let (bytes, replicas) = state.map_or((None, Vec::new()), |state| (Some(state.bytes), state.replicas));
-        let deposit = Deposit {
+        Deposit {
             node: NodeCheckpoint {
                 at,
                 state: bytes,
@@ -224,17 +234,20 @@ impl Recorder {
                 trace: inner.traces[node],
             },
             replicas,
-        };
-        inner.deposits.insert(node, deposit);
-        let next = inner.next_checkpoint;
-        let complete =
-            (0..self.nodes.len()).all(|node| inner.deposits.contains_key(&node) || self.nodes[node].joins > next);
-        if complete {
-            self.finish_checkpoint(inner);
         }
     }
 
-    fn finish_checkpoint(&self, inner: &mut Inner) {
+    /// Finishes the checkpoint in progress if no node is missing, and the last one too if all nodes have ended meanwhile.
+    fn finish_checkpoints(&self, inner: &mut Inner) {
+        let is_complete = |inner: &Inner| {
+            let next = inner.next_checkpoint;
+            (0..self.nodes.len()).all(|node| inner.deposits.contains_key(&node) || self.nodes[node].joins > next)
+        };
+        while is_complete(inner) && !self.finish_checkpoint(inner) {}
+    }
+
+    /// Hands over a checkpoint for which all have left their state; whether it is the last of the run.
+    fn finish_checkpoint(&self, inner: &mut Inner) -> bool {
         // When all nodes have ended, none reads the bucket any more; but the baseline may have rounds left.
         let ended = inner.deposits.values().all(|deposit| deposit.node.state.is_none());
         // Before its state, every validator has reported all earlier rounds. It repeats any report that it made since.
@@ -259,14 +272,14 @@ impl Recorder {
         }
         inner.saved_rounds = checkpoint.rounds;
         inner.digests = inner.digests.split_off(&checkpoint.rounds);
-        // A node that has ended keeps its last state.
-        inner.deposits.retain(|_, deposit| deposit.node.state.is_none());
+        inner.deposits = inner.ended.clone();
         // While this one waited for a slow node, others went on: the next is before a round that nobody has begun, or it
         // would hold validators that have already told of rounds after it.
         inner.next_checkpoint = (inner.highest / self.checkpoint_every + 1) * self.checkpoint_every;
         if inner.stopping && !ended || inner.failed.is_some() {
             self.stopped.notify_one();
         }
+        ended || inner.stopping
     }
 
     /// The bucket without what nodes put into it after their states before round `rounds`: they put it again.

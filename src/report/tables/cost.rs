@@ -41,8 +41,7 @@ impl Costs {
         let (work, pay) = (total(|row| row.work), total(|row| row.pay));
         let profit = digits(pay / work, 2);
         let sum = |value: fn(&LeaderboardRow) -> Option<u64>| {
-            let values = group.iter().map(|row| value(row));
-            values.sum::<Option<u64>>().map(|sum| sum as f64)
+            group.iter().map(|row| value(row).map(|count| count as f64)).sum::<Option<f64>>()
         };
         let size = |bytes: Option<f64>| {
             bytes.map_or(NONE.into(), |bytes| {

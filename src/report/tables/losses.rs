@@ -1,7 +1,6 @@
 //! The table of losses: the network's beside AdamW's.
 
-use super::Look;
-use super::ruled::{NONE, Ruled, digits};
+use super::ruled::{Look, NONE, Ruled, digits};
 use crate::report::RunData;
 use crate::report::diverged::shown;
 

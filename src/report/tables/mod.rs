@@ -9,6 +9,7 @@ use std::path::Path;
 
 use self::cost::Costs;
 pub use self::losses::losses;
+pub use self::ruled::Look;
 pub(crate) use self::ruled::Ruled;
 use self::ruled::{NONE, digits, mean, percent};
 use super::work::HONEST;
@@ -22,15 +23,6 @@ const BEST: usize = 10;
 
 const LEGEND: &str =
     "final pay: mean share of a round's pay, last tenth of the rounds; aggregated, failed: share of all rounds";
-
-/// How tables are ruled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Look {
-    /// Box-drawing characters, for a terminal.
-    Terminal,
-    /// Markdown, for a file or a pipe.
-    Plain,
-}
 
 /// All tables of a run, and where its files are.
 pub fn summary(run: &RunData, root: &Path, look: Look) -> String {

@@ -2,7 +2,14 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::Look;
+/// How tables are ruled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// Box-drawing characters, for a terminal.
+    Terminal,
+    /// Markdown, for a file or a pipe.
+    Plain,
+}
 
 /// Stands for what is not known.
 pub const NONE: &str = "-";
