@@ -286,7 +286,7 @@ fn shards_of_a_bucket_are_those_of_its_files() {
     server.bucket().put("raw/b/c.jsonl", b"{\"text\": 1}\n".to_vec());
     let told = text(&tokenize("s3://gauntlet/raw/b", "wrong").stderr);
     let expected = "error: s3://gauntlet/raw/b/c.jsonl, line 1: the field \"text\" is a number; expected a text; --on-error \
-                    skip leaves it out; the same command goes on from here\n";
+                    skip leaves it out; the same command resumes from here\n";
     assert_eq!(told, expected);
     let told = text(&tokenize("s3://gauntlet/none", "none").stderr);
     let expected = "error: s3://gauntlet/none: names no object; expected an object, a prefix with objects (.parquet, .jsonl or \

@@ -20,6 +20,8 @@ use tokio::time::Instant;
 fn client(server: &S3Server, access_key: &str, secret: &str, max_retries: usize) -> AmazonS3 {
     let backoff =
         BackoffConfig { init_backoff: Duration::from_millis(1), max_backoff: Duration::from_millis(5), base: 2.0 };
+    // What the program does when it opens a bucket.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     AmazonS3Builder::new()
         .with_endpoint(server.endpoint())
         .with_allow_http(true)

@@ -49,7 +49,7 @@ use gauntlet::runtime::process::ProcessError;
 use gauntlet::runtime::run::RunError;
 use gauntlet::scenario::ScenarioError;
 use gauntlet::words::plain;
-use shared::{DivergedError, UsageError, block_on, say};
+use shared::{UsageError, block_on, say, told};
 
 const EXIT_CODES: &str =
     "Exit codes: 0 done, 1 failed, 2 wrong command line or scenario, 3 a run is done and its model has diverged";
@@ -197,26 +197,6 @@ pub fn main() -> ExitCode {
             })
         }
     }
-}
-
-/// An error and its causes, each once. An error of a store is explained, without the names that each layer gives it.
-fn told(error: &anyhow::Error) -> String {
-    let mut told = String::new();
-    for cause in error.chain() {
-        let text = cause.to_string();
-        if let Some(store) = cause.downcast_ref::<object_store::Error>() {
-            let meaning = gauntlet::runtime::bucket::words::explain(store);
-            return if told.contains(&text) { told.replace(&text, &meaning) } else { join(told, &meaning) };
-        }
-        if !told.contains(&text) {
-            told = join(told, &text);
-        }
-    }
-    told
-}
-
-fn join(told: String, more: &str) -> String {
-    if told.is_empty() { more.to_string() } else { format!("{told}: {more}") }
 }
 
 /// Whether the same command would always fail again. Programs that start nodes rely on it.

@@ -6,7 +6,8 @@ use gauntlet::lab::sweep::{Axis, Outcome, Plan, Sweep};
 use gauntlet::lab::{PoolOptions, Shard};
 
 use super::networks::Networks;
-use super::{interrupt, open, plot, say, told};
+use super::shared::told;
+use super::{interrupt, open, plot, say};
 
 /// More seeds are a slip of the keyboard.
 const MOST_SEEDS: usize = 10_000;

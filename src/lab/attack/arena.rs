@@ -92,6 +92,7 @@ impl Arena {
         } else {
             let like = network.peers[0].clone();
             network.peers.push(PeerGroup { count: PLAYERS, joins: 0, leaves: None, ..like });
+            make_room(&mut network);
         }
         network.summary = String::new();
         // Read back, so that what the peers of the search bring is checked as if somebody had written it.
@@ -126,6 +127,7 @@ impl Arena {
         } else {
             network.peers.push(PeerGroup { count: players, behaviour, joins: 0, leaves: None, ..like });
         }
+        make_room(network);
     }
 
     /// What a strategy earned in a network where some play it.
@@ -141,6 +143,14 @@ impl Arena {
 
 fn mean(peers: &[&PeerFigures], of: impl Fn(&PeerFigures) -> f64) -> f64 {
     peers.iter().map(|peer| of(peer)).sum::<f64>() / peers.len().max(1) as f64
+}
+
+/// Takes away as many of the largest group of peers as the chain has no slots for.
+fn make_room(network: &mut Scenario) {
+    let excess = network.peers_total().saturating_sub(network.chain.slots);
+    if let Some(largest) = network.peers.iter_mut().max_by_key(|group| group.count) {
+        largest.count = largest.count.saturating_sub(excess).max(1);
+    }
 }
 
 /// Makes a network small, and leaves the judge and what peers do as they are.
