@@ -189,7 +189,14 @@ pub fn table(titles: &[String], groups: &[Group], lines: &[Line], look: Look) ->
     for line in lines {
         let mut cells = groups[line.group].names.clone();
         cells.extend([line.label.clone(), line.peers.to_string(), line.networks.to_string()]);
-        cells.extend(measured.iter().map(|at| told(line.measured[*at], &MEASURES[*at], false)));
+        cells.extend(measured.iter().map(|at| {
+            let told = told(line.measured[*at], &MEASURES[*at], false);
+            match line.measured[*at].map(|interval| interval.count) {
+                // As the loss, if some of the networks diverged.
+                Some(known) if known < line.networks => format!("{told} ({known} of {})", line.networks),
+                _ => told,
+            }
+        }));
         cells.extend(changed.iter().map(|at| told(line.changes[*at], &MEASURES[*at], true)));
         table.line(cells);
     }
@@ -260,6 +267,10 @@ pub(super) mod tests {
         );
         assert_eq!(lines[3].changes[LOSS], None, "no seed has the label in both");
         assert_eq!(lines[2].measured[CONTROL_LOSS], None);
+        groups[1].networks[2].figures.loss = None;
+        let lines = super::lines(&groups);
+        let told = table(&["peers.1.count".into()], &groups, &lines, Look::Plain);
+        assert!(told.contains("|        3 | 2.7500 ± 6.3531 (2 of 3) |"), "{told}");
         assert_eq!(lines[1].measured[PAY_RATIO].unwrap().mean, 0.4);
     }
 }
