@@ -8,6 +8,7 @@ mod collect;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod eval;
+mod explain;
 mod export;
 mod generate;
 mod genesis;
@@ -73,6 +74,8 @@ enum Command {
     Baseline(baseline::Args),
     /// Draw the pictures of a run again, or compare several runs on one set of axes
     Plot(plot::Args),
+    /// Say why a peer was or was not paid: its uploads, evaluations, ranks and pay, in order
+    Explain(explain::Args),
     /// Copy of a run's folder what is worth keeping: manifest, tables, pictures; of long runs every Nth round of the peers
     Publish(publish::Args),
     /// Run a finished run again and compare the digests
@@ -136,6 +139,7 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => plan::plan(args),
         Command::Baseline(args) => baseline::baseline(args),
         Command::Plot(args) => plot::plot(args),
+        Command::Explain(args) => explain::explain(args),
         Command::Publish(args) => publish::publish(args),
         Command::Verify(args) => verify::verify(args),
         Command::Genesis(args) => genesis::genesis(args),
