@@ -10,6 +10,7 @@ mod compare;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod eval;
+mod explain;
 mod export;
 mod generate;
 mod genesis;
@@ -49,7 +50,7 @@ use gauntlet::runtime::process::ProcessError;
 use gauntlet::runtime::run::RunError;
 use gauntlet::scenario::ScenarioError;
 use gauntlet::words::plain;
-use shared::{UsageError, block_on, say, told};
+use shared::{DivergedError, UsageError, block_on, say, told};
 
 const EXIT_CODES: &str =
     "Exit codes: 0 done, 1 failed, 2 wrong command line or scenario, 3 a run is done and its model has diverged";
@@ -97,6 +98,8 @@ enum Command {
     Baseline(baseline::Args),
     /// Draw the pictures of a run again, or compare several runs on one set of axes
     Plot(plot::Args),
+    /// Say why a peer was or was not paid: its uploads, evaluations, ranks and pay, in order
+    Explain(explain::Args),
     /// Copy the parts of a run's folder that are worth keeping: manifest, tables, pictures; of long runs every Nth
     /// round of the peers
     Publish(publish::Args),
@@ -168,6 +171,7 @@ pub fn main() -> ExitCode {
         Command::Compare(args) => compare::compare(args),
         Command::Baseline(args) => baseline::baseline(args),
         Command::Plot(args) => plot::plot(args),
+        Command::Explain(args) => explain::explain(args),
         Command::Publish(args) => publish::publish(args),
         Command::Attack(args) => attack::attack(args),
         Command::Verify(args) => verify::verify(args),

@@ -2,13 +2,15 @@
 //!
 //! [`run`] and [`record`] take a scenario and give what came of it. A program that does more beside it brings a
 //! [`RunWriter`] to [`simulate`](crate::engine::simulate), which keeps a [`RunFolder`]; [`load`] reads one back, [`plots`]
-//! and [`tables`] show it. They know plain data only: [`RoundRow`], [`PeerRow`] and what a mechanism calls its columns.
+//! and [`tables`] show it, [`explain`] says why a peer was paid or not. They know plain data only: [`RoundRow`],
+//! [`PeerRow`] and what a mechanism calls its columns.
 
 mod data;
 mod diverged;
 mod draw;
 mod equality;
 mod error;
+pub mod explain;
 mod files;
 mod folder;
 mod html;

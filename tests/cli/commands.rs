@@ -13,6 +13,7 @@ fn every_subcommand_explains_itself() {
         ("run", "--resume"),
         ("check", "--set"),
         ("plot", "RUN_DIR"),
+        ("explain", "--round"),
         ("verify", "--threads"),
         ("scenarios", "List the scenarios"),
         ("bench", "--preset"),

@@ -88,6 +88,25 @@ fn runs_are_drawn_again_and_compared() {
 }
 
 #[test]
+fn a_run_explains_whom_it_paid() {
+    let place = Place::new();
+    place.succeed("run net.toml --quiet --rounds 8 --no-baseline --out run");
+    let story = place.succeed("explain run --peer 5");
+    for expected in
+        ["uid 5 of run: 8 of 8 rounds, judged by `gauntlet`", "(offline, key ", "In all, 8 rounds: ", "Cost: "]
+    {
+        assert!(story.contains(expected), "no {expected:?} in {story}");
+    }
+    let copycat = place.succeed("explain run --peer 4");
+    assert!(copycat.contains("trained on 0 tokens, 0 times a mean honest peer's"), "{copycat}");
+    let round = place.succeed("explain run --peer 4 --round 7");
+    assert!(round.contains("| ->") && round.contains("a mean honest peer"), "{round}");
+    place.fail("explain run --peer 9", 2, &["run: no peer has held uid 9; there are uids 0 to 5"]);
+    place.fail("explain run --peer 0 --round 8", 2, &["round 8 is not one of its 8; expected 0 to 7"]);
+    place.fail("explain net.toml --peer 0", 1, &["net.toml is no run folder"]);
+}
+
+#[test]
 fn a_mechanism_writes_and_draws_its_own_numbers() {
     let place = Place::new();
     let printed = place.succeed("run net.toml --rounds 6 --no-baseline --set mechanism=equal --out equal");
