@@ -84,7 +84,11 @@ mod tests {
         PeerRow { incentive: paid, tokens, ..sample::peer_row() }
     }
 
-    fn compared(rounds: &[((f64, Option<u64>), &[PeerRow])]) -> [Option<f64>; 3] {
+    /// What a peer was paid in a round, its tokens, and the peers of the round.
+    type Round<'a> = ((f64, Option<u64>), &'a [PeerRow]);
+
+    /// Work, pay and profit.
+    fn compared(rounds: &[Round]) -> [Option<f64>; 3] {
         let (mut compared, mut row) = (Compared::default(), LeaderboardRow::default());
         for (own, peers) in rounds {
             let mut round = HonestRound::default();
