@@ -51,7 +51,9 @@ use shared::{DivergedError, UsageError, block_on, say};
     name = "sim",
     version,
     max_term_width = 120,
-    after_help = "Exit codes: 0 done, 1 failed, 2 wrong command line or scenario, 3 a run is done and its model has diverged"
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong command line or scenario, 3 a run is done and its model has diverged.\n\
+                  Environment: GAUNTLET_STORE_GIVE_UP, seconds for which commands try again where a store is busy or does \
+                  not answer (30); GAUNTLET_STORE_TIMEOUT, seconds without an answer after which a request has failed (60)."
 )]
 struct Cli {
     #[command(subcommand)]
