@@ -52,8 +52,10 @@ use gauntlet::scenario::ScenarioError;
 use gauntlet::words::plain;
 use shared::{DivergedError, UsageError, block_on, say, told};
 
-const EXIT_CODES: &str =
-    "Exit codes: 0 done, 1 failed, 2 wrong command line or scenario, 3 a run is done and its model has diverged";
+/// What the help of the whole program ends with.
+const AFTER: &str = "Exit codes: 0 done, 1 failed, 2 wrong command line or scenario, 3 a run is done and its model has diverged.\n\
+     Environment: GAUNTLET_STORE_GIVE_UP, seconds for which commands try again where a store is busy or does not answer \
+     (30); GAUNTLET_STORE_TIMEOUT, seconds without an answer after which a request has failed (60).";
 
 /// Permissionless distributed training of language models: simulates a network of honest and adversarial peers, and
 /// shows what each is paid.
@@ -62,8 +64,10 @@ const EXIT_CODES: &str =
     name = "sim",
     version,
     max_term_width = 120,
-    after_help = EXIT_CODES,
-    after_long_help = format!("{}\n\n{EXIT_CODES}", glossary::GLOSSARY)
+    after_help = AFTER,
+    after_long_help = format!("{}
+
+{AFTER}", glossary::GLOSSARY)
 )]
 struct Cli {
     #[command(subcommand)]

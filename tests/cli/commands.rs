@@ -11,6 +11,7 @@ fn every_subcommand_explains_itself() {
     let help = place.succeed("--help");
     for (command, option) in [
         ("run", "--resume"),
+        ("resume", "--rounds"),
         ("check", "--set"),
         ("plot", "RUN_DIR"),
         ("explain", "--round"),
@@ -25,6 +26,10 @@ fn every_subcommand_explains_itself() {
         assert!(own.contains(option) && own.contains(&format!("Usage: sim {command}")), "{own}");
     }
     assert!(help.contains("\n  put window ") && !place.succeed("-h").contains("put window"), "{help}");
+    assert!(
+        help.contains("3 a run is done and its model has diverged") && help.contains("GAUNTLET_STORE_GIVE_UP"),
+        "{help}"
+    );
     assert!(place.succeed("--version").starts_with("sim "));
     place.sim("").assert().code(2);
     place.sim("walk").assert().code(2);
