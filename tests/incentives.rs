@@ -139,11 +139,22 @@ impl Fared {
         let columns = self.networks[0].1.reports[0].columns.clone();
         let mut first = 0;
         let scenario = &self.networks[0].0.scenario;
-        for group in &scenario.peers {
-            let reports = self.last_third(first..first + group.count);
-            first += group.count;
+        let mut groups: Vec<(String, usize)> = Vec::new();
+        for (_, operator) in scenario.each_uid() {
+            match groups.last_mut() {
+                Some((label, count)) if *label == operator.label() => *count += 1,
+                _ => groups.push((operator.label(), 1)),
+            }
+        }
+        for (behaviour, count) in groups {
+            let reports = self.last_third(first..first + count);
+            first += count;
             let share = |of: &dyn Fn(&PeerReport) -> f64| mean(reports.iter().map(|report| of(report)));
-            let pay = if share(&|report| report.incentive) < 0.05 * honest { "none" } else { "some" };
+            let pay = match share(&|report| report.incentive) / honest {
+                pay if pay < 0.05 => "none",
+                pay if pay > 1.5 && behaviour != "honest" => "more",
+                _ => "some",
+            };
             let aggregated = share(&|report| f64::from(u8::from(report.aggregated)));
             let aggregated = if aggregated < 0.05 { "never" } else { "at times" };
             let proof = match share(&|report| report.number(&columns, "proof_of_computation").unwrap()) {
@@ -154,7 +165,6 @@ impl Fared {
             let mut statuses: BTreeMap<&str, usize> = BTreeMap::new();
             reports.iter().for_each(|report| *statuses.entry(report.status.name()).or_default() += 1);
             let (status, _) = statuses.into_iter().max_by_key(|(_, count)| *count).unwrap();
-            let (behaviour, count) = (scenario.label(&group.behaviour), group.count);
             table += &format!("{behaviour:10}  {count:5}  {pay:4}  {aggregated:10}  {proof:20}  {status}\n");
         }
         let (initial, last) = self.losses();
@@ -250,7 +260,38 @@ fn sign_flip() {
 fn averaging_inside_the_window() {
     let averaging = "{ kind = \"strategy\", mix = \"now\", own = 0.5 }";
     let fared = snapshot!("averaging", two(averaging, SEEDS));
-    assert!(fared.pay() > 1.5 && fared.learns(), "a thief is paid {:.1} of an honest peer", fared.pay());
+    assert!(fared.pay() > 5.0 && fared.learns(), "a thief is paid {:.1} of an honest peer", fared.pay());
+}
+
+/// It works only when the bin of its own rank has its turn, and sends the mean of others in between.
+#[test]
+fn averaging_in_bursts() {
+    let burst = "{ kind = \"strategy\", mix = \"now\", works = { bin-of = 2 }, idle = \"mix\" }";
+    let fared = snapshot!("averaging-in-bursts", two(burst, SEEDS));
+    assert!(fared.pay() > 5.0 && fared.learns(), "a thief is paid {:.1} of an honest peer", fared.pay());
+}
+
+/// A quarter of the work.
+#[test]
+fn averaging_with_a_quarter_of_each_page() {
+    let short = "{ kind = \"strategy\", mix = \"now\", tokens = 0.25, fresh = true }";
+    let fared = snapshot!("averaging-short", two(short, SEEDS));
+    assert!(fared.pay() > 5.0 && fared.learns(), "a thief is paid {:.1} of an honest peer", fared.pay());
+}
+
+/// All of the work, and no momentum: a mere gradient is a better small step, and a worse part of an aggregate.
+#[test]
+fn fresh() {
+    let fared = snapshot!("fresh", two("{ kind = \"strategy\", fresh = true }", SEEDS));
+    assert!(fared.pay() > 5.0 && fared.learns(), "a thief is paid {:.1} of an honest peer", fared.pay());
+}
+
+/// Five slots of one operator mix what all of them made, before anybody uploads.
+#[test]
+fn cartel() {
+    let five = "[[operators]]\nuids = 5\nbehaviour = { kind = \"strategy\", mix = \"operator\" }\n";
+    let fared = snapshot!("cartel", fare(five, SEEDS));
+    assert!(fared.pay() > 5.0 && fared.learns(), "a slot is paid {:.1} of an honest peer", fared.pay());
 }
 
 /// What a peer sends is taken relative to its own size: blowing it up changes nothing, neither for the model nor for
