@@ -10,7 +10,7 @@ use crate::scenario::ScenarioError;
 pub enum LabError {
     /// A network of the experiment fails; `which` are the settings in which it differs from the others.
     #[error("the network with {which}: {source}")]
-    Network { which: String, source: SimulationError },
+    Network { which: String, source: Box<SimulationError> },
     /// The place of the results does not take or give them.
     #[error("{url}: cannot {action} {object}: {reason}; what is there stays, and the same command resumes")]
     Store { url: String, action: &'static str, object: String, reason: String },

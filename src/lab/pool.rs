@@ -167,7 +167,7 @@ impl Pool<'_> {
         }
         let options = Options { threads: 1, interrupt: self.options.interrupt.clone() };
         let run = run_with(self.jobs[job].clone(), &options);
-        let run = run.map_err(|source| LabError::Network { which: self.which(job), source })?;
+        let run = run.map_err(|source| LabError::Network { which: self.which(job), source: source.into() })?;
         let Some(figures) = run.as_ref().map(Figures::of) else { return Ok(None) };
         self.shelf.put(key, &figures)?;
         Ok(Some((figures, false)))

@@ -32,7 +32,8 @@ impl Archive {
         self.0.get(strategy).map_or(&[], Vec::as_slice)
     }
 
-    pub fn len(&self) -> usize {
+    /// How many strategies have been tried.
+    pub fn strategies(&self) -> usize {
         self.0.len()
     }
 
@@ -79,7 +80,7 @@ mod tests {
         archive.add(lucky.clone(), Trial { pay: 6.0, work: 1.0 });
         (0..4).for_each(|_| archive.add(steady.clone(), Trial { pay: 5.0, work: 1.0 }));
         assert_eq!(archive.best(), [steady.clone(), lucky]);
-        assert_eq!((archive.len(), archive.trials(&steady).len()), (2, 4));
+        assert_eq!((archive.strategies(), archive.trials(&steady).len()), (2, 4));
         assert_eq!(archive.trials(&space.honest()), []);
     }
 }

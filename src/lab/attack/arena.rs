@@ -188,8 +188,8 @@ fn cheapen(network: &mut Scenario) {
     if before > MOST_HONEST {
         network.peers.iter_mut().for_each(|group| group.count = (group.count * MOST_HONEST / before).max(1));
         let now: usize = network.peers.iter().map(|group| group.count).sum();
-        let of = |count: usize| (count * (now + PLAYERS)).div_ceil(before + PLAYERS).max(1);
-        network.protocol.top_peers = of(network.protocol.top_peers);
+        let top = network.protocol.top_peers * (now + PLAYERS);
+        network.protocol.top_peers = top.div_ceil(before + PLAYERS).max(1);
         network.protocol.min_peers = network.protocol.min_peers.min(network.protocol.top_peers);
     }
 }

@@ -80,7 +80,7 @@ pub fn report(search: &Search, scenario: &Scenario, found: &Found) -> String {
     say(&format!(
         "{} networks, search seed {seed}; {} strategies of {:.1e} were tried in cheap networks.",
         found.networks,
-        found.cheap.len(),
+        found.cheap.strategies(),
         arena.space.size()
     ));
     say(
