@@ -1,15 +1,12 @@
 //! `sim attack`: searches for strategies that a mechanism pays for less than honest work.
 
 use std::path::Path;
-use std::sync::Mutex;
-use std::time::Instant;
 
 use gauntlet::bucket;
 use gauntlet::lab::attack::{Arena, Search};
 use gauntlet::lab::{Event, PoolOptions, Shard, Shelf};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::progress::{PLAIN_EVERY, columns};
+use super::networks::Networks;
 use super::{UsageError, interrupt, open, say};
 
 #[derive(clap::Args)]
@@ -34,6 +31,9 @@ pub struct Args {
     /// Folder or bucket of the search [default: runs/attack-<scenario>-<mechanism>-<seed>]
     #[arg(long, value_name = "DIR|URL")]
     out: Option<String>,
+    /// No progress line
+    #[arg(long, short)]
+    quiet: bool,
 }
 
 fn budget(text: &str) -> Result<usize, String> {
@@ -56,19 +56,19 @@ pub fn attack(args: Args) -> anyhow::Result<()> {
     let default = || Path::new("runs").join(format!("attack-{}-{mechanism}-{}", scenario.name, args.search_seed));
     let out = args.out.unwrap_or_else(|| default().display().to_string());
     let shelf = Shelf::new(&bucket::open(&out, true)?);
-    let shown = Shown::new(args.budget);
-    let progress = |event: Event<'_>| shown.event(event);
+    let networks = Networks::new(Some(args.budget), args.quiet);
+    let progress = |event: Event<'_>| networks.tell(event);
     let pool = PoolOptions {
         threads: open::threads(args.threads, "cpu"),
         shard: args.shard,
         interrupt: interrupt::on_stop_of("the networks in progress"),
         progress: &progress,
     };
-    let stage = |networks: usize, words: &str| shown.stage(networks, words);
+    let stage = |before: usize, words: &str| networks.batch(before, words);
     let search =
         Search { arena: &arena, budget: args.budget, seed: args.search_seed, shelf: &shelf, pool, stage: &stage };
     let found = search.record(&scenario)?;
-    shown.bar.finish_and_clear();
+    networks.finish();
     match found {
         Some((_, report)) => {
             say(report);
@@ -77,53 +77,4 @@ pub fn attack(args: Args) -> anyhow::Result<()> {
         None => say(format_args!("stopped; what was run is in {out}, and the same command resumes")),
     }
     Ok(())
-}
-
-/// One line while the search goes on: a bar on a terminal, else a line now and then.
-struct Shown {
-    bar: ProgressBar,
-    plain: bool,
-    state: Mutex<State>,
-}
-
-struct State {
-    /// Networks before those that run now.
-    before: usize,
-    words: String,
-    said: Instant,
-}
-
-impl Shown {
-    fn new(budget: usize) -> Self {
-        let terminal = columns().is_some();
-        let bar = ProgressBar::new(budget as u64);
-        bar.set_draw_target(if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() });
-        let style = ProgressStyle::with_template("{pos}/{len} networks, {eta} left  {wide_msg}");
-        bar.set_style(style.expect("a constant template"));
-        let state = State { before: 0, words: String::new(), said: Instant::now() };
-        Self { bar, plain: !terminal, state: Mutex::new(state) }
-    }
-
-    fn stage(&self, networks: usize, words: &str) {
-        let mut state = self.state.lock().expect("no panic while held");
-        (state.before, state.words) = (networks, words.to_string());
-        self.bar.set_message(words.to_string());
-    }
-
-    fn event(&self, event: Event<'_>) {
-        let mut state = self.state.lock().expect("no panic while held");
-        match event {
-            Event::Done { done, .. } => {
-                let networks = state.before + done;
-                self.bar.set_position(networks as u64);
-                if self.plain && state.said.elapsed() > PLAIN_EVERY {
-                    eprintln!("{networks}/{} networks, {}", self.bar.length().unwrap_or_default(), state.words);
-                    state.said = Instant::now();
-                }
-            }
-            Event::Damaged { object, reason } => {
-                self.bar.suspend(|| eprintln!("{object}: {reason}; its network is run again"));
-            }
-        }
-    }
 }

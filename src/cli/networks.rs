@@ -1,56 +1,66 @@
 //! Progress of many networks: a bar on a terminal, a plain line now and then otherwise.
 
-use std::sync::Mutex;
-use std::time::Instant;
+use std::sync::{Mutex, MutexGuard};
 
 use gauntlet::lab::Event;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::progress::{PLAIN_EVERY, columns};
+use super::progress::Line;
 
 /// Shows how many networks are done.
-pub struct Networks {
-    bar: ProgressBar,
-    plain: bool,
-    said: Mutex<Instant>,
+pub struct Networks(Mutex<State>);
+
+struct State {
+    line: Line,
+    /// Networks before those that run now.
+    before: usize,
+    /// All networks, if more are to come than run now.
+    all: Option<usize>,
+    /// What they are run for.
+    words: Vec<String>,
 }
 
 impl Networks {
-    /// Nothing of it with `quiet`.
-    pub fn new(quiet: bool) -> Self {
-        let terminal = columns().is_some();
-        let bar = ProgressBar::new(0);
-        let target = if quiet || !terminal { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        bar.set_draw_target(target);
-        let style = ProgressStyle::with_template("network {pos}/{len} {bar:30} {elapsed} elapsed, {eta} left");
-        bar.set_style(style.expect("a constant template"));
-        Self { bar, plain: !quiet && !terminal, said: Mutex::new(Instant::now()) }
+    /// Shows nothing with `quiet`. `all` is the number of all networks, if they are run in several batches.
+    pub fn new(all: Option<usize>, quiet: bool) -> Self {
+        let line = Line::new(all.unwrap_or_default() as u64, "network {pos}/{len}", quiet);
+        Self(Mutex::new(State { line, before: 0, all, words: Vec::new() }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().expect("no panic while held")
+    }
+
+    /// A batch begins after so many networks, for this.
+    pub fn batch(&self, before: usize, words: &str) {
+        let mut state = self.state();
+        (state.before, state.words) = (before, vec![words.to_string()]);
     }
 
     /// Shows what happened.
     pub fn tell(&self, event: Event<'_>) {
+        let state = &mut *self.state();
         match event {
             Event::Done { done, of, found } => {
-                self.bar.set_length(of as u64);
-                self.bar.set_position(done as u64);
+                let (done, all) = (state.before + done, state.all.unwrap_or(of));
+                state.line.bar.set_length(all as u64);
+                state.line.bar.set_position(done as u64);
                 if found {
-                    // It took no time, so it says nothing of those that do.
-                    self.bar.reset_eta();
+                    // A network that was found took no time, so it says nothing about the others.
+                    state.line.bar.reset_eta();
                 }
-                let mut said = self.said.lock().expect("no panic while held");
-                if self.plain && said.elapsed() >= PLAIN_EVERY {
-                    *said = Instant::now();
-                    eprintln!("network {done}/{of}, {} s left", self.bar.eta().as_secs());
+                if state.line.is_due() {
+                    state.line.say(&format!("network {done}/{all}"), &state.words);
                 }
             }
             Event::Damaged { object, reason } => {
-                self.bar.suspend(|| eprintln!("warning: {object} is damaged ({reason}); its network is run again"));
+                let told = || eprintln!("warning: {object} is damaged ({reason}); its network is run again");
+                state.line.bar.suspend(told);
             }
         }
     }
 
     /// Takes the bar away.
     pub fn finish(&self) {
-        self.bar.finish_and_clear();
+        self.state().line.finish();
     }
 }

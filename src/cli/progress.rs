@@ -96,7 +96,7 @@ impl Line {
         let left = format!("{:#} left", HumanDuration(self.bar.eta()));
         match columns() {
             _ if self.quiet => {}
-            None if self.plain => eprintln!("{place}: {}, {left}", parts.join(", ")),
+            None if self.plain => eprintln!("{place}: {}", [parts, &[left]].concat().join(", ")),
             Some(columns) if columns < WIDE => {
                 let first = parts.first().cloned();
                 let rest = parts.get(1..).unwrap_or_default().iter().cloned();

@@ -54,7 +54,7 @@ pub fn sweep(args: Args) -> anyhow::Result<()> {
     let out = args.out.unwrap_or_else(|| format!("runs/{}-sweep", base.name));
     let sweep = Sweep::begin(plan, &bucket::open(&out, true)?)?;
 
-    let networks = Networks::new(args.quiet);
+    let networks = Networks::new(None, args.quiet);
     let options = PoolOptions {
         threads: open::threads(args.threads, "cpu"),
         shard: args.shard,
