@@ -44,7 +44,7 @@ fn budget(text: &str) -> Result<usize, String> {
     }
 }
 
-/// Searches, and prints the report.
+/// Searches and prints the report.
 pub fn attack(args: Args) -> anyhow::Result<()> {
     let mechanism: Vec<String> = args.mechanism.iter().map(|kind| format!("mechanism={kind}")).collect();
     let scenario = args.scenario.load_with(&mechanism, &[])?;
@@ -79,7 +79,7 @@ pub fn attack(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One line while the search goes on: a bar on a terminal, else a line now and then.
+/// A progress line: a bar on a terminal, otherwise a line from time to time.
 struct Shown {
     bar: ProgressBar,
     plain: bool,
@@ -87,7 +87,7 @@ struct Shown {
 }
 
 struct State {
-    /// Networks before those that run now.
+    /// Networks done before the current ones.
     before: usize,
     words: String,
     said: Instant,

@@ -1,4 +1,4 @@
-//! Progress of many networks: a bar on a terminal, a plain line now and then otherwise.
+//! Progress over many networks: a bar on a terminal, otherwise a plain line from time to time.
 
 use std::sync::Mutex;
 use std::time::Instant;
@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::progress::{PLAIN_EVERY, columns};
 
-/// Shows how many networks are done.
+/// Shows the number of finished networks.
 pub struct Networks {
     bar: ProgressBar,
     plain: bool,
@@ -16,7 +16,7 @@ pub struct Networks {
 }
 
 impl Networks {
-    /// Nothing of it with `quiet`.
+    /// Shows nothing if `quiet`.
     pub fn new(quiet: bool) -> Self {
         let terminal = columns().is_some();
         let bar = ProgressBar::new(0);
@@ -27,14 +27,14 @@ impl Networks {
         Self { bar, plain: !quiet && !terminal, said: Mutex::new(Instant::now()) }
     }
 
-    /// Shows what happened.
+    /// Shows an event.
     pub fn tell(&self, event: Event<'_>) {
         match event {
             Event::Done { done, of, found } => {
                 self.bar.set_length(of as u64);
                 self.bar.set_position(done as u64);
                 if found {
-                    // It took no time, so it says nothing of those that do.
+                    // A found result took no time, so it must not affect the estimate.
                     self.bar.reset_eta();
                 }
                 let mut said = self.said.lock().expect("no panic while held");
@@ -49,7 +49,7 @@ impl Networks {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
     }
