@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn halves_round_upwards_and_no_values_have_size_zero() {
+    fn halves_round_upwards_and_an_empty_tensor_has_size_zero() {
         assert_eq!([-1.5, -0.5, 0.5, 1.5].map(round), [-1.0, 0.0, 1.0, 2.0]);
         assert_eq!((rms(&[]), rms(&[3.0, -4.0])), (0.0, 12.5f64.sqrt()));
     }
