@@ -35,7 +35,7 @@ mod tests {
     use crate::node::behaviour::testing::refused;
 
     #[test]
-    fn a_lazy_peer_trains_on_one_page_at_least_and_all_at_most() {
+    fn the_fraction_has_bounds() {
         assert!(refused("{ kind = \"lazy\", fraction = 1 }").is_empty());
         assert_eq!(refused("{ kind = \"lazy\", fraction = 0 }"), ["fraction"]);
         assert_eq!(refused("{ kind = \"lazy\", fraction = 1.1 }"), ["fraction"]);
