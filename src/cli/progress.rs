@@ -19,7 +19,7 @@ pub fn columns() -> Option<u16> {
     columns_of(std::io::stderr().is_terminal(), cfg!(unix).then_some(name.as_str()), size())
 }
 
-/// The width for a terminal with this name (where terminals have names) that reports so many columns.
+/// The width for a terminal with this name (where terminals have names) that reports this many columns.
 fn columns_of(is_terminal: bool, name: Option<&str>, size: Option<u16>) -> Option<u16> {
     let can_move = name.is_none_or(|name| !name.is_empty() && name != "dumb");
     (is_terminal && can_move).then(|| size.filter(|size| *size > 0).unwrap_or(USUAL))

@@ -22,7 +22,7 @@ pub struct Cost {
 pub struct Trained(BTreeMap<u64, Vec<u64>>);
 
 impl Trained {
-    /// Records that a slot starts to train on so many tokens.
+    /// Records that a slot starts to train on this many tokens.
     pub fn add(&mut self, round: u64, slot: usize, tokens: u64) {
         let slots = self.0.entry(round).or_default();
         slots.resize(slots.len().max(slot + 1), 0);

@@ -28,7 +28,7 @@ pub struct PoolOptions<'a> {
 /// An event of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
-    /// So many of this process's networks are done; the last one was found on the shelf or run.
+    /// `done` of this process's `of` networks are done. `found`: the last one was on the shelf.
     Done { done: usize, of: usize, found: bool },
     /// A damaged result lies on the shelf; its network is run again.
     Damaged { object: &'a str, reason: &'a str },

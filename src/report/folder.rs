@@ -102,7 +102,7 @@ impl RunFolder {
         Ok((Leaderboard::of(&self.columns, &peers), slots))
     }
 
-    /// Checks that no line is missing from so many rounds of a run and so many steps of its baseline.
+    /// Checks that no line is missing up to this round of a run and this step of its baseline.
     ///
     /// # Errors
     /// [`ReportError::Lost`].

@@ -60,7 +60,7 @@ impl Standing {
     }
 }
 
-/// Length of the last tenth of so many rounds, at least one.
+/// Length of the last tenth of this many rounds; at least one.
 fn last_tenth(rounds: u64) -> u64 {
     rounds.div_ceil(10).max(1)
 }

@@ -87,7 +87,7 @@ pub struct LeaderboardRow {
     pub profit: Option<f64>,
 }
 
-/// A line of `baseline.csv`: central AdamW after as many rounds' worth of tokens.
+/// A line of `baseline.csv`: central AdamW after the tokens of this many rounds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BaselineRow {
     pub round: u64,

@@ -34,7 +34,7 @@ impl Rows {
     pub fn new(scenario: &Scenario, columns: &[Column], slots: &[SlotRow]) -> Self {
         let mut peers: BTreeMap<Hotkey, (u32, String)> = BTreeMap::new();
         for operator in scenario.each_operator() {
-            // A peer that registers anew keeps its index, whatever its key.
+            // A peer that registers again under another key keeps its index.
             let (slots, label) = (operator.slots().cycle(), operator.label());
             let keys = scenario.all_identities(&operator).into_iter().zip(slots);
             peers.extend(keys.map(|(identity, slot)| (identity.hotkey(), (slot as u32, label.clone()))));

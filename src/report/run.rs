@@ -54,7 +54,7 @@ pub fn run(scenario: Scenario) -> Result<RunData, SimulationError> {
     Ok(run.expect("nobody interrupts it"))
 }
 
-/// Like [`run`], on so many threads and until an interrupt; `None` if the interrupt came first.
+/// Like [`run`], with options; `None` if an interrupt came first.
 ///
 /// # Errors
 /// Like [`run`].

@@ -122,7 +122,7 @@ pub fn models(root: &Path) -> Vec<(u64, PathBuf)> {
     models
 }
 
-/// Writes the model after so many rounds into a run's folder, and removes models more than `kept` rounds older.
+/// Writes the model after `rounds` rounds into a run's folder, and removes models more than `kept` rounds older.
 pub(super) fn write_model(
     root: &Path,
     rounds: u64,

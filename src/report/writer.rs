@@ -34,7 +34,7 @@ impl RunWriter {
         Self::go_on(folder, manifest, world.network.core.config.clone(), (0, 0))
     }
 
-    /// Continues after so many rounds of a run and of its baseline. Later rows in the folder are dropped.
+    /// Continues after these numbers of rounds of a run and of its baseline. Later rows in the folder are dropped.
     ///
     /// # Errors
     /// A file is damaged or has lost lines, or the disk cannot be written.

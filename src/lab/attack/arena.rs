@@ -216,7 +216,7 @@ mod tests {
                     let cheap = cheap.unwrap_or_else(|error| panic!("{}, {strategy:?}: {error}", shipped.name));
                     assert!(cheap.peers_total() <= MOST_HONEST + 2 * CARTEL && cheap.rounds <= MOST_ROUNDS);
                     match arena.network(Stage::Whole, &strategy, played, 3).map_err(|error| error.to_string()) {
-                        // Peers of a long run cannot all register anew all the time.
+                        // Peers of a long run cannot all register again all the time.
                         Err(error) if played == Played::ByAll && error.contains("leave less often") => {}
                         whole => drop(whole.unwrap_or_else(|error| panic!("{}, {strategy:?}: {error}", shipped.name))),
                     }

@@ -111,8 +111,8 @@ impl Mimic {
 }
 
 impl State {
-    /// Learns from the payloads of a round: `z <- t / (t + 1) z + 1 / (t + 1) v`, where `v` is the direction of `sum (x
-    /// - mean) (x - mean)^T z`. The result is scaled to length 1.
+    /// Learns from the payloads of a round: `z <- t / (t + 1) z + 1 / (t + 1) v`. Here `v` is the direction of
+    /// `sum (x - mean) (x - mean)^T z`. The result is scaled to length 1.
     fn learn(
         &mut self,
         shape: &PayloadShape,

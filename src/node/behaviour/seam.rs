@@ -228,7 +228,7 @@ pub trait BehaviourSettings: Send + Sync {
         None
     }
 
-    /// Keys that it needs for each slot in so many rounds.
+    /// Keys that it needs for each slot in a run of this many rounds.
     fn keys(&self, rounds: u64) -> u64 {
         self.renews().map_or(1, |every| rounds.div_ceil(every.max(1)).max(1))
     }

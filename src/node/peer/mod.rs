@@ -55,7 +55,7 @@ pub struct PeerPlan {
     /// Number of slots that it registers.
     pub slots: usize,
     pub leaves: Option<u64>,
-    /// Registers anew after every so many rounds, under the next key of each slot.
+    /// Rounds after which it registers again, under the next key of each slot.
     pub renews: Option<u64>,
 }
 

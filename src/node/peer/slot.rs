@@ -59,7 +59,7 @@ impl Slot {
         self.key + 1 < self.keys.len()
     }
 
-    /// Abandons the slot and prepares to register anew under key number `key`, unless that is the current one.
+    /// Abandons the slot and prepares to register again under key number `key`, unless that is the current one.
     pub fn renew(&mut self, key: usize) {
         let key = key.min(self.keys.len() - 1);
         if key != self.key {

@@ -39,7 +39,7 @@ impl Over {
         }
     }
 
-    /// The position of a run after so many rounds and seconds; `None` before it has sent its first byte.
+    /// The position of a run at this round and time; `None` before it has sent its first byte.
     fn place(self, run: &RunData, rounds: u64, seconds: f64) -> Option<f64> {
         match self {
             Self::Rounds => Some(rounds as f64),

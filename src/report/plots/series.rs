@@ -36,7 +36,7 @@ pub struct Bins {
 }
 
 impl Bins {
-    /// Makes at most so many bins.
+    /// Divides the rounds into at most `bins` bins.
     pub fn at_most(bins: u64, rounds: u64) -> Self {
         Self { rounds, width: rounds.div_ceil(bins.max(1)).max(1) }
     }

@@ -32,7 +32,7 @@ impl Costs {
         }
     }
 
-    /// A group's cells in a run of so many rounds. Peers are weighted by the rounds in which they held a slot.
+    /// A group's cells, given the rounds of the run. Peers are weighted by the rounds in which they held a slot.
     pub fn cells(self, group: &[&LeaderboardRow], rounds: u64) -> Vec<String> {
         let held = |row: &LeaderboardRow| row.rounds_registered.unwrap_or(0) as f64;
         let total = |value: fn(&LeaderboardRow) -> Option<f64>| -> f64 {

@@ -35,7 +35,7 @@ pub fn losses(run: &RunData, look: Look) -> String {
     table.text()
 }
 
-/// The last loss measured within the first so many rounds.
+/// The last loss measured up to this number of rounds.
 fn last_measured(losses: &[(u64, Option<f64>)], done: u64) -> Option<f64> {
     losses.iter().take_while(|(round, _)| *round < done).filter_map(|(_, loss)| *loss).last()
 }

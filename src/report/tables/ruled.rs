@@ -25,7 +25,7 @@ pub fn percent(share: f64) -> String {
     if share.is_finite() { format!("{:.2} %", 100.0 * share) } else { NONE.into() }
 }
 
-/// A number with so many decimals.
+/// A number with this many decimals.
 pub fn digits(value: f64, digits: usize) -> String {
     if !value.is_finite() {
         return NONE.into();

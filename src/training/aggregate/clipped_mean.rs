@@ -5,12 +5,12 @@
 //! ([`exact`](super::exact)), here in units of 2^-32 of the median size of the peers' payloads:
 //!
 //! 1. **Size** of a peer's tensor: the root mean square of its values. The median of all peers' sizes is weighted, and
-//! the lower one if two are in the middle, so raising it takes half of the weight. All peers send equally many values,
-//! so this is also the median of the L2 norms.
+//!    the lower one if two are in the middle, so raising it takes half of the weight. All peers send equally many
+//!    values, so this is also the median of the L2 norms.
 //! 2. **Value**: `v / max(size, median)` in f64, which clips a peer's tensor to the median norm; clamped to +-32,
 //!    times 2^32, rounded: 2^37 at most. A median of 0 leaves the tensor as it is.
 //! 3. **Sum** of weight times value over the peers. The total weight is below 2^16, so the sum is below 2^53 and exact
-//! in any order.
+//!    in any order.
 //! 4. **Step**: `sum * (rate * median / (total weight * 2^32))`, one product in f64, rounded to f32; then theta minus
 //!    that, rounded to f32. The rounding between product and difference keeps a device from fusing them.
 //!

@@ -5,9 +5,9 @@
 //! sign is computed in whole numbers ([`exact`](super::exact)):
 //!
 //! 1. **Value**: `v / rms` in f64, clamped to +-32, times 2^15, rounded: 2^20 at most. `rms` is the root mean square of
-//!    all values the peer sent of the tensor. If it is 0, every value is 0.
+//!    all values that the peer sent of the tensor. If it is 0, every value is 0.
 //! 2. **Mean** over the peers that sent the coefficient: the sum of weight times value, below 2^36, divided by the sum
-//! of their weights, rounded. A coefficient that no peer sent is 0.
+//!    of their weights, rounded. A coefficient that no peer sent is 0.
 //! 3. **Back along the rows** of the chunk with a basis of whole numbers, `round(DCT * 2^20)`, halves away from zero;
 //!    then times 2^-20, rounded.
 //! 4. **Back along the columns** with the same basis, and the sign: -1, 0 or 1.

@@ -18,7 +18,7 @@ pub enum Works {
     BinOf(u64),
     /// While it is not paid.
     Unpaid,
-    /// For the first so many slots of its operator only. The other slots send what these have computed.
+    /// For this many slots of its operator only, from the first. The other slots send what these have computed.
     Slots(u64),
 }
 
