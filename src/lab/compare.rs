@@ -85,7 +85,7 @@ impl Comparison {
         self.rounds.push(rounds);
     }
 
-    /// Prints the settings that differ, loss and pay with their intervals, and which curves end early.
+    /// A text with the settings that differ, loss and pay with their intervals, and which curves end early.
     pub fn summary(&self, look: Look) -> String {
         let mut parts = vec![self.settings(look)];
         let lines = lines(&self.groups);

@@ -53,7 +53,7 @@ pub fn loss(title: &str, names: &str, groups: &[Group], lines: &[Line]) -> Resul
     dots(&picture).map(Some)
 }
 
-/// The title: what is drawn and, if the groups' names are values, the setting that they belong to.
+/// The line below a title: the setting whose values are the groups' names, if any, and what is drawn.
 fn explanation(names: &str) -> String {
     if names.is_empty() { INTERVALS.into() } else { format!("{names}; {INTERVALS}") }
 }

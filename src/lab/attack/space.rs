@@ -28,8 +28,8 @@ pub struct Strategy(Vec<u8>);
 const SLOTS: &str = "slots";
 
 impl Space {
-    /// All parts of the behaviour `strategy`. A mechanism with bins is given as `bins`; a strategy may then work only
-    /// in the turns of its bin.
+    /// All parts of the behaviour `strategy`. `bins` is the number of the mechanism's bins, if it has any: a strategy
+    /// may work only in the turns of its bin.
     pub fn new(bins: Option<u64>) -> Self {
         let part = |key, values: &str| {
             let table: Table = format!("values = [{values}]").parse().expect("TOML");
