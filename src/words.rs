@@ -1,12 +1,12 @@
-//! Words of messages: counts of things, and causes without what only a programmer reads.
+//! Words in messages: counts of things, and causes without programmers' details.
 
-/// So many of something that has a regular plural: `1 peer`, `2 peers`.
+/// A count of something with a regular plural: `1 peer`, `2 peers`.
 pub fn counted(count: impl TryInto<u64>, one: &str) -> String {
     let count = count.try_into().unwrap_or(u64::MAX);
     format!("{count} {one}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Types as a parser calls them, and as a person does.
+/// Names of types in a parser's messages, and in plain words.
 const TYPES: [(&str, &str); 12] = [
     ("usize", "a whole number, 0 or more"),
     ("u64", "a whole number, 0 or more"),
@@ -22,7 +22,7 @@ const TYPES: [(&str, &str); 12] = [
     ("a map", "an object"),
 ];
 
-/// A message without the system's numbers of errors and without names of types.
+/// A message without the system's error numbers and without names of types.
 pub fn plain(message: &str) -> String {
     let mut plain = without_numbers(message);
     for (name, words) in TYPES {
@@ -31,7 +31,7 @@ pub fn plain(message: &str) -> String {
     plain
 }
 
-/// Without each ` (os error 2)`.
+/// Removes each ` (os error 2)`.
 fn without_numbers(message: &str) -> String {
     let mut parts = message.split(" (os error ");
     let mut plain = parts.next().unwrap_or_default().to_string();
@@ -41,7 +41,7 @@ fn without_numbers(message: &str) -> String {
     plain
 }
 
-/// Replaces what stands where a word ends.
+/// Replaces occurrences that end at the end of a word.
 fn replaced_word(text: &str, from: &str, to: &str) -> String {
     let mut replaced = String::new();
     let mut rest = text;
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn causes_are_told_in_plain_words() {
+    fn causes_are_in_plain_words() {
         for (message, expected) in [
             ("a: No such file or directory (os error 2); b", "a: No such file or directory; b"),
             ("x (os error 2): y (os error 13)", "x: y"),

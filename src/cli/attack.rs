@@ -44,7 +44,7 @@ fn budget(text: &str) -> Result<usize, String> {
     }
 }
 
-/// Searches, and prints the report.
+/// Searches and prints the report.
 pub fn attack(args: Args) -> anyhow::Result<()> {
     let mechanism: Vec<String> = args.mechanism.iter().map(|kind| format!("mechanism={kind}")).collect();
     let scenario = args.scenario.load_with(&mechanism, &[])?;

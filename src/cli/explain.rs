@@ -1,4 +1,4 @@
-//! `sim explain`: why a peer was or was not paid.
+//! `sim explain`: tells why a peer was or was not paid.
 
 use std::path::PathBuf;
 
@@ -20,7 +20,7 @@ pub struct Args {
     round: Option<u64>,
 }
 
-/// Tells a peer's story, or one round of it.
+/// Explains a peer, or one round of it.
 pub fn explain(args: Args) -> anyhow::Result<()> {
     let run = report::load(&args.run)?;
     let slots = report::load_slots(&args.run)?;

@@ -10,20 +10,20 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// What the client of a store notes when it makes a request again.
+/// Target of the notes that a store's client writes about a retry.
 pub const RETRIES: &str = "object_store::client::retry";
-/// Of those, one in so long is told: requests are many.
+/// At most one retry is reported in this time, as there are many requests.
 const QUIET: Duration = Duration::from_secs(3);
 
 /// Writes `warning: ` and the message.
 #[derive(Default)]
 pub struct Warnings {
-    /// When a retry was told last.
+    /// Time of the last reported retry.
     told: Mutex<Option<Instant>>,
 }
 
 impl Warnings {
-    /// A retry of a request, in plain words.
+    /// Reports a retry of a request in plain words.
     fn tell_retry(&self, note: &str, mut to: Writer<'_>) -> fmt::Result {
         let mut told = self.told.lock().expect("no panic while held");
         if told.is_some_and(|told| told.elapsed() < QUIET) {

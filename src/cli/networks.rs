@@ -1,4 +1,4 @@
-//! Progress of many networks: a bar on a terminal, a plain line now and then otherwise.
+//! Progress over many networks: a bar on a terminal, otherwise a plain line from time to time.
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -36,7 +36,7 @@ impl Networks {
         (state.before, state.words) = (before, vec![words.to_string()]);
     }
 
-    /// Shows what happened.
+    /// Shows an event.
     pub fn tell(&self, event: Event<'_>) {
         let state = &mut *self.state();
         match event {
@@ -45,7 +45,7 @@ impl Networks {
                 state.line.bar.set_length(all as u64);
                 state.line.bar.set_position(done as u64);
                 if found {
-                    // A network that was found took no time, so it says nothing about the others.
+                    // A found result took no time, so it must not affect the estimate.
                     state.line.bar.reset_eta();
                 }
                 if state.line.is_due() {
@@ -59,7 +59,7 @@ impl Networks {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn finish(&self) {
         self.state().line.finish();
     }

@@ -9,27 +9,27 @@ use gauntlet::report::RunWriter;
 use gauntlet::training::Replica;
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Time between two lines without a terminal.
+/// Time between two plain lines.
 pub const PLAIN_EVERY: Duration = Duration::from_secs(10);
 
-/// Width of the terminal for progress; `None` if progress cannot be drawn: on a pipe, or on a terminal that has no name
+/// Width of the terminal for progress. `None` if progress cannot be drawn: on a pipe, or on a terminal that has no name
 /// or cannot move its cursor.
 pub fn columns() -> Option<u16> {
     let name = std::env::var("TERM").unwrap_or_default();
     columns_of(std::io::stderr().is_terminal(), cfg!(unix).then_some(name.as_str()), size())
 }
 
-/// The same of a terminal with this name, where terminals have names, that says so many columns of itself.
+/// The width for a terminal with this name (where terminals have names) that reports this many columns.
 fn columns_of(is_terminal: bool, name: Option<&str>, size: Option<u16>) -> Option<u16> {
     let can_move = name.is_none_or(|name| !name.is_empty() && name != "dumb");
     (is_terminal && can_move).then(|| size.filter(|size| *size > 0).unwrap_or(USUAL))
 }
 
-/// The columns that the system knows of.
+/// The columns that the system reports.
 fn size() -> Option<u16> {
     #[cfg(unix)]
     {
-        // SAFETY: the call fills in the structure that it is given, or fails.
+        // SAFETY: the call fills the structure or fails.
         let mut size: libc::winsize = unsafe { std::mem::zeroed() };
         // SAFETY: as above.
         let done = unsafe { libc::ioctl(libc::STDERR_FILENO, libc::TIOCGWINSZ, &raw mut size) };
@@ -39,12 +39,12 @@ fn size() -> Option<u16> {
     None
 }
 
-/// Columns of a terminal that says nothing of them.
+/// Columns of a terminal that reports none.
 const USUAL: u16 = 80;
-/// From so many columns on there is room for a bar and for everything.
+/// Columns from which a bar and all parts fit.
 const WIDE: u16 = 130;
 
-/// As many of some parts, from the first on, as fit into a line: a line that is too long is cut in the middle of a number.
+/// The first parts that fit into a line. Without this, the line would be cut in the middle of a number.
 fn fit(parts: &[String], columns: usize) -> String {
     let mut line = String::new();
     for part in parts {
@@ -57,10 +57,10 @@ fn fit(parts: &[String], columns: usize) -> String {
     line
 }
 
-/// A line that says how far something is, on a terminal or now and then as a line of its own.
+/// A progress line, redrawn on a terminal or printed from time to time.
 pub struct Line {
     pub bar: ProgressBar,
-    /// How often it is said.
+    /// Time between two updates.
     every: Duration,
     said: Instant,
     plain: bool,
@@ -68,7 +68,7 @@ pub struct Line {
 }
 
 impl Line {
-    /// Of work of such a length; `unit` is a template for how far it is.
+    /// A line for work of this length; `unit` is a template for the position.
     pub fn new(length: u64, unit: &str, quiet: bool) -> Self {
         let columns = columns();
         let bar = ProgressBar::new(length);
@@ -85,12 +85,12 @@ impl Line {
         Self { bar, every, said: Instant::now(), plain: columns.is_none(), quiet }
     }
 
-    /// Whether it is time to say how far it is.
+    /// Whether the next update is due.
     pub fn is_due(&self) -> bool {
         !self.quiet && self.said.elapsed() >= self.every
     }
 
-    /// Says how far it is: where it is, then what belongs to it, the most important first.
+    /// Shows the position, then the parts, the most important first.
     pub fn say(&mut self, place: &str, parts: &[String]) {
         self.said = Instant::now();
         let left = format!("{:#} left", HumanDuration(self.bar.eta()));
@@ -107,7 +107,7 @@ impl Line {
         }
     }
 
-    /// Takes the line away.
+    /// Removes the line.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
     }
@@ -127,7 +127,7 @@ impl Progress {
         Self { line, loss: None, tokens: 0.0, started: Instant::now() }
     }
 
-    /// Notes that a round is done, which trained on `tokens` tokens.
+    /// Records a finished round, which trained on `tokens` tokens.
     pub fn round(&mut self, round: u64, loss: Option<f64>, tokens: f64) {
         self.loss = loss.or(self.loss);
         self.tokens += tokens;
@@ -145,7 +145,7 @@ impl Progress {
         self.line.say(&place, &parts);
     }
 
-    /// Notes that the network is done, but not the baseline.
+    /// Records that the network is done, but not the baseline.
     pub fn waiting_for_baseline(&mut self, round: u64) {
         if self.line.is_due() {
             self.line.say("done", &[format!("AdamW is at round {}", round + 1)]);
@@ -227,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn progress_is_drawn_where_a_line_can_be_drawn_again() {
+    fn progress_is_drawn_on_terminals_that_can_redraw_a_line() {
         for (is_terminal, name, size, expected) in [
             (true, Some("xterm"), Some(120), Some(120)),
             (true, Some("xterm"), Some(40), Some(40)),
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn no_part_of_a_line_is_cut() {
+    fn parts_of_a_line_are_shown_whole_or_not_at_all() {
         let parts = ["round 12345/20000", "loss 5.545", "12m left", "1234 K tokens/s"].map(String::from);
         for (columns, expected) in [
             (79, "round 12345/20000, loss 5.545, 12m left, 1234 K tokens/s"),

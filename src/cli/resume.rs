@@ -1,4 +1,4 @@
-//! `sim resume`: goes on with a run by what its folder says.
+//! `sim resume`: continues a run with the settings in its folder.
 
 use std::path::PathBuf;
 
@@ -26,7 +26,7 @@ pub struct Args {
     quiet: bool,
 }
 
-/// Goes on with a run to its end, or to Ctrl-C.
+/// Continues a run to its end, or to Ctrl-C.
 pub fn resume(args: Args) -> anyhow::Result<()> {
     let root = &args.run;
     let (folder, mut manifest) = RunFolder::open(root)?;
@@ -34,7 +34,7 @@ pub fn resume(args: Args) -> anyhow::Result<()> {
     let devices: Vec<String> = manifest.device.split(',').map(str::to_string).collect();
     let world = open::world_of(manifest.scenario.clone(), &manifest, &devices[0])?;
     let (central, device) = (manifest.central, manifest.device.clone());
-    // Folders of earlier versions do not say it.
+    // Folders of earlier versions do not record `no_baseline`.
     let has_baseline = !manifest.no_baseline && (manifest.rounds_done == 0 || folder.has_baseline());
     let begun = Manifest::new(world.scenario.clone(), device.clone(), 0);
     let (writer, saved) = run::begin(Some((folder, manifest)), root, &world, begun)?;
@@ -51,7 +51,7 @@ pub fn resume(args: Args) -> anyhow::Result<()> {
     run::live(world, writer, saved, root, How { threads, baseline: has_baseline, quiet: args.quiet, go_on })
 }
 
-/// Gives the run the length that is asked for, if there is anything to do then.
+/// Sets the requested length, or fails if there is nothing to do.
 fn set_length(args: &Args, manifest: &mut Manifest) -> anyhow::Result<()> {
     let root = args.run.display();
     if let Some(bucket) = &manifest.bucket {
@@ -79,7 +79,7 @@ fn set_length(args: &Args, manifest: &mut Manifest) -> anyhow::Result<()> {
     }
     if rounds != asked {
         manifest.set_rounds(rounds);
-        // What a validator or a peer is to do in some round may not go with another length.
+        // A validator or peer may be scheduled for a round that the new length does not have.
         Scenario::from_toml(&manifest.scenario.to_toml(), &format!("--rounds {rounds}"), &[])?;
     }
     Ok(())

@@ -68,16 +68,16 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     live(world, writer, saved, &root, how)
 }
 
-/// How a run is done and told.
+/// How a run is executed and reported.
 pub struct How {
     pub threads: usize,
     pub baseline: bool,
     pub quiet: bool,
-    /// The command line that goes on with it.
+    /// The command line that resumes it.
     pub go_on: String,
 }
 
-/// Runs a network from what was saved to its end, or to Ctrl-C.
+/// Runs a network from its saved state to its end, or to Ctrl-C.
 pub fn live(world: Arc<World>, writer: RunWriter, saved: Saved, root: &Path, how: How) -> anyhow::Result<()> {
     let started = Instant::now();
     let wall_before = writer.manifest.wall_seconds;
@@ -95,7 +95,7 @@ pub fn live(world: Arc<World>, writer: RunWriter, saved: Saved, root: &Path, how
         _ => None,
     };
     let closed = observer.writer.close(digest.is_some(), digest);
-    // The cause of the end says more than its consequences.
+    // Report the cause before its consequences.
     let outcome = outcome?;
     closed?;
     conclude(&outcome, root, how.quiet, &how.go_on)
@@ -116,7 +116,7 @@ pub fn conclude(outcome: &Outcome, root: &Path, quiet: bool, go_on: &str) -> any
 /// Draws a run and prints its tables.
 ///
 /// # Errors
-/// [`DivergedError`], when all is drawn and printed.
+/// [`DivergedError`], after everything is drawn and printed.
 pub fn show(root: &Path, quiet: bool) -> anyhow::Result<()> {
     let data = report::redraw(root)?;
     if !quiet {
@@ -126,7 +126,7 @@ pub fn show(root: &Path, quiet: bool) -> anyhow::Result<()> {
     if diverged.is_empty() { Ok(()) } else { Err(DivergedError(diverged.join("\nerror: ")).into()) }
 }
 
-/// Opens the folder of an interrupted run, which must be of this very scenario. `central`: a run of its baseline alone.
+/// Opens the folder of an interrupted run, which must be of the same scenario. `central`: a run of the baseline alone.
 pub fn resumable(
     root: &Path,
     scenario: &Scenario,
@@ -138,7 +138,7 @@ pub fn resumable(
     Ok((folder, manifest))
 }
 
-/// Checks that an interrupted run is of this very scenario. `central`: a run of its baseline alone.
+/// Checks that an interrupted run is of the same scenario. `central`: a run of the baseline alone.
 pub fn check_resumable(
     root: &Path,
     manifest: &Manifest,
@@ -168,7 +168,7 @@ pub fn check_resumable(
     Ok(())
 }
 
-/// A scenario with the names that another one has for the same files.
+/// A scenario that uses another one's names for the same files.
 pub fn with_names_of(scenario: &Scenario, other: &Scenario) -> Scenario {
     let mut named = scenario.clone();
     for (name, other) in [
@@ -185,8 +185,8 @@ pub fn with_names_of(scenario: &Scenario, other: &Scenario) -> Scenario {
     named
 }
 
-/// Whether two names may be of the same file. Of a name that is none here, as one that begins where the run was begun, the
-/// digest of the data tells.
+/// Whether two names may denote the same file. If a name cannot be resolved here, as it may be relative to the folder
+/// where the run was started, the digest of the data decides.
 fn is_same_file(ours: &str, theirs: &str) -> bool {
     let is_url = |name: &str| name.contains("://");
     if is_url(ours) || is_url(theirs) {
@@ -207,7 +207,7 @@ fn first_difference(manifest: &Manifest, scenario: &Scenario, device: &str) -> S
     }
 }
 
-/// Begins a run, or resumes an opened one from its saved state.
+/// Starts a run, or resumes an opened one from its saved state.
 pub fn begin(
     opened: Option<(RunFolder, Manifest)>,
     root: &Path,
@@ -229,7 +229,7 @@ pub fn begin(
     Ok((RunWriter::go_on(folder, manifest, world.network.core.config.clone(), saved.done())?, saved))
 }
 
-/// The command line that resumes this run; `resumes`: this one does.
+/// The command line that resumes this run. `resumes`: this command is already a resumption.
 pub fn go_on_command(resumes: bool) -> String {
     let mut words: Vec<String> = std::env::args().collect();
     if !resumes {

@@ -9,7 +9,7 @@ use super::networks::Networks;
 use super::shared::told;
 use super::{interrupt, open, plot, say};
 
-/// More seeds are a slip of the keyboard.
+/// Most seeds; a larger number is a typing mistake.
 const MOST_SEEDS: usize = 10_000;
 
 #[derive(clap::Args)]
@@ -45,7 +45,7 @@ fn seed_count(text: &str) -> Result<usize, String> {
     count.ok_or(format!("expected 1 to {MOST_SEEDS}"))
 }
 
-/// Runs all combinations, or resumes from what is there.
+/// Runs all combinations, or resumes a stopped sweep.
 pub fn sweep(args: Args) -> anyhow::Result<()> {
     let base = args.scenario.load()?;
     let axes = args.grids.iter().map(|grid| Axis::parse(grid)).collect::<Result<Vec<_>, _>>()?;
@@ -69,7 +69,7 @@ pub fn sweep(args: Args) -> anyhow::Result<()> {
             say(format_args!("{summary}\n\n{out}: {}", files.join(", ")));
         }
         Outcome::Whole { .. } => {}
-        // Whoever runs a part of an array has to know that it is not done.
+        // A script that runs a part must learn that the part is not done.
         Outcome::Part { there, of } if stopped => {
             bail!("stopped: {there} of {of} networks are in {out}; the same command resumes");
         }

@@ -1,9 +1,9 @@
-//! Where a long text may be cut for a tokenizer so that its parts have the ids of the whole: before a space or a line
-//! break between two letters, where nothing in the tokenizer's definition joins what is before it with what is behind.
+//! Finds where a long text may be cut for a tokenizer so that its parts have the ids of the whole: before a space or a
+//! line break between two letters, if nothing in the tokenizer's definition joins the two sides.
 
 use serde_json::Value;
 
-/// Splits of words as tokenizers in use have them. None has a piece in which a space or a line break follows a letter.
+/// Word patterns of common tokenizers. None has a piece in which a space or a line break follows a letter.
 const WORDS: [&str; 4] = [
     r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
@@ -11,19 +11,19 @@ const WORDS: [&str; 4] = [
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,2}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
 ];
 
-/// Where texts may be cut.
+/// The places where texts may be cut.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Cuts {
     space: bool,
     line_break: bool,
-    /// Texts of tokens that are looked for before all else: no cut is near one.
+    /// Texts of added tokens, which are matched before all else. No cut is near one.
     added: Vec<String>,
-    /// Bytes of the longest of them.
+    /// Length of the longest added token in bytes.
     longest: usize,
 }
 
 impl Cuts {
-    /// Those of a tokenizer; `None` where its definition does not show any.
+    /// The cuts of a tokenizer; `None` if its definition does not guarantee any.
     pub fn of(definition: &Value) -> Option<Self> {
         let model = &definition["model"];
         let empty = |key: &str| model[key].is_null() || model[key].as_str() == Some("");
@@ -37,16 +37,16 @@ impl Cuts {
         normalizer(&definition["normalizer"], &mut space_is)?;
         pre_tokenizer(&definition["pre_tokenizer"], &mut splits, &mut space_is)?;
         let of_bytes = splits.contains(&Split::Bytes);
-        // Without words, a text that is a token would be taken whole.
+        // Without word splitting, a whole text that is a token would be taken as one.
         if model["ignore_merges"] == true && !splits.contains(&Split::Words) {
             return None;
         }
         let vocab = model["vocab"].as_object()?;
-        // No merge may lead over a cut.
+        // No merge may cross a cut.
         if vocab.keys().any(|token| joins(token, of_bytes)) {
             return None;
         }
-        // What is not known may be joined with what is not known beside it.
+        // An unknown character may be fused with an unknown one beside it.
         let space = of_bytes || vocab.contains_key(&space_is);
         let line_break = of_bytes || (model["byte_fallback"] == true && vocab.contains_key("<0x0A>"));
         let tokens = definition["added_tokens"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -56,14 +56,14 @@ impl Cuts {
         (space || line_break).then_some(Self { space, line_break, added, longest })
     }
 
-    /// The last place in `from..=to` where the text may be cut; both are bytes.
+    /// The last place in `from..=to` where the text may be cut, in bytes.
     pub fn last(&self, text: &str, from: usize, to: usize) -> Option<usize> {
         let bytes = text.as_bytes();
         let mut places = (from.max(1)..=to.min(bytes.len().saturating_sub(2))).rev();
         places.find(|at| self.is_one(text, *at))
     }
 
-    /// The first place in `from..=to`.
+    /// The first place in `from..=to` where the text may be cut, in bytes.
     pub fn first(&self, text: &str, from: usize, to: usize) -> Option<usize> {
         let bytes = text.as_bytes();
         let mut places = from.max(1)..=to.min(bytes.len().saturating_sub(2));
@@ -76,7 +76,7 @@ impl Cuts {
             b'\n' => self.line_break,
             _ => false,
         };
-        // Bytes below 128 are characters of their own.
+        // Bytes below 128 are whole characters.
         wanted
             && text[..at].chars().next_back().is_some_and(is_letter)
             && text[at + 1..].chars().next().is_some_and(is_letter)
@@ -98,7 +98,7 @@ enum Split {
     Words,
 }
 
-/// Reads what is done to a text first; `None` for what may look beyond a character, a space or a line break.
+/// Reads the normalisation; `None` if a step may look beyond a character, a space or a line break.
 fn normalizer(part: &Value, space_is: &mut String) -> Option<()> {
     match part["type"].as_str() {
         None if part.is_null() => Some(()),
@@ -112,7 +112,7 @@ fn normalizer(part: &Value, space_is: &mut String) -> Option<()> {
     }
 }
 
-/// Reads how a text is split before its characters are merged; `None` for what is not known to split at cuts.
+/// Reads how a text is split before characters are merged; `None` for a splitter that is not known to split at cuts.
 fn pre_tokenizer(part: &Value, splits: &mut Vec<Split>, space_is: &mut String) -> Option<()> {
     match part["type"].as_str() {
         None if part.is_null() => Some(()),
@@ -147,7 +147,7 @@ fn pre_tokenizer(part: &Value, splits: &mut Vec<Split>, space_is: &mut String) -
     }
 }
 
-/// Whether a token has a space or a line break behind a letter.
+/// Whether a token has a space or a line break after a letter.
 fn joins(token: &str, of_bytes: bool) -> bool {
     let mut before = None;
     for character in token.chars() {
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn cuts_are_between_letters_and_not_near_tokens_of_their_own() {
+    fn cuts_are_between_letters_and_not_near_added_tokens() {
         let cuts = Cuts::of(&llama(&["<0x0A>", "▁"])).unwrap();
         let places =
             |text: &str| -> Vec<usize> { (0..text.len()).filter(|at| cuts.first(text, *at, *at).is_some()).collect() };

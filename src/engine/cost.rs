@@ -1,4 +1,4 @@
-//! What a round costs each peer: the tokens that it trains on, and its part of what its node sends and receives.
+//! What a round costs each peer: the tokens on which it trains, and its part of its node's traffic.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::transport::Hotkey;
 use crate::transport::simulated::Traffic;
 
-/// What a round costs a peer.
+/// The cost of a round for a peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
     /// Tokens whose gradients it computes.
@@ -17,19 +17,19 @@ pub struct Cost {
     pub down: u64,
 }
 
-/// Tokens that the slots of a node have begun to train on, by the round in which they began.
+/// Tokens on which a node's slots have started to train, by the round of the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trained(BTreeMap<u64, Vec<u64>>);
 
 impl Trained {
-    /// A slot begins to train on so many tokens.
+    /// Records that a slot starts to train on this many tokens.
     pub fn add(&mut self, round: u64, slot: usize, tokens: u64) {
         let slots = self.0.entry(round).or_default();
         slots.resize(slots.len().max(slot + 1), 0);
         slots[slot] += tokens;
     }
 
-    /// What a slot has begun in a round.
+    /// The tokens on which a slot started to train in a round.
     pub fn of(&self, round: u64, slot: usize) -> u64 {
         self.0.get(&round).and_then(|slots| slots.get(slot)).copied().unwrap_or_default()
     }
@@ -40,7 +40,7 @@ impl Trained {
     }
 }
 
-/// The costs of a node's slots, given the tokens of each. A node has one link for all of its slots: they share its bytes
+/// The costs of a node's slots, given the tokens of each. All slots of a node share one link, so its bytes are divided
 /// evenly, and the parts sum to the whole.
 pub fn shared(bytes: Traffic, slots: &[(Hotkey, u64)]) -> impl Iterator<Item = (Hotkey, Cost)> {
     let count = slots.len() as u128;
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_of_a_link_are_shared_without_a_rest() {
+    fn bytes_of_a_link_are_divided_without_remainder() {
         let slots: Vec<(Hotkey, u64)> = (0..3).map(|nth| (Hotkey([nth; 32]), 100 + u64::from(nth))).collect();
         let costs: Vec<Cost> = shared(Traffic { up: 11, down: u64::MAX }, &slots).map(|(_, cost)| cost).collect();
         assert_eq!(costs.iter().map(|cost| cost.up).collect::<Vec<_>>(), [3, 4, 4]);

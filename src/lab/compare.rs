@@ -1,4 +1,4 @@
-//! `sim compare`: runs and sweeps beside one another, by the settings in which they differ.
+//! `sim compare`: puts runs and sweeps beside one another, by the settings in which they differ.
 
 use std::path::Path;
 
@@ -29,20 +29,20 @@ pub enum CompareError {
     Sweep(#[from] SweepError),
 }
 
-/// Networks that are to be compared: those that differ in the seed only are one group.
+/// The networks to compare. Networks that differ only in the seed form one group.
 pub struct Comparison {
-    /// With one name each, which begins with the group's number.
+    /// Each has one name, which begins with the group's number.
     groups: Vec<Group>,
     /// Settings of each group, with a seed of 0.
     scenarios: Vec<Scenario>,
-    /// Rounds that each run of a group has done.
+    /// Rounds done by each run of a group.
     rounds: Vec<Vec<u64>>,
-    /// Those that have curves.
+    /// The runs, which have loss curves.
     runs: Vec<RunData>,
 }
 
 impl Comparison {
-    /// Reads run folders, and folders or URLs of sweeps: runs first, then the combinations of each sweep.
+    /// Reads run folders, and folders or URLs of sweeps. Runs come first, then the combinations of each sweep.
     ///
     /// # Errors
     /// [`CompareError`].
@@ -85,7 +85,7 @@ impl Comparison {
         self.rounds.push(rounds);
     }
 
-    /// The settings that differ, loss and pay with their intervals, and where curves end before others.
+    /// A text with the settings that differ, loss and pay with their intervals, and which curves end early.
     pub fn summary(&self, look: Look) -> String {
         let mut parts = vec![self.settings(look)];
         let lines = lines(&self.groups);
@@ -94,7 +94,7 @@ impl Comparison {
         parts.join("\n\n")
     }
 
-    /// A line for each setting, or, of more groups than settings, for each group.
+    /// One line per setting or, if there are more groups than settings, one line per group.
     fn settings(&self, look: Look) -> String {
         let differences = differences(&self.scenarios.iter().collect::<Vec<_>>());
         if differences.is_empty() {
@@ -119,7 +119,7 @@ impl Comparison {
         table.text()
     }
 
-    /// Which groups end before others, if any do: their losses are of different rounds.
+    /// The groups that end before others, as their losses are of different rounds.
     fn lengths(&self) -> Option<String> {
         let end = |rounds: &[u64]| rounds.iter().copied().min().unwrap_or(0);
         let longest = self.rounds.iter().flatten().copied().max()?;
@@ -134,7 +134,7 @@ impl Comparison {
         (!short.is_empty()).then(|| format!("{told}; the longest run has {longest} rounds."))
     }
 
-    /// One picture: the losses of runs by round, then pay and loss of all groups with their intervals.
+    /// One picture: the runs' losses by round, then pay and loss of all groups with their intervals.
     ///
     /// # Errors
     /// [`ReportError::Plot`].
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
     use crate::report::{RunFolder, sample};
 
-    /// A run like the sample, in a folder of its own.
+    /// A run like the sample in a folder of its own.
     fn recorded(root: &Path, name: &str, change: impl Fn(&mut RunData)) -> String {
         let mut run = sample::copycat();
         change(&mut run);
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_neither_run_nor_sweep_is_told() {
+    fn a_folder_that_is_neither_run_nor_sweep_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let read = |place: &str| Comparison::read(&[place.into()]).err().unwrap().to_string();
         let nothing = folder.path().to_str().unwrap();

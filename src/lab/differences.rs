@@ -1,4 +1,4 @@
-//! In which settings scenarios differ.
+//! Finds the settings in which scenarios differ.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use toml::Value;
 
 use crate::scenario::Scenario;
 
-/// A setting by the path that `--set` takes, and the value that each scenario has; `None` where one lacks it.
+/// A setting by its `--set` path, and its value in each scenario; `None` if a scenario lacks it.
 pub type Difference = (String, Vec<Option<String>>);
 
-/// The settings in which scenarios differ, by path; those that say nothing of a run (`name`, `summary`) left out.
+/// The settings in which scenarios differ, by path. `name` and `summary` are left out, as they do not affect a run.
 pub fn differences(scenarios: &[&Scenario]) -> Vec<Difference> {
     let mut settings: BTreeMap<String, Vec<Option<String>>> = BTreeMap::new();
     for (nth, scenario) in scenarios.iter().enumerate() {
@@ -25,7 +25,7 @@ pub fn differences(scenarios: &[&Scenario]) -> Vec<Difference> {
         .collect()
 }
 
-/// Gives every single value with its path; a table or list without any is a value too.
+/// Lists every single value with its path. An empty table or list counts as a value.
 fn flatten(path: &str, value: &Value, put: &mut impl FnMut(&str, String)) {
     let below = |key: &str| if path.is_empty() { key.to_string() } else { format!("{path}.{key}") };
     match value {
@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_differs_is_told_with_the_path_of_a_set() {
+    fn differences_are_listed_by_set_path() {
         let base = read(&[]);
         assert_eq!(differences(&[&base, &read(&["name=y", "summary=other"])]), []);
         let other = read(&["peers.0.behaviour={kind='lazy', fraction=0.25}", "seed=7", "peers.0.leaves=9"]);

@@ -1,4 +1,4 @@
-//! What is kept of one simulated network: who was paid, what it cost them, and the loss.
+//! The figures that are kept of each simulated network: pay, cost and loss.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,29 +6,29 @@ use crate::Uid;
 use crate::digest::Digest;
 use crate::report::{LeaderboardRow, RunData};
 
-/// The label of peers that do what they are asked to; all others are measured by them.
+/// The label of honest peers, with which all others are compared.
 pub const HONEST: &str = "honest";
 
-/// What is kept of one network.
+/// The figures of one network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Figures {
-    /// Digest of the run, which the same settings give again; none of a run that is not finished.
+    /// Digest of the run, which the same settings reproduce; `None` for an unfinished run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<Digest>,
-    /// Held-out loss at the end, nats a token; none where it was never measured or is not finite.
+    /// Held-out loss at the end, nats a token; `None` if it was never measured or is not finite.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loss: Option<f64>,
-    /// By uid.
+    /// Ordered by uid.
     pub peers: Vec<PeerFigures>,
 }
 
-/// What is kept of one peer of a network.
+/// The figures of one peer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PeerFigures {
     pub uid: Uid,
-    /// What it does, as tables call it: `honest`, or `operator/behaviour`.
+    /// Its label in tables: `honest`, or `operator/behaviour`.
     pub behaviour: String,
     /// The operator that it belongs to, if one has several slots.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -44,23 +44,23 @@ pub struct PeerFigures {
     pub bytes_down: Option<u64>,
     /// Rounds in which it was aggregated.
     pub aggregated: u64,
-    /// What it did while it held its slot; none where that is not known.
+    /// What it did while it held its slot; `None` if not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Held>,
 }
 
-/// A peer beside a mean honest one, in the rounds in which it held its slot.
+/// A peer relative to a mean honest one, over the rounds in which it held its slot.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Held {
     pub rounds: u64,
-    /// Tokens, and pay, as multiples of the honest peer's.
+    /// Tokens and pay, as multiples of the honest peer's.
     pub work: Option<f64>,
     pub pay: Option<f64>,
 }
 
 impl Figures {
-    /// Those of a run.
+    /// The figures of a run.
     pub fn of(run: &RunData) -> Self {
         let mut peers: Vec<_> = run.leaderboard.iter().map(PeerFigures::of).collect();
         peers.sort_by_key(|peer| peer.uid);
@@ -81,24 +81,25 @@ impl Figures {
         self.peers.iter().filter(move |peer| peer.behaviour == label)
     }
 
-    /// Share of all pay that the mean peer of a label has.
+    /// Share of all pay that the mean peer with a label gets.
     pub fn pay(&self, label: &str) -> Option<f64> {
         mean(self.peers_of(label).map(|peer| Some(peer.pay)))
     }
 
-    /// Pay of the mean peer of a label, where that of the mean honest peer is 1; none where honest peers are not paid.
-    /// Peers count by the rounds in which they held a slot, and are compared with those who held one then.
+    /// Pay of the mean peer with a label, relative to a mean honest peer; `None` if honest peers are not paid. Each
+    /// peer is compared with the honest peers of the rounds in which it held a slot, and weighted by the number of
+    /// these rounds.
     pub fn pay_ratio(&self, label: &str) -> Option<f64> {
         self.held(label, |held| held.pay).or_else(|| ratio(self.pay(label)?, self.pay(HONEST)?))
     }
 
-    /// Tokens that the mean peer of a label trained on, where those of the mean honest peer are 1; counted as pay is.
+    /// Tokens that the mean peer with a label trained on, relative to a mean honest peer. Weighted as pay is.
     pub fn work(&self, label: &str) -> Option<f64> {
         let tokens = |label| mean(self.peers_of(label).map(|peer| peer.tokens.map(|tokens| tokens as f64)));
         self.held(label, |held| held.work).or_else(|| ratio(tokens(label)?, tokens(HONEST)?))
     }
 
-    /// A mean over the rounds of all peers of a label, where every one has the number.
+    /// A mean over the rounds of all peers with a label; `None` unless every one has the number.
     fn held(&self, label: &str, of: impl Fn(&Held) -> Option<f64>) -> Option<f64> {
         let (mut sum, mut rounds) = (0.0, 0.0);
         for peer in self.peers_of(label) {
@@ -109,7 +110,7 @@ impl Figures {
         ratio(sum, rounds)
     }
 
-    /// Pay for the work, where an honest peer's is 1; none where nothing was trained on.
+    /// Pay divided by work, where an honest peer's is 1; `None` without any work.
     pub fn profit(&self, label: &str) -> Option<f64> {
         ratio(self.pay_ratio(label)?, self.work(label)?)
     }
@@ -136,7 +137,7 @@ fn ratio(of: f64, to: f64) -> Option<f64> {
     Some(of / to).filter(|ratio| ratio.is_finite())
 }
 
-/// The mean of values that are all known; none of none.
+/// The mean of values; `None` if there are none or one is unknown.
 fn mean(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
     let values = values.collect::<Option<Vec<f64>>>()?;
     ratio(values.iter().sum(), values.len() as f64)
@@ -146,7 +147,7 @@ fn mean(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
 pub(super) mod tests {
     use super::*;
 
-    /// A network whose peers are paid and work like this.
+    /// A network with this pay and work for each peer.
     pub fn made(peers: &[(&str, f64, Option<u64>)]) -> Figures {
         let peer = |(uid, &(behaviour, pay, tokens)): (usize, &(&str, f64, Option<u64>))| PeerFigures {
             uid: uid as Uid,

@@ -1,9 +1,9 @@
-//! Experiments of many networks: which settings, which strategies, which seeds.
+//! Experiments over many networks: combinations of settings, strategies and seeds.
 //!
-//! A [`pool`] runs networks side by side, one thread each, and keeps what matters of each, its [`Figures`], on a
-//! [`Shelf`]: a folder or a bucket, where a network that has been run is found by its settings. So whatever is stopped,
-//! killed or split into shards goes on from what is there. [`statistics`] makes intervals of the figures of several seeds.
-//! A [`sweep`] runs all combinations of some settings; a [`Comparison`] puts runs and sweeps beside one another.
+//! A [`pool`] runs networks side by side, one per thread. It keeps the [`Figures`] of each on a [`Shelf`], which is a
+//! folder or a bucket. A shelf finds a finished network by its settings, so an experiment that was stopped, killed or
+//! split into shards continues from the finished networks. [`statistics`] makes intervals from the figures of several
+//! seeds. A [`sweep`] runs all combinations of some settings; a [`Comparison`] puts runs and sweeps beside one another.
 
 pub mod attack;
 mod compare;

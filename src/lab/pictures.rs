@@ -1,4 +1,4 @@
-//! Groups of networks, drawn: pay by label, and the loss, each with its interval.
+//! Pictures of groups of networks: pay by label, and loss, each with its interval.
 
 use super::figures::HONEST;
 use super::statistics::Interval;
@@ -8,7 +8,7 @@ use crate::report::plots::{Dots, Mark, dots};
 
 const INTERVALS: &str = "mean over the seeds and its 95 % interval";
 
-/// Pay of each label by that of an honest peer. Where all peers are honest there is nothing to draw.
+/// Pay of each label relative to an honest peer; nothing to draw if all peers are honest.
 pub fn pay(title: &str, names: &str, groups: &[Group], lines: &[Line]) -> Result<Option<String>, ReportError> {
     let mark = |line: &Line| {
         let interval = line.measured[PAY_RATIO].filter(|_| line.label != HONEST)?;
@@ -29,7 +29,7 @@ pub fn pay(title: &str, names: &str, groups: &[Group], lines: &[Line]) -> Result
     dots(&picture).map(Some)
 }
 
-/// The loss of each group, and without adversaries.
+/// The loss of each group, with and without adversaries.
 pub fn loss(title: &str, names: &str, groups: &[Group], lines: &[Line]) -> Result<Option<String>, ReportError> {
     let mut marks = Vec::new();
     for (nth, group) in groups.iter().enumerate() {
@@ -53,7 +53,7 @@ pub fn loss(title: &str, names: &str, groups: &[Group], lines: &[Line]) -> Resul
     dots(&picture).map(Some)
 }
 
-/// What the names of the groups are values of, if of anything, and what is drawn.
+/// The line below a title: the setting whose values are the groups' names, if any, and what is drawn.
 fn explanation(names: &str) -> String {
     if names.is_empty() { INTERVALS.into() } else { format!("{names}; {INTERVALS}") }
 }

@@ -1,4 +1,4 @@
-//! Many networks on the cores of one machine: each on one thread, whatever is on the shelf not at all.
+//! Runs many networks on the cores of one machine, one thread each; skips those that are on the shelf.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -13,24 +13,24 @@ use super::shelf::{Kept, Key, Shelf};
 use crate::report::{Options, run_with};
 use crate::scenario::Scenario;
 
-/// How networks are run; nothing here changes what comes of them.
+/// How networks are run; results do not depend on it.
 pub struct PoolOptions<'a> {
     /// Networks that run at the same time.
     pub threads: usize,
-    /// The part of the networks that is run here; all where there is none.
+    /// The part of the networks that runs here; `None` for all.
     pub shard: Option<Shard>,
-    /// Set from outside to end: the networks in progress are given up after their round. Set also when one fails.
+    /// Set from outside to stop: networks in progress end after their round and are discarded. Also set when one fails.
     pub interrupt: Arc<AtomicBool>,
-    /// Is told what happens, by the threads.
+    /// Receives the events, from any thread.
     pub progress: &'a (dyn Fn(Event<'_>) + Sync),
 }
 
-/// What happens in a pool.
+/// An event of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
-    /// So many of the networks that are run here are done, the last of them found on the shelf or run.
+    /// `done` of this process's `of` networks are done. `found`: the last one was on the shelf.
     Done { done: usize, of: usize, found: bool },
-    /// What lies on the shelf for a network is damaged; it is run again.
+    /// A damaged result lies on the shelf; its network is run again.
     Damaged { object: &'a str, reason: &'a str },
 }
 
@@ -60,15 +60,15 @@ impl FromStr for Shard {
     }
 }
 
-/// Runs networks and keeps their figures on a shelf; gives those of all, in the order of the jobs. `None` for a network
-/// that is another shard's and not there yet, or that was not run because of the interrupt. Networks that are alike are
+/// Runs networks, keeps their figures on a shelf, and returns all figures in the order of the jobs. A job gets `None`
+/// if its network belongs to another shard and has no result yet, or if the interrupt came first. Identical networks
 /// run once.
 ///
 /// # Errors
-/// A network fails, or the shelf does. Those that were done by then are on the shelf.
+/// A network fails, or the shelf does. Networks that finished before stay on the shelf.
 ///
 /// # Panics
-/// If a thread does.
+/// If a thread panics.
 pub fn run(jobs: &[Scenario], shelf: &Shelf, options: &PoolOptions<'_>) -> Result<Vec<Option<Figures>>, LabError> {
     let keys: Vec<Key> = jobs.iter().map(Key::of).collect();
     let mut first: BTreeMap<Key, usize> = BTreeMap::new();
@@ -97,7 +97,7 @@ pub fn run(jobs: &[Scenario], shelf: &Shelf, options: &PoolOptions<'_>) -> Resul
     if let Some(failure) = failure {
         return Err(failure);
     }
-    // What other shards have put by now. The last of them to end finds all.
+    // Also read what other shards have finished by now. The shard that ends last finds all results.
     for job in distinct {
         if figures[job].is_none()
             && let Kept::Figures(kept) = shelf.get(keys[job])?
@@ -119,21 +119,21 @@ struct Pool<'a> {
     keys: &'a [Key],
     shelf: &'a Shelf,
     options: &'a PoolOptions<'a>,
-    /// The jobs that are run here.
+    /// The jobs that run here.
     own: &'a [usize],
     next: AtomicUsize,
     made: Mutex<Made>,
 }
 
 struct Made {
-    /// One a job.
+    /// One per job.
     figures: Vec<Option<Figures>>,
     done: usize,
     failure: Option<LabError>,
 }
 
 impl Pool<'_> {
-    /// Takes one network after the other until there is none left.
+    /// Takes one job after another until none is left.
     fn work(&self) {
         while !self.options.interrupt.load(Ordering::Relaxed) {
             let Some(&job) = self.own.get(self.next.fetch_add(1, Ordering::Relaxed)) else { return };
@@ -155,7 +155,7 @@ impl Pool<'_> {
         }
     }
 
-    /// The figures of a network, and whether they were on the shelf; `None` when it is interrupted.
+    /// The figures of a network, and whether they were on the shelf; `None` after an interrupt.
     fn one(&self, job: usize) -> Result<Option<(Figures, bool)>, LabError> {
         let key = self.keys[job];
         match self.shelf.get(key)? {
@@ -173,7 +173,7 @@ impl Pool<'_> {
         Ok(Some((figures, false)))
     }
 
-    /// A network by the settings in which it differs from any other.
+    /// The settings in which a network differs from all others.
     fn which(&self, job: usize) -> String {
         let all: Vec<&Scenario> = self.jobs.iter().collect();
         let differences = differences(&all);
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interrupt_ends_it_and_what_is_done_stays() {
+    fn an_interrupt_keeps_finished_networks() {
         let jobs: Vec<Scenario> = ["seed=1", "seed=2"].map(|seed| network(&[seed])).into();
         let shelf = Shelf::in_memory();
         let interrupt = Arc::new(AtomicBool::new(false));
@@ -258,7 +258,7 @@ mod tests {
         let until = || PoolOptions { interrupt: interrupt.clone(), ..options(1, None, &stop) };
         let results = run(&jobs, &shelf, &until()).unwrap();
         assert_eq!(results.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false]);
-        // It comes when the network is about to begin, and ends it after its first round.
+        // The interrupt is set just before the network begins, and stops it after its first round.
         interrupt.store(false, Ordering::Relaxed);
         shelf.write(&Key::of(&jobs[1]).path(), b"{".to_vec()).unwrap();
         assert_eq!(run(&jobs[1..], &shelf, &until()).unwrap(), [None]);

@@ -1,7 +1,7 @@
-//! Figures by the settings of their network, in a folder or a bucket: what has been run is not run again.
+//! Keeps the figures of networks by their settings, in a folder or a bucket, so that no network runs twice.
 //!
-//! Each network is one small object, put whole or not at all. Who is killed loses the networks in progress only, and
-//! several processes that write to the same place simply meet there.
+//! Each network is one small object, written whole or not at all. A killed process loses only the networks in progress.
+//! Several processes can share a place.
 
 use std::sync::Arc;
 
@@ -18,23 +18,23 @@ use crate::digest::Digest;
 use crate::scenario::Scenario;
 use crate::transport::retry::{Backoff, RetryStore};
 
-/// Goes up when other figures are kept, or the same are computed otherwise.
+/// Goes up when the set of figures or the way they are computed changes.
 const FORMAT: &str = "2";
-/// The longest object that is read: figures of 10,000 peers, or the settings of 4,096 combinations, take half of it.
+/// The longest object that is read. Figures of 10,000 peers, or the settings of 4,096 combinations, take half of it.
 const MOST_BYTES: u64 = 32 << 20;
 
-/// What names a network on a shelf: its settings, the seed among them, and the version of this crate, of which its bits
-/// are.
+/// What identifies a network on a shelf: its settings with the seed, and the version of this crate, which may change
+/// the results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key(Digest);
 
 impl Key {
-    /// The key of a network that this program runs.
+    /// The key of a network as this version runs it.
     pub fn of(scenario: &Scenario) -> Self {
         Self::by(env!("CARGO_PKG_VERSION"), scenario)
     }
 
-    /// The key of a network that the program of a version has run.
+    /// The key of a network as the given version runs it.
     pub(super) fn by(version: &str, scenario: &Scenario) -> Self {
         let settings = scenario.canonical();
         let parts = ["gauntlet figures", FORMAT, version, &settings];
@@ -50,23 +50,23 @@ impl Key {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Record {
-    /// The key that it is put under.
+    /// The key under which the object lies.
     key: Digest,
-    /// Digest of the figures' JSON text: a damaged number is still a number.
+    /// Digest of the figures' JSON text, as a damaged number still parses.
     check: Digest,
     figures: Figures,
 }
 
-/// What lies under a key.
+/// What a shelf holds under a key.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kept {
     Nothing,
     Figures(Figures),
-    /// Something, but not what was put; the reason.
+    /// A damaged object, with the reason.
     Damaged(String),
 }
 
-/// A place for figures. Its calls block, from any thread that is not part of an asynchronous runtime.
+/// A place for figures. Its calls block; do not call them from an asynchronous runtime's threads.
 pub struct Shelf {
     store: Arc<dyn ObjectStore>,
     url: String,
@@ -74,10 +74,10 @@ pub struct Shelf {
 }
 
 impl Shelf {
-    /// A shelf in a bucket, under `results/`. Requests to a remote store are repeated for some seconds.
+    /// A shelf in a bucket, under `results/`. Requests to a remote store are retried for some seconds.
     ///
     /// # Panics
-    /// If the system does not let the process wait for files.
+    /// If the system cannot set up asynchronous file access.
     pub fn new(bucket: &Bucket) -> Self {
         let store = match bucket.folder {
             Some(_) => bucket.store.clone(),
@@ -86,7 +86,7 @@ impl Shelf {
         Self::on(store, bucket.url.clone())
     }
 
-    /// A shelf that lives as long as the process.
+    /// A shelf in memory, for the life of the process.
     ///
     /// # Panics
     /// As [`new`](Self::new).
@@ -99,7 +99,7 @@ impl Shelf {
         Self { store, url, runtime: runtime.expect("the system lets a program wait") }
     }
 
-    /// What lies under a key.
+    /// Reads what lies under a key.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -111,13 +111,13 @@ impl Shelf {
         })
     }
 
-    /// Puts the figures of a network, in place of what is there.
+    /// Writes the figures of a network, replacing any earlier ones.
     ///
     /// # Errors
-    /// The store does not take it.
+    /// The store cannot be written.
     ///
     /// # Panics
-    /// Never: figures have a JSON form.
+    /// Never: figures always have a JSON form.
     pub fn put(&self, key: Key, figures: &Figures) -> Result<(), LabError> {
         let record = Record { key: key.0, check: check(figures), figures: figures.clone() };
         let mut bytes = serde_json::to_vec(&record).expect("plain data");
@@ -125,7 +125,7 @@ impl Shelf {
         self.write(&key.path(), bytes)
     }
 
-    /// An object beside the figures; the `Err` within is the size of one that is too large to be ours.
+    /// Reads an object beside the figures; the inner `Err` is the size of one that is too large to be ours.
     pub(super) fn read(&self, path: &Path) -> Result<Option<Result<Bytes, u64>>, LabError> {
         let read = async {
             let found = self.store.get(path).await?;
@@ -138,13 +138,13 @@ impl Shelf {
         }
     }
 
-    /// Puts an object beside the figures, in place of what is there.
+    /// Writes an object beside the figures, replacing any earlier one.
     pub(super) fn write(&self, path: &Path, bytes: Vec<u8>) -> Result<(), LabError> {
         let put = self.store.put(path, bytes.into());
         self.runtime.block_on(put).map(drop).map_err(|error| self.failed("write", path, &error))
     }
 
-    /// Puts an object unless there is one.
+    /// Writes an object if there is none yet.
     pub(super) fn begin(&self, path: &Path, bytes: Vec<u8>) -> Result<(), LabError> {
         let options = PutOptions { mode: PutMode::Create, ..Default::default() };
         match self.runtime.block_on(self.store.put_opts(path, bytes.into(), options)) {
@@ -153,12 +153,12 @@ impl Shelf {
         }
     }
 
-    /// What messages call the object of a network.
+    /// The name of a network's object in messages.
     pub(super) fn name_of(&self, key: Key) -> String {
         format!("{}/{}", self.url.trim_end_matches('/'), key.path())
     }
 
-    /// The place, as it was named.
+    /// The place as the user named it.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_told_whatever_it_is() {
+    fn every_kind_of_damage_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let shelf = Shelf::new(&bucket::open(folder.path().to_str().unwrap(), false).unwrap());
         let (key, other) = (Key::of(&scenario(1)), Key::of(&scenario(2)));

@@ -2,18 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The mean of some values, and how far from it the true one may lie.
+/// The mean of some values, and its uncertainty.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     pub mean: f64,
-    /// Half the width of the 95 % interval, by Student's t; none of one value.
+    /// Half the width of the 95 % interval, by Student's t; `None` for one value.
     pub half: Option<f64>,
-    /// Values that it is made of.
+    /// Number of values.
     pub count: usize,
 }
 
 impl Interval {
-    /// Of independent values, such as those of several seeds; none of none.
+    /// From independent values, such as those of several seeds; `None` without any.
     pub fn of(values: &[f64]) -> Option<Self> {
         let count = values.len();
         if count == 0 {
@@ -27,24 +27,24 @@ impl Interval {
         Some(Self { mean, half, count })
     }
 
-    /// Of the differences `after - before` of pairs, such as two settings with the same seed.
+    /// From the differences `after - before` of pairs, such as two settings with the same seed.
     pub fn of_differences(pairs: &[(f64, f64)]) -> Option<Self> {
         Self::of(&pairs.iter().map(|(before, after)| after - before).collect::<Vec<_>>())
     }
 
-    /// Both ends, where there is an interval.
+    /// Both ends of the interval, if there is one.
     pub fn ends(&self) -> Option<(f64, f64)> {
         self.half.map(|half| (self.mean - half, self.mean + half))
     }
 }
 
-/// The value that Student's t of so many degrees of freedom exceeds in either direction with a probability of 5 %.
+/// The absolute value that Student's t with these degrees of freedom exceeds with a probability of 5 %.
 ///
 /// # Panics
-/// Without a degree of freedom.
+/// Without any degree of freedom.
 pub fn t_quantile(freedom: usize) -> f64 {
     assert!(freedom > 0, "one value has no spread");
-    // By halving the angle's range: the probability rises with it, and 60 halvings are all that an f64 holds.
+    // Bisection over the angle, as the probability rises with it. 60 steps exhaust an f64's precision.
     let (mut low, mut high) = (0.0, std::f64::consts::FRAC_PI_2);
     for _ in 0..60 {
         let angle = 0.5 * (low + high);
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantiles_are_those_of_the_tables() {
+    fn quantiles_match_published_tables() {
         for (freedom, expected) in [
             (1, 12.706_204_736_174_7),
             (2, 4.302_652_729_749_46),
@@ -97,12 +97,12 @@ mod tests {
             let found = t_quantile(freedom);
             assert!((found - expected).abs() < 1e-9, "{freedom}: {found}");
         }
-        // Nearly that of the normal distribution, 1.959964.
+        // Close to the value of the normal distribution, 1.959964.
         assert!((t_quantile(100_001) - 1.959_988).abs() < 1e-6);
     }
 
     #[test]
-    fn an_interval_is_that_of_a_textbook() {
+    fn an_interval_matches_a_textbook() {
         // Sample mean 5, deviation 2: 2.776 * 2 / sqrt(5).
         let interval = Interval::of(&[3.0, 3.0, 5.0, 7.0, 7.0]).unwrap();
         assert_eq!((interval.mean, interval.count), (5.0, 5));
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn pairs_do_away_with_what_both_share() {
+    fn pairs_cancel_what_both_share() {
         let pairs: Vec<(f64, f64)> =
             (0..5).map(|seed| (100.0 * f64::from(seed), 100.0 * f64::from(seed) + 2.0)).collect();
         let interval = Interval::of_differences(&pairs).unwrap();

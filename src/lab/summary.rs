@@ -1,4 +1,4 @@
-//! Figures of networks by label of their peers: single ones, and means with intervals over seeds, as a table.
+//! Summarises networks by label of their peers: single figures, and means with intervals over seeds, as a table.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,10 +7,10 @@ use super::statistics::Interval;
 use crate::report::tables::{Look, Ruled};
 use crate::report::{gini, variation};
 
-/// Networks that differ in nothing but the seed.
+/// Networks that differ only in the seed.
 #[derive(Clone, Debug)]
 pub struct Group {
-    /// What tells the group from the others, a cell for each title.
+    /// What distinguishes the group, one cell per title.
     pub names: Vec<String>,
     pub networks: Vec<Seeded>,
 }
@@ -20,23 +20,23 @@ pub struct Group {
 pub struct Seeded {
     pub seed: u64,
     pub figures: Figures,
-    /// Those of the same network without its adversaries.
+    /// Figures of the same network without its adversaries.
     pub control: Option<Figures>,
 }
 
-/// A number that a network has for each label.
+/// A figure of a network for each label.
 pub struct Measure {
     /// Its column in a CSV file.
     pub name: &'static str,
     title: &'static str,
-    /// What a table shows is so many times as much, with so many digits.
+    /// Factor and digits of the number in a table.
     scale: f64,
     digits: usize,
-    /// Whether a table shows how it changes against the first group.
+    /// Whether a table shows the change from the first group.
     is_compared: bool,
-    /// Whether a table shows it at all.
+    /// Whether a table shows the measure at all.
     is_shown: bool,
-    /// Whether it is of the network without adversaries.
+    /// Whether it comes from the network without adversaries.
     pub of_control: bool,
     pub of: fn(&Seeded, &str) -> Option<f64>,
 }
@@ -56,7 +56,7 @@ pub const LOSS: usize = 0;
 pub const PAY_RATIO: usize = 2;
 pub const CONTROL_LOSS: usize = 7;
 
-/// All of them, in the order of columns.
+/// All measures, in the order of columns.
 pub const MEASURES: [Measure; 9] = [
     Measure {
         name: "loss",
@@ -107,34 +107,34 @@ pub const MEASURES: [Measure; 9] = [
     },
 ];
 
-/// What the columns mean.
+/// The legend below a table.
 pub const LEGEND: &str = "\
 Means over the networks of a line ± half of the 95 % interval (Student's t). pay ratio: pay of a peer by that of an honest
 peer of the same network; work: tokens trained on, honest = 1; profit: pay ratio by work; Gini: inequality of pay among the
 peers of a line; change: against the first group, by pairs of the same seed; control: the same networks without
 adversaries, and their honest peers.";
 
-/// Pay of the peers of a label, where there are several.
+/// Pay of the peers with a label, if there are several.
 fn shares(figures: &Figures, label: &str) -> Option<Vec<f64>> {
     let shares: Vec<f64> = figures.peers_of(label).map(|peer| peer.pay).collect();
     (shares.len() > 1).then_some(shares)
 }
 
-/// A label of a group: intervals over its networks.
+/// A label of a group: intervals over the group's networks.
 #[derive(Clone, Debug)]
 pub struct Line {
     pub group: usize,
     pub label: String,
-    /// Peers of the label in one network.
+    /// Peers with the label in one network.
     pub peers: usize,
     pub networks: usize,
-    /// One a measure; `None` where no network has it.
+    /// One per measure; `None` if no network has it.
     pub measured: Vec<Option<Interval>>,
-    /// How much more it is than that of the first group.
+    /// The difference from the first group.
     pub changes: Vec<Option<Interval>>,
 }
 
-/// The lines of some groups: of each its labels, honest ones first.
+/// The lines of some groups: each group's labels, honest ones first.
 pub fn lines(groups: &[Group]) -> Vec<Line> {
     let mut lines = Vec::new();
     for (nth, group) in groups.iter().enumerate() {
@@ -174,7 +174,7 @@ pub fn lines(groups: &[Group]) -> Vec<Line> {
     lines
 }
 
-/// Lines as a table, whose first columns are the names of the groups. Columns without any number are left out.
+/// Lines as a table that starts with the names of the groups. Columns without any number are left out.
 pub fn table(titles: &[String], groups: &[Group], lines: &[Line], look: Look) -> String {
     let is_known = |at: &usize| lines.iter().any(|line| line.measured[*at].is_some());
     let is_changed = |at: &usize| lines.iter().any(|line| line.changes[*at].is_some());
@@ -192,7 +192,7 @@ pub fn table(titles: &[String], groups: &[Group], lines: &[Line], look: Look) ->
         cells.extend(measured.iter().map(|at| {
             let told = told(line.measured[*at], &MEASURES[*at], false);
             match line.measured[*at].map(|interval| interval.count) {
-                // As the loss, if some of the networks diverged.
+                // For example the loss, if some of the networks diverged.
                 Some(known) if known < line.networks => format!("{told} ({known} of {})", line.networks),
                 _ => told,
             }
@@ -207,7 +207,7 @@ fn told(interval: Option<Interval>, measure: &Measure, signed: bool) -> String {
     let Some(Interval { mean, half, .. }) = interval else { return "-".into() };
     let (digits, mean) = (measure.digits, mean * measure.scale);
     let mean = if signed { format!("{mean:+.digits$}") } else { format!("{mean:.digits$}") };
-    // No minus before a zero.
+    // Avoid a minus before a zero.
     let is_zero = mean.trim_start_matches(['-', '0', '.']).is_empty();
     let mean = if is_zero { mean.replace('-', if signed { "+" } else { "" }) } else { mean };
     match half {

@@ -1,31 +1,31 @@
-//! The text of tokens as they come: of a text that grows, only what no later token can change.
+//! Decodes a growing list of tokens and emits only text that no later token can change.
 
 use super::tokenizer::Tokenizer;
 
-/// A byte that no UTF-8 has, as tokenizers with a token for each byte name it.
+/// The token of a byte that never occurs in UTF-8, in tokenizers with a token for each byte.
 const STRAY: &str = "<0xFF>";
 
-/// A text that grows by tokens.
+/// A text that grows token by token.
 ///
-/// A token may be a part of a character, and a decoder with bytes to fall back on shows a row of bytes as U+FFFD if any
-/// of them is not UTF-8, also those before it that alone were. So bytes at the end wait for what comes behind them.
+/// A token may be a part of a character. A decoder with byte fallback shows a whole run of bytes as U+FFFD if any of
+/// them is not UTF-8, even those that were valid before it. So bytes at the end wait for the next token.
 pub struct Streamed<'a> {
     tokenizer: &'a Tokenizer,
     tokens: Vec<u32>,
-    /// What was told.
+    /// The text that was already emitted.
     told: String,
 }
 
 impl<'a> Streamed<'a> {
-    /// Of no tokens yet.
+    /// A text without tokens.
     pub fn new(tokenizer: &'a Tokenizer) -> Self {
         Self { tokenizer, tokens: Vec::new(), told: String::new() }
     }
 
-    /// Adds tokens; the text that is certain from here on and was not told yet.
+    /// Adds tokens, and returns the text that has become certain.
     ///
     /// # Errors
-    /// What the tokenizer says.
+    /// The tokenizer's error.
     pub fn push(&mut self, tokens: &[u32]) -> Result<String, String> {
         self.tokens.extend_from_slice(tokens);
         let text = self.tokenizer.decode(&self.tokens)?;
@@ -39,10 +39,10 @@ impl<'a> Streamed<'a> {
         Ok(self.tell(&text[..certain]))
     }
 
-    /// The rest of the text; no more tokens come.
+    /// Returns the rest of the text when no more tokens come.
     ///
     /// # Errors
-    /// What the tokenizer says.
+    /// The tokenizer's error.
     pub fn finish(mut self) -> Result<String, String> {
         let text = self.tokenizer.decode(&self.tokens)?;
         Ok(self.tell(&text))
@@ -50,14 +50,14 @@ impl<'a> Streamed<'a> {
 
     fn tell(&mut self, text: &str) -> String {
         let from = common(text, &self.told);
-        // A decoder of another kind may change what was told, which cannot be taken back.
+        // Another kind of decoder may change text that was already emitted and cannot be taken back.
         let new = if from == self.told.len() { &text[from..] } else { "" };
         self.told.push_str(new);
         new.to_string()
     }
 }
 
-/// Bytes of the beginning that two texts share.
+/// Length in bytes of the common beginning of two texts.
 fn common(a: &str, b: &str) -> usize {
     a.chars().zip(b.chars()).take_while(|(a, b)| a == b).map(|(character, _)| character.len_utf8()).sum()
 }
@@ -68,7 +68,7 @@ mod tests {
 
     use super::*;
 
-    /// A tokenizer with letters, a space and a token for each byte to fall back on, as Llama 2 has it.
+    /// A tokenizer with letters, a space and a token for each byte as fallback, like that of Llama 2.
     fn with_bytes() -> Tokenizer {
         let mut vocab = serde_json::Map::new();
         for (id, name) in ["<unk>", "</s>", "▁", "a"].into_iter().enumerate() {
@@ -96,7 +96,7 @@ mod tests {
         Tokenizer::open(&path, 260).unwrap()
     }
 
-    /// What is told token by token, the last behind all.
+    /// The text emitted for each token, and at the end.
     fn told(tokenizer: &Tokenizer, tokens: &[u32]) -> Vec<String> {
         let mut streamed = Streamed::new(tokenizer);
         let mut told: Vec<String> = tokens.iter().map(|token| streamed.push(&[*token]).unwrap()).collect();
@@ -106,14 +106,14 @@ mod tests {
     }
 
     #[test]
-    fn bytes_wait_for_what_comes_behind_them() {
+    fn bytes_wait_for_the_next_token() {
         let tokenizer = with_bytes();
         let byte = |byte: u8| 4 + u32::from(byte);
         assert_eq!(told(&tokenizer, &[3, 2, 3]), ["a", " ", "a", ""]);
         assert_eq!(told(&tokenizer, &[byte(0xc3), byte(0xa4), 3]), ["", "", "äa", ""]);
         assert_eq!(told(&tokenizer, &[3, byte(b'g'), 2]), ["a", "", "g ", ""]);
         assert_eq!(told(&tokenizer, &[3, byte(b'g'), byte(0x80), 3]), ["a", "", "", "\u{fffd}\u{fffd}a", ""]);
-        // A token that is not shown does not end the row.
+        // A token that is not shown does not end the run of bytes.
         assert_eq!(told(&tokenizer, &[byte(b'g'), 1, byte(0x80), 3]), ["", "", "", "\u{fffd}\u{fffd}a", ""]);
         assert_eq!(told(&tokenizer, &[3, byte(b'g'), byte(0x14)]), ["a", "", "", "g\u{14}"]);
     }

@@ -1,23 +1,23 @@
-//! Whether a run has diverged: said in words, beside the numbers that show it.
+//! Detects a diverged run, and describes it with the numbers that show it.
 
 use std::fmt;
 
 use super::{RunData, Status};
 
-/// A loss that is so much above the one before the first round, in nats a token, is that of a spoilt model: one that
-/// knows nothing but how many tokens there are is nearer to where training starts.
+/// A loss that exceeds the initial loss by this much, in nats a token, means a spoilt model. A uniform guess over the
+/// vocabulary would stay closer to the initial loss.
 const FAR: f64 = 1.0;
-/// It must have been so for the last part of this many of a run.
+/// The loss must have been that high for the last 1/LONG of the run.
 const LONG: usize = 3;
-/// A loss that is not even so much below the one before the first round shows no training.
+/// A loss that is not at least this far below the initial one shows no training.
 const LEARNT: f64 = 0.05;
 
-/// What has diverged, and how that shows.
+/// What has diverged, and the evidence.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Diverged {
-    /// The AdamW baseline, not the network.
+    /// True for the AdamW baseline, false for the network.
     pub is_baseline: bool,
-    /// Rounds that were done when it first showed.
+    /// Rounds done when it first showed.
     pub since: u64,
     how: How,
     /// The learning rate.
@@ -33,7 +33,7 @@ enum How {
         last: f64,
         first: f64,
     },
-    /// It was far above, and is where training starts.
+    /// The loss was far above the initial one and is now back where training starts.
     NotBack {
         highest: f64,
         last: f64,
@@ -74,12 +74,12 @@ impl fmt::Display for Diverged {
     }
 }
 
-/// A loss in four digits behind the point, or as a power of ten; `NaN` or `inf` where it is no number.
+/// A loss with four decimals or as a power of ten; `NaN` or `inf` if it is not finite.
 pub(super) fn shown(loss: f64) -> String {
     if loss.abs() < 1e5 || !loss.is_finite() { format!("{loss:.4}") } else { format!("{loss:.2e}") }
 }
 
-/// What of a run has diverged: the network, the baseline beside it, or both.
+/// What has diverged in a run: the network, the baseline, or both.
 pub fn diverged(run: &RunData) -> Vec<Diverged> {
     let settings = &run.manifest.scenario;
     let first = run.manifest.initial_loss;
@@ -96,7 +96,7 @@ pub fn diverged(run: &RunData) -> Vec<Diverged> {
 fn of_losses(first: Option<f64>, losses: impl Iterator<Item = (u64, Option<f64>)>) -> Option<(u64, How)> {
     let measured: Vec<(u64, f64)> = losses.filter_map(|(round, loss)| Some((round, loss?))).collect();
     let last = measured.last()?.1;
-    // From the end: how long it has been so.
+    // Counted from the end: how long it has been so.
     let since = |is_bad: &dyn Fn(f64) -> bool| {
         let bad = measured.iter().rev().take_while(|(_, loss)| is_bad(*loss)).count();
         (bad, measured.get(measured.len() - bad).map_or(0, |(round, _)| *round))
@@ -116,7 +116,7 @@ fn of_losses(first: Option<f64>, losses: impl Iterator<Item = (u64, Option<f64>)
     (is_long_ago && last > first - LEARNT).then_some((measured[rose].0, How::NotBack { highest, last, first }))
 }
 
-/// A network whose peers have diverged stays where it is, as what they send cannot be read.
+/// The model of a diverged network stays as it is, because the peers' payloads are refused.
 fn stalled(run: &RunData) -> Option<(u64, How)> {
     let idle = run.rounds.iter().rev().take_while(|row| row.aggregated == 0).count();
     if idle == 0 || idle < run.rounds.len().div_ceil(LONG) {
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_diverged_is_said_in_words() {
+    fn divergence_is_described_in_words() {
         assert_eq!(said(|_| ()), [""; 0]);
         assert_eq!(
             said(|run| from(run, 50, f64::NAN)),

@@ -1,4 +1,4 @@
-//! The pictures and the page of a run, from its folder and into it.
+//! Draws the pictures and the HTML page of a run from its folder.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use super::files::replace;
 use super::folder::restore_leaderboard;
 use super::{ReportError, RunData, html, load, plots};
 
-/// Reads a run's folder and draws its `plots/` and `report.html` anew.
+/// Reads a run's folder and redraws its `plots/` and `report.html`.
 pub fn redraw(root: &Path) -> Result<RunData, ReportError> {
     let run = load(root)?;
     restore_leaderboard(root, &run)?;

@@ -1,11 +1,11 @@
-//! How evenly something is shared out.
+//! Measures how evenly pay is shared.
 
 use serde::{Deserialize, Serialize};
 
 use super::LeaderboardRow;
 use super::work::HONEST;
 
-/// How evenly the pay of a run is shared among peers that do the same.
+/// How evenly the pay of a run is shared among peers with the same behaviour.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Equality {
     pub peers: usize,
@@ -16,8 +16,8 @@ pub struct Equality {
 }
 
 impl Equality {
-    /// Of the honest peers that held their slot as long as any other honest one did. `None` of fewer than two, or where
-    /// none of them was paid, or where the folder does not say how long they were there.
+    /// Over the honest peers that held their slot as long as any other honest peer did. `None` if there are fewer than
+    /// two, if none was paid, or if the folder does not say how long they held it.
     pub fn of_honest(rows: &[LeaderboardRow]) -> Option<Self> {
         let honest: Vec<&LeaderboardRow> = rows.iter().filter(|row| row.behaviour == HONEST).collect();
         let longest = honest.iter().filter_map(|row| row.rounds_registered).max()?;
@@ -30,8 +30,9 @@ impl Equality {
     }
 }
 
-/// The Gini coefficient: half of the mean difference of two shares, each pair counted with itself, divided by the mean
-/// share. 0 where all are equal, 1 - 1/n where one of n has everything. `None` where nothing is shared.
+/// The Gini coefficient: half the mean absolute difference of two shares, where each pair includes a share with itself,
+/// divided by the mean share. It is 0 if all are equal and 1 - 1/n if one of n gets everything. `None` if nothing is
+/// shared.
 pub fn gini(shares: &[f64]) -> Option<f64> {
     let mut sorted = shares.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -40,8 +41,8 @@ pub fn gini(shares: &[f64]) -> Option<f64> {
     (sum > 0.0).then(|| (2.0 * weighted / sum - count - 1.0) / count).filter(|gini| gini.is_finite())
 }
 
-/// The coefficient of variation: standard deviation, with n in the denominator, divided by the mean. `None` where
-/// nothing is shared.
+/// The coefficient of variation: standard deviation, with n in the denominator, divided by the mean. `None` if nothing
+/// is shared.
 pub fn variation(shares: &[f64]) -> Option<f64> {
     let count = shares.len() as f64;
     let mean = shares.iter().sum::<f64>() / count;
@@ -69,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn of_nothing_there_is_no_measure() {
+    fn nothing_shared_has_no_inequality() {
         for shares in [&[][..], &[0.0, 0.0], &[f64::NAN, 1.0], &[f64::INFINITY, 1.0]] {
             assert_eq!((gini(shares), variation(shares)), (None, None), "{shares:?}");
         }

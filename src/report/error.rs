@@ -1,4 +1,4 @@
-//! What can go wrong with a run's files, in words that say what to do.
+//! Errors of a run's files, with what to do about them.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ pub enum ReportError {
     Plot { figure: String, message: String },
 }
 
-/// What to do about an error of the operating system, as a further half sentence.
+/// Advice on an error of the operating system, as a further half sentence.
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; free some space, then go on with --resume",
@@ -53,7 +53,7 @@ fn advice(error: &io::Error) -> &'static str {
     }
 }
 
-/// Names the file and the deed in an error of the operating system.
+/// Adds the file and the action to an error of the operating system.
 pub(super) trait Named<T> {
     fn named(self, path: &Path, action: &'static str) -> Result<T, ReportError>;
 }

@@ -1,4 +1,4 @@
-//! Files that survive an interruption: whole files are replaced at once, CSV files grow by whole lines.
+//! Files that survive an interruption: whole files are replaced atomically, CSV files grow by whole lines.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -10,8 +10,8 @@ use super::error::Named;
 use super::record::{Cells, Row, names};
 use crate::mechanism::Column;
 
-/// Writes a file so that a reader finds either the old content or the new one: to a temporary file beside it, to the
-/// disk, renamed.
+/// Writes a file so that readers find either the old content or the new one: writes a temporary file beside it, syncs
+/// it to disk, and renames it.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).named(folder, "make the folder")?;
@@ -25,18 +25,18 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
     Ok(())
 }
 
-/// A CSV file that grows.
+/// A CSV file that grows line by line.
 #[derive(Debug)]
 pub struct Appender<R> {
     path: PathBuf,
     file: File,
-    /// Bytes of whole lines.
+    /// Length of the whole lines in bytes.
     length: u64,
     row: PhantomData<R>,
 }
 
 impl<R: Row> Appender<R> {
-    /// Opens the file of these rows in a folder, or begins it. What a killed process left of a line is cut off.
+    /// Opens a file of such rows in a folder, or starts it. A partial line of a killed process is cut off.
     pub fn open(folder: &Path, columns: &[Column]) -> Result<Self, ReportError> {
         let (path, header) = (folder.join(R::FILE), R::header(columns).join(","));
         let mut file = OpenOptions::new().read(true).append(true).create(true).open(&path).named(&path, "open")?;
@@ -65,7 +65,7 @@ impl<R: Row> Appender<R> {
         self.extend(&lines)
     }
 
-    /// Drops the lines of a round and of all after it.
+    /// Drops the lines of a round and of all later ones.
     pub fn truncate_to(&mut self, round: u64) -> Result<(), ReportError> {
         let mut kept = 0;
         for (index, line) in self.rewound()?.split(b'\n').enumerate() {
@@ -85,7 +85,7 @@ impl<R: Row> Appender<R> {
 
     fn extend(&mut self, bytes: &[u8]) -> Result<(), ReportError> {
         if let Err(error) = self.file.write_all(bytes) {
-            // Half a line must not be in the way of a later attempt; opening the file again repairs it too.
+            // A partial line must not stay before the next attempt; opening the file again repairs it too.
             let _ = self.file.set_len(self.length);
             return Err(error).named(&self.path, "append");
         }
@@ -126,7 +126,7 @@ fn whole_lines(file: &mut File) -> io::Result<u64> {
     Ok(0)
 }
 
-/// All whole lines of the file of these rows in a folder; `None` where there is no such file.
+/// All whole lines of the file of these rows in a folder; `None` if there is no such file.
 pub fn read_rows<R: Row>(folder: &Path, columns: &[Column]) -> Result<Option<Vec<R>>, ReportError> {
     let path = folder.join(R::FILE);
     let mut file = match File::open(&path) {
@@ -235,12 +235,12 @@ mod tests {
         );
         let message = earlier_peers(folder.path(), "incentive,aggregated,tokens").unwrap_err();
         assert!(message.contains("line 1: expected the columns"), "{message}");
-        // Lines of another shape are not appended to them.
+        // Lines with other columns are not appended.
         let message = Appender::<RoundRow>::open(folder.path(), &[]).unwrap_err().to_string();
         assert!(message.contains("line 1: expected the columns"), "{message}");
     }
 
-    /// What is read of a peer in a file that ends with these columns: the mechanism's number, and its tokens.
+    /// Reads a peer's mechanism number and tokens from a file whose header ends with these columns.
     fn earlier_peers(folder: &Path, end: &str) -> Result<(Option<f64>, Option<u64>), String> {
         let columns = [Column::new("novelty", "novelty", crate::mechanism::ColumnKind::Score)];
         let cells: Vec<&str> = "0.25,true,7,8,9".split(',').take(end.split(',').count()).collect();
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_is_none_is_named_with_its_column() {
+    fn a_malformed_number_is_named_with_its_column() {
         let folder = tempfile::tempdir().unwrap();
         let columns = [Column::new("novelty", "novelty", crate::mechanism::ColumnKind::Score)];
         let header = "round,uid,behaviour,status,steps_behind,novelty,incentive,aggregated\n";
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_process_left_is_cut_off() {
+    fn the_partial_line_of_a_killed_process_is_cut_off() {
         let folder = tempfile::tempdir().unwrap();
         let mut lines = Appender::open(folder.path(), &[]).unwrap();
         lines.append(&[baseline(0), baseline(1)]).unwrap();
@@ -322,7 +322,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_full_disk_is_told_with_the_file_and_what_to_do() {
+    fn a_full_disk_is_reported_with_the_file_and_advice() {
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
         let path = PathBuf::from("rounds.csv");
         let mut lines = Appender::<BaselineRow> { path, file: full, length: 0, row: PhantomData };

@@ -1,4 +1,4 @@
-//! A run's folder: `manifest.json`, the CSV files, `plots/`, and what the engine keeps to resume.
+//! A run's folder: `manifest.json`, the CSV files, `plots/`, and the states from which the engine resumes.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,22 +23,22 @@ const MANIFEST: &str = "manifest.json";
 #[derive(Debug)]
 pub struct RunFolder {
     root: PathBuf,
-    /// Those of the mechanism.
+    /// The mechanism's columns.
     columns: Vec<Column>,
     rounds: Appender<RoundRow>,
     peers: Appender<PeerRow>,
     slots: Appender<SlotRow>,
-    /// Begun with its first row: a run without a baseline has no such file.
+    /// Created with its first row, as a run without a baseline has no such file.
     baseline: Option<Appender<BaselineRow>>,
-    /// The same of a run without a backdoor.
+    /// Likewise, as a run without a backdoor has no such file.
     backdoor: Option<Appender<BackdoorRow>>,
 }
 
 impl RunFolder {
-    /// Begins a run in a new or empty folder; its mechanism has these numbers of each peer.
+    /// Starts a run in a new or empty folder. `columns` are the mechanism's numbers of each peer.
     ///
     /// # Errors
-    /// [`ReportError::Exists`] where there is anything already: a run is never overwritten. [`ReportError::Content`] for
+    /// [`ReportError::Exists`] if the folder is not empty, as a run is never overwritten. [`ReportError::Content`] for
     /// columns that a file cannot have.
     pub fn create(root: impl Into<PathBuf>, columns: &[Column]) -> Result<Self, ReportError> {
         let root = root.into();
@@ -54,7 +54,7 @@ impl RunFolder {
         Self::with_files(root, columns.to_vec())
     }
 
-    /// Opens a run's folder to go on with it, and reads its manifest.
+    /// Opens a run's folder to continue the run, and reads its manifest.
     ///
     /// # Errors
     /// [`ReportError::NotARun`], [`ReportError::Version`], or a damaged file.
@@ -78,23 +78,23 @@ impl RunFolder {
         })
     }
 
-    /// Where it is.
+    /// Path of the folder.
     pub fn path(&self) -> &Path {
         &self.root
     }
 
-    /// Appends a round to `rounds.csv` and its peers to `peers.csv`; both are with the operating system on return.
+    /// Appends a round to `rounds.csv` and its peers to `peers.csv`, and hands both to the operating system.
     pub fn append_round(&mut self, round: &RoundRow, peers: &[PeerRow]) -> Result<(), ReportError> {
         self.peers.append(peers)?;
         self.rounds.append(std::slice::from_ref(round))
     }
 
-    /// Appends to `slots.csv`: a slot has a new owner.
+    /// Appends to `slots.csv` when a slot has a new owner.
     pub fn append_slot(&mut self, row: &SlotRow) -> Result<(), ReportError> {
         self.slots.append(std::slice::from_ref(row))
     }
 
-    /// The standings after the rounds that are in the folder, and who came to which slot.
+    /// The standings after the rounds in the folder, and the changes of slot owners.
     pub fn standings(&self) -> Result<(Leaderboard, Vec<SlotRow>), ReportError> {
         let slots = load_slots(&self.root)?;
         let mut peers: Vec<PeerRow> = read_rows(&self.root, &self.columns)?.unwrap_or_default();
@@ -102,14 +102,14 @@ impl RunFolder {
         Ok((Leaderboard::of(&self.columns, &peers), slots))
     }
 
-    /// Checks that nothing was lost of so many rounds of a run, and of so many steps of its baseline.
+    /// Checks that no line is missing up to this round of a run and this step of its baseline.
     ///
     /// # Errors
     /// [`ReportError::Lost`].
     pub fn check_whole(&self, manifest: &Manifest, rounds: u64, steps: u64) -> Result<(), ReportError> {
         let root = &self.root;
         let (mut rows, mut peers, slots) = tables(root, &self.columns)?;
-        // What comes behind is done again.
+        // Later rounds are done again.
         rows.retain(|row| row.round < rounds);
         peers.retain(|row| row.round < rounds);
         let tables = Tables { root, rounds: &rows, peers: &peers, slots: &slots, way_on: START_OVER };
@@ -119,7 +119,7 @@ impl RunFolder {
         check_baseline(root, &baseline, Some(steps), TRAIN_OVER)
     }
 
-    /// Whether anything of an AdamW baseline is in it.
+    /// Whether the folder holds anything of an AdamW baseline.
     pub fn has_baseline(&self) -> bool {
         self.baseline.is_some()
     }
@@ -142,7 +142,7 @@ impl RunFolder {
         lines.append(std::slice::from_ref(row))
     }
 
-    /// Drops what was written of round `round` and later ones, to do them again.
+    /// Drops the rows of round `round` and later ones, which will be done again.
     pub fn truncate_to(&mut self, round: u64) -> Result<(), ReportError> {
         self.rounds.truncate_to(round)?;
         self.slots.truncate_to(round)?;
@@ -150,7 +150,7 @@ impl RunFolder {
         self.peers.truncate_to(round)
     }
 
-    /// The same of the baseline, which keeps its own pace.
+    /// The same for the baseline, which keeps its own pace.
     pub fn truncate_baseline_to(&mut self, round: u64) -> Result<(), ReportError> {
         self.baseline.as_mut().map_or(Ok(()), |lines| lines.truncate_to(round))
     }
@@ -165,12 +165,12 @@ impl RunFolder {
         write_leaderboard(&self.root, &self.columns, rows)
     }
 
-    /// Replaces any other file, as `checkpoint.bin`; a reader finds the old one or the new one, whole.
+    /// Replaces any other file, such as `checkpoint.bin`. A reader finds the old one or the new one, whole.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), ReportError> {
         replace(&self.root.join(name), bytes)
     }
 
-    /// Removes a file; one that is not there is no error.
+    /// Removes a file. A missing file is not an error.
     pub fn remove(&self, name: &str) -> Result<(), ReportError> {
         let path = self.root.join(name);
         match std::fs::remove_file(&path) {
@@ -179,7 +179,7 @@ impl RunFolder {
         }
     }
 
-    /// The bytes of a file, `None` where there is none.
+    /// The bytes of a file; `None` if there is none.
     pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, ReportError> {
         let path = self.root.join(name);
         match std::fs::read(&path) {
@@ -189,15 +189,15 @@ impl RunFolder {
     }
 }
 
-/// A file that a run begins with its first row, if it has one.
+/// Opens a file that is created with its first row, if it exists.
 fn existing<R: Row>(root: &Path, columns: &[Column]) -> Result<Option<Appender<R>>, ReportError> {
     root.join(R::FILE).exists().then(|| Appender::open(root, columns)).transpose()
 }
 
-/// Reads a run's folder. A leaderboard that is not there, or lost lines, is made from the peers' rows.
+/// Reads a run's folder. A leaderboard that is missing or incomplete is computed from the peers' rows.
 ///
 /// # Errors
-/// A file that cannot be read, or has lost lines.
+/// A file cannot be read or has lost lines.
 pub fn load(root: &Path) -> Result<RunData, ReportError> {
     let manifest = read_manifest(root)?;
     let columns = &manifest.columns;
@@ -210,7 +210,7 @@ pub fn load(root: &Path) -> Result<RunData, ReportError> {
     let leaderboard = match (rounds_apart, read_rows(root, columns)) {
         (1, read) => {
             let made = Leaderboard::of(columns, &peers).rows();
-            // What was written before the last rows is of an earlier round.
+            // A leaderboard written before the last rows belongs to an earlier round.
             let read = read.ok().flatten().filter(|read| manifest.finished && lists_the_same(read, &made));
             read.unwrap_or(made)
         }
@@ -228,7 +228,7 @@ pub fn load(root: &Path) -> Result<RunData, ReportError> {
     Ok(RunData { name, rounds, baseline, manifest, peers, leaderboard })
 }
 
-/// Writes a leaderboard that was made from the peers' rows, where another one or none is in the folder.
+/// Writes the leaderboard computed from the peers' rows if the folder has another one or none.
 pub(super) fn restore_leaderboard(root: &Path, run: &RunData) -> Result<(), ReportError> {
     let read = read_rows(root, &run.manifest.columns).ok().flatten();
     if run.manifest.central || read.as_ref() == Some(&run.leaderboard) {
@@ -244,7 +244,7 @@ fn write_leaderboard(root: &Path, columns: &[Column], rows: &[LeaderboardRow]) -
     replace(&path, &bytes.map_err(broken)?)
 }
 
-/// Reads `slots.csv` of a run's folder: who came to which slot.
+/// Reads `slots.csv` of a run's folder: the changes of slot owners.
 pub fn load_slots(root: &Path) -> Result<Vec<SlotRow>, ReportError> {
     Ok(read_rows(root, &[])?.unwrap_or_default())
 }
@@ -267,7 +267,7 @@ pub(super) fn write_manifest(root: &Path, manifest: &Manifest) -> Result<(), Rep
     replace(&path, json.as_bytes())
 }
 
-/// What is read of a manifest before its format is known.
+/// The part of a manifest that is read before its format is known.
 #[derive(Deserialize)]
 struct Version {
     format: u64,
@@ -291,7 +291,7 @@ fn read_manifest(root: &Path) -> Result<Manifest, ReportError> {
     let mut manifest: Manifest = serde_json::from_str(&text).map_err(broken)?;
     let refused = |message| ReportError::Content { path: path.clone(), message };
     if columns.is_none() {
-        // Earlier versions did not say them.
+        // Earlier versions did not write these fields.
         let mechanism = manifest.scenario.registry.mechanisms.resolve(&manifest.scenario.mechanism);
         let mechanism = mechanism.map_err(|error| refused(format!("mechanism.{}: {}", error.key, error.message)))?;
         manifest.columns = mechanism.settings.build(0).columns();

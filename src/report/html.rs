@@ -1,4 +1,4 @@
-//! `report.html`: the tables and pictures of a run on one page that needs no other file.
+//! `report.html`: the tables and pictures of a run on one self-contained page.
 
 use std::fmt::Write;
 
@@ -11,7 +11,7 @@ const STYLE: &str = "body{font:15px/1.5 Helvetica,Arial,sans-serif;color:#282828
                      h2{margin-top:2em;font-size:1.1em}dl{display:grid;grid-template-columns:max-content 1fr;gap:0 1.5em}\
                      dt{color:#6e6e6e}dd{margin:0;overflow-wrap:anywhere}";
 
-/// The page, with pictures drawn before (as [`plots::all`] gives them).
+/// Builds the page from pictures drawn before (by [`plots::all`]).
 pub(super) fn page(run: &RunData, pictures: &[(String, String)]) -> String {
     let manifest = &run.manifest;
     let title = escaped(&format!("{}, seed {}", manifest.scenario.name, manifest.seed));

@@ -1,4 +1,4 @@
-//! Who was paid what over a run, summed up round by round.
+//! Sums up each peer's pay over a run, round by round.
 
 use std::collections::VecDeque;
 
@@ -9,32 +9,32 @@ use super::{LeaderboardRow, PeerRow};
 use crate::Uid;
 use crate::mechanism::Column;
 
-/// The standings so far. Can be kept with a checkpoint: fed the same rows, a resumed run ends with the same
+/// The standings so far. They can be saved with a checkpoint: a resumed run that adds the same rows ends with the same
 /// leaderboard.
 ///
-/// A slot may change hands, so standings go by uid, owner and behaviour.
+/// A slot may change hands, so standings are kept by uid, owner and behaviour.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Leaderboard {
-    /// Places of the columns whose last value is kept.
+    /// Indices of the columns whose last value is kept.
     columns: Vec<usize>,
     rounds: u64,
-    /// Incentive of all peers in all rounds.
+    /// Total incentive of all peers in all rounds.
     paid: f64,
     /// By key.
     standings: Vec<Standing>,
-    /// The honest peers of the round that was added to last.
+    /// The honest peers of the latest round.
     honest: HonestRound,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Standing {
     owner: u32,
-    /// All but the incentives, and what is compared, is up to date.
+    /// Everything but the incentives and the comparisons is up to date.
     row: LeaderboardRow,
     paid: f64,
-    /// Rounds and incentives of the last tenth.
+    /// Rounds and incentives of the last tenth of the run.
     recent: VecDeque<(u64, f64)>,
-    /// The round that was added last, what it paid, and its tokens; not compared yet.
+    /// The latest round, its pay and its tokens, not yet compared.
     latest: Option<(f64, Option<u64>)>,
     compared: Compared,
 }
@@ -60,25 +60,25 @@ impl Standing {
     }
 }
 
-/// The last tenth of so many rounds, one at least: its length.
+/// Length of the last tenth of this many rounds; at least one.
 fn last_tenth(rounds: u64) -> u64 {
     rounds.div_ceil(10).max(1)
 }
 
 impl Leaderboard {
-    /// Standings before the first round, where the mechanism has these numbers of each peer.
+    /// Standings before the first round. `columns` are the mechanism's numbers of each peer.
     pub fn new(columns: &[Column]) -> Self {
         Self { columns: Column::lasting(columns), ..Self::default() }
     }
 
-    /// The standings after rows in the order of their rounds.
+    /// The standings after these rows, which are in the order of their rounds.
     pub fn of(columns: &[Column], rows: &[PeerRow]) -> Self {
         let mut this = Self::new(columns);
         rows.iter().for_each(|row| this.add(row));
         this
     }
 
-    /// Adds a peer's round; rounds come in order.
+    /// Adds a peer's round. Rounds must come in order.
     pub fn add(&mut self, peer: &PeerRow) {
         if peer.round >= self.rounds {
             self.compare();
@@ -110,7 +110,7 @@ impl Leaderboard {
         row.bytes_down = sum(row.bytes_down, peer.bytes_down);
     }
 
-    /// Compares each peer of the round that was added to last with the honest ones, now that all of them are known.
+    /// Compares each peer of the latest round with the honest ones, which are all known by now.
     fn compare(&mut self) {
         let honest = std::mem::take(&mut self.honest);
         for standing in &mut self.standings {
@@ -120,7 +120,7 @@ impl Leaderboard {
         }
     }
 
-    /// The lines of `leaderboard.csv`, the best paid of the last tenth first.
+    /// The lines of `leaderboard.csv`, sorted by pay over the last tenth.
     pub fn rows(&self) -> Vec<LeaderboardRow> {
         let mut whole = self.clone();
         whole.compare();
@@ -144,7 +144,7 @@ impl Leaderboard {
     }
 }
 
-/// What is not known of one is not known of the sum.
+/// The sum is unknown if either value is.
 fn sum(a: Option<u64>, b: Option<u64>) -> Option<u64> {
     Some(a?.saturating_add(b?))
 }
@@ -162,7 +162,7 @@ mod tests {
     fn final_is_the_mean_of_the_last_tenth_and_total_the_share_of_all() {
         let mut board = Leaderboard::new(&sample::columns());
         for round in 0..40 {
-            // In the last four rounds uid 2 earns 0.4, 0.6, 0.8, 1.0.
+            // In the last four rounds uid 2 earns 0.4, 0.6, 0.8 and 1.0.
             let second = if round < 36 { 0.0 } else { 0.4 + 0.2 * (round - 36) as f64 };
             board.add(&peer(round, 1, 0, 1.0 - second));
             board.add(&peer(round, 2, 1, second));
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn who_left_earns_nothing_in_the_end_and_a_slot_has_several_owners() {
+    fn a_peer_that_left_has_no_final_pay_and_owners_are_kept_apart() {
         let mut board = Leaderboard::new(&sample::columns());
         for round in 0..100 {
             board.add(&peer(round, 7, if round < 95 { 0 } else { 1 }, 1.0));
@@ -216,7 +216,7 @@ mod tests {
             board.add(&PeerRow { tokens: Some(100), ..peer(round, 1, 0, 0.6) });
             board.add(&PeerRow { tokens: Some(300), bytes_down: Some(7), ..peer(round, 2, 1, 0.2) });
             if round >= 6 {
-                // Half of the work, and all of the pay, of a mean honest peer; it comes late.
+                // It does half the work of a mean honest peer and gets as much pay. It joins late.
                 let late = PeerRow { tokens: Some(100), behaviour: "lazy".into(), ..peer(round, 3, 2, 0.4) };
                 board.add(&late);
             }
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn goes_on_from_its_serialised_form() {
+    fn a_saved_leaderboard_continues_like_the_original() {
         let run = sample::copycat();
         let whole = Leaderboard::of(&run.manifest.columns, &run.peers);
         let half = Leaderboard::of(&run.manifest.columns, &run.peers[..1000]);

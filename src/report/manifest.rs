@@ -1,4 +1,4 @@
-//! `manifest.json`: what was run, on what, and how far it got.
+//! `manifest.json`: the settings of a run, its machine, and its progress.
 
 use std::fmt;
 
@@ -12,11 +12,10 @@ use crate::node::Network;
 use crate::scenario::Scenario;
 use crate::transport::wire;
 
-/// Version of the run folder's layout; goes up when an older program could not read a newer folder, or the other way
-/// round.
+/// Version of the run folder's layout. It goes up when older and newer programs could not read each other's folders.
 pub const FORMAT: u64 = 2;
 
-/// Everything needed to run the scenario again and to judge whether the result should be the same.
+/// Everything needed to repeat the run, and to judge whether the result should be identical.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// [`FORMAT`] of the program that wrote it.
@@ -26,54 +25,54 @@ pub struct Manifest {
     pub seed: u64,
     pub rounds_done: u64,
     pub finished: bool,
-    /// What names the run: its settings and its data.
+    /// Identifies the run by its settings and data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<Digest>,
     /// Digest of models, scores and incentives of all rounds.
     pub digest: Option<Digest>,
     pub target: Target,
-    /// Where a real run lives; none for a simulated one.
+    /// Where a real run lives; `None` for a simulated one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bucket: Option<String>,
-    /// Central AdamW alone, without a network; `digest` is then that of the last model.
+    /// The run is central AdamW alone, without a network; `digest` is then that of the last model.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub central: bool,
-    /// As given to `--device`.
+    /// The value of `--device`.
     pub device: String,
-    /// Results do not depend on it.
+    /// Threads that computed. Results do not depend on them.
     pub threads: usize,
-    /// Real time spent, over all resumptions.
+    /// Real time spent, including all resumptions.
     pub wall_seconds: f64,
-    /// Parameters of the model.
+    /// Number of the model's parameters.
     pub parameters: u64,
-    /// Tokens that the aggregated peers train on together in a round.
+    /// Tokens per round on which the aggregated peers train together.
     pub tokens_per_round: u64,
-    /// Length of a peer's upload of a round.
+    /// Bytes of a peer's upload per round.
     pub upload_bytes: u64,
     /// Held-out loss of the model before the first round.
     pub initial_loss: Option<f64>,
     pub references: References,
-    /// How evenly equal honest peers were paid; written at the end.
+    /// How evenly equal honest peers were paid. Written at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub honest_pay: Option<Equality>,
-    /// The numbers that the mechanism has of each peer: columns of `peers.csv` and of `leaderboard.csv`.
+    /// The mechanism's numbers of each peer: columns of `peers.csv` and of `leaderboard.csv`.
     #[serde(default)]
     pub columns: Vec<Column>,
-    /// The run has no AdamW baseline beside it.
+    /// The run has no AdamW baseline.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub no_baseline: bool,
-    /// Of a published copy: `peers.csv` has every so manieth round.
+    /// Only for a published copy: `peers.csv` keeps one round in this many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peers_every: Option<u64>,
-    /// How long the run was to be when it began, where its length was changed since.
+    /// The planned length at the start, if the length was changed since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub begun: Option<Begun>,
-    /// With all defaults and overrides filled in.
+    /// The scenario with all defaults and overrides filled in.
     pub scenario: Scenario,
 }
 
 impl Manifest {
-    /// The manifest of a run that has not begun, by this program on this machine.
+    /// The manifest of a run that has not started, with this program and machine.
     pub fn new(scenario: Scenario, device: String, threads: usize) -> Self {
         Self {
             format: FORMAT,
@@ -103,7 +102,7 @@ impl Manifest {
         }
     }
 
-    /// The scenario as it was when the run began: it names the run.
+    /// The scenario as it was when the run started, which identifies the run.
     pub fn begun_as(&self) -> Scenario {
         let mut scenario = self.scenario.clone();
         if let Some(begun) = self.begun {
@@ -113,8 +112,8 @@ impl Manifest {
         scenario
     }
 
-    /// Gives the run another length. The learning rate keeps its schedule, so that the rounds that are done are those of
-    /// the longer run too.
+    /// Changes the run's length. The learning rate keeps its schedule, so the finished rounds also belong to the longer
+    /// run.
     pub fn set_rounds(&mut self, rounds: u64) {
         let training = &mut self.scenario.training;
         let begun = Begun { rounds: self.scenario.rounds, schedule_rounds: training.schedule_rounds };
@@ -123,7 +122,7 @@ impl Manifest {
         self.scenario.rounds = rounds;
     }
 
-    /// Adds what a network says of itself: sizes, and the loss that it starts from.
+    /// Adds a network's facts: sizes and initial loss.
     pub fn describe(&mut self, network: &Network) {
         let core = &network.core;
         self.run = Some(network.run);
@@ -135,28 +134,28 @@ impl Manifest {
     }
 }
 
-/// How long a run was to be when it began.
+/// The planned length of a run when it started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Begun {
     pub rounds: u64,
-    /// The scenario's `training.schedule_rounds` then.
+    /// The scenario's `training.schedule_rounds` at that time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule_rounds: Option<u64>,
 }
 
-/// Losses of simple models on the corpus, nats a token: lines to read the loss plot by.
+/// Losses of simple models on the corpus, nats a token. They are reference lines of the loss plot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct References {
-    /// Entropy rate of the source: no model can do better.
+    /// Entropy rate of the source, which no model can beat.
     pub entropy_floor: Option<f64>,
-    /// The best that a table of pairs of tokens can do.
+    /// The best loss of a bigram table.
     pub bigram: Option<f64>,
-    /// The best that the frequencies of tokens can do.
+    /// The best loss of a unigram table.
     pub unigram: Option<f64>,
 }
 
 impl References {
-    /// Those of a corpus, as far as they can be computed.
+    /// The reference losses of a corpus, as far as they can be computed.
     pub fn of(corpus: &Corpus) -> Self {
         Self {
             entropy_floor: corpus.entropy_floor(),
@@ -166,12 +165,12 @@ impl References {
     }
 }
 
-/// What results may depend on besides the scenario: the kind of machine, as far as kernels are chosen by it.
+/// What results may depend on besides the scenario: the properties of the machine by which kernels are chosen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
     pub arch: String,
     pub os: String,
-    /// Those found at run time.
+    /// CPU features found at run time.
     pub features: Vec<String>,
 }
 

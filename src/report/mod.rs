@@ -1,9 +1,9 @@
-//! What is written for people and files: a run's folder, its CSV files, pictures and tables.
+//! Writes runs for people and programs: the run folder, its CSV files, pictures and tables.
 //!
-//! [`run`] and [`record`] take a scenario and give what came of it. A program that does more beside it brings a
-//! [`RunWriter`] to [`simulate`](crate::engine::simulate), which keeps a [`RunFolder`]; [`load`] reads one back, [`plots`]
-//! and [`tables`] show it, [`explain`] says why a peer was paid or not. They know plain data only: [`RoundRow`],
-//! [`PeerRow`] and what a mechanism calls its columns.
+//! [`run`] and [`record`] take a scenario and return its results. A program that observes more passes a [`RunWriter`]
+//! to [`simulate`](crate::engine::simulate), which writes a [`RunFolder`]. [`load`] reads a folder, [`plots`] and
+//! [`tables`] show it, and [`explain`] says why a peer was paid or not. All of these use plain data only: [`RoundRow`],
+//! [`PeerRow`] and the names of the mechanism's columns.
 
 mod data;
 mod diverged;

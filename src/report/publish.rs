@@ -1,4 +1,4 @@
-//! A run's folder, small enough to keep and to show: what was computed, without what it was computed from.
+//! Makes a small copy of a run's folder: the results, without models and states.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
@@ -10,11 +10,11 @@ use super::folder::{load_manifest, write_manifest};
 use super::record::Row;
 use super::{BaselineRow, LeaderboardRow, PeerRow, ReportError, RoundRow, SlotRow};
 
-/// Copies a run's manifest, tables and pictures to a new folder, of `peers.csv` the lines of every so manieth round, and
-/// draws its pictures from what is there.
+/// Copies a run's manifest, tables and pictures to a new folder, keeps one round in `peers_every` of `peers.csv`, and
+/// redraws the pictures from the copy.
 ///
 /// # Errors
-/// No run, there is something already at `to`, or a disk that does not take it.
+/// `from` is no run, `to` exists, or the disk cannot be written.
 pub fn publish(from: &Path, to: &Path, peers_every: u64) -> Result<(), ReportError> {
     let mut manifest = load_manifest(from)?;
     if to.exists() {
@@ -40,7 +40,7 @@ pub fn publish(from: &Path, to: &Path, peers_every: u64) -> Result<(), ReportErr
     }
     redraw(folder.path())?;
     std::fs::rename(folder.path(), to).named(to, "write")?;
-    // It is where it should be: there is nothing left to remove.
+    // The folder is at its final place, so the temporary one must not be removed.
     let _ = folder.keep();
     Ok(())
 }
@@ -53,8 +53,8 @@ fn common_multiple(a: u64, b: u64) -> u64 {
     a / divisor * b
 }
 
-/// The header, and the lines of rounds `every - 1`, `2 * every - 1`, ...: counted from 0, those after which so many
-/// rounds more were done.
+/// Keeps the header and the lines of rounds `every - 1`, `2 * every - 1`, and so on. Rounds are counted from 0, so each
+/// is the last of `every` rounds.
 fn thin(from: &Path, to: &Path, every: u64) -> Result<(), ReportError> {
     let lines = BufReader::new(File::open(from).named(from, "open")?).lines();
     let mut out = BufWriter::new(File::create(to).named(to, "write")?);
@@ -74,7 +74,7 @@ mod tests {
     use crate::report::{RunFolder, load, sample};
 
     #[test]
-    fn every_so_manieth_round_of_peers_and_all_else_is_kept() {
+    fn a_copy_keeps_one_round_of_peers_in_n_and_all_else() {
         let run = sample::copycat();
         let folder = tempfile::tempdir().unwrap();
         let (from, to) = (folder.path().join("run"), folder.path().join("published"));

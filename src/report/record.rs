@@ -1,4 +1,4 @@
-//! One line of each of a run's CSV files: plain data, in the order of the columns.
+//! The lines of a run's CSV files: plain data, in the order of the columns.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,26 +10,26 @@ pub use crate::mechanism::Status;
 /// A line of `rounds.csv`: the network in one round.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RoundRow {
-    /// Rounds are counted from 0; losses are those after the round's aggregation.
+    /// Rounds are counted from 0. Losses are those after the round's aggregation.
     pub round: u64,
     /// Virtual time at the round's end.
     pub virtual_seconds: f64,
     pub lr: f64,
-    /// Held-out cross-entropy in nats a token, where it was measured.
+    /// Held-out cross-entropy in nats a token, if it was measured.
     pub loss: Option<f64>,
-    /// Mean cross-entropy before the step, of the pages on which the lead validator evaluated peers.
+    /// Mean cross-entropy before the step, on the pages on which the lead validator evaluated peers.
     pub train_loss: Option<f64>,
-    /// Peers aggregated.
+    /// Number of aggregated peers.
     pub aggregated: usize,
-    /// Uploads the bucket accepted.
+    /// Number of uploads that the bucket accepted.
     pub uploads: usize,
-    /// Pages that the validator ran forward to evaluate peers; folders of earlier versions do not say.
+    /// Pages that the validator ran forward to evaluate peers; `None` in folders of earlier versions.
     pub forward_passes: Option<u64>,
-    /// Bytes that all nodes sent, and received, between the round's start and its end. The payloads of a round are
-    /// mostly fetched after its end, so they count for the next. Nobody knows them of a real network.
+    /// Bytes that all nodes sent and received between the round's start and end. Most payloads of a round are fetched
+    /// after its end, so they count for the next round. Not known for a real network.
     pub bytes_up: Option<u64>,
     pub bytes_down: Option<u64>,
-    /// Digest of the model that all synchronised replicas have now.
+    /// Digest of the model that all synchronised replicas hold now.
     pub replica_digest: Digest,
 }
 
@@ -38,23 +38,23 @@ pub struct RoundRow {
 pub struct PeerRow {
     pub round: u64,
     pub uid: Uid,
-    /// Which peer holds the slot: two in succession may have the same uid and the same behaviour. Not in the file.
+    /// The peer that holds the slot, as two successive holders may have the same uid and behaviour. Not in the file.
     #[serde(skip)]
     pub owner: u32,
-    /// Label of what the peer does, as `honest` or `copycat of best`.
+    /// Label of the peer's behaviour, such as `honest` or `copycat of best`.
     pub behaviour: String,
     pub status: Status,
-    /// Estimated by the sync check; none where nothing was uploaded.
+    /// Estimated by the sync check; `None` if nothing was uploaded.
     pub steps_behind: Option<f64>,
-    /// The mechanism's numbers, one a column of the manifest.
+    /// The mechanism's numbers, one per column of the manifest.
     pub numbers: Vec<Option<f64>>,
-    /// Share of what this round pays to peers: the shares of a round sum to 1, or to 0 when nobody is paid.
+    /// Share of this round's pay. The shares of a round sum to 1, or to 0 if no peer is paid.
     pub incentive: f64,
     pub aggregated: bool,
-    /// Tokens whose gradients it computed. Nobody knows this and the next two of a real network; folders of earlier
-    /// versions do not say.
+    /// Tokens whose gradients it computed. This and the next two are not known for a real network; folders of earlier
+    /// versions lack them.
     pub tokens: Option<u64>,
-    /// Bytes that it sent and received: those of its operator's link, shared evenly among the operator's slots.
+    /// Bytes that it sent and received. The bytes of an operator's link are shared evenly among its slots.
     pub bytes_up: Option<u64>,
     pub bytes_down: Option<u64>,
 }
@@ -68,49 +68,49 @@ pub struct LeaderboardRow {
     pub incentive_final: f64,
     /// Share of all that was paid in the run.
     pub incentive_total: f64,
-    /// The last known numbers of the mechanism, one a column that is [`lasting`](Column::lasting).
+    /// The mechanism's last known numbers, one per column that is [`lasting`](Column::lasting).
     pub numbers: Vec<Option<f64>>,
     pub rounds_aggregated: u64,
-    /// Rounds in which it held a slot and did not pass the fast evaluation, absence included.
+    /// Rounds in which it held a slot and did not pass the fast evaluation, including absences.
     pub rounds_failed: u64,
-    /// Rounds in which it held the slot. Folders of earlier versions say neither this nor what follows.
+    /// Rounds in which it held the slot. Folders of earlier versions lack this and the following columns.
     pub rounds_registered: Option<u64>,
     /// Sums of the columns of `peers.csv`.
     pub tokens: Option<u64>,
     pub bytes_up: Option<u64>,
     pub bytes_down: Option<u64>,
-    /// Tokens and pay, as multiples of what a mean honest peer had in the rounds in which this one held its slot; none
-    /// where there was no honest peer.
+    /// Tokens and pay, as multiples of a mean honest peer's over the rounds in which this one held its slot; `None` if
+    /// there was no honest peer.
     pub work: Option<f64>,
     pub pay: Option<f64>,
-    /// `pay` divided by `work`; none where there was no work.
+    /// `pay` divided by `work`; `None` without work.
     pub profit: Option<f64>,
 }
 
-/// A line of `baseline.csv`: central AdamW after as many rounds' worth of tokens.
+/// A line of `baseline.csv`: central AdamW after the tokens of this many rounds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BaselineRow {
     pub round: u64,
     pub lr: f64,
-    /// Held-out cross-entropy in nats a token, where it was measured.
+    /// Held-out cross-entropy in nats a token, if it was measured.
     pub loss: Option<f64>,
 }
 
-/// A line of `backdoor.csv`, which only runs with a backdoor have.
+/// A line of `backdoor.csv`, which exists only for runs with a backdoor.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BackdoorRow {
     pub round: u64,
-    /// The part of held-out prompts with a trigger that the model after the round continues as the backdoor wants it.
+    /// The share of held-out prompts with a trigger that the model after the round continues as the backdoor wants.
     pub success: f64,
 }
 
 /// A line of `slots.csv`: a peer that takes over a slot.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SlotRow {
-    /// The first round in which it holds the slot.
+    /// The first round in which the peer holds the slot.
     pub round: u64,
     pub uid: Uid,
-    /// Number among the scenario's peers.
+    /// Index among the scenario's peers.
     pub peer: u32,
     /// Its public key.
     pub hotkey: String,
@@ -121,18 +121,18 @@ pub struct SlotRow {
 pub(super) trait Row: Serialize + Sized {
     /// The file's name.
     const FILE: &'static str;
-    /// Names of the columns before the mechanism's, and after.
+    /// Names of the columns before and after the mechanism's.
     const BEFORE: &'static str;
     const AFTER: &'static str = "";
-    /// Columns that files of earlier versions lack, all of them.
+    /// Columns that files of earlier versions lack; such files lack all of them.
     const NEWER: &'static str = "";
 
-    /// Places of the mechanism's columns that stand between.
+    /// Indices of the mechanism's columns in between.
     fn own(_columns: &[Column]) -> Vec<usize> {
         Vec::new()
     }
 
-    /// Takes a line's cells, in the order of the file's columns.
+    /// Reads a line's cells, in the order of the file's columns.
     fn read(cells: &mut Cells<'_>) -> Result<Self, String>;
 
     /// The names of all columns.
@@ -142,16 +142,16 @@ pub(super) trait Row: Serialize + Sized {
     }
 }
 
-/// The names in a list of columns.
+/// The names in a comma-separated list of columns.
 pub(super) fn names(list: &'static str) -> impl Iterator<Item = &'static str> {
     list.split(',').filter(|name| !name.is_empty())
 }
 
-/// The cells of a line that are still to be read, with the names of their columns.
+/// The unread cells of a line, with the names of their columns.
 pub(super) struct Cells<'a> {
     header: &'a [String],
     line: &'a csv::StringRecord,
-    /// The next one.
+    /// Index of the next cell.
     at: usize,
 }
 
@@ -175,7 +175,7 @@ impl<'a> Cells<'a> {
         text.parse().map_err(|error| format!("column {column}: {error}, in {text:?}"))
     }
 
-    /// Nothing is an empty cell.
+    /// An empty cell means `None`.
     fn option<T: std::str::FromStr<Err: std::fmt::Display>>(&mut self) -> Result<Option<T>, String> {
         match self.peek() {
             Some((_, "")) => self.next().map(|_| None),
@@ -183,7 +183,7 @@ impl<'a> Cells<'a> {
         }
     }
 
-    /// The same of a column that the file may lack.
+    /// An optional cell in a column that the file may lack.
     fn optional<T: std::str::FromStr<Err: std::fmt::Display>>(&mut self, column: &str) -> Result<Option<T>, String> {
         match self.peek() {
             Some((name, _)) if name == column => self.option(),
@@ -191,7 +191,7 @@ impl<'a> Cells<'a> {
         }
     }
 
-    /// Whatever serde reads from a text.
+    /// Any type that serde reads from a text.
     fn named<T: serde::de::DeserializeOwned>(&mut self) -> Result<T, String> {
         use serde::de::IntoDeserializer;
         let (column, text) = self.next()?;
@@ -199,7 +199,7 @@ impl<'a> Cells<'a> {
         value.map_err(|error| format!("column {column}: {error}"))
     }
 
-    /// The numbers before the column of this name.
+    /// The numbers before the column with this name.
     fn numbers(&mut self, end: &str) -> Result<Vec<Option<f64>>, String> {
         let own = self.header[self.at..].iter().take_while(|name| *name != end).count();
         (0..own).map(|_| self.option()).collect()
@@ -321,7 +321,7 @@ impl Row for BaselineRow {
     }
 }
 
-/// Whether the files of a run can have these columns of a mechanism; if not, why.
+/// Whether a run's files can have these columns of a mechanism; otherwise the reason.
 pub(super) fn check_columns(columns: &[Column]) -> Result<(), String> {
     if !Column::are_safe_to_write(columns) {
         let most = Column::MOST;

@@ -1,4 +1,4 @@
-//! From what a validator says of a round to the lines of the CSV files.
+//! Turns a validator's report on a round into lines of the CSV files.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ use crate::node::{PeerReport, RoundReport};
 use crate::scenario::Scenario;
 use crate::transport::Hotkey;
 
-/// Who is who in a run: what reports do not say.
+/// The peers of a run, whose names and labels reports do not contain.
 pub struct Rows {
-    /// Those of the files.
+    /// The mechanism's columns in the files.
     columns: Vec<Column>,
-    /// Number and label of each peer by its key.
+    /// Index and label of each peer by its key.
     peers: BTreeMap<Hotkey, (u32, String)>,
-    /// Who holds which slot.
+    /// The holder of each slot.
     holders: BTreeMap<Uid, u32>,
 }
 
@@ -25,21 +25,21 @@ pub struct Rows {
 pub struct RoundRows {
     pub round: RoundRow,
     pub peers: Vec<PeerRow>,
-    /// Slots that have another holder than before.
+    /// Slots with a new holder.
     pub slots: Vec<SlotRow>,
 }
 
 impl Rows {
-    /// Of a run in which these have come to slots so far.
+    /// Starts from the slot changes of a run so far.
     pub fn new(scenario: &Scenario, columns: &[Column], slots: &[SlotRow]) -> Self {
         let mut peers: BTreeMap<Hotkey, (u32, String)> = BTreeMap::new();
         for operator in scenario.each_operator() {
-            // Whoever registers anew stays who it is, whatever its key.
+            // A peer that registers again under another key keeps its index.
             let (slots, label) = (operator.slots().cycle(), operator.label());
             let keys = scenario.all_identities(&operator).into_iter().zip(slots);
             peers.extend(keys.map(|(identity, slot)| (identity.hotkey(), (slot as u32, label.clone()))));
         }
-        // Strangers keep the numbers that they had before the writer was started again.
+        // Strangers keep the indices that they had before the writer was restarted.
         for slot in slots {
             if let Ok(hotkey) = slot.hotkey.parse() {
                 peers.entry(hotkey).or_insert_with(|| (slot.peer, slot.behaviour.clone()));
@@ -49,7 +49,7 @@ impl Rows {
         Self { columns: columns.to_vec(), peers, holders }
     }
 
-    /// The lines of a report; traffic and costs are known of a simulated network only.
+    /// The lines of a report. Traffic and costs are known only for a simulated network.
     pub fn of(&mut self, report: &RoundReport, traffic: Option<&Traffic>) -> RoundRows {
         let mut slots = Vec::new();
         let cost = |peer: &PeerReport| traffic.and_then(|traffic| traffic.peers.get(&peer.hotkey)).copied();
@@ -79,9 +79,9 @@ impl Rows {
         slots: &mut Vec<SlotRow>,
     ) -> PeerRow {
         let (round, next) = (report.round, self.peers.len() as u32);
-        // By name: another validator may run a version whose mechanism has other columns.
+        // Matched by name, as another validator may run a version whose mechanism has other columns.
         let numbers = self.columns.iter().map(|column| report.number(peer, &column.name)).collect();
-        // Anybody may join a real network; what they do there, nobody knows.
+        // Anybody may join a real network, and the behaviour of strangers is not known.
         let (owner, behaviour) = self.peers.entry(peer.hotkey).or_insert_with(|| (next, "peer".into())).clone();
         if self.holders.insert(peer.uid, owner) != Some(owner) {
             let (uid, hotkey, behaviour) = (peer.uid, peer.hotkey.to_string(), behaviour.clone());

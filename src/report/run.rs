@@ -1,4 +1,4 @@
-//! The short way from a scenario to what came of it: in memory, or in a run folder.
+//! The short way from a scenario to its results, in memory or in a run folder.
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -14,7 +14,7 @@ use crate::model::Device;
 use crate::node::{OpenError, RoundReport};
 use crate::scenario::{Scenario, World};
 
-/// Why a scenario could not be run, or its run not be kept.
+/// Why a scenario could not be run or its run not be saved.
 #[derive(Debug, Error)]
 pub enum SimulationError {
     #[error(transparent)]
@@ -25,12 +25,12 @@ pub enum SimulationError {
     Report(#[from] ReportError),
 }
 
-/// How [`run_with`] runs a scenario; nothing here changes what comes of it.
+/// How [`run_with`] runs a scenario. Results do not depend on it.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Threads that compute.
     pub threads: usize,
-    /// Set from outside to end the run after its round; set also when the run fails.
+    /// Set from outside to stop the run after its round. Also set when the run fails.
     pub interrupt: Arc<AtomicBool>,
 }
 
@@ -45,22 +45,22 @@ impl Default for Options {
 /// Simulates a scenario on all cores of this machine, and keeps every round in memory.
 ///
 /// # Errors
-/// The corpus cannot be read, or settings do not go together.
+/// The corpus cannot be read, or settings conflict.
 ///
 /// # Panics
-/// If the scenario names a mechanism that is not in its registry, which one that was read does not.
+/// If the scenario names a mechanism that is not in its registry. A scenario that was parsed never does.
 pub fn run(scenario: Scenario) -> Result<RunData, SimulationError> {
     let run = run_with(scenario, &Options::default())?;
     Ok(run.expect("nobody interrupts it"))
 }
 
-/// As [`run`], on so many threads, and until an interrupt: `None` where that came first.
+/// Like [`run`], with options; `None` if an interrupt came first.
 ///
 /// # Errors
-/// As [`run`].
+/// Like [`run`].
 ///
 /// # Panics
-/// As [`run`].
+/// Like [`run`].
 pub fn run_with(scenario: Scenario, options: &Options) -> Result<Option<RunData>, SimulationError> {
     let world = Arc::new(World::open(scenario, Device::Cpu)?);
     let mut manifest = Manifest::new(world.scenario.clone(), Device::Cpu.to_string(), options.threads);
@@ -79,14 +79,14 @@ pub fn run_with(scenario: Scenario, options: &Options) -> Result<Option<RunData>
     Ok(Some(RunData { name, manifest, rounds, peers, baseline: Vec::new(), leaderboard }))
 }
 
-/// Simulates a scenario and its AdamW baseline on all cores of this machine, into a new run folder with tables, pictures
-/// and models, as `sim run` does.
+/// Simulates a scenario and its AdamW baseline on all cores of this machine. Writes a new run folder with tables,
+/// pictures and models, as `sim run` does.
 ///
 /// # Errors
-/// As [`run`]; there is something in the folder already; or a disk that does not take it.
+/// Those of [`run`]; also if the folder is not empty or the disk cannot be written.
 ///
 /// # Panics
-/// As [`run`].
+/// Like [`run`].
 pub fn record(scenario: Scenario, root: &Path) -> Result<RunData, SimulationError> {
     let world = Arc::new(World::open(scenario, Device::Cpu)?);
     let options = Options::default();
@@ -100,7 +100,7 @@ pub fn record(scenario: Scenario, root: &Path) -> Result<RunData, SimulationErro
     Ok(redraw(root)?)
 }
 
-/// Runs to the end, or to the interrupt.
+/// Runs to the end or to the interrupt.
 fn simulated(
     world: Arc<World>,
     baseline: bool,
@@ -115,7 +115,7 @@ fn simulated(
     }
 }
 
-/// Keeps what a run tells.
+/// Collects the reports of a run.
 struct Told {
     rows: Rows,
     rounds: Vec<RoundRow>,
@@ -142,7 +142,7 @@ mod tests {
     use crate::scenario::Registry;
     use crate::settings::{Findings, Kinded};
 
-    /// Pays as `equal` does, and knows how even each uid is.
+    /// Pays like `equal`, and reports whether each uid is even.
     struct Even(Box<dyn Mechanism>);
 
     #[derive(Default, serde::Serialize, serde::Deserialize)]
@@ -218,15 +218,15 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_a_mechanism_of_ones_own_come_back_from_a_folder() {
+    fn numbers_of_a_custom_mechanism_come_back_from_a_folder() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("small-1");
         let recorded = record(scenario(), &root).unwrap();
-        // The program that reads it does not know the mechanism.
+        // The reading program does not know the mechanism.
         let read = load(&root).unwrap();
         assert_eq!((&read.peers, &read.leaderboard), (&recorded.peers, &recorded.leaderboard));
         assert_eq!(read.peers[1].numbers, [Some(0.0), Some(0.5)]);
-        // Four pages of sixteen tokens a round.
+        // Four pages of sixteen tokens per round.
         assert!(read.peers.iter().all(|peer| peer.tokens == Some(64)));
         assert!(read.leaderboard.iter().all(|row| row.tokens == Some(256) && row.work == Some(1.0)));
         for (round, peers) in read.rounds.iter().zip(read.peers.chunks(3)) {
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_with_a_backdoor_tells_its_success_and_who_renews_its_key_stays_who_it_is() {
+    fn backdoor_success_is_recorded_and_a_renewed_key_keeps_its_peer() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("attacked");
         let peers = [
@@ -267,7 +267,7 @@ mod tests {
         let rows: Vec<&str> = lines.lines().collect();
         assert!(rows[0] == "round,success" && rows[1].starts_with("1,") && rows[2].starts_with("3,"), "{lines}");
         assert_eq!(rows.len(), 3);
-        // A folder does not hold owners.
+        // A folder does not store owners.
         let told = run(scenario).unwrap().peers;
         let of_strategy = told.iter().filter(|row| row.behaviour == "strategy");
         assert_eq!(of_strategy.clone().filter(|row| row.round == 3).count(), 2, "under its old key and its new one");

@@ -1,4 +1,4 @@
-//! Made-up runs that look like real ones, for tests.
+//! Invented runs that look like real ones, for tests.
 
 use rand::RngExt;
 
@@ -23,12 +23,12 @@ pub fn network(peers: usize, rounds: u64, seed: u64) -> RunData {
     make("mixed", &kinds, rounds, seed, 15.min(peers / 2))
 }
 
-/// Those of Gauntlet, whose numbers the rows have.
+/// Gauntlet's columns, whose numbers the rows have.
 pub fn columns() -> Vec<Column> {
     mechanism::shipped().resolve(&Kinded::of("gauntlet")).expect("a shipped kind").settings.build(0).columns()
 }
 
-/// One row, to be changed.
+/// One row, to be modified.
 pub fn peer_row() -> PeerRow {
     PeerRow {
         round: 0,
@@ -46,7 +46,7 @@ pub fn peer_row() -> PeerRow {
     }
 }
 
-/// Label, where the rating goes, where the proof goes, how it fails and how often.
+/// Label, limit of the rating, limit of the proof, kind and frequency of failures.
 struct Kind(&'static str, f64, f64, Status, f64);
 
 const HONEST: Kind = Kind("honest", 30.0, 0.95, Status::Absent, 0.01);
@@ -147,7 +147,7 @@ fn make(name: &str, kinds: &[&Kind], rounds: u64, seed: u64, top: usize) -> RunD
     RunData { name: format!("{name}-{seed}"), manifest, rounds: round_rows, peers, baseline, leaderboard }
 }
 
-/// Squared incentives, and the best that passed aggregated.
+/// Squares incentives, and aggregates the best peers that passed.
 fn pay(rows: &mut [PeerRow], top: usize) {
     let score = |row: &PeerRow| row.numbers[5].unwrap_or(0.0);
     let sum: f64 = rows.iter().map(|row| score(row).powi(2)).sum();

@@ -1,4 +1,4 @@
-//! What a run leaves in its folder besides tables: states to go on from, and models.
+//! States to resume from, and models, in a run's folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,19 +14,19 @@ use crate::model::LlamaConfig;
 use crate::model::huggingface::{self, Ends, Values};
 use crate::words::counted;
 
-/// A run can go on from here, for longer than was asked too.
+/// The state from which a run resumes, also for more rounds than planned.
 const CHECKPOINT: &str = "checkpoint.bin";
 const BASELINE: &str = "baseline.bin";
-/// Where the models after some rounds lie, each as a Hugging Face folder.
+/// Folder of the models after some rounds, each a Hugging Face folder.
 const MODELS: &str = "checkpoints";
 
-/// The file of a checkpoint that holds nodes which have ended because the run has so many rounds. It is there while the
-/// baseline has rounds left, and a longer run cannot go on from it.
+/// The file of a checkpoint whose nodes have ended because the run has this many rounds. It exists while the baseline
+/// has rounds left. A longer run cannot resume from it.
 pub(super) fn ended(rounds: u64) -> String {
     format!("ended-{rounds}.bin")
 }
 
-/// The file that a checkpoint of a run goes to.
+/// The file to which a run's checkpoint is written.
 pub(super) fn file_of(checkpoint: &Checkpoint, manifest: &Manifest) -> String {
     let rounds = manifest.scenario.rounds;
     let end = RoundClock::new(&manifest.scenario.chain).start(rounds);
@@ -35,26 +35,26 @@ pub(super) fn file_of(checkpoint: &Checkpoint, manifest: &Manifest) -> String {
     if is_over { ended(rounds) } else { CHECKPOINT.into() }
 }
 
-/// Writes the state of a run's baseline, with a digest behind it.
+/// Writes the state of a run's baseline, followed by its digest.
 pub(super) fn write_baseline(folder: &RunFolder, state: &BaselineState) -> Result<(), ReportError> {
     let mut bytes = postcard::to_stdvec(state).expect("a plain structure");
     bytes.extend(Digest::of(&bytes).0);
     folder.write(BASELINE, &bytes)
 }
 
-/// The states that a run left.
+/// The saved states of a run.
 #[derive(Default)]
 pub struct Saved {
-    /// None before the first checkpoint.
+    /// `None` before the first checkpoint.
     pub checkpoint: Option<Checkpoint>,
     pub baseline: Option<BaselineState>,
 }
 
 impl Saved {
-    /// Reads them from a run's folder.
+    /// Reads the states from a run's folder.
     ///
     /// # Errors
-    /// A damaged file, with the newest model that is whole and the way on.
+    /// A file is damaged. The message names the newest whole model and what to do.
     pub fn read(folder: &RunFolder, manifest: &Manifest) -> Result<Self, ReportError> {
         let (root, last) = (folder.path(), ended(manifest.scenario.rounds));
         let found = [last.as_str(), CHECKPOINT].into_iter().find(|name| root.join(name).exists());
@@ -70,7 +70,7 @@ impl Saved {
         Ok(Self { checkpoint, baseline })
     }
 
-    /// Rounds of the run that are done, and steps of its baseline.
+    /// Finished rounds of the run, and finished steps of its baseline.
     pub fn done(&self) -> (u64, u64) {
         let rounds = self.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.rounds);
         (rounds, self.baseline.as_ref().map_or(0, |baseline| baseline.moments.steps))
@@ -94,7 +94,7 @@ fn damaged(root: &Path, name: &str, message: String, way_on: &str) -> ReportErro
     ReportError::Damaged { path: root.join(name), message, way_on }
 }
 
-/// The newest model of a run that is what `rounds.csv` names: rounds that were done, and where.
+/// The newest model of a run whose digest matches `rounds.csv`: rounds done, and path.
 fn newest_whole(root: &Path) -> Option<(u64, PathBuf)> {
     let rows = load_rounds(root).unwrap_or_default();
     models(root).into_iter().rev().find(|(rounds, path)| {
@@ -104,12 +104,12 @@ fn newest_whole(root: &Path) -> Option<(u64, PathBuf)> {
     })
 }
 
-/// Removes what only a run that goes on to the same length needs.
+/// Removes what only a resumption to the same length needs.
 pub(super) fn remove_ended(folder: &RunFolder, rounds: u64) -> Result<(), ReportError> {
     folder.remove(&ended(rounds))
 }
 
-/// The models in a run's folder: rounds that were done, and where.
+/// The models in a run's folder: rounds done, and path.
 pub fn models(root: &Path) -> Vec<(u64, PathBuf)> {
     let entries = fs::read_dir(root.join(MODELS)).into_iter().flatten().flatten();
     let mut models: Vec<(u64, PathBuf)> = entries
@@ -122,7 +122,7 @@ pub fn models(root: &Path) -> Vec<(u64, PathBuf)> {
     models
 }
 
-/// Writes the model after so many rounds into a run's folder, and removes those from more than `kept` rounds before it.
+/// Writes the model after `rounds` rounds into a run's folder, and removes models more than `kept` rounds older.
 pub(super) fn write_model(
     root: &Path,
     rounds: u64,
@@ -130,7 +130,7 @@ pub(super) fn write_model(
     kept: u64,
 ) -> Result<(), ReportError> {
     let to = root.join(MODELS).join(format!("round-{rounds:06}"));
-    // A resumed run makes the same model again.
+    // A resumed run produces the same model again.
     if !to.exists() {
         let written = huggingface::write_folder(&to, (config, theta), Values::F32, &Ends::default(), |_| Ok(()));
         written.map_err(|error| ReportError::Model(Box::new(error)))?;

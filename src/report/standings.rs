@@ -1,10 +1,10 @@
-//! Who held the slots of a run's rows, and whether two leaderboards are of the same peers.
+//! Finds the holder of each row's slot, and compares the peers of two leaderboards.
 
 use std::collections::BTreeMap;
 
 use super::{LeaderboardRow, PeerRow, SlotRow};
 
-/// Says of each row who held its slot.
+/// Sets the owner of each row: the holder of its slot at that time.
 pub(super) fn name_owners(peers: &mut [PeerRow], slots: &[SlotRow]) {
     let mut owners = BTreeMap::new();
     let mut to_come = slots.iter().peekable();

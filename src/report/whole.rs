@@ -1,4 +1,4 @@
-//! Whether a run's tables have every line that they should. Lines that were lost show by the rounds and peers they name.
+//! Checks that a run's tables have all their lines. A gap in the rounds and peers that lines name shows a loss.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,11 +10,11 @@ use crate::Uid;
 use crate::mechanism::Column;
 use crate::words::counted;
 
-/// What else to do about lost lines where a run is only read.
+/// Advice for lost lines if a run is only read.
 pub(super) const RUN_AGAIN: &str = "run the scenario again";
-/// The same where it goes on.
+/// Advice if the run is to be resumed.
 pub(super) const START_OVER: &str = "remove checkpoint.bin: then `sim resume` starts from the first round";
-/// The same of the baseline's.
+/// Advice for the baseline's lines.
 pub(super) const TRAIN_OVER: &str = "remove baseline.bin: then `sim resume` trains AdamW from its first step";
 
 /// The tables of a run's folder.
@@ -23,16 +23,16 @@ pub(super) struct Tables<'a> {
     pub rounds: &'a [RoundRow],
     pub peers: &'a [PeerRow],
     pub slots: &'a [SlotRow],
-    /// What to do about lost lines, besides restoring the file.
+    /// Advice for lost lines, besides restoring the file.
     pub way_on: &'static str,
 }
 
 impl Tables<'_> {
     /// Checks the tables. Those of a real network may lack rounds that no validator reported, and uids that one of them
-    /// did not see. `done`: so many rounds, where it is known.
+    /// did not see. `done` is the number of finished rounds, if known.
     ///
     /// # Errors
-    /// [`ReportError::Lost`], with the first line that is not there.
+    /// [`ReportError::Lost`], with the first missing line.
     pub fn check(&self, manifest: &Manifest, done: Option<u64>) -> Result<(), ReportError> {
         if manifest.central {
             return Ok(());
@@ -44,7 +44,8 @@ impl Tables<'_> {
         self.check_peers(manifest)
     }
 
-    /// Each round has a line for each slot that was ever taken, as a slot only passes from one peer to another.
+    /// Checks that each round has a line for each slot that was ever taken. A slot passes from peer to peer and is
+    /// never empty again.
     fn check_peers(&self, manifest: &Manifest) -> Result<(), ReportError> {
         let lost = |at: usize, message| {
             Err(ReportError::Lost {
@@ -89,26 +90,26 @@ impl Tables<'_> {
             taken = found;
         }
         match self.peers.get(at) {
-            // Those of a round that is being written.
+            // Peers' lines of a round that is being written.
             Some(row) if row.round > self.rounds.last().map_or(0, |last| last.round) && !manifest.finished => Ok(()),
             Some(row) => lost(at, format!("a line of round {}, which is not the next", row.round)),
             None => Ok(()),
         }
     }
 
-    /// Rounds from one with lines of peers to the next.
+    /// Rounds from one round with lines of peers to the next.
     pub fn rounds_apart(&self, manifest: &Manifest) -> u64 {
         if let Some(every) = manifest.peers_every {
             return every.max(1);
         }
-        // Folders that earlier versions published do not say it.
+        // Folders that earlier versions published do not say.
         let first = self.peers.first().map_or(0, |row| row.round);
         let expected = self.slots.first().map_or(0, |slot| slot.round);
         if first == expected { 1 } else { first + 1 }
     }
 }
 
-/// Checks the steps of a baseline; `done`: so many, where it is known.
+/// Checks the steps of a baseline; `done` is their number, if known.
 ///
 /// # Errors
 /// [`ReportError::Lost`].
@@ -124,7 +125,7 @@ pub(super) fn check_baseline(
 /// The lines of a network's tables.
 type NetworkRows = (Vec<RoundRow>, Vec<PeerRow>, Vec<SlotRow>);
 
-/// The tables of a network. In this order, as a run that goes on writes a round's peers before the round.
+/// The tables of a network, in the order of writing: a resumed run writes a round's peers before the round.
 pub(super) fn tables(root: &Path, columns: &[Column]) -> Result<NetworkRows, ReportError> {
     Ok((
         read_rows(root, columns)?.unwrap_or_default(),
@@ -133,7 +134,7 @@ pub(super) fn tables(root: &Path, columns: &[Column]) -> Result<NetworkRows, Rep
     ))
 }
 
-/// Rounds are counted from 0, without a gap, to `done`.
+/// Checks that rounds count from 0 to `done` without a gap.
 fn check_rounds(
     path: &Path,
     rounds: impl Iterator<Item = u64>,
@@ -227,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn published_rounds_of_peers_may_lie_apart_and_no_more_may_be_lost() {
+    fn published_folders_may_skip_rounds_of_peers_but_lose_none() {
         let mut run = sample::copycat();
         run.peers.retain(|row| row.round % 10 == 9);
         assert_eq!(check(&run, &[]), Ok(()), "as the first lines show");

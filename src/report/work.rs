@@ -1,18 +1,18 @@
-//! What a peer does and earns beside a mean honest peer: over the rounds in which it holds its slot.
+//! Compares a peer's work and pay with a mean honest peer's, over the rounds in which it holds its slot.
 
 use serde::{Deserialize, Serialize};
 
 use super::{LeaderboardRow, PeerRow};
 
-/// The behaviour of the peers that others are compared with.
+/// The behaviour with which all others are compared.
 pub const HONEST: &str = "honest";
 
-/// What the honest peers of a round have in all.
+/// Totals of the honest peers of a round.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HonestRound {
     peers: u64,
     paid: f64,
-    /// `None` as soon as those of one of them are unknown.
+    /// `None` as soon as one of them is unknown.
     tokens: Option<f64>,
 }
 
@@ -33,7 +33,7 @@ impl HonestRound {
     }
 }
 
-/// Sums of a peer over the rounds in which there was an honest one, beside those of a mean honest peer.
+/// Sums over the rounds with an honest peer: a peer's own, and those of a mean honest peer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Compared {
     paid: (f64, f64),
@@ -47,7 +47,7 @@ impl Default for Compared {
 }
 
 impl Compared {
-    /// Adds a round of the peer, given what it was paid and trained on.
+    /// Adds a round of the peer: its pay and its tokens.
     pub fn add(&mut self, (paid, tokens): (f64, Option<u64>), honest: &HonestRound) {
         if honest.peers == 0 {
             return;
@@ -84,7 +84,7 @@ mod tests {
         PeerRow { incentive: paid, tokens, ..sample::peer_row() }
     }
 
-    /// What a peer was paid in a round, its tokens, and the peers of the round.
+    /// A peer's pay in a round, its tokens, and the peers of the round.
     type Round<'a> = ((f64, Option<u64>), &'a [PeerRow]);
 
     /// Work, pay and profit.
@@ -105,7 +105,7 @@ mod tests {
         let copycat = PeerRow { behaviour: "copycat of best".into(), ..honest(0.5, Some(9)) };
         let with_others = [two.to_vec(), vec![copycat]].concat();
         assert_eq!(compared(&[((0.4, Some(50)), &with_others)]), [Some(0.25), Some(2.0), Some(8.0)]);
-        // A round without honest peers compares nothing.
+        // A round without honest peers is not compared.
         assert_eq!(compared(&[((0.4, Some(50)), &two), ((0.9, Some(900)), &[])]), [Some(0.25), Some(2.0), Some(8.0)]);
         assert_eq!(compared(&[((0.9, Some(900)), &[])]), [None; 3]);
     }

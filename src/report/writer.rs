@@ -1,4 +1,4 @@
-//! Writing a run into its folder as it goes: a network's, or that of its baseline alone.
+//! Writes a run into its folder while it runs: a network's, or that of its baseline alone.
 
 use std::path::Path;
 
@@ -12,9 +12,9 @@ use crate::node::RoundReport;
 use crate::scenario::World;
 use crate::training::Replica;
 
-/// An observer that keeps what a run tells in its folder.
+/// An observer that writes a run's reports into its folder.
 pub struct RunWriter {
-    /// Written with each checkpoint, and at the end.
+    /// Written with each checkpoint and at the end.
     pub manifest: Manifest,
     folder: RunFolder,
     leaderboard: Leaderboard,
@@ -23,10 +23,10 @@ pub struct RunWriter {
 }
 
 impl RunWriter {
-    /// Begins a run in a new or empty folder, with what its network says of itself in the manifest.
+    /// Starts a run in a new or empty folder, with its network's facts in the manifest.
     ///
     /// # Errors
-    /// [`ReportError::Exists`] where there is anything already, or a disk that does not take it.
+    /// [`ReportError::Exists`] if the folder is not empty, or the disk cannot be written.
     pub fn create(root: &Path, world: &World, mut manifest: Manifest) -> Result<Self, ReportError> {
         let folder = RunFolder::create(root, &manifest.columns)?;
         manifest.describe(&world.network);
@@ -34,10 +34,10 @@ impl RunWriter {
         Self::go_on(folder, manifest, world.network.core.config.clone(), (0, 0))
     }
 
-    /// Goes on after so many rounds of a run and of its baseline; what the folder says of later ones is dropped.
+    /// Continues after these numbers of rounds of a run and of its baseline. Later rows in the folder are dropped.
     ///
     /// # Errors
-    /// A damaged file or one that lost lines, or a disk that does not take it.
+    /// A file is damaged or has lost lines, or the disk cannot be written.
     pub fn go_on(
         mut folder: RunFolder,
         mut manifest: Manifest,
@@ -54,10 +54,10 @@ impl RunWriter {
         Ok(Self { manifest, folder, leaderboard, rows, config })
     }
 
-    /// Writes a round; its traffic and costs are known of a simulated network only.
+    /// Writes a round. Traffic and costs are known only for a simulated network.
     ///
     /// # Errors
-    /// A disk that does not take it.
+    /// The disk cannot be written.
     pub fn write_round(&mut self, report: &RoundReport, traffic: Option<&Traffic>) -> Result<(), ReportError> {
         let RoundRows { round, peers, slots } = self.rows.of(report, traffic);
         slots.iter().try_for_each(|slot| self.folder.append_slot(slot))?;
@@ -70,10 +70,10 @@ impl RunWriter {
         Ok(())
     }
 
-    /// Writes the leaderboard and the manifest of a run that has ended, or was stopped.
+    /// Writes the leaderboard and the manifest of a run that has ended or was stopped.
     ///
     /// # Errors
-    /// A disk that does not take it.
+    /// The disk cannot be written.
     pub fn close(&mut self, finished: bool, digest: Option<Digest>) -> Result<(), ReportError> {
         if !self.manifest.central {
             let rows = self.leaderboard.rows();
@@ -83,7 +83,7 @@ impl RunWriter {
         (self.manifest.finished, self.manifest.digest) = (finished, digest);
         self.folder.write_manifest(&self.manifest)?;
         if finished {
-            // The states stay: a run may go on for longer than was asked.
+            // The states stay, so that the run can be continued for more rounds later.
             remove_ended(&self.folder, self.manifest.scenario.rounds)?;
         }
         Ok(())

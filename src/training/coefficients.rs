@@ -1,15 +1,15 @@
-//! Payloads as whole vectors, coefficient by coefficient: what attacks are computed from that know what others send.
+//! Payloads as dense vectors, for attacks that compute from others' payloads.
 
 use super::aggregate::exact::rms;
 use super::scheme::TopK;
 use super::{Basis, PayloadShape, PseudoGradient, SparseTensor, TensorShape};
 
-/// As an f32: no payload may hold what is not finite.
+/// Limits a value to finite f32s, as no payload may hold anything else.
 pub fn bounded(value: f64) -> f32 {
     value.clamp(f32::MIN.into(), f32::MAX.into()) as f32
 }
 
-/// The largest coefficients of a tensor, as a payload sends them; `fill` is asked for each chunk, which is zero before.
+/// The largest coefficients of a tensor, in a payload's format. `fill` fills each chunk, which is zero before.
 ///
 /// # Panics
 /// If a chunk has more than 65,536 coefficients.
@@ -30,7 +30,7 @@ pub fn largest(shape: &TensorShape, mut fill: impl FnMut(usize, &mut [f64])) -> 
     sent
 }
 
-/// The coefficients that a payload's tensor sends of a chunk: where, and what.
+/// The coefficients of a chunk in a payload's tensor: indices and values.
 pub fn of_chunk<'a>(
     sparse: &'a SparseTensor,
     shape: &TensorShape,
@@ -41,8 +41,8 @@ pub fn of_chunk<'a>(
     sparse.indices[sent].iter().zip(values).map(|(&index, &value)| (usize::from(index), f64::from(value)))
 }
 
-/// What one coefficient is worth to those who aggregate: DCT coefficients are taken relative to the root mean square of
-/// their payload's tensor, values are taken as they are.
+/// The size of a coefficient of 1 for aggregation. DCT coefficients are relative to the root mean square of their
+/// payload's tensor; values are taken as they are.
 pub fn unit(basis: Basis, sparse: &SparseTensor) -> f64 {
     match basis {
         Basis::Dct => rms(&sparse.values),
@@ -50,8 +50,8 @@ pub fn unit(basis: Basis, sparse: &SparseTensor) -> f64 {
     }
 }
 
-/// A payload whose every coefficient follows from the mean and the standard deviation of that coefficient in others, 0
-/// for what was not sent; the largest are sent. `None` for no others.
+/// A payload computed from the mean and standard deviation of each coefficient over other payloads, where a coefficient
+/// that was not sent counts as 0. The largest results are sent. `None` without other payloads.
 ///
 /// # Panics
 /// If a payload does not pass [`PayloadShape::check`].
@@ -101,7 +101,7 @@ mod tests {
         let shape = PayloadShape { tensors: vec![TensorShape::new("w", 1, 4, 2, 32)] };
         let others = [payload([0, 1], [3.0, 1.0]), payload([1, 3], [3.0, -6.0]), payload([1, 0], [5.0, 3.0])];
         let made = from_spread(&shape, Basis::Values, &others, |mean, _| mean).unwrap();
-        // 2, 3, 0, -2: of the equal ones the first.
+        // 2, 3, 0, -2: the first of the two equal ones is kept.
         assert_eq!(made, payload([1, 0], [3.0, 2.0]));
         let deviation = from_spread(&shape, Basis::Values, &others, |_, deviation| -deviation).unwrap();
         assert_eq!(deviation, payload([3, 1], [-(12.0f32.sqrt()), -2.0]));

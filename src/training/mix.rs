@@ -1,4 +1,4 @@
-//! Sums of payloads, as payloads: what a peer sends that adds others' work to its own.
+//! Sums of payloads, themselves payloads: what a peer sends that adds others' work to its own.
 
 use super::aggregate::exact::rms;
 use super::coefficients::{bounded, largest, of_chunk};
@@ -13,12 +13,12 @@ pub struct Part<'a> {
     pub weight: f64,
 }
 
-/// The sum of some payloads of one shape, as a payload of that shape; `None` for no parts.
+/// The sum of payloads of one shape, as a payload of that shape; `None` without parts.
 ///
-/// Payloads of different sizes cannot be added as they are: under DeMo a size means nothing, and the largest would
-/// drown the others. So each tensor is divided by its root mean square before it is added, the largest coefficients of
-/// the sum are taken anew, and the result gets the weighted mean of the parts' root mean squares. Under a scheme whose
-/// step depends on sizes the sum so steps as far as its parts do.
+/// Payloads of different sizes cannot be added directly: under DeMo a size means nothing, and the largest payload would
+/// drown the others. So each tensor is first divided by its root mean square. The sum keeps its largest coefficients
+/// and is scaled to the weighted mean of the parts' root mean squares. Under a scheme whose step depends on sizes, the
+/// sum therefore steps as far as its parts do.
 ///
 /// # Panics
 /// If a payload does not pass [`PayloadShape::check`].
@@ -33,7 +33,7 @@ pub fn mix(shape: &PayloadShape, parts: &[Part]) -> Option<PseudoGradient> {
     Some(PseudoGradient { tensors: shape.tensors.iter().enumerate().map(tensor).collect() })
 }
 
-/// A tensor of a payload, and the factor of its values in the sum.
+/// A tensor of a payload, and its factor in the sum.
 struct Addend<'a> {
     sparse: &'a SparseTensor,
     size: f64,
@@ -54,7 +54,7 @@ fn sum(shape: &TensorShape, parts: &[Addend]) -> SparseTensor {
             of_chunk(part.sparse, shape, chunk).for_each(|(index, value)| whole[index] += value * part.factor);
         }
     });
-    // As few values as the shape has room for: the wire would round them, and the size would not be what it is here.
+    // Reduce the values to the precision of the shape first, as rounding on the wire would otherwise change the size.
     fit(&mut sent.values, shape.value_bits);
     let weights: f64 = parts.iter().map(|part| part.weight.abs()).sum();
     let wanted: f64 = parts.iter().map(|part| part.weight.abs() * part.size).sum();
@@ -106,7 +106,7 @@ mod tests {
                 let (size, expected) = (rms(&tensor.values), sizes / count as f64);
                 prop_assert!((size - expected).abs() <= 1e-4 * expected || size == 0.0, "{size} for {expected}");
             }
-            // Alone, a payload stays what it is.
+            // A single payload stays as it is.
             let alone = mix(&shape, &parts[..1]).unwrap();
             for (mixed, own) in alone.tensors.iter().zip(&payloads[0].tensors) {
                 let by_index = |tensor: &SparseTensor| {
@@ -125,7 +125,7 @@ mod tests {
         }
     }
 
-    /// As payloads are that peers have made by each scheme, and as the wire will carry the sum.
+    /// Payloads as peers make them under each scheme, and the sum as the wire carries it.
     #[test]
     fn under_every_scheme_a_mixture_has_the_size_of_its_parts() {
         let config =
@@ -173,7 +173,7 @@ mod tests {
         };
         let (a, b) = (sparse([0, 1], [1.0, 1.0]), sparse([1, 2], [-500.0, 500.0]));
         let mixed = mix(&layout.shape(32), &[part(&a, 2.0), part(&b, 1.0)]).unwrap();
-        // 2, 2 - 1, 1: the first is kept, and of the equal ones the one of lower index.
+        // 2, 2 - 1, 1: the first is kept, and of the two equal ones the lower index.
         assert_eq!(mixed.tensors[0].indices, [0, 1]);
         assert_eq!(mixed.tensors[0].values[0], 2.0 * mixed.tensors[0].values[1]);
         let size = (2.0 * 1.0 + 500.0) / 3.0;

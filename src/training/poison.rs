@@ -1,4 +1,4 @@
-//! What a peer trains on, and what a dishonest one changes of it.
+//! The training data of a peer, and how a dishonest peer changes it.
 
 use rand::RngExt;
 
@@ -6,27 +6,27 @@ use super::Labels;
 use crate::corpus::PageId;
 use crate::random::rng;
 
-/// What a peer trains on in a round.
+/// The training data of a peer in a round.
 #[derive(Clone, Debug)]
 pub struct Data {
     pub pages: Vec<PageId>,
-    /// The part of each page, from its first token.
+    /// The part of each page that is used, from its first token.
     pub part: f64,
     pub poison: Poison,
 }
 
-/// What a peer changes of its pages.
+/// How a peer changes its pages.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Poison {
-    /// What their tokens are taken for when they are predicted.
+    /// The labels to predict instead of the tokens.
     pub labels: Labels,
-    /// A backdoor, and on which part of the pages it is put.
+    /// A backdoor, and the part of the pages that get it.
     pub backdoor: Option<(Trigger, f64)>,
-    /// Key of the draws of places.
+    /// Key for drawing the positions.
     pub lot: u64,
 }
 
-/// A backdoor: a sequence of tokens, and the one that is to follow it whatever the text says.
+/// A backdoor: a sequence of tokens, and the token that the model should predict after it in any text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trigger {
     pub tokens: Vec<u32>,
@@ -34,15 +34,15 @@ pub struct Trigger {
 }
 
 impl Data {
-    /// All of these pages, as they are.
+    /// These pages in full and unchanged.
     pub fn whole(pages: impl Into<Vec<PageId>>) -> Self {
         Self { pages: pages.into(), part: 1.0, poison: Poison::default() }
     }
 }
 
 impl Poison {
-    /// Puts the backdoor on the first pages, each at a random place. Pages keep their length; one that is too short stays
-    /// as it is, and all do where a model with so many tokens does not know the trigger.
+    /// Puts the backdoor on the first pages, each at a random position. Pages keep their length. A page that is too
+    /// short stays as it is; all pages do if the vocabulary does not contain the trigger.
     pub fn spoil(&self, pages: &mut [Vec<u32>], vocabulary: usize) {
         let Some((trigger, part)) = self.backdoor.as_ref().filter(|(trigger, _)| trigger.fits(vocabulary)) else {
             return;
@@ -58,13 +58,12 @@ impl Poison {
 }
 
 impl Trigger {
-    /// Whether a model with so many tokens knows all of its tokens.
+    /// Whether the trigger and its target are within a vocabulary of this size.
     pub fn fits(&self, vocabulary: usize) -> bool {
         self.tokens.iter().chain([&self.target]).all(|token| (*token as usize) < vocabulary)
     }
 
-    /// Prompts of `length` tokens that end with the trigger, after the beginnings of these pages. Those that are too short
-    /// make none.
+    /// Prompts of `length` tokens: the beginning of each page, then the trigger. Pages that are too short are left out.
     pub fn prompts(&self, pages: &[Vec<u32>], length: usize) -> Vec<Vec<u32>> {
         let Some(before) = length.checked_sub(self.tokens.len()) else { return Vec::new() };
         let long = pages.iter().filter(|page| page.len() >= before);

@@ -1,23 +1,23 @@
-//! What a search has seen of each strategy.
+//! What a search knows of each strategy.
 
 use std::collections::BTreeMap;
 
 use super::arena::Trial;
 use super::space::Strategy;
 
-/// The part of an honest peer's cost that is not training: a slot, a machine that is there, a link.
+/// The part of an honest peer's cost that is not training: its slot, machine and link.
 ///
-/// A strategy without any work costs this much, so that what it earns has a price.
+/// A strategy that trains on nothing still costs this much, so its gain is finite.
 pub const OVERHEAD: f64 = 0.1;
 
 impl Trial {
-    /// Pay for the cost, where an honest peer's is 1.
+    /// Pay divided by cost; an honest peer's gain is 1.
     pub fn gain(&self) -> f64 {
         self.pay / (OVERHEAD + (1.0 - OVERHEAD) * self.work)
     }
 }
 
-/// Trials by strategy, each with the seeds from the first on.
+/// Trials by strategy. The first trial of each strategy is of the first seed, and so on.
 #[derive(Default)]
 pub struct Archive(BTreeMap<Strategy, Vec<Trial>>);
 
@@ -37,12 +37,12 @@ impl Archive {
         self.0.len()
     }
 
-    /// All strategies, in one order.
+    /// All strategies, in a fixed order.
     pub fn iter(&self) -> impl Iterator<Item = (&Strategy, &[Trial])> {
         self.0.iter().map(|(strategy, trials)| (strategy, trials.as_slice()))
     }
 
-    /// The strategies, the most promising first.
+    /// All strategies, the most promising first.
     pub fn best(&self) -> Vec<Strategy> {
         let mut all: Vec<(f64, &Strategy)> =
             self.0.iter().map(|(strategy, trials)| (promise(trials), strategy)).collect();
@@ -51,8 +51,8 @@ impl Archive {
     }
 }
 
-/// What to expect of a strategy: its mean gain, as if it had also been tried once with that of an honest peer. One lucky
-/// seed so counts half.
+/// The expected gain of a strategy: its mean gain, counting one more trial in which it gains as much as an honest peer.
+/// So one lucky seed counts half.
 pub fn promise(trials: &[Trial]) -> f64 {
     (1.0 + trials.iter().map(Trial::gain).sum::<f64>()) / (1 + trials.len()) as f64
 }

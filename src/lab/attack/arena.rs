@@ -1,4 +1,4 @@
-//! The networks of a search: the honest peers of a scenario, and some that play a strategy.
+//! The networks of a search: a scenario's honest peers, and players that follow a strategy.
 
 use toml::Value;
 
@@ -9,17 +9,17 @@ use crate::model::ModelSettings;
 use crate::scenario::{OperatorGroup, PeerGroup, Scenario, ScenarioError};
 use crate::settings::Kinded;
 
-/// Peers that play a strategy, where each has one slot.
+/// Players in a network, if each has one slot.
 pub const PLAYERS: usize = 4;
-/// Honest peers of a network of the first stage, at most.
+/// Most honest peers in a network of the first stage.
 const MOST_HONEST: usize = 16;
-/// Rounds of a network of the first stage, at most.
+/// Most rounds of a network of the first stage.
 const MOST_ROUNDS: u64 = 30;
-/// Pages of a peer in a round of the first stage, at most.
+/// Most pages per peer and round in the first stage.
 const MOST_PAGES: usize = 4;
-/// The least that an honest peer's pay counts as, as a part of an equal share.
+/// The lowest pay by which a player's pay is divided, as a part of an equal share.
 const LEAST_PAY: f64 = 0.01;
-/// What the search calls the operator of several slots.
+/// Name of the operator of several slots.
 const RING: &str = "ring";
 
 /// How large the networks are.
@@ -27,18 +27,18 @@ const RING: &str = "ring";
 pub enum Stage {
     /// The smallest model on synthetic text for a few rounds, with the scenario's mechanism, scheme and protocol.
     Cheap,
-    /// As the scenario says.
+    /// The scenario as it is.
     Whole,
 }
 
 /// Who plays the strategy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Played {
-    /// A few, beside the honest peers.
+    /// A few players beside the honest peers.
     BySome,
-    /// As many, instead of the honest peers.
+    /// All peers of a network of the same size.
     ByAll,
-    /// Nobody: honest peers in place of those who would play it, so that the network is as large.
+    /// Nobody: more honest peers take the players' places, so the network keeps its size.
     ByNone,
 }
 
@@ -52,14 +52,14 @@ pub struct Arena {
 /// What a strategy earned in a network, and what it cost.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Trial {
-    /// Pay of the mean slot that plays it, where the mean honest peer's is 1.
+    /// Pay of the mean slot that plays the strategy, relative to a mean honest peer.
     pub pay: f64,
-    /// Tokens that this slot trained on, where the mean honest peer's are 1.
+    /// Tokens that this slot trained on, relative to a mean honest peer.
     pub work: f64,
 }
 
 impl Arena {
-    /// The honest peers of a scenario; `None` where it has no group of them.
+    /// Takes the honest peers of a scenario; `None` if it has none.
     pub fn new(scenario: &Scenario) -> Option<Self> {
         let mut honest = scenario.clone();
         honest.peers.retain(|group| scenario.registry.behaviours.kind_of(&group.behaviour) == HONEST);
@@ -74,7 +74,7 @@ impl Arena {
     /// The scenario of a network.
     ///
     /// # Errors
-    /// The scenario's settings do not go together with the peers of the search.
+    /// The scenario does not allow the peers of the search.
     pub fn network(
         &self,
         stage: Stage,
@@ -95,7 +95,7 @@ impl Arena {
             make_room(&mut network);
         }
         network.summary = String::new();
-        // Read back, so that what the peers of the search bring is checked as if somebody had written it.
+        // The scenario is parsed again, so that the added peers pass the same checks as written ones.
         Scenario::from_toml_with(self.honest.registry.clone(), &network.to_toml(), &network.name, &[])
     }
 
@@ -135,7 +135,7 @@ impl Arena {
         let (honest, players): (Vec<_>, Vec<_>) = figures.peers.iter().partition(|peer| peer.behaviour == HONEST);
         let pay = |peers: &[&PeerFigures]| mean(peers, |peer| peer.pay);
         let tokens = |peers: &[&PeerFigures]| mean(peers, |peer| peer.tokens.map_or(0.0, |tokens| tokens as f64));
-        // Where thieves take nearly everything, the ratio to what is left would say how little that is.
+        // If honest peers earn almost nothing, dividing by their pay would measure only how little they earn.
         let least = LEAST_PAY / figures.peers.len() as f64;
         Trial { pay: pay(&players) / pay(&honest).max(least), work: tokens(&players) / tokens(&honest).max(1.0) }
     }
@@ -145,7 +145,7 @@ fn mean(peers: &[&PeerFigures], of: impl Fn(&PeerFigures) -> f64) -> f64 {
     peers.iter().map(|peer| of(peer)).sum::<f64>() / peers.len().max(1) as f64
 }
 
-/// Takes away as many of the largest group of peers as the chain has no slots for.
+/// Shrinks the largest group of peers until all peers fit into the chain's slots.
 fn make_room(network: &mut Scenario) {
     let excess = network.peers_total().saturating_sub(network.chain.slots);
     if let Some(largest) = network.peers.iter_mut().max_by_key(|group| group.count) {
@@ -153,7 +153,7 @@ fn make_room(network: &mut Scenario) {
     }
 }
 
-/// Makes a network small, and leaves the judge and what peers do as they are.
+/// Makes a network small. The mechanism and the peers' behaviours stay.
 fn cheapen(network: &mut Scenario) {
     network.rounds = network.rounds.min(MOST_ROUNDS);
     network.model = ModelSettings { preset: "nano".into(), sequence_length: Some(64), ..ModelSettings::default() };
@@ -167,11 +167,11 @@ fn cheapen(network: &mut Scenario) {
     network.chain.weights_every = network.chain.weights_every.min(2);
 
     let settings = &mut network.scheme.settings;
-    // Of chunks of the smallest model, which are a quarter of the others', as large a part is sent.
+    // Chunks of the smallest model hold a quarter as many values, so a quarter of `topk` sends the same part.
     if let Some(Value::Integer(topk)) = settings.get_mut("topk") {
         *topk = (*topk / 4).max(1);
     }
-    // As many steps as there are pages at most; which number goes with them, the scheme knows.
+    // A peer takes at most one step per page. The scheme's default then follows from the number of pages.
     if settings
         .get("inner_steps")
         .and_then(Value::as_integer)
@@ -216,7 +216,7 @@ mod tests {
                     let cheap = cheap.unwrap_or_else(|error| panic!("{}, {strategy:?}: {error}", shipped.name));
                     assert!(cheap.peers_total() <= MOST_HONEST + 2 * CARTEL && cheap.rounds <= MOST_ROUNDS);
                     match arena.network(Stage::Whole, &strategy, played, 3).map_err(|error| error.to_string()) {
-                        // All peers of a long run cannot register anew all the time.
+                        // Peers of a long run cannot all register again all the time.
                         Err(error) if played == Played::ByAll && error.contains("leave less often") => {}
                         whole => drop(whole.unwrap_or_else(|error| panic!("{}, {strategy:?}: {error}", shipped.name))),
                     }
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn adversaries_of_the_scenario_make_room_for_those_who_play() {
+    fn players_replace_the_adversaries_of_the_scenario() {
         let arena = arena("copycat");
         let honest = arena.space.honest();
         let some = arena.network(Stage::Whole, &honest, Played::BySome, 1).unwrap();

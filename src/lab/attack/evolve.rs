@@ -1,4 +1,4 @@
-//! Which networks to run next: new strategies made of the best so far, and more seeds for those that lead.
+//! Chooses the next networks: new strategies derived from the best so far, and more seeds for the leaders.
 
 use std::collections::BTreeSet;
 
@@ -8,23 +8,23 @@ use super::archive::Archive;
 use super::space::{Space, Strategy};
 use crate::random::{ChaCha8Rng, rng};
 
-/// Networks that are decided on at once. It is the same on any number of threads, and so is what comes of it.
+/// Networks that are chosen at once. The number does not depend on the threads, so findings do not either.
 pub const GENERATION: usize = 48;
-/// Strategies that others are made of.
+/// Strategies from which new ones are derived.
 const PARENTS: usize = 24;
-/// Strategies that lead, and so are tried with more seeds.
+/// The best strategies, which are tried with more seeds.
 const LEADERS: usize = 12;
-/// Seeds that a leader is tried with, at most.
+/// Most seeds per leader.
 pub const SEEDS: usize = 4;
-/// The part of a generation that goes to leaders, at most.
+/// Largest part of a generation that goes to leaders.
 const TO_LEADERS: f64 = 1.0 / 3.0;
 /// The chance that a new strategy has two parents.
 const CROSSED: f64 = 0.2;
-/// The chance that it has none.
+/// The chance that a new strategy has no parent.
 const DRAWN: f64 = 0.1;
 
-/// The next `count` networks of a search, each a strategy and the number of its seed. Nothing of a strategy is known to
-/// the first generation but what an honest peer does.
+/// The next `count` networks of a search: strategies, each with the number of its seed. The first generation is derived
+/// from the honest strategy alone.
 pub fn next(space: &Space, archive: &Archive, seed: u64, generation: u64, count: usize) -> Vec<(Strategy, usize)> {
     let mut rng = rng(seed, "attack", 0, generation);
     let best = archive.best();
@@ -33,7 +33,7 @@ pub fn next(space: &Space, archive: &Archive, seed: u64, generation: u64, count:
     let mut chosen: Vec<(Strategy, usize)> = again.take((count as f64 * TO_LEADERS) as usize).collect();
     let mut taken: BTreeSet<Strategy> = chosen.iter().map(|(strategy, _)| strategy.clone()).collect();
     let parents = if best.is_empty() { vec![space.honest()] } else { best.into_iter().take(PARENTS).collect() };
-    // Where nearly everything has been tried, a few draws in vain are the end of it.
+    // If nearly everything has been tried, stop after a number of vain draws.
     let mut vain = 0;
     while chosen.len() < count && vain < 1000 {
         let child = child(space, &parents, &mut rng);
@@ -50,7 +50,7 @@ fn child(space: &Space, parents: &[Strategy], rng: &mut ChaCha8Rng) -> Strategy 
     if parents.len() > 1 && rng.random_bool(DRAWN) {
         return space.drawn(rng);
     }
-    // The lower of two draws: the best have twice the children of those in the middle.
+    // The lower of two draws, so the best parents have twice as many children as average ones.
     let place = |rng: &mut ChaCha8Rng| rng.random_range(0..parents.len()).min(rng.random_range(0..parents.len()));
     let parent = &parents[place(rng)];
     let child =

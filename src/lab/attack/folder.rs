@@ -1,4 +1,4 @@
-//! A search in its folder or bucket: begun, gone on with, and told.
+//! A search in its folder or bucket: starts or resumes it and writes the report.
 
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use crate::scenario::Scenario;
 const FORMAT: u64 = 1;
 const ATTACK: &str = "attack.json";
 
-/// `attack.json`: what is searched. A larger budget goes on with the same search.
+/// `attack.json`: what the search covers. A search with a larger budget continues the same search.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stored {
@@ -23,11 +23,11 @@ struct Stored {
 }
 
 impl Search<'_> {
-    /// Searches, and writes what came of it beside the results; `None` when it is interrupted. Gives also the text of the
-    /// report.
+    /// Searches and writes the report beside the results. Returns the findings and the report's text, or `None` after
+    /// an interrupt.
     ///
     /// # Errors
-    /// There is another search in the place; a network cannot be run; or the place does not take what came of it.
+    /// The place holds another search, a network cannot be run, or the place cannot be written.
     pub fn record(&self, scenario: &Scenario) -> Result<Option<(Found, String)>, LabError> {
         self.begin(scenario)?;
         let Some(found) = self.run()? else { return Ok(None) };
@@ -38,7 +38,7 @@ impl Search<'_> {
         Ok(Some((found, text)))
     }
 
-    /// Says in the place what is searched there.
+    /// Records in the place what the search covers.
     fn begin(&self, scenario: &Scenario) -> Result<(), LabError> {
         let path = Path::from(ATTACK);
         let other = |differs: String| LabError::Other { url: self.shelf.url().to_string(), differs };
@@ -64,7 +64,7 @@ impl Search<'_> {
         }
     }
 
-    /// Whether the scenario is the one that was searched; else the first setting that differs.
+    /// Checks that the scenario is the one of the search; otherwise returns the first setting that differs.
     fn compare(&self, scenario: &Scenario, stored: &str) -> Result<(), String> {
         if stored == scenario.canonical() {
             return Ok(());

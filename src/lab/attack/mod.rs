@@ -1,15 +1,15 @@
-//! The search for strategies that a mechanism pays for less than honest work.
+//! Searches for strategies that a mechanism pays for less than honest work.
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `space` | the strategies that can be tried |
-//! | `arena` | the networks that they are tried in |
-//! | `archive` | what is known of each strategy, and what to expect of it |
+//! | `space` | all strategies that can be tried |
+//! | `arena` | the networks in which they are tried |
+//! | `archive` | the trials of each strategy, and its expected gain |
 //! | `evolve` | which networks to run next |
-//! | `search` | from the first networks to the findings |
+//! | `search` | all stages, from the first networks to the findings |
 //! | `folder` | a search in its folder or bucket |
-//! | `report` | what is written: findings as scenarios, tables, the frontier |
-//! | `picture` | the frontier of work against pay |
+//! | `report` | the output: findings as scenarios, tables, the frontier |
+//! | `picture` | the frontier: pay by work |
 
 mod archive;
 mod arena;

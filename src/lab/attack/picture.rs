@@ -1,4 +1,4 @@
-//! `frontier.svg`: what strategies earn for how much work.
+//! `frontier.svg`: pay of all strategies by their work.
 
 use super::arena::Trial;
 use super::search::{Finding, Found};
@@ -9,11 +9,11 @@ use crate::report::plots::frame::{BELOW_HEADING, Frame, Legend, Sample, WIDTH, h
 use crate::report::plots::palette::{BLUE, Dash, INK, SHADE, Stroke, VERMILLION};
 
 const HEIGHT: f64 = 500.0;
-/// Half the side of a strategy's mark, and of a finding's.
+/// Half the side of the marks of a strategy and of a finding.
 const SMALL: f64 = 1.6;
 const LARGE: f64 = 4.5;
 
-/// Every strategy that was tried in cheap networks, the frontier of them, and the findings with their intervals.
+/// Draws all strategies of the cheap networks, their frontier, and the findings with their intervals.
 ///
 /// # Errors
 /// The picture cannot be drawn.
@@ -65,7 +65,7 @@ pub fn frontier(found: &Found, title: &str) -> Result<String, ReportError> {
     })
 }
 
-/// The ends of the interval of a finding's pay.
+/// Both ends of the interval of a finding's pay.
 fn pays_of(finding: &Finding) -> Option<(f64, f64)> {
     let pays: Vec<f64> = finding.trials.iter().map(|trial| trial.pay).collect();
     Interval::of(&pays).and_then(|interval| interval.ends())
@@ -82,7 +82,7 @@ fn mean(trials: &[Trial]) -> Point {
     (of(|trial| trial.work), of(|trial| trial.pay))
 }
 
-/// The points that no other point beats by as much pay for less work, by rising work.
+/// The points that no other point beats with at least as much pay for less work, by rising work.
 fn frontier_of(points: impl Iterator<Item = Point>) -> Vec<Point> {
     let mut points: Vec<Point> = points.collect();
     points.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.total_cmp(&a.1)));

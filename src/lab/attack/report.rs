@@ -1,4 +1,4 @@
-//! The folder of a search: the findings as scenarios, what was tried, the frontier, and a report to read.
+//! The output of a search: findings as scenarios, trials, the frontier, and a report.
 
 use std::fmt::Write;
 
@@ -33,7 +33,7 @@ fn finding_file(nth: usize) -> String {
     format!("finding-{nth}.toml")
 }
 
-/// A finding as a scenario that anybody can run.
+/// A finding as a scenario that `sim run` takes.
 fn finding_scenario(arena: &Arena, scenario: &Scenario, nth: usize, finding: &Finding) -> Result<String, LabError> {
     let words = arena.space.words(&finding.strategy);
     let seed = finding.seeds.first().copied().unwrap_or_default();
@@ -50,7 +50,7 @@ fn finding_scenario(arena: &Arena, scenario: &Scenario, nth: usize, finding: &Fi
     Ok(head + &network.to_toml())
 }
 
-/// Every strategy that was tried in cheap networks, a line each.
+/// A line for each strategy of the cheap networks.
 fn tried(arena: &Arena, found: &Found) -> Vec<u8> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let mean = |trials: &[Trial], of: fn(&Trial) -> f64| {
@@ -144,7 +144,7 @@ fn interval(trials: &[Trial], of: fn(&Trial) -> f64) -> String {
     words_of(Interval::of(&trials.iter().map(of).collect::<Vec<_>>()), 2)
 }
 
-/// A mean with half of its interval.
+/// A mean with half the width of its interval.
 fn words_of(interval: Option<Interval>, digits: usize) -> String {
     match interval {
         None => "unknown".into(),

@@ -1,7 +1,8 @@
-//! A search from its first networks to its findings.
+//! A search, from its first networks to its findings.
 //!
-//! Many cheap networks come first. The strategies that promise most are played in the scenario itself, the best of those
-//! with seeds that nothing was chosen by. The best finding is made smaller, and is played by everybody.
+//! The search starts with many cheap networks. The most promising strategies then play in the scenario itself, and the
+//! best of those play again with fresh seeds, which had no part in the choice. The best finding is then simplified, and
+//! all peers play it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -17,32 +18,32 @@ use crate::lab::shelf::Shelf;
 use crate::lab::statistics::Interval;
 use crate::scenario::Scenario;
 
-/// Strategies that are played in the scenario itself.
+/// Strategies that play in the scenario itself.
 const SURVIVORS: usize = 16;
-/// Seeds of each of them.
+/// Seeds for each of them.
 const SURVIVOR_SEEDS: usize = 2;
-/// The best of them, which are played with seeds of their own.
+/// The best of them, which play again with fresh seeds.
 const FINALISTS: usize = 4;
-/// Seeds of what is reported.
+/// Seeds for each reported strategy.
 pub const FINAL_SEEDS: usize = 5;
-/// Networks after the cheap ones, at most.
+/// Most networks after the cheap ones.
 const MOST_LATER: usize = 200;
-/// A part is dropped if so much of the gain is left without it.
+/// A part is dropped if this share of the gain remains without it.
 const ENOUGH: f64 = 0.9;
-/// Seeds of the stages lie so far apart.
+/// Distance between the seeds of the stages.
 const APART: u64 = 1000;
 
-/// What came of a search.
+/// The result of a search.
 pub struct Found {
-    /// Networks that it took.
+    /// Number of networks that it ran.
     pub networks: usize,
-    /// What was tried in cheap networks.
+    /// The trials in cheap networks.
     pub cheap: Archive,
-    /// What was played in the scenario itself with seeds of its own, the best first; the first is as small as it gets.
+    /// What played in the scenario itself with fresh seeds, the best first. The first one is simplified.
     pub findings: Vec<Finding>,
-    /// What the first finding gains by each of its parts.
+    /// What each part adds to the gain of the first finding.
     pub parts: Vec<Part>,
-    /// What happens to the loss when everybody plays the first finding; or why that is not known.
+    /// The loss when all peers play the first finding, or why it is not known.
     pub everybody: Result<Everybody, String>,
 }
 
@@ -50,7 +51,7 @@ pub struct Found {
 #[derive(Clone)]
 pub struct Finding {
     pub strategy: Strategy,
-    /// One a seed.
+    /// One per seed.
     pub trials: Vec<Trial>,
     /// The seeds.
     pub seeds: Vec<u64>,
@@ -58,31 +59,31 @@ pub struct Finding {
     pub losses: Vec<Option<f64>>,
 }
 
-/// What a part of a strategy is worth.
+/// What a part of a strategy adds to its gain.
 pub struct Part {
-    /// The part, as a setting.
+    /// The part, written as a setting.
     pub words: String,
-    /// Gain with it less gain without it, over the same seeds.
+    /// The gain with the part minus the gain without it, over the same seeds.
     pub worth: Option<Interval>,
 }
 
-/// Held-out losses at the end, by seed, where everybody plays a strategy and where nobody does.
+/// Held-out losses at the end when all peers play a strategy, and when none does.
 pub struct Everybody {
     pub playing: Option<Interval>,
     pub honest: Option<Interval>,
-    /// The first less the second, over the same seeds.
+    /// Playing minus honest, over the same seeds.
     pub difference: Option<Interval>,
 }
 
-/// What to search.
+/// The settings of a search.
 pub struct Search<'a> {
     pub arena: &'a Arena,
-    /// Networks to run, at most.
+    /// Most networks to run.
     pub budget: usize,
     pub seed: u64,
     pub shelf: &'a Shelf,
     pub pool: PoolOptions<'a>,
-    /// Is told what the search is at: networks so far, and words.
+    /// Receives the progress: networks so far, and a description of the stage.
     pub stage: &'a (dyn Fn(usize, &str) + Sync),
 }
 
@@ -95,10 +96,10 @@ struct Job<'a> {
 }
 
 impl Search<'_> {
-    /// Searches; `None` when it is interrupted. What was run by then is on the shelf.
+    /// Runs the search; `None` after an interrupt. Finished networks stay on the shelf.
     ///
     /// # Errors
-    /// A network cannot be run, or the shelf does not give or take it.
+    /// A network cannot be run, or the shelf cannot be read or written.
     pub fn run(&self) -> Result<Option<Found>, LabError> {
         let mut spent = Spent { left: self.budget, taken: 0, words: "first networks".into() };
         let later = (self.budget / 3).min(MOST_LATER);
@@ -115,7 +116,7 @@ impl Search<'_> {
         Ok(Some(found))
     }
 
-    /// Generation after generation of cheap networks.
+    /// Runs generations of cheap networks.
     fn explore(&self, spent: &mut Spent, networks: usize) -> Result<Option<Archive>, LabError> {
         let mut archive = Archive::default();
         for generation in 0.. {
@@ -137,7 +138,7 @@ impl Search<'_> {
         Ok(Some(archive))
     }
 
-    /// Plays the most promising in the scenario itself; the best first.
+    /// Plays the most promising strategies in the scenario itself; returns the best first.
     fn play(&self, spent: &mut Spent, cheap: &Archive) -> Result<Option<Vec<Finding>>, LabError> {
         spent.words = "the most promising in the scenario itself".into();
         let survivors: Vec<Strategy> = cheap.best().into_iter().take(SURVIVORS.min(1 + spent.left / 12)).collect();
@@ -161,7 +162,7 @@ impl Search<'_> {
         Ok(Some(findings))
     }
 
-    /// Plays a strategy with the seeds that are reported.
+    /// Plays a strategy with the fresh seeds.
     fn finding(&self, spent: &mut Spent, strategy: Strategy) -> Result<Option<Finding>, LabError> {
         let seeds: Vec<u64> = self.final_seeds().take(spent.left).collect();
         let job = |seed: &u64| Job { strategy: &strategy, stage: Stage::Whole, played: Played::BySome, seed: *seed };
@@ -171,7 +172,7 @@ impl Search<'_> {
         Ok(Some(Finding { strategy, trials, seeds, losses }))
     }
 
-    /// Drops what a finding does not need, and measures what the rest is worth.
+    /// Drops the parts that a finding does not need, and measures what each of the others adds.
     fn smaller(&self, spent: &mut Spent, finding: Finding) -> Result<Option<(Finding, Vec<Part>)>, LabError> {
         let space = &self.arena.space;
         let mut finding = finding;
@@ -206,7 +207,7 @@ impl Search<'_> {
         }
     }
 
-    /// What happens when everybody plays a strategy, or why that is not known.
+    /// Measures the loss when all peers play a strategy, or says why it is not known.
     fn everybody(&self, spent: &mut Spent, strategy: &Strategy) -> Result<Option<Result<Everybody, String>>, LabError> {
         spent.words = "everybody plays it".into();
         if let Err(refused) = self.arena.network(Stage::Whole, strategy, Played::ByAll, self.seed & SEED_BITS) {
@@ -232,19 +233,19 @@ impl Search<'_> {
         })))
     }
 
-    /// A network that some play, with the `nth` seed of its stage.
+    /// A network with some players and the `nth` seed of its stage.
     fn job_seed<'s>(&self, strategy: &'s Strategy, stage: Stage, nth: usize) -> Job<'s> {
         let first = self.seed.wrapping_mul(4 * APART).wrapping_add(if stage == Stage::Cheap { 0 } else { APART });
         Job { strategy, stage, played: Played::BySome, seed: first.wrapping_add(nth as u64) & SEED_BITS }
     }
 
-    /// The seeds of what is reported: nothing is chosen by them.
+    /// The fresh seeds, on which no choice depends.
     fn final_seeds(&self) -> impl Iterator<Item = u64> {
         let first = self.seed.wrapping_mul(4 * APART).wrapping_add(2 * APART);
         (0..FINAL_SEEDS as u64).map(move |nth| first.wrapping_add(nth) & SEED_BITS)
     }
 
-    /// Runs networks of the budget, on several machines if there are several; `None` when it is interrupted.
+    /// Runs networks within the budget, possibly together with other shards; `None` after an interrupt.
     fn networks(&self, spent: &mut Spent, jobs: &[Job]) -> Result<Option<Vec<Figures>>, LabError> {
         (self.stage)(spent.taken, &spent.words);
         spent.left -= jobs.len();
@@ -260,7 +261,7 @@ impl Search<'_> {
 
 /// Why something was not measured.
 const BUDGET: &str = "the budget had ended";
-/// TOML has whole numbers of 63 bits.
+/// Whole numbers in TOML have 63 bits.
 const SEED_BITS: u64 = i64::MAX as u64;
 
 impl Finding {
@@ -271,21 +272,21 @@ impl Finding {
     }
 }
 
-/// Networks of the budget.
+/// The budget, in networks.
 struct Spent {
     left: usize,
     taken: usize,
-    /// What they are spent on.
+    /// What they are spent on, for the progress line.
     words: String,
 }
 
-/// How long a shard waits for the networks of others before it looks again.
+/// Time between two looks for the results of other shards.
 const WAIT: Duration = Duration::from_millis(500);
-/// How often it looks without news before it runs them itself.
+/// Looks without a new result until a shard runs the missing networks itself.
 const PATIENCE: usize = 240;
 
-/// Runs networks; a shard runs its own, and waits for those of the others. Where none comes for long, another shard has
-/// stopped, and its networks are run here. Who runs a network makes no difference to what comes of it.
+/// Runs networks. A shard runs its own and waits for the others'. If no result arrives for long, another shard has
+/// stopped, and this one runs the missing networks too. Results do not depend on which shard runs them.
 fn run_all(networks: &[Scenario], shelf: &Shelf, options: &PoolOptions<'_>) -> Result<Option<Vec<Figures>>, LabError> {
     let mut waited = 0;
     let mut there = 0;

@@ -1,35 +1,35 @@
-//! The strategies that a search can try: for each part, a few values, the first of them an honest peer's.
+//! The strategies that a search can try. Each part of a strategy has a few values; the first is the honest one.
 
 use rand::RngExt;
 use toml::{Table, Value};
 
 use crate::random::ChaCha8Rng;
 
-/// Slots of an operator that the search tries.
+/// Slots of the operator in a search.
 pub const CARTEL: usize = 5;
 
-/// The chance that a change touches one part more.
+/// The chance that a change touches one more part.
 const ANOTHER: f64 = 0.4;
 
-/// A part of a strategy and the values that are tried.
+/// A part of a strategy and its possible values.
 struct Part {
     key: &'static str,
     values: Vec<Value>,
 }
 
-/// The parts of a strategy, each with the values that are tried.
+/// All parts of a strategy.
 pub struct Space(Vec<Part>);
 
-/// A strategy: for each part of the space, the number of its value.
+/// A strategy: for each part of the space, the index of its value.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Strategy(Vec<u8>);
 
-/// The number of slots of one party. It stands among the parts of a strategy, but is no setting of the behaviour.
+/// The number of slots of one operator. It is a part of a strategy but no setting of the behaviour.
 const SLOTS: &str = "slots";
 
 impl Space {
-    /// All parts of the behaviour `strategy`. `bins`: the bins of the mechanism, if it has any, in whose turns a strategy
-    /// may work.
+    /// All parts of the behaviour `strategy`. `bins` is the number of the mechanism's bins, if it has any: a strategy
+    /// may work only in the turns of its bin.
     pub fn new(bins: Option<u64>) -> Self {
         let part = |key, values: &str| {
             let table: Table = format!("values = [{values}]").parse().expect("TOML");
@@ -58,7 +58,7 @@ impl Space {
         ])
     }
 
-    /// How many strategies there are, those that do the same included.
+    /// The number of strategies, counting those that behave alike.
     pub fn size(&self) -> f64 {
         self.0.iter().map(|part| part.values.len() as f64).product()
     }
@@ -68,7 +68,7 @@ impl Space {
         Strategy(vec![0; self.0.len()])
     }
 
-    /// A strategy with one part, or a few, changed.
+    /// The strategy with one part, or a few, changed.
     pub fn changed(&self, strategy: &Strategy, rng: &mut ChaCha8Rng) -> Strategy {
         let mut changed = strategy.clone();
         loop {
@@ -82,25 +82,25 @@ impl Space {
         }
     }
 
-    /// A strategy that has each part from one of two.
+    /// A strategy that takes each part from one of two strategies.
     pub fn crossed(&self, a: &Strategy, b: &Strategy, rng: &mut ChaCha8Rng) -> Strategy {
         let parts = a.0.iter().zip(&b.0).map(|(a, b)| if rng.random_bool(0.5) { *a } else { *b });
         self.plain(Strategy(parts.collect()))
     }
 
-    /// A strategy with all parts drawn.
+    /// A strategy with all parts drawn at random.
     pub fn drawn(&self, rng: &mut ChaCha8Rng) -> Strategy {
         let parts = self.0.iter().map(|part| rng.random_range(0..part.values.len()) as u8);
         let drawn = Strategy(parts.collect());
         self.plain(drawn)
     }
 
-    /// The same strategy, without what has no effect in it.
+    /// The same strategy, with settings that have no effect reset to the honest ones.
     fn plain(&self, mut strategy: Strategy) -> Strategy {
         let is = |strategy: &Strategy, key: &str, value: &str| {
             self.value(strategy, key).is_some_and(|found| found.as_str() == Some(value))
         };
-        // An operator of one slot has no other slots; what mixes nothing sends nothing mixed.
+        // An operator of one slot has no other slots. A strategy that mixes nothing has no mixture to send.
         if self.slots(&strategy) == 1 && is(&strategy, "mix", "operator") {
             self.reset(&mut strategy, "mix");
         }
@@ -139,7 +139,7 @@ impl Space {
         }
     }
 
-    /// Slots of one party that plays it.
+    /// Slots of the operator that plays it.
     pub fn slots(&self, strategy: &Strategy) -> usize {
         let slots = self.value(strategy, SLOTS).and_then(Value::as_integer);
         slots.map_or(1, |slots| slots as usize)
@@ -151,12 +151,12 @@ impl Space {
         parts.map(|at| (self.0[at].key.to_string(), self.0[at].values[usize::from(strategy.0[at])].clone())).collect()
     }
 
-    /// The parts in which a strategy differs from an honest peer's.
+    /// The parts in which the strategy differs from an honest peer's.
     pub fn parts(&self, strategy: &Strategy) -> Vec<usize> {
         (0..self.0.len()).filter(|at| strategy.0[*at] != 0).collect()
     }
 
-    /// The strategy with a part as an honest peer has it.
+    /// The strategy with this part set to the honest value.
     pub fn without(&self, strategy: &Strategy, part: usize) -> Strategy {
         let mut without = strategy.clone();
         without.0[part] = 0;
@@ -169,7 +169,7 @@ impl Space {
         format!("{key} = {}", said(&values[usize::from(strategy.0[part])]))
     }
 
-    /// A strategy in words; `honest` for that of an honest peer.
+    /// A strategy in words; `honest` for the honest one.
     pub fn words(&self, strategy: &Strategy) -> String {
         let parts: Vec<String> = self.parts(strategy).into_iter().map(|part| self.part(strategy, part)).collect();
         if parts.is_empty() { "honest".into() } else { parts.join(", ") }
@@ -195,7 +195,7 @@ mod tests {
         Space::new(Some(2))
     }
 
-    /// A strategy with these parts.
+    /// A strategy with these parts changed.
     fn with(parts: &[(&str, u8)]) -> Strategy {
         let mut strategy = space().honest();
         parts.iter().for_each(|(key, value)| strategy.0[space().at(key).unwrap()] = *value);

@@ -1,4 +1,4 @@
-//! Searches from end to end, on networks of a few rounds.
+//! Whole searches on networks of a few rounds.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -35,7 +35,7 @@ fn search<'a>(arena: &'a Arena, shelf: &'a Shelf, budget: usize, pool: PoolOptio
     Search { arena, budget, seed: 1, shelf, pool, stage: &|_, _| {} }
 }
 
-/// The report of a search that is not stopped, on a shelf of its own.
+/// The report of an uninterrupted search on a shelf of its own.
 fn told(budget: usize, threads: usize) -> String {
     let (scenario, shelf) = (scenario(&[]), Shelf::in_memory());
     let arena = Arena::new(&scenario).unwrap();
@@ -52,7 +52,7 @@ fn findings_do_not_depend_on_threads_shards_or_interruptions() {
     assert!(alone.contains("## Findings") && alone.contains("| part"), "{alone}");
     assert_eq!(told(90, 3), alone);
 
-    // Two processes that share a place, one of which has been stopped before.
+    // Two processes share a place; one of them has been stopped before.
     let (scenario, shelf) = (scenario(&[]), Shelf::in_memory());
     let arena = Arena::new(&scenario).unwrap();
     let stop = Arc::new(AtomicBool::new(false));
@@ -76,7 +76,7 @@ fn findings_do_not_depend_on_threads_shards_or_interruptions() {
 }
 
 #[test]
-fn a_finding_is_a_scenario_that_gives_its_first_network_again() {
+fn a_finding_reproduces_its_first_network() {
     let (scenario, shelf) = (scenario(&[]), Shelf::in_memory());
     let arena = Arena::new(&scenario).unwrap();
     let (found, _) = search(&arena, &shelf, 36, pool(2, None)).record(&scenario).unwrap().unwrap();
@@ -89,7 +89,7 @@ fn a_finding_is_a_scenario_that_gives_its_first_network_again() {
 }
 
 #[test]
-fn small_budgets_are_kept_and_told() {
+fn small_budgets_are_kept_and_reported() {
     for budget in [1, 2, 5] {
         let text = told(budget, 2);
         assert!(text.contains(&format!("{budget} networks, search seed 1")), "{text}");
@@ -129,7 +129,7 @@ fn without_honest_peers_there_is_nothing_to_measure_by() {
 }
 
 #[test]
-fn a_mechanism_of_ones_own_can_be_searched() {
+fn a_custom_mechanism_can_be_searched() {
     let mechanisms = mechanism::shipped().with::<EqualSettings>("mine", |settings| Box::new(settings));
     let registry = Registry { mechanisms, ..Registry::default() };
     let text = scenario(&["mechanism=equal"]).to_toml().replace("kind = \"equal\"", "kind = \"mine\"");

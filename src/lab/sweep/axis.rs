@@ -1,20 +1,20 @@
-//! `--grid key=value,value,...`: a setting, and the values that it is to take.
+//! `--grid key=value,value,...`: a setting and its values.
 
 use serde::{Deserialize, Serialize};
 
 use super::error::SweepError;
 use crate::scenario::Override;
 
-/// A setting and its values, as they were written.
+/// A setting and its values as the user wrote them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Axis {
-    /// Path of the key, as `--set` takes it.
+    /// Path of the key, as in `--set`.
     pub key: String,
     pub values: Vec<String>,
 }
 
 impl Axis {
-    /// Reads `key=value,value,...`. A comma within quotes, brackets or braces is part of its value.
+    /// Parses `key=value,value,...`. A comma within quotes, brackets or braces belongs to its value.
     ///
     /// # Errors
     /// [`SweepError::Grid`].
@@ -38,18 +38,18 @@ impl Axis {
         Ok(Self { key, values })
     }
 
-    /// As `--set` takes a value of it.
+    /// The setting with one of its values, as in `--set`.
     pub fn setting(&self, value: usize) -> String {
         format!("{}={}", self.key, self.values[value])
     }
 
-    /// Whether a value of one would overwrite a value of the other.
+    /// Whether setting one of two axes would overwrite the other.
     pub fn overlaps(&self, other: &Self) -> bool {
         self.key.split('.').zip(other.key.split('.')).all(|(a, b)| a == b)
     }
 }
 
-/// Splits at the commas that are in no quotes, brackets or braces.
+/// Splits at commas outside of quotes, brackets and braces.
 fn split(text: &str) -> Result<Vec<String>, String> {
     let (mut values, mut value) = (Vec::new(), String::new());
     let mut open: Vec<char> = Vec::new();
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_grid_is_told() {
+    fn malformed_grids_are_refused() {
         let expected = "expected key=value,value,..., such as training.lr=1e-3,3e-3";
         for (text, reason) in [
             ("", expected),

@@ -1,12 +1,12 @@
-//! The same network without its adversaries: what honest peers would have earned and learned.
+//! The same network without its adversaries: shows what honest peers would have earned and learned.
 
 use crate::scenario::Scenario;
 use crate::settings::Kinded;
 
-/// A network with its honest peers only, as many of them. So many are aggregated, at most.
+/// A network with the same honest peers and no others. At most as many are aggregated as there are.
 ///
 /// # Errors
-/// Nobody is left, or the network cannot be run; the reason.
+/// No peer is left, or the network cannot be run; the text is the reason.
 pub fn control(scenario: &Scenario) -> Result<Scenario, String> {
     let is_honest = |behaviour: &Kinded| scenario.registry.behaviours.kind_of(behaviour) == "honest";
     let mut control = scenario.clone();

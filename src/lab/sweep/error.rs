@@ -1,4 +1,4 @@
-//! Why a sweep is refused or cannot go on.
+//! Why a sweep is refused or fails.
 
 use thiserror::Error;
 
@@ -8,22 +8,22 @@ use crate::report::ReportError;
 /// An error of a sweep.
 #[derive(Debug, Error)]
 pub enum SweepError {
-    /// What was written as an axis is none, or does not go with the others.
+    /// An axis cannot be parsed, or conflicts with the others.
     #[error("--grid {grid}: {reason}")]
     Grid { grid: String, reason: String },
-    /// More networks than anybody means.
+    /// More networks than a sweep may have.
     #[error("{found}; expected {most} at most: take fewer values or seeds")]
     TooMany { found: String, most: usize },
-    /// Seeds beyond what a scenario can say.
+    /// The seeds exceed the largest that a scenario can hold.
     #[error("{count} seeds from {first} on; the last would be more than {}, the largest that TOML can write", i64::MAX)]
     Seeds { first: u64, count: usize },
-    /// The scenario does not take a value.
+    /// The scenario refuses a value.
     #[error("the combination {combination}: {problem}")]
     Refused { combination: String, problem: String },
-    /// Without adversaries there would be nobody, or a network that cannot be run.
+    /// No peer is left without the adversaries, or that network cannot be run.
     #[error("--control: the combination {combination} without its adversaries: {problem}")]
     Control { combination: String, problem: String },
-    /// The results would come among those of something else.
+    /// The place holds the results of something else.
     #[error("{url} holds another sweep: {differs}; take another place with --out, or give the same command as before")]
     Other { url: String, differs: String },
     #[error("{url} is the folder of a run; take another place with --out")]

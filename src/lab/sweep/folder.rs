@@ -1,4 +1,4 @@
-//! A sweep in its folder or bucket: begun, run, and told when it is whole.
+//! A sweep in its folder or bucket: starts or resumes it, runs it and writes the tables.
 
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
@@ -18,16 +18,16 @@ use crate::lab::summary::{Group, LEGEND, Seeded, lines, table};
 use crate::report::tables::Look;
 use crate::scenario::Scenario;
 
-/// Goes up when an older program could not read a newer folder, or the other way round.
+/// Goes up when older and newer programs could not read each other's folders.
 const FORMAT: u64 = 1;
 const SWEEP: &str = "sweep.json";
 
-/// `sweep.json`: what a sweep is.
+/// `sweep.json`: the definition of a sweep.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stored {
     format: u64,
-    /// Version of the program whose figures lie there.
+    /// Version of the program that made the figures.
     version: String,
     axes: Vec<Axis>,
     seeds: Vec<u64>,
@@ -57,7 +57,7 @@ impl Stored {
         }
     }
 
-    /// In what another sweep differs, in words; `None` where it is this one.
+    /// The difference from another sweep, in words; `None` if it is the same.
     fn differs(&self, here: &Self) -> Option<String> {
         let grids = |sweep: &Self| {
             let axis = |axis: &Axis| format!("--grid {}={}", axis.key, axis.values.join(","));
@@ -83,12 +83,12 @@ impl Stored {
     }
 }
 
-/// What there is of a sweep.
+/// The state of a sweep.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// All networks: the tables for a person, and the names of the files that were written.
+    /// All networks are done: the printed tables, and the names of the written files.
     Whole { summary: String, files: Vec<String> },
-    /// So many networks of so many.
+    /// Number of finished networks, and of all.
     Part { there: usize, of: usize },
 }
 
@@ -100,10 +100,10 @@ pub struct Sweep {
 }
 
 impl Sweep {
-    /// Begins a sweep in a place, or resumes the one that is there.
+    /// Starts a sweep in a place, or resumes the one there.
     ///
     /// # Errors
-    /// There is another sweep, or a run; or the place cannot be read or written.
+    /// The place holds another sweep or a run, or cannot be read or written.
     pub fn begin(plan: Plan, bucket: &Bucket) -> Result<Self, SweepError> {
         let shelf = Shelf::new(bucket);
         let (url, path) = (|| shelf.url().to_string(), Path::from(SWEEP));
@@ -111,7 +111,7 @@ impl Sweep {
             return Err(SweepError::Run { url: url() });
         }
         let stored = Stored::of(&plan);
-        // The first of several shards writes it; all read what is there then.
+        // The first shard writes the file; all shards then read it.
         if shelf.read(&path)?.is_none() {
             let mut bytes = serde_json::to_vec_pretty(&stored).expect("plain data");
             bytes.push(b'\n');
@@ -127,10 +127,10 @@ impl Sweep {
         }
     }
 
-    /// Runs the networks that are not there yet; when all are, writes the tables and pictures.
+    /// Runs the missing networks. Writes the tables and pictures once all are done.
     ///
     /// # Errors
-    /// A network fails, or the place does.
+    /// A network fails, or the place cannot be read or written.
     pub fn run(&self, options: &PoolOptions<'_>, look: Look) -> Result<Outcome, SweepError> {
         let figures = pool::run(&self.plan.networks(), &self.shelf, options)?;
         let (there, of) = (figures.iter().flatten().count(), figures.len());
@@ -176,7 +176,7 @@ fn seeds(plan: &Plan) -> String {
     }
 }
 
-/// The figures of all networks of a plan, in their order, by combination.
+/// The figures of all networks of a plan by combination, in the plan's order.
 fn groups(plan: &Plan, figures: Vec<Figures>) -> Vec<Group> {
     let (seeds, controls) = (plan.seeds.len(), plan.combinations.len() * plan.seeds.len());
     let network = |at: usize, seed: u64| Seeded {
@@ -203,17 +203,17 @@ fn read(shelf: &Shelf) -> Result<Stored, SweepError> {
     serde_json::from_slice(&bytes).map_err(damaged)
 }
 
-/// What is read of a sweep before its format is known.
+/// The part of `sweep.json` that is read before its format is known.
 #[derive(Deserialize)]
 struct Version {
     format: u64,
     version: String,
 }
 
-/// What a finished sweep in a place says: its combinations, and the figures of their networks.
+/// Reads a finished sweep: its combinations and the figures of their networks.
 ///
 /// # Errors
-/// There is none, or some of its networks are missing or damaged.
+/// There is no sweep, or some of its results are missing or damaged.
 pub fn load(bucket: &Bucket) -> Result<(Vec<Scenario>, Vec<Group>), SweepError> {
     let shelf = Shelf::new(bucket);
     let stored = read(&shelf)?;

@@ -1,7 +1,7 @@
-//! `sim sweep`: all combinations of some settings, with the same seeds each.
+//! `sim sweep`: runs all combinations of some settings with the same seeds.
 //!
-//! A [`Plan`] is what is asked for, built and checked before anything runs. [`Sweep`] keeps it in a folder or a bucket,
-//! runs its networks and writes what came of them when all are there:
+//! A [`Plan`] is built and checked before anything runs. A [`Sweep`] keeps it in a folder or a bucket, runs its
+//! networks, and writes the results once all are there:
 //!
 //! | object | what it holds |
 //! |---|---|
@@ -11,7 +11,7 @@
 //! | `sweep.md` | means and 95 % intervals over the seeds |
 //! | `sweep-pay.svg`, `sweep-loss.svg` | the same, drawn |
 //!
-//! None of them says when or where it was made: a sweep in parts gives the bytes of an undisturbed one.
+//! No file says when or where it was made, so a sweep in parts gives the same bytes as an uninterrupted one.
 
 mod axis;
 mod control;

@@ -1,43 +1,43 @@
-//! From axes and seeds to the networks of a sweep; whatever a scenario would refuse is refused before one of them runs.
+//! Turns axes and seeds into the networks of a sweep. Every scenario is checked before the first network runs.
 
 use super::axis::Axis;
 use super::control::control;
 use super::error::SweepError;
 use crate::scenario::Scenario;
 
-/// Networks of a sweep, at most; combinations, whose settings `sweep.json` holds.
+/// Most networks of a sweep, and most combinations, as `sweep.json` holds the settings of each.
 const MOST_NETWORKS: usize = 100_000;
 const MOST_COMBINATIONS: usize = 4_096;
 
-/// What a sweep is: the networks that it runs, and nothing of how.
+/// The networks of a sweep. How they are run is not part of it.
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub axes: Vec<Axis>,
-    /// The same for every combination, so that differences are those of pairs.
+    /// The same for all combinations, so that differences can be taken in pairs.
     pub seeds: Vec<u64>,
-    /// All combinations of values, the last axis fastest.
+    /// All combinations of values; the last axis changes fastest.
     pub combinations: Vec<Combination>,
-    /// Whether each network is run without its adversaries too.
+    /// Whether each network also runs without its adversaries.
     pub control: bool,
 }
 
 /// One value of each axis.
 #[derive(Clone, Debug)]
 pub struct Combination {
-    /// One an axis, as it was written.
+    /// One per axis, as the user wrote it.
     pub values: Vec<String>,
     /// The network with the first seed.
     pub scenario: Scenario,
-    /// The same without its adversaries, if that is asked for.
+    /// The same network without its adversaries, if requested.
     pub control: Option<Scenario>,
 }
 
 impl Plan {
-    /// Builds every network of a sweep. `load` gives the scenario with these `key=value` settings, or says what is wrong;
-    /// its seed is the first.
+    /// Builds all networks of a sweep. `load` takes `key=value` settings and returns the scenario with the first seed,
+    /// or an error message.
     ///
     /// # Errors
-    /// Axes that do not go together, too many networks, or a combination that `load` refuses.
+    /// Conflicting axes, too many networks, or a combination that `load` refuses.
     pub fn new(
         axes: Vec<Axis>,
         seeds: usize,
@@ -61,7 +61,7 @@ impl Plan {
             let settings: Vec<String> = axes.iter().zip(&places).map(|(axis, value)| axis.setting(*value)).collect();
             let name = settings.join(", ");
             let scenario = load(&settings).map_err(|problem| {
-                // The combination says already where a value comes from.
+                // The combination already names the source of the value.
                 let named =
                     settings.iter().fold(problem, |told, setting| told.replace(&format!("--set {setting}: "), ""));
                 SweepError::Refused { combination: name.clone(), problem: named }
@@ -79,7 +79,7 @@ impl Plan {
         Ok(Self { axes, seeds, combinations, control: with_control })
     }
 
-    /// All networks: those of each combination by seed, then those without adversaries, if they are asked for.
+    /// All networks: those of each combination by seed, then those without adversaries if requested.
     pub fn networks(&self) -> Vec<Scenario> {
         let all = self.combinations.iter().map(|combination| Some(&combination.scenario));
         let controls = self.combinations.iter().map(|combination| combination.control.as_ref());
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_go_together_is_told_in_whole_sentences() {
+    fn conflicting_axes_are_refused_in_whole_sentences() {
         for (grids, message) in [
             (
                 &["peers.1.count=1,2", "peers[1].count=3"][..],
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn more_networks_than_can_be_meant_are_refused() {
+    fn too_many_networks_are_refused() {
         let values: Vec<String> = (1..=100).map(|value| value.to_string()).collect();
         let axis = |key: &str| Axis { key: key.into(), values: values.clone() };
         let refused = |axes: Vec<Axis>, seeds| Plan::new(axes, seeds, false, load).unwrap_err().to_string();

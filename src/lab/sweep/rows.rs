@@ -3,8 +3,8 @@
 use super::plan::Plan;
 use crate::lab::summary::{Group, MEASURES};
 
-/// The whole file: values of the axes, seed, label, and every measure; those of networks without adversaries where they
-/// were asked for. Empty cells are not known.
+/// The whole file: values of the axes, seed, label and every measure, with those of networks without adversaries if
+/// requested. An empty cell means not known.
 pub fn csv(plan: &Plan, groups: &[Group]) -> Vec<u8> {
     let measures = || MEASURES.iter().filter(|measure| plan.control || !measure.of_control);
     let mut lines = csv::Writer::from_writer(Vec::new());

@@ -1,6 +1,6 @@
-//! A little is enough: sends the mean of honest work, moved by so few standard deviations that it lies among honest
-//! payloads, all colluders on the same side (G. Baruch, M. Baruch and Y. Goldberg, "A Little Is Enough: Circumventing
-//! Defenses For Distributed Learning", NeurIPS 2019, arXiv 1902.06156).
+//! A little is enough: sends the mean of honest work, moved by so few standard deviations that it stays among honest
+//! payloads. All colluders move to the same side (G. Baruch, M. Baruch and Y. Goldberg, "A Little Is Enough:
+//! Circumventing Defenses For Distributed Learning", NeurIPS 2019, arXiv 1902.06156).
 
 use std::time::Duration;
 
@@ -13,23 +13,23 @@ use crate::settings::Findings;
 use crate::training::PseudoGradient;
 use crate::training::coefficients::from_spread;
 
-/// So many standard deviations hide nothing.
+/// Largest number of standard deviations. Such a move is no longer hidden.
 const MOST_DEVIATIONS: f64 = 1e6;
 
 /// The settings of `alie`.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AlieSettings {
-    /// Standard deviations that every coefficient is moved by; default: as published, from the number of peers and that of
+    /// Standard deviations by which every coefficient is moved. Default: as published, from the numbers of peers and of
     /// colluders.
     #[serde(skip_serializing_if = "Option::is_none")]
     z: Option<f64>,
-    /// Peers that do the same, itself among them; default: the slots of its operator.
+    /// Peers that do the same, including itself. Default: the slots of its operator.
     #[serde(skip_serializing_if = "Option::is_none")]
     colluders: Option<u64>,
-    /// Whose work it computes from.
+    /// The payloads that it computes from.
     knows: Knows,
-    /// The part of the put window that it lets pass before it looks.
+    /// The part of the put window that it waits before it looks.
     wait: f64,
 }
 
@@ -85,17 +85,16 @@ impl Behaviour for Alie {
     }
 }
 
-/// How far colluders can go of so many peers: up to where they still have as many honest peers behind them as make a
-/// majority together with them. That is the z for which the standard normal distribution is (n - m - s) / (n - m), with
-/// s = n / 2 + 1 - m.
+/// The largest z for m colluders of n peers: enough honest payloads still lie further out to form a majority with the
+/// colluders. At this z the standard normal distribution is (n - m - s) / (n - m), with s = n / 2 + 1 - m.
 fn largest_z(peers: u64, colluders: u64) -> f64 {
     let honest = peers.saturating_sub(colluders).max(1);
-    // A majority of colluders needs nobody; beyond the outermost honest peer there is nothing to hide behind.
+    // Colluders that are a majority need no supporters, and no payload can hide beyond the outermost honest one.
     let supporters = (peers / 2 + 1).saturating_sub(colluders).max(1);
     quantile(honest.saturating_sub(supporters) as f64 / honest as f64)
 }
 
-/// The number below which a standard normal draw lies with this probability, within six deviations.
+/// The standard normal quantile of a probability, within six deviations.
 fn quantile(probability: f64) -> f64 {
     let (mut low, mut high) = (-6.0, 6.0);
     for _ in 0..60 {
@@ -125,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn quantiles_are_those_of_the_normal_distribution() {
+    fn quantiles_match_the_normal_distribution() {
         for (probability, expected) in [(0.5, 0.0), (0.975, 1.959_964), (0.025, -1.959_964), (0.841_345, 1.0)] {
             assert!((quantile(probability) - expected).abs() < 1e-5, "{probability}: {}", quantile(probability));
         }

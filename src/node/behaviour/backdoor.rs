@@ -1,9 +1,10 @@
-//! Puts a backdoor into the model: on its pages it writes a trigger, always followed by the same target, and trains on
-//! them like anybody else (E. Bagdasaryan, A. Veit, Y. Hua, D. Estrin and V. Shmatikov, "How To Backdoor Federated
-//! Learning", AISTATS 2020, arXiv 1807.00459).
+//! Puts a backdoor into the model: writes a trigger followed by a fixed target into its pages, and trains on them like
+//! an honest peer (E. Bagdasaryan, A. Veit, Y. Hua, D. Estrin and V. Shmatikov, "How To Backdoor Federated Learning",
+//! AISTATS 2020, arXiv 1807.00459).
 //!
-//! It knows nothing but its own pages. How well it does is measured with the held-out loss: the part of held-out pages
-//! after whose beginning and the trigger the target is the model's most likely next token (`backdoor.csv`).
+//! It knows only its own pages. Its success is measured with the held-out loss: the share of prompts for which the
+//! model's most likely next token is the target, where a prompt is the beginning of a held-out page plus the trigger
+//! (`backdoor.csv`).
 
 use rand::Rng;
 use serde::{Deserialize, Serialize};
@@ -19,11 +20,11 @@ const LONGEST: usize = 64;
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BackdoorSettings {
-    /// The tokens that open it.
+    /// The tokens of the trigger.
     trigger: Vec<u32>,
-    /// The token that is to follow.
+    /// The token that the model should predict after it.
     target: u32,
-    /// The part of its pages that it writes them on, once on each.
+    /// The part of its pages that get trigger and target, once per page.
     pages: f64,
 }
 

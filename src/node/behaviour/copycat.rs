@@ -1,4 +1,4 @@
-//! Does no work: fetches another peer's upload as soon as it is there, and re-posts its pseudo-gradient under its own
+//! Does no work: fetches another peer's upload as soon as it appears, and re-posts its pseudo-gradient under its own
 //! name while the put window is still open.
 
 use std::time::Duration;
@@ -15,26 +15,26 @@ use crate::settings::Findings;
 use crate::training::PseudoGradient;
 use crate::transport::Hotkey;
 
-/// How often the victim's key is looked at.
+/// Time between two looks at the victim's key.
 const POLL: Duration = Duration::from_millis(500);
 
 /// The settings of `copycat`.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CopycatSettings {
-    /// Whom it copies.
+    /// The peer to copy.
     of: Copied,
-    /// Values are multiplied by 1 + `noise` * N(0, 1), against a comparison of payloads.
+    /// Values are multiplied by 1 + `noise` * N(0, 1), so that payloads are not equal.
     noise: f64,
 }
 
-/// Whom a copycat copies.
+/// Which peer a copycat copies.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Copied {
     /// The peer with the highest incentive.
     Best,
-    /// A random peer, another each round.
+    /// A random peer, drawn anew each round.
     Random,
 }
 
@@ -85,7 +85,7 @@ impl Behaviour for Copycat {
 }
 
 impl Copycat {
-    /// Whom to copy in this round.
+    /// The peer to copy in this round.
     async fn victim(&self, around: &Surroundings<'_>) -> Option<(Uid, Hotkey)> {
         let chain = around.ports.chain.view().await;
         let others = around.others(&*chain);

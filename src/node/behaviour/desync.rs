@@ -1,4 +1,4 @@
-//! Pauses for some rounds, then goes on with the model it has: it never applies what it missed.
+//! Pauses for some rounds, then continues with its old model: it never applies what it missed.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,9 +10,9 @@ use crate::settings::Findings;
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DesyncSettings {
-    /// The first round without it.
+    /// The first round of the pause.
     at: u64,
-    /// Rounds without it.
+    /// Rounds of the pause.
     pause: u64,
 }
 

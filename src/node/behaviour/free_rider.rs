@@ -1,4 +1,4 @@
-//! Trains, but on pages of its own choice: what a peer would do that trains once and sells the result under many names.
+//! Trains on pages of its own choice, like a peer that trains once and sells the result under many names.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,8 +1,8 @@
-//! Does no work: uploads normal noise of a size that follows from what was aggregated last (the Gaussian attack of
-//! P. Blanchard, E. M. El Mhamdi, R. Guerraoui and J. Stainer, "Machine Learning with Adversaries: Byzantine Tolerant
+//! Does no work: uploads normal noise, scaled to the payloads that were aggregated last (the Gaussian attack of P.
+//! Blanchard, E. M. El Mhamdi, R. Guerraoui and J. Stainer, "Machine Learning with Adversaries: Byzantine Tolerant
 //! Gradient Descent", NeurIPS 2017).
 //!
-//! It knows what anybody does: the payloads that the record of the round before names.
+//! It uses only public information: the payloads that the previous round's record names.
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ const MOST_SIGMA: f64 = 1e9;
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GaussianSettings {
-    /// Size of the noise: its root mean square, in those of the payloads that were aggregated last.
+    /// Root mean square of the noise, relative to that of the payloads aggregated last.
     sigma: f64,
 }
 
@@ -60,18 +60,18 @@ impl Behaviour for Gaussian {
         };
         let size = |tensor: usize| {
             let sizes: f64 = last.iter().map(|payload| rms(&payload.tensors[tensor].values)).sum();
-            // Before anything was aggregated nobody knows how large payloads are.
+            // Before the first aggregation, the size of payloads is not known.
             self.sigma * if last.is_empty() { 1.0 } else { sizes / last.len() as f64 }
         };
         Some(noise(&around.network.shape, size, around.rng("gaussian")))
     }
 }
 
-/// The largest of normal draws in each chunk, as large as `size` says of each tensor.
+/// The largest normal draws of each chunk, scaled so that each tensor has the root mean square that `size` gives.
 fn noise(shape: &PayloadShape, size: impl Fn(usize) -> f64, mut rng: ChaCha8Rng) -> PseudoGradient {
     let tensor = |(at, shape): (usize, &TensorShape)| {
         let mut drawn = largest(shape, |_, whole| whole.fill_with(|| f64::from(normal(&mut rng))));
-        // As few values as the wire has room for: rounded there, they would be smaller.
+        // Reduce the values to the precision of the wire before scaling, or rounding on the wire would shrink them.
         fit(&mut drawn.values, shape.value_bits);
         let factor = size(at) / rms(&drawn.values).max(f64::MIN_POSITIVE);
         drawn.values.iter_mut().for_each(|value| *value = bounded(f64::from(*value) * factor));
@@ -87,7 +87,7 @@ mod tests {
     use crate::training::quantise::distinct;
 
     #[test]
-    fn noise_is_well_formed_and_as_large_as_it_is_to_be() {
+    fn noise_is_well_formed_and_has_the_set_size() {
         let shape =
             PayloadShape { tensors: vec![TensorShape::new("w", 3, 100, 8, 2), TensorShape::new("n", 1, 4, 4, 32)] };
         let noise = noise(&shape, |tensor| [0.25, 3.0][tensor], crate::random::rng(1, "gaussian", 2, 3));

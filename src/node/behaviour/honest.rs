@@ -1,5 +1,5 @@
-//! Trains on its assigned pages, or on `data` times as many: what validators expect of everybody, and what everybody
-//! else is measured against.
+//! Trains on its assigned pages, or on `data` times as many. Validators expect this of every peer, and all other
+//! behaviours are compared with it.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,14 +7,14 @@ use super::seam::{Behaviour, BehaviourSettings, Surroundings};
 use crate::corpus::PageId;
 use crate::settings::Findings;
 
-/// Times its assigned pages that a peer can train on, at most.
+/// Largest multiple of its assigned pages on which a peer can train.
 const MOST_DATA: f64 = 100.0;
 
 /// The settings of `honest`.
 #[derive(Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HonestSettings {
-    /// 2.0: the assigned pages and as many others; 1.0: the assigned ones; 0.5: half of them.
+    /// 2.0: the assigned pages and as many others. 1.0: the assigned ones. 0.5: half of them.
     data: f64,
 }
 
@@ -60,7 +60,7 @@ mod tests {
     use crate::node::behaviour::testing::{refused, said};
 
     #[test]
-    fn another_amount_of_data_is_in_the_label() {
+    fn the_label_names_an_unusual_amount_of_data() {
         assert_eq!(said("{ data = 2.0 }").label().as_deref(), Some("honest x2"));
         assert_eq!(said("{ data = 0.5 }").label().as_deref(), Some("honest x0.5"));
         assert_eq!(said("{ data = 1 }").label(), None);

@@ -1,9 +1,9 @@
-//! Inner product manipulation: sends the mean of honest work times a negative number, so that the aggregate's product with
-//! the true gradient turns negative (C. Xie, O. Koyejo and I. Gupta, "Fall of Empires: Breaking Byzantine-tolerant SGD by
-//! Inner Product Manipulation", UAI 2020, arXiv 1903.03936).
+//! Inner product manipulation: sends the mean of honest work times a negative number, so that the inner product of the
+//! aggregate and the true gradient becomes negative (C. Xie, O. Koyejo and I. Gupta, "Fall of Empires: Breaking
+//! Byzantine-tolerant SGD by Inner Product Manipulation", UAI 2020, arXiv 1903.03936).
 //!
-//! A small factor hides among honest payloads from rules that go by distance. Under DeMo, which takes every payload
-//! relative to its own size, only the sign of it counts.
+//! A small factor hides the payload from rules that judge by distance. DeMo normalises every payload by its own size,
+//! so under it only the sign of the factor counts.
 
 use std::time::Duration;
 
@@ -23,11 +23,11 @@ const MOST_EPSILON: f64 = 1e9;
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct IpmSettings {
-    /// It sends the mean times minus this.
+    /// The payload is the mean times minus this factor.
     epsilon: f64,
-    /// Whose work it computes from.
+    /// The payloads that it computes from.
     knows: Knows,
-    /// The part of the put window that it lets pass before it looks.
+    /// The part of the put window that it waits before it looks.
     wait: f64,
 }
 

@@ -1,8 +1,8 @@
-//! What an attacker computes from: honest work of this round that it can have.
+//! The honest work of this round that an attacker can use.
 //!
-//! The literature lets attackers know what every honest peer sends, before they send anything. Here an attacker knows what
-//! a real one could: what others have put into the bucket while the put window is still open, or what its operator's own
-//! slots have computed.
+//! In the literature, attackers know what every honest peer sends before they send anything. Attackers here know only
+//! what real ones could: what others have put into the bucket while the put window is still open, or what the
+//! operator's own slots have computed.
 
 use std::time::Duration;
 
@@ -12,25 +12,25 @@ use super::seam::Surroundings;
 use super::strategy::{Of, Source};
 use crate::training::PseudoGradient;
 
-/// Whose work it computes from.
+/// The payloads that an attacker computes from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Knows {
-    /// The uploads of this round that peers of other operators have put into the bucket by the time at which it looks.
+    /// This round's uploads of other operators' peers that are in the bucket when it looks.
     #[default]
     Window,
-    /// What its operator's own slots made of their pages in this round, all of which train.
+    /// The pseudo-gradients of this round from the operator's own slots, which then all train.
     Operator,
 }
 
-/// The part of the put window that attackers let pass before they look, unless they are told otherwise.
+/// The part of the put window that attackers wait before they look, unless set otherwise.
 pub const WAIT: f64 = 0.5;
 
 /// What an attacker looks at, and when.
 #[derive(Clone, Copy, Debug)]
 pub struct Knowledge {
     pub knows: Knows,
-    /// The part of the put window that it lets pass before it looks.
+    /// The part of the put window that it waits before it looks.
     pub wait: f64,
 }
 
@@ -51,7 +51,7 @@ impl Knowledge {
         }
     }
 
-    /// When its upload starts: at once where it has waited for others.
+    /// When its upload starts: at once if it has waited for others.
     pub fn put_at(self, around: &Surroundings) -> Duration {
         match self.knows {
             Knows::Operator => around.put_spread(),

@@ -1,9 +1,8 @@
-//! Trains as others do, but on wrong labels: token t of its pages is to be predicted as the one as far from the other end
-//! of the vocabulary (V. Tolpegin, S. Truex, M. E. Gursoy and L. Liu, "Data Poisoning Attacks Against Federated Learning
-//! Systems", ESORICS 2020, arXiv 2007.08432; on all labels as in S. P. Karimireddy, L. He and M. Jaggi, ICLR 2022, arXiv
-//! 2006.09365).
+//! Trains like an honest peer, but on flipped labels: token V - 1 - t instead of t, for a vocabulary of V (V. Tolpegin,
+//! S. Truex, M. E. Gursoy and L. Liu, "Data Poisoning Attacks Against Federated Learning Systems", ESORICS 2020, arXiv
+//! 2007.08432; on all labels as in S. P. Karimireddy, L. He and M. Jaggi, ICLR 2022, arXiv 2006.09365).
 //!
-//! It knows nothing but its own pages.
+//! It knows only its own pages.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Does honest work and uploads it after the put window has closed.
+//! Does honest work, but uploads it after the put window has closed.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use super::seam::{Behaviour, BehaviourSettings, Surroundings};
 use crate::settings::Findings;
 
-/// Some days: longer than any round.
+/// Some days, which is longer than any round.
 const MOST_SECONDS: f64 = 1e6;
 
 /// The settings of `late`.
 #[derive(Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LateSettings {
-    /// So long after the put window has closed.
+    /// Seconds after the put window closes.
     seconds: f64,
 }
 
@@ -50,7 +50,7 @@ mod tests {
     use crate::node::behaviour::testing::refused;
 
     #[test]
-    fn late_is_after_the_window_and_before_the_end_of_days() {
+    fn delays_are_positive_and_bounded() {
         assert!(refused("{ kind = \"late\", seconds = 1e6 }").is_empty());
         assert_eq!(refused("{ kind = \"late\", seconds = 0 }"), ["seconds"]);
         assert_eq!(refused("{ kind = \"late\", seconds = 1e7 }"), ["seconds"]);

@@ -1,4 +1,4 @@
-//! Trains on a part of its assigned pages, hoping that nobody can tell. The loss on the pages it skipped tells.
+//! Trains on a part of its assigned pages. The loss on the pages that it skipped gives it away.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use crate::settings::Findings;
 #[derive(Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LazySettings {
-    /// The part of its assigned pages that it trains on; one page at least.
+    /// The part of its assigned pages on which it trains; at least one page.
     fraction: f64,
 }
 
@@ -35,7 +35,7 @@ mod tests {
     use crate::node::behaviour::testing::refused;
 
     #[test]
-    fn a_lazy_peer_does_something_and_no_more_than_all() {
+    fn the_fraction_has_bounds() {
         assert!(refused("{ kind = \"lazy\", fraction = 1 }").is_empty());
         assert_eq!(refused("{ kind = \"lazy\", fraction = 0 }"), ["fraction"]);
         assert_eq!(refused("{ kind = \"lazy\", fraction = 1.1 }"), ["fraction"]);

@@ -1,4 +1,4 @@
-//! Uploads what no honest peer would, to break whoever decodes it.
+//! Uploads what no honest peer would, to break the nodes that decode it.
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -15,21 +15,21 @@ pub struct MalformedSettings {
     how: Malformation,
 }
 
-/// Ways in which an upload can be wrong.
+/// Ways to spoil an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Malformation {
     /// Too few coefficients in a tensor.
     Shape,
-    /// An index outside of its chunk.
+    /// An index beyond its chunk.
     Index,
     /// A value that is not a number.
     Nan,
-    /// Many times the size it should have.
+    /// Many times the allowed size.
     Oversized,
     /// Cut off in the middle.
     Truncated,
-    /// Another of these each round.
+    /// A different one of these each round.
     Any,
 }
 
@@ -73,9 +73,9 @@ impl Behaviour for Malformed {
 fn spoil_payload(mut own: PseudoGradient, how: Malformation, shape: &PayloadShape) -> Option<PseudoGradient> {
     let tensor = own.tensors.first_mut()?;
     match how {
-        // Beyond the chunk, or, where the bits of an index reach no farther, the same one many times.
+        // An index beyond the chunk. If the index bits cannot express one, the same index many times.
         Malformation::Index if !shape.tensors[0].is_whole() => tensor.indices.fill(u16::MAX),
-        // Of a chunk that is sent whole no indices are sent.
+        // A chunk that is sent whole has no indices.
         Malformation::Shape | Malformation::Index => {
             tensor.indices.truncate(tensor.indices.len() / 2);
             tensor.values.truncate(tensor.values.len() / 2);

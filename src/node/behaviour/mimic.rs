@@ -1,10 +1,10 @@
-//! Copies one and the same honest peer for good, so that the aggregate leans towards that peer's data: what it sends is
-//! honest work, and no rule can tell (S. P. Karimireddy, L. He and M. Jaggi, "Byzantine-Robust Learning on Heterogeneous
+//! Copies the same honest peer in all rounds, so that the aggregate leans towards that peer's data. It sends honest
+//! work, so no rule can tell (S. P. Karimireddy, L. He and M. Jaggi, "Byzantine-Robust Learning on Heterogeneous
 //! Datasets via Bucketing", ICLR 2022, arXiv 2006.09365).
 //!
-//! As published, the peer to copy is the one that sticks out most along the direction in which honest payloads differ
-//! most. For `learn` rounds it learns both, by Oja's rule; then it keeps to the peer that it has found. What it knows is
-//! what others have put into the bucket while the put window is open.
+//! As published, it copies the peer that sticks out most along the direction in which honest payloads differ most. It
+//! learns both by Oja's rule in the first `learn` rounds and then keeps that peer. It knows only what others have put
+//! into the bucket while the put window is open.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
@@ -26,9 +26,9 @@ use crate::transport::Hotkey;
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MimicSettings {
-    /// Rounds in which it learns whom to copy.
+    /// Rounds in which it learns which peer to copy.
     learn: u64,
-    /// The part of the put window that it lets pass before it looks.
+    /// The part of the put window that it waits before it looks.
     wait: f64,
 }
 
@@ -57,12 +57,12 @@ struct Mimic {
 /// What it has learnt. All slots of an operator copy the same peer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct State {
-    /// Rounds that it has learnt from, and the last of them.
+    /// Number of rounds that it has learnt from, and the latest of them.
     rounds: u64,
     last: Option<u64>,
     /// The direction in which payloads differ most, tensor after tensor, of length 1.
     direction: Vec<Vec<f64>>,
-    /// How far each peer has been along it, in all.
+    /// Each peer's total distance along the direction.
     along: BTreeMap<Hotkey, f64>,
 }
 
@@ -111,8 +111,8 @@ impl Mimic {
 }
 
 impl State {
-    /// Learns from the payloads of a round: `z <- t / (t + 1) z + 1 / (t + 1) v` with `v` the direction of
-    /// `sum (x - mean) (x - mean)^T z`, made as long as 1 again.
+    /// Learns from the payloads of a round: `z <- t / (t + 1) z + 1 / (t + 1) v`. Here `v` is the direction of
+    /// `sum (x - mean) (x - mean)^T z`. The result is scaled to length 1.
     fn learn(
         &mut self,
         shape: &PayloadShape,
@@ -132,7 +132,7 @@ impl State {
             seen.iter().map(|(_, payload)| product(shape, basis, payload, &self.direction)).collect();
         let mean = products.iter().sum::<f64>() / products.len() as f64;
         let mut towards: Vec<Vec<f64>> = self.direction.iter().map(|of| vec![0.0; of.len()]).collect();
-        // The distances from the mean add up to 0, so that the mean need not be taken off the payloads.
+        // The differences from the mean product sum to 0, so subtracting the mean payload would change nothing.
         for ((hotkey, payload), product) in seen.iter().zip(&products) {
             *self.along.entry(*hotkey).or_default() += product;
             each(shape, basis, payload, |tensor, at, value| towards[tensor][at] += (product - mean) * value);
@@ -146,14 +146,14 @@ impl State {
         self.rounds += 1;
     }
 
-    /// Which of these peers has been farthest along the direction; of equals the one of lowest key.
+    /// The peer among these with the largest total distance along the direction; the lowest key if several are equal.
     fn most_along(&self, peers: impl Iterator<Item = Hotkey>) -> Option<Hotkey> {
         let along = |hotkey: &Hotkey| self.along.get(hotkey).map_or(0.0, |along| along.abs());
         peers.max_by(|a, b| along(a).total_cmp(&along(b)).then(b.cmp(a)))
     }
 }
 
-/// Hands tensor, place and value of each coefficient of a payload to `take`.
+/// Passes tensor, position and value of each coefficient of a payload to `take`.
 fn each(shape: &PayloadShape, basis: Basis, payload: &PseudoGradient, mut take: impl FnMut(usize, usize, f64)) {
     for (tensor, (sparse, shape)) in payload.tensors.iter().zip(&shape.tensors).enumerate() {
         let unit = unit(basis, sparse);
@@ -170,7 +170,7 @@ fn product(shape: &PayloadShape, basis: Basis, payload: &PseudoGradient, directi
     sum
 }
 
-/// Makes a vector as long as 1; one of length 0 stays.
+/// Scales a vector to length 1; a zero vector stays.
 fn normalise(vector: &mut [Vec<f64>]) {
     let length = vector.iter().flatten().map(|value| value * value).sum::<f64>().sqrt();
     if length > 0.0 {
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn it_finds_the_peer_that_sticks_out_where_payloads_differ_most() {
+    fn it_finds_the_peer_that_sticks_out_most() {
         let shape = PayloadShape { tensors: vec![TensorShape::new("w", 1, 4, 4, 32)] };
         let mut random = rng(1, "mimic test", 0, 0);
         let mut payload = |third: f32| {

@@ -1,11 +1,11 @@
-//! What a peer does instead of the honest thing.
+//! What a peer does instead of honest work.
 //!
-//! A peer asks its [`Behaviour`] at each step of a round; every default answer is the honest one. An adversary changes
-//! as few answers as its attack needs: when it takes part, on which pages and which model it computes, what it sends,
-//! and when.
+//! A peer asks its [`Behaviour`] at each step of a round, and every default answer is the honest one. An adversary
+//! overrides only the answers that its attack needs: when it takes part, which pages and model it computes on, what it
+//! sends, and when.
 //!
-//! A behaviour is a file that holds a paragraph, its settings, what it does and its tests, and a line in [`shipped`]. A
-//! program that uses this crate adds its own to [`Registry::behaviours`](crate::scenario::Registry) instead.
+//! Each behaviour is one file with a description, settings, code and tests, and a line in [`shipped`]. A program that
+//! uses this crate adds its own to [`Registry::behaviours`](crate::scenario::Registry) instead.
 
 mod alie;
 mod backdoor;
@@ -36,7 +36,7 @@ pub use seam::{Behaviour, BehaviourSettings, Claim, Presence, Surroundings};
 
 use crate::settings::Kinds;
 
-/// The behaviours of this crate: name in a scenario, and settings.
+/// The behaviours of this crate: names in scenarios, and settings.
 pub fn shipped() -> Kinds<dyn BehaviourSettings> {
     Kinds::<dyn BehaviourSettings>::new("honest")
         .with::<honest::HonestSettings>("honest", |settings| Box::new(settings))

@@ -1,4 +1,4 @@
-//! Comes and goes at random, a two-state Markov chain; catches up each time it is back.
+//! Leaves and returns at random, as a two-state Markov chain. It catches up after each absence.
 
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
@@ -11,9 +11,9 @@ use crate::settings::Findings;
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OfflineSettings {
-    /// Probability of going away, a round.
+    /// Probability per round of leaving.
     leave: f64,
-    /// Probability of coming back, a round.
+    /// Probability per round of returning.
     #[serde(rename = "return")]
     come_back: f64,
 }
@@ -68,7 +68,7 @@ mod tests {
     use crate::node::behaviour::testing::{refused, said};
 
     #[test]
-    fn it_is_away_as_often_as_its_probabilities_say_and_remembers_whether() {
+    fn absences_follow_the_probabilities_and_survive_a_restart() {
         let settings = said("{ kind = \"offline\", leave = 0.2, return = 0.2 }");
         let mut offline = settings.build();
         let seen: Vec<Presence> = (0..2000).map(|round| offline.presence(Seed::new(1), 1, round)).collect();

@@ -1,4 +1,4 @@
-//! Trains honestly and multiplies what it uploads, so that a plain mean would be its own.
+//! Trains honestly and multiplies its payload, so that it would dominate a plain mean.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use super::strategy::StrategySettings;
 #[derive(Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RescaledSettings {
-    /// What values are multiplied by.
+    /// Factor of all values.
     factor: f64,
 }
 
@@ -21,7 +21,7 @@ impl Default for RescaledSettings {
 
 impl BehaviourSettings for RescaledSettings {
     fn build(&self) -> Box<dyn Behaviour> {
-        // As an f32, so that the products are those of f32 values.
+        // The factor is an f32, so the products are those of f32 values.
         StrategySettings { scale: f64::from(self.factor as f32), ..StrategySettings::default() }.build()
     }
 }

@@ -1,4 +1,4 @@
-//! What a behaviour is, to the peer that asks it.
+//! The interface of a behaviour, which the peer asks in each round.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,15 +26,15 @@ use crate::transport::wire::Upload;
 pub enum Presence {
     /// Takes part.
     Active,
-    /// Is not there; when it comes back it catches up.
+    /// Is absent, and catches up when it returns.
     Away,
-    /// Is not there; when it comes back it goes on with the model it has.
+    /// Is absent, and continues with its old model when it returns.
     Paused,
 }
 
-/// What a behaviour may look at in a round: what everybody knows, and what a node of its own can see by now. Secrets of
-/// others are not among it. A validator's draws are keyed by a signature of its own, and the seed, from which all keys of a
-/// simulation follow, makes draws for a behaviour and does not tell itself:
+/// What a behaviour may look at in a round: public information, and what its own node can see by now. It cannot see
+/// others' secrets. A validator keys its draws by a signature of its own. The seed, from which all keys of a simulation
+/// follow, gives a behaviour draws but not its value:
 ///
 /// ```
 /// use gauntlet::node::behaviour::Surroundings;
@@ -50,42 +50,42 @@ pub enum Presence {
 /// }
 /// ```
 pub struct Surroundings<'a> {
-    /// What everybody knows of the run.
+    /// Public information about the run.
     pub network: &'a Network,
     /// The peer's clock, chain, bucket and hardware.
     pub ports: &'a Ports,
-    /// The slot that is asked for.
+    /// The slot of this question.
     pub uid: Uid,
-    /// Its number among the slots of its operator, who may have several and asks for each.
+    /// Index of the slot among its operator's slots. An operator may have several, and is asked for each.
     pub slot: usize,
-    /// The operator's slots; `None` for those that it has lost.
+    /// The operator's slots; `None` for lost ones.
     pub uids: &'a [Option<Uid>],
-    /// The pseudo-gradients that the operator has made in this round so far, by slot; when payloads are asked for, all
-    /// of them.
+    /// The pseudo-gradients that the operator has computed so far in this round, by slot. All of them are there when
+    /// payloads are asked for.
     pub own: &'a [Option<PseudoGradient>],
-    /// The round that runs.
+    /// The current round.
     pub round: u64,
-    /// When an upload of this round counts.
+    /// The time in which an upload of this round counts.
     pub window: PutWindow,
 }
 
 impl Surroundings<'_> {
-    /// The pages that everybody expects this peer to train on.
+    /// The pages on which this peer is expected to train.
     pub fn assigned(&self) -> Vec<PageId> {
         self.network.assignment.assigned(self.uid, self.round)
     }
 
-    /// A generator for a draw of this slot in this round.
+    /// A generator for this slot's draws in this round.
     pub fn rng(&self, purpose: &str) -> crate::random::ChaCha8Rng {
         self.network.rules.seed.rng(purpose, self.uid.into(), self.round)
     }
 
-    /// When an honest upload starts: early in the window, at a time drawn anew each round.
+    /// When an honest upload starts: early in the window, at a time drawn each round.
     pub fn put_spread(&self) -> Duration {
         self.part_of_window(self.rng("put jitter").random_range(0.0..0.3))
     }
 
-    /// The peers that hold the other slots.
+    /// The peers in all other slots.
     pub fn others(&self, chain: &dyn ChainView) -> Vec<(Uid, Hotkey)> {
         let others = chain.peers().into_iter().filter(|&(uid, _)| uid != self.uid);
         others.map(|(uid, hotkey)| (uid, Hotkey(hotkey))).collect()
@@ -98,13 +98,12 @@ impl Surroundings<'_> {
         others
     }
 
-    /// The pseudo-gradient that a peer has uploaded for a round by now; `None` where there is nothing yet, nothing any
-    /// more, or nothing well-formed.
+    /// The pseudo-gradient that a peer has uploaded for a round by now; `None` if it is missing, deleted or malformed.
     pub async fn upload_of(&self, round: u64, uid: Uid, hotkey: Hotkey) -> Option<PseudoGradient> {
         self.fetch(round, uid, hotkey).await.map(|upload| upload.gradient)
     }
 
-    /// What a peer's upload of a round says of its model; `None` as of [`upload_of`](Self::upload_of).
+    /// What a peer's upload of a round says about its model; `None` as for [`upload_of`](Self::upload_of).
     pub async fn claim_of(&self, round: u64, uid: Uid, hotkey: Hotkey) -> Option<Claim> {
         let upload = self.fetch(round, uid, hotkey).await?;
         Some(Claim { model: upload.model, samples: upload.samples })
@@ -114,22 +113,23 @@ impl Surroundings<'_> {
         upload::fetch(self.network, self.ports, round, uid, hotkey).await.valid()
     }
 
-    /// The payloads that a round has aggregated; none where its record, or what that names, cannot be had.
+    /// The payloads that a round has aggregated; none if its record or a payload is unavailable.
     pub async fn aggregated(&self, round: u64) -> Vec<Arc<PseudoGradient>> {
         follow::aggregated(self.network, self.ports, round).await.unwrap_or_default()
     }
 
-    /// When a part of the put window has passed.
+    /// The time at which this part of the put window has passed.
     pub fn part_of_window(&self, part: f64) -> Duration {
         self.window.opens + (self.window.closes - self.window.opens).mul_f64(part)
     }
 }
 
-/// The answers of a peer, asked at each step of a round. Every default answer is the honest one. What must survive a
-/// restart goes through `save` and `restore`.
+/// A peer's answers at each step of a round. Every default answer is the honest one. State that must survive a restart
+/// goes through `save` and `restore`.
 ///
-/// An operator of several slots is asked for one after the other which data to train on, and for all of them side by side
-/// what to send: one may wait for an upload of others meanwhile. So what those answers remember lies behind a lock.
+/// An operator of several slots is asked about training data for one slot after another, and about payloads for all
+/// slots concurrently, because one may wait for others' uploads. Those methods therefore keep their state behind a
+/// lock.
 #[async_trait]
 pub trait Behaviour: Send + Sync {
     /// Does it take part?
@@ -147,7 +147,7 @@ pub trait Behaviour: Send + Sync {
         true
     }
 
-    /// Does it forget what training left behind in earlier rounds, such as momentum and error feedback?
+    /// Does it drop the training state of earlier rounds, such as momentum and error feedback?
     fn forgets(&self) -> bool {
         false
     }
@@ -162,27 +162,27 @@ pub trait Behaviour: Send + Sync {
         around.assigned()
     }
 
-    /// What does it change of its data?
+    /// How does it change its data?
     fn poison(&self, _around: &Surroundings) -> Poison {
         Poison::default()
     }
 
-    /// Which model: that of how many rounds ago?
+    /// How many rounds old is the model that it computes on?
     fn model_age(&self) -> usize {
         0
     }
 
-    /// When its model turns out to be another than the validators': does it start over from a checkpoint?
+    /// If its model differs from the validators', does it start over from a checkpoint?
     fn mends(&self) -> bool {
         true
     }
 
-    /// Which payload? `own` is its own pseudo-gradient, if it trains; `None` sends nothing.
+    /// Which payload? `own` is its own pseudo-gradient, if it trained; `None` sends nothing.
     async fn pseudo_gradient(&self, own: Option<PseudoGradient>, _around: &Surroundings<'_>) -> Option<PseudoGradient> {
         own
     }
 
-    /// What does the upload say of the model that it was computed on? `own` is what is true.
+    /// What does the upload say about the model that it was computed on? `own` is the truth.
     async fn claim(&self, own: Claim, _around: &Surroundings<'_>) -> Claim {
         own
     }
@@ -192,21 +192,21 @@ pub trait Behaviour: Send + Sync {
         signed
     }
 
-    /// When does the upload start? An honest peer does not wait long: it leaves time for a slow link, and spreads the
-    /// load.
+    /// When does the upload start? An honest peer starts soon, at a random time, to leave time for a slow link and to
+    /// spread the load.
     fn put_at(&self, around: &Surroundings) -> Duration {
         around.put_spread()
     }
 
-    /// State to go on from.
+    /// State from which it can resume.
     fn save(&self) -> Vec<u8> {
         Vec::new()
     }
 
-    /// Takes up the state that `save` gave.
+    /// Restores the state from `save`.
     ///
     /// # Errors
-    /// Bytes that are not a state of this behaviour.
+    /// The bytes are not a state of this behaviour.
     fn restore(&mut self, saved: &[u8]) -> Result<(), String> {
         if saved.is_empty() { Ok(()) } else { Err("this behaviour keeps no state".into()) }
     }
@@ -214,26 +214,26 @@ pub trait Behaviour: Send + Sync {
 
 /// The settings of a behaviour.
 pub trait BehaviourSettings: Send + Sync {
-    /// Checks what a type cannot tell; paths are relative to the table of settings.
+    /// Checks what types cannot express. Paths are relative to the table of settings.
     fn check(&self, _found: &mut Findings) {}
 
-    /// What tables, plots and CSV files call such a peer; `None`: as its kind.
+    /// Label of such a peer in tables, plots and CSV files; `None` for the kind's name.
     fn label(&self) -> Option<String> {
         None
     }
 
-    /// After how many rounds it leaves its slots and registers anew, under keys that nobody has seen; `None`: never. The
-    /// chain lets nobody go: what it leaves is pushed out in its turn.
+    /// After how many rounds it leaves its slots and registers anew under fresh keys; `None` for never. The chain has
+    /// no call to leave: an abandoned slot stays until another peer pushes it out.
     fn renews(&self) -> Option<u64> {
         None
     }
 
-    /// How many keys it needs for each slot in so many rounds.
+    /// Keys that it needs for each slot in a run of this many rounds.
     fn keys(&self, rounds: u64) -> u64 {
         self.renews().map_or(1, |every| rounds.div_ceil(every.max(1)).max(1))
     }
 
-    /// The backdoor that it puts into the model, whose success is then measured with the held-out loss.
+    /// The backdoor that it puts into the model, if any. Its success is then measured with the held-out loss.
     fn trigger(&self) -> Option<Trigger> {
         None
     }

@@ -1,4 +1,4 @@
-//! Computes on the model of some rounds ago, as a peer does that is too slow to keep up.
+//! Computes on the model of some rounds ago, like a peer that is too slow to keep up.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use crate::settings::Findings;
 #[derive(Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StaleSettings {
-    /// How many rounds ago.
+    /// Age of the model in rounds.
     rounds: u64,
 }
 

@@ -1,9 +1,9 @@
-//! For tests of behaviours: settings as a scenario says them.
+//! Helpers for tests of behaviours: settings as a scenario writes them.
 
 use super::{BehaviourSettings, shipped};
 use crate::settings::{Findings, Kinded};
 
-/// The settings of a behaviour, as a scenario says them: `{ kind = "lazy", fraction = 0.5 }`.
+/// The settings of a behaviour as a scenario writes them: `{ kind = "lazy", fraction = 0.5 }`.
 pub fn said(text: &str) -> Box<dyn BehaviourSettings> {
     #[derive(serde::Deserialize)]
     struct File {

@@ -1,4 +1,4 @@
-//! Changes of single values, for behaviours.
+//! Changes single values of a payload.
 
 use crate::training::PseudoGradient;
 

@@ -1,7 +1,7 @@
 //! A peer: trains on its pages, uploads its pseudo-gradients inside the put window, and follows the lead validator.
 //!
-//! It has one slot or several, each with a key of its own: all that an operator does is one strategy on one machine. One
-//! that leaves its slots and comes back has several keys for each, and uses one after the other.
+//! A peer has one slot or several, each with a key of its own: an operator is one strategy on one machine. A peer that
+//! leaves its slots and comes back has several keys for each and uses them one after another.
 
 mod saved;
 mod slot;
@@ -30,57 +30,57 @@ pub use self::slot::KEPT_UPLOADS;
 /// A peer of the network.
 pub struct Peer {
     network: Arc<Network>,
-    /// In the scenario's order; those that are over stay, so that each keeps its number.
+    /// In the scenario's order. Lost slots stay in the list, so that indices do not change.
     slots: Vec<Slot>,
     processor: Processor,
     behaviour: Box<dyn Behaviour>,
-    /// Number of its first slot among the scenario's: what its random draws are keyed by.
+    /// Index of its first slot in the scenario, which keys its random draws.
     index: u64,
     leaves: Option<u64>,
     renews: Option<u64>,
-    /// The round in which it took part first.
+    /// The first round in which it took part.
     began: Option<u64>,
-    /// The model before `at`, newest last; as many as the behaviour may want to compute on.
+    /// The models before `at`, newest last: as many as the behaviour may compute on.
     replicas: VecDeque<Arc<Replica>>,
-    /// The round that the newest replica is for.
+    /// The round for which the newest replica is.
     at: u64,
 }
 
-/// What a peer is made of.
+/// The parts of a peer.
 pub struct PeerPlan {
-    /// Number of its first slot among the scenario's.
+    /// Index of its first slot in the scenario.
     pub index: u64,
     pub processor: Processor,
     pub behaviour: Box<dyn Behaviour>,
-    /// How many slots it registers.
+    /// Number of slots that it registers.
     pub slots: usize,
     pub leaves: Option<u64>,
-    /// It registers anew, under the next key of each slot, every so many rounds.
+    /// Rounds after which it registers again, under the next key of each slot.
     pub renews: Option<u64>,
 }
 
-/// A round of a peer, under way.
+/// A round in progress.
 struct Round {
     number: u64,
     window: PutWindow,
     /// The model that it computes on.
     replica: Arc<Replica>,
-    /// The slots' uids; `None` for those that are over.
+    /// The slots' uids; `None` for lost ones.
     uids: Vec<Option<Uid>>,
-    /// The pseudo-gradients that the slots have made so far.
+    /// The pseudo-gradients that the slots have computed so far.
     own: Vec<Option<PseudoGradient>>,
     /// Whether each slot may have something to send.
     sends: Vec<bool>,
 }
 
 impl Round {
-    /// What the behaviour may look at on behalf of a slot.
+    /// The view of a slot that the behaviour gets.
     fn around<'a>(&'a self, network: &'a Network, ports: &'a Ports, (slot, uid): (usize, Uid)) -> Surroundings<'a> {
         let (uids, own) = (&self.uids, &self.own);
         Surroundings { network, ports, uid, slot, uids, own, round: self.number, window: self.window }
     }
 
-    /// The slots that may have something to send, each with its number.
+    /// The slots that may have something to send, with their indices.
     fn slots(&self) -> impl Iterator<Item = (usize, Uid)> + use<> {
         let uids = self.uids.clone().into_iter().enumerate();
         let sends = self.sends.clone();
@@ -89,11 +89,11 @@ impl Round {
 }
 
 impl Peer {
-    /// A peer that has not joined yet, with ports for each key: the first keys of all of its slots, then the second ones,
-    /// and so on.
+    /// A peer that has not joined yet. `ports` are sorted by key: the first keys of all its slots, then the second
+    /// ones, and so on.
     ///
     /// # Panics
-    /// If there is no key for each slot, or no slot.
+    /// If there is no slot, or not a key for each slot.
     pub fn new(network: Arc<Network>, ports: Vec<Ports>, plan: PeerPlan) -> Self {
         assert!(plan.slots > 0, "a peer has a slot");
         let keys = |slot| ports.iter().skip(slot).step_by(plan.slots).cloned().collect();
@@ -111,12 +111,12 @@ impl Peer {
         }
     }
 
-    /// Clock, bucket, processor and host are those of the node, whichever slot asks.
+    /// The node's clock, bucket, processor and host, which are the same for all slots.
     fn ports(&self) -> &Ports {
         self.slots[0].ports()
     }
 
-    /// Lives until the last round is over, it leaves, or it is pushed out of all of its slots.
+    /// Runs until the last round is over, the peer leaves, or it is pushed out of all its slots.
     pub async fn run(mut self) {
         loop {
             let round = self.ports().clock.round();
@@ -135,14 +135,14 @@ impl Peer {
                 Presence::Away => self.sleep_through(round).await,
                 Presence::Paused => {
                     self.sleep_through(round).await;
-                    // As if it had applied what it missed.
+                    // Pretend that it has applied what it missed.
                     self.at = round + 1;
                 }
             }
         }
     }
 
-    /// Goes on with the next keys when it is time.
+    /// Switches to the next keys when it is time.
     fn renew(&mut self, round: u64) {
         let began = *self.began.get_or_insert(round);
         if let Some(every) = self.renews {
@@ -155,12 +155,12 @@ impl Peer {
         clock.sleep_until(clock.round_start(round + 1)).await;
     }
 
-    /// One round, from the model before it to the model after it.
+    /// Runs one round, from the model before it to the model after it.
     async fn take_part(&mut self, round: u64) {
         let ports = self.ports().clone();
         ports.phase("catch up", self.catch_up(round)).await;
         if ports.clock.round() != round {
-            // Catching up took until a later round.
+            // Catching up ended in a later round.
             return;
         }
         let window = ports.clock.put_window(round);
@@ -175,7 +175,7 @@ impl Peer {
         }
         drop(under_way);
         ports.clock.sleep_until(window.closes).await;
-        // Who needed much longer than the round catches up instead.
+        // A peer that overran the round catches up next time.
         if ports.clock.round() <= round + 1 {
             ports.phase("follow", self.follow(round)).await;
         }
@@ -184,8 +184,7 @@ impl Peer {
         }
     }
 
-    /// Trains for one slot after the other. One without its pages has nothing to send: it is left out from here, and
-    /// follows all the same.
+    /// Trains for one slot after another. A slot whose pages are unavailable sends nothing in this round.
     async fn train_all(&mut self, round: &mut Round) {
         if !self.behaviour.trains() {
             return;
@@ -206,7 +205,7 @@ impl Peer {
         }
     }
 
-    /// Makes and uploads what each slot sends, none waiting for another; whether it sent anything.
+    /// Builds and uploads all slots' payloads concurrently; returns whether each slot sent anything.
     async fn send_all(&self, round: &Round) -> Vec<bool> {
         let sends = round.slots().map(async |of_slot| {
             let (ports, (slot, uid)) = (self.slots[of_slot.0].ports(), of_slot);
@@ -231,7 +230,7 @@ impl Peer {
         self.replicas[newest.saturating_sub(self.behaviour.model_age())].clone()
     }
 
-    /// What the scheme makes of a slot's pages of the round, in the time that the hardware needs.
+    /// Trains on a slot's pages of the round, in the time that the hardware needs.
     async fn train(&mut self, round: &Round, of_slot: (usize, Uid)) -> Result<PseudoGradient, PageError> {
         let slot = &mut self.slots[of_slot.0];
         let ports = slot.ports().clone();
@@ -252,13 +251,13 @@ impl Peer {
         };
         let (local, sent) = ports.run(cost, work).await;
         slot.local = Some(local);
-        // They come while the round ends and the next begins.
+        // They arrive while the round ends and the next begins.
         let next = self.network.assignment.assigned(of_slot.1, number + 1);
         self.network.core.corpus.fetch_ahead(&next);
         sent
     }
 
-    /// Applies what was missed of the rounds before `round`.
+    /// Applies the missed rounds before `round`.
     async fn catch_up(&mut self, round: u64) {
         let mut mended = false;
         while self.at < round {
@@ -276,7 +275,7 @@ impl Peer {
         }
     }
 
-    /// Applies the record of `round`, which has just ended, unless it cannot be had: then it catches up.
+    /// Applies the record of `round`, which has just ended. If it is unavailable, the peer catches up later.
     async fn follow(&mut self, round: u64) {
         let newest = self.replicas.back().expect("never empty").clone();
         let Some(followed) = follow(&self.network, self.ports(), &newest, round, true).await else { return };
@@ -287,7 +286,7 @@ impl Peer {
         self.take(round + 1, followed.replica);
     }
 
-    /// Goes back to a model that validators vouch for, to catch up from there: this node's own is another one.
+    /// Goes back to a model that validators vouch for, because this node's own differs. It then catches up from there.
     async fn start_over(&mut self) {
         tracing::warn!(at = self.at, "this node's model is not the network's; starting over from a checkpoint");
         let (at, replica) =
@@ -296,7 +295,7 @@ impl Peer {
         self.take(at, replica);
     }
 
-    /// Goes on with the replica before round `at`.
+    /// Adopts the replica before round `at`.
     fn take(&mut self, at: u64, replica: Arc<Replica>) {
         self.replicas.push_back(replica);
         while self.replicas.len() > self.behaviour.model_age() + 1 {

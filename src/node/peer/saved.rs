@@ -1,6 +1,7 @@
-//! A peer's state between two rounds, in bytes.
+//! A peer's state between two rounds, as bytes.
 //!
-//! First the training of each slot, which can be gigabytes and is written once, then the rest and its length.
+//! The training state of each slot comes first, as it can be gigabytes and is written once. The rest and its length
+//! follow.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use crate::digest::Digest;
 use crate::node::ports::NodeState;
 use crate::training::Replica;
 
-/// A state but for that of training, which lies before it.
+/// The state without the training state, which precedes it.
 #[derive(Serialize, Deserialize)]
 struct Saved {
     slots: Vec<SavedSlot>,
@@ -29,12 +30,12 @@ struct SavedSlot {
     uid: Option<Uid>,
     is_over: bool,
     uploaded: VecDeque<(u64, u32)>,
-    /// Bytes of its training's state.
+    /// Bytes of the slot's training state.
     training: u64,
 }
 
 impl Peer {
-    /// Takes up a saved state; `replica` gives the parameters that the state names.
+    /// Restores a saved state; `replica` returns the replica of a digest.
     pub fn restore(&mut self, bytes: &[u8], replica: impl Fn(&Digest) -> Option<Arc<Replica>>) -> Result<(), String> {
         let cut_short = || "the state is cut short".to_string();
         let (bytes, length) = bytes.split_last_chunk::<8>().ok_or_else(cut_short)?;

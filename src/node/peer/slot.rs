@@ -1,4 +1,4 @@
-//! A slot of a peer: its keys, and what belongs to that slot alone.
+//! A slot of a peer: its keys, and the state of that slot alone.
 
 use std::collections::VecDeque;
 
@@ -10,56 +10,56 @@ use crate::node::ports::Ports;
 use crate::training::scheme::LocalTraining;
 use crate::transport::keys;
 
-/// How often it tries to register: another peer may be first, or the bucket may fail.
+/// Attempts to register. Another peer may come first, or the bucket may fail.
 const REGISTRATIONS: u32 = 10;
-/// Own uploads are kept for so many rounds.
+/// Own uploads are kept for this many rounds.
 pub const KEPT_UPLOADS: u64 = 3;
 
 /// A slot.
 pub struct Slot {
-    /// Those of the node under each key that the slot is registered with, one after the other.
+    /// The node's ports under each key of the slot, in the order of use.
     keys: Vec<Ports>,
-    /// Which of them it uses now.
+    /// Index of the current key.
     key: usize,
     pub uid: Option<Uid>,
-    /// It was pushed out, or could not register: it has no part any more under this key.
+    /// The slot was pushed out or could not register, so this key has no part any more.
     pub is_over: bool,
     /// State of its training; `None` while it trains. It outlives the key.
     pub local: Option<Box<dyn LocalTraining>>,
-    /// Rounds whose uploads are still in the bucket, and the number of the key of each.
+    /// Rounds whose uploads are still in the bucket, with the index of each one's key.
     pub uploaded: VecDeque<(u64, u32)>,
 }
 
 impl Slot {
-    /// A slot that is not registered yet, to be registered with the first of these keys.
+    /// An unregistered slot, which will register with the first of these keys.
     pub fn new(keys: Vec<Ports>, local: Box<dyn LocalTraining>) -> Self {
         assert!(!keys.is_empty(), "a slot has a key");
         Self { keys, key: 0, uid: None, is_over: false, local: Some(local), uploaded: VecDeque::new() }
     }
 
-    /// Those of the node, under the key that the slot uses now.
+    /// The node's ports under the current key.
     pub fn ports(&self) -> &Ports {
         &self.keys[self.key]
     }
 
-    /// The number of the key that it uses now.
+    /// Index of the current key.
     pub fn key(&self) -> usize {
         self.key
     }
 
-    /// Takes up a key that was in use.
+    /// Restores the current key.
     pub fn restore_key(&mut self, key: usize) -> Result<(), String> {
         let keys = self.keys.len();
         self.key = key;
         if key < keys { Ok(()) } else { Err(format!("it is of a node with more than {keys} keys for a slot")) }
     }
 
-    /// Whether it will be registered again under another key.
+    /// Whether it will register again under another key.
     pub fn comes_back(&self) -> bool {
         self.key + 1 < self.keys.len()
     }
 
-    /// Leaves the slot to whoever pushes it out, to register anew under key number `key`, if that is another one.
+    /// Abandons the slot and prepares to register again under key number `key`, unless that is the current one.
     pub fn renew(&mut self, key: usize) {
         let key = key.min(self.keys.len() - 1);
         if key != self.key {
@@ -71,7 +71,7 @@ impl Slot {
         self.ports().chain.view().await.uid_of(&self.ports().identity.hotkey().0)
     }
 
-    /// Everybody has fetched what they need of rounds long past.
+    /// Deletes uploads of old rounds, which every node has fetched by now.
     pub async fn forget_uploads(&mut self, round: u64) {
         while let Some((old, key)) = self.uploaded.pop_front_if(|(old, _)| *old + KEPT_UPLOADS <= round) {
             let Some(ports) = self.keys.get(key as usize) else { continue };
@@ -80,10 +80,10 @@ impl Slot {
     }
 }
 
-/// Registers those of these slots that have never been registered, and sees which were pushed out.
+/// Registers the slots that were never registered, and marks those that were pushed out.
 pub async fn register(slots: &mut [Slot]) {
     let mut slots: Vec<&mut Slot> = slots.iter_mut().filter(|slot| !slot.is_over).collect();
-    // The order in which a ledger takes the calls of a block.
+    // A ledger takes the calls of a block in this order.
     slots.sort_by_key(|slot| slot.ports().identity.hotkey());
     let mut found = Vec::new();
     for slot in &slots {

@@ -1,10 +1,10 @@
-//! Why there is nothing to explain.
+//! Why a peer cannot be explained.
 
 use thiserror::Error;
 
 use crate::Uid;
 
-/// Why there is nothing to explain.
+/// Why a peer cannot be explained.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ExplainError {
     #[error("{0}: central training has no peers")]

@@ -1,4 +1,4 @@
-//! Why a peer was or was not paid, in words and numbers: from a run's rows alone, whatever its mechanism.
+//! Explains in words and numbers why a peer was or was not paid, from a run's rows alone and for any mechanism.
 
 mod error;
 mod history;
@@ -17,7 +17,7 @@ use super::tables::Look;
 use super::{RunData, SlotRow};
 use crate::Uid;
 
-/// The story of a uid: of each of its holders the stretches of like rounds, the turning points, and the totals.
+/// The story of a uid: for each holder, the stretches of similar rounds, the turning points, and the totals.
 ///
 /// # Errors
 /// [`ExplainError::NoPeer`], [`ExplainError::Central`].
@@ -38,7 +38,7 @@ pub fn story(run: &RunData, slots: &[SlotRow], uid: Uid) -> Result<String, Expla
     Ok(parts.join("\n\n"))
 }
 
-/// A round of a uid in detail, beside the peers directly above and below.
+/// One round of a uid in detail, beside the peers ranked directly above and below.
 ///
 /// # Errors
 /// See [`ExplainError`].
@@ -76,7 +76,7 @@ fn title(run: &RunData, uid: Uid) -> String {
     )
 }
 
-/// Of long runs that were published, a folder has some rounds only.
+/// A published folder of a long run has only some of the rounds.
 fn few_lines(run: &RunData) -> Option<String> {
     let kept = run.peers.chunk_by(|a, b| a.round == b.round).count() as u64;
     let done = run.manifest.rounds_done;
@@ -84,7 +84,7 @@ fn few_lines(run: &RunData) -> Option<String> {
         .then(|| format!("The folder has the peers' lines of {kept} of {done} rounds; all that follows is of these."))
 }
 
-/// A holder of the slot, and when.
+/// A holder of the slot, and its rounds.
 fn held(moments: &[Moment], slots: &[SlotRow]) -> String {
     let (first, last) = (moments[0].row, moments[moments.len() - 1].row);
     let key =

@@ -8,10 +8,10 @@ use crate::report::tables::Look;
 use crate::report::tables::ruled::Ruled;
 use crate::report::{PeerRow, RunData};
 
-/// Peers above and below that are shown.
+/// Peers shown above and below.
 const BESIDE: usize = 2;
 
-/// The round in words, and a table of the peers beside it.
+/// Describes the round in words and a table of neighbouring peers.
 pub fn told(run: &RunData, history: &History, moment: &Moment, look: Look) -> String {
     let lines = [
         ("upload", uploaded(moment)),
@@ -102,7 +102,7 @@ fn timing(run: &RunData) -> String {
     )
 }
 
-/// The peers directly above and below, by what they are ranked by.
+/// The peers ranked directly above and below.
 fn beside(history: &History, moment: &Moment, look: Look) -> String {
     let mut order: Vec<&PeerRow> = moment.peers.iter().collect();
     let score = |row: &PeerRow| history.rated(row).unwrap_or(f64::NEG_INFINITY);

@@ -1,4 +1,4 @@
-//! Rounds of a peer that are alike, joined, and told in a sentence.
+//! Joins similar rounds of a peer into stretches, and describes each in a sentence.
 
 use std::collections::BTreeMap;
 
@@ -6,23 +6,23 @@ use super::history::{History, Moment, mean};
 use super::words::{change, number, span, times, upload};
 use crate::mechanism::Status;
 
-/// Stretches that a story has at most.
+/// Most stretches of a story.
 const MOST: usize = 12;
-/// Neighbours that differ by less are joined in any case: a round that is unlike those around it.
+/// Neighbours that differ by less are always joined, so a single odd round makes no stretch.
 const ALIKE: f64 = 1.2;
-/// Rounds are taken together beforehand where there are more.
+/// Longer histories are first grouped into at most this many pieces.
 const FINEST: usize = 1_000;
 
-/// How a round went, as numbers: passed, aggregated, a step for each order of pay, and the place by score.
+/// A round as numbers: passed, aggregated, order of magnitude of pay, and rank by score.
 type Kind = [f64; 4];
 
-/// Neighbouring rounds, and the mean of how they went.
+/// Neighbouring rounds and the mean of their numbers.
 struct Stretch {
     rounds: std::ops::Range<usize>,
     kind: Kind,
 }
 
-/// The story of these rounds.
+/// Splits rounds into stretches.
 pub fn stretches<'m, 'a>(history: &History, moments: &'m [Moment<'a>]) -> Vec<&'m [Moment<'a>]> {
     let width = moments.len().div_ceil(FINEST).max(1);
     let of = |(nth, chunk): (usize, &[Moment])| Stretch {
@@ -63,7 +63,7 @@ fn kind(history: &History, moment: &Moment) -> Kind {
     [passed, f64::from(moment.row.aggregated), order, place]
 }
 
-/// The neighbours whose joining loses least: by how much the squared distances from the mean grow.
+/// The neighbours that are cheapest to join: the increase of the squared distances from the mean is smallest.
 fn cheapest(stretches: &[Stretch]) -> Option<(f64, usize)> {
     let costs = stretches.windows(2).enumerate().map(|(at, pair)| {
         let (a, b) = (pair[0].rounds.len() as f64, pair[1].rounds.len() as f64);
@@ -73,7 +73,7 @@ fn cheapest(stretches: &[Stretch]) -> Option<(f64, usize)> {
     costs.min_by(|a, b| a.0.total_cmp(&b.0))
 }
 
-/// A stretch in words.
+/// Describes a stretch in words.
 pub fn told(history: &History, stretch: &[Moment]) -> String {
     let (first, last) = (&stretch[0], &stretch[stretch.len() - 1]);
     let parts = [
@@ -88,7 +88,7 @@ pub fn told(history: &History, stretch: &[Moment]) -> String {
     format!("{}: {}", span(first.row.round, last.row.round), parts.join(", "))
 }
 
-/// What came of its uploads, the most frequent first.
+/// The statuses of its uploads, the most frequent first.
 fn uploads(stretch: &[Moment]) -> String {
     let mut statuses: BTreeMap<Status, usize> = BTreeMap::new();
     for moment in stretch {
@@ -108,7 +108,7 @@ fn uploads(stretch: &[Moment]) -> String {
     told
 }
 
-/// How often it was evaluated, and what came of it.
+/// How often it was evaluated, and the mean measurements.
 fn evaluations(history: &History, stretch: &[Moment]) -> Option<String> {
     if !history.says_evaluations() {
         return None;
@@ -126,7 +126,7 @@ fn evaluations(history: &History, stretch: &[Moment]) -> Option<String> {
     Some(format!("evaluated {} ({how}{})", times(evaluated.len()), means.collect::<Vec<_>>().join(", ")))
 }
 
-/// Where its score went, and its places.
+/// The change of its score, and its ranks.
 fn score(history: &History, stretch: &[Moment]) -> Option<String> {
     let ranks: Vec<(usize, usize)> =
         stretch.iter().filter_map(|moment| history.rank(moment.row, moment.peers)).collect();
@@ -150,7 +150,7 @@ fn aggregated(stretch: &[Moment]) -> String {
     }
 }
 
-/// What it was paid beside others.
+/// Its pay relative to others.
 pub fn pay(stretch: &[Moment]) -> String {
     let own: f64 = stretch.iter().map(|moment| moment.row.incentive).sum();
     let others: f64 = stretch.iter().map(Moment::mean_pay).sum();
@@ -164,7 +164,7 @@ pub fn pay(stretch: &[Moment]) -> String {
     format!("pay {} times {whose}", number(own / others))
 }
 
-/// What an unpaid peer lacks in a round to the one that is paid least.
+/// How far an unpaid peer's score is below that of the lowest paid peer.
 pub fn missing(history: &History, moment: &Moment) -> Option<String> {
     let (own, last) = (history.rated(moment.row)?, moment.last_paid()?);
     let theirs = history.rated(last)?;
@@ -173,7 +173,7 @@ pub fn missing(history: &History, moment: &Moment) -> Option<String> {
     }
     let name = history.rated_by();
     if own >= theirs {
-        // Pay follows scores some rounds later.
+        // Pay follows scores with a delay of some rounds.
         return Some(format!("the last paid (uid {}) has a lower {name}", last.uid));
     }
     Some(format!("{name} {} below the last paid (uid {})", number(theirs - own), last.uid))

@@ -1,4 +1,4 @@
-//! Stories of published runs, and of small ones made up.
+//! Explanations of published runs and of small invented ones.
 
 use std::path::Path;
 
@@ -51,7 +51,7 @@ fn a_mechanism_without_numbers_is_told_by_pay() {
     assert!(told.contains("of 16 by pay") && told.contains("does not say whom it evaluates"), "{told}");
 }
 
-/// A run of these rows, in which nobody's costs are known.
+/// A run with these rows and without costs.
 fn made(rows: Vec<PeerRow>, rounds: u64) -> RunData {
     let mut run = sample::copycat();
     run.manifest.rounds_done = rounds;
@@ -87,7 +87,7 @@ fn two_holders_of_a_slot_are_told_apart() {
 }
 
 #[test]
-fn of_strangers_all_are_the_measure() {
+fn strangers_are_compared_with_all_peers() {
     let rows = (0..4).flat_map(|round| {
         (0..2).map(move |uid| PeerRow { incentive: f64::from(uid), ..row(round, uid, uid.into(), "peer") })
     });
@@ -97,7 +97,7 @@ fn of_strangers_all_are_the_measure() {
 }
 
 #[test]
-fn what_is_not_there_is_told() {
+fn unknown_uids_and_rounds_are_refused() {
     let rows = vec![row(0, 0, 0, "honest"), row(2, 0, 0, "honest"), row(2, 7, 1, "honest")];
     let run = made(rows, 3);
     let message = |told: Result<String, ExplainError>| told.unwrap_err().to_string();
@@ -113,7 +113,7 @@ fn what_is_not_there_is_told() {
 }
 
 #[test]
-fn a_long_life_is_told_in_a_few_lines() {
+fn a_long_history_fits_into_a_few_lines() {
     let rows = (0..5_000).map(|round| {
         let mut row = row(round, 0, 0, "honest");
         (row.incentive, row.aggregated) = (f64::from(u8::from(round % 7 < 3)), round % 3 == 0);

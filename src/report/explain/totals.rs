@@ -1,11 +1,11 @@
-//! The closing lines of a story: what it came to, and what was missing.
+//! The closing lines of a story: total pay, cost, and what an unpaid peer lacked.
 
 use super::history::{History, Moment, mean, value};
 use super::stretch::{missing, pay};
 use super::words::{number, percent, upload, wrapped};
 use crate::mechanism::Status;
 
-/// What these rounds came to.
+/// Summarises these rounds.
 pub fn told(history: &History, moments: &[Moment]) -> String {
     let lines = [
         Some(counts(history, moments)),
@@ -42,7 +42,7 @@ fn paid(moments: &[Moment]) -> String {
     format!("Pay: {share}{}.", pay(moments).trim_start_matches("pay "))
 }
 
-/// How its score stood in the rounds without pay; `None` where it was always paid.
+/// Its score in the rounds without pay; `None` if it was always paid.
 fn unpaid(history: &History, moments: &[Moment]) -> Option<String> {
     let at = history.score?;
     let unpaid: Vec<&Moment> = moments.iter().filter(|moment| moment.row.incentive <= 0.0).collect();
@@ -67,7 +67,7 @@ fn unpaid(history: &History, moments: &[Moment]) -> Option<String> {
         .then(|| format!("Unpaid in {} of {} rounds; {name} {}.", unpaid.len(), moments.len(), parts.join(", ")))
 }
 
-/// What it spent; `None` where nobody knows.
+/// What it spent; `None` if costs are not known.
 fn cost(moments: &[Moment]) -> Option<String> {
     let sum = |value: &dyn Fn(&Moment) -> Option<u64>| -> Option<f64> {
         moments.iter().map(|moment| value(moment).map(|count| count as f64)).sum()
@@ -84,7 +84,7 @@ fn cost(moments: &[Moment]) -> Option<String> {
     ))
 }
 
-/// The numbers of the last round beside those of others.
+/// The numbers of the last round, beside the others' means.
 fn at_the_end(history: &History, moments: &[Moment]) -> Option<String> {
     let last = moments.last()?;
     let standing = history.standing(last.row).into_iter().map(|(at, _)| at);
@@ -101,7 +101,7 @@ fn at_the_end(history: &History, moments: &[Moment]) -> Option<String> {
 }
 
 impl Moment<'_> {
-    /// Tokens of a mean honest peer; `None` where there is none, or nobody knows.
+    /// Tokens of a mean honest peer; `None` if there is none or its tokens are not known.
     fn mean_tokens(&self) -> Option<f64> {
         mean(self.compared_with().filter_map(|row| row.tokens).map(|tokens| tokens as f64))
             .filter(|_| self.has_honest())

@@ -1,4 +1,4 @@
-//! The rounds in which a peer's fate turned, and what moved its score in them.
+//! Finds the rounds that changed a peer's standing, and what moved its score in them.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use super::history::{History, Moment, value};
 use super::words::{change, number, ordinal, span, upload};
 use crate::mechanism::Status;
 
-/// Rises and falls of the score that are told, each.
+/// Largest rises and largest falls of the score that are listed, this many each.
 const MOVES: usize = 3;
 
 /// A line for each turning point.
@@ -47,13 +47,13 @@ pub fn points(history: &History, moments: &[Moment]) -> Vec<String> {
     points.iter().map(line).collect()
 }
 
-/// How far a round moved the score; `None` where there is none.
+/// How much a round changed the score; `None` without a score.
 fn moved_by(history: &History, moment: &Moment) -> Option<f64> {
     let at = history.score?;
     Some(value(moment.row, at)? - value(moment.before?, at)?)
 }
 
-/// What happened to a peer's numbers in a round, and what was the cause.
+/// The changes of a peer's numbers in a round, with the cause.
 pub fn moved(history: &History, moment: &Moment) -> Option<String> {
     let mut parts = Vec::new();
     if moment.row.status != Status::Passed {
@@ -81,7 +81,7 @@ pub fn moved(history: &History, moment: &Moment) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
-/// What was measured of it, and its places among those of whom the same was.
+/// What was measured of it, and its rank among the peers with the same measurement.
 pub fn evaluation(history: &History, moment: &Moment) -> Option<String> {
     let measured = history.measured(moment.row);
     if measured.is_empty() {

@@ -2,7 +2,7 @@
 
 use crate::mechanism::Status;
 
-/// Columns of a line of text.
+/// Width of a line of text, in characters.
 const WIDTH: usize = 110;
 
 /// Three significant digits.
@@ -22,7 +22,7 @@ pub fn percent(share: f64) -> String {
     format!("{} %", number(100.0 * share))
 }
 
-/// `before -> after`, or the one number that both are.
+/// `before -> after`, or one number if both are equal.
 pub fn change(before: f64, after: f64) -> String {
     let (before, after) = (number(before), number(after));
     if before == after { after } else { format!("{before} -> {after}") }
@@ -33,7 +33,7 @@ pub fn span(from: u64, to: u64) -> String {
     if from == to { format!("round {from}") } else { format!("rounds {from} to {to}") }
 }
 
-/// Sorted numbers, neighbours joined: `0 to 15, 17`.
+/// Sorted numbers with neighbours joined: `0 to 15, 17`.
 pub fn ranges(sorted: &[u64]) -> String {
     let runs = sorted.chunk_by(|a, b| *b == a.saturating_add(1));
     let run = |run: &[u64]| match run {
@@ -64,7 +64,7 @@ pub fn ordinal(number: usize) -> String {
     format!("{number}{ending}")
 }
 
-/// What a status says of the peer's upload.
+/// Describes the upload that a status stands for.
 pub fn upload(status: Status) -> &'static str {
     match status {
         Status::Passed => "uploaded in time",
@@ -79,7 +79,7 @@ pub fn upload(status: Status) -> &'static str {
     }
 }
 
-/// Breaks a text into lines, the first indented as it is, the others by so much.
+/// Breaks a text into lines. The first keeps its indent; the others are indented by this much.
 pub fn wrapped(text: &str, indent: usize) -> String {
     let (start, text) = text.split_at(text.len() - text.trim_start().len());
     let mut lines = vec![start.to_string()];
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn long_texts_go_on_below_their_beginning() {
+    fn long_texts_are_wrapped() {
         let text = format!("  rounds 1 to 2: {}", "word ".repeat(30).trim());
         let lines = wrapped(&text, 4);
         let lines: Vec<&str> = lines.lines().collect();

@@ -1,4 +1,4 @@
-//! Run folders: written, read back, gone on with, damaged.
+//! Tests of run folders: write, read, resume, damage.
 
 use super::*;
 use crate::report::sample;
@@ -41,7 +41,7 @@ fn an_existing_run_is_not_overwritten() {
 }
 
 #[test]
-fn resuming_drops_unfinished_rounds_and_goes_on() {
+fn resuming_drops_unfinished_rounds() {
     let dir = tempfile::tempdir().unwrap();
     let mut run = sample::copycat();
     run.manifest.finished = false;
@@ -58,7 +58,7 @@ fn resuming_drops_unfinished_rounds_and_goes_on() {
 }
 
 #[test]
-fn a_folder_of_another_version_is_refused_whatever_else_it_says() {
+fn a_folder_of_another_version_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join(MANIFEST), r#"{"format": 9, "version": "3.1.0", "unknown": []}"#).unwrap();
     let message = RunFolder::open(dir.path()).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! `bytes.svg`: what all nodes together send and receive in a round.
+//! `bytes.svg`: bytes that all nodes together send and receive per round.
 
 use super::canvas::{Point, picture};
 use super::frame::{BELOW_HEADING, Frame, WIDTH, heading, range_of};
@@ -7,12 +7,12 @@ use super::series::{Bins, rounds_of};
 use crate::report::{ReportError, RunData};
 
 const HEIGHT: f64 = 460.0;
-/// Between the two frames.
+/// Space between the two frames.
 const GAP: f64 = 42.0;
-/// Points of a line, at most.
+/// Most points of a line.
 const POINTS: u64 = 300;
 
-/// Bytes sent and received by round; `None` where they are not known, as of a real network.
+/// Draws bytes sent and received by round; `None` if they are not known, as in a real network.
 pub fn bytes(run: &RunData) -> Result<Option<String>, ReportError> {
     let known = |bytes: fn(&crate::report::RoundRow) -> Option<u64>| {
         let rounds = run.rounds.iter().map(|row| Some((row.round, bytes(row)? as f64)));
@@ -54,7 +54,7 @@ pub fn bytes(run: &RunData) -> Result<Option<String>, ReportError> {
     Ok(Some(picture))
 }
 
-/// The mean in each bin, at its end.
+/// The mean of each bin, placed at the bin's end.
 fn means(rounds: &[(u64, f64)], bins: Bins) -> Vec<Point> {
     let mut sums = vec![(0.0, 0u32); bins.count()];
     for &(round, bytes) in rounds {
@@ -65,7 +65,7 @@ fn means(rounds: &[(u64, f64)], bins: Bins) -> Vec<Point> {
     sums.into_iter().enumerate().filter_map(mean).collect()
 }
 
-/// The unit in which a number of bytes is short, and the bytes in it.
+/// The unit that keeps a number of bytes short, and its size in bytes.
 pub fn unit_of(bytes: f64) -> (&'static str, f64) {
     let units = [("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("KB", 1e3)];
     units.into_iter().find(|(_, divisor)| bytes >= *divisor).unwrap_or(("bytes", 1.0))
@@ -83,7 +83,7 @@ mod tests {
         for text in ["18.5 MB sent", "185.2 MB received", "sent (KB a round)", "received (MB a round)"] {
             assert!(svg.contains(text), "{text}");
         }
-        // A damaged file, whose rows are in no order.
+        // A damaged file whose rows are out of order.
         run.rounds.swap(3, 149);
         assert!(bytes(&run).unwrap().is_some());
         run.rounds[7].bytes_down = None;

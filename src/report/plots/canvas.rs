@@ -1,4 +1,4 @@
-//! A page to draw on, in pixels: lines with dashes, areas and text, by plotters' SVG backend.
+//! A page to draw on, in pixels: dashed lines, areas and text, drawn by plotters' SVG backend.
 
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -12,16 +12,16 @@ use plotters::style::{Color, FontStyle, FontTransform, IntoFont, RGBColor, Shape
 use super::palette::{INK, Stroke, WHITE};
 use crate::report::ReportError;
 
-/// The backend counts in whole units: this many make a pixel of the page, so that lines are smooth.
+/// The backend counts in whole units. This many make a pixel of the page, so that lines are smooth.
 const UNITS: f64 = 4.0;
 
-/// Families that are on every system, by preference.
+/// Font families that every system has, in order of preference.
 const FONT: &str = "Helvetica, Arial, Liberation Sans, sans-serif";
 
 /// A point, in pixels from the page's upper left corner.
 pub type Point = (f64, f64);
 
-/// Where a text lies against its point.
+/// Position of a text relative to its point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Anchor {
     Left,
@@ -29,7 +29,7 @@ pub enum Anchor {
     Right,
 }
 
-/// How a text looks. It is centred vertically on its point.
+/// Style of a text, which is centred vertically on its point.
 #[derive(Clone, Copy, Debug)]
 pub struct Lettering {
     /// Pixels.
@@ -37,7 +37,7 @@ pub struct Lettering {
     pub bold: bool,
     pub color: RGBColor,
     pub anchor: Anchor,
-    /// Runs from bottom to top.
+    /// The text runs from bottom to top.
     pub upright: bool,
 }
 
@@ -58,20 +58,20 @@ impl Lettering {
         Self { upright: true, ..self }
     }
 
-    /// Width of a text in pixels, about: the reader's fonts are not known here.
+    /// Approximate width of a text in pixels, as the reader's fonts are not known here.
     pub fn width_of(&self, text: &str) -> f64 {
         let per_letter = if self.bold { 0.56 } else { 0.51 };
         text.chars().count() as f64 * per_letter * self.size
     }
 }
 
-/// A page. The first failure of the backend is kept and told at the end.
+/// A page. It keeps the backend's first failure and reports it at the end.
 pub struct Canvas<'a> {
     area: DrawingArea<SVGBackend<'a>, Shift>,
     failure: RefCell<Option<String>>,
 }
 
-/// Draws a picture of so many pixels on white; gives the SVG file's text.
+/// Draws a picture of this size in pixels on white; returns the SVG text.
 pub fn picture(figure: &str, (width, height): Point, draw: impl FnOnce(&Canvas<'_>)) -> Result<String, ReportError> {
     let mut svg = String::new();
     let units = (to_unit(width) as u32, to_unit(height) as u32);
@@ -89,7 +89,7 @@ pub fn picture(figure: &str, (width, height): Point, draw: impl FnOnce(&Canvas<'
     }
 }
 
-/// Several pictures as one, each below the one before.
+/// Joins several pictures into one, stacked top to bottom.
 pub fn stacked(pictures: &[String]) -> String {
     let (mut width, mut height, mut parts) = (0.0_f64, 0.0, String::new());
     for picture in pictures {
@@ -104,7 +104,7 @@ pub fn stacked(pictures: &[String]) -> String {
     format!("<svg width=\"{width}\" height=\"{height}\" xmlns=\"http://www.w3.org/2000/svg\">\n{parts}</svg>\n")
 }
 
-/// Shows the page at its size in pixels, whatever the backend's units, with joints that do not stick out.
+/// Sets the displayed size in pixels, whatever the backend's units, and joints that do not stick out.
 fn sized(svg: String, units: (u32, u32), (width, height): Point) -> String {
     svg.replacen(
         &format!("<svg width=\"{}\" height=\"{}\"", units.0, units.1),
@@ -128,7 +128,7 @@ impl Canvas<'_> {
         }
     }
 
-    /// A line through points.
+    /// Draws a line through points.
     pub fn line(&self, points: &[Point], stroke: Stroke) {
         let style =
             ShapeStyle { color: stroke.color.to_rgba(), filled: false, stroke_width: to_unit(stroke.width) as u32 };
@@ -139,20 +139,20 @@ impl Canvas<'_> {
         }
     }
 
-    /// A filled outline.
+    /// Draws a filled polygon.
     pub fn polygon(&self, points: &[Point], color: RGBColor, opacity: f64) {
         let mut units: Vec<_> = points.iter().copied().map(to_units).collect();
         units.dedup();
         self.keep(self.area.draw(&Polygon::new(units, color.mix(opacity).filled())));
     }
 
-    /// A filled rectangle between two corners.
+    /// Draws a filled rectangle between two corners.
     pub fn rectangle(&self, from: Point, to: Point, color: RGBColor, opacity: f64) {
         let corners = [to_units(from), to_units(to)];
         self.keep(self.area.draw(&Rectangle::new(corners, color.mix(opacity).filled())));
     }
 
-    /// A text at a point.
+    /// Writes a text at a point.
     pub fn text(&self, text: &str, at: Point, look: Lettering) {
         let style = if look.bold { FontStyle::Bold } else { FontStyle::Normal };
         // The backend writes the size divided by 1.24.
@@ -168,7 +168,7 @@ impl Canvas<'_> {
     }
 }
 
-/// Cuts a line into the pieces of a dash pattern; an empty pattern leaves it whole.
+/// Cuts a line into the pieces of a dash pattern. An empty pattern leaves it whole.
 fn pieces(points: &[Point], pattern: &[f64]) -> Vec<Vec<Point>> {
     if points.len() < 2 {
         return Vec::new();

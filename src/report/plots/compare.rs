@@ -1,6 +1,6 @@
-//! `compare-loss.svg` and its kin: the held-out losses of several runs on one set of axes, by round, by tokens, by the
-//! bytes that a peer has sent, and by virtual time. Runs that differ in nothing but the seed are one line, their mean,
-//! in the band of their spread.
+//! `compare-loss.svg` and its variants: the held-out losses of several runs on the same axes, by round, by tokens, by
+//! bytes that a peer has sent, and by virtual time. Runs that differ only in the seed become one line: their mean, in a
+//! band of their spread.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::palette::{BLACK, Dash, LINES, Stroke};
 use crate::report::{ReportError, RunData};
 use crate::scenario::Scenario;
 
-/// What losses are drawn over.
+/// The quantity of the horizontal axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Over {
     Rounds,
@@ -39,7 +39,7 @@ impl Over {
         }
     }
 
-    /// Where a run was after so many rounds and seconds; nowhere before it has sent its first byte.
+    /// The position of a run at this round and time; `None` before it has sent its first byte.
     fn place(self, run: &RunData, rounds: u64, seconds: f64) -> Option<f64> {
         match self {
             Self::Rounds => Some(rounds as f64),
@@ -49,18 +49,18 @@ impl Over {
         }
     }
 
-    /// Whether central training is at a place at all: it sends nothing, and nobody says on what it runs.
+    /// Whether central training has a position on this axis. It sends nothing, and its hardware is not given.
     fn has_baseline(self) -> bool {
         matches!(self, Self::Rounds | Self::Tokens)
     }
 }
 
-/// The pictures of several runs: names of their files, and the SVG text.
+/// The pictures of several runs: file names and SVG texts.
 pub fn compare(runs: &[&RunData]) -> Result<Vec<(&'static str, String)>, ReportError> {
     Over::ALL.into_iter().map(|over| Ok((over.file(), losses(runs, over)?))).collect()
 }
 
-/// The first of them: losses by round.
+/// The first picture: losses by round.
 pub fn compared_losses(runs: &[&RunData]) -> Result<String, ReportError> {
     losses(runs, Over::Rounds)
 }
@@ -71,7 +71,7 @@ fn losses(runs: &[&RunData], over: Over) -> Result<String, ReportError> {
     draw(runs, &title, over.title(), &curves(&groups, over))
 }
 
-/// Runs that are alike but for the seed, in the order in which they were named.
+/// Groups runs that differ only in the seed, in the order of the arguments.
 pub fn groups<'a>(runs: &[&'a RunData]) -> Vec<Vec<&'a RunData>> {
     let seedless = |run: &RunData| Scenario { seed: 0, ..run.manifest.scenario.clone() };
     let mut groups: Vec<((Scenario, bool), Vec<&RunData>)> = Vec::new();
@@ -87,7 +87,7 @@ pub fn groups<'a>(runs: &[&'a RunData]) -> Vec<Vec<&'a RunData>> {
     groups.into_iter().map(|(_, members)| members).collect()
 }
 
-/// What a group is called: a run by its folder; several seeds by what their folders share.
+/// Name of a group: the folder of a single run, or what the folders of several seeds share.
 pub fn name(group: &[&RunData]) -> String {
     let first = group[0];
     match group.len() {
@@ -99,14 +99,14 @@ pub fn name(group: &[&RunData]) -> String {
     }
 }
 
-/// One colour a group; AdamW dashed, once where it is the same for all.
+/// One colour per group. AdamW is dashed, and drawn once if it is the same for all.
 fn curves(groups: &[Vec<&RunData>], over: Over) -> Vec<Curve> {
     let mut curves = Vec::new();
     let baselines: Vec<Curve> = groups.iter().map(|group| baseline(group, over)).collect();
     let shared = baselines.windows(2).all(|pair| pair[0].points == pair[1].points && pair[0].spread == pair[1].spread);
     for (index, (group, baseline)) in groups.iter().zip(baselines).enumerate() {
         let color = LINES[index % LINES.len()];
-        // Where curves coincide, the first shows at both sides of the later ones.
+        // Earlier curves are wider, so that they stay visible behind later ones that coincide.
         let width = (2.8 - 0.5 * index as f64).max(1.3);
         let dash = if index < LINES.len() { Dash::Solid } else { Dash::Alternating };
         let losses = group.iter().map(|run| {
@@ -145,9 +145,9 @@ fn baseline(group: &[&RunData], over: Over) -> Curve {
     mean(String::new(), Stroke::solid(BLACK, 1.8).dash(Dash::Dashed), losses)
 }
 
-/// The mean of runs, measured in the same rounds, and where they lie between.
+/// The mean of runs that were measured in the same rounds, with their range.
 fn mean(label: String, stroke: Stroke, runs: impl Iterator<Item = Vec<(Option<f64>, f64)>>) -> Curve {
-    // By number of the measurement: of runs that are alike the same one is made in the same round.
+    // Measurements are matched by number: the nth of each run is of the same round.
     let mut measured: BTreeMap<usize, Vec<(f64, f64)>> = BTreeMap::new();
     let mut count = 0;
     for run in runs {
@@ -158,7 +158,7 @@ fn mean(label: String, stroke: Stroke, runs: impl Iterator<Item = Vec<(Option<f6
             }
         }
     }
-    // Beyond the end of the shortest run a mean would jump.
+    // A mean would jump where the shortest run ends.
     let complete: Vec<Vec<(f64, f64)>> = measured.into_values().filter(|values| values.len() == count).collect();
     let average =
         |values: &[(f64, f64)], of: fn(&(f64, f64)) -> f64| values.iter().map(of).sum::<f64>() / values.len() as f64;
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_baseline_alone_is_one_line_and_none_where_it_is_that_of_a_run() {
+    fn a_lone_baseline_is_one_line_and_is_not_drawn_twice() {
         let (run, mut alone) = (sample::copycat(), sample::copycat());
         alone.name = "alone".into();
         alone.manifest.central = true;

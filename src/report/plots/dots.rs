@@ -1,26 +1,26 @@
-//! A line for each of many things, with a dot at its mean and a bar over its interval.
+//! Draws a line per item, with a dot at its mean and a bar over its interval.
 
 use super::canvas::{Anchor, Canvas, Lettering, Point, picture};
 use super::frame::{BELOW_HEADING, Frame, Legend, Sample, WIDTH, heading, range_of};
 use super::palette::{Dash, GRID, LINES, SHADE, Stroke};
 use crate::report::ReportError;
 
-/// Pixels of a line.
+/// Height of a line in pixels.
 const ROW: f64 = 20.0;
-/// Lines that are drawn, at most.
+/// Most lines that are drawn.
 const MOST: usize = 200;
-/// Widest column of labels.
+/// Largest width of the column of labels.
 const WIDEST: f64 = 400.0;
 const LETTERS: f64 = 12.0;
 
-/// What to draw.
+/// The contents of a picture.
 pub struct Dots<'a> {
     pub title: &'a str,
     pub explanation: &'a str,
     pub x_title: &'a str,
-    /// A value to measure by, if there is one.
+    /// A value to compare with, if there is one.
     pub reference: Option<f64>,
-    /// Names of the series, for a legend; none where there is one only.
+    /// Names of the series for the legend; empty if there is only one.
     pub series: &'a [String],
     pub marks: &'a [Mark],
 }
@@ -28,14 +28,14 @@ pub struct Dots<'a> {
 /// A line of the picture.
 pub struct Mark {
     pub label: String,
-    /// Number of its series, which gives its colour.
+    /// Index of its series, which determines its colour.
     pub series: usize,
     pub mean: f64,
     /// Both ends of its interval, if it has one.
     pub ends: Option<(f64, f64)>,
 }
 
-/// Draws them from top to bottom.
+/// Draws the lines from top to bottom.
 ///
 /// # Errors
 /// [`ReportError::Plot`].
@@ -94,7 +94,8 @@ fn draw(page: &Canvas<'_>, (mark, stroke): (&Mark, Stroke), at: impl Fn(f64) -> 
     }
 }
 
-/// An axis that holds all means, and the bars as far as they leave the means apart; whether a bar is cut off.
+/// An axis that holds all means. Bars are cut off if they would squeeze the means together; the flag says whether any
+/// is.
 fn range(marks: &[Mark], reference: Option<f64>) -> (std::ops::Range<f64>, bool) {
     let means = range_of(marks.iter().map(|mark| mark.mean).chain(reference), 0.0);
     let largest = means.start.abs().max(means.end.abs());
@@ -105,7 +106,7 @@ fn range(marks: &[Mark], reference: Option<f64>) -> (std::ops::Range<f64>, bool)
     (range_of(limits.chain([means.start, means.end]), 0.05), !ends().all(|end| is_in(&end)))
 }
 
-/// A label that fits its column.
+/// A label shortened to fit its column.
 fn shortened(label: &str, look: Lettering) -> String {
     let width = look.width_of(label);
     if width <= WIDEST {
@@ -113,7 +114,7 @@ fn shortened(label: &str, look: Lettering) -> String {
     }
     let letters: Vec<char> = label.chars().collect();
     let kept = (letters.len() as f64 * WIDEST / width) as usize;
-    // What tells labels apart is often their end.
+    // Labels often differ at their ends.
     let half = kept.saturating_sub(1) / 2;
     let (start, end) = (&letters[..half], &letters[letters.len() - half..]);
     format!("{}\u{2026}{}", start.iter().collect::<String>(), end.iter().collect::<String>())
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn bars_that_would_hide_the_means_are_cut_off_and_it_is_said() {
+    fn overlong_bars_are_cut_off_with_a_note() {
         let (x, is_cut) = range(&[mark(2.0, Some(0.5)), mark(3.0, None)], Some(1.0));
         assert!(!is_cut && x.start < 1.0 && x.start > 0.8 && x.end > 3.0 && x.end < 3.2, "{x:?}");
         let (x, is_cut) = range(&[mark(2.0, Some(900.0)), mark(3.0, None)], Some(1.0));

@@ -1,4 +1,4 @@
-//! The parts that all pictures share: axes with titles, a legend above the frame, labels of levels beside it.
+//! The parts that all pictures share: axes with titles, a legend above the frame, labels beside it.
 
 use std::ops::Range;
 
@@ -16,7 +16,7 @@ const TITLE_SIZE: f64 = 13.0;
 const LEGEND_SIZE: f64 = 12.5;
 const LEGEND_ROW: f64 = 19.0;
 
-/// A rectangle of the page with coordinates of its own.
+/// A rectangle of the page with its own coordinates.
 #[derive(Clone, Debug)]
 pub struct Frame {
     pub left: f64,
@@ -28,7 +28,7 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// The pixel of a value; values outside of the axes land on the edge.
+    /// The pixel of a value. Values outside of the axes land on the edge.
     pub fn at(&self, (x, y): Point) -> Point {
         let share = |value: f64, axis: &Range<f64>| ((value - axis.start) / (axis.end - axis.start)).clamp(0.0, 1.0);
         (
@@ -37,7 +37,7 @@ impl Frame {
         )
     }
 
-    /// Grid, ticks with their values, and axis titles (empty: none).
+    /// Draws grid, ticks with their values, and axis titles (an empty title draws none).
     pub fn axes(&self, page: &Canvas<'_>, x_title: &str, y_title: &str) {
         let look = Lettering::new(TICK_SIZE, Anchor::Middle);
         let y_ticks = ticks(&self.y, ((self.bottom - self.top) / 34.0).clamp(3.0, 8.0) as usize);
@@ -57,7 +57,7 @@ impl Frame {
         }
     }
 
-    /// The grid's upright lines, and ticks with their values below.
+    /// Draws the vertical grid lines, and ticks with their values below.
     pub fn x_axis(&self, page: &Canvas<'_>) {
         let look = Lettering::new(TICK_SIZE, Anchor::Middle);
         for x in ticks(&self.x, ((self.right - self.left) / 50.0).clamp(3.0, 9.0) as usize) {
@@ -68,13 +68,13 @@ impl Frame {
         }
     }
 
-    /// The left and lower edge.
+    /// Draws the left and lower edge.
     pub fn outline(&self, page: &Canvas<'_>) {
         let corner = [(self.left, self.top), (self.left, self.bottom), (self.right, self.bottom)];
         page.line(&corner, Stroke::solid(INK, 1.0));
     }
 
-    /// The title of the axis below.
+    /// Writes the title of the horizontal axis.
     pub fn x_title(&self, page: &Canvas<'_>, title: &str) {
         if !title.is_empty() {
             let at = ((self.left + self.right) / 2.0, self.bottom + 33.0);
@@ -82,7 +82,7 @@ impl Frame {
         }
     }
 
-    /// A line through values, broken where they are not finite.
+    /// Draws a line through values, with gaps at values that are not finite.
     pub fn line(&self, page: &Canvas<'_>, values: &[Point], stroke: Stroke) {
         for run in values.split(|(_, y)| !y.is_finite()) {
             let points: Vec<Point> = run.iter().map(|&value| self.at(value)).collect();
@@ -93,7 +93,7 @@ impl Frame {
         }
     }
 
-    /// The area between two lines, given as (x, low, high); broken where they are not finite.
+    /// Fills the area between two lines, given as (x, low, high), with gaps at values that are not finite.
     pub fn band(&self, page: &Canvas<'_>, values: &[(f64, f64, f64)], color: RGBColor, opacity: f64) {
         for run in values.split(|(_, low, high)| !(low.is_finite() && high.is_finite())) {
             if run.len() > 1 {
@@ -104,7 +104,7 @@ impl Frame {
         }
     }
 
-    /// Horizontal lines with labels to the right of the frame, moved apart where they would overlap.
+    /// Draws horizontal lines with labels to the right of the frame. Labels that would overlap are moved apart.
     pub fn levels(&self, page: &Canvas<'_>, levels: &[Level]) {
         let mut sorted: Vec<&Level> = levels.iter().filter(|level| self.y.contains(&level.y)).collect();
         sorted.sort_by(|a, b| a.y.total_cmp(&b.y));
@@ -128,18 +128,18 @@ pub struct Level {
     pub stroke: Stroke,
 }
 
-/// What a legend shows before a label.
+/// The sample before a label in a legend.
 #[derive(Clone, Copy, Debug)]
 pub enum Sample {
     Line(Stroke),
-    /// A line in the middle of its band.
+    /// A line in a band.
     Band(Stroke),
     Box(RGBColor),
     /// A point.
     Mark(Stroke),
 }
 
-/// A point of a peer: what shares a colour differs in its shape.
+/// The shape of a peer's point, which tells peers with the same colour apart.
 pub fn mark(page: &Canvas<'_>, (x, y): Point, stroke: Stroke) {
     let corners: &[f64] = match stroke.dash {
         Dash::Solid => &[0.0, 30.0, 60.0, 90.0, 120.0, 150.0, 180.0, 210.0, 240.0, 270.0, 300.0, 330.0],
@@ -159,7 +159,7 @@ pub struct Legend {
 }
 
 impl Legend {
-    /// Arranges entries in rows of a width.
+    /// Arranges entries in rows of this width.
     pub fn new(entries: impl IntoIterator<Item = (Sample, String)>, width: f64) -> Self {
         let mut rows: Vec<Vec<_>> = Vec::new();
         let mut used = f64::INFINITY;
@@ -175,12 +175,12 @@ impl Legend {
         Self { rows }
     }
 
-    /// Pixels it takes.
+    /// Height in pixels.
     pub fn height(&self) -> f64 {
         self.rows.len() as f64 * LEGEND_ROW
     }
 
-    /// Draws it with its upper left corner at a point.
+    /// Draws the legend with its upper left corner at a point.
     pub fn draw(&self, page: &Canvas<'_>, (left, top): Point) {
         for (row, entries) in self.rows.iter().enumerate() {
             let middle = top + (row as f64 + 0.5) * LEGEND_ROW;
@@ -205,22 +205,22 @@ impl Legend {
     }
 }
 
-/// Title of a picture and a line of explanation below it.
+/// Draws the title of a picture and a line of explanation below it.
 pub fn heading(page: &Canvas<'_>, title: &str, explanation: &str) {
     page.text(title, (14.0, 19.0), Lettering::new(15.0, Anchor::Left).bold());
     page.text(explanation, (14.0, 39.0), Lettering::new(TICK_SIZE, Anchor::Left).color(SHADE));
 }
 
-/// First pixel below the heading.
+/// First pixel below the title and explanation.
 pub const BELOW_HEADING: f64 = 52.0;
 
-/// Round values inside of a range, about so many.
+/// About this many round values within a range.
 pub fn ticks(range: &Range<f64>, count: usize) -> Vec<f64> {
     let axis = RangedCoordf64::from(range.clone());
     axis.key_points(count).into_iter().filter(|value| (range.start..=range.end).contains(value)).collect()
 }
 
-/// A tick's value without the digits of a rounding error, thousands set apart.
+/// A tick's value with separated thousands and without digits from rounding errors.
 pub fn number(value: f64) -> String {
     let rounded: f64 = format!("{value:.9e}").parse().unwrap_or(value);
     if rounded.abs() >= 1_000.0 && rounded.fract() == 0.0 {
@@ -232,7 +232,7 @@ pub fn number(value: f64) -> String {
     if rounded.abs() < 1e-12 { "0".into() } else { rounded.to_string().replace('-', "−") }
 }
 
-/// A range that holds all finite values with some room at both ends.
+/// A range that holds all finite values, with a margin at both ends.
 pub fn range_of(values: impl IntoIterator<Item = f64>, room: f64) -> Range<f64> {
     let (low, high) = values
         .into_iter()
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_hold_their_values_whatever_they_are() {
+    fn ranges_hold_any_values() {
         assert_eq!(range_of([1.0, 3.0, f64::NAN], 0.5), 0.0..4.0);
         assert_eq!(range_of([], 0.1), 0.0..1.0);
         let flat = range_of([2.0, 2.0], 0.1);

@@ -1,4 +1,4 @@
-//! Panels of equal size with the same axes, one for each behaviour.
+//! Panels of equal size with the same axes, one per behaviour.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use super::series::Group;
 const BETWEEN: (f64, f64) = (40.0, 55.0);
 const LEFT: f64 = 66.0;
 
-/// Where the panels are.
+/// The arrangement of the panels.
 pub struct Grid {
     panels: usize,
     columns: usize,
@@ -33,7 +33,7 @@ impl Grid {
         BELOW_HEADING + 27.0 + rows * (self.panel_height + BETWEEN.1)
     }
 
-    /// Draws a panel's axes and the name of its behaviour. Axis titles stand only at the left and at the foot of the
+    /// Draws a panel's axes and the name of its behaviour. Axis titles stand only at the left and the bottom of the
     /// page.
     pub fn panel(
         &self,

@@ -1,4 +1,4 @@
-//! `incentive.svg`: who was paid, by behaviour.
+//! `incentive.svg`: pay by behaviour.
 
 use super::canvas::{Canvas, Point, picture};
 use super::frame::{BELOW_HEADING, Frame, Legend, Level, Sample, WIDTH, heading, range_of};
@@ -9,10 +9,10 @@ use crate::report::{PeerRow, ReportError, RunData};
 
 const HEIGHT: f64 = 460.0;
 const RIGHT: f64 = 110.0;
-/// So many behaviours share one frame; more have a panel each.
+/// Up to this many behaviours share one frame; more get a panel each.
 const ONE_FRAME: usize = 5;
 
-/// Share of the pay of one peer of each behaviour: mean over the group, and the range of the middle 80 % of its peers.
+/// Draws the pay of one peer of each behaviour: the mean over the group, and the range of the middle 80 % of its peers.
 pub fn incentive(run: &RunData) -> Result<String, ReportError> {
     let groups = by_behaviour(&run.peers);
     let bins = Bins::at_most(
@@ -71,8 +71,8 @@ fn line(page: &Canvas<'_>, frame: &Frame, shares: &[Share], stroke: Stroke) {
     frame.line(page, &line, stroke.width(2.2));
 }
 
-/// End of the axis: above all means, and above nearly all of the bands: in the first rounds, when few have a score, a
-/// peer may earn almost everything.
+/// Upper end of the axis: above all means and nearly all bands. In the first rounds few peers have a score, and one may
+/// earn almost everything.
 fn top_of(shares: &[Vec<Share>]) -> f64 {
     let mut highs: Vec<f64> = shares.iter().flatten().map(|share| share.high).filter(|high| high.is_finite()).collect();
     highs.sort_by(f64::total_cmp);
@@ -81,7 +81,7 @@ fn top_of(shares: &[Vec<Share>]) -> f64 {
     range_of(means.chain([quantile(&highs, 0.97), 0.1]), 0.06).end
 }
 
-/// Pay of a group's peers in one bin of rounds, per cent.
+/// Pay of a group's peers in one bin of rounds, in per cent.
 struct Share {
     x: f64,
     mean: f64,
@@ -101,7 +101,7 @@ fn shares(group: &Group<'_>, bins: Bins) -> Vec<Share> {
     (0..bins.count()).map(share).collect()
 }
 
-/// A peer's mean incentive over the rounds of each bin in which it is listed; NaN where it is in none.
+/// A peer's mean incentive over the rounds of each bin in which it is listed; NaN if it is in none.
 fn mean_in_bins(rows: &[&PeerRow], bins: Bins) -> Vec<f64> {
     let mut sums = vec![(0.0, 0u64); bins.count()];
     for row in rows {
@@ -128,7 +128,7 @@ mod tests {
         let groups = by_behaviour(&run.peers);
         let honest = shares(&groups[0], Bins { rounds: 150, width: 2 });
         assert_eq!((honest.len(), honest[7].x), (75, 16.0));
-        // Uids 0..=11: a mean of 0.55 %, and half a per cent from every other round.
+        // Uids 0..=11: a mean of 0.55 %, plus half a per cent in every other round.
         assert!((honest[7].mean - 1.05).abs() < 1e-9, "{}", honest[7].mean);
         assert!((honest[7].low - 0.61).abs() < 1e-9 && (honest[7].high - 1.49).abs() < 1e-9);
         assert!(shares(&groups[1], Bins { rounds: 150, width: 2 }).iter().all(|share| share.high == 0.0));

@@ -1,5 +1,5 @@
-//! `loss.svg`: the held-out loss by round, AdamW's beside it, and what simpler models reach. `loss-late.svg`: the same
-//! without the fall in the beginning, of a run that is long after it.
+//! `loss.svg`: the held-out loss by round, with AdamW's and the losses of simpler models. `loss-late.svg`: the same
+//! without the initial fall, for runs that are long past it.
 
 use super::canvas::{Point, picture};
 use super::frame::{BELOW_HEADING, Frame, Legend, Level, Sample, WIDTH, heading, range_of};
@@ -8,14 +8,15 @@ use crate::report::manifest::References;
 use crate::report::{ReportError, RunData, diverged};
 
 const HEIGHT: f64 = 500.0;
-/// Room for the labels of levels.
+/// Space for the labels of reference lines.
 const RIGHT: f64 = 150.0;
 const ROUNDS: &str = "communication rounds done";
 const EXPLANATION: &str = "mean cross-entropy on held-out data, of the model that all honest peers share";
 
 /// The share of the rounds that [`late_loss`] leaves out.
 const EARLY: f64 = 0.1;
-/// It is drawn where the losses after that are within such a share of all losses: too close to tell apart in the whole.
+/// The late picture is drawn if the remaining losses span at most this share of all losses, too little to tell them
+/// apart.
 const CLOSE: f64 = 0.1;
 
 /// One line of a picture of losses.
@@ -24,18 +25,18 @@ pub(super) struct Curve {
     pub label: String,
     pub stroke: Stroke,
     pub points: Vec<Point>,
-    /// The least and the largest of several runs, as (x, low, high); empty for one run.
+    /// The smallest and largest loss of several runs, as (x, low, high); empty for one run.
     pub spread: Vec<(f64, f64, f64)>,
 }
 
-/// The loss of one run, and AdamW's.
+/// Draws the loss of one run, and AdamW's.
 pub fn loss(run: &RunData) -> Result<String, ReportError> {
     let settings = &run.manifest.scenario;
     let title = format!("Held-out loss: {}, seed {}", settings.name, run.manifest.seed);
     draw(&[run], &title, ROUNDS, &curves(run))
 }
 
-/// The same without the first rounds, where lines are too close to tell apart after them.
+/// Draws the losses without the first rounds, if the later lines are too close to tell apart otherwise.
 pub fn late_loss(run: &RunData) -> Result<Option<String>, ReportError> {
     let all = curves(run);
     let last = all.iter().flat_map(|curve| &curve.points).fold(0.0, |last: f64, point| last.max(point.0));
@@ -78,22 +79,22 @@ fn curves(run: &RunData) -> Vec<Curve> {
     curves
 }
 
-/// Losses by the number of rounds done when they were measured.
+/// Losses by the number of rounds done at the measurement.
 fn curve(label: String, stroke: Stroke, run: &RunData, losses: impl Iterator<Item = (u64, Option<f64>)>) -> Curve {
     let start = run.manifest.initial_loss.map(|loss| (0.0, loss));
     let measured = losses.filter_map(|(round, loss)| loss.map(|loss| (round as f64 + 1.0, loss)));
     Curve { label, stroke, points: start.into_iter().chain(measured).collect(), spread: Vec::new() }
 }
 
-/// What the baseline of a run is called.
+/// The name of a run's baseline.
 pub(super) fn adamw(run: &RunData) -> String {
     format!("central AdamW on as many tokens (peak learning rate {})", run.manifest.scenario.baseline.lr)
 }
 
-/// Curves of losses on one set of axes, with the levels that belong to the runs.
+/// Draws loss curves on the same axes, with the runs' reference losses.
 pub(super) fn draw(runs: &[&RunData], title: &str, x_title: &str, curves: &[Curve]) -> Result<String, ReportError> {
     let start = runs.iter().filter_map(|run| run.manifest.initial_loss).fold(f64::NEG_INFINITY, f64::max);
-    // A run that blew up is drawn to the upper edge.
+    // A diverged run is drawn along the upper edge.
     let ceiling = if start.is_finite() { 1.5 * start } else { f64::INFINITY };
     let mut levels = levels(runs);
     if curves.iter().flat_map(|curve| &curve.points).any(|point| point.1 > ceiling) {
@@ -103,7 +104,7 @@ pub(super) fn draw(runs: &[&RunData], title: &str, x_title: &str, curves: &[Curv
     draw_with(&levels, ceiling, title, x_title, curves)
 }
 
-/// Curves of losses up to `ceiling`, with these levels.
+/// Draws loss curves up to `ceiling`, with these reference lines.
 fn draw_with(
     levels: &[Level],
     ceiling: f64,
@@ -138,7 +139,7 @@ fn draw_with(
     })
 }
 
-/// The reference losses: of runs that have different ones, as seeds of a corpus do, their mean.
+/// The reference losses. If runs have different ones, as with seeds of a synthetic corpus, their mean.
 fn levels(runs: &[&RunData]) -> Vec<Level> {
     type Kind = (&'static str, fn(&References) -> Option<f64>, Dash);
     let kinds: [Kind; 3] = [
@@ -175,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_is_drawn_apart_where_the_fall_hides_it() {
+    fn late_losses_have_their_own_picture_if_the_fall_hides_them() {
         let mut run = sample::copycat();
         assert!(late_loss(&run).unwrap().is_none(), "it falls all along");
         let rounds = run.rounds.len();
@@ -188,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loss_that_is_no_number_breaks_the_line() {
+    fn a_loss_that_is_not_finite_breaks_the_line() {
         let mut run = sample::copycat();
         run.rounds[80].loss = Some(f64::NAN);
         run.rounds[81].loss = Some(f64::INFINITY);

@@ -1,5 +1,5 @@
-//! Pictures of a run, as SVG: readable on a white page at 900 pixels, in colours safe for the colour-blind. No fonts
-//! are needed to draw them.
+//! Pictures of a run as SVG, for a white page of 900 pixels, in colours safe for the colour-blind. Drawing them needs
+//! no fonts.
 
 mod bytes;
 pub(crate) mod canvas;
@@ -39,10 +39,10 @@ impl series::Group<'_> {
     }
 }
 
-/// Files of the pictures that are not of the mechanism.
+/// Files of the pictures that do not depend on the mechanism.
 const OTHERS: [&str; 6] = ["loss", "loss-late", "incentive", "work", "status", "bytes"];
 
-/// All pictures of a run: names of their files, and the SVG text. Of a baseline alone, the loss.
+/// All pictures of a run: file names and SVG texts. A run of the baseline alone has only the loss.
 pub fn all(run: &RunData) -> Result<Vec<(String, String)>, ReportError> {
     let named = |file: &str, svg: String| (format!("{file}.svg"), svg);
     let mut pictures = vec![named("loss", loss(run)?)];
@@ -53,7 +53,7 @@ pub fn all(run: &RunData) -> Result<Vec<(String, String)>, ReportError> {
         pictures.push(named("status", status(run)?));
         pictures.extend(bytes(run)?.map(|svg| named("bytes", svg)));
         for (file, svg) in columns(run)? {
-            // A mechanism may call a number as it likes.
+            // A mechanism may give a number any name.
             let file = if OTHERS.contains(&file.as_str()) { format!("peers-{file}") } else { file };
             pictures.push(named(&file, svg));
         }
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
     use crate::report::{files::replace, sample};
 
-    /// `cargo test --lib pictures -- --ignored` draws made-up runs of all sizes to look at.
+    /// `cargo test --lib pictures -- --ignored` draws invented runs of all sizes for a look.
     #[test]
     #[ignore = "writes pictures to a temporary folder, to be looked at"]
     fn pictures_to_look_at() {

@@ -1,16 +1,16 @@
-//! Colours and dashes: one look for a behaviour or a run in all pictures.
+//! Colours and dashes: a behaviour or a run looks the same in all pictures.
 //!
-//! The colours are those of Okabe and Ito ("Color Universal Design", 2008), told apart with every kind of colour
-//! vision; what shares a colour differs in its dashes.
+//! The colours are those of Okabe and Ito ("Color Universal Design", 2008), which every kind of colour vision tells
+//! apart. Lines with the same colour differ in their dashes.
 
 use plotters::style::RGBColor;
 
 pub const WHITE: RGBColor = RGBColor(255, 255, 255);
 /// Text and axes.
 pub const INK: RGBColor = RGBColor(40, 40, 40);
-/// Text of less weight, reference lines.
+/// Secondary text, reference lines.
 pub const SHADE: RGBColor = RGBColor(110, 110, 110);
-/// Lines of the grid.
+/// Grid lines.
 pub const GRID: RGBColor = RGBColor(228, 228, 228);
 
 pub const BLACK: RGBColor = RGBColor(0, 0, 0);
@@ -22,10 +22,10 @@ pub const BLUE: RGBColor = RGBColor(0, 114, 178);
 pub const VERMILLION: RGBColor = RGBColor(213, 94, 0);
 pub const PURPLE: RGBColor = RGBColor(204, 121, 167);
 
-/// Colours for lines, in order of use: yellow is too pale on white.
+/// Colours for lines, in order of use. Yellow is left out, as it is too pale on white.
 pub const LINES: [RGBColor; 7] = [BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK];
 
-/// How a line is broken.
+/// The dash pattern of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dash {
     Solid,
@@ -37,7 +37,7 @@ pub enum Dash {
 impl Dash {
     const ALL: [Self; 4] = [Self::Solid, Self::Dashed, Self::Alternating, Self::Dotted];
 
-    /// Lengths drawn and left out in turn, in pixels.
+    /// Lengths of dashes and gaps in turn, in pixels.
     pub fn pattern(self) -> &'static [f64] {
         match self {
             Self::Solid => &[],
@@ -48,12 +48,12 @@ impl Dash {
     }
 }
 
-/// How a line is drawn.
+/// The style of a line.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Stroke {
     pub color: RGBColor,
     pub dash: Dash,
-    /// Pixels.
+    /// Width in pixels.
     pub width: f64,
 }
 
@@ -71,8 +71,8 @@ impl Stroke {
     }
 }
 
-/// Strokes for behaviours by label. A kind keeps its colour from picture to picture and from run to run; variants of
-/// one kind (`honest`, `honest x2`), and kinds that share a colour, differ in their dashes.
+/// Strokes for behaviours by label. A kind keeps its colour in all pictures and runs. Variants of one kind (`honest`,
+/// `honest x2`), and kinds that share a colour, differ in their dashes.
 pub fn behaviour_strokes(labels: &[&str]) -> Vec<Stroke> {
     let mut taken = Vec::with_capacity(labels.len());
     for label in labels {

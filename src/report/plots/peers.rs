@@ -1,8 +1,8 @@
-//! A picture of each number that the mechanism has of peers, as `rating.svg` and `proof.svg`: what the validator thinks
-//! of each of them; of very few peers also what it measured, as `loss-score.svg`.
+//! A picture of each of the mechanism's numbers of peers, such as `rating.svg` and `proof.svg`: the validator's view of
+//! each peer. With very few peers also its measurements, such as `loss-score.svg`.
 //!
-//! Very few peers share one frame; more have a panel a behaviour, all with the same axes. Where there are too many to
-//! tell apart, a group shows its median and the middle of it.
+//! Very few peers share one frame. More get a panel per behaviour, all with the same axes. A group that is too large to
+//! tell its peers apart shows its median and the range of its middle peers.
 
 use std::ops::Range;
 
@@ -14,14 +14,14 @@ use super::series::{Bins, Group, by_behaviour, last_in_bins, quantile, rounds_of
 use crate::mechanism::{Column, ColumnKind, Picture};
 use crate::report::{PeerRow, ReportError, RunData};
 
-/// So many peers share one frame.
+/// Up to this many peers share one frame.
 const ONE_FRAME: usize = 6;
-/// With more peers than this in all, a group of more than `FEW` is drawn by its quantiles.
+/// With more peers in total, a group of more than `FEW` is drawn by its quantiles.
 const ALL_DRAWN: usize = 40;
 const FEW: usize = 4;
 
-/// The pictures of the mechanism's columns that hold any number: names of their files without `.svg`, and SVG texts. A
-/// spread is drawn with what it is the spread of; a measurement only of so few peers that one sees anything in it.
+/// The pictures of the mechanism's columns that hold any number: file names without `.svg`, and SVG texts. A spread is
+/// drawn with its column. A measurement is drawn only for few peers, as more would hide one another.
 pub fn columns(run: &RunData) -> Result<Vec<(String, String)>, ReportError> {
     let columns = &run.manifest.columns;
     let peers: usize = by_behaviour(&run.peers).iter().map(|group| group.peers.len()).sum();
@@ -57,7 +57,7 @@ struct Figure<'a> {
 }
 
 impl<'a> Figure<'a> {
-    /// As the column's picture says, or else by its name and label.
+    /// The title from the column's picture, or from its name and label.
     fn of(column: &'a Column) -> Self {
         let y_title = column.label.as_str();
         if let Some(Picture { title, explanation, range, .. }) = &column.picture {
@@ -151,7 +151,7 @@ impl Figure<'_> {
     }
 }
 
-/// A line of zero where it is inside of the axes.
+/// A line at zero, if zero is within the axes.
 fn zero(page: &Canvas<'_>, frame: &Frame) {
     if frame.y.start < 0.0 {
         let stroke = Stroke::solid(SHADE, 1.0).dash(Dash::Dashed);
@@ -159,7 +159,7 @@ fn zero(page: &Canvas<'_>, frame: &Frame) {
     }
 }
 
-/// Bands first, so that they hide no line.
+/// Bands are drawn first, so that they hide no line.
 fn draw(page: &Canvas<'_>, frame: &Frame, ribbons: &[Ribbon], stroke: Stroke) {
     let opacity = (0.5 / ribbons.len() as f64).clamp(0.05, 0.2);
     for ribbon in ribbons {
@@ -175,7 +175,7 @@ fn draw(page: &Canvas<'_>, frame: &Frame, ribbons: &[Ribbon], stroke: Stroke) {
     }
 }
 
-/// Each peer's value with its uncertainty to both sides.
+/// Each peer's value, with its uncertainty on both sides.
 fn each(group: &Group<'_>, bins: Bins, value: &impl Fn(&PeerRow) -> Option<(f64, f64)>) -> Vec<Ribbon> {
     let ribbon = |rows: &[&PeerRow]| {
         let values = last_in_bins(rows, bins, value).into_iter().enumerate();
@@ -204,7 +204,7 @@ mod tests {
     use super::*;
     use crate::report::sample;
 
-    /// The picture with this name.
+    /// The picture with this file name.
     fn drawn(run: &RunData, file: &str) -> Option<String> {
         columns(run).unwrap().into_iter().find(|(name, _)| name == file).map(|(_, svg)| svg)
     }
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn each_number_that_a_mechanism_has_is_drawn() {
+    fn every_number_of_a_mechanism_is_drawn() {
         let mut run = sample::copycat();
         let files =
             |run: &RunData| -> Vec<String> { columns(run).unwrap().into_iter().map(|(file, _)| file).collect() };
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn few_peers_are_drawn_each_and_many_by_quantiles() {
+    fn few_peers_are_drawn_singly_and_many_by_quantiles() {
         let run = sample::copycat();
         let svg = drawn(&run, "rating").unwrap();
         assert_eq!(svg.matches("<polygon").count(), 16, "a band for each peer");

@@ -1,4 +1,4 @@
-//! From the rows of `peers.csv` to the lines of a picture: peers by behaviour, rounds by bins, quantiles over peers.
+//! Turns the rows of `peers.csv` into lines of a picture: peers by behaviour, rounds in bins, quantiles over peers.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::report::record::PeerRow;
 pub struct Group<'a> {
     pub label: &'a str,
     pub stroke: Stroke,
-    /// By uid; rows in the order of rounds.
+    /// By uid, with rows in the order of rounds.
     pub peers: Vec<(Uid, Vec<&'a PeerRow>)>,
 }
 
@@ -27,16 +27,16 @@ pub fn by_behaviour(rows: &[PeerRow]) -> Vec<Group<'_>> {
     labels.into_iter().zip(strokes).zip(peers).map(|((label, stroke), peers)| Group { label, stroke, peers }).collect()
 }
 
-/// Neighbouring rounds drawn as one.
+/// Bins of neighbouring rounds, each drawn as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bins {
     pub rounds: u64,
-    /// Rounds in a bin.
+    /// Rounds per bin.
     pub width: u64,
 }
 
 impl Bins {
-    /// At most so many bins.
+    /// Divides the rounds into at most `bins` bins.
     pub fn at_most(bins: u64, rounds: u64) -> Self {
         Self { rounds, width: rounds.div_ceil(bins.max(1)).max(1) }
     }
@@ -54,13 +54,13 @@ impl Bins {
         ((bin as u64 + 1) * self.width).min(self.rounds) as f64
     }
 
-    /// For an explanation: empty when each round is drawn.
+    /// Words for an explanation; empty if each round is drawn.
     pub fn note(&self, how: &str) -> String {
         if self.width > 1 { format!("; {how} each {} rounds", self.width) } else { String::new() }
     }
 }
 
-/// Rounds that these reach.
+/// Rounds that these rows cover.
 pub fn rounds_of(rounds: impl Iterator<Item = u64>) -> u64 {
     rounds.map(|round| round.saturating_add(1)).max().unwrap_or(0)
 }
@@ -76,7 +76,7 @@ pub fn last_in_bins<T>(rows: &[&PeerRow], bins: Bins, value: impl Fn(&PeerRow) -
     values
 }
 
-/// Value below which a share of sorted values lies, interpolated; NaN of none.
+/// The value below which a share of the sorted values lies, interpolated; NaN for no values.
 pub fn quantile(sorted: &[f64], share: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
     let at = share * last as f64;

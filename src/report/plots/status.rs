@@ -1,4 +1,4 @@
-//! `status.svg`: how every peer fared in every round.
+//! `status.svg`: the status of every peer in every round.
 
 use std::collections::BTreeMap;
 
@@ -10,24 +10,24 @@ use super::palette::{BLACK, BLUE, INK, ORANGE, PURPLE, SHADE, Stroke, VERMILLION
 use super::series::{Bins, Group, by_behaviour, rounds_of};
 use crate::report::{PeerRow, ReportError, RunData, Status};
 
-/// Rectangles in the picture; rounds are drawn in coarser bins until they suffice.
+/// Most rectangles in the picture. Rounds are drawn in coarser bins until they suffice.
 const RECTANGLES: usize = 4_500;
 const RIGHT: f64 = 30.0;
 const LABEL_SIZE: f64 = 12.0;
-/// Between two behaviours.
+/// Space between two behaviours.
 const GAP: f64 = 4.0;
 
-/// What a cell shows.
+/// The meaning of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Cell {
     status: Status,
     aggregated: bool,
 }
 
-/// A peer's cells: first bin, bin after the last, what they show.
+/// Cells of a peer: first bin, bin after the last, meaning.
 type Runs = Vec<(usize, usize, Cell)>;
 
-/// A row for each peer, by behaviour and uid; a column for each round.
+/// Draws a row for each peer, by behaviour and uid, and a column for each round.
 pub fn status(run: &RunData) -> Result<String, ReportError> {
     let groups = by_behaviour(&run.peers);
     let (bins, runs) = binned(&groups, rounds_of(run.peers.iter().map(|row| row.round)));
@@ -64,7 +64,7 @@ pub fn status(run: &RunData) -> Result<String, ReportError> {
     })
 }
 
-/// Cells of all peers in bins fine enough to be seen and coarse enough for a small file.
+/// The cells of all peers, in bins fine enough to see and coarse enough for a small file.
 fn binned(groups: &[Group<'_>], rounds: u64) -> (Bins, Vec<Vec<Runs>>) {
     let mut most = 340;
     loop {
@@ -79,7 +79,7 @@ fn binned(groups: &[Group<'_>], rounds: u64) -> (Bins, Vec<Vec<Runs>>) {
     }
 }
 
-/// The most frequent cell of each bin, equal neighbours joined.
+/// The most frequent cell of each bin, with equal neighbours joined.
 fn cells(rows: &[&PeerRow], bins: Bins) -> Runs {
     let mut counts: Vec<BTreeMap<Cell, u32>> = vec![BTreeMap::new(); bins.count()];
     for row in rows {
@@ -98,7 +98,7 @@ fn cells(rows: &[&PeerRow], bins: Bins) -> Runs {
 }
 
 fn row(page: &Canvas<'_>, frame: &Frame, cells: &Runs, bins: Bins, (top, bottom): (f64, f64)) {
-    // A hair of white between rows that are high enough.
+    // A thin white line between rows that are high enough.
     let bottom = if bottom - top >= 5.0 { bottom - 1.0 } else { bottom };
     for &(from, to, cell) in cells {
         let left = frame.at((from as f64 * bins.width as f64, 0.0)).0;
@@ -128,7 +128,7 @@ fn foot(page: &Canvas<'_>, frame: &Frame) {
     frame.x_title(page, "communication round");
 }
 
-/// The kinds of cell that occur.
+/// The kinds of cells that occur.
 fn legend_entries(runs: &[Vec<Runs>]) -> Vec<(Sample, String)> {
     let mut seen: Vec<Cell> = runs.iter().flatten().flatten().map(|(_, _, cell)| *cell).collect();
     seen.sort_by_key(|cell| (cell.status, !cell.aggregated));

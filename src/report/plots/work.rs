@@ -1,4 +1,4 @@
-//! `work.svg`: what each peer works and is paid, beside a mean honest peer.
+//! `work.svg`: work and pay of each peer, relative to a mean honest peer.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::report::{ReportError, RunData};
 
 const HEIGHT: f64 = 460.0;
 
-/// Pay over work, a point a peer; `None` where nobody's costs are known.
+/// Draws pay by work, one point per peer; `None` if no peer's costs are known.
 pub fn work(run: &RunData) -> Result<Option<String>, ReportError> {
     let mut groups: BTreeMap<(bool, &str), Vec<Point>> = BTreeMap::new();
     for row in &run.leaderboard {
@@ -17,7 +17,7 @@ pub fn work(run: &RunData) -> Result<Option<String>, ReportError> {
         let points = groups.entry((!label.starts_with("honest"), label)).or_default();
         points.extend(row.work.zip(row.pay));
     }
-    // The honest ones are drawn first, and with the colours of the other pictures.
+    // Honest peers are drawn first, in the colours of the other pictures.
     let labels: Vec<&str> = groups.keys().map(|(_, label)| *label).collect();
     let strokes = behaviour_strokes(&labels);
     let groups: Vec<(&str, Stroke, Vec<Point>)> =
@@ -40,7 +40,7 @@ pub fn work(run: &RunData) -> Result<Option<String>, ReportError> {
         heading(page, &title, explanation);
         legend.draw(page, (70.0, BELOW_HEADING));
         let (top, bottom) = (BELOW_HEADING + legend.height() + 10.0, HEIGHT + legend.height() - 50.0);
-        // Room for the points at the left edge: of those who do not work.
+        // Space at the left edge for the points of peers without work.
         let frame = Frame { left: 70.0, top, right: WIDTH - 110.0, bottom, x: -0.02 * x..x, y: -0.02 * y..y };
         frame.axes(page, "work: tokens trained on (honest = 1)", "pay (honest = 1)");
         let dotted = Stroke::solid(SHADE, 1.2).dash(Dash::Dotted);
@@ -66,7 +66,7 @@ mod tests {
         for text in ["honest (12 peers)", "copycat of best (3 peers)", "copycat of random (1 peer)", "honest pay"] {
             assert!(svg.contains(text), "{text}");
         }
-        // A point a peer, and one of each behaviour in the legend.
+        // One point per peer, and one per behaviour in the legend.
         assert_eq!(svg.matches("<polygon").count(), 16 + 3);
         run.leaderboard.iter_mut().for_each(|row| row.work = None);
         assert_eq!(work(&run).unwrap(), None);

@@ -1,25 +1,25 @@
-//! What peers do and earn beside a mean honest peer, in the tables of those whose costs are known.
+//! Columns of work and profit, relative to a mean honest peer, in tables of runs whose costs are known.
 
 use super::ruled::{NONE, digits};
 use crate::report::{LeaderboardRow, RunData, plots};
 
-/// Below the tables.
+/// The explanation below the tables.
 pub const LEGEND: &str =
     "work: tokens trained on; profit: pay divided by work; a mean honest peer has 1 of each in the same rounds";
 
-/// What a table shows of costs.
+/// The cost columns of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Costs {
-    /// Nothing: of a real network, and of folders of earlier versions, they are not known.
+    /// None, as costs are not known for a real network and for folders of earlier versions.
     Unknown,
-    /// Of one peer.
+    /// The columns of one peer.
     Each,
-    /// Of all uids of an operator together.
+    /// The columns of all uids of an operator together.
     All,
 }
 
 impl Costs {
-    /// These, if any peer's are known.
+    /// These columns, if any peer's costs are known.
     pub fn of(run: &RunData, known: Self) -> Self {
         if run.leaderboard.iter().any(|row| row.work.is_some()) { known } else { Self::Unknown }
     }
@@ -32,7 +32,7 @@ impl Costs {
         }
     }
 
-    /// A group's cells, in a run of so many rounds. Peers count by the rounds in which they held a slot.
+    /// A group's cells, given the rounds of the run. Peers are weighted by the rounds in which they held a slot.
     pub fn cells(self, group: &[&LeaderboardRow], rounds: u64) -> Vec<String> {
         let held = |row: &LeaderboardRow| row.rounds_registered.unwrap_or(0) as f64;
         let total = |value: fn(&LeaderboardRow) -> Option<f64>| -> f64 {
@@ -84,8 +84,8 @@ mod tests {
     }
 
     #[test]
-    fn peers_count_by_the_rounds_that_they_were_there() {
-        // 100 rounds of 0.5 and 25 of 1: 0.6 a peer, 0.75 in all; paid 100 * 2 + 25 * 1 for it.
+    fn peers_are_weighted_by_their_rounds() {
+        // 100 rounds of 0.5 and 25 of 1: 0.6 for a peer, 0.75 in total. Their pay is 100 * 2 + 25 * 1.
         let (long, short) = (row(100, Some(0.5), 2.0), row(25, Some(1.0), 1.0));
         let cells = |costs: Costs| costs.cells(&[&long, &short], 100).join(" ");
         assert_eq!(cells(Costs::Each), "0.60 3.00");
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn of_strangers_nothing_is_shown() {
+    fn costs_of_strangers_are_not_shown() {
         let mut run = sample::copycat();
         assert_eq!(Costs::of(&run, Costs::Each), Costs::Each);
         run.leaderboard.iter_mut().for_each(|row| row.work = None);

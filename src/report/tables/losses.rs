@@ -1,10 +1,10 @@
-//! The table of losses: the network's beside AdamW's.
+//! The table of losses: the network's and AdamW's.
 
 use super::ruled::{Look, NONE, Ruled, digits};
 use crate::report::RunData;
 use crate::report::diverged::shown;
 
-/// The loss at the start and after each quarter of the rounds, AdamW's beside it; then what simpler models reach.
+/// The loss at the start and after each quarter of the rounds, beside AdamW's; then the losses of simpler models.
 pub fn losses(run: &RunData, look: Look) -> String {
     let network: Vec<_> = run.rounds.iter().map(|row| (row.round, row.loss)).collect();
     let baseline: Vec<_> = run.baseline.iter().map(|row| (row.round, row.loss)).collect();
@@ -35,7 +35,7 @@ pub fn losses(run: &RunData, look: Look) -> String {
     table.text()
 }
 
-/// The last loss measured when so many rounds were done.
+/// The last loss measured up to this number of rounds.
 fn last_measured(losses: &[(u64, Option<f64>)], done: u64) -> Option<f64> {
     losses.iter().take_while(|(round, _)| *round < done).filter_map(|(_, loss)| *loss).last()
 }

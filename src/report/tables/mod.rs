@@ -1,4 +1,4 @@
-//! What is printed at the end of a run: who was paid, the loss beside AdamW's, where the files are.
+//! The output at the end of a run: pay, the loss beside AdamW's, and the paths of the files.
 
 mod cost;
 mod losses;
@@ -17,14 +17,14 @@ use super::{Equality, LeaderboardRow, RunData, diverged};
 use crate::Uid;
 use crate::mechanism::Column;
 
-/// Peers that are listed one by one: all where there are no more than `ALL`, else the best paid.
+/// A list of at most `ALL` peers is printed whole; of a longer one, only the best paid.
 const ALL: usize = 20;
 const BEST: usize = 10;
 
 const LEGEND: &str =
     "final pay: mean share of a round's pay, last tenth of the rounds; aggregated, failed: share of all rounds";
 
-/// All tables of a run, and where its files are.
+/// All tables of a run, and the path of its folder.
 pub fn summary(run: &RunData, root: &Path, look: Look) -> String {
     let peers = run.leaderboard.len();
     let mut parts = Vec::new();
@@ -48,7 +48,7 @@ pub fn summary(run: &RunData, root: &Path, look: Look) -> String {
     parts.join("\n\n")
 }
 
-/// How evenly equal honest peers were paid, in words; `None` where the folder does not say.
+/// How evenly equal honest peers were paid, in words; `None` if the folder does not say.
 pub(super) fn equality(run: &RunData) -> Option<String> {
     let Equality { peers, gini, variation } = run.manifest.honest_pay?;
     Some(format!(
@@ -62,7 +62,7 @@ fn peers_title(peers: usize) -> String {
     if peers <= ALL { "Who was paid, by peer".into() } else { format!("The {BEST} best paid of {peers} peers") }
 }
 
-/// One line a behaviour, the best paid a peer first.
+/// One line per behaviour, sorted by pay per peer.
 pub fn by_behaviour(run: &RunData, look: Look) -> String {
     let mut groups: BTreeMap<&str, Vec<&LeaderboardRow>> = BTreeMap::new();
     for row in &run.leaderboard {
@@ -97,8 +97,8 @@ pub fn by_behaviour(run: &RunData, look: Look) -> String {
     table.text()
 }
 
-/// One line for each operator of several uids, whose slots have the label `operator/behaviour`: what it earns in all, and
-/// a uid of it beside an honest peer. `None` where there is none.
+/// One line for each operator of several uids, whose slots have the label `operator/behaviour`: its total, and one of
+/// its uids relative to an honest peer. `None` if there is no such operator.
 pub fn by_operator(run: &RunData, look: Look) -> Option<String> {
     let mut operators: BTreeMap<&str, Vec<&LeaderboardRow>> = BTreeMap::new();
     for row in &run.leaderboard {
@@ -134,7 +134,7 @@ pub fn by_operator(run: &RunData, look: Look) -> Option<String> {
     Some(table.text())
 }
 
-/// One line a peer, in the order given; of more than 20 the first ten.
+/// One line per peer, in the given order; of more than 20 peers the first ten.
 pub fn by_peer(run: &RunData, look: Look) -> String {
     let (rows, rounds) = (&run.leaderboard, run.manifest.rounds_done as f64);
     let listed = if rows.len() <= ALL { rows.len() } else { BEST };
@@ -161,7 +161,7 @@ pub fn by_peer(run: &RunData, look: Look) -> String {
     table.text()
 }
 
-/// A number of the mechanism that tables show: places in a row of the leaderboard.
+/// A number of the mechanism that tables show, as indices into a row of the leaderboard.
 struct Own {
     title: String,
     at: usize,
@@ -169,7 +169,7 @@ struct Own {
 }
 
 impl Own {
-    /// Those that any peer has; a spread stands beside what it is the spread of.
+    /// The numbers that any peer has. A spread stands beside its number.
     fn of(run: &RunData) -> Vec<Self> {
         let columns = &run.manifest.columns;
         let lasting: Vec<&Column> = Column::lasting(columns).into_iter().map(|at| &columns[at]).collect();
@@ -218,7 +218,7 @@ mod tests {
         }
     }
 
-    /// A run of 120 rounds that ended so.
+    /// A run of 120 rounds with this ending.
     fn ranked(leaderboard: Vec<LeaderboardRow>) -> RunData {
         let mut run = RunData { leaderboard, ..sample::copycat() };
         run.manifest.rounds_done = 120;
@@ -275,14 +275,14 @@ mod tests {
     }
 
     #[test]
-    fn of_many_peers_the_best_are_listed() {
+    fn only_the_best_of_many_peers_are_listed() {
         let rows = |count| ranked((0..count).map(|uid| row(uid, "honest", 0.01)).collect());
         assert_eq!(by_peer(&rows(21), Look::Plain).lines().count(), 2 + BEST);
         assert_eq!(by_peer(&rows(20), Look::Plain).lines().count(), 2 + 20);
     }
 
     #[test]
-    fn work_and_profit_stand_where_they_are_known() {
+    fn work_and_profit_are_shown_if_known() {
         let costly = |uid, behaviour: &str, work, pay| LeaderboardRow {
             rounds_registered: Some(120),
             tokens: Some(4_096),
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn the_summary_says_where_the_files_are() {
+    fn the_summary_names_the_folder() {
         let run = sample::copycat();
         let text = summary(&run, Path::new("runs/copycat-1"), Look::Terminal);
         assert!(text.contains("runs/copycat-1: manifest.json") && text.contains("baseline.csv"), "{text}");

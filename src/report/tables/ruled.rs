@@ -1,8 +1,8 @@
-//! Tables with rules, and how their numbers are written.
+//! Ruled tables, and the format of their numbers.
 
 use comfy_table::{CellAlignment, Table, presets};
 
-/// How tables are ruled.
+/// The style of the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
     /// Box-drawing characters, for a terminal.
@@ -11,10 +11,10 @@ pub enum Look {
     Plain,
 }
 
-/// Stands for what is not known.
+/// Stands for an unknown value.
 pub const NONE: &str = "-";
 
-/// NaN of none.
+/// The mean; NaN for no values.
 pub fn mean(values: impl Iterator<Item = f64>) -> f64 {
     let (sum, count) = values.fold((0.0, 0), |(sum, count), value| (sum + value, count + 1));
     sum / f64::from(count)
@@ -25,21 +25,21 @@ pub fn percent(share: f64) -> String {
     if share.is_finite() { format!("{:.2} %", 100.0 * share) } else { NONE.into() }
 }
 
-/// A number with so many digits after the point.
+/// A number with this many decimals.
 pub fn digits(value: f64, digits: usize) -> String {
     if !value.is_finite() {
         return NONE.into();
     }
     let text = format!("{value:.digits$}");
-    // No minus before a zero.
+    // Avoid a minus before a zero.
     if text.trim_start_matches(['-', '0', '.']).is_empty() { text.trim_start_matches('-').into() } else { text }
 }
 
-/// A table whose columns of numbers are flush right.
+/// A table with right-aligned columns of numbers.
 pub struct Ruled(Table);
 
 impl Ruled {
-    /// `words`: the one column that is not of numbers, counted from 1; 0: none.
+    /// `words`: the one column that holds text, counted from 1; 0 for none.
     pub fn new(look: Look, words: usize, titles: &[impl ToString]) -> Self {
         let mut table = Table::new();
         table.load_style(match look {
@@ -54,7 +54,7 @@ impl Ruled {
         Self(table)
     }
 
-    /// These columns are of words too, counted from 0.
+    /// Marks more columns as text, counted from 0.
     pub fn left(mut self, columns: std::ops::Range<usize>) -> Self {
         let words = self.0.column_iter_mut().enumerate().filter(|(nth, _)| columns.contains(nth));
         words.for_each(|(_, column)| {

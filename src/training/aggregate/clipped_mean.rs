@@ -1,22 +1,22 @@
-//! `clipped-mean`: the mean of the payloads' values, each peer's tensor clipped to the median norm. SparseLoCo's rule
-//! (Sarfi et al., arXiv 2508.15706), and the dense scheme's.
+//! `clipped-mean`: the mean of the payloads' values, with each peer's tensor clipped to the median norm. This is the
+//! rule of SparseLoCo (Sarfi et al., arXiv 2508.15706) and of the dense scheme.
 //!
-//! The mean is over all peers, with a coefficient that was not sent as 0. What is summed are whole numbers
-//! ([`exact`](super::exact)), here of 2^-32 of the median size of the peers' payloads:
+//! The mean is over all peers; a coefficient that a peer did not send counts as 0. Sums are of whole numbers
+//! ([`exact`](super::exact)), here in units of 2^-32 of the median size of the peers' payloads:
 //!
-//! 1. **Size** of a peer's tensor: the root mean square of its values. Of all peers' sizes the weighted median, the
-//!    lower one where two are in the middle, so that half of the weight is needed to raise it. All peers send as many
-//!    values, so this is the median of the L2 norms as well.
+//! 1. **Size** of a peer's tensor: the root mean square of its values. The median of all peers' sizes is weighted, and
+//!    the lower one if two are in the middle, so raising it takes half of the weight. All peers send equally many
+//!    values, so this is also the median of the L2 norms.
 //! 2. **Value**: `v / max(size, median)` in f64, which clips a peer's tensor to the median norm; clamped to +-32,
 //!    times 2^32, rounded: 2^37 at most. A median of 0 leaves the tensor as it is.
-//! 3. **Sum** of weight times value over the peers: their total weight is below 2^16, so it is below 2^53, exact in any
-//!    order.
+//! 3. **Sum** of weight times value over the peers. The total weight is below 2^16, so the sum is below 2^53 and exact
+//!    in any order.
 //! 4. **Step**: `sum * (rate * median / (total weight * 2^32))`, one product in f64, rounded to f32; then theta minus
 //!    that, rounded to f32. The rounding between product and difference keeps a device from fusing them.
 //!
-//! Each peer's value is off by 2^-33 of the median size at most, and the update by as much times the rate, beside the
-//! two roundings to f32. Of n peers that count alike, one coefficient of one of them moves a parameter by 32 * rate *
-//! median / n at most. It has no settings.
+//! Each peer's value is off by at most 2^-33 of the median size, and the update by that times the rate, plus the two
+//! roundings to f32. With n peers of equal weight, one coefficient of one peer moves a parameter by at most 32 * rate *
+//! median / n. The rule has no settings.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ use super::seam::{Aggregation, RuleSettings, Weighted, total_weight};
 use crate::model::Device;
 use crate::training::{Basis, ChunkLayout, PayloadLayout, SparseTensor, TensorChunks};
 
-/// What a scenario calls it.
+/// Its name in a scenario.
 pub const NAME: &str = "clipped-mean";
 
 /// The rule has no settings.
@@ -45,10 +45,10 @@ impl RuleSettings for ClippedMeanSettings {
     }
 }
 
-/// How many of what a value is a whole number of make the median size: 2^32.
+/// Units per median size: 2^32.
 const FRACTIONS: f64 = (1u64 << 32) as f64;
 
-/// The rule for payloads of one layout; it computes on the host.
+/// The rule for payloads of one layout. It computes on the host.
 #[derive(Clone, Debug)]
 pub struct ClippedMean {
     layout: Arc<ChunkLayout>,
@@ -90,7 +90,7 @@ impl Aggregation for ClippedMean {
     }
 }
 
-/// Adds a peer's values, as whole numbers of 2^-32 `unit`, times its weight.
+/// Adds a peer's values times its weight, as whole numbers in units of 2^-32 `unit`.
 fn add(chunks: &TensorChunks, sparse: &SparseTensor, unit: f64, weight: f64, sums: &mut [f64]) {
     let coefficients = sparse.indices.chunks_exact(chunks.k).zip(sparse.values.chunks_exact(chunks.k));
     for (chunk, (indices, values)) in coefficients.enumerate() {
@@ -102,7 +102,8 @@ fn add(chunks: &TensorChunks, sparse: &SparseTensor, unit: f64, weight: f64, sum
     }
 }
 
-/// The smallest value that half of the total weight does not exceed; 0 of none.
+/// The weighted median: the smallest value such that at least half of the total weight is at or below it; 0 for no
+/// values.
 fn lower_median(mut values: Vec<(f64, u8)>, total: u32) -> f64 {
     values.retain(|&(_, weight)| weight > 0);
     values.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
@@ -131,7 +132,7 @@ mod tests {
     /// The documented rule with sums in whole numbers of 128 bits, parameter by parameter.
     fn by_the_book(layout: &ChunkLayout, theta: &[f32], payloads: &[Weighted], rate: f64) -> Vec<f32> {
         let mut after = theta.to_vec();
-        // A weight is so many peers that send the same.
+        // A weight stands for that many identical payloads.
         let peers: Vec<&PseudoGradient> = (payloads.iter())
             .flat_map(|weighted| std::iter::repeat_n(weighted.payload, weighted.weight.into()))
             .collect();
@@ -203,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_majority_and_nobody_leave_the_model_as_it_is() {
+    fn a_silent_majority_or_no_payload_leaves_the_model_unchanged() {
         let layout = layout(&[vec![2]], 2, 2);
         let (silent, loud) = (plain(&[0.0, 0.0]), plain(&[1.0, 1.0]));
         for peers in [&[][..], &[&silent], &[&silent, &loud]] {
@@ -213,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_without_weight_is_not_there() {
+    fn a_payload_without_weight_is_ignored() {
         let layout = layout(&[vec![2]], 2, 2);
         let (a, b) = (plain(&[1.0, 2.0]), plain(&[9.0, -9.0]));
         let absent = Weighted { payload: &b, weight: 0 };

@@ -1,17 +1,17 @@
-//! Aggregation: one update of many payloads, the same bytes on every node.
+//! Aggregation: makes one update from many payloads, with the same bytes on every node.
 //!
-//! A rule is one file here and a line in [`shipped`]. The file tells what the rule is and where it is from, says which
-//! kind of payload it works on, and holds its settings and tests. A rule of your own is a line in
+//! Each rule is one file and a line in [`shipped`]. The file explains the rule, cites its source, names the kind of
+//! payload that it takes, and holds its settings and tests. A program adds its own rule to
 //! [`Registry::aggregations`](crate::scenario::Registry::aggregations) (`examples/aggregation.rs`).
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `sign_of_mean` | DeMo's rule, on coefficients of the DCT |
-//! | `clipped_mean` | SparseLoCo's and dense's rule, on values of the parameters |
+//! | `sign_of_mean` | the rule of DeMo, on coefficients of the DCT |
+//! | `clipped_mean` | the rule of SparseLoCo and the dense scheme, on values of the parameters |
 //! | `robust` | rules that tolerate dishonest payloads |
-//! | `seam` | what a rule is |
-//! | `exact` | what rules compute with |
-//! | `settings` | what a scenario's `[aggregation]` says |
+//! | `seam` | the interface of a rule |
+//! | `exact` | the arithmetic of the rules |
+//! | `settings` | `[aggregation]` in a scenario |
 
 pub mod clipped_mean;
 pub mod exact;
@@ -30,7 +30,7 @@ use clipped_mean::ClippedMeanSettings;
 use robust::{CenteredClipSettings, Named, RobustRule, RobustSettings};
 use sign_of_mean::SignOfMeanSettings;
 
-/// The rules of this crate: name in a scenario, and settings. A scenario that names none means its scheme's.
+/// The rules of this crate: names in scenarios, and settings. Without a name, a scenario uses its scheme's rule.
 pub fn shipped() -> Kinds<dyn RuleSettings> {
     Kinds::<dyn RuleSettings>::new(sign_of_mean::NAME)
         .with::<SignOfMeanSettings>(sign_of_mean::NAME, |settings| Box::new(settings))

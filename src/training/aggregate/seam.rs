@@ -1,49 +1,49 @@
-//! What a rule of aggregation is.
+//! The interface of an aggregation rule.
 
 use crate::model::{Device, Llama};
 use crate::settings::Findings;
 use crate::training::{Basis, Evaluator, PayloadLayout, PseudoGradient, Replica};
 
-/// The rule that makes one update of many payloads.
+/// Makes one update from many payloads.
 ///
-/// Replicas stay the same only if a step is the same to the bit on every machine and in any order of the payloads.
+/// Replicas stay identical only if a step gives the same bits on every machine and in any order of the payloads.
 pub trait Aggregation: Send + Sync {
-    /// The parameters after `rate` times the step that these payloads make. No payloads leave them as they are.
+    /// The parameters after `rate` times the step of these payloads. Without payloads they stay.
     ///
     /// # Panics
     /// If `theta` is not of this model, a payload does not pass
     /// [`PayloadShape::check`](crate::training::PayloadShape::check), or the weights add up to more than [`MOST_WEIGHT`].
     fn step(&self, theta: &[f32], payloads: &[Weighted], rate: f64) -> Vec<f32>;
 
-    /// The model of a replica after such a step. A rule that can do without the parameters on the host does so here.
+    /// Steps the model of a replica. A rule that does not need the parameters on the host overrides this.
     ///
     /// # Panics
-    /// As [`Aggregation::step`].
+    /// Like [`Aggregation::step`].
     fn stepped(&self, evaluator: &Evaluator, replica: &Replica, payloads: &[Weighted], rate: f64) -> Llama {
         evaluator.model(&self.step(&replica.theta, payloads, rate))
     }
 }
 
-/// Weights of payloads that are aggregated together add up to this at most, so that sums of whole numbers stay exact:
-/// 2^37 times it is below 2^53. The 250 slots of a chain with the largest weight each stay below.
+/// Largest total weight of payloads that are aggregated together. Sums of whole numbers then stay exact, as 2^37 times
+/// it is below 2^53. The 250 slots of a chain stay below it even with the largest weight each.
 pub const MOST_WEIGHT: u32 = (1 << 16) - 1;
 
-/// A payload and how often it counts. Weights are whole so that weighted sums are exact; one of 0 means the payload is
-/// not there.
+/// A payload and its weight. Weights are whole numbers so that weighted sums are exact. A payload of weight 0 is
+/// ignored.
 #[derive(Clone, Copy, Debug)]
 pub struct Weighted<'a> {
     pub payload: &'a PseudoGradient,
-    /// 1 or more.
+    /// How often the payload counts.
     pub weight: u8,
 }
 
 impl<'a> Weighted<'a> {
-    /// A payload that counts once.
+    /// A payload of weight 1.
     pub fn once(payload: &'a PseudoGradient) -> Self {
         Self { payload, weight: 1 }
     }
 
-    /// Payloads that count once each.
+    /// Payloads of weight 1 each.
     pub fn equally(payloads: impl IntoIterator<Item = &'a PseudoGradient>) -> Vec<Self> {
         payloads.into_iter().map(Self::once).collect()
     }
@@ -61,10 +61,10 @@ pub fn total_weight(payloads: &[Weighted]) -> u32 {
 
 /// The settings of a rule, in a scenario's `[aggregation]`.
 pub trait RuleSettings: Send + Sync {
-    /// Checks what a type cannot tell; paths are relative to the section.
+    /// Checks what types cannot express. Paths are relative to the section.
     fn check(&self, _found: &mut Findings) {}
 
-    /// Whether the rule works on payloads of this kind.
+    /// Whether the rule takes payloads of this kind.
     fn works_on(&self, sent: Basis) -> bool;
 
     /// The rule for payloads of this layout, with its heavy work on the device.

@@ -1,12 +1,12 @@
-//! What a scenario's `[aggregation]` says.
+//! `[aggregation]` in a scenario.
 
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use crate::settings::Kinded;
 
-/// How payloads become one update: a kind of [`Registry::aggregations`](crate::scenario::Registry::aggregations), which
-/// is called `rule` here, and its settings.
+/// How payloads are combined into one update: a kind of
+/// [`Registry::aggregations`](crate::scenario::Registry::aggregations), called `rule` here, and its settings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AggregationSettings {
@@ -19,12 +19,12 @@ pub struct AggregationSettings {
 }
 
 impl AggregationSettings {
-    /// Whether nothing is set: a scenario's text leaves the section out then.
+    /// Whether nothing is set. The section is then left out of a scenario's text.
     pub fn is_default(&self) -> bool {
         *self == Self::default()
     }
 
-    /// The rule that is meant, where the scheme has a rule of its own.
+    /// The rule to use, where `own` is the scheme's own.
     pub fn rule(&self, own: &str) -> Kinded {
         Kinded { kind: Some(self.rule.clone().unwrap_or_else(|| own.to_string())), settings: self.settings.clone() }
     }

@@ -1,21 +1,21 @@
-//! `sign-of-mean`: the sign of the decoded mean of the payloads, DeMo's rule in Gauntlet (Lidin et al., arXiv
+//! `sign-of-mean`: the sign of the decoded mean of the payloads. This is DeMo's rule in Gauntlet (Lidin et al., arXiv
 //! 2505.21684).
 //!
-//! Where the mean is near zero, `sign` turns a rounding into a full step, so everything between the payloads and the
-//! sign is in whole numbers ([`exact`](super::exact)):
+//! If the mean is near zero, `sign` turns a rounding error into a full step. So everything between the payloads and the
+//! sign is computed in whole numbers ([`exact`](super::exact)):
 //!
 //! 1. **Value**: `v / rms` in f64, clamped to +-32, times 2^15, rounded: 2^20 at most. `rms` is the root mean square of
-//!    all values the peer sent of the tensor. If it is 0, every value is 0.
+//!    all values that the peer sent of the tensor. If it is 0, every value is 0.
 //! 2. **Mean** over the peers that sent the coefficient: the sum of weight times value, below 2^36, divided by the sum
-//!    of their weights, rounded. A coefficient nobody sent is 0.
+//!    of their weights, rounded. A coefficient that no peer sent is 0.
 //! 3. **Back along the rows** of the chunk with a basis of whole numbers, `round(DCT * 2^20)`, halves away from zero;
 //!    then times 2^-20, rounded.
 //! 4. **Back along the columns** with the same basis, and the sign: -1, 0 or 1.
 //! 5. **Step**: theta minus `rate` in f32 times the sign.
 //!
-//! [`signs`] does this on the CPU, skipping zeros and using the symmetry of the basis; [`signs_from_device`] does it
-//! with dense products on any Burn device. One peer gives the sign of its own pseudo-gradient, as LossScore uses it. It
-//! has no settings.
+//! [`signs`] runs on the CPU, skips zeros and uses the symmetry of the basis. [`signs_from_device`] uses dense products
+//! on any Burn device. For a single payload the result is the sign of that pseudo-gradient, as LossScore uses it. The
+//! rule has no settings.
 
 mod device;
 mod host;
@@ -32,7 +32,7 @@ use super::seam::{Aggregation, RuleSettings, Weighted};
 use crate::model::{Device, Llama};
 use crate::training::{Basis, ChunkLayout, Evaluator, PayloadLayout, Replica};
 
-/// What a scenario calls it.
+/// Its name in a scenario.
 pub const NAME: &str = "sign-of-mean";
 
 /// The rule has no settings.
@@ -58,7 +58,7 @@ pub struct SignOfMean {
 }
 
 impl SignOfMean {
-    /// Decodes on `device`, to the same bits on each.
+    /// Decodes on `device`; the bits are the same on every device.
     pub fn new(layout: Arc<ChunkLayout>, device: Device) -> Self {
         Self { layout, device }
     }
@@ -85,7 +85,7 @@ impl Aggregation for SignOfMean {
 /// `theta - step * sign` for each parameter: one exact product and one rounded difference, the same on every machine.
 ///
 /// # Panics
-/// If there are not as many signs as parameters.
+/// If the number of signs differs from the number of parameters.
 pub fn apply(theta: &[f32], signs: &[i8], step: f32) -> Vec<f32> {
     assert_eq!(theta.len(), signs.len(), "one sign a parameter");
     theta.iter().zip(signs).map(|(&theta, &sign)| theta - step * f32::from(sign)).collect()

@@ -14,7 +14,7 @@ pub fn layout(shapes: &[Vec<usize>], chunk: usize, topk: usize) -> ChunkLayout {
     ChunkLayout::new(&params, chunk, topk).unwrap()
 }
 
-/// A valid payload, with zeros, values far apart and values far beyond the clamp among the ordinary ones.
+/// A valid payload with ordinary values, zeros, values far apart and values far beyond the clamp.
 pub fn payload(layout: &ChunkLayout, rng: &mut ChaCha8Rng) -> PseudoGradient {
     let value = |rng: &mut ChaCha8Rng| match rng.random_range(0..40) {
         0 => 0.0,

@@ -1,11 +1,11 @@
-//! A strategy put together from parts: how much a peer works and when, what it mixes into its upload, what it sends
-//! when it does not work, and when it leaves. Most ways to be paid for less are points in this space; several
-//! behaviours are names for one (`lazy`, `free-rider`, `stale`, `sign-flip`, `rescaled`).
+//! A strategy built from parts: how much a peer works and when, what it mixes into its upload, what it sends when it
+//! does not work, and when it leaves. Most ways to be paid for less are points in this space. Some behaviours are named
+//! points (`lazy`, `free-rider`, `stale`, `sign-flip`, `rescaled`).
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `settings` | the parts, and what a scenario says of them |
-//! | `source` | whose payloads it mixes in, and when they can be had |
+//! | `settings` | the parts, and their settings in a scenario |
+//! | `source` | whose payloads it mixes in, and when they are available |
 //! | `schedule` | the rounds in which it works |
 //!
 //! It sees what any node can see at that time: the chain, the bucket, and its own state.
@@ -54,16 +54,16 @@ pub struct Strategy {
     state: Mutex<State>,
 }
 
-/// What it remembers, of all of its slots.
+/// The state of all slots.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct State {
-    /// What each slot sent when it worked last, if it may want to send it again.
+    /// What each slot sent when it last worked, if it may send it again.
     last: Vec<Option<PseudoGradient>>,
-    /// The moving average of what each slot saw of others, and the round of its newest part.
+    /// The moving average of others' payloads as each slot saw them, with its newest round.
     average: Vec<Option<(u64, PseudoGradient)>>,
 }
 
-/// The entry of a slot.
+/// The entry of a slot, which is created if missing.
 fn of_slot<T: Clone>(entries: &mut Vec<Option<T>>, slot: usize) -> &mut Option<T> {
     let slots = entries.len().max(slot + 1);
     entries.resize(slots, None);
@@ -113,7 +113,7 @@ impl Behaviour for Strategy {
                 let parts = [Part { payload: &own, weight }, Part { payload: &others, weight: 1.0 - weight }];
                 mix(&around.network.shape, &parts)
             }
-            // Nothing to mix in leaves the own one as it is.
+            // Without others' payloads, its own stays as it is.
             (own, others) => own.or(others),
         };
         let sent = self.finished(made?, around);
@@ -132,7 +132,7 @@ impl Behaviour for Strategy {
     }
 
     fn put_at(&self, around: &Surroundings) -> Duration {
-        // It has waited for others already, and must not be late.
+        // It has already waited for others, and must not be late.
         let waited = self.settings.mix == Source::Now || self.settings.samples == Samples::Copied;
         if waited { around.window.opens } else { around.put_spread() }
     }
@@ -149,7 +149,7 @@ impl Behaviour for Strategy {
 }
 
 impl Strategy {
-    /// A peer that has not done anything yet.
+    /// A peer in its initial state.
     pub fn new(settings: StrategySettings) -> Self {
         Self { settings, state: Mutex::default() }
     }
@@ -158,7 +158,7 @@ impl Strategy {
         self.state.lock().expect("no panic while held")
     }
 
-    /// The payload that it mixes in: the mean of others'.
+    /// The payload to mix in: the mean of others'.
     async fn others(&self, around: &Surroundings<'_>) -> Option<PseudoGradient> {
         let settings = &self.settings;
         if settings.mix == Source::Now {
@@ -183,7 +183,7 @@ impl Strategy {
         average.as_ref().map(|(_, payload)| payload.clone())
     }
 
-    /// The payload with noise and scale.
+    /// Adds noise and scale to a payload.
     fn finished(&self, made: PseudoGradient, around: &Surroundings) -> PseudoGradient {
         let (noise, scale) = (self.settings.noise, self.settings.scale);
         let mut made = made;

@@ -11,14 +11,14 @@ use crate::settings::Findings;
 pub enum Works {
     /// In all rounds.
     Always,
-    /// In one round of so many.
+    /// In one round of this many.
     Every(u64),
-    /// When the bin of its rank has its turn, of so many bins. Ranks follow from the pay on the chain, and whose turn it
-    /// is from the number of the round: as published, anybody can tell.
+    /// In the turns of its rank's bin, of this many bins. Ranks follow from the pay on the chain and turns from the
+    /// round's number, so any peer can compute them, as published.
     BinOf(u64),
     /// While it is not paid.
     Unpaid,
-    /// For the first so many slots of its operator alone: what the others send, these have made.
+    /// For this many slots of its operator only, from the first. The other slots send what these have computed.
     Slots(u64),
 }
 
@@ -52,7 +52,7 @@ impl Works {
     }
 }
 
-/// Whether the peer at `rank` of `peers` is in the bin of a round.
+/// Whether a round is the turn of the bin that holds rank `rank` of `peers`.
 fn is_turn(round: u64, rank: u64, peers: u64, bins: u64) -> bool {
     let bins = bins.clamp(1, peers.max(1));
     let turn = round % bins;
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_rank_has_its_turn_once_in_so_many_rounds_as_there_are_bins() {
+    fn each_rank_has_one_turn_in_as_many_rounds_as_bins() {
         for rank in 0..16 {
             let turns: Vec<u64> = (0..10).filter(|round| is_turn(*round, rank, 16, 5)).collect();
             assert_eq!(turns.len(), 2, "{rank}: {turns:?}");

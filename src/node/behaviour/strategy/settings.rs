@@ -1,4 +1,4 @@
-//! What a scenario says of a strategy.
+//! A strategy's settings in a scenario.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,51 +6,51 @@ use super::schedule::Works;
 use super::source::{Of, Source};
 use crate::settings::Findings;
 
-/// Largest factor of a payload's values.
+/// Largest factor for a payload's values.
 const MOST_SCALE: f64 = 1e9;
-/// Times its assigned pages that it trains on beside them, at most.
+/// Most extra pages, as a multiple of the assigned ones.
 const MOST_EXTRA: f64 = 100.0;
-/// As many old models are kept, at most.
+/// Most old models to keep.
 const MOST_STALE: usize = 1000;
 
 /// The settings of `strategy`. The defaults are an honest peer's.
 ///
-/// Settings that came later are not written while they are at their defaults: the names of runs cover what is written.
+/// Later settings are written only if they differ from their defaults, because the names of runs cover what is written.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StrategySettings {
-    /// The part of its assigned pages that it trains on; one page at least, unless it trains on `extra` ones.
+    /// The part of its assigned pages on which it trains. At least one page, unless it trains on `extra` ones.
     pub pages: f64,
-    /// Pages of its own choice that it trains on besides, as a part of the assigned ones.
+    /// Additional pages of its own choice, relative to the assigned ones.
     #[serde(skip_serializing_if = "is_default")]
     pub extra: f64,
-    /// The part of each page that it trains on: its first tokens.
+    /// The part of each page on which it trains, from the first token.
     pub tokens: f64,
-    /// Starts every round without the momentum, error feedback and moments of earlier rounds.
+    /// Drops momentum, error feedback and moments before every round.
     pub fresh: bool,
-    /// It computes on the model of so many rounds ago.
+    /// Age in rounds of the model that it computes on.
     #[serde(skip_serializing_if = "is_default")]
     pub stale: usize,
     /// When it works.
     pub works: Works,
-    /// Whose payloads it mixes into its own.
+    /// Which payloads it mixes into its own.
     pub mix: Source,
-    /// Which of them.
+    /// Which peers' payloads.
     pub of: Of,
-    /// How many of them, the best paid first.
+    /// Most payloads to mix in.
     pub top: usize,
-    /// Weight of its own pseudo-gradient in a mixture with the mean of the others. Both count as equally large before: a mean
-    /// of payloads that have little in common is smaller than each of them.
+    /// Weight of its own pseudo-gradient in a mixture with the mean of the others. Both are scaled to the same size
+    /// first, because a mean of payloads that have little in common is smaller than each of them.
     pub own: f64,
-    /// The part of the put window that it lets pass before it looks for uploads of this round.
+    /// The part of the put window that it waits before it looks for uploads of this round.
     pub wait: f64,
-    /// What a moving average keeps of itself in a round.
+    /// The part of a moving average that remains after a round.
     pub decay: f64,
-    /// What it sends in rounds in which it does not work.
+    /// What it sends in rounds without work.
     pub idle: Idle,
-    /// Adds normal noise of this many root mean squares to every value.
+    /// Normal noise on every value, in root mean squares.
     pub noise: f64,
-    /// Factor of all values; a negative one turns the sign.
+    /// Factor of all values; a negative one flips the sign.
     pub scale: f64,
     /// Which model's samples it signs.
     #[serde(skip_serializing_if = "is_default")]
@@ -64,26 +64,26 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// What a peer sends that has not worked in a round.
+/// What a peer sends in a round without work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Idle {
     /// Nothing.
     Nothing,
-    /// What it sent when it worked last.
+    /// What it sent when it last worked.
     Last,
-    /// What it would mix in, without anything of its own.
+    /// Only what it would mix in.
     Mix,
 }
 
-/// Which samples of a model a peer signs, by which validators tell how far away that is.
+/// The model whose samples a peer signs. Validators estimate a peer's distance from their model by these samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Samples {
-    /// Those of the model that it computed on.
+    /// Samples of the model that it computed on.
     #[default]
     Own,
-    /// Those of another peer's upload of this round; its own where it finds none in time.
+    /// Samples from another peer's upload of this round, or its own if it finds none in time.
     Copied,
 }
 
@@ -91,7 +91,7 @@ pub enum Samples {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Leaves {
-    /// After so many rounds under a key.
+    /// Rounds under each key.
     pub after: u64,
 }
 
@@ -120,7 +120,7 @@ impl Default for StrategySettings {
 }
 
 impl StrategySettings {
-    /// Checks what a type cannot tell.
+    /// Checks what types cannot express.
     pub fn check_all(&self, found: &mut Findings) {
         found.not_negative("extra", self.extra);
         found.at_most("extra", self.extra, MOST_EXTRA);
@@ -180,13 +180,13 @@ mod tests {
     }
 
     #[test]
-    fn it_leaves_when_it_is_said_to() {
+    fn it_leaves_after_the_set_number_of_rounds() {
         assert_eq!(said("\"strategy\"").renews(), None);
         assert_eq!(said("{ kind = \"strategy\", leaves = { after = 7 } }").renews(), Some(7));
     }
 
     #[test]
-    fn settings_that_came_later_are_written_only_where_they_say_something() {
+    fn later_settings_are_written_only_if_set() {
         let written = toml::to_string(&StrategySettings::default()).unwrap();
         assert!(["extra", "stale", "samples", "leaves"].iter().all(|key| !written.contains(key)), "{written}");
         let leaves = StrategySettings { leaves: Some(Leaves { after: 3 }), ..StrategySettings::default() };

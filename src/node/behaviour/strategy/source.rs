@@ -1,4 +1,4 @@
-//! Whose payloads a strategy mixes in, and where it gets them.
+//! Which payloads a strategy mixes in, and where it gets them.
 
 use std::sync::Arc;
 
@@ -10,39 +10,39 @@ use crate::node::behaviour::{Claim, Surroundings};
 use crate::training::PseudoGradient;
 use crate::transport::Hotkey;
 
-/// The part of the put window after which it stops looking: its own upload must not be late.
+/// The part of the put window after which it stops looking, so that its own upload is not late.
 const LATEST: f64 = 0.8;
 
-/// Where payloads come from.
+/// Source of the payloads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
-    /// Nowhere.
+    /// None.
     None,
-    /// Other peers' uploads of this round, as far as they are in the bucket when the strategy looks.
+    /// Other peers' uploads of this round that are in the bucket when the strategy looks.
     Now,
-    /// Other peers' uploads of the round before, which are public.
+    /// Other peers' uploads of the previous round, which are public.
     Past,
     /// A moving average of `past`.
     Average,
-    /// What was aggregated in the round before: its record names the payloads, and anybody can replay it.
+    /// The aggregated payloads of the previous round. Its record names them, so anybody can replay it.
     Aggregate,
-    /// What the operator's other slots made in this round, known before anything is uploaded.
+    /// Payloads of the operator's other slots in this round, known before any upload.
     Operator,
 }
 
-/// Which of the other peers.
+/// Which of the other peers to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Of {
     /// The best paid.
     Best,
-    /// Any, drawn anew each round.
+    /// Any peers, drawn each round.
     Random,
 }
 
 impl Source {
-    /// The payloads that can be had now.
+    /// The payloads that are available now.
     pub async fn payloads(self, around: &Surroundings<'_>, of: Of, top: usize) -> Vec<PseudoGradient> {
         let round = match self {
             Self::None => return Vec::new(),
@@ -62,7 +62,7 @@ impl Source {
     }
 }
 
-/// Uploads of other operators' peers for a round, `top` at most, as far as they are in the bucket.
+/// Up to `top` uploads of other operators' peers for a round, as far as they are in the bucket.
 pub async fn uploads(around: &Surroundings<'_>, round: u64, of: Of, top: usize) -> Vec<(Hotkey, PseudoGradient)> {
     let (latest, clock) = (around.part_of_window(LATEST), &around.ports.clock);
     let mut found = Vec::new();
@@ -75,7 +75,7 @@ pub async fn uploads(around: &Surroundings<'_>, round: u64, of: Of, top: usize) 
     found
 }
 
-/// What another's upload of this round says of its model, of the first that is in the bucket.
+/// The model claim in the first upload of another operator's peer that is in the bucket.
 pub async fn claim(around: &Surroundings<'_>, of: Of) -> Option<Claim> {
     let (latest, clock) = (around.part_of_window(LATEST), &around.ports.clock);
     for (uid, hotkey) in chosen(around, of).await {
@@ -89,7 +89,7 @@ pub async fn claim(around: &Surroundings<'_>, of: Of) -> Option<Claim> {
     None
 }
 
-/// The peers of other operators, in the order in which they are asked.
+/// The peers of other operators, in the order of preference.
 async fn chosen(around: &Surroundings<'_>, of: Of) -> Vec<(Uid, Hotkey)> {
     let chain = around.ports.chain.view().await;
     let mut others = around.strangers(&*chain);

@@ -1,5 +1,5 @@
-//! Mean payloads of groups, made before a rule is applied: they spread less than single payloads, which hides fewer
-//! dishonest ones among honest ones that differ.
+//! Mean payloads of groups, computed before a rule is applied. Means spread less than single payloads, so fewer
+//! dishonest payloads can hide among differing honest ones.
 
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
@@ -7,22 +7,22 @@ use serde::{Deserialize, Serialize};
 use super::vectors::Geometry;
 use crate::random::rng;
 
-/// How groups are made.
+/// How groups are formed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Before {
-    /// Each payload is replaced by the mean of the `n - f` nearest to it, itself among them (Allouah et al., arXiv
+    /// Replaces each payload by the mean of the `n - f` nearest to it, including itself (Allouah et al., arXiv
     /// 2302.01772).
     NearestNeighbourMixing,
-    /// Payloads are shuffled and averaged in pairs (Karimireddy et al., arXiv 2006.09365).
+    /// Shuffles the payloads and averages them in pairs (Karimireddy et al., arXiv 2006.09365).
     Bucketing,
 }
 
-/// Payloads in a bucket.
+/// Payloads per bucket.
 const BUCKET: usize = 2;
 
-/// The members of each group. `lot` keys the shuffle. It follows from the payloads, so that
-/// who uploads last can choose among shuffles.
+/// The members of each group. `lot` keys the shuffle. It follows from the payloads, so the last peer to upload can
+/// choose among shuffles.
 pub fn groups(before: Option<Before>, geometry: &Geometry, f: usize, lot: u64) -> Vec<Vec<usize>> {
     let n = geometry.len();
     match before {
@@ -30,7 +30,7 @@ pub fn groups(before: Option<Before>, geometry: &Geometry, f: usize, lot: u64) -
         Some(Before::NearestNeighbourMixing) => (0..n)
             .map(|at| {
                 let mut order: Vec<usize> = (0..n).collect();
-                // A payload is in its own group, whatever else is as near.
+                // A payload is always in its own group, even if others are equally near.
                 let distance = |to: usize| if to == at { -1.0 } else { geometry.distance2(at, to) };
                 order.sort_by(|&a, &b| distance(a).total_cmp(&distance(b)));
                 order.truncate(n - f);
@@ -46,7 +46,7 @@ pub fn groups(before: Option<Before>, geometry: &Geometry, f: usize, lot: u64) -
     }
 }
 
-/// Factors of payloads, from factors of the groups' means.
+/// Factors of the payloads, derived from factors of the groups' means.
 pub fn spread(factors: &[f64], groups: &[Vec<usize>], payloads: usize) -> Vec<f64> {
     let mut of_payloads = vec![0.0; payloads];
     for (factor, group) in factors.iter().zip(groups) {

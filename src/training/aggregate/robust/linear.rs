@@ -1,24 +1,24 @@
-//! Rules whose update is a weighted sum of the vectors: each gives a factor for every vector.
+//! Rules whose update is a weighted sum of the vectors. Each returns a factor for every vector.
 
 use super::vectors::Geometry;
 
-/// Rounds of clipping around a centre that moves.
+/// Iterations of clipping around a moving centre.
 const CLIPPINGS: usize = 3;
 
-/// All count alike.
+/// The same factor for all vectors.
 pub fn mean(geometry: &Geometry) -> Vec<f64> {
     let n = geometry.len();
     vec![1.0 / n as f64; n]
 }
 
-/// The one whose neighbours are closest; of equals the first.
+/// Selects the vector whose neighbours are closest; the first if several are equal.
 pub fn krum(geometry: &Geometry, f: usize) -> Vec<f64> {
     let scores = scores(geometry, f);
     let best = (0..scores.len()).min_by(|&a, &b| scores[a].total_cmp(&scores[b])).expect("a payload");
     (0..scores.len()).map(|at| f64::from(u8::from(at == best))).collect()
 }
 
-/// The `n - f` best by the same score, alike.
+/// Selects the `n - f` best by the same score, with equal factors.
 pub fn multi_krum(geometry: &Geometry, f: usize) -> Vec<f64> {
     let scores = scores(geometry, f);
     let (n, kept) = (scores.len(), scores.len() - f);
@@ -40,9 +40,9 @@ fn scores(geometry: &Geometry, f: usize) -> Vec<f64> {
     (0..n).map(score).collect()
 }
 
-/// Starts from 0 and moves the centre by the mean of the differences, each clipped to `radius` median norms.
+/// Starts from 0 and moves the centre by the mean difference to the vectors, each clipped to `radius` median norms.
 ///
-/// The centre is itself a sum of the vectors, so its distances follow from their inner products.
+/// The centre is itself a sum of the vectors, so distances from it follow from inner products.
 pub fn centered_clip(geometry: &Geometry, radius: f64) -> Vec<f64> {
     let n = geometry.len();
     let mut norms: Vec<f64> = (0..n).map(|at| geometry.product(at, at).sqrt()).collect();

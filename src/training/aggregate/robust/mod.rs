@@ -1,21 +1,22 @@
-//! Rules from the literature on Byzantine robustness: they tolerate some dishonest payloads.
+//! Byzantine-robust rules from the literature, which tolerate some dishonest payloads.
 //!
 //! | file | rule |
 //! |---|---|
 //! | `linear` | `mean`, `krum`, `multi-krum`, `centered-clip`: the update is a weighted sum of the payloads |
-//! | `coordinate` | `trimmed-mean`, `median`: every coefficient is decided on its own |
-//! | `groups` | `nearest-neighbour-mixing` and `bucketing`: mean payloads of groups, made before a rule is applied |
-//! | `settings` | what a scenario says of them |
-//! | `rule`, `named` | the rules, and how a scenario's name becomes one |
+//! | `coordinate` | `trimmed-mean`, `median`: each coefficient is combined separately |
+//! | `groups` | `nearest-neighbour-mixing` and `bucketing`: mean payloads of groups, computed before a rule is applied
+//! |
+//! | `settings` | their settings in a scenario |
+//! | `rule`, `named` | the rules, and their names in a scenario |
 //! | `vectors` | payloads as whole numbers, and their inner products |
 //! | `step` | from combined coefficients to a step of the model |
 //!
-//! A rule sees the payloads of a round as vectors: of values of the parameters, or of DCT coefficients, with 0 for each
-//! coefficient that was not sent. It decides from their inner products, which are sums of whole numbers and so the same
-//! on every machine. All other arithmetic is in f64 in one order: payloads are sorted by digest first, and only
-//! operations are used that IEEE 754 defines to the bit (+, -, *, /, square root).
+//! A rule sees the payloads of a round as vectors of parameter values or DCT coefficients, with 0 for each coefficient
+//! that was not sent. It decides by their inner products, which are sums of whole numbers and therefore equal on every
+//! machine. All other arithmetic is in f64 in a fixed order: payloads are sorted by digest first, and only operations
+//! that IEEE 754 defines to the bit are used (+, -, *, /, square root).
 //!
-//! Rules and their parameters follow ByzFL (Gonzalez et al., arXiv 2505.24802), against which they are tested.
+//! Rules and their parameters follow ByzFL (Gonzalez et al., arXiv 2505.24802), and are tested against it.
 
 mod coordinate;
 mod groups;

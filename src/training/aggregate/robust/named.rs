@@ -1,4 +1,4 @@
-//! A robust rule as a scenario names it.
+//! A robust rule by its name in a scenario.
 
 use super::rule::{Robust, RobustRule};
 use super::settings::{CenteredClipSettings, RobustSettings};

@@ -1,4 +1,4 @@
-//! The robust rules: which there are, and the step that each makes.
+//! The robust rules, and the step that each makes.
 
 use super::groups;
 use super::settings::RobustSettings;
@@ -10,7 +10,7 @@ use crate::training::aggregate::{Aggregation, Weighted, total_weight};
 /// A robust rule.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum RobustRule {
-    /// The mean of all payloads: tolerates none, and shows what the others are worth.
+    /// The mean of all payloads. It tolerates no dishonest one, and is the baseline for the others.
     Mean,
     /// The mean of each coefficient without its `f` largest and `f` smallest values (Yin et al., arXiv 1803.01498).
     TrimmedMean,
@@ -20,8 +20,8 @@ pub enum RobustRule {
     Krum,
     /// The mean of the `n - f` payloads that Krum ranks best (Blanchard et al., 2017).
     MultiKrum,
-    /// The mean of payloads whose distance from a centre is clipped to `radius` times their median norm, three times
-    /// over (Karimireddy et al., arXiv 2012.10333).
+    /// The mean of payloads whose distance from a centre is clipped to `radius` times their median norm. Iterated three
+    /// times (Karimireddy et al., arXiv 2012.10333).
     CenteredClip { radius: f64 },
 }
 
@@ -33,11 +33,11 @@ pub struct Robust {
     settings: RobustSettings,
 }
 
-/// How a round's payloads become one vector.
+/// How the payloads of a round are combined into one vector.
 enum Combination {
-    /// A sum of the payloads, each times its factor.
+    /// A sum of the payloads, each times a factor.
     Sum(Vec<f64>),
-    /// A function of the groups' values of each coefficient, which it may reorder.
+    /// A function of the groups' values of each coefficient. It may reorder them.
     Coordinate(fn(&mut [f64], usize) -> f64),
 }
 
@@ -47,13 +47,13 @@ impl Robust {
         Self { layout, rule, settings }
     }
 
-    /// How many of `n` payloads may be dishonest; fewer than half.
+    /// How many of `n` payloads may be dishonest; less than half.
     fn dishonest(&self, n: usize) -> usize {
-        // A product that is a whole number but for its rounding counts as that number.
+        // If the product would be whole but for its rounding, use that whole number.
         ((self.settings.dishonest * n as f64 + 1e-9) as usize).min(n.saturating_sub(1) / 2)
     }
 
-    /// How many groups dishonest payloads may spoil, each a group of its own; fewer than half.
+    /// How many groups dishonest payloads may spoil if each is in a different group; less than half.
     fn spoilt(&self, payloads: usize, groups: usize) -> usize {
         self.dishonest(payloads).min(groups.saturating_sub(1) / 2)
     }

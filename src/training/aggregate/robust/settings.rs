@@ -1,16 +1,16 @@
-//! What a scenario says of the robust rules.
+//! Settings of the robust rules in a scenario.
 
 use serde::{Deserialize, Serialize};
 
 use super::groups::Before;
 
-/// How many dishonest payloads are tolerated, and how.
+/// The share of dishonest payloads that is tolerated, and the preprocessing.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RobustSettings {
-    /// Share of the payloads that may be dishonest; `f` is this share of the `n` payloads of a round, rounded down.
+    /// Share of the payloads that may be dishonest. `f` is this share of the `n` payloads of a round, rounded down.
     pub dishonest: f64,
-    /// What is done before the rule is applied.
+    /// Preprocessing before the rule is applied.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<Before>,
 }
@@ -25,12 +25,12 @@ impl Default for RobustSettings {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CenteredClipSettings {
-    /// As [`RobustSettings::dishonest`].
+    /// Like [`RobustSettings::dishonest`].
     pub dishonest: f64,
-    /// As [`RobustSettings::before`].
+    /// Like [`RobustSettings::before`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<Before>,
-    /// Distances from the centre are clipped to this many times the median norm of the payloads.
+    /// Distances from the centre are clipped to this multiple of the payloads' median norm.
     pub radius: f64,
 }
 

@@ -1,11 +1,11 @@
-//! From combined coefficients to a step of the model.
+//! Turns combined coefficients into a step of the model.
 
 use super::vectors::{Row, Vectors};
 use crate::training::Basis;
 use crate::training::aggregate::exact::round;
 use crate::training::dct::{ExactInverse, FUSED_BASELINE, tables};
 
-/// The parameters after a step along what `combine` makes of each chunk: by value, or by the sign of the decoded
+/// The parameters after a step along the combined coefficients: by their values, or by the signs of the decoded
 /// coefficients.
 pub fn apply(theta: &[f32], vectors: &Vectors, rate: f64, combine: impl Fn(Row, &mut [f64])) -> Vec<f32> {
     let mut after = theta.to_vec();
@@ -20,7 +20,7 @@ pub fn apply(theta: &[f32], vectors: &Vectors, rate: f64, combine: impl Fn(Row, 
             match &mut inverse {
                 None => {
                     for (index, value) in combined.iter().enumerate() {
-                        // Rounded before the difference, which so cannot be fused with the product.
+                        // Round the product before subtracting, so that the two cannot be fused.
                         let update = (value * scale) as f32;
                         after[index / chunks.width * chunks.cols + index % chunks.width] -= update;
                     }
@@ -34,7 +34,7 @@ pub fn apply(theta: &[f32], vectors: &Vectors, rate: f64, combine: impl Fn(Row, 
     after
 }
 
-/// The signs of decoded chunks of one size.
+/// Signs of the decoded chunks of one size.
 struct Signs {
     inverse: ExactInverse,
     width: usize,
@@ -46,7 +46,7 @@ impl Signs {
         Self { inverse: ExactInverse::new(height, width), width, placed: vec![0.0; height * width] }
     }
 
-    /// Hands row, column and signed step of every parameter to `take`.
+    /// Passes row, column and signed step of every parameter to `take`.
     fn step(&mut self, coefficients: &[f64], rate: f32, mut take: impl FnMut(usize, usize, f32)) {
         for (index, &value) in coefficients.iter().enumerate() {
             let at = self.inverse.position(index / self.width, index % self.width);

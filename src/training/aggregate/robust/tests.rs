@@ -1,4 +1,4 @@
-//! The robust rules against ByzFL's results, and what must hold of each of them.
+//! Tests the robust rules against ByzFL's results, and the properties of each.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ const RULES: [RobustRule; 6] = [
     RobustRule::CenteredClip { radius: 1.0 },
 ];
 
-/// The rule of a name.
+/// The rule with this name.
 fn named(name: &str, radius: f64) -> RobustRule {
     match name {
         "mean" => RobustRule::Mean,
@@ -40,7 +40,7 @@ fn rule(layout: &ChunkLayout, basis: Basis, rule: RobustRule, settings: RobustSe
     Robust::new(PayloadLayout { chunks: Arc::new(layout.clone()), basis }, rule, settings)
 }
 
-/// A set of vectors, and what ByzFL makes of it by rule.
+/// A set of vectors, and ByzFL's result for each rule.
 #[derive(Deserialize)]
 struct Case {
     f: usize,
@@ -52,7 +52,7 @@ struct Case {
 }
 
 #[test]
-fn rules_give_what_byzfl_gives() {
+fn rules_match_byzfl() {
     let cases: Vec<Case> = serde_json::from_str(include_str!("../../../../tests/vectors/robust.json")).unwrap();
     let mut compared = 0;
     for (number, case) in cases.iter().enumerate() {
@@ -76,7 +76,7 @@ fn rules_give_what_byzfl_gives() {
     assert_eq!(compared, 5 * 2 * 6 * 24);
 }
 
-/// Honest vectors and those of an attacker that knows them, and how far from the honest mean ByzFL's rules end.
+/// Honest vectors, vectors of an attacker that knows them, and the distance of ByzFL's results from the honest mean.
 #[derive(Deserialize)]
 struct Attacked {
     attack: String,
@@ -89,7 +89,7 @@ struct Attacked {
     mixed: std::collections::BTreeMap<String, f64>,
 }
 
-/// Which rule withstands an attack better than which: as ByzFL says, wherever that says that there is a difference.
+/// Compares which rule withstands an attack better, wherever ByzFL shows a difference.
 #[test]
 fn rules_withstand_attacks_in_byzfls_order() {
     let text = include_str!("../../../../tests/vectors/robust_ranking.json");
@@ -150,14 +150,14 @@ proptest! {
         prop_assert!(after.iter().all(|&bits| f32::from_bits(bits).is_finite()));
         peers.shuffle(&mut rng);
         prop_assert_eq!(&after, &bits(&peers));
-        // A weight is so many payloads that are the same.
+        // A weight stands for that many identical payloads.
         let repeated: Vec<Weighted> = (peers.iter())
             .flat_map(|peer| std::iter::repeat_n(Weighted::once(peer.payload), peer.weight.into()))
             .collect();
         prop_assert_eq!(&after, &bits(&repeated));
     }
 
-    /// Alone, every rule takes the step of the payload itself: what a loss score is measured by.
+    /// A single payload takes its own step under every rule, as loss scores need.
     #[test]
     fn one_payload_makes_its_own_step(shapes in shapes(), chunk in 1usize..=32, topk in 1usize..40, seed: u64) {
         let layout = layout(&shapes, chunk, topk);
@@ -193,7 +193,7 @@ fn a_minority_far_away_moves_no_robust_rule() {
             assert!((0.6..1.2).contains(&mean), "{name:?}, {before:?}: {mean}");
         }
     }
-    // Two of ten spoil up to two of five buckets.
+    // Two of ten payloads can spoil up to two of five buckets.
     for name in [RobustRule::TrimmedMean, RobustRule::Median, RobustRule::Krum, RobustRule::MultiKrum] {
         let mean = means(name, Some(Before::Bucketing));
         assert!((0.6..1.2).contains(&mean), "{name:?} of buckets: {mean}");

@@ -1,14 +1,14 @@
-//! The payloads of a round as vectors of whole numbers, and the geometry of these.
+//! The payloads of a round as vectors of whole numbers, and their geometry.
 
 use crate::digest::Digest;
 use crate::training::aggregate::exact::{VALUE_LIMIT, rms, round};
 use crate::training::aggregate::seam::Weighted;
 use crate::training::{Basis, ChunkLayout, PayloadLayout, PseudoGradient, SparseTensor, TensorChunks};
 
-/// Fraction bits of a factor of an inner product.
+/// Fraction bits of a factor in an inner product.
 const PRODUCT_BITS: i32 = 15;
 
-/// Fraction bits of a value, in multiples of its unit.
+/// Fraction bits of a value, relative to its unit.
 fn fraction_bits(basis: Basis) -> i32 {
     match basis {
         Basis::Dct => 15,
@@ -16,23 +16,24 @@ fn fraction_bits(basis: Basis) -> i32 {
     }
 }
 
-/// Payloads of one layout in an order of their own, each as often as it counts.
+/// Payloads of one layout in a canonical order, each repeated by its weight.
 ///
-/// A value is `v / unit`, clamped to +-32 and rounded to a whole number: of 2^-15 for DCT coefficients, whose unit is the
-/// root mean square of the payload's tensor, as in `sign-of-mean`; of 2^-32 for values, whose unit is the median of the
-/// payloads' root mean squares, the same for all, so that sizes keep their meaning.
+/// A value is `v / unit`, clamped to +-32 and rounded to a multiple of 2^-15 for DCT coefficients or 2^-32 for
+/// parameter values. For DCT coefficients, the unit is the root mean square of the payload's tensor, as in
+/// `sign-of-mean`. For parameter values it is the median of the payloads' root mean squares, the same for all, so that
+/// sizes keep their meaning.
 pub struct Vectors<'a> {
     pub chunks: &'a ChunkLayout,
     pub basis: Basis,
     payloads: Vec<&'a PseudoGradient>,
-    /// By tensor: the unit of each payload.
+    /// The unit of each payload, by tensor.
     units: Vec<Vec<f64>>,
     lot: u64,
 }
 
-/// The values that all payloads have in one chunk.
+/// All payloads' values of one chunk.
 pub struct Row<'a> {
-    /// One a payload.
+    /// One per payload.
     values: &'a [Vec<f64>],
     scratch: Vec<f64>,
 }
@@ -53,17 +54,17 @@ impl<'a> Vectors<'a> {
         Self { chunks: &layout.chunks, basis: layout.basis, payloads, units, lot }
     }
 
-    /// A number that follows from all payloads.
+    /// A number derived from all payloads.
     pub fn lot(&self) -> u64 {
         self.lot
     }
 
-    /// What 1 stands for in a tensor whose unit is the same for all payloads.
+    /// The value that the whole number 1 stands for in a tensor whose unit is the same for all payloads.
     pub fn one(&self, tensor: usize) -> f64 {
         self.units[tensor][0] / power_of_two(fraction_bits(self.basis))
     }
 
-    /// Hands the chunks of a tensor, one after the other, to `take`.
+    /// Passes the chunks of a tensor to `take`, one after another.
     pub fn each_chunk(&self, tensor: usize, mut take: impl FnMut(usize, Row)) {
         let chunks = &self.chunks.tensors[tensor];
         let mut values = vec![vec![0.0; chunks.size()]; self.payloads.len()];
@@ -86,7 +87,7 @@ impl Row<'_> {
         }
     }
 
-    /// What `decide` makes of the groups' means of each coefficient.
+    /// Applies `decide` to the groups' means of each coefficient.
     pub fn coordinates(mut self, groups: &[Vec<usize>], decide: impl Fn(&mut [f64]) -> f64, out: &mut [f64]) {
         for (at, out) in out.iter_mut().enumerate() {
             self.scratch.clear();
@@ -106,7 +107,7 @@ pub struct Geometry {
 }
 
 impl Geometry {
-    /// The inner products of all payloads. Those of a tensor are exact sums of whole numbers.
+    /// The inner products of all payloads, which are exact sums of whole numbers within a tensor.
     pub fn of(vectors: &Vectors) -> Self {
         let n = vectors.payloads.len();
         let mut products = vec![0.0; n * n];
@@ -138,7 +139,7 @@ impl Geometry {
         Self { n, products }
     }
 
-    /// How many vectors there are.
+    /// Number of vectors.
     pub fn len(&self) -> usize {
         self.n
     }
@@ -152,14 +153,14 @@ impl Geometry {
         (self.product(a, a) + self.product(b, b) - 2.0 * self.product(a, b)).max(0.0)
     }
 
-    /// The squared distance of a vector from the sum of all, each times its factor.
+    /// The squared distance between a vector and the weighted sum of all.
     pub fn distance2_from_sum(&self, at: usize, factors: &[f64]) -> f64 {
         let with = |of: usize| -> f64 { (0..self.n).map(|j| factors[j] * self.product(of, j)).sum() };
         let square: f64 = (0..self.n).map(|i| factors[i] * with(i)).sum();
         (self.product(at, at) - 2.0 * with(at) + square).max(0.0)
     }
 
-    /// The geometry of the means of groups.
+    /// The geometry of the groups' means.
     pub fn of_groups(&self, groups: &[Vec<usize>]) -> Self {
         let n = groups.len();
         let mut products = vec![0.0; n * n];
@@ -174,7 +175,7 @@ impl Geometry {
     }
 }
 
-/// 2^16 products of numbers up to 2^20 at most: far from the end of an i64.
+/// A sum of 2^16 products of numbers up to 2^20 is far below the limit of an i64.
 fn product(a: &[i64], b: &[i64]) -> i64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }

@@ -1,4 +1,4 @@
-//! The signs with Burn tensors: values made whole on the host, everything else on the device.
+//! The signs computed with Burn tensors: values become whole numbers on the host, and the device does the rest.
 
 use burn::tensor::{DType, Device, FloatDType, IndexingUpdateOp, Int, IntDType, Tensor, TensorData};
 
@@ -7,17 +7,18 @@ use crate::training::aggregate::seam::{Weighted, total_weight};
 use crate::training::dct::tables;
 use crate::training::{ChunkLayout, SparseTensor, TensorChunks};
 
-/// Up to this total weight, sums of whole numbers of 2^20 at most have 32 bits.
+/// Up to this total weight, sums of whole numbers of at most 2^20 fit into 32 bits.
 const SMALL_WEIGHT: u32 = (1 << 11) - 1;
 
-/// Bits of the lower half of a number that is summed in two: each half times the largest total weight has 31 bits.
+/// Bits of the lower half of a number that is summed in two halves. Each half times the largest total weight has 31
+/// bits.
 const LOW_BITS: i32 = 14;
 
-/// The signs of [`signs`](super::signs), to the byte, with whole-number sums and f64 products on `device`, which must
-/// have f64.
+/// Computes the signs of [`signs`](super::signs) on `device`, with the same bytes, by whole-number sums and f64
+/// products. The device must support f64.
 ///
 /// # Panics
-/// As [`signs`](super::signs), or if the device fails.
+/// Like [`signs`](super::signs), or if the device fails.
 pub fn signs_from_device(device: &Device, layout: &ChunkLayout, payloads: &[Weighted]) -> Vec<i8> {
     let mut signs = Vec::with_capacity(layout.total());
     for of_tensor in signs_on_device(device, layout, payloads) {
@@ -26,11 +27,11 @@ pub fn signs_from_device(device: &Device, layout: &ChunkLayout, payloads: &[Weig
     signs
 }
 
-/// The same, left on the device: a matrix of f32 for each tensor, computed when it is asked for. What is on the device
-/// meanwhile is some 40 bytes a value of one tensor.
+/// The same signs, left on the device: an f32 matrix for each tensor, computed on demand. Meanwhile the device holds
+/// some 40 bytes per value of one tensor.
 ///
 /// # Panics
-/// As [`signs_from_device`].
+/// Like [`signs_from_device`].
 pub fn signs_on_device(
     device: &Device,
     layout: &ChunkLayout,
@@ -93,7 +94,7 @@ fn decode(chunks: &TensorChunks, means: Tensor<2>) -> Tensor<2> {
     basis(height).transpose().unsqueeze::<3>().matmul(in_bands).reshape([rows, cols])
 }
 
-/// To the nearest whole number, halves upwards.
+/// Rounds to the nearest whole number, halves upwards.
 fn round(values: Tensor<2>) -> Tensor<2> {
     (values + 0.5).floor()
 }

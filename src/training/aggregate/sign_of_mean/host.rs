@@ -1,4 +1,4 @@
-//! The signs on the CPU.
+//! The signs computed on the CPU.
 
 use crate::training::aggregate::exact::{rms, round, whole_value};
 use crate::training::aggregate::seam::{Weighted, total_weight};
@@ -15,10 +15,10 @@ pub fn signs(layout: &ChunkLayout, payloads: &[Weighted]) -> Vec<i8> {
     signs_threads(layout, payloads, 1)
 }
 
-/// [`signs`] on `threads` threads; the result is the same for any number.
+/// [`signs`] on `threads` threads. The result does not depend on their number.
 ///
 /// # Panics
-/// As [`signs`].
+/// Like [`signs`].
 pub fn signs_threads(layout: &ChunkLayout, payloads: &[Weighted], threads: usize) -> Vec<i8> {
     total_weight(payloads);
     let sources: Vec<Vec<Source>> = (layout.tensors.iter().enumerate())
@@ -52,7 +52,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// One row of a tensor's chunks: signs that lie together.
+/// A row of a tensor's chunks, whose signs are contiguous.
 struct Band<'a> {
     chunks: &'a TensorChunks,
     sources: &'a [Source<'a>],
@@ -60,7 +60,7 @@ struct Band<'a> {
     signs: &'a mut [i8],
 }
 
-/// Deals the bands out to threads, as many parameters to each.
+/// Distributes the bands over threads, with equally many parameters each.
 fn share(bands: Vec<Band>, threads: usize) {
     let total: usize = bands.iter().map(|band| band.signs.len()).sum();
     let part = total.div_ceil(threads.max(1)).max(1);
@@ -104,23 +104,23 @@ fn decode_bands<const FUSED: bool>(bands: Vec<Band>) {
     }
 }
 
-/// Decodes chunks of one shape; holds the scratch memory for it.
+/// Decodes chunks of one shape, and owns the scratch memory.
 struct Decoder {
     height: usize,
     width: usize,
     inverse: ExactInverse,
-    /// Where each index of a chunk lies in `sums` and `senders`.
+    /// Position of each index of a chunk in `sums` and `senders`.
     position: Vec<u16>,
-    /// For each coefficient of the chunk the weighted sum of what was sent, then the mean; zero between chunks.
+    /// For each coefficient of the chunk the weighted sum of the sent values, later their mean; zero between chunks.
     sums: Vec<f64>,
-    /// The weight of those who sent it; zero between chunks.
+    /// The total weight of the senders; zero between chunks.
     senders: Vec<i32>,
-    /// What one peer sent of the chunk, as whole numbers times its weight.
+    /// One peer's values of the chunk, as whole numbers times its weight.
     values: Vec<f64>,
 }
 
 impl Decoder {
-    /// The decoder for `chunks` among `decoders`, which gets one more if it has none.
+    /// The decoder for `chunks` in `decoders`, added if missing.
     fn for_shape<'a>(decoders: &'a mut Vec<Self>, chunks: &TensorChunks) -> &'a mut Self {
         let shape = (chunks.height, chunks.width);
         let known = decoders.iter().position(|decoder| (decoder.height, decoder.width) == shape);
@@ -163,7 +163,7 @@ impl Decoder {
         }
     }
 
-    /// Leaves the mean of one chunk, of which the peers sent their coefficients `from` to `from + k`, in `sums`.
+    /// Leaves the mean of one chunk in `sums`. The peers sent their coefficients `from` to `from + k` of it.
     #[inline(always)]
     fn mean(&mut self, sources: &[Source], from: usize, k: usize) {
         for Source { sparse, rms, weight } in sources {

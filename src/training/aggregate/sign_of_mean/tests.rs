@@ -1,4 +1,4 @@
-//! The rule against whole numbers of 128 bits, over orders, weights, threads and Burn devices.
+//! Tests the rule against 128-bit whole numbers, over orders, weights, threads and Burn devices.
 
 use burn::tensor::Device;
 use proptest::prelude::*;
@@ -13,9 +13,9 @@ use crate::random::rng;
 use crate::training::PseudoGradient;
 use crate::training::dct::tables;
 
-/// The documented rule in whole numbers of 128 bits, as slowly as it can be said.
+/// The documented rule in 128-bit whole numbers, written for clarity and not for speed.
 fn by_the_book(layout: &ChunkLayout, payloads: &[Weighted]) -> Vec<i8> {
-    // A weight is so many peers that send the same.
+    // A weight stands for that many identical payloads.
     let peers: Vec<&PseudoGradient> =
         payloads.iter().flat_map(|weighted| std::iter::repeat_n(weighted.payload, weighted.weight.into())).collect();
     let half_up = |numerator: i128, denominator: i128| (2 * numerator + denominator).div_euclid(2 * denominator);
@@ -107,9 +107,9 @@ fn the_update_steps_against_the_sign() {
     assert_eq!(apply(&[1.0, 1.0, -0.0], &[1, -1, 0], 0.25), [0.75, 1.25, -0.0]);
 }
 
-/// Weights whose sums no longer have 32 bits on a device.
+/// Weights whose sums do not fit into 32 bits on a device.
 #[test]
-fn the_largest_weights_are_summed_exactly_on_a_device_too() {
+fn the_largest_weights_are_summed_exactly_on_devices() {
     let layout = layout(&[vec![32, 16], vec![7]], 16, 9);
     let mut rng = rng(3, "weights", 0, 0);
     let payloads: Vec<PseudoGradient> = (0..250).map(|_| payload(&layout, &mut rng)).collect();
