@@ -53,9 +53,18 @@ use gauntlet::words::plain;
 use shared::{DivergedError, UsageError, block_on, say, told};
 
 /// What the help of the whole program ends with.
-const AFTER: &str = "Exit codes: 0 done, 1 failed, 2 wrong command line or scenario, 3 a run is done and its model has diverged.\n\
-     Environment: GAUNTLET_STORE_GIVE_UP, seconds for which commands try again where a store is busy or does not answer \
-     (30); GAUNTLET_STORE_TIMEOUT, seconds without an answer after which a request has failed (60).";
+const AFTER: &str = "\
+Exit codes:
+  0  done
+  1  failed
+  2  wrong command line or scenario
+  3  a run is done and its model has diverged
+
+Environment:
+  GAUNTLET_STORE_GIVE_UP  seconds for which commands try a busy or silent store
+                          again (30)
+  GAUNTLET_STORE_TIMEOUT  seconds without an answer after which a request has
+                          failed (60)";
 
 /// Permissionless distributed training of language models: simulates a network of honest and adversarial peers, and
 /// shows what each is paid.

@@ -27,7 +27,7 @@ fn every_subcommand_explains_itself() {
     }
     assert!(help.contains("\n  put window ") && !place.succeed("-h").contains("put window"), "{help}");
     assert!(
-        help.contains("3 a run is done and its model has diverged") && help.contains("GAUNTLET_STORE_GIVE_UP"),
+        help.contains("\n  3  a run is done and its model has diverged") && help.contains("GAUNTLET_STORE_GIVE_UP"),
         "{help}"
     );
     assert!(place.succeed("--version").starts_with("sim "));
