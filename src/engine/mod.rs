@@ -6,7 +6,7 @@
 //! Life of a run: [`simulate`] builds the world, or resumes it from a [`Checkpoint`], on a single-threaded tokio
 //! runtime whose clock is paused, so that time jumps to the next event. Nodes are tasks; their heavy work runs on a
 //! pool of threads ([`Compute`](crate::node::Compute)). Between two rounds every node offers its state to the
-//! [`recorder`]; the states of all nodes for the same round are a checkpoint. The run is over when every node has seen
+//! `recorder`; the states of all nodes for the same round are a checkpoint. The run is over when every node has seen
 //! the last round end, or with the checkpoint after an interrupt. A resumed run repeats what nodes did after that
 //! checkpoint.
 

@@ -81,7 +81,7 @@ impl Plan {
         }
     }
 
-    /// The work that takes a device's time, for its [`Speed`].
+    /// The work that takes a device's time, for its `Speed`.
     pub fn work(&self) -> Work {
         Work {
             flops_per_token: self.config.flops_per_token() as f64,

@@ -9,13 +9,13 @@
 //! | [`run`] | the run in it: genesis and start |
 //! | `model` | the newest model in the bucket, for readers that take no part |
 //! | [`process`] | nodes of one process, from start to stop |
-//! | [`chain`] | the ledger that every node computes from the calls in the bucket |
-//! | [`peer_buckets`] | peers' own buckets, named in the ledger |
-//! | [`clocks`], [`store_clock`] | the network's time is the store's |
+//! | `chain` | the ledger that every node computes from the calls in the bucket |
+//! | `peer_buckets` | peers' own buckets, named in the ledger |
+//! | `clocks`, `store_clock` | the network's time is the store's |
 //! | [`lockstep`] | one paused clock for several processes |
-//! | [`stamps`], [`gated`] | buckets for that clock: a folder with its stamps, a store that it waits for |
-//! | [`host`], [`state`], [`saver`], [`report`], [`sweep`] | what nodes leave on disk and in the bucket |
-//! | [`metrics`], [`counted`] | numbers for Prometheus |
+//! | `stamps`, `gated` | buckets for that clock: a folder with its stamps, a store that it waits for |
+//! | `host`, `state`, `saver`, [`report`], `sweep` | what nodes leave on disk and in the bucket |
+//! | [`metrics`], `counted` | numbers for Prometheus |
 
 mod chain;
 mod clocks;

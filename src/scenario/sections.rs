@@ -78,7 +78,7 @@ impl Scenario {
     /// The settings of the mechanism.
     ///
     /// # Panics
-    /// If its kind is not in the registry. A scenario that was read by [`load`] has been checked.
+    /// If its kind is not in the registry. A scenario that was read by [`load`](super::load()) has been checked.
     pub fn judge(&self) -> Box<dyn MechanismSettings> {
         let resolved = self.registry.mechanisms.resolve(&self.mechanism);
         resolved.unwrap_or_else(|error| panic!("mechanism.{}: {}", error.key, error.message)).settings

@@ -10,7 +10,7 @@
 //! | 32 | hotkey |
 //! | 32 | digest of the model that the pseudo-gradient was computed on |
 //! | 8 per tensor | two sample values, f32 each: [`super::samples`] |
-//! | varies by tensor | the tensor's coefficients: [`packed`] |
+//! | varies by tensor | the tensor's coefficients: `packed` |
 //! | 64 | ed25519 signature of the blake3 digest of all bytes before it |
 //!
 //! The model and the scheme fix the number of coefficients and their bits, so all valid uploads have exactly one
