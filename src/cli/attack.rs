@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use gauntlet::bucket;
-use gauntlet::lab::attack::{Arena, Search};
+use gauntlet::lab::attack::{Arena, Recorded, Search};
 use gauntlet::lab::{Event, PoolOptions, Shard, Shelf};
 
 use super::networks::Networks;
@@ -67,14 +67,15 @@ pub fn attack(args: Args) -> anyhow::Result<()> {
     let stage = |before: usize, words: &str| networks.batch(before, words);
     let search =
         Search { arena: &arena, budget: args.budget, seed: args.search_seed, shelf: &shelf, pool, stage: &stage };
-    let found = search.record(&scenario)?;
+    let recorded = search.record(&scenario);
     networks.finish();
-    match found {
-        Some((_, report)) => {
+    match recorded? {
+        Some(Recorded { report, files, .. }) => {
             say(report);
-            say(format_args!("{out}: attack.md, frontier.svg, tried.csv, finding-*.toml"));
+            say(format_args!("{out}: {}", files.join(", ")));
         }
-        None => say(format_args!("stopped; what was run is in {out}, and the same command resumes")),
+        // A script that runs a part must learn that the search is not done.
+        None => anyhow::bail!("stopped: finished networks are in {out}; the same command resumes"),
     }
     Ok(())
 }

@@ -32,6 +32,27 @@ impl Interval {
         Self::of(&pairs.iter().map(|(before, after)| after - before).collect::<Vec<_>>())
     }
 
+    /// The same of values that are multiplied by this factor.
+    pub fn scaled(self, factor: f64) -> Self {
+        Self { mean: self.mean * factor, half: self.half.map(|half| half * factor), ..self }
+    }
+
+    /// `1.20 ± 0.31`: the mean and half the width of the interval, if there is one. `signed` writes a plus too.
+    pub fn text(&self, digits: usize, signed: bool) -> String {
+        let mean = if signed { format!("{:+.digits$}", self.mean) } else { format!("{:.digits$}", self.mean) };
+        // Avoid a minus before a zero.
+        let is_zero = mean.trim_start_matches(['-', '0', '.']).is_empty();
+        let mean = if is_zero { mean.replace('-', if signed { "+" } else { "" }) } else { mean };
+        self.half.map_or(mean.clone(), |half| format!("{mean} ± {half:.digits$}"))
+    }
+
+    /// The same, followed by `(4 of 5)` if only so many of the networks have the number, for example a loss where one
+    /// diverged.
+    pub fn text_of(&self, digits: usize, networks: usize) -> String {
+        let text = self.text(digits, false);
+        if self.count < networks { format!("{text} ({} of {networks})", self.count) } else { text }
+    }
+
     /// Both ends of the interval, if there is one.
     pub fn ends(&self) -> Option<(f64, f64)> {
         self.half.map(|half| (self.mean - half, self.mean + half))
@@ -109,6 +130,19 @@ mod tests {
         assert!((interval.half.unwrap() - 2.776_445_105_197_79 * (4.0_f64 / 5.0).sqrt()).abs() < 1e-12);
         assert_eq!(Interval::of(&[4.0]).unwrap(), Interval { mean: 4.0, half: None, count: 1 });
         assert_eq!((Interval::of(&[]), Interval::of(&[4.0]).unwrap().ends()), (None, None));
+    }
+
+    #[test]
+    fn an_interval_is_written_with_its_half_and_what_is_missing() {
+        let interval = Interval::of(&[0.25, 0.75]).unwrap();
+        assert_eq!((interval.text(2, false), interval.text(1, true)), ("0.50 ± 3.18".into(), "+0.5 ± 3.2".into()));
+        assert_eq!(
+            (interval.text_of(2, 2), interval.text_of(2, 3)),
+            ("0.50 ± 3.18".into(), "0.50 ± 3.18 (2 of 3)".into())
+        );
+        let zero = Interval { mean: -0.001, half: None, count: 1 };
+        assert_eq!((zero.text(2, false), zero.text(2, true)), ("0.00".into(), "+0.00".into()));
+        assert_eq!(zero.scaled(100.0).text(2, true), "-0.10");
     }
 
     #[test]

@@ -189,31 +189,18 @@ pub fn table(titles: &[String], groups: &[Group], lines: &[Line], look: Look) ->
     for line in lines {
         let mut cells = groups[line.group].names.clone();
         cells.extend([line.label.clone(), line.peers.to_string(), line.networks.to_string()]);
+        let scaled = |interval: Option<Interval>, at: usize| interval.map(|found| found.scaled(MEASURES[at].scale));
         cells.extend(measured.iter().map(|at| {
-            let told = told(line.measured[*at], &MEASURES[*at], false);
-            match line.measured[*at].map(|interval| interval.count) {
-                // For example the loss, if some of the networks diverged.
-                Some(known) if known < line.networks => format!("{told} ({known} of {})", line.networks),
-                _ => told,
-            }
+            let interval = scaled(line.measured[*at], *at);
+            interval.map_or("-".into(), |found| found.text_of(MEASURES[*at].digits, line.networks))
         }));
-        cells.extend(changed.iter().map(|at| told(line.changes[*at], &MEASURES[*at], true)));
+        cells.extend(changed.iter().map(|at| {
+            let interval = scaled(line.changes[*at], *at);
+            interval.map_or("-".into(), |found| found.text(MEASURES[*at].digits, true))
+        }));
         table.line(cells);
     }
     table.text()
-}
-
-fn told(interval: Option<Interval>, measure: &Measure, signed: bool) -> String {
-    let Some(Interval { mean, half, .. }) = interval else { return "-".into() };
-    let (digits, mean) = (measure.digits, mean * measure.scale);
-    let mean = if signed { format!("{mean:+.digits$}") } else { format!("{mean:.digits$}") };
-    // Avoid a minus before a zero.
-    let is_zero = mean.trim_start_matches(['-', '0', '.']).is_empty();
-    let mean = if is_zero { mean.replace('-', if signed { "+" } else { "" }) } else { mean };
-    match half {
-        Some(half) => format!("{mean} ± {:.digits$}", half * measure.scale),
-        None => mean,
-    }
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ fn a_search_leaves_a_report_and_scenarios_that_run() {
     place.succeed(&ATTACK.replace("12", "16"));
     let before = place.read("found/attack.md");
     let rest = "; take another place with --out, or give the same command as before";
-    let other = format!("error: found holds another search: search seed 1 then, 2 now{rest}");
+    let other = format!("error: found holds another search: search seed 1 there, 2 here{rest}");
     place.fail(&format!("{ATTACK} --search-seed 2"), 2, &[&other]);
     place.fail(&format!("{ATTACK} --mechanism equal"), 2, &["found holds another search: mechanism.", rest]);
     assert_eq!(place.read("found/attack.md"), before);

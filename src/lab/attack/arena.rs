@@ -5,6 +5,7 @@ use toml::Value;
 use super::space::{Space, Strategy};
 use crate::corpus::CorpusSettings;
 use crate::lab::figures::{Figures, HONEST, PeerFigures};
+use crate::lab::honest::keep_honest;
 use crate::model::ModelSettings;
 use crate::scenario::{OperatorGroup, PeerGroup, Scenario, ScenarioError};
 use crate::settings::Kinded;
@@ -62,7 +63,8 @@ impl Arena {
     /// Takes the honest peers of a scenario; `None` if it has none.
     pub fn new(scenario: &Scenario) -> Option<Self> {
         let mut honest = scenario.clone();
-        honest.peers.retain(|group| scenario.registry.behaviours.kind_of(&group.behaviour) == HONEST);
+        keep_honest(&mut honest);
+        // Strategies are measured by single honest peers, so an honest operator of several slots has no part in it.
         honest.operators.clear();
         if honest.peers.is_empty() {
             return None;

@@ -24,5 +24,6 @@ mod tests;
 
 pub use archive::{Archive, OVERHEAD};
 pub use arena::{Arena, Played, Stage, Trial};
+pub use folder::Recorded;
 pub use search::{Everybody, Finding, Found, Part, Search};
 pub use space::{Space, Strategy};

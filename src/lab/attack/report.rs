@@ -11,6 +11,9 @@ use crate::lab::statistics::Interval;
 use crate::report::tables::{Look, Ruled};
 use crate::scenario::Scenario;
 
+/// In place of a number that no network has.
+const UNKNOWN: &str = "unknown";
+
 /// The files of a search, by name: `attack.md`, `tried.csv`, `frontier.svg`, and a scenario for each finding.
 ///
 /// # Errors
@@ -73,6 +76,7 @@ fn tried(arena: &Arena, found: &Found) -> Vec<u8> {
 /// The report, as Markdown.
 pub fn report(search: &Search, scenario: &Scenario, found: &Found) -> String {
     let (arena, seed) = (search.arena, search.seed);
+    let digits = |interval: Option<Interval>, digits| interval.map_or(UNKNOWN.into(), |of| of.text(digits, false));
     let mut text = String::new();
     let mut say = |line: &str| writeln!(text, "{line}").expect("a string takes all");
     let mechanism = scenario.registry.mechanisms.kind_of(&scenario.mechanism);
@@ -106,31 +110,36 @@ pub fn report(search: &Search, scenario: &Scenario, found: &Found) -> String {
             interval(&finding.trials, |trial| trial.pay),
             interval(&finding.trials, |trial| trial.work),
             interval(&finding.trials, Trial::gain),
-            words_of(Interval::of(&losses), 3),
+            loss(Interval::of(&losses), finding.losses.len()),
         ]);
     }
     say(&table.text());
     let file = format!("{}/{}", search.shelf.url().trim_end_matches('/'), finding_file(1));
-    say(&format!("\nSeeds {}. The first again: `sim run {file}`.\n", listed(&found.findings[0].seeds)));
+    say(&format!("\nSeeds {}. To run the first again: `sim run {file}`.\n", listed(&found.findings[0].seeds)));
 
     say("## What each part of the first is worth\n");
     if found.parts.is_empty() {
-        say("Nothing was taken away: it is honest work, or the budget had ended.\n");
+        say("No part was dropped or measured: it is honest work, or the budget had ended.\n");
     } else {
         let mut table = Ruled::new(Look::Plain, 1, &["part", "gain with it less gain without it"]);
-        found.parts.iter().for_each(|part| table.line([part.words.clone(), words_of(part.worth, 2)]));
+        found.parts.iter().for_each(|part| table.line([part.words.clone(), digits(part.worth, 2)]));
         say(&table.text());
         say("\nParts that it can do without have been dropped.\n");
     }
-    say("## When everybody plays it\n");
+    say("## If everybody plays it\n");
     match &found.everybody {
         Err(reason) => say(&format!("Not measured: {reason}.")),
-        Ok(everybody) => say(&format!(
-            "Held-out loss at the end {}, of honest peers alone {}; the difference {}.",
-            words_of(everybody.playing, 3),
-            words_of(everybody.honest, 3),
-            words_of(everybody.difference, 3)
-        )),
+        Ok(everybody) => {
+            if everybody.strategy != found.findings[0].strategy {
+                say(&format!("With all its parts: {}.\n", arena.space.words(&everybody.strategy)));
+            }
+            say(&format!(
+                "Held-out loss at the end: {} if all peers play it, {} if all are honest; difference {}.",
+                loss(everybody.playing, everybody.networks),
+                loss(everybody.honest, everybody.networks),
+                loss(everybody.difference, everybody.networks)
+            ));
+        }
     }
     say("\n![frontier](frontier.svg)");
     text
@@ -141,14 +150,11 @@ fn listed(seeds: &[u64]) -> String {
 }
 
 fn interval(trials: &[Trial], of: fn(&Trial) -> f64) -> String {
-    words_of(Interval::of(&trials.iter().map(of).collect::<Vec<_>>()), 2)
+    let interval = Interval::of(&trials.iter().map(of).collect::<Vec<_>>());
+    interval.map_or(UNKNOWN.into(), |interval| interval.text(2, false))
 }
 
-/// A mean with half the width of its interval.
-fn words_of(interval: Option<Interval>, digits: usize) -> String {
-    match interval {
-        None => "unknown".into(),
-        Some(Interval { mean, half: Some(half), .. }) => format!("{mean:.digits$} ± {half:.digits$}"),
-        Some(Interval { mean, half: None, .. }) => format!("{mean:.digits$}"),
-    }
+/// A loss over so many networks, of which some may have diverged.
+fn loss(interval: Option<Interval>, networks: usize) -> String {
+    interval.map_or("none: all networks diverged".into(), |interval| interval.text_of(3, networks))
 }

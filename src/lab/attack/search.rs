@@ -43,7 +43,7 @@ pub struct Found {
     pub findings: Vec<Finding>,
     /// What each part adds to the gain of the first finding.
     pub parts: Vec<Part>,
-    /// The loss when all peers play the first finding, or why it is not known.
+    /// The loss when all peers play the best strategy, or why it is not known.
     pub everybody: Result<Everybody, String>,
 }
 
@@ -69,6 +69,10 @@ pub struct Part {
 
 /// Held-out losses at the end when all peers play a strategy, and when none does.
 pub struct Everybody {
+    /// The best strategy before parts of it were dropped.
+    pub strategy: Strategy,
+    /// Seeds, each with two networks.
+    pub networks: usize,
     pub playing: Option<Interval>,
     pub honest: Option<Interval>,
     /// Playing minus honest, over the same seeds.
@@ -227,6 +231,8 @@ impl Search<'_> {
         let pairs: Vec<(f64, f64)> = pairs.collect();
         let losses = |figures: &[Figures]| figures.iter().filter_map(|figures| figures.loss).collect::<Vec<_>>();
         Ok(Some(Ok(Everybody {
+            strategy: strategy.clone(),
+            networks: seeds.len(),
             playing: Interval::of(&losses(playing)),
             honest: Interval::of(&losses(honest)),
             difference: Interval::of_differences(&pairs),

@@ -40,7 +40,8 @@ fn told(budget: usize, threads: usize) -> String {
     let (scenario, shelf) = (scenario(&[]), Shelf::in_memory());
     let arena = Arena::new(&scenario).unwrap();
     let search = search(&arena, &shelf, budget, pool(threads, None));
-    let (found, text) = search.record(&scenario).unwrap().unwrap();
+    let Recorded { found, report: text, files } = search.record(&scenario).unwrap().unwrap();
+    assert!(files.iter().all(|file| shelf.read(&file.as_str().into()).unwrap().is_some()), "{files:?}");
     assert!(found.networks <= budget, "{}", found.networks);
     assert_eq!(text, report(&search, &scenario, &found));
     text
@@ -66,7 +67,7 @@ fn findings_do_not_depend_on_threads_shards_or_interruptions() {
     assert!(search(&arena, &shelf, 90, stopped).record(&scenario).unwrap().is_none());
     let part = |shard: &str| {
         let search = search(&arena, &shelf, 90, pool(1, Some(shard.parse().unwrap())));
-        search.record(&scenario).unwrap().unwrap().1
+        search.record(&scenario).unwrap().unwrap().report
     };
     let reports = std::thread::scope(|scope| {
         let other = scope.spawn(|| part("2/2"));
@@ -79,7 +80,7 @@ fn findings_do_not_depend_on_threads_shards_or_interruptions() {
 fn a_finding_reproduces_its_first_network() {
     let (scenario, shelf) = (scenario(&[]), Shelf::in_memory());
     let arena = Arena::new(&scenario).unwrap();
-    let (found, _) = search(&arena, &shelf, 36, pool(2, None)).record(&scenario).unwrap().unwrap();
+    let Recorded { found, .. } = search(&arena, &shelf, 36, pool(2, None)).record(&scenario).unwrap().unwrap();
     let file = shelf.read(&"finding-1.toml".into()).unwrap().unwrap().unwrap();
     let text = std::str::from_utf8(&file).unwrap();
     assert!(text.starts_with("# A strategy that a search found: "), "{text}");
@@ -110,9 +111,10 @@ fn a_place_that_holds_another_search_is_refused() {
         error.to_string()
     };
     let rest = "; take another place with --out, or give the same command as before";
-    assert_eq!(refused(&first, 2), format!("memory holds another search: search seed 1 then, 2 now{rest}"));
+    assert_eq!(refused(&first, 2), format!("memory holds another search: search seed 1 there, 2 here{rest}"));
     let other = scenario(&["training.lr=1e-3"]);
-    assert_eq!(refused(&other, 1), format!("memory holds another search: training.lr is 0.003 then, 0.001 now{rest}"));
+    let differs = "training.lr = 0.003 there, training.lr = 0.001 here";
+    assert_eq!(refused(&other, 1), format!("memory holds another search: {differs}{rest}"));
     assert_eq!(
         shelf.read(&"attack.json".into()).unwrap().unwrap().unwrap(),
         {
@@ -135,7 +137,8 @@ fn a_custom_mechanism_can_be_searched() {
     let text = scenario(&["mechanism=equal"]).to_toml().replace("kind = \"equal\"", "kind = \"mine\"");
     let mine = Scenario::from_toml_with(registry, &text, "mine.toml", &[]).unwrap();
     let (arena, shelf) = (Arena::new(&mine).unwrap(), Shelf::in_memory());
-    let (found, text) = search(&arena, &shelf, 12, pool(2, None)).record(&mine).unwrap().unwrap();
+    let Recorded { found, report: text, .. } =
+        search(&arena, &shelf, 12, pool(2, None)).record(&mine).unwrap().unwrap();
     assert!(text.starts_with("# What pays under `mine`"), "{text}");
     assert_eq!(found.networks, 12);
 }

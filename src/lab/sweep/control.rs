@@ -1,17 +1,15 @@
 //! The same network without its adversaries: shows what honest peers would have earned and learned.
 
+use crate::lab::honest::keep_honest;
 use crate::scenario::Scenario;
-use crate::settings::Kinded;
 
 /// A network with the same honest peers and no others. At most as many are aggregated as there are.
 ///
 /// # Errors
 /// No peer is left, or the network cannot be run; the text is the reason.
 pub fn control(scenario: &Scenario) -> Result<Scenario, String> {
-    let is_honest = |behaviour: &Kinded| scenario.registry.behaviours.kind_of(behaviour) == "honest";
     let mut control = scenario.clone();
-    control.peers.retain(|group| is_honest(&group.behaviour));
-    control.operators.retain(|group| is_honest(&group.behaviour));
+    keep_honest(&mut control);
     let peers = control.peers_total();
     if peers == 0 {
         return Err("no honest peer is left".into());

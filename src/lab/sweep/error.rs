@@ -23,21 +23,10 @@ pub enum SweepError {
     /// No peer is left without the adversaries, or that network cannot be run.
     #[error("--control: the combination {combination} without its adversaries: {problem}")]
     Control { combination: String, problem: String },
-    /// The place holds the results of something else.
-    #[error("{url} holds another sweep: {differs}; take another place with --out, or give the same command as before")]
-    Other { url: String, differs: String },
-    #[error("{url} is the folder of a run; take another place with --out")]
-    Run { url: String },
     #[error(
         "{url}: there is no sweep here: it has no sweep.json; `sim sweep SCENARIO --grid KEY=VALUES --out DIR` makes one"
     )]
     None { url: String },
-    #[error("{url}/sweep.json: {reason}; restore it, or begin the sweep in another place with --out")]
-    Damaged { url: String, reason: String },
-    #[error(
-        "{url} was written by gauntlet {version} (sweep format {format}); use that, or begin the sweep in another place with --out"
-    )]
-    Version { url: String, format: u64, version: String },
     #[error("{url}: {there} of {of} networks are there; finish the sweep with the command that began it")]
     Part { url: String, there: usize, of: usize },
     #[error(transparent)]
@@ -49,6 +38,10 @@ pub enum SweepError {
 impl SweepError {
     /// Whether the same command would fail again.
     pub fn is_usage(&self) -> bool {
-        !matches!(self, Self::Lab(_) | Self::Report(_) | Self::Damaged { .. })
+        match self {
+            Self::Lab(error) => error.is_usage(),
+            Self::Report(_) => false,
+            _ => true,
+        }
     }
 }

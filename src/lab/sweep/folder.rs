@@ -9,18 +9,14 @@ use super::error::SweepError;
 use super::plan::{Combination, Plan};
 use super::rows::csv;
 use crate::bucket::Bucket;
-use crate::lab::differences::differences;
 use crate::lab::figures::Figures;
 use crate::lab::pictures;
+use crate::lab::place::{self, Described, first_difference};
 use crate::lab::pool::{self, PoolOptions};
 use crate::lab::shelf::{Kept, Key, Shelf};
 use crate::lab::summary::{Group, LEGEND, Seeded, lines, table};
 use crate::report::tables::Look;
 use crate::scenario::Scenario;
-
-/// Goes up when older and newer programs could not read each other's folders.
-const FORMAT: u64 = 1;
-const SWEEP: &str = "sweep.json";
 
 /// `sweep.json`: the definition of a sweep.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,12 +39,18 @@ struct StoredCombination {
     scenario: Scenario,
 }
 
+impl Described for Stored {
+    const FILE: &'static str = "sweep.json";
+    const WHAT: &'static str = "sweep";
+    const FORMAT: u64 = 1;
+}
+
 impl Stored {
     fn of(plan: &Plan) -> Self {
         let combination =
             |of: &Combination| StoredCombination { values: of.values.clone(), scenario: of.scenario.clone() };
         Self {
-            format: FORMAT,
+            format: Self::FORMAT,
             version: env!("CARGO_PKG_VERSION").into(),
             axes: plan.axes.clone(),
             seeds: plan.seeds.clone(),
@@ -75,11 +77,7 @@ impl Stored {
         }
         let mut pairs = self.combinations.iter().zip(&here.combinations);
         let (there, here) = pairs.find(|(there, here)| there != here)?;
-        let settings = differences(&[&there.scenario, &here.scenario]);
-        let Some((path, values)) = settings.first() else { return Some("the scenario's name or summary".into()) };
-        let value =
-            |at: usize| values[at].as_deref().map_or_else(|| format!("no {path}"), |value| format!("{path} = {value}"));
-        Some(format!("{} there, {} here", value(0), value(1)))
+        Some(first_difference(&there.scenario, &here.scenario))
     }
 }
 
@@ -106,25 +104,10 @@ impl Sweep {
     /// The place holds another sweep or a run, or cannot be read or written.
     pub fn begin(plan: Plan, bucket: &Bucket) -> Result<Self, SweepError> {
         let shelf = Shelf::new(bucket);
-        let (url, path) = (|| shelf.url().to_string(), Path::from(SWEEP));
-        if shelf.read(&Path::from("manifest.json"))?.is_some() {
-            return Err(SweepError::Run { url: url() });
-        }
         let stored = Stored::of(&plan);
-        // The first shard writes the file; all shards then read it.
-        if shelf.read(&path)?.is_none() {
-            let mut bytes = serde_json::to_vec_pretty(&stored).expect("plain data");
-            bytes.push(b'\n');
-            shelf.begin(&path, bytes)?;
-        }
-        let found = read(&shelf)?;
-        match found.differs(&stored) {
-            Some(differs) => Err(SweepError::Other { url: url(), differs }),
-            None => {
-                let name = plan.combinations.first().map_or_else(String::new, |first| first.scenario.name.clone());
-                Ok(Self { plan, name, shelf })
-            }
-        }
+        place::begin(&shelf, &stored, |there: &Stored| Ok(there.differs(&stored)))?;
+        let name = plan.combinations.first().map_or_else(String::new, |first| first.scenario.name.clone());
+        Ok(Self { plan, name, shelf })
     }
 
     /// Runs the missing networks. Writes the tables and pictures once all are done.
@@ -191,35 +174,17 @@ fn groups(plan: &Plan, figures: Vec<Figures>) -> Vec<Group> {
     plan.combinations.iter().enumerate().map(group).collect()
 }
 
-fn read(shelf: &Shelf) -> Result<Stored, SweepError> {
-    let url = || shelf.url().to_string();
-    let Some(bytes) = shelf.read(&Path::from(SWEEP))? else { return Err(SweepError::None { url: url() }) };
-    let bytes = bytes.map_err(|size| SweepError::Damaged { url: url(), reason: format!("{size} bytes long") })?;
-    let damaged = |error: serde_json::Error| SweepError::Damaged { url: url(), reason: error.to_string() };
-    let Version { format, version } = serde_json::from_slice(&bytes).map_err(damaged)?;
-    if format != FORMAT {
-        return Err(SweepError::Version { url: url(), format, version });
-    }
-    serde_json::from_slice(&bytes).map_err(damaged)
-}
-
-/// The part of `sweep.json` that is read before its format is known.
-#[derive(Deserialize)]
-struct Version {
-    format: u64,
-    version: String,
-}
-
 /// Reads a finished sweep: its combinations and the figures of their networks.
 ///
 /// # Errors
 /// There is no sweep, or some of its results are missing or damaged.
 pub fn load(bucket: &Bucket) -> Result<(Vec<Scenario>, Vec<Group>), SweepError> {
     let shelf = Shelf::new(bucket);
-    let stored = read(&shelf)?;
+    let url = || shelf.url().to_string();
+    let Some(stored) = place::read::<Stored>(&shelf)? else { return Err(SweepError::None { url: url() }) };
     let combination = |of: StoredCombination| {
         let control = stored.control.then(|| control(&of.scenario)).transpose();
-        let control = control.map_err(|reason| SweepError::Damaged { url: shelf.url().to_string(), reason })?;
+        let control = control.map_err(|reason| place::damaged::<Stored>(&shelf, reason))?;
         Ok(Combination { values: of.values, scenario: of.scenario, control })
     };
     let combinations = stored.combinations.into_iter().map(combination).collect::<Result<Vec<_>, SweepError>>()?;
@@ -232,8 +197,7 @@ pub fn load(bucket: &Bucket) -> Result<(Vec<Scenario>, Vec<Group>), SweepError> 
         }
     }
     if figures.len() < networks.len() {
-        let url = shelf.url().to_string();
-        return Err(SweepError::Part { url, there: figures.len(), of: networks.len() });
+        return Err(SweepError::Part { url: url(), there: figures.len(), of: networks.len() });
     }
     let names = |values: &[String]| {
         let values = plan.axes.iter().zip(values).map(|(axis, value)| format!("{}={value}", axis.key));

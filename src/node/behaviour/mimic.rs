@@ -7,7 +7,6 @@
 //! into the bucket while the put window is open.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::knowledge::WAIT;
 use super::seam::{Behaviour, BehaviourSettings, Surroundings};
+use super::state::Shared;
 use super::strategy::{Of, uploads};
 use crate::random::normal;
 use crate::settings::Findings;
@@ -45,13 +45,13 @@ impl BehaviourSettings for MimicSettings {
     }
 
     fn build(&self) -> Box<dyn Behaviour> {
-        Box::new(Mimic { settings: self.clone(), state: Mutex::default() })
+        Box::new(Mimic { settings: self.clone(), state: Shared::default() })
     }
 }
 
 struct Mimic {
     settings: MimicSettings,
-    state: Mutex<State>,
+    state: Shared<State>,
 }
 
 /// What it has learnt. All slots of an operator copy the same peer.
@@ -75,7 +75,7 @@ impl Behaviour for Mimic {
     async fn pseudo_gradient(&self, _own: Option<PseudoGradient>, around: &Surroundings<'_>) -> Option<PseudoGradient> {
         around.ports.clock.sleep_until(around.part_of_window(self.settings.wait)).await;
         let mut seen = uploads(around, around.round, Of::Best, usize::MAX).await;
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if state.rounds < self.settings.learn && state.last.is_none_or(|last| last < around.round) {
             let draw = || {
                 let mut rng = around.rng("mimic");
@@ -94,19 +94,11 @@ impl Behaviour for Mimic {
     }
 
     fn save(&self) -> Vec<u8> {
-        postcard::to_stdvec(&*self.state()).expect("a plain structure")
+        self.state.save()
     }
 
     fn restore(&mut self, saved: &[u8]) -> Result<(), String> {
-        let state = postcard::from_bytes(saved).map_err(|error| error.to_string())?;
-        self.state = Mutex::new(state);
-        Ok(())
-    }
-}
-
-impl Mimic {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("no panic while held")
+        self.state.restore(saved)
     }
 }
 

@@ -27,6 +27,7 @@ mod rescaled;
 mod seam;
 mod sign_flip;
 mod stale;
+mod state;
 mod strategy;
 #[cfg(test)]
 mod testing;

@@ -34,7 +34,11 @@ pub enum Presence {
 
 /// What a behaviour may look at in a round: public information, and what its own node can see by now. It cannot see
 /// others' secrets. A validator keys its draws by a signature of its own. The seed, from which all keys of a simulation
-/// follow, gives a behaviour draws but not its value:
+/// follow, gives a behaviour draws but not its value.
+///
+/// This keeps a behaviour from using a secret by mistake. It is no sandbox: a behaviour is code of the same program, and
+/// a simulation's keys must follow from its seed, or the run could not be repeated. One that is written to cheat can try
+/// small seeds until a key fits a validator's hotkey. Validators of a real run have keys that no seed determines.
 ///
 /// ```
 /// use gauntlet::node::behaviour::Surroundings;

@@ -14,7 +14,6 @@ mod schedule;
 mod settings;
 mod source;
 
-use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -22,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use self::settings::{Idle, Samples};
 use super::seam::{Behaviour, BehaviourSettings, Claim, Surroundings};
+use super::state::Shared;
 use super::values::map_values;
 use crate::corpus::PageId;
 use crate::random::normal;
@@ -51,7 +51,7 @@ impl BehaviourSettings for StrategySettings {
 /// A peer that follows a strategy.
 pub struct Strategy {
     settings: StrategySettings,
-    state: Mutex<State>,
+    state: Shared<State>,
 }
 
 /// The state of all slots.
@@ -105,7 +105,7 @@ impl Behaviour for Strategy {
             return None;
         }
         if !worked && self.settings.idle == Idle::Last {
-            return of_slot(&mut self.state().last, around.slot).clone();
+            return of_slot(&mut self.state.lock().last, around.slot).clone();
         }
         let made = match (own, self.others(around).await) {
             (Some(own), Some(others)) => {
@@ -118,7 +118,7 @@ impl Behaviour for Strategy {
         };
         let sent = self.finished(made?, around);
         if worked && self.settings.idle == Idle::Last {
-            *of_slot(&mut self.state().last, around.slot) = Some(sent.clone());
+            *of_slot(&mut self.state.lock().last, around.slot) = Some(sent.clone());
         }
         Some(sent)
     }
@@ -138,24 +138,18 @@ impl Behaviour for Strategy {
     }
 
     fn save(&self) -> Vec<u8> {
-        postcard::to_stdvec(&*self.state()).expect("a plain structure")
+        self.state.save()
     }
 
     fn restore(&mut self, saved: &[u8]) -> Result<(), String> {
-        let state = postcard::from_bytes(saved).map_err(|error| error.to_string())?;
-        self.state = Mutex::new(state);
-        Ok(())
+        self.state.restore(saved)
     }
 }
 
 impl Strategy {
     /// A peer in its initial state.
     pub fn new(settings: StrategySettings) -> Self {
-        Self { settings, state: Mutex::default() }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("no panic while held")
+        Self { settings, state: Shared::default() }
     }
 
     /// The payload to mix in: the mean of others'.
@@ -171,7 +165,7 @@ impl Strategy {
         if settings.mix != Source::Average {
             return mean;
         }
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let average = of_slot(&mut state.average, around.slot);
         let is_new = average.as_ref().is_none_or(|(round, _)| *round < around.round);
         if let Some(mean) = mean.filter(|_| is_new) {
@@ -210,10 +204,10 @@ mod tests {
         let sent = SparseTensor { indices: vec![1], values: vec![0.5] };
         let sent = PseudoGradient { tensors: vec![sent] };
         let strategy = Strategy::new(StrategySettings { idle: Idle::Last, ..StrategySettings::default() });
-        *of_slot(&mut strategy.state().last, 2) = Some(sent.clone());
+        *of_slot(&mut strategy.state.lock().last, 2) = Some(sent.clone());
         let mut again = Strategy::new(StrategySettings::default());
         again.restore(&strategy.save()).unwrap();
-        assert_eq!(again.state().last, [None, None, Some(sent)]);
+        assert_eq!(again.state.lock().last, [None, None, Some(sent)]);
         assert!(said("\"strategy\"").build().restore(&[1, 2, 3]).is_err());
     }
 }
