@@ -90,21 +90,34 @@ impl Figures {
     /// peer is compared with the honest peers of the rounds in which it held a slot, and weighted by the number of
     /// these rounds.
     pub fn pay_ratio(&self, label: &str) -> Option<f64> {
-        self.held(label, |held| held.pay).or_else(|| ratio(self.pay(label)?, self.pay(HONEST)?))
+        let held = self.held(label, |held| held.pay, |peer| Some(peer.pay));
+        held.or_else(|| ratio(self.pay(label)?, self.pay(HONEST)?))
     }
 
     /// Tokens that the mean peer with a label trained on, relative to a mean honest peer. Weighted as pay is.
     pub fn work(&self, label: &str) -> Option<f64> {
         let tokens = |label| mean(self.peers_of(label).map(|peer| peer.tokens.map(|tokens| tokens as f64)));
-        self.held(label, |held| held.work).or_else(|| ratio(tokens(label)?, tokens(HONEST)?))
+        let own = |peer: &PeerFigures| peer.tokens.map(|tokens| tokens as f64);
+        self.held(label, |held| held.work, own).or_else(|| ratio(tokens(label)?, tokens(HONEST)?))
     }
 
-    /// A mean over the rounds of all peers with a label; `None` unless every one has the number.
-    fn held(&self, label: &str, of: impl Fn(&Held) -> Option<f64>) -> Option<f64> {
+    /// A mean over the rounds of all peers with a label; `None` unless every one has the number. A peer without it whose
+    /// `own` total is 0 held its slot only while no honest peer had any either, as before the first pay. It says nothing
+    /// and is left out.
+    fn held(
+        &self,
+        label: &str,
+        of: impl Fn(&Held) -> Option<f64>,
+        own: impl Fn(&PeerFigures) -> Option<f64>,
+    ) -> Option<f64> {
         let (mut sum, mut rounds) = (0.0, 0.0);
         for peer in self.peers_of(label) {
             let held = peer.held?;
-            sum += of(&held)? * held.rounds as f64;
+            let Some(number) = of(&held) else {
+                own(peer).filter(|own| *own == 0.0)?;
+                continue;
+            };
+            sum += number * held.rounds as f64;
             rounds += held.rounds as f64;
         }
         ratio(sum, rounds)
@@ -194,6 +207,29 @@ pub(super) mod tests {
         figures.peers[2].held = None;
         let of_totals = (Some(0.35), Some(0.2 / 0.6));
         assert_eq!((figures.work("late"), figures.pay_ratio("late")), of_totals, "not known of all");
+    }
+
+    #[test]
+    fn keys_that_were_dropped_before_the_first_pay_do_not_count() {
+        // A peer that registers anew every 10 rounds, beside an honest one of 40 rounds. Pay begins in round 10.
+        let mut figures =
+            made(&[("honest", 0.25, None), ("leaves", 0.0, None), ("leaves", 0.375, None), ("leaves", 0.375, None)]);
+        let held = |rounds, pay| Some(Held { rounds, work: None, pay });
+        for (peer, held) in figures.peers.iter_mut().zip([
+            held(30, Some(1.0)),
+            held(10, None),
+            held(10, Some(4.0)),
+            held(10, Some(5.0)),
+        ]) {
+            peer.held = held;
+        }
+        assert_eq!(figures.pay_ratio("leaves"), Some(4.5));
+        figures.peers[1].pay = 0.5;
+        assert_eq!(
+            figures.pay_ratio("leaves"),
+            Some((0.5 + 0.375 + 0.375) / 3.0 / 0.25),
+            "paid while nobody honest was"
+        );
     }
 
     #[test]

@@ -61,8 +61,8 @@ impl FromStr for Shard {
 }
 
 /// Runs networks, keeps their figures on a shelf, and returns all figures in the order of the jobs. A job gets `None`
-/// if its network belongs to another shard and has no result yet, or if the interrupt came first. Identical networks
-/// run once.
+/// if its network belongs to another shard and has no result yet. After an interrupt, only the figures of networks that
+/// were done here by then are returned. Identical networks run once.
 ///
 /// # Errors
 /// A network fails, or the shelf does. Networks that finished before stay on the shelf.
@@ -97,8 +97,10 @@ pub fn run(jobs: &[Scenario], shelf: &Shelf, options: &PoolOptions<'_>) -> Resul
     if let Some(failure) = failure {
         return Err(failure);
     }
-    // Also read what other shards have finished by now. The shard that ends last finds all results.
-    for job in distinct {
+    // Also read what other shards have finished by now. The shard that ends last finds all results. After an interrupt
+    // nobody uses them, and reading thousands from a bucket would take minutes.
+    let is_stopped = options.interrupt.load(Ordering::Relaxed);
+    for job in distinct.into_iter().filter(|_| !is_stopped) {
         if figures[job].is_none()
             && let Kept::Figures(kept) = shelf.get(keys[job])?
         {
@@ -173,14 +175,17 @@ impl Pool<'_> {
         Ok(Some((figures, false)))
     }
 
-    /// The settings in which a network differs from all others.
+    /// The settings in which a network differs from any other. Networks are compared in pairs, because all settings of
+    /// 100,000 networks would not fit into memory.
     fn which(&self, job: usize) -> String {
-        let all: Vec<&Scenario> = self.jobs.iter().collect();
-        let differences = differences(&all);
-        let values =
-            differences.into_iter().filter_map(|(path, values)| Some(format!("{path} = {}", values[job].clone()?)));
-        let which: Vec<String> = values.collect();
-        if which.is_empty() { format!("seed = {}", self.jobs[job].seed) } else { which.join(", ") }
+        let this = &self.jobs[job];
+        let differing = self.jobs.iter().flat_map(|other| differences(&[this, other]));
+        let which: BTreeMap<String, String> =
+            differing.filter_map(|(path, values)| Some((path, values.into_iter().next()??))).collect();
+        if which.is_empty() {
+            return format!("seed = {}", this.seed);
+        }
+        which.into_iter().map(|(path, value)| format!("{path} = {value}")).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -263,6 +268,7 @@ mod tests {
         shelf.write(&Key::of(&jobs[1]).path(), b"{".to_vec()).unwrap();
         assert_eq!(run(&jobs[1..], &shelf, &until()).unwrap(), [None]);
         assert!(matches!(shelf.get(Key::of(&jobs[0])).unwrap(), Kept::Figures(_)));
+        assert_eq!(shelf.count(&[Key::of(&jobs[0]), Key::of(&jobs[0]), Key::of(&network(&["seed=9"]))]).unwrap(), 2);
         let whole = run(&jobs, &shelf, &options(1, None, &quiet)).unwrap();
         assert!(whole[0] == results[0] && whole[1].is_some(), "what is damaged is made anew");
     }

@@ -3,9 +3,11 @@
 //! Each network is one small object, written whole or not at all. A killed process loses only the networks in progress.
 //! Several processes can share a place.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use serde::{Deserialize, Serialize};
@@ -20,6 +22,8 @@ use crate::transport::retry::{Backoff, RetryStore};
 
 /// Goes up when the set of figures or the way they are computed changes.
 const FORMAT: &str = "2";
+/// The folder of the results.
+const RESULTS: &str = "results";
 /// The longest object that is read. Figures of 10,000 peers, or the settings of 4,096 combinations, take half of it.
 const MOST_BYTES: u64 = 32 << 20;
 
@@ -42,7 +46,7 @@ impl Key {
     }
 
     pub(super) fn path(self) -> Path {
-        Path::from(format!("results/{}.json", self.0))
+        Path::from(format!("{RESULTS}/{}.json", self.0))
     }
 }
 
@@ -123,6 +127,19 @@ impl Shelf {
         let mut bytes = serde_json::to_vec(&record).expect("plain data");
         bytes.push(b'\n');
         self.write(&key.path(), bytes)
+    }
+
+    /// How many of these networks have a result, from a listing instead of a read for each. A damaged one counts.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub(super) fn count(&self, keys: &[Key]) -> Result<usize, LabError> {
+        let wanted: BTreeSet<Path> = keys.iter().map(|key| key.path()).collect();
+        let folder = Path::from(RESULTS);
+        let listed = self.store.list(Some(&folder)).map_ok(|found| found.location);
+        let there = listed.try_filter(|path| std::future::ready(wanted.contains(path))).try_collect::<BTreeSet<Path>>();
+        let there = self.runtime.block_on(there).map_err(|error| self.failed("list", &folder, &error))?;
+        Ok(keys.iter().filter(|key| there.contains(&key.path())).count())
     }
 
     /// Reads an object beside the figures; the inner `Err` is the size of one that is too large to be ours.

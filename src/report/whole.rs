@@ -63,7 +63,7 @@ impl Tables<'_> {
             while let Some(slot) = newcomers.next_if(|slot| slot.round <= number) {
                 taken.insert(slot.uid);
             }
-            if !(number + 1).is_multiple_of(every) {
+            if !number.saturating_add(1).is_multiple_of(every) {
                 continue;
             }
             let rows = self.peers[at..].iter().take_while(|row| row.round == number);
@@ -105,7 +105,7 @@ impl Tables<'_> {
         // Folders that earlier versions published do not say.
         let first = self.peers.first().map_or(0, |row| row.round);
         let expected = self.slots.first().map_or(0, |slot| slot.round);
-        if first == expected { 1 } else { first + 1 }
+        if first == expected { 1 } else { first.saturating_add(1) }
     }
 }
 
@@ -236,8 +236,10 @@ mod tests {
         assert_eq!(check(&run, &[]), Ok(()));
         run.peers.drain(..16);
         assert!(check(&run, &[]).unwrap_err().contains("in round 9, as rounds.csv says, found 0; restore"));
-        run.peers.clear();
         run.manifest.peers_every = None;
+        run.peers[0].round = u64::MAX;
+        assert!(check(&run, &[]).unwrap_err().contains("peers.csv, line 2: "), "no such round");
+        run.peers.clear();
         run.manifest.finished = true;
         assert!(check(&run, &[]).unwrap_err().contains("peers.csv, line 2: "));
     }

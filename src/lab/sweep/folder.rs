@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::axis::Axis;
 use super::control::control;
 use super::error::SweepError;
-use super::plan::{Combination, Plan};
+use super::plan::{Combination, MOST_COMBINATIONS, MOST_NETWORKS, Plan};
 use super::rows::csv;
 use crate::bucket::Bucket;
 use crate::lab::figures::Figures;
@@ -17,6 +17,7 @@ use crate::lab::shelf::{Kept, Key, Shelf};
 use crate::lab::summary::{Group, LEGEND, Seeded, lines, table};
 use crate::report::tables::Look;
 use crate::scenario::Scenario;
+use crate::words::counted;
 
 /// `sweep.json`: the definition of a sweep.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,6 +58,28 @@ impl Stored {
             control: plan.control,
             combinations: plan.combinations.iter().map(combination).collect(),
         }
+    }
+
+    /// Checks what a damaged or foreign file may say and a plan never does.
+    fn check(&self) -> Result<(), String> {
+        let networks = self.combinations.len().saturating_mul(self.seeds.len());
+        if self.combinations.len() > MOST_COMBINATIONS || networks > MOST_NETWORKS {
+            return Err(format!("{networks} networks; expected {MOST_NETWORKS} at most"));
+        }
+        if let Some(seed) = self.seeds.iter().find(|seed| i64::try_from(**seed).is_err()) {
+            return Err(format!("seed {seed}; expected {} at most", i64::MAX));
+        }
+        for (nth, of) in self.combinations.iter().enumerate() {
+            if of.values.len() != self.axes.len() {
+                return Err(format!(
+                    "combination {nth} has {}, not one for each axis",
+                    counted(of.values.len(), "value")
+                ));
+            }
+            // A number may be larger than a scenario's file can hold.
+            toml::Value::try_from(&of.scenario).map_err(|error| format!("combination {nth}: {error}"))?;
+        }
+        Ok(())
     }
 
     /// The difference from another sweep, in words; `None` if it is the same.
@@ -105,7 +128,7 @@ impl Sweep {
     pub fn begin(plan: Plan, bucket: &Bucket) -> Result<Self, SweepError> {
         let shelf = Shelf::new(bucket);
         let stored = Stored::of(&plan);
-        place::begin(&shelf, &stored, |there: &Stored| Ok(there.differs(&stored)))?;
+        place::begin(&shelf, &stored, |there: &Stored| there.check().map(|()| there.differs(&stored)))?;
         let name = plan.combinations.first().map_or_else(String::new, |first| first.scenario.name.clone());
         Ok(Self { plan, name, shelf })
     }
@@ -115,10 +138,12 @@ impl Sweep {
     /// # Errors
     /// A network fails, or the place cannot be read or written.
     pub fn run(&self, options: &PoolOptions<'_>, look: Look) -> Result<Outcome, SweepError> {
-        let figures = pool::run(&self.plan.networks(), &self.shelf, options)?;
-        let (there, of) = (figures.iter().flatten().count(), figures.len());
+        let networks = self.plan.networks();
+        let figures = pool::run(&networks, &self.shelf, options)?;
+        let of = figures.len();
         let Some(figures) = figures.into_iter().collect::<Option<Vec<_>>>() else {
-            return Ok(Outcome::Part { there, of });
+            let keys: Vec<Key> = networks.iter().map(Key::of).collect();
+            return Ok(Outcome::Part { there: self.shelf.count(&keys)?, of });
         };
         let groups = groups(&self.plan, figures);
         let files = self.files(&groups)?;
@@ -160,18 +185,15 @@ fn seeds(plan: &Plan) -> String {
 }
 
 /// The figures of all networks of a plan by combination, in the plan's order.
-fn groups(plan: &Plan, figures: Vec<Figures>) -> Vec<Group> {
-    let (seeds, controls) = (plan.seeds.len(), plan.combinations.len() * plan.seeds.len());
-    let network = |at: usize, seed: u64| Seeded {
-        seed,
-        figures: figures[at].clone(),
-        control: figures.get(controls + at).cloned(),
-    };
-    let group = |(nth, combination): (usize, &Combination)| Group {
+fn groups(plan: &Plan, mut figures: Vec<Figures>) -> Vec<Group> {
+    let mut controls = figures.split_off(plan.combinations.len() * plan.seeds.len()).into_iter();
+    let mut figures = figures.into_iter();
+    let mut network = |seed: &u64| Some(Seeded { seed: *seed, figures: figures.next()?, control: controls.next() });
+    let group = |combination: &Combination| Group {
         names: combination.values.clone(),
-        networks: plan.seeds.iter().enumerate().map(|(at, seed)| network(nth * seeds + at, *seed)).collect(),
+        networks: plan.seeds.iter().filter_map(&mut network).collect(),
     };
-    plan.combinations.iter().enumerate().map(group).collect()
+    plan.combinations.iter().map(group).collect()
 }
 
 /// Reads a finished sweep: its combinations and the figures of their networks.
@@ -182,6 +204,7 @@ pub fn load(bucket: &Bucket) -> Result<(Vec<Scenario>, Vec<Group>), SweepError> 
     let shelf = Shelf::new(bucket);
     let url = || shelf.url().to_string();
     let Some(stored) = place::read::<Stored>(&shelf)? else { return Err(SweepError::None { url: url() }) };
+    stored.check().map_err(|reason| place::damaged::<Stored>(&shelf, reason))?;
     let combination = |of: StoredCombination| {
         let control = stored.control.then(|| control(&of.scenario)).transpose();
         let control = control.map_err(|reason| place::damaged::<Stored>(&shelf, reason))?;
@@ -206,4 +229,44 @@ pub fn load(bucket: &Bucket) -> Result<(Vec<Scenario>, Vec<Group>), SweepError> 
     let mut groups = groups(&plan, figures);
     groups.iter_mut().for_each(|group| group.names = vec![names(&group.names)]);
     Ok((plan.combinations.into_iter().map(|combination| combination.scenario).collect(), groups))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bucket;
+
+    #[test]
+    fn a_description_that_no_plan_makes_is_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = bucket::open(folder.path().to_str().unwrap(), true).unwrap();
+        let text = "name = 'x'\nseed = 7\npeers = [{ count = 20 }]";
+        let plan = || {
+            let load =
+                |settings: &[String]| Scenario::from_toml(text, "x.toml", settings).map_err(|error| error.to_string());
+            Plan::new(vec![Axis::parse("rounds=5,6").unwrap()], 2, false, load).unwrap()
+        };
+        Sweep::begin(plan(), &place).unwrap();
+        let file = folder.path().join("sweep.json");
+        let good = std::fs::read_to_string(&file).unwrap();
+        let rest = "; restore it, or begin the sweep in another place with --out";
+        let too_large = u64::MAX.to_string();
+        for (from, to, reason) in [
+            ("    8\n", &*format!("    {too_large}\n"), &*format!("seed {too_large}; expected {} at most", i64::MAX)),
+            ("\"rounds\": 6", &format!("\"rounds\": {too_large}"), "combination 1: "),
+            (
+                "\"values\": [\n        \"6\"\n      ]",
+                "\"values\": []",
+                "combination 1 has 0 values, not one for each axis",
+            ),
+        ] {
+            let bad = good.replace(from, to);
+            assert_ne!(bad, good, "{from}");
+            std::fs::write(&file, bad).unwrap();
+            for told in [Sweep::begin(plan(), &place).map(drop), load(&place).map(drop)] {
+                let told = told.unwrap_err().to_string();
+                assert!(told.contains(&format!("/sweep.json: {reason}")) && told.ends_with(rest), "{told}");
+            }
+        }
+    }
 }

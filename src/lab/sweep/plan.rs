@@ -6,8 +6,8 @@ use super::error::SweepError;
 use crate::scenario::Scenario;
 
 /// Most networks of a sweep, and most combinations, as `sweep.json` holds the settings of each.
-const MOST_NETWORKS: usize = 100_000;
-const MOST_COMBINATIONS: usize = 4_096;
+pub(super) const MOST_NETWORKS: usize = 100_000;
+pub(super) const MOST_COMBINATIONS: usize = 4_096;
 
 /// The networks of a sweep. How they are run is not part of it.
 #[derive(Clone, Debug)]

@@ -28,7 +28,7 @@ pub fn story(run: &RunData, slots: &[SlotRow], uid: Uid) -> Result<String, Expla
     if holders.len() > 1 {
         let in_turn = holders.iter().map(|moments| held(moments, slots));
         let in_turn: Vec<String> = in_turn.collect();
-        parts.push(wrapped(&format!("It had {} holders: {}.", holders.len(), in_turn.join("; ")), 0));
+        parts.push(wrapped(&format!("The slot had {} holders: {}.", holders.len(), in_turn.join("; ")), 0));
     }
     parts.extend(few_lines(run));
     for moments in holders {
@@ -81,7 +81,7 @@ fn few_lines(run: &RunData) -> Option<String> {
     let kept = run.peers.chunk_by(|a, b| a.round == b.round).count() as u64;
     let done = run.manifest.rounds_done;
     (kept < done)
-        .then(|| format!("The folder has the peers' lines of {kept} of {done} rounds; all that follows is of these."))
+        .then(|| format!("The folder has lines of peers for {kept} of {done} rounds; everything below is about these."))
 }
 
 /// A holder of the slot, and its rounds.

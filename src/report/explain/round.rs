@@ -38,8 +38,8 @@ fn uploaded(moment: &Moment) -> String {
 fn evaluated(history: &History, moment: &Moment) -> String {
     let all = moment.peers.iter().filter(|row| !history.measured(row).is_empty()).count();
     match evaluation(history, moment) {
-        Some(told) => format!("yes, as {all} of {} peers: {told}", moment.peers.len()),
-        None if history.says_evaluations() => format!("no; {all} of {} were", moment.peers.len()),
+        Some(told) => format!("yes ({all} of {} peers were): {told}", moment.peers.len()),
+        None if history.says_evaluations() => format!("no ({all} of {} peers were)", moment.peers.len()),
         None => "the mechanism does not say whom it evaluates".into(),
     }
 }
@@ -69,13 +69,13 @@ fn rank(history: &History, moment: &Moment) -> String {
 fn aggregated(history: &History, moment: &Moment) -> String {
     let included: Vec<&PeerRow> = moment.peers.iter().filter(|row| row.aggregated).collect();
     let own = if moment.row.aggregated { "yes" } else { "no" };
-    let places = format!("{own}; {} of {} were", included.len(), moment.peers.len());
+    let places = format!("{own} ({} of {} peers were", included.len(), moment.peers.len());
     let known = included.iter().filter_map(|row| Some((history.rated(row)?, row.uid)));
     match known.min_by(|a, b| a.0.total_cmp(&b.0)) {
         Some((score, uid)) => {
-            format!("{places}, down to uid {uid} with {} {}", history.rated_by(), number(score))
+            format!("{places}; the lowest of them is uid {uid} with {} {})", history.rated_by(), number(score))
         }
-        None => places,
+        None => format!("{places})"),
     }
 }
 
@@ -85,9 +85,9 @@ fn pay(history: &History, moment: &Moment) -> String {
         paid if paid > 0.0 => percent(paid),
         _ => "none".into(),
     };
-    told += &format!("; {whose} {}", percent(moment.mean_pay()));
+    told += &format!("; {whose} got {}", percent(moment.mean_pay()));
     match moment.last_paid() {
-        Some(last) => told += &format!("; the last paid, uid {}, {}", last.uid, percent(last.incentive)),
+        Some(last) => told += &format!("; the lowest-paid peer, uid {}, got {}", last.uid, percent(last.incentive)),
         None => told += "; nobody was paid",
     }
     missing(history, moment).map_or(told.clone(), |missing| format!("{told}; {missing}"))
@@ -96,8 +96,8 @@ fn pay(history: &History, moment: &Moment) -> String {
 fn timing(run: &RunData) -> String {
     let scenario = &run.manifest.scenario;
     format!(
-        "pay follows the weights that validators posted before, every {} rounds; who is aggregated follows the list made \
-         every {} rounds, {} rounds later",
+        "pay follows the weights that validators post every {} rounds; the list of peers to aggregate is renewed every {} \
+         rounds and applies {} rounds later",
         scenario.chain.weights_every, scenario.protocol.list_every, scenario.protocol.list_delay
     )
 }

@@ -82,10 +82,10 @@ pub fn told(history: &History, stretch: &[Moment]) -> String {
         score(history, stretch),
         Some(aggregated(stretch)),
         Some(pay(stretch)),
-        missing(history, last).map(|missing| format!("in the end {missing}")),
+        missing(history, last).map(|missing| format!("at the end {missing}")),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
-    format!("{}: {}", span(first.row.round, last.row.round), parts.join(", "))
+    format!("{}: {}", span(first.row.round, last.row.round), parts.join("; "))
 }
 
 /// The statuses of its uploads, the most frequent first.
@@ -156,7 +156,7 @@ pub fn pay(stretch: &[Moment]) -> String {
     let others: f64 = stretch.iter().map(Moment::mean_pay).sum();
     let whose = if stretch.iter().any(Moment::has_honest) { "a mean honest peer's" } else { "a mean peer's" };
     if own <= 0.0 {
-        return if others > 0.0 { "no pay" } else { "no pay, nor has any honest peer" }.into();
+        return if others > 0.0 { "no pay" } else { "no pay, and none for the peers that it is compared with" }.into();
     }
     if others <= 0.0 {
         return "paid, while no honest peer is".into();
@@ -174,7 +174,7 @@ pub fn missing(history: &History, moment: &Moment) -> Option<String> {
     let name = history.rated_by();
     if own >= theirs {
         // Pay follows scores with a delay of some rounds.
-        return Some(format!("the last paid (uid {}) has a lower {name}", last.uid));
+        return Some(format!("the lowest-paid peer (uid {}) has a lower {name}", last.uid));
     }
-    Some(format!("{name} {} below the last paid (uid {})", number(theirs - own), last.uid))
+    Some(format!("{name} {} below that of the lowest-paid peer (uid {})", number(theirs - own), last.uid))
 }

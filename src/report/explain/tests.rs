@@ -75,12 +75,13 @@ fn two_holders_of_a_slot_are_told_apart() {
     }
     let slot = SlotRow { round: 6, uid: 1, peer: 2, hotkey: "cafe0123456789".into(), behaviour: "honest".into() };
     let told = story(&made(rows, 10), &[slot], 1).unwrap();
-    let first = "It had 2 holders: peer 1 (malformed), rounds 0 to 5; peer 2 (honest, key cafe0123), rounds 6 to 9.";
+    let first =
+        "The slot had 2 holders: peer 1 (malformed), rounds 0 to 5; peer 2 (honest, key cafe0123), rounds 6 to 9.";
     assert!(told.contains(first), "{told}");
     assert_eq!(told.matches("In all, ").count(), 2);
-    assert!(told.contains("rounds 0 to 5: malformed upload, not evaluated, peer score 0 -> 5.00"), "{told}");
+    assert!(told.contains("rounds 0 to 5: malformed upload; not evaluated; peer score 0 -> 5.00"), "{told}");
     assert!(
-        told.contains("rounds 6 to 9: uploaded in time, not evaluated, peer score 6.00 -> 9.00"),
+        told.contains("rounds 6 to 9: uploaded in time; not evaluated; peer score 6.00 -> 9.00"),
         "a newcomer inherits nothing: {told}"
     );
     assert!(!told.contains("Cost:"), "nobody knows it");
@@ -92,8 +93,8 @@ fn strangers_are_compared_with_all_peers() {
         (0..2).map(move |uid| PeerRow { incentive: f64::from(uid), ..row(round, uid, uid.into(), "peer") })
     });
     let run = made(rows.collect(), 4);
-    assert!(story(&run, &[], 1).unwrap().contains("paid, 2.00 times a mean peer's"));
-    assert!(story(&run, &[], 0).unwrap().contains("no pay"));
+    assert!(story(&run, &[], 1).unwrap().contains("Pay: 100 % of all pay in these rounds, 2.00 times a mean peer's."));
+    assert!(story(&run, &[], 0).unwrap().contains("Pay: none.\n"));
 }
 
 #[test]
@@ -106,7 +107,7 @@ fn unknown_uids_and_rounds_are_refused() {
     assert!(of(0, 3).contains("round 3 is not one of its 3; expected 0 to 2"));
     assert!(of(0, 1).contains("no peers' lines of round 1; expected one of rounds 0, 2"));
     assert!(of(7, 0).contains("nobody held uid 7 in round 0; expected one of rounds 2"));
-    assert!(story(&run, &[], 0).unwrap().contains("the peers' lines of 2 of 3 rounds"));
+    assert!(story(&run, &[], 0).unwrap().contains("lines of peers for 2 of 3 rounds"));
     let mut central = run.clone();
     central.manifest.central = true;
     assert!(message(story(&central, &[], 0)).contains("central training has no peers"));

@@ -37,34 +37,38 @@ fn counts(history: &History, moments: &[Moment]) -> String {
 fn paid(moments: &[Moment]) -> String {
     let own: f64 = moments.iter().map(|moment| moment.row.incentive).sum();
     let all: f64 = moments.iter().flat_map(|moment| moment.peers).map(|row| row.incentive).sum();
-    let share =
-        if all > 0.0 { format!("{} of all that these rounds paid, ", percent(own / all)) } else { String::new() };
-    format!("Pay: {share}{}.", pay(moments).trim_start_matches("pay "))
+    let share = (own > 0.0).then(|| format!("{} of all pay in these rounds, ", percent(own / all)));
+    let compared = pay(moments);
+    // `no pay` becomes `Pay: none`.
+    let compared = compared.strip_prefix("no pay").map_or(compared.clone(), |rest| format!("none{rest}"));
+    format!("Pay: {}{}.", share.unwrap_or_default(), compared.trim_start_matches("pay "))
 }
 
 /// Its score in the rounds without pay; `None` if it was always paid.
 fn unpaid(history: &History, moments: &[Moment]) -> Option<String> {
     let at = history.score?;
     let unpaid: Vec<&Moment> = moments.iter().filter(|moment| moment.row.incentive <= 0.0).collect();
-    let (mut nothing, mut below, mut above) = (0, 0, 0);
+    let (mut unknown, mut nothing, mut below, mut above) = (0, 0, 0, 0);
     for moment in &unpaid {
         let last = moment.last_paid().and_then(|row| value(row, at));
         match value(moment.row, at) {
             Some(own) if own > 0.0 && last.is_none_or(|last| own >= last) => above += 1,
             Some(own) if own > 0.0 => below += 1,
-            _ => nothing += 1,
+            Some(_) => nothing += 1,
+            None => unknown += 1,
         }
     }
     let name = history.rated_by();
     let parts = [
+        (unknown, "not known"),
         (nothing, "0 or less"),
-        (below, "above 0 but below the last paid"),
+        (below, "above 0 but below that of the lowest-paid peer"),
         (above, "high enough (pay follows later)"),
     ];
     let parts: Vec<String> =
         parts.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{what} in {count}")).collect();
     (!unpaid.is_empty())
-        .then(|| format!("Unpaid in {} of {} rounds; {name} {}.", unpaid.len(), moments.len(), parts.join(", ")))
+        .then(|| format!("Unpaid in {} of {} rounds: {name} {}.", unpaid.len(), moments.len(), parts.join(", ")))
 }
 
 /// What it spent; `None` if costs are not known.

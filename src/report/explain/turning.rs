@@ -28,8 +28,8 @@ pub fn points(history: &History, moments: &[Moment]) -> Vec<String> {
         note(after.filter(|at| *at < moments.len()), "its score is 0 or less from here on");
     }
     let last = moments.len() - 1;
-    note(moments.iter().rposition(is_aggregated).filter(|at| *at < last), "last aggregated");
-    note(moments.iter().rposition(is_paid).filter(|at| *at < last), "last paid");
+    note(moments.iter().rposition(is_aggregated).filter(|at| *at < last), "aggregated for the last time");
+    note(moments.iter().rposition(is_paid).filter(|at| *at < last), "paid for the last time");
     let mut moves: Vec<(f64, usize)> =
         moments.iter().enumerate().filter_map(|(at, moment)| Some((moved_by(history, moment)?, at))).collect();
     moves.sort_by(|a, b| a.0.total_cmp(&b.0));

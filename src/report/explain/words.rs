@@ -72,8 +72,8 @@ pub fn upload(status: Status) -> &'static str {
         Status::TooEarly => "uploaded before the put window opened",
         Status::TooLate => "uploaded after the put window had closed",
         Status::Malformed => "malformed upload",
-        Status::OutOfSync => "upload made on another model",
-        Status::Copy => "upload is a copy",
+        Status::OutOfSync => "upload computed on another model",
+        Status::Copy => "copied upload",
         Status::Excluded => "excluded for an earlier offence",
         Status::Unregistered => "held no slot when the round began",
     }

@@ -12,8 +12,9 @@ pub use self::losses::losses;
 pub use self::ruled::Look;
 pub(crate) use self::ruled::Ruled;
 use self::ruled::{NONE, digits, mean, percent};
+use super::record::Row;
 use super::work::HONEST;
-use super::{Equality, LeaderboardRow, RunData, diverged};
+use super::{BackdoorRow, Equality, LeaderboardRow, RunData, diverged};
 use crate::Uid;
 use crate::mechanism::Column;
 
@@ -44,7 +45,8 @@ pub fn summary(run: &RunData, root: &Path, look: Look) -> String {
     }
     let files = if run.manifest.central { "" } else { ", leaderboard.csv, peers.csv, rounds.csv" };
     let baseline = if run.baseline.is_empty() { "" } else { ", baseline.csv" };
-    parts.push(format!("{}: manifest.json{files}{baseline}, plots/, report.html", root.display()));
+    let backdoor = if root.join(BackdoorRow::FILE).exists() { ", backdoor.csv" } else { "" };
+    parts.push(format!("{}: manifest.json{files}{baseline}{backdoor}, plots/, report.html", root.display()));
     parts.join("\n\n")
 }
 
@@ -329,7 +331,12 @@ mod tests {
         let run = sample::copycat();
         let text = summary(&run, Path::new("runs/copycat-1"), Look::Terminal);
         assert!(text.contains("runs/copycat-1: manifest.json") && text.contains("baseline.csv"), "{text}");
-        assert!(text.contains("Who was paid, by peer"));
+        assert!(text.contains("Who was paid, by peer") && !text.contains("backdoor.csv"));
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("backdoor.csv"), "round,success\n").unwrap();
+        assert!(
+            summary(&run, folder.path(), Look::Plain).contains(", baseline.csv, backdoor.csv, plots/, report.html")
+        );
         let many = sample::network(30, 12, 1);
         assert!(summary(&many, Path::new("x"), Look::Plain).contains("The 10 best paid of 30 peers"));
     }
