@@ -2,6 +2,8 @@
 
 #[path = "s3_server/commands.rs"]
 mod commands;
+#[path = "s3_server/lab.rs"]
+mod lab;
 #[path = "common/s3/mod.rs"]
 mod s3;
 

@@ -2,6 +2,7 @@
 
 mod attack;
 mod commands;
+mod deploy;
 mod resumed;
 mod runs;
 mod stopped;

@@ -1,5 +1,6 @@
 //! What commands say of a store that does not keep its word, is busy or does not answer.
 
+use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;
 
@@ -16,10 +17,10 @@ peers = [{ count = 3 }]
 "#;
 
 /// A folder with a scenario and a validator's key.
-struct Place(tempfile::TempDir);
+pub struct Place(tempfile::TempDir);
 
 impl Place {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let place = Self(tempfile::tempdir().unwrap());
         std::fs::write(place.0.path().join("net.toml"), SCENARIO).unwrap();
         assert!(place.command("key new key").output().unwrap().status.success());
@@ -32,10 +33,14 @@ impl Place {
         command
     }
 
-    fn on(&self, server: &S3Server, words: &str) -> Command {
+    pub fn on(&self, server: &S3Server, words: &str) -> Command {
         let mut command = self.command(words);
         command.envs(server.environment(ACCESS_KEY, SECRET_KEY));
         command
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
     }
 
     fn genesis(&self) -> String {
@@ -45,7 +50,7 @@ impl Place {
     }
 }
 
-fn told(output: &Output) -> (Option<i32>, String) {
+pub fn told(output: &Output) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
