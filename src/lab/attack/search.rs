@@ -5,7 +5,7 @@
 //! all peers play it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::archive::Archive;
 use super::arena::{Arena, Played, Stage, Trial};
@@ -14,7 +14,7 @@ use super::space::Strategy;
 use crate::lab::error::LabError;
 use crate::lab::figures::Figures;
 use crate::lab::pool::{self, PoolOptions};
-use crate::lab::shelf::Shelf;
+use crate::lab::shelf::{Kept, Key, Shelf};
 use crate::lab::statistics::Interval;
 use crate::scenario::Scenario;
 
@@ -288,29 +288,34 @@ struct Spent {
 
 /// Time between two looks for the results of other shards.
 const WAIT: Duration = Duration::from_millis(500);
-/// Looks without a new result until a shard runs the missing networks itself.
-const PATIENCE: usize = 240;
+/// Time without a new result after which a shard runs the missing networks itself. It waits longer if its own part took
+/// more than half as long, as the others' parts are as large.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Runs networks. A shard runs its own and waits for the others'. If no result arrives for long, another shard has
 /// stopped, and this one runs the missing networks too. Results do not depend on which shard runs them.
 fn run_all(networks: &[Scenario], shelf: &Shelf, options: &PoolOptions<'_>) -> Result<Option<Vec<Figures>>, LabError> {
-    let mut waited = 0;
-    let mut there = 0;
-    loop {
-        let shard = if waited < PATIENCE { options.shard } else { None };
-        let interrupt = options.interrupt.clone();
-        let figures = pool::run(networks, shelf, &PoolOptions { shard, interrupt, ..*options })?;
-        if is_set(&options.interrupt) {
-            return Ok(None);
-        }
-        let known = figures.iter().flatten().count();
-        if known == networks.len() {
+    let began = Instant::now();
+    let mut figures = pool::run(networks, shelf, options)?;
+    let patience = PATIENCE.max(2 * began.elapsed());
+    let mut last = Instant::now();
+    while !is_set(&options.interrupt) {
+        if figures.iter().all(Option::is_some) {
             return Ok(Some(figures.into_iter().flatten().collect()));
         }
-        waited = if known > there { 0 } else { waited + 1 };
-        there = known;
+        if last.elapsed() > patience {
+            let interrupt = options.interrupt.clone();
+            figures = pool::run(networks, shelf, &PoolOptions { shard: None, interrupt, ..*options })?;
+            continue;
+        }
         std::thread::sleep(WAIT);
+        for (network, known) in networks.iter().zip(&mut figures).filter(|(_, known)| known.is_none()) {
+            if let Kept::Figures(found) = shelf.get(Key::of(network))? {
+                (*known, last) = (Some(found), Instant::now());
+            }
+        }
     }
+    Ok(None)
 }
 
 fn is_set(interrupt: &AtomicBool) -> bool {

@@ -87,8 +87,9 @@ fn few_lines(run: &RunData) -> Option<String> {
 /// A holder of the slot, and its rounds.
 fn held(moments: &[Moment], slots: &[SlotRow]) -> String {
     let (first, last) = (moments[0].row, moments[moments.len() - 1].row);
-    let key =
-        slots.iter().find(|slot| slot.uid == first.uid && slot.peer == first.owner).map(|slot| slot.hotkey.as_str());
+    // A peer that renews its keys may take the same slot again.
+    let taken = |slot: &&SlotRow| slot.uid == first.uid && slot.peer == first.owner && slot.round <= first.round;
+    let key = slots.iter().rfind(taken).map(|slot| slot.hotkey.as_str());
     let key = key.map_or_else(String::new, |key| format!(", key {}", key.get(..8).unwrap_or(key)));
     format!("peer {} ({}{key}), {}", first.owner, first.behaviour, span(first.round, last.round))
 }

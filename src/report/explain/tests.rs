@@ -74,7 +74,11 @@ fn two_holders_of_a_slot_are_told_apart() {
         rows.push(second);
     }
     let slot = SlotRow { round: 6, uid: 1, peer: 2, hotkey: "cafe0123456789".into(), behaviour: "honest".into() };
-    let told = story(&made(rows, 10), &[slot], 1).unwrap();
+    let again = SlotRow { round: 8, hotkey: "beef0123456789".into(), ..slot.clone() };
+    let run = made(rows, 10);
+    let told = |at| round(&run, &[slot.clone(), again.clone()], (1, at), Look::Plain).unwrap();
+    assert!(told(7).contains("key cafe0123") && told(8).contains("key beef0123"), "by the key that it has then");
+    let told = story(&run, &[slot], 1).unwrap();
     let first =
         "The slot had 2 holders: peer 1 (malformed), rounds 0 to 5; peer 2 (honest, key cafe0123), rounds 6 to 9.";
     assert!(told.contains(first), "{told}");
