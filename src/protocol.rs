@@ -30,8 +30,9 @@ pub struct ProtocolSettings {
 
 /// A late peer's clock, the store's stamps of whole seconds, and a put that is tried again fit in.
 const REVEAL_SECONDS: f64 = 5.0;
-/// Shorter reveal windows leave an honest peer no time: it waits a quarter of a second for those whose clocks are behind.
-const LEAST_REVEAL_SECONDS: f64 = 1.0;
+/// In a shorter reveal window an honest peer has no time: it waits for stamps of whole seconds and for clocks that are
+/// behind.
+const LEAST_REVEAL_SECONDS: f64 = 2.0;
 
 fn is_default_reveal(seconds: &f64) -> bool {
     *seconds == REVEAL_SECONDS
