@@ -213,10 +213,7 @@ fn a_wrong_override_is_told_with_its_text() {
             "protocol.reveal_window_seconds is 80; expected 74 at most, the seconds of a round that \
              protocol.put_window_seconds leaves",
         ),
-        (
-            "protocol={sealed=true, put_window_seconds=80}",
-            "protocol.reveal_window_seconds is 5 (the default); expected 4 at most",
-        ),
+        ("protocol={sealed=true, put_window_seconds=80}", "protocol.reveal_window_seconds is 5; expected 4 at most"),
         ("mechanism.evaluated_fraction=1.5", "expected a fraction above 0"),
         ("peers.1.behaviour.fraction=0", "peers.1.behaviour.fraction is 0; expected a fraction above 0"),
         ("peers.1.link.loss=1", "expected a fraction, 0 or more and below 1"),

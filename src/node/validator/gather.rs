@@ -51,7 +51,8 @@ impl Validator {
         gathered
     }
 
-    /// Whether the upload of the previous round, or its key, was late: it was absent when that round was judged.
+    /// The status of a peer whose upload of the previous round, or its key, was late: it was absent when that round was
+    /// judged. `None` if neither was.
     async fn was_late(&self, hotkey: Hotkey) -> Option<Status> {
         let (before, clock) = (self.round.checked_sub(1)?, &self.ports.clock);
         let bucket = self.ports.uploads_of(&hotkey).await?;
