@@ -10,6 +10,8 @@ mod costs;
 mod knowledge;
 #[path = "engine/operators.rs"]
 mod operators;
+#[path = "engine/sealed.rs"]
+mod sealed;
 #[path = "engine/strategies.rs"]
 mod strategies;
 

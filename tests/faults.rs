@@ -22,6 +22,8 @@ mod s3;
 mod nodes;
 #[path = "faults/schedule.rs"]
 mod schedule;
+#[path = "faults/sealed.rs"]
+mod sealed_uploads;
 #[path = "faults/time.rs"]
 mod time;
 
@@ -42,6 +44,9 @@ use time::Time;
 const ROUND: Duration = Duration::from_secs(12);
 /// On real clocks, where stamps have whole seconds and a round takes as long as it is.
 const REAL_ROUND: Duration = Duration::from_secs(8);
+/// With sealed uploads: the parts of a round in which uploads and keys count.
+const SEALED_WINDOW: f64 = 0.5;
+const SEALED_REVEAL: f64 = 0.25;
 /// Nothing takes longer, however slow the machine: after that the network hangs.
 const PATIENCE: Duration = Duration::from_secs(240);
 
@@ -75,7 +80,8 @@ fn a_peer_that_may_not_register_says_so_and_fails() {
     let (place, bucket) = (folder.path(), format!("s3://{BUCKET}"));
     let validator = new_key(place, "validator-0");
     let peer = new_key(place, "peer-0");
-    std::fs::write(place.join("faults.toml"), scenario(30, REAL_ROUND, std::slice::from_ref(&validator))).unwrap();
+    std::fs::write(place.join("faults.toml"), scenario(30, REAL_ROUND, false, std::slice::from_ref(&validator)))
+        .unwrap();
     sim(place, &["genesis", "faults.toml", "--bucket", &bucket], &server.environment(ACCESS_KEY, SECRET_KEY));
     server.accounts().admit("validator-0", "its secret", Some(policy("validator.json", &validator)));
     // It may do what a validator may, which does not register.
@@ -99,7 +105,7 @@ fn a_wrong_clock_and_a_slow_store_keep_nobody_out() {
     let (server, folder) = (S3Server::start(1), tempfile::tempdir().unwrap());
     let (place, bucket) = (folder.path(), format!("s3://{BUCKET}"));
     let validators: Vec<String> = (0..2).map(|nth| new_key(place, &format!("validator-{nth}"))).collect();
-    std::fs::write(place.join("faults.toml"), scenario(1000, REAL_ROUND, &validators)).unwrap();
+    std::fs::write(place.join("faults.toml"), scenario(1000, REAL_ROUND, false, &validators)).unwrap();
     sim(place, &["genesis", "faults.toml", "--bucket", &bucket], &server.environment(ACCESS_KEY, SECRET_KEY));
     server.faults().set(Rates { delay: Duration::from_millis(60), ..Rates::default() });
     let node = |role: &str, nth: usize, hotkey: &str, clock: Clock| {
@@ -132,7 +138,14 @@ fn a_wrong_clock_and_a_slow_store_keep_nobody_out() {
 }
 
 /// The scenario, with the validators' hotkeys.
-fn scenario(rounds: u64, round: Duration, validators: &[String]) -> String {
+fn scenario(rounds: u64, round: Duration, is_sealed: bool, validators: &[String]) -> String {
+    let seconds = |part: f64| round.as_secs_f64() * part;
+    let window = if is_sealed { SEALED_WINDOW } else { 0.8 };
+    let sealing = if is_sealed {
+        format!("sealed = true\nreveal_window_seconds = {}", seconds(SEALED_REVEAL))
+    } else {
+        String::new()
+    };
     let mut text = format!(
         r#"name = "faults"
 seed = 3
@@ -153,6 +166,7 @@ checkpoint_every = 4
 top_peers = {PEERS}
 min_peers = 3
 put_window_seconds = {}
+{sealing}
 
 [mechanism]
 evaluated_per_round = 2
@@ -165,8 +179,8 @@ weights_every = 2
 [[peers]]
 count = {PEERS}
 "#,
-        round.as_secs_f64() * 0.8,
-        round.as_secs_f64() / 2.0
+        seconds(window),
+        seconds(0.5)
     );
     for (nth, hotkey) in validators.iter().enumerate() {
         text += &format!("\n[[validators]]\nstake = {}\nhotkey = \"{hotkey}\"\n", 1000 - nth);
@@ -181,7 +195,7 @@ impl Network {
         let server = S3Server::start_with_clock(schedule.seed, time.stamps());
         let (place, bucket) = (folder.path(), format!("s3://{BUCKET}"));
         let hotkeys: Vec<String> = (0..2).map(|nth| new_key(place, &format!("validator-{nth}"))).collect();
-        std::fs::write(place.join("faults.toml"), scenario(schedule.rounds, ROUND, &hotkeys)).unwrap();
+        std::fs::write(place.join("faults.toml"), scenario(schedule.rounds, ROUND, schedule.sealed, &hotkeys)).unwrap();
         sim(place, &["genesis", "faults.toml", "--bucket", &bucket], &server.environment(ACCESS_KEY, SECRET_KEY));
 
         let clock = Clock::Shared(time.address());
@@ -226,6 +240,11 @@ impl Network {
             }
             self.wait_until(round, Moment::Decided);
         }
+        self.finish();
+    }
+
+    /// Lets the network end by itself.
+    fn finish(&mut self) {
         self.time.let_go();
         for node in self.nodes() {
             let ended = node.wait(PATIENCE);

@@ -2,6 +2,8 @@
 
 #[path = "launch/operators.rs"]
 mod operators;
+#[path = "launch/sealed.rs"]
+mod sealed_uploads;
 #[cfg(target_os = "linux")]
 #[path = "launch/stopped.rs"]
 mod stopped;

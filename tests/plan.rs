@@ -110,6 +110,29 @@ fn templar_1b_is_planned() {
 }
 
 #[test]
+fn sealed_uploads_are_planned_with_their_keys() {
+    let plan = |set: &[&str]| {
+        let set: Vec<String> = set.iter().map(|text| text.to_string()).collect();
+        Plan::new(load("scenarios/templar-1b.toml", &set).unwrap()).unwrap()
+    };
+    let (plain, sealed) = (plan(&[]), plan(&["protocol.sealed=true"]));
+    let (open, closed) = (plain.traffic(), sealed.traffic());
+    // A header, a tag and a second signature; the key.
+    assert_eq!(closed.upload, UPLOAD + (112 + 16 + 64) + 70);
+    assert_eq!((closed.validator_down, closed.validator_up), (250 * closed.upload, open.validator_up));
+    let speed = Speed::of_sheet(&data_sheets()[0], 0.5, &plain.work());
+    let gathering = |plan: &Plan| {
+        let parts = plan.validator_round(&speed).parts;
+        parts.into_iter().find(|part| part.what.starts_with("validator: fetch all uploads")).unwrap()
+    };
+    let waits = gathering(&plan(&["protocol.sealed=true", "protocol.reveal_window_seconds=30"]));
+    assert_eq!((waits.what, waits.seconds), ("validator: fetch all uploads, wait for keys", 30.0));
+    assert!((gathering(&sealed).seconds - gathering(&plain).seconds).abs() < 0.01, "fetching takes longer anyway");
+    let said = printed("check templar-1b --set protocol.sealed=true");
+    assert!(said.contains("keys count for 5 s (0.42 blocks) from the end of the put window"), "{said}");
+}
+
+#[test]
 fn what_is_printed_is_what_check_says() {
     let plan = printed("plan templar-1b --price 2");
     for expected in [

@@ -75,6 +75,12 @@ impl RoundClock {
         let (end, half) = (self.end(round), Duration::from_millis((seconds * 500.0).round() as u64));
         PutWindow { opens: end.saturating_sub(half), closes: end + half }
     }
+
+    /// When the keys of sealed uploads of a round count: `seconds` long, from the end of its put window.
+    pub fn reveal_window(&self, put_window: PutWindow, seconds: f64) -> PutWindow {
+        let length = Duration::from_millis((seconds * 1000.0).round() as u64);
+        PutWindow { opens: put_window.closes, closes: put_window.closes + length }
+    }
 }
 
 #[cfg(test)]
@@ -95,6 +101,9 @@ mod tests {
         assert_eq!((clock.round_at(Duration::from_millis(167_999)), clock.round_at(seconds(168))), (1, 2));
         let window = clock.put_window(2, 10.0);
         assert_eq!((window.opens, window.closes), (seconds(247), seconds(257)));
+        let reveal = clock.reveal_window(window, 5.0);
+        assert_eq!((reveal.opens, reveal.closes), (seconds(257), seconds(262)));
+        assert_eq!(clock.reveal_window(window, 0.0).closes, window.closes);
         assert_eq!(clock.put_window(0, 1000.0).opens, Duration::ZERO);
     }
 

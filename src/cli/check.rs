@@ -117,6 +117,12 @@ fn amounts(scenario: &Scenario, config: &LlamaConfig, scheme: &dyn Scheme, corpu
             si(tokens * peers * flops * scenario.rounds as f64, "FLOP")
         ),
     ];
+    let protocol = &scenario.protocol;
+    lines.extend(protocol.sealed.then(|| {
+        let (seconds, blocks) =
+            (protocol.reveal_window_seconds, protocol.reveal_window_seconds / scenario.chain.block_seconds);
+        format!("sealed uploads      keys count for {seconds} s ({blocks:.2} blocks) from the end of the put window")
+    }));
     lines.extend(corpus.size().map(|size| {
         format!(
             "corpus              {} tokens in {} {}: {} pages to train on, {} held out",

@@ -99,7 +99,9 @@ async fn live(
     }
     let plans = plan(world);
     let start = start_time(resume.as_ref());
-    let clock = Clock::starting(start, SimClock::stamp(0), &scenario.chain, scenario.protocol.put_window_seconds);
+    let protocol = &scenario.protocol;
+    let clock = Clock::starting(start, SimClock::stamp(0), &scenario.chain, protocol.put_window_seconds)
+        .with_reveal_window(protocol.reveal_seconds());
     let recorder = Arc::new(build(chain, world, &plans, &clock, resume.as_ref(), interrupt, observer)?);
 
     let saved = Saved::new(network, resume);

@@ -9,12 +9,18 @@ use serde::{Deserialize, Serialize};
 #[serde(into = "&'static str", try_from = "String")]
 pub enum Status {
     Passed,
-    /// There is no upload, or it could not be fetched.
+    /// There is no upload, or it could not be fetched; or it is sealed and has no key.
     Absent,
     /// Uploaded before the put window opened.
     TooEarly,
     /// Uploaded after the put window closed.
     TooLate,
+    /// Sealed, and its key came after the reveal window.
+    LateKey,
+    /// Sealed, and its key does not open it.
+    WrongKey,
+    /// Sealed, and in the place of its key is that of another upload.
+    MisplacedKey,
     Malformed,
     /// Computed on a model that is too many steps behind, or on another model.
     OutOfSync,
@@ -28,11 +34,14 @@ pub enum Status {
 
 impl Status {
     /// All statuses, in the order of legends.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Passed,
         Self::Absent,
         Self::TooEarly,
         Self::TooLate,
+        Self::LateKey,
+        Self::WrongKey,
+        Self::MisplacedKey,
         Self::Malformed,
         Self::OutOfSync,
         Self::Copy,
@@ -47,6 +56,9 @@ impl Status {
             Self::Absent => "absent",
             Self::TooEarly => "too_early",
             Self::TooLate => "too_late",
+            Self::LateKey => "late_key",
+            Self::WrongKey => "wrong_key",
+            Self::MisplacedKey => "misplaced_key",
             Self::Malformed => "malformed",
             Self::OutOfSync => "out_of_sync",
             Self::Copy => "copy",

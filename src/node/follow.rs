@@ -10,12 +10,13 @@ use futures::future::join_all;
 use super::bundle::get_bundle;
 use super::network::Network;
 use super::ports::Ports;
-use super::upload;
+use super::{reveal, upload};
 use crate::bucket::untrusted::get_bounded;
 use crate::digest::Digest;
 use crate::training::{PseudoGradient, Replica};
 use crate::transport::record::{self, Included, RecordError, RoundRecord};
-use crate::transport::{Hotkey, bundle, keys, wire};
+use crate::transport::wire::{self, Expected};
+use crate::transport::{Hotkey, bundle, keys};
 
 /// A node asks at least this often for something that is not there yet.
 const POLL: Duration = Duration::from_secs(1);
@@ -119,9 +120,9 @@ async fn fetch_payloads(network: &Network, ports: &Ports, record: &RoundRecord, 
     let most = wire::encoded_len(&network.shape) as u64;
     if fresh {
         let fetched = join_all(record.included.iter().map(|included| async {
-            let key = keys::upload(&included.hotkey, record.round);
-            let bucket = ports.uploads_of(&included.hotkey).await?;
-            get_bounded(&bucket, &key, most).await.filter(|bytes| Digest::of(bytes) == included.payload)
+            fetch_payload(network, ports, record.round, included)
+                .await
+                .filter(|bytes| Digest::of(bytes) == included.payload)
         }))
         .await;
         if let Some(payloads) = fetched.into_iter().collect() {
@@ -134,6 +135,16 @@ async fn fetch_payloads(network: &Network, ports: &Ports, record: &RoundRecord, 
     let as_recorded =
         payloads.iter().map(|(digest, _)| digest).eq(record.included.iter().map(|included| &included.payload));
     as_recorded.then(|| payloads.into_iter().map(|(_, bytes)| bytes).collect())
+}
+
+/// The plain upload of a peer, from the peer.
+async fn fetch_payload(network: &Network, ports: &Ports, round: u64, included: &Included) -> Option<Bytes> {
+    let Included { uid, hotkey, .. } = *included;
+    if network.rules.protocol.sealed {
+        return reveal::revealed(network, ports, &Expected { run: network.run, round, uid, hotkey }).await;
+    }
+    let bucket = ports.uploads_of(&hotkey).await?;
+    get_bounded(&bucket, &keys::upload(&hotkey, round), wire::encoded_len(&network.shape) as u64).await
 }
 
 /// Aggregates the payloads and takes the step.

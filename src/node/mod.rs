@@ -14,6 +14,7 @@ mod network;
 mod peer;
 pub mod ports;
 mod report;
+mod reveal;
 mod role;
 mod upload;
 pub mod validator;

@@ -88,6 +88,7 @@ pub struct Clock {
     stamp_resolution: Duration,
     rounds: RoundClock,
     put_window_seconds: f64,
+    reveal_seconds: f64,
     gate: Option<Arc<dyn Gate>>,
 }
 
@@ -109,6 +110,7 @@ impl Clock {
             stamp_resolution: Duration::ZERO,
             rounds: RoundClock::new(chain),
             put_window_seconds,
+            reveal_seconds: 0.0,
             gate: None,
         }
     }
@@ -116,6 +118,11 @@ impl Clock {
     /// The same clock for a store whose stamps are cut to multiples of `resolution`.
     pub fn with_stamp_resolution(self, resolution: Duration) -> Self {
         Self { stamp_resolution: resolution, ..self }
+    }
+
+    /// The same clock for a network with this time for the keys of sealed uploads.
+    pub fn with_reveal_window(self, seconds: f64) -> Self {
+        Self { reveal_seconds: seconds, ..self }
     }
 
     /// The same clock, which waits for others.
@@ -197,6 +204,12 @@ impl Clock {
     /// When an upload of a round counts.
     pub fn put_window(&self, round: u64) -> PutWindow {
         self.rounds.put_window(round, self.put_window_seconds)
+    }
+
+    /// When the key of a sealed upload of a round counts. Its end is when the round can be judged; if uploads are not
+    /// sealed, this is the end of the put window.
+    pub fn reveal_window(&self, round: u64) -> PutWindow {
+        self.rounds.reveal_window(self.put_window(round), self.reveal_seconds)
     }
 
     /// The newest block.

@@ -7,6 +7,7 @@ use object_store::{Error, GetOptions, GetRange, ObjectStoreExt};
 
 use super::network::Network;
 use super::ports::Ports;
+use super::reveal::{self, KeyFault, Unopened};
 use crate::Uid;
 use crate::digest::Digest;
 use crate::training::{PseudoGradient, Replica};
@@ -22,6 +23,12 @@ pub enum Fetched {
         /// When the store received them.
         stamp: Duration,
     },
+    /// A sealed upload without a key that opens it in time.
+    Sealed {
+        /// When the store received it.
+        stamp: Duration,
+        fault: KeyFault,
+    },
     /// An upload in the right shape.
     Valid(Box<Received>),
 }
@@ -32,6 +39,7 @@ pub struct Received {
     pub stamp: Duration,
     /// Digest of the bytes: what a round record names.
     pub payload: Digest,
+    /// The plain upload.
     pub bytes: Bytes,
 }
 
@@ -80,9 +88,10 @@ pub fn samples_of(network: &Network, replica: &Replica, round: u64) -> Vec<[f32;
     samples::of_model(&replica.theta, &network.core.layout, network.rules.seed.known(), round)
 }
 
-/// Fetches and checks the upload of a peer. Transfers no more bytes than a well-formed upload has.
+/// Fetches and checks the upload of a peer. Transfers no more bytes than a well-formed upload has. If uploads are sealed,
+/// fetches it at once and waits for its key until the reveal window has ended.
 pub async fn fetch(network: &Network, ports: &Ports, round: u64, uid: Uid, hotkey: Hotkey) -> Fetched {
-    let most = wire::encoded_len(&network.shape) as u64;
+    let most = reveal::upload_len(network) as u64;
     let options = GetOptions { range: Some(GetRange::Bounded(0..most)), ..Default::default() };
     let key = keys::upload(&hotkey, round);
     let Some(bucket) = ports.uploads_of(&hotkey).await else { return Fetched::Absent };
@@ -101,6 +110,12 @@ pub async fn fetch(network: &Network, ports: &Ports, round: u64, uid: Uid, hotke
     }
     let Ok(bytes) = answer.bytes().await else {
         return Fetched::Absent;
+    };
+    let expected = Expected { run: network.run, round, uid, hotkey };
+    let bytes = match reveal::opened(network, ports, &expected, bytes).await {
+        Ok(bytes) => bytes,
+        Err(Unopened::Malformed) => return Fetched::Malformed { stamp },
+        Err(Unopened::Key(fault)) => return Fetched::Sealed { stamp, fault },
     };
     match decode(network, &bytes, round, uid, hotkey) {
         Some(upload) => Fetched::Valid(Box::new(Received { upload, stamp, payload: Digest::of(&bytes), bytes })),

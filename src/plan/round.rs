@@ -2,7 +2,8 @@
 //!
 //! A peer knows the round's model when the previous round is over, its put window has closed, the deciding validator
 //! has fetched all uploads, aggregated and posted its record, and the peer has fetched and applied the included
-//! uploads. Then the peer trains. It must finish before its own put window opens.
+//! uploads. Then the peer trains. It must finish before its own put window opens. If uploads are sealed, the validator
+//! fetches them while their keys arrive.
 
 use super::counts::{FORWARD_SHARE, Plan};
 use super::device::Speed;
@@ -47,6 +48,7 @@ impl RoundTime {
 
 const PEER_FETCHES: &str = "fetch the aggregated uploads";
 const VALIDATOR_GATHERS: &str = "validator: fetch all uploads";
+const VALIDATOR_GATHERS_SEALED: &str = "validator: fetch all uploads, wait for keys";
 
 impl Plan {
     /// The round of a peer of the first group, with the first validator.
@@ -69,7 +71,7 @@ impl Plan {
         let mut parts = self.deciding(speed);
         let seconds = self.evaluated_tokens() * FORWARD_SHARE / speed.tokens_per_second;
         parts.push(RoundPart { what: "validator: evaluate", seconds });
-        let download = (VALIDATOR_GATHERS, self.traffic().validator_down);
+        let download = (self.gathering(), self.traffic().validator_down);
         RoundTime::new(parts, self.scenario.round_seconds(), download)
     }
 
@@ -77,11 +79,16 @@ impl Plan {
     fn deciding(&self, speed: &Speed) -> Vec<RoundPart> {
         let (traffic, link) = (self.traffic(), &self.scenario.validators[0].link);
         let part = |what, seconds| RoundPart { what, seconds };
+        let keys = self.scenario.protocol.reveal_seconds();
         vec![
-            part(VALIDATOR_GATHERS, transfer(traffic.validator_down, link)),
+            part(self.gathering(), transfer(traffic.validator_down, link).max(keys)),
             part("validator: aggregate", speed.aggregate_seconds),
             part("validator: send bundle and record", transfer(traffic.validator_up, link)),
         ]
+    }
+
+    fn gathering(&self) -> &'static str {
+        if self.scenario.protocol.sealed { VALIDATOR_GATHERS_SEALED } else { VALIDATOR_GATHERS }
     }
 
     /// Seconds that an upload by a peer of the first group takes.

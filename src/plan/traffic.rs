@@ -1,12 +1,12 @@
 //! Traffic of a round in bytes.
 
 use super::counts::Plan;
-use crate::transport::{bundle, checkpoint, record, wire};
+use crate::transport::{bundle, checkpoint, envelope, record, wire};
 
 /// Bytes that nodes send and receive, without requests, calls to the chain and retries.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Traffic {
-    /// One peer's upload in a round.
+    /// One peer's upload in a round, sealed if uploads are, and then with its key.
     pub upload: u64,
     /// What one peer receives in a round: the included uploads and the record.
     pub peer_down: u64,
@@ -29,12 +29,13 @@ impl Plan {
     /// Traffic of a round.
     pub fn traffic(&self) -> Traffic {
         let settings = &self.scenario.protocol;
-        let (included, upload) = (settings.top_peers, wire::encoded_len(self.scheme.shape()));
+        let (included, plain) = (settings.top_peers, wire::encoded_len(self.scheme.shape()));
+        let upload = if settings.sealed { envelope::sealed_len(plain) + envelope::KEY_LEN } else { plain };
         let record = record::max_len(included);
         Traffic {
             upload: upload as u64,
             peer_down: (included * upload + record) as u64,
-            validator_up: (bundle::encoded_len(included, upload) + record) as u64,
+            validator_up: (bundle::encoded_len(included, plain) + record) as u64,
             validator_down: (self.registered() * upload) as u64,
             checkpoint: checkpoint::encoded_len(self.parameters()) as u64,
             put_window_mbps: mbps(upload as u64, settings.put_window_seconds),

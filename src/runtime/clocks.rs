@@ -30,14 +30,15 @@ const START_TURN: Duration = Duration::from_secs(60);
 impl Process {
     /// The network's clock, and the bucket on that clock; `None` if the process was asked to stop meanwhile.
     pub(super) async fn clock_and_store(&self) -> Result<Option<(Clock, Arc<dyn ObjectStore>)>, ProcessError> {
-        let (settings, window) = (&self.network.rules.chain, self.network.rules.protocol.put_window_seconds);
+        let (settings, protocol) = (&self.network.rules.chain, &self.network.rules.protocol);
         let ClockKind::Virtual(address) = self.clock else {
             return self.real_clock().await;
         };
         let launcher = |source| ProcessError::Launcher { address, source };
         let (gate, now) = LockstepGate::connect(address).map_err(launcher)?;
         let bucket = &self.run.bucket;
-        let clock = Clock::starting(now, SimClock::stamp(0), settings, window)
+        let clock = Clock::starting(now, SimClock::stamp(0), settings, protocol.put_window_seconds)
+            .with_reveal_window(protocol.reveal_seconds())
             .with_gate(Arc::new(gate))
             .with_stamp_resolution(bucket.stamp_resolution);
         let store: Arc<dyn ObjectStore> = match &bucket.folder {
@@ -66,6 +67,7 @@ impl Process {
         let rules = &self.network.rules;
         let now = (read.now() - genesis).to_std().unwrap_or_default();
         let clock = Clock::starting(now, genesis, &rules.chain, rules.protocol.put_window_seconds)
+            .with_reveal_window(rules.protocol.reveal_seconds())
             .with_stamp_resolution(bucket.stamp_resolution);
         let (kept, bucket) = (clock.clone(), bucket.clone());
         tokio::spawn(async move {

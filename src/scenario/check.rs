@@ -57,6 +57,10 @@ fn rounds(found: &mut Findings, s: &Scenario) {
     let expected = format!("{round} at most, the seconds of a round (chain.block_seconds * chain.blocks_per_round)");
     let fits = window <= round || round <= 0.0;
     found.require_with(fits, "protocol.put_window_seconds", window, expected, Some("chain"));
+    let (reveal, left) = (s.protocol.reveal_seconds(), round - window);
+    let expected = format!("{left} at most, the seconds of a round that protocol.put_window_seconds leaves");
+    let fits = reveal <= left || left < 0.0;
+    found.require_with(fits, "protocol.reveal_window_seconds", reveal, expected, Some("protocol.put_window_seconds"));
 }
 
 fn nodes(found: &mut Findings, s: &Scenario) {

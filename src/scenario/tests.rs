@@ -207,6 +207,13 @@ fn a_wrong_override_is_told_with_its_text() {
         ("chain.slots=20", "--set chain.slots=20: peers.1.count is 1 (the default); expected 20"),
         ("protocol.min_peers=16", "protocol.min_peers is 16; expected 15 at most"),
         ("protocol.put_window_seconds=100", "expected 84 at most"),
+        ("protocol.reveal_window_seconds=1.5", "protocol.reveal_window_seconds is 1.5; expected 2 or more"),
+        (
+            "protocol={sealed=true, reveal_window_seconds=80, put_window_seconds=10}",
+            "protocol.reveal_window_seconds is 80; expected 74 at most, the seconds of a round that \
+             protocol.put_window_seconds leaves",
+        ),
+        ("protocol={sealed=true, put_window_seconds=80}", "protocol.reveal_window_seconds is 5; expected 4 at most"),
         ("mechanism.evaluated_fraction=1.5", "expected a fraction above 0"),
         ("peers.1.behaviour.fraction=0", "peers.1.behaviour.fraction is 0; expected a fraction above 0"),
         ("peers.1.link.loss=1", "expected a fraction, 0 or more and below 1"),

@@ -8,6 +8,7 @@ use rand::Rng;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::hex;
+use crate::digest::Digest;
 
 /// Length of a signature in bytes.
 pub const SIGNATURE_LEN: usize = 64;
@@ -44,6 +45,14 @@ impl Identity {
         let mut secret = blake3::Hasher::new_derive_key("gauntlet 2026 key that succeeds another");
         secret.update(&self.key.to_bytes()).update(&number.to_le_bytes());
         Self::from_secret(secret.finalize().as_bytes())
+    }
+
+    /// The key that encrypts a sealed upload of a round. Only the owner of this identity can make it, and it differs
+    /// from payload to payload.
+    pub fn key_of_upload(&self, run: &Digest, round: u64, payload: &Digest) -> [u8; 32] {
+        let mut key = blake3::Hasher::new_derive_key("gauntlet 2026 key of a sealed upload");
+        key.update(&self.key.to_bytes()).update(&run.0).update(&round.to_le_bytes()).update(&payload.0);
+        *key.finalize().as_bytes()
     }
 
     /// The text of a key file. Anyone who has it can sign as this node.

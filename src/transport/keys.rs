@@ -8,6 +8,7 @@
 //! rounds/00000012/record                      which uploads round 12 aggregated; written once, by the first validator
 //! chain/slots/00007/00000002                  the third registration for slot 7, written once
 //! nodes/<hotkey>/rounds/00000012/upload       a peer's pseudo-gradient of round 12
+//! nodes/<hotkey>/rounds/00000012/key          what opens it, if uploads are sealed
 //! nodes/<hotkey>/rounds/00000012/bundle       the uploads that a validator's record includes, or their first part
 //! nodes/<hotkey>/rounds/00000012/bundle.0001  the next part of a large bundle
 //! nodes/<hotkey>/checkpoints/00000100         a validator's model after round 100, or its first part
@@ -74,9 +75,14 @@ pub fn rounds(node: &Hotkey) -> Path {
     path(format!("nodes/{node}/rounds"))
 }
 
-/// A peer's upload of a round: [`super::wire`].
+/// A peer's upload of a round: [`super::wire`], or [`super::envelope`] if uploads are sealed.
 pub fn upload(peer: &Hotkey, round: u64) -> Path {
     path(format!("nodes/{peer}/rounds/{round:08}/upload"))
+}
+
+/// The key of a peer's sealed upload of a round: [`super::envelope`].
+pub fn upload_key(peer: &Hotkey, round: u64) -> Path {
+    path(format!("nodes/{peer}/rounds/{round:08}/key"))
 }
 
 /// The bundle of uploads included in a round: [`super::bundle`].
@@ -146,8 +152,14 @@ mod tests {
     #[test]
     fn objects_of_a_node_are_below_its_prefix_in_order_of_rounds() {
         let node = Identity::from_seed(1, "validator", 0).hotkey();
-        for path in [upload(&node, 12), bundle(&node, 12), checkpoint(&node, 100), weights(&node, 7), report(&node, 3)]
-        {
+        for path in [
+            upload(&node, 12),
+            upload_key(&node, 12),
+            bundle(&node, 12),
+            checkpoint(&node, 100),
+            weights(&node, 7),
+            report(&node, 3),
+        ] {
             assert!(path.prefix_matches(&prefix(&node)), "{path}");
         }
         assert_eq!(upload(&node, 12).as_ref(), format!("nodes/{node}/rounds/00000012/upload"));

@@ -14,6 +14,7 @@
 //! | [`genesis`] | the definition of a run |
 //! | [`call`] | calls to the chain |
 //! | [`wire`] | a peer's upload |
+//! | [`envelope`] | a sealed upload, and its key |
 //! | [`sealed`] | signed JSON |
 //! | [`record`] | the record of a round |
 //! | [`bundle`] | the included uploads of a round in one object |
@@ -24,6 +25,7 @@
 pub mod bundle;
 pub mod call;
 pub mod checkpoint;
+pub mod envelope;
 pub mod genesis;
 mod hex;
 pub mod identity;

@@ -28,7 +28,8 @@ use crate::training::{PayloadShape, PseudoGradient};
 
 const MAGIC: [u8; 4] = *b"GNTU";
 const VERSION: u16 = 2;
-const HEADER_LEN: usize = 4 + 2 + 32 + 8 + 2 + 32 + 32;
+/// Length of the bytes before an upload's content, which those of a sealed one have too.
+pub(super) const HEADER_LEN: usize = 4 + 2 + 32 + 8 + 2 + 32 + 32;
 
 /// What a peer uploads in a round.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,10 +115,7 @@ pub fn encode(upload: &Upload, shape: &PayloadShape, identity: &Identity) -> Byt
 pub fn decode(bytes: &[u8], shape: &PayloadShape, expected: &Expected) -> Result<Upload, WireError> {
     let (mut header, body) = check_length(bytes, encoded_len(shape))?;
     let model = check_header(&mut header, expected)?;
-    let (signed, signature) = bytes.split_last_chunk::<SIGNATURE_LEN>().ok_or(WireError::NotAnUpload)?;
-    if !expected.hotkey.verify(&Digest::of(signed).0, signature) {
-        return Err(WireError::Signature { hotkey: expected.hotkey });
-    }
+    check_signature(bytes, &expected.hotkey)?;
     let (samples, tensors) = body.split_at(8 * shape.tensors.len());
     Ok(Upload {
         run: expected.run,
@@ -152,8 +150,15 @@ fn check_length(bytes: &[u8], expected: usize) -> Result<(&[u8], &[u8]), WireErr
     Ok((&header[6..], body))
 }
 
-/// Checks the upload's run, round and peer. Returns the digest of its model.
-fn check_header(header: &mut &[u8], expected: &Expected) -> Result<Digest, WireError> {
+/// Checks the signature at the end of an upload.
+pub(super) fn check_signature(bytes: &[u8], hotkey: &Hotkey) -> Result<(), WireError> {
+    let (signed, signature) = bytes.split_last_chunk::<SIGNATURE_LEN>().ok_or(WireError::NotAnUpload)?;
+    let is_theirs = hotkey.verify(&Digest::of(signed).0, signature);
+    if is_theirs { Ok(()) } else { Err(WireError::Signature { hotkey: *hotkey }) }
+}
+
+/// Checks the upload's run, round and peer. Returns the digest that follows them, that of its model.
+pub(super) fn check_header(header: &mut &[u8], expected: &Expected) -> Result<Digest, WireError> {
     let (Some(run), Some(round), Some(uid), Some(hotkey), Some(model)) = (
         take(header).map(Digest),
         take(header).map(u64::from_le_bytes),

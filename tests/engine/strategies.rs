@@ -7,7 +7,7 @@ use super::common::{Run, Told, finished};
 use super::{assert_in_sync, assert_same_events, assert_same_reports, digest, small};
 
 /// Five honest peers and one with this behaviour, which is number 5.
-fn beside_five(behaviour: &str, overrides: &[&str]) -> (std::sync::Arc<World>, Told) {
+pub fn beside_five(behaviour: &str, overrides: &[&str]) -> (std::sync::Arc<World>, Told) {
     let network = small(&format!("[[peers]]\ncount = 5\n[[peers]]\nbehaviour = {behaviour}\n"), overrides);
     let told = finished(&network);
     (network, told)

@@ -76,6 +76,8 @@ pub struct Schedule {
     pub seed: u64,
     pub rounds: u64,
     pub planned: Vec<Planned>,
+    /// Whether uploads are sealed: those of every other seed.
+    pub sealed: bool,
 }
 
 impl Schedule {
@@ -89,7 +91,7 @@ impl Schedule {
             stretch(&mut rng, *kind, CALM + nth as u64 * STRETCH, &mut planned);
         }
         planned.sort_by_key(|planned| (planned.round, planned.moment));
-        Self { seed, rounds: CALM + kinds.len() as u64 * STRETCH + 2 * CALM, planned }
+        Self { seed, rounds: CALM + kinds.len() as u64 * STRETCH + 2 * CALM, planned, sealed: seed.is_multiple_of(2) }
     }
 }
 

@@ -79,7 +79,7 @@ fn peers(report: &RoundReport, first: usize) -> Table<'static> {
         .map(|title| match title.as_str() {
             "uid" => Constraint::Length(5),
             "hotkey" => Constraint::Length(13),
-            "status" => Constraint::Length(12),
+            "status" => Constraint::Length(14),
             other => Constraint::Length((other.len() as u16 + 1).max(9)),
         })
         .collect();

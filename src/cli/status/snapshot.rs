@@ -20,6 +20,8 @@ pub struct Snapshot {
     pub name: String,
     pub run: String,
     pub rounds: u64,
+    /// Whether uploads are sealed.
+    pub sealed: bool,
     /// The round by the clock; `None` before a validator has started the run.
     pub now: Option<u64>,
     pub validators: Vec<ValidatorLine>,
@@ -73,6 +75,7 @@ impl Snapshot {
             name: scenario.name.clone(),
             run: run.id.short(),
             rounds: scenario.rounds,
+            sealed: scenario.protocol.sealed,
             now: round_now(run).await?,
             loss: loss(run, newest.as_ref()).await,
             validators,
@@ -88,7 +91,8 @@ impl Snapshot {
 
     /// Lines above the table of peers.
     pub fn heading(&self) -> Vec<String> {
-        let mut lines = vec![format!("{}, run {}", self.name, self.run)];
+        let sealed = if self.sealed { ", sealed uploads" } else { "" };
+        let mut lines = vec![format!("{}, run {}{sealed}", self.name, self.run)];
         let (done, rounds) = (self.newest.as_ref().map_or(0, |report| report.round + 1), self.rounds);
         lines.push(match self.now {
             None => "not started: no validator has joined yet".into(),

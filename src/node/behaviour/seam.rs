@@ -10,16 +10,18 @@ use rand::RngExt;
 use crate::Uid;
 use crate::chain::{ChainView, PutWindow};
 use crate::corpus::PageId;
-use crate::node::follow;
 use crate::node::network::Network;
 use crate::node::ports::Ports;
-use crate::node::upload;
 pub use crate::node::upload::Claim;
+use crate::node::{follow, reveal, upload};
 use crate::random::Seed;
 use crate::settings::Findings;
 use crate::training::{Poison, PseudoGradient, Trigger};
 use crate::transport::Hotkey;
-use crate::transport::wire::Upload;
+use crate::transport::wire::{Expected, Upload};
+
+/// The clocks of two nodes are closer.
+const CLOCKS_APART: Duration = Duration::from_millis(250);
 
 /// Whether a peer takes part in a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +87,15 @@ impl Surroundings<'_> {
         self.part_of_window(self.rng("put jitter").random_range(0.0..0.3))
     }
 
+    /// When an honest key of a sealed upload starts: early in the reveal window, at a time drawn each round. It waits for
+    /// uploads that are in time by a stamp of whole seconds, and for nodes whose clocks are a little behind: once a key is
+    /// out, nobody may be able to use it.
+    pub fn reveal_spread(&self) -> Duration {
+        let (clock, drawn) = (&self.ports.clock, self.rng("reveal jitter").random_range(0.0..0.2));
+        let window = clock.reveal_window(self.round);
+        window.opens + clock.stamp_resolution() + CLOCKS_APART + (window.closes - window.opens).mul_f64(drawn)
+    }
+
     /// The peers in all other slots.
     pub fn others(&self, chain: &dyn ChainView) -> Vec<(Uid, Hotkey)> {
         let others = chain.peers().into_iter().filter(|&(uid, _)| uid != self.uid);
@@ -98,7 +109,8 @@ impl Surroundings<'_> {
         others
     }
 
-    /// The pseudo-gradient that a peer has uploaded for a round by now; `None` if it is missing, deleted or malformed.
+    /// The pseudo-gradient that a peer has uploaded for a round by now; `None` if it is missing, deleted or malformed, or
+    /// sealed and its key is not there yet.
     pub async fn upload_of(&self, round: u64, uid: Uid, hotkey: Hotkey) -> Option<PseudoGradient> {
         self.fetch(round, uid, hotkey).await.map(|upload| upload.gradient)
     }
@@ -110,6 +122,11 @@ impl Surroundings<'_> {
     }
 
     async fn fetch(&self, round: u64, uid: Uid, hotkey: Hotkey) -> Option<Upload> {
+        if self.network.rules.protocol.sealed {
+            let expected = Expected { run: self.network.run, round, uid, hotkey };
+            let bytes = reveal::revealed(self.network, self.ports, &expected).await?;
+            return upload::decode(self.network, &bytes, round, uid, hotkey);
+        }
         upload::fetch(self.network, self.ports, round, uid, hotkey).await.valid()
     }
 
@@ -196,6 +213,16 @@ pub trait Behaviour: Send + Sync {
     /// spread the load.
     fn put_at(&self, around: &Surroundings) -> Duration {
         around.put_spread()
+    }
+
+    /// If uploads are sealed: which key does it put? `own` opens its upload; `None` puts none.
+    async fn key(&self, own: Bytes, _around: &Surroundings<'_>) -> Option<Bytes> {
+        Some(own)
+    }
+
+    /// When does the key start? An honest one starts as soon as nobody can use it any more.
+    fn reveal_at(&self, around: &Surroundings) -> Duration {
+        around.reveal_spread()
     }
 
     /// State from which it can resume.

@@ -9,6 +9,7 @@ mod slot;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::future::join_all;
 
 use self::slot::Slot;
@@ -18,12 +19,14 @@ use super::follow::follow;
 use super::hardware::Processor;
 use super::network::Network;
 use super::ports::Ports;
-use super::upload;
+use super::{reveal, upload};
 use crate::Uid;
 use crate::chain::PutWindow;
 use crate::corpus::PageError;
 use crate::digest::Digest;
 use crate::training::{Data, PseudoGradient, Replica};
+use crate::transport::envelope;
+use crate::transport::wire::Expected;
 
 pub use self::slot::KEPT_UPLOADS;
 
@@ -174,13 +177,14 @@ impl Peer {
             slot.uploaded.push_back((round, slot.key() as u32));
         }
         drop(under_way);
-        ports.clock.sleep_until(window.closes).await;
+        // Before that, there is no record to follow.
+        ports.clock.sleep_until(ports.clock.reveal_window(round).closes).await;
         // A peer that overran the round catches up next time.
         if ports.clock.round() <= round + 1 {
             ports.phase("follow", self.follow(round)).await;
         }
         for slot in &mut self.slots {
-            slot.forget_uploads(round).await;
+            slot.forget_uploads(round, self.network.rules.protocol.sealed).await;
         }
     }
 
@@ -215,13 +219,37 @@ impl Peer {
             let claim = Claim::of(&self.network, &round.replica, round.number);
             let claim = self.behaviour.claim(claim, &around).await;
             let signed = upload::sign(&self.network, &ports.identity, uid, round.number, claim, gradient);
-            let bytes = self.behaviour.bytes(signed, &around);
+            let (bytes, key) = self.sealed(self.behaviour.bytes(signed, &around), &around);
             ports.clock.sleep_until(self.behaviour.put_at(&around)).await;
             ports.host.trace(&format!("put {} {}", round.number, Digest::of(&bytes)));
             ports.phase("upload", upload::put(ports, round.number, bytes)).await;
+            if let Some(key) = key {
+                self.reveal(key, &around).await;
+            }
             true
         });
         join_all(sends).await
+    }
+
+    /// What a slot puts for these bytes, and the key to it if uploads are sealed.
+    fn sealed(&self, plain: Bytes, around: &Surroundings) -> (Bytes, Option<Bytes>) {
+        if !self.network.rules.protocol.sealed {
+            return (plain, None);
+        }
+        let (identity, run) = (&around.ports.identity, self.network.run);
+        let of = Expected { run, round: around.round, uid: around.uid, hotkey: identity.hotkey() };
+        let (sealed, key) = envelope::seal(&plain, &of, identity);
+        (sealed, Some(key))
+    }
+
+    /// Puts the key of a slot's upload, when nobody can use it in this round any more.
+    async fn reveal(&self, key: Bytes, around: &Surroundings<'_>) {
+        let (ports, round) = (around.ports, around.round);
+        ports.clock.sleep_until(self.behaviour.reveal_at(around)).await;
+        if let Some(key) = self.behaviour.key(key, around).await {
+            ports.host.trace(&format!("key {round} {}", Digest::of(&key)));
+            ports.phase("reveal", reveal::put_key(ports, round, key)).await;
+        }
     }
 
     /// The replica that the behaviour computes on.

@@ -71,11 +71,15 @@ impl Slot {
         self.ports().chain.view().await.uid_of(&self.ports().identity.hotkey().0)
     }
 
-    /// Deletes uploads of old rounds, which every node has fetched by now.
-    pub async fn forget_uploads(&mut self, round: u64) {
+    /// Deletes uploads of old rounds, which every node has fetched by now, and their keys if they are sealed.
+    pub async fn forget_uploads(&mut self, round: u64, sealed: bool) {
         while let Some((old, key)) = self.uploaded.pop_front_if(|(old, _)| *old + KEPT_UPLOADS <= round) {
             let Some(ports) = self.keys.get(key as usize) else { continue };
-            let _ = ports.own_uploads.delete(&keys::upload(&ports.identity.hotkey(), old)).await;
+            let hotkey = ports.identity.hotkey();
+            let _ = ports.own_uploads.delete(&keys::upload(&hotkey, old)).await;
+            if sealed {
+                let _ = ports.own_uploads.delete(&keys::upload_key(&hotkey, old)).await;
+            }
         }
     }
 }

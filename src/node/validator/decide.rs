@@ -1,6 +1,7 @@
 //! Decides who is in. A round has one record, because validators write it only where no object exists.
 //!
-//! The validator with the highest stake writes the record when the put window has closed. The next in the succession
+//! The validator with the highest stake writes the record when the put window has closed, and the reveal window if
+//! uploads are sealed. The next in the succession
 //! waits half a round, the one after it a whole one, and so on; a validator that finds a record follows it. A validator
 //! that has once stepped in waits only a moment from then on, so that the lead is first again when it is back. So a
 //! silent lead costs the network half a round, once, and no model ever forks.
@@ -73,7 +74,7 @@ impl Validator {
 
     /// When the validator at a place of the succession writes the record, since genesis.
     fn turn(&self, place: usize) -> Duration {
-        let (closes, length) = (self.ports.clock.put_window(self.round).closes, self.ports.clock.round_length());
+        let (closes, length) = (self.ports.clock.reveal_window(self.round).closes, self.ports.clock.round_length());
         match place.checked_sub(self.acting) {
             None | Some(0) => closes + length / MOMENT * place as u32,
             Some(after) => closes + length / 2 * after as u32,

@@ -9,6 +9,7 @@ use object_store::ObjectStoreExt;
 use super::Validator;
 use crate::Uid;
 use crate::mechanism::{PeerFacts, Status};
+use crate::node::reveal::KeyFault;
 use crate::node::upload::{self, Fetched, Received};
 use crate::transport::{Hotkey, keys, samples};
 
@@ -27,7 +28,8 @@ impl Validator {
         let ports = &self.ports;
         let uploads = join_all(self.owners.iter().map(|(&uid, &hotkey)| async move {
             let fetched = upload::fetch(network, ports, round, uid, hotkey).await;
-            let late = matches!(fetched, Fetched::Absent) && self.was_late(hotkey).await;
+            let missing = matches!(fetched, Fetched::Absent | Fetched::Sealed { fault: KeyFault::Missing, .. });
+            let late = if missing { self.was_late(hotkey).await } else { None };
             (uid, fetched, late)
         }))
         .await;
@@ -35,7 +37,7 @@ impl Validator {
         let mut gathered = Gathered { peers: Vec::new(), valid: BTreeMap::new(), found };
         let own_samples = upload::samples_of(network, &self.replica, round);
         for (uid, fetched, late) in uploads {
-            let arrival = if late { Status::TooLate } else { self.arrival(&fetched) };
+            let arrival = late.unwrap_or_else(|| self.arrival(&fetched));
             let mut facts = PeerFacts { uid, arrival, stamp_ms: None, steps_behind: None, paid: 0.0 };
             if let (Fetched::Valid(received), Status::Passed) = (fetched, arrival) {
                 let step = network.core.step_size(round);
@@ -49,12 +51,20 @@ impl Validator {
         gathered
     }
 
-    /// Whether the upload of the previous round was late: it was absent when that round was judged.
-    async fn was_late(&self, hotkey: Hotkey) -> bool {
-        let Some(before) = self.round.checked_sub(1) else { return false };
-        let Some(bucket) = self.ports.uploads_of(&hotkey).await else { return false };
-        let Ok(meta) = bucket.head(&keys::upload(&hotkey, before)).await else { return false };
-        self.ports.clock.since_genesis(meta.last_modified) > self.ports.clock.put_window(before).closes
+    /// The status of a peer whose upload of the previous round, or its key, was late: it was absent when that round was
+    /// judged. `None` if neither was.
+    async fn was_late(&self, hotkey: Hotkey) -> Option<Status> {
+        let (before, clock) = (self.round.checked_sub(1)?, &self.ports.clock);
+        let bucket = self.ports.uploads_of(&hotkey).await?;
+        let is_after = async |key, closes| {
+            bucket.head(&key).await.is_ok_and(|meta| clock.since_genesis(meta.last_modified) > closes)
+        };
+        if is_after(keys::upload(&hotkey, before), clock.put_window(before).closes).await {
+            return Some(Status::TooLate);
+        }
+        let sealed = self.network.rules.protocol.sealed;
+        let late_key = sealed && is_after(keys::upload_key(&hotkey, before), clock.reveal_window(before).closes).await;
+        late_key.then_some(Status::LateKey)
     }
 
     fn arrival(&self, fetched: &Fetched) -> Status {
@@ -63,12 +73,18 @@ impl Validator {
         let opens = window.opens.saturating_sub(self.ports.clock.stamp_resolution());
         let stamp = match fetched {
             Fetched::Absent => return Status::Absent,
-            Fetched::Malformed { stamp } => *stamp,
+            Fetched::Malformed { stamp } | Fetched::Sealed { stamp, .. } => *stamp,
             Fetched::Valid(received) => received.stamp,
         };
         match (mistimed(stamp, opens, window.closes), fetched) {
             (Some(status), _) => status,
             (None, Fetched::Valid(_)) => Status::Passed,
+            (None, Fetched::Sealed { fault, .. }) => match fault {
+                KeyFault::Missing => Status::Absent,
+                KeyFault::Late => Status::LateKey,
+                KeyFault::Wrong => Status::WrongKey,
+                KeyFault::OfAnother => Status::MisplacedKey,
+            },
             (None, _) => Status::Malformed,
         }
     }
