@@ -85,17 +85,18 @@ impl Check {
 /// How much of a peer's work one kind of check has found, over time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Share {
-    /// Sum of the results, +1 or -1 each; older ones weigh less.
+    /// Sum of the results, +1 or -1 each, by the work that they stand for; older ones weigh less.
     sum: f64,
     /// Sum of their weights.
     weight: f64,
 }
 
 impl Share {
-    /// Takes in the result of another check.
-    pub fn add(&mut self, proof: f64, memory: f64) {
-        self.sum = memory * self.sum + proof;
-        self.weight = memory * self.weight + 1.0;
+    /// Takes in the result of another check of a round in which the peer claims so much work. A check that weighed as
+    /// much with little work as with much would let a peer pass with little, and be paid for much in other rounds.
+    pub fn add(&mut self, proof: f64, work: f64, memory: f64) {
+        self.sum = memory * self.sum + work * proof;
+        self.weight = memory * self.weight + work;
     }
 
     /// Whether there was any check.
@@ -118,10 +119,10 @@ mod tests {
     fn a_share_is_that_of_the_work_done() {
         // Half of the checks hit work that was done, and pass; of the others every second one passes by chance.
         let mut half = Share::default();
-        (0..4000).for_each(|check| half.add(if check % 4 == 3 { -1.0 } else { 1.0 }, 0.999));
+        (0..4000).for_each(|check| half.add(if check % 4 == 3 { -1.0 } else { 1.0 }, 1.0, 0.999));
         assert!((half.found() - 0.5).abs() < 0.01, "{}", half.found());
         let mut chance = Share::default();
-        (0..4000).for_each(|check| chance.add(if check % 2 == 1 { -1.0 } else { 1.0 }, 0.999));
+        (0..4000).for_each(|check| chance.add(if check % 2 == 1 { -1.0 } else { 1.0 }, 1.0, 0.999));
         assert!(chance.found() < 0.01);
     }
 
@@ -129,12 +130,12 @@ mod tests {
     fn what_is_not_known_counts_as_not_done() {
         let mut share = Share::default();
         assert_eq!(share.found(), 0.0);
-        share.add(1.0, 0.95);
+        share.add(1.0, 1.0, 0.95);
         assert!((share.found() - 2.0 / 3.0).abs() < 1e-12);
-        (0..200).for_each(|_| share.add(1.0, 0.95));
+        (0..200).for_each(|_| share.add(1.0, 1.0, 0.95));
         assert!(share.found() > 0.97);
         // Whoever stops working is found out: after 20 checks that fail as often as they pass, little is left.
-        (0..20).for_each(|check| share.add(if check % 2 == 0 { -1.0 } else { 1.0 }, 0.95));
+        (0..20).for_each(|check| share.add(if check % 2 == 0 { -1.0 } else { 1.0 }, 1.0, 0.95));
         assert!(share.found() < 0.4, "{}", share.found());
     }
 

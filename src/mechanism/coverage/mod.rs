@@ -40,8 +40,11 @@ use crate::settings::Findings;
 struct Record {
     /// The last round that was observed, and how the peer fared.
     seen: Option<(u64, Status)>,
-    /// The share of the rounds in which it passed; later ones weigh more.
-    presence: f64,
+    /// The work that it says it does a round, an average over all rounds, 0 for those in which it did not pass. Later
+    /// rounds weigh more.
+    claimed: f64,
+    /// The same of the last round.
+    work: f64,
     /// What checks of whole pages have found.
     pages: Share,
     /// What checks of stretches have found.
@@ -62,11 +65,11 @@ impl Record {
         self.pages.found() * self.stretches.found().powi(2)
     }
 
-    /// What the peer is paid for, 0 to 1.
+    /// What the peer is paid for: its claimed work, as far as it was found.
     fn score(&self, settings: &CoverageSettings) -> f64 {
         let CoverageSettings { nothing_to, all_from, .. } = *settings;
         let paid = (self.coverage() - nothing_to) / (all_from - nothing_to);
-        paid.clamp(0.0, 1.0) * self.presence
+        paid.clamp(0.0, 1.0) * self.claimed
     }
 }
 
@@ -83,7 +86,7 @@ impl Coverage {
         let passed = self.peers.iter().filter(|(_, record)| record.passed_in(round));
         let candidate = |(&uid, record): (&Uid, &Record)| Candidate {
             uid,
-            score: record.coverage(),
+            score: record.coverage() * record.claimed,
             waited: 0,
             newcomer: !record.pages.is_known() || !record.stretches.is_known(),
             past_incentive: 0.0,
@@ -127,9 +130,9 @@ impl Mechanism for Coverage {
             let in_sync = peer.steps_behind.is_some_and(|steps| steps <= self.settings.max_steps_behind);
             let status = if peer.arrival == Status::Passed && !in_sync { Status::OutOfSync } else { peer.arrival };
             if record.seen.is_none_or(|(seen, _)| seen != facts.round) {
-                let memory = self.settings.presence_memory;
-                let passed = if status.may_be_aggregated() { 1.0 } else { 0.0 };
-                record.presence = memory * record.presence + (1.0 - memory) * passed;
+                let memory = self.settings.claims_memory;
+                record.work = if status.may_be_aggregated() { peer.work } else { 0.0 };
+                record.claimed = memory * record.claimed + (1.0 - memory) * record.work;
                 record.seen = Some((facts.round, status));
             }
         }
@@ -158,7 +161,7 @@ impl Mechanism for Coverage {
                 Kind::Pages => &mut record.pages,
                 Kind::Stretches => &mut record.stretches,
             };
-            share.add(found.proof(), self.settings.memory);
+            share.add(found.proof(), record.work, self.settings.memory);
             record.checked = Some((round, found));
         }
     }
@@ -181,7 +184,7 @@ impl Mechanism for Coverage {
             ),
             Column::new("pages_found", "share of its pages that checks found", Standing),
             Column::new("stretches_found", "share of its tokens within pages that checks found", Standing),
-            Column::new("presence", "share of rounds in which it passed, later ones weigh more", Standing),
+            Column::new("claimed", "work that it says it does a round (1 = what is assigned to everybody)", Standing),
             Column::new("peer_score", "score", Score),
         ]
     }
@@ -193,7 +196,7 @@ impl Mechanism for Coverage {
             checked.map(|(_, check)| check.margin()),
             Some(record.pages.found()),
             Some(record.stretches.found()),
-            Some(record.presence),
+            Some(record.claimed),
             Some(record.score(&self.settings)),
         ]
     }

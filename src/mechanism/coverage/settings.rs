@@ -23,8 +23,9 @@ pub struct CoverageSettings {
     pub nothing_to: f64,
     /// Coverage from which all is paid.
     pub all_from: f64,
-    /// The part of a peer's presence that remains after another round.
-    pub presence_memory: f64,
+    /// The part of a peer's earlier claims of work that remains after another round. A round that it misses counts as a
+    /// claim of nothing.
+    pub claims_memory: f64,
 }
 
 impl Default for CoverageSettings {
@@ -37,7 +38,7 @@ impl Default for CoverageSettings {
             memory: 0.95,
             nothing_to: 0.25,
             all_from: 0.7,
-            presence_memory: 0.95,
+            claims_memory: 0.95,
         }
     }
 }
@@ -55,6 +56,6 @@ impl CoverageSettings {
         let (nothing, all) = (self.nothing_to, self.all_from);
         let expected = format!("more than {nothing}, as mechanism.nothing_to");
         found.require_with(all > nothing, "all_from", all, expected, Some("mechanism.nothing_to"));
-        found.below_one("presence_memory", self.presence_memory);
+        found.below_one("claims_memory", self.claims_memory);
     }
 }

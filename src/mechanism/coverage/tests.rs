@@ -33,7 +33,8 @@ fn network(peers: &[Peer], settings: CoverageSettings) -> Coverage {
 }
 
 fn observe(coverage: &mut Coverage, round: u64, outcomes: impl Iterator<Item = (Uid, Status)>) {
-    let peer = |(uid, arrival)| PeerFacts { uid, arrival, stamp_ms: None, steps_behind: Some(0.0), paid: 0.0 };
+    let peer =
+        |(uid, arrival)| PeerFacts { uid, arrival, stamp_ms: None, steps_behind: Some(0.0), work: 1.0, paid: 0.0 };
     coverage.observe(&Facts { round, peers: outcomes.map(peer).collect(), uploads: &Alike(Vec::new()) });
 }
 

@@ -36,19 +36,19 @@ impl Validator {
     pub async fn evaluate(&self, before: &Arc<Replica>, gathered: &Gathered, wanted: Vec<Measurement>) -> Evaluation {
         let wanted = possible(wanted, |uid| gathered.valid.contains_key(&uid));
         let material = Arc::new(self.material(before, gathered, &wanted));
-        let tokens: usize = wanted.iter().map(|what| self.tokens(&what.pages)).sum();
+        let tokens: usize = wanted.iter().map(|what| self.tokens(&what.pages, gathered)).sum();
         let forward_passes = tokens.div_ceil(self.network.core.config.sequence_length) as u64;
         let mut jobs = jobs(wanted).into_iter();
         let mut measured = Vec::new();
         // The measurements that all others are compared with come first.
         if let Some(first) = jobs.next() {
-            let cost = self.cost(&first);
+            let cost = self.cost(&first, gathered);
             measured.extend(self.measure(&material, first, cost).await);
         }
         // The validator's hardware does one job after the other.
         let mut due = Duration::ZERO;
         let others = jobs.map(|job| {
-            due += self.cost(&job);
+            due += self.cost(&job, gathered);
             self.measure(&material, job, due)
         });
         measured.extend(join_all(others).await.into_iter().flatten());
@@ -62,7 +62,7 @@ impl Validator {
             if !sets.iter().any(|set| set.pages == what.pages) {
                 sets.push(PageSet {
                     pages: what.pages,
-                    ids: self.pages(&what.pages),
+                    ids: self.pages(&what.pages, gathered),
                     stretch: self.stretch(&what.pages),
                     read: OnceLock::new(),
                 });
@@ -83,24 +83,30 @@ impl Validator {
         measured
     }
 
-    fn cost(&self, job: &Job) -> Duration {
-        let tokens = job.measurements.iter().map(|what| self.tokens(&what.pages) as f64);
+    fn cost(&self, job: &Job, gathered: &Gathered) -> Duration {
+        let tokens = job.measurements.iter().map(|what| self.tokens(&what.pages, gathered) as f64);
         self.processor.evaluation(tokens.sum())
     }
 
     /// Tokens to predict in a set of pages.
-    fn tokens(&self, pages: &Pages) -> usize {
-        self.pages(pages).len() * self.stretch(pages).len()
+    fn tokens(&self, pages: &Pages, gathered: &Gathered) -> usize {
+        self.pages(pages, gathered).len() * self.stretch(pages).len()
     }
 
-    /// The pages of a set. This validator's secret draws the sample.
-    fn pages(&self, pages: &Pages) -> Vec<PageId> {
+    /// The pages of a set. This validator's secret draws the sample: as many pages for everybody, among all on which a
+    /// peer says it trained.
+    fn pages(&self, pages: &Pages, gathered: &Gathered) -> Vec<PageId> {
         let (assignment, round) = (&self.network.assignment, self.round);
-        let (who, all) = match pages.assigned_to {
-            Some(uid) => (uid, assignment.assigned(uid, round)),
-            None => (Uid::MAX, assignment.unassigned(round, self.network.rules.training.pages_per_round)),
+        let expected = self.network.rules.training.pages_per_round;
+        let Some(uid) = pages.assigned_to else {
+            return corpus::sample(self.secret, Uid::MAX, round, pages.sample, &assignment.unassigned(round, expected));
         };
-        corpus::sample(self.secret, who, round, pages.sample, &all)
+        let mut all = assignment.assigned(uid, round);
+        let said = gathered.valid.get(&uid).map_or(expected, |received| self.network.pages_said(&received.upload));
+        all.extend(assignment.extra(uid, round, said.saturating_sub(expected)));
+        all.truncate(said.max(1));
+        let sample = pages.sample * expected as f64 / all.len() as f64;
+        corpus::sample(self.secret, uid, round, sample.min(1.0), &all)
     }
 
     /// The tokens to predict in each page of a set. This validator's secret draws the stretch among those that make up
