@@ -22,6 +22,10 @@ pub struct ProtocolSettings {
     /// Seconds after the put window in which the keys of sealed uploads must arrive.
     #[serde(skip_serializing_if = "is_default_reveal")]
     pub reveal_window_seconds: f64,
+    /// The most pages that a peer may say it trains on, as a multiple of `training.pages_per_round`. With 1 it says nothing,
+    /// and is expected to train on as many as that.
+    #[serde(skip_serializing_if = "is_one")]
+    pub most_pages: f64,
     /// Rounds between two lists of peers to aggregate by the lead validator.
     pub list_every: u64,
     /// Rounds from a list to when it takes effect.
@@ -38,6 +42,13 @@ fn is_default_reveal(seconds: &f64) -> bool {
     *seconds == REVEAL_SECONDS
 }
 
+/// Largest value of `most_pages`.
+const MOST_PAGES: f64 = 100.0;
+
+fn is_one(multiple: &f64) -> bool {
+    *multiple == 1.0
+}
+
 impl Default for ProtocolSettings {
     fn default() -> Self {
         Self {
@@ -46,6 +57,7 @@ impl Default for ProtocolSettings {
             put_window_seconds: 10.0,
             sealed: false,
             reveal_window_seconds: REVEAL_SECONDS,
+            most_pages: 1.0,
             list_every: 5,
             list_delay: 2,
         }
@@ -58,6 +70,16 @@ impl ProtocolSettings {
         if self.sealed { self.reveal_window_seconds } else { 0.0 }
     }
 
+    /// Whether uploads say how many pages their peers trained on.
+    pub fn says_pages(&self) -> bool {
+        self.most_pages > 1.0
+    }
+
+    /// The most pages that count, if `assigned` are expected of everybody.
+    pub fn pages_that_count(&self, assigned: usize) -> usize {
+        (self.most_pages * assigned as f64).floor() as usize
+    }
+
     /// Checks what a type cannot tell.
     pub fn check(&self, found: &mut Findings) {
         let top = self.top_peers;
@@ -67,6 +89,8 @@ impl ProtocolSettings {
         found.positive("put_window_seconds", self.put_window_seconds);
         let (reveal, least) = (self.reveal_window_seconds, LEAST_REVEAL_SECONDS);
         found.require(reveal >= least, "reveal_window_seconds", reveal, format!("{least} or more"));
+        let most = self.most_pages;
+        found.require((1.0..=MOST_PAGES).contains(&most), "most_pages", most, format!("1 to {MOST_PAGES}"));
         found.at_least_one("list_every", self.list_every);
     }
 }

@@ -76,7 +76,8 @@ fn peers(scenario: &Scenario) -> String {
 /// The amounts of a round and of the run.
 fn amounts(scenario: &Scenario, config: &LlamaConfig, scheme: &dyn Scheme, corpus: &Corpus) -> String {
     let layout = config.layout();
-    let upload = wire::encoded_len(scheme.shape()) as f64;
+    let upload =
+        wire::encoded_len(wire::Form { shape: scheme.shape(), says_pages: scenario.protocol.says_pages() }) as f64;
     let parameters = layout.total() as f64;
     let peers = scenario.peers_total() as f64;
     let tokens = (scenario.training.pages_per_round * config.sequence_length) as f64;

@@ -33,7 +33,7 @@ struct NoProof;
 
 impl NoProof {
     fn pages(settings: &GauntletSettings) -> Pages {
-        Pages { assigned_to: None, sample: settings.evaluated_fraction }
+        Pages::whole(None, settings.evaluated_fraction)
     }
 }
 

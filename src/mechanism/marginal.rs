@@ -42,7 +42,7 @@ struct LeaveOneOut;
 impl LeaveOneOut {
     /// The aggregate with and without a peer, in order of uid.
     fn pair(settings: &GauntletSettings, uid: Uid, aggregated: &[Uid]) -> [Measurement; 2] {
-        let pages = Pages { assigned_to: None, sample: settings.evaluated_fraction };
+        let pages = Pages::whole(None, settings.evaluated_fraction);
         let without = || aggregated.iter().copied().filter(move |&other| other != uid);
         let mut with: Vec<Uid> = without().chain([uid]).collect();
         with.sort_unstable();

@@ -39,6 +39,15 @@ pub struct Pages {
     pub assigned_to: Option<Uid>,
     /// Fraction to measure, at least one page.
     pub sample: f64,
+    /// Fraction of the tokens of each page to measure, in one stretch.
+    pub stretch: f64,
+}
+
+impl Pages {
+    /// A sample of a peer's pages, or of unassigned ones, with all of their tokens.
+    pub fn whole(assigned_to: Option<Uid>, sample: f64) -> Self {
+        Self { assigned_to, sample, stretch: 1.0 }
+    }
 }
 
 /// A measurement and its loss.

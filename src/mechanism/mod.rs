@@ -18,6 +18,7 @@
 //! A mechanism is a file or folder with its settings, their checks and the rule, and a line in [`shipped`].
 
 mod column;
+pub mod coverage;
 mod equal;
 mod facts;
 pub mod gauntlet;
@@ -55,5 +56,6 @@ pub fn shipped() -> Kinds<dyn MechanismSettings> {
         .with::<templar_v2::TemplarV2Settings>("templar-v2", |settings| Box::new(settings))
         .with::<MarginalSettings>("marginal", |settings| Box::new(settings))
         .with::<LossOnlySettings>("loss-only", |settings| Box::new(settings))
+        .with::<coverage::CoverageSettings>("coverage", |settings| Box::new(settings))
         .with::<EqualSettings>("equal", |settings| Box::new(settings))
 }

@@ -117,7 +117,7 @@ pub async fn read_record(
 
 /// The payloads of a record, in its order; `None` if one is unavailable now.
 async fn fetch_payloads(network: &Network, ports: &Ports, record: &RoundRecord, fresh: bool) -> Option<Vec<Bytes>> {
-    let most = wire::encoded_len(&network.shape) as u64;
+    let most = wire::encoded_len(network.form()) as u64;
     if fresh {
         let fetched = join_all(record.included.iter().map(|included| async {
             fetch_payload(network, ports, record.round, included)
@@ -144,7 +144,7 @@ async fn fetch_payload(network: &Network, ports: &Ports, round: u64, included: &
         return reveal::revealed(network, ports, &Expected { run: network.run, round, uid, hotkey }).await;
     }
     let bucket = ports.uploads_of(&hotkey).await?;
-    get_bounded(&bucket, &keys::upload(&hotkey, round), wire::encoded_len(&network.shape) as u64).await
+    get_bounded(&bucket, &keys::upload(&hotkey, round), wire::encoded_len(network.form()) as u64).await
 }
 
 /// Aggregates the payloads and takes the step.

@@ -13,6 +13,7 @@ use crate::model::{LlamaConfig, ModelError};
 use crate::protocol::ProtocolSettings;
 use crate::random::Seed;
 use crate::training::{ChunkError, CoreError, PayloadShape, Replica, TrainingCore, TrainingSettings, Trigger};
+use crate::transport::wire::{Form, Upload};
 
 /// The rules that all nodes follow.
 pub struct Rules {
@@ -72,6 +73,18 @@ impl Network {
         let assignment = Assignment::new(rules.seed.known(), slots, pages, core.corpus.train_pages());
         let shape = core.shape().clone();
         Self { rules, run, core, assignment, shape, genesis }
+    }
+
+    /// What all uploads have in common.
+    pub fn form(&self) -> Form<'_> {
+        Form { shape: &self.shape, says_pages: self.rules.protocol.says_pages() }
+    }
+
+    /// The pages that a peer says it trained on, as many of them as count.
+    pub fn pages_said(&self, upload: &Upload) -> usize {
+        let assigned = self.rules.training.pages_per_round;
+        let said = upload.pages.map_or(assigned, usize::from);
+        said.min(self.rules.protocol.pages_that_count(assigned))
     }
 
     /// Number of tokens to predict on these pages.

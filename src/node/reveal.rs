@@ -38,7 +38,7 @@ pub enum KeyFault {
 
 /// Length in bytes of the object that holds a valid upload.
 pub fn upload_len(network: &Network) -> usize {
-    let plain = wire::encoded_len(&network.shape);
+    let plain = wire::encoded_len(network.form());
     if network.rules.protocol.sealed { envelope::sealed_len(plain) } else { plain }
 }
 
@@ -77,7 +77,7 @@ pub async fn put_key(ports: &Ports, round: u64, key: Bytes) {
 }
 
 fn envelope_of(network: &Network, expected: &Expected, bytes: &Bytes) -> Option<Envelope> {
-    Envelope::read(bytes, wire::encoded_len(&network.shape), expected).ok()
+    Envelope::read(bytes, wire::encoded_len(network.form()), expected).ok()
 }
 
 /// Decrypts on the pool: an upload can be large.

@@ -53,19 +53,21 @@ impl Fetched {
     }
 }
 
-/// What an upload says of the model that it was computed on: validators compare the samples with their own model's.
+/// What an upload says of the work in it. Validators compare the samples with their own model's.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Claim {
     /// Digest of the model.
     pub model: Digest,
     /// Two values of every tensor.
     pub samples: Vec<[f32; 2]>,
+    /// How many pages it was computed from. Uploads say it only where the network asks for it.
+    pub pages: usize,
 }
 
 impl Claim {
-    /// What is true of a replica in a round.
-    pub fn of(network: &Network, replica: &Replica, round: u64) -> Self {
-        Self { model: replica.digest, samples: samples_of(network, replica, round) }
+    /// What is true of a replica in a round, for a peer that trains on so many pages.
+    pub fn of(network: &Network, replica: &Replica, round: u64, pages: usize) -> Self {
+        Self { model: replica.digest, samples: samples_of(network, replica, round), pages }
     }
 }
 
@@ -78,9 +80,10 @@ pub fn sign(
     claim: Claim,
     gradient: PseudoGradient,
 ) -> Bytes {
-    let Claim { model, samples } = claim;
-    let upload = Upload { run: network.run, round, uid, hotkey: identity.hotkey(), model, samples, gradient };
-    wire::encode(&upload, &network.shape, identity)
+    let Claim { model, samples, pages } = claim;
+    let pages = network.rules.protocol.says_pages().then(|| u16::try_from(pages).unwrap_or(u16::MAX));
+    let upload = Upload { run: network.run, round, uid, hotkey: identity.hotkey(), model, pages, samples, gradient };
+    wire::encode(&upload, network.form(), identity)
 }
 
 /// Two values of every tensor of a replica, at positions that change with the round.
@@ -127,7 +130,7 @@ pub async fn fetch(network: &Network, ports: &Ports, round: u64, uid: Uid, hotke
 /// shape.
 pub fn decode(network: &Network, bytes: &[u8], round: u64, uid: Uid, hotkey: Hotkey) -> Option<Upload> {
     let expected = Expected { run: network.run, round, uid, hotkey };
-    let upload = wire::decode(bytes, &network.shape, &expected).ok()?;
+    let upload = wire::decode(bytes, network.form(), &expected).ok()?;
     network.shape.check(&upload.gradient).ok()?;
     Some(upload)
 }

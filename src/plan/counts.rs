@@ -5,6 +5,7 @@ use crate::model::LlamaConfig;
 use crate::node::OpenError;
 use crate::scenario::Scenario;
 use crate::training::scheme::Scheme;
+use crate::transport::wire::Form;
 
 /// A forward pass is a third of forward and backward.
 pub(super) const FORWARD_SHARE: f64 = 1.0 / 3.0;
@@ -35,6 +36,11 @@ pub struct Flops {
 }
 
 impl Plan {
+    /// What all uploads have in common.
+    pub(super) fn form(&self) -> Form<'_> {
+        Form { shape: self.scheme.shape(), says_pages: self.scenario.protocol.says_pages() }
+    }
+
     /// The plan of a scenario.
     ///
     /// # Errors

@@ -83,7 +83,7 @@ impl Plan {
     /// Host memory of an aggregation besides the new replica: the uploads, their unpacked coefficients (an index of 16
     /// bits and a value of 32), and, for a step by signs, one sign per parameter.
     fn aggregation_bytes(&self) -> u64 {
-        let upload = encoded_len(self.scheme.shape()) + 6 * self.coefficients();
+        let upload = encoded_len(self.form()) + 6 * self.coefficients();
         let signs = if self.scheme.payloads().basis == Basis::Dct { self.parameters() } else { 0 };
         (self.scenario.protocol.top_peers * upload + signs) as u64
     }

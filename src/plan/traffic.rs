@@ -29,7 +29,7 @@ impl Plan {
     /// Traffic of a round.
     pub fn traffic(&self) -> Traffic {
         let settings = &self.scenario.protocol;
-        let (included, plain) = (settings.top_peers, wire::encoded_len(self.scheme.shape()));
+        let (included, plain) = (settings.top_peers, wire::encoded_len(self.form()));
         let upload = if settings.sealed { envelope::sealed_len(plain) + envelope::KEY_LEN } else { plain };
         let record = record::max_len(included);
         Traffic {

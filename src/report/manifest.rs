@@ -128,7 +128,7 @@ impl Manifest {
         self.run = Some(network.run);
         self.parameters = core.layout.total() as u64;
         self.tokens_per_round = (self.scenario.baseline_pages() * core.config.sequence_length) as u64;
-        self.upload_bytes = wire::encoded_len(&network.shape) as u64;
+        self.upload_bytes = wire::encoded_len(network.form()) as u64;
         self.initial_loss = Some(core.loss(&network.genesis.model, core.corpus.held_out()));
         self.references = References::of(&core.corpus);
     }

@@ -9,6 +9,7 @@
 //! | 2 | uid |
 //! | 32 | hotkey |
 //! | 32 | digest of the model that the pseudo-gradient was computed on |
+//! | 2 | if the network asks for it: pages that the peer says it trained on |
 //! | 8 per tensor | two sample values, f32 each: [`super::samples`] |
 //! | varies by tensor | the tensor's coefficients: `packed` |
 //! | 64 | ed25519 signature of the blake3 digest of all bytes before it |
@@ -41,15 +42,40 @@ pub struct Upload {
     pub hotkey: Hotkey,
     /// Digest of the model that the pseudo-gradient was computed on.
     pub model: Digest,
+    /// How many pages the peer says it trained on, if the network asks for it.
+    pub pages: Option<u16>,
     /// Two values of every tensor of that model, at [`super::samples::positions`].
     pub samples: Vec<[f32; 2]>,
     pub gradient: PseudoGradient,
 }
 
-/// Length in bytes of every valid upload of this shape. Readers ask the store for one byte more, to notice a longer
+/// What all uploads of a network have in common.
+#[derive(Clone, Copy, Debug)]
+pub struct Form<'a> {
+    pub shape: &'a PayloadShape,
+    /// Whether uploads say how many pages their peers trained on.
+    pub says_pages: bool,
+}
+
+impl<'a> From<&'a PayloadShape> for Form<'a> {
+    /// Uploads that say nothing about pages.
+    fn from(shape: &'a PayloadShape) -> Self {
+        Self { shape, says_pages: false }
+    }
+}
+
+impl Form<'_> {
+    fn pages_len(self) -> usize {
+        if self.says_pages { size_of::<u16>() } else { 0 }
+    }
+}
+
+/// Length in bytes of every valid upload of this form. Readers ask the store for one byte more, to notice a longer
 /// object without fetching it.
-pub fn encoded_len(shape: &PayloadShape) -> usize {
-    HEADER_LEN + shape.tensors.iter().map(|tensor| 8 + packed::len(tensor)).sum::<usize>() + SIGNATURE_LEN
+pub fn encoded_len<'a>(form: impl Into<Form<'a>>) -> usize {
+    let form = form.into();
+    let tensors: usize = form.shape.tensors.iter().map(|tensor| 8 + packed::len(tensor)).sum();
+    HEADER_LEN + form.pages_len() + tensors + SIGNATURE_LEN
 }
 
 /// The round and the peer whose upload the reader asked for.
@@ -84,11 +110,12 @@ pub enum WireError {
     Signature { hotkey: Hotkey },
 }
 
-/// Encodes an upload of this shape, signed by `identity`.
+/// Encodes an upload of this form, signed by `identity`.
 ///
 /// Checks nothing, because nodes that misbehave use it too. The reader checks.
-pub fn encode(upload: &Upload, shape: &PayloadShape, identity: &Identity) -> Bytes {
-    let mut bytes = Vec::with_capacity(encoded_len(shape));
+pub fn encode<'a>(upload: &Upload, form: impl Into<Form<'a>>, identity: &Identity) -> Bytes {
+    let form = form.into();
+    let mut bytes = Vec::with_capacity(encoded_len(form));
     bytes.extend(MAGIC);
     bytes.extend(VERSION.to_le_bytes());
     bytes.extend(upload.run.0);
@@ -96,10 +123,13 @@ pub fn encode(upload: &Upload, shape: &PayloadShape, identity: &Identity) -> Byt
     bytes.extend(upload.uid.to_le_bytes());
     bytes.extend(upload.hotkey.0);
     bytes.extend(upload.model.0);
+    if form.says_pages {
+        bytes.extend(upload.pages.unwrap_or(0).to_le_bytes());
+    }
     for sample in upload.samples.iter().flatten() {
         bytes.extend(sample.to_le_bytes());
     }
-    for (shape, tensor) in shape.tensors.iter().zip(&upload.gradient.tensors) {
+    for (shape, tensor) in form.shape.tensors.iter().zip(&upload.gradient.tensors) {
         packed::write(shape, tensor, &mut bytes);
     }
     let signature = identity.sign(&Digest::of(&bytes).0);
@@ -107,24 +137,27 @@ pub fn encode(upload: &Upload, shape: &PayloadShape, identity: &Identity) -> Byt
     bytes.into()
 }
 
-/// Decodes an upload of this shape by this peer for this round.
+/// Decodes an upload of this form by this peer for this round.
 ///
 /// # Errors
 /// Checks in this order: format, length, run, round and peer, signature. Nothing is allocated before the length is
 /// right, and no content is read before the signature is.
-pub fn decode(bytes: &[u8], shape: &PayloadShape, expected: &Expected) -> Result<Upload, WireError> {
-    let (mut header, body) = check_length(bytes, encoded_len(shape))?;
+pub fn decode<'a>(bytes: &[u8], form: impl Into<Form<'a>>, expected: &Expected) -> Result<Upload, WireError> {
+    let form = form.into();
+    let (mut header, mut body) = check_length(bytes, encoded_len(form))?;
     let model = check_header(&mut header, expected)?;
     check_signature(bytes, &expected.hotkey)?;
-    let (samples, tensors) = body.split_at(8 * shape.tensors.len());
+    let pages = if form.says_pages { take(&mut body).map(u16::from_le_bytes) } else { None };
+    let (samples, tensors) = body.split_at(8 * form.shape.tensors.len());
     Ok(Upload {
         run: expected.run,
         round: expected.round,
         uid: expected.uid,
         hotkey: expected.hotkey,
         model,
+        pages,
         samples: floats(samples).collect::<Vec<_>>().chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect(),
-        gradient: read_tensors(tensors, shape),
+        gradient: read_tensors(tensors, form.shape),
     })
 }
 

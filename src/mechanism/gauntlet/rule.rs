@@ -45,11 +45,11 @@ impl Rule for Published {
 }
 
 fn unassigned(settings: &GauntletSettings) -> Pages {
-    Pages { assigned_to: None, sample: settings.evaluated_fraction }
+    Pages::whole(None, settings.evaluated_fraction)
 }
 
 fn assigned(settings: &GauntletSettings, uid: Uid) -> Pages {
-    Pages { assigned_to: Some(uid), sample: settings.evaluated_fraction }
+    Pages::whole(Some(uid), settings.evaluated_fraction)
 }
 
 /// The losses before and after a small step along each peer's own upload, on its pages and on unassigned ones.

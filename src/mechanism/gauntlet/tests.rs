@@ -20,6 +20,7 @@ fn observe(gauntlet: &mut Gauntlet, round: u64, outcomes: &[(Uid, Outcome)], pai
         arrival,
         stamp_ms: None,
         steps_behind,
+        work: 1.0,
         paid,
     };
     let peers = outcomes.iter().map(peer).collect();

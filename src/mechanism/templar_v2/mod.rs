@@ -154,7 +154,7 @@ impl TemplarV2 {
     }
 
     fn pages(&self, assigned_to: Option<Uid>) -> Pages {
-        Pages { assigned_to, sample: self.settings.evaluated_fraction }
+        Pages::whole(assigned_to, self.settings.evaluated_fraction)
     }
 }
 

@@ -46,12 +46,16 @@ struct Honest {
 impl Behaviour for Honest {
     fn pages(&mut self, around: &Surroundings) -> Vec<PageId> {
         let mut pages = around.assigned();
-        let wanted = (pages.len() as f64 * self.data).round().max(1.0) as usize;
+        let wanted = self.pages_said(pages.len());
         if wanted > pages.len() {
             pages.extend(around.network.assignment.extra(around.uid, around.round, wanted - pages.len()));
         }
         pages.truncate(wanted);
         pages
+    }
+
+    fn pages_said(&self, assigned: usize) -> usize {
+        (assigned as f64 * self.data).round().max(1.0) as usize
     }
 }
 

@@ -122,7 +122,8 @@ impl Surroundings<'_> {
     /// What a peer's upload of a round says about its model; `None` as for [`upload_of`](Self::upload_of).
     pub async fn claim_of(&self, round: u64, uid: Uid, hotkey: Hotkey) -> Option<Claim> {
         let upload = self.fetch(round, uid, hotkey).await?;
-        Some(Claim { model: upload.model, samples: upload.samples })
+        let pages = upload.pages.map_or(self.assigned().len(), usize::from);
+        Some(Claim { model: upload.model, samples: upload.samples, pages })
     }
 
     async fn fetch(&self, round: u64, uid: Uid, hotkey: Hotkey) -> Option<Upload> {
@@ -201,6 +202,11 @@ pub trait Behaviour: Send + Sync {
     /// Which payload? `own` is its own pseudo-gradient, if it trained; `None` sends nothing.
     async fn pseudo_gradient(&self, own: Option<PseudoGradient>, _around: &Surroundings<'_>) -> Option<PseudoGradient> {
         own
+    }
+
+    /// How many pages does it say it trains on, if `assigned` are expected? Only where the network asks for it.
+    fn pages_said(&self, assigned: usize) -> usize {
+        assigned
     }
 
     /// What does the upload say about the model that it was computed on? `own` is the truth.

@@ -216,7 +216,8 @@ impl Peer {
             let around = round.around(&self.network, ports, of_slot);
             let own = round.own[slot].clone();
             let Some(gradient) = self.behaviour.pseudo_gradient(own, &around).await else { return false };
-            let claim = Claim::of(&self.network, &round.replica, round.number);
+            let pages = self.behaviour.pages_said(self.network.rules.training.pages_per_round);
+            let claim = Claim::of(&self.network, &round.replica, round.number, pages);
             let claim = self.behaviour.claim(claim, &around).await;
             let signed = upload::sign(&self.network, &ports.identity, uid, round.number, claim, gradient);
             let (bytes, key) = self.sealed(self.behaviour.bytes(signed, &around), &around);

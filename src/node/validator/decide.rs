@@ -227,7 +227,7 @@ impl Validator {
         let own = self.ports.identity.hotkey();
         let old = round.checked_sub(self.network.rules.training.kept_rounds());
         if let Some(old) = old.filter(|old| self.checkpointed.is_some_and(|newest| newest > *old + 1)) {
-            let upload = wire::encoded_len(&self.network.shape);
+            let upload = wire::encoded_len(self.network.form());
             let most = bundle::encoded_len(self.network.rules.protocol.top_peers, upload);
             delete_parts(&self.ports.bucket, &keys::bundle(&own, old), bundle::parts(most)).await;
             let _ = self.ports.bucket.delete(&keys::record(old)).await;

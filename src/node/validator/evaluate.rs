@@ -1,10 +1,12 @@
 //! Computes the losses that a mechanism asks for: each distinct one once, several at a time.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::future::join_all;
+use rand::RngExt;
 
 use super::Validator;
 use super::gather::Gathered;
@@ -12,13 +14,14 @@ use crate::Uid;
 use crate::corpus::{self, PageError, PageId};
 use crate::mechanism::{Losses, Measured, Measurement, Pages};
 use crate::node::network::Network;
+use crate::random::rng;
 use crate::training::aggregate::Weighted;
-use crate::training::{PseudoGradient, Replica};
+use crate::training::{Passage, PseudoGradient, Replica};
 
 /// The results of a round's measurements.
 pub struct Evaluation {
     pub losses: Losses,
-    /// Pages that were run forward.
+    /// Pages that were run forward. Stretches of pages count by their length.
     pub forward_passes: u64,
 }
 
@@ -33,18 +36,19 @@ impl Validator {
     pub async fn evaluate(&self, before: &Arc<Replica>, gathered: &Gathered, wanted: Vec<Measurement>) -> Evaluation {
         let wanted = possible(wanted, |uid| gathered.valid.contains_key(&uid));
         let material = Arc::new(self.material(before, gathered, &wanted));
-        let forward_passes = wanted.iter().map(|what| self.pages(&what.pages).len() as u64).sum();
+        let tokens: usize = wanted.iter().map(|what| self.tokens(&what.pages, gathered)).sum();
+        let forward_passes = tokens.div_ceil(self.network.core.config.sequence_length) as u64;
         let mut jobs = jobs(wanted).into_iter();
         let mut measured = Vec::new();
         // The measurements that all others are compared with come first.
         if let Some(first) = jobs.next() {
-            let cost = self.cost(&first);
+            let cost = self.cost(&first, gathered);
             measured.extend(self.measure(&material, first, cost).await);
         }
         // The validator's hardware does one job after the other.
         let mut due = Duration::ZERO;
         let others = jobs.map(|job| {
-            due += self.cost(&job);
+            due += self.cost(&job, gathered);
             self.measure(&material, job, due)
         });
         measured.extend(join_all(others).await.into_iter().flatten());
@@ -56,7 +60,12 @@ impl Validator {
         let mut sets: Vec<PageSet> = Vec::new();
         for what in wanted {
             if !sets.iter().any(|set| set.pages == what.pages) {
-                sets.push(PageSet { pages: what.pages, ids: self.pages(&what.pages), read: OnceLock::new() });
+                sets.push(PageSet {
+                    pages: what.pages,
+                    ids: self.pages(&what.pages, gathered),
+                    stretch: self.stretch(&what.pages),
+                    read: OnceLock::new(),
+                });
             }
         }
         let named = wanted.iter().flat_map(|what| &what.payloads).map(|(uid, _)| *uid);
@@ -74,19 +83,40 @@ impl Validator {
         measured
     }
 
-    fn cost(&self, job: &Job) -> Duration {
-        let tokens = job.measurements.iter().map(|what| self.network.tokens(&self.pages(&what.pages)));
+    fn cost(&self, job: &Job, gathered: &Gathered) -> Duration {
+        let tokens = job.measurements.iter().map(|what| self.tokens(&what.pages, gathered) as f64);
         self.processor.evaluation(tokens.sum())
     }
 
-    /// The pages of a set. This validator's secret draws the sample.
-    fn pages(&self, pages: &Pages) -> Vec<PageId> {
+    /// Tokens to predict in a set of pages.
+    fn tokens(&self, pages: &Pages, gathered: &Gathered) -> usize {
+        self.pages(pages, gathered).len() * self.stretch(pages).len()
+    }
+
+    /// The pages of a set. This validator's secret draws the sample: as many pages for everybody, among all on which a
+    /// peer says it trained.
+    fn pages(&self, pages: &Pages, gathered: &Gathered) -> Vec<PageId> {
         let (assignment, round) = (&self.network.assignment, self.round);
-        let (who, all) = match pages.assigned_to {
-            Some(uid) => (uid, assignment.assigned(uid, round)),
-            None => (Uid::MAX, assignment.unassigned(round, self.network.rules.training.pages_per_round)),
+        let expected = self.network.rules.training.pages_per_round;
+        let Some(uid) = pages.assigned_to else {
+            return corpus::sample(self.secret, Uid::MAX, round, pages.sample, &assignment.unassigned(round, expected));
         };
-        corpus::sample(self.secret, who, round, pages.sample, &all)
+        let mut all = assignment.assigned(uid, round);
+        let said = gathered.valid.get(&uid).map_or(expected, |received| self.network.pages_said(&received.upload));
+        all.extend(assignment.extra(uid, round, said.saturating_sub(expected)));
+        all.truncate(said.max(1));
+        let sample = pages.sample * expected as f64 / all.len() as f64;
+        corpus::sample(self.secret, uid, round, sample.min(1.0), &all)
+    }
+
+    /// The tokens to predict in each page of a set. This validator's secret draws the stretch among those that make up
+    /// a page.
+    fn stretch(&self, pages: &Pages) -> Range<usize> {
+        let tokens = self.network.core.config.sequence_length;
+        let stretches = ((1.0 / pages.stretch).round() as usize).clamp(1, tokens);
+        let who = pages.assigned_to.map_or(u64::MAX, u64::from);
+        let at = rng(self.secret, "evaluation stretch", who, self.round).random_range(0..stretches);
+        at * tokens / stretches..(at + 1) * tokens / stretches
     }
 }
 
@@ -103,13 +133,21 @@ struct Material {
 struct PageSet {
     pages: Pages,
     ids: Vec<PageId>,
+    /// The tokens to predict in each page.
+    stretch: Range<usize>,
     read: OnceLock<Result<Vec<Vec<u32>>, PageError>>,
 }
 
 impl Material {
-    fn read(&self, pages: &Pages) -> &Result<Vec<Vec<u32>>, PageError> {
+    /// The pages of a set as far as the end of its stretch: what follows changes no loss in it.
+    fn read(&self, pages: &Pages) -> Result<Passage<'_>, &PageError> {
         let set = self.sets.iter().find(|set| set.pages == *pages).expect("every set that is wanted is there");
-        set.read.get_or_init(|| self.network.core.corpus.pages(&set.ids))
+        let read = set.read.get_or_init(|| {
+            let mut pages = self.network.core.corpus.pages(&set.ids)?;
+            pages.iter_mut().for_each(|page| *page = page[set.stretch.start..=set.stretch.end].to_vec());
+            Ok(pages)
+        });
+        read.as_ref().map(|pages| Passage { pages, from: 0 })
     }
 
     /// The losses of a job, and the page that could not be read, if any.
@@ -120,8 +158,7 @@ impl Material {
         let is_one_step = |a: &Measurement, b: &Measurement| a.payloads == b.payloads && a.fraction == b.fraction;
         for step in job.measurements.chunk_by(is_one_step) {
             let sets: Vec<_> = step.iter().map(|what| self.read(&what.pages)).collect();
-            let readable: Vec<&[Vec<u32>]> =
-                sets.iter().filter_map(|set| set.as_ref().ok()).map(Vec::as_slice).collect();
+            let readable: Vec<Passage> = sets.iter().filter_map(|set| set.as_ref().ok().copied()).collect();
             let weighted = |&(uid, weight): &(Uid, u8)| Weighted { payload: &self.payloads[&uid], weight };
             let payloads: Vec<Weighted> = step[0].payloads.iter().map(weighted).collect();
             let core = &self.network.core;
@@ -129,7 +166,7 @@ impl Material {
                 core.losses_after(&self.before, self.round, &payloads, step[0].fraction, &readable).into_iter();
             for (what, set) in step.iter().zip(sets) {
                 let loss = if set.is_ok() { losses.next() } else { None };
-                failed = failed.or_else(|| set.as_ref().err().cloned());
+                failed = failed.or_else(|| set.as_ref().err().map(|error| (*error).clone()));
                 measured.push(Measured { what: what.clone(), loss });
             }
         }
@@ -178,8 +215,8 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_twice_is_measured_once_and_what_is_not_there_never() {
-        let nobodys = Pages { assigned_to: None, sample: 0.1 };
-        let own = |uid| Pages { assigned_to: Some(uid), sample: 0.1 };
+        let nobodys = Pages::whole(None, 0.1);
+        let own = |uid| Pages::whole(Some(uid), 0.1);
         let wanted = vec![
             Measurement::before(nobodys),
             Measurement::before(own(1)),

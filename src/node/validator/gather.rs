@@ -38,11 +38,13 @@ impl Validator {
         let own_samples = upload::samples_of(network, &self.replica, round);
         for (uid, fetched, late) in uploads {
             let arrival = late.unwrap_or_else(|| self.arrival(&fetched));
-            let mut facts = PeerFacts { uid, arrival, stamp_ms: None, steps_behind: None, paid: 0.0 };
+            let mut facts = PeerFacts { uid, arrival, stamp_ms: None, steps_behind: None, work: 1.0, paid: 0.0 };
             if let (Fetched::Valid(received), Status::Passed) = (fetched, arrival) {
                 let step = network.core.step_size(round);
                 let theirs = received.upload.samples.as_flattened();
                 facts.stamp_ms = Some(received.stamp.as_millis() as u64);
+                let assigned = network.rules.training.pages_per_round;
+                facts.work = network.pages_said(&received.upload) as f64 / assigned as f64;
                 facts.steps_behind = Some(samples::steps_behind(own_samples.as_flattened(), theirs, step));
                 gathered.valid.insert(uid, *received);
             }

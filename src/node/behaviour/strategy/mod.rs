@@ -95,6 +95,11 @@ impl Behaviour for Strategy {
         pages
     }
 
+    fn pages_said(&self, assigned: usize) -> usize {
+        let said = self.settings.says.unwrap_or(1.0 + self.settings.extra);
+        (assigned as f64 * said).round() as usize
+    }
+
     fn model_age(&self) -> usize {
         self.settings.stale
     }
@@ -128,7 +133,8 @@ impl Behaviour for Strategy {
             return own;
         }
         around.ports.clock.sleep_until(around.part_of_window(self.settings.wait)).await;
-        source::claim(around, self.settings.of).await.unwrap_or(own)
+        let copied = source::claim(around, self.settings.of).await;
+        copied.map_or(own.clone(), |copied| Claim { pages: own.pages, ..copied })
     }
 
     fn put_at(&self, around: &Surroundings) -> Duration {

@@ -24,6 +24,10 @@ pub struct StrategySettings {
     /// Additional pages of its own choice, relative to the assigned ones.
     #[serde(skip_serializing_if = "is_default")]
     pub extra: f64,
+    /// How many pages it says it trains on, relative to the assigned ones, where the network asks for it. By default the
+    /// assigned and the `extra` ones, whatever it leaves out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub says: Option<f64>,
     /// The part of each page on which it trains, from the first token.
     pub tokens: f64,
     /// Drops momentum, error feedback and moments before every round.
@@ -100,6 +104,7 @@ impl Default for StrategySettings {
         Self {
             pages: 1.0,
             extra: 0.0,
+            says: None,
             tokens: 1.0,
             fresh: false,
             stale: 0,
@@ -124,6 +129,8 @@ impl StrategySettings {
     pub fn check_all(&self, found: &mut Findings) {
         found.not_negative("extra", self.extra);
         found.at_most("extra", self.extra, MOST_EXTRA);
+        found.positive("says", self.says.unwrap_or(1.0));
+        found.at_most("says", self.says.unwrap_or(1.0), MOST_EXTRA);
         if self.extra > 0.0 {
             found.fraction("pages", self.pages);
         } else {
@@ -160,6 +167,8 @@ mod tests {
             ("pages = 0.0", "pages"),
             ("extra = 101.0", "extra"),
             ("extra = -1.0", "extra"),
+            ("says = 0.0", "says"),
+            ("says = 101.0", "says"),
             ("tokens = 1.5", "tokens"),
             ("stale = 1001", "stale"),
             ("top = 0", "top"),

@@ -1,0 +1,160 @@
+//! The two kinds of checks, and what they show over time.
+
+use serde::{Deserialize, Serialize};
+
+use super::settings::CoverageSettings;
+use crate::Uid;
+use crate::mechanism::measure::{Losses, Measurement, Pages};
+
+/// Stretches of a page, each as long as the others.
+const STRETCHES: f64 = 4.0;
+/// Checks without a result that a new peer starts with.
+const PRIOR: f64 = 0.5;
+
+/// What a check looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
+    /// A few whole pages. A peer that leaves out pages fails in proportion.
+    Pages,
+    /// One stretch of each of several pages, as many tokens in all. A peer that leaves out a part of every page fails.
+    Stretches,
+}
+
+impl Kind {
+    fn pages(self, settings: &CoverageSettings, assigned_to: Option<Uid>) -> Pages {
+        match self {
+            Self::Pages => Pages::whole(assigned_to, settings.piece),
+            Self::Stretches => {
+                Pages { assigned_to, sample: (STRETCHES * settings.piece).min(1.0), stretch: 1.0 / STRETCHES }
+            }
+        }
+    }
+
+    /// The loss that a check compares with, on a peer's pages or on unassigned ones. For a single page it is that after a
+    /// small step of the network's own, because what makes a page easy helps every step. In stretches of several pages
+    /// this averages out, and the model before the round compares more sharply.
+    pub fn reference(self, settings: &CoverageSettings, aggregated: &[Uid], assigned_to: Option<Uid>) -> Measurement {
+        let pages = self.pages(settings, assigned_to);
+        let payloads: Vec<(Uid, u8)> = aggregated.iter().map(|&uid| (uid, 1)).collect();
+        if self == Self::Stretches || payloads.is_empty() {
+            return Measurement::before(pages);
+        }
+        Measurement { payloads, fraction: settings.beta_fraction, pages }
+    }
+
+    /// Losses after a small step along a peer's upload, on its pages and on unassigned ones.
+    pub fn of_one(self, settings: &CoverageSettings, uid: Uid) -> [Measurement; 2] {
+        [Some(uid), None]
+            .map(|assigned_to| Measurement::after_one(uid, settings.beta_fraction, self.pages(settings, assigned_to)))
+    }
+
+    /// The result of a check, if all of its losses were measured.
+    pub fn result(self, settings: &CoverageSettings, uid: Uid, aggregated: &[Uid], losses: &Losses) -> Option<Check> {
+        let [own, elsewhere] = self.of_one(settings, uid);
+        let reference = |assigned_to| losses.get(&self.reference(settings, aggregated, assigned_to));
+        Some(Check {
+            own: reference(Some(uid))? - losses.get(&own)?,
+            elsewhere: reference(None)? - losses.get(&elsewhere)?,
+        })
+    }
+}
+
+/// How much lower the loss is after a small step along a peer's upload than the reference, in nats per token. A hostile
+/// upload can make either any number, NaN included.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    /// On the piece that the peer was to train on.
+    pub own: f64,
+    /// On as many tokens that nobody was to train on.
+    pub elsewhere: f64,
+}
+
+impl Check {
+    /// How much more the upload has of its piece than of other tokens.
+    pub fn margin(&self) -> f64 {
+        self.own - self.elsewhere
+    }
+
+    /// +1 if the upload has more of its piece than of other tokens, otherwise -1.
+    pub fn proof(&self) -> f64 {
+        let margin = self.margin();
+        if margin.is_finite() && margin > 0.0 { 1.0 } else { -1.0 }
+    }
+}
+
+/// How much of a peer's work one kind of check has found, over time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Share {
+    /// Sum of the results, +1 or -1 each, by the work that they stand for; older ones weigh less.
+    sum: f64,
+    /// Sum of their weights.
+    weight: f64,
+}
+
+impl Share {
+    /// Takes in the result of another check of a round in which the peer claims so much work. A check that weighed as
+    /// much with little work as with much would let a peer pass with little, and be paid for much in other rounds.
+    pub fn add(&mut self, proof: f64, work: f64, memory: f64) {
+        self.sum = memory * self.sum + work * proof;
+        self.weight = memory * self.weight + work;
+    }
+
+    /// Whether there was any check.
+    pub fn is_known(&self) -> bool {
+        self.weight > 0.0
+    }
+
+    /// The share of the work that was found, 0 to 1. A check of work that was not done passes in one case of two, so
+    /// passes minus failures estimate the share without bias. What is not known yet counts as not done.
+    pub fn found(&self) -> f64 {
+        (self.sum / (self.weight + PRIOR)).max(0.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_that_of_the_work_done() {
+        // Half of the checks hit work that was done, and pass; of the others every second one passes by chance.
+        let mut half = Share::default();
+        (0..4000).for_each(|check| half.add(if check % 4 == 3 { -1.0 } else { 1.0 }, 1.0, 0.999));
+        assert!((half.found() - 0.5).abs() < 0.01, "{}", half.found());
+        let mut chance = Share::default();
+        (0..4000).for_each(|check| chance.add(if check % 2 == 1 { -1.0 } else { 1.0 }, 1.0, 0.999));
+        assert!(chance.found() < 0.01);
+    }
+
+    #[test]
+    fn what_is_not_known_counts_as_not_done() {
+        let mut share = Share::default();
+        assert_eq!(share.found(), 0.0);
+        share.add(1.0, 1.0, 0.95);
+        assert!((share.found() - 2.0 / 3.0).abs() < 1e-12);
+        (0..200).for_each(|_| share.add(1.0, 1.0, 0.95));
+        assert!(share.found() > 0.97);
+        // Whoever stops working is found out: after 20 checks that fail as often as they pass, little is left.
+        (0..20).for_each(|check| share.add(if check % 2 == 0 { -1.0 } else { 1.0 }, 1.0, 0.95));
+        assert!(share.found() < 0.4, "{}", share.found());
+    }
+
+    #[test]
+    fn only_a_finite_margin_proves() {
+        let proof = |own, elsewhere| Check { own, elsewhere }.proof();
+        assert_eq!((proof(0.3, 0.2), proof(0.2, 0.3), proof(0.2, 0.2)), (1.0, -1.0, -1.0));
+        for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert_eq!((proof(bad, 0.1), proof(0.1, bad), proof(bad, bad)), (-1.0, -1.0, -1.0), "{bad}");
+        }
+    }
+
+    #[test]
+    fn both_kinds_run_as_many_tokens() {
+        let settings = CoverageSettings::default();
+        let tokens = |kind: Kind| {
+            let pages = kind.pages(&settings, None);
+            pages.sample * pages.stretch
+        };
+        assert_eq!(tokens(Kind::Pages), tokens(Kind::Stretches));
+    }
+}

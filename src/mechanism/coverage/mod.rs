@@ -1,0 +1,231 @@
+//! Pay for work that is found in the uploads.
+//!
+//! The pages of a round are assigned, so a validator knows what each peer is to train on. In each round it draws a few
+//! peers in secret, and checks a small piece of the work of each: does the upload lower the loss more on this piece than
+//! on tokens that nobody was to train on? That is Gauntlet's proof of
+//! computation (Lidin et al., arXiv 2505.21684), asked about a piece so small that leaving it out shows. An upload passes where the peer trained, and in one case of
+//! two where it did not. So passes minus failures estimate the share of the work that the peer did, whatever else it
+//! put into the upload. Pay follows that share.
+//!
+//! Nothing here asks how good an upload is, because every such measure can be won without work: by averaging with
+//! others, by repeating what everybody knows, by a gradient without momentum. Neither does the size of a proof count:
+//! a peer that trains on fewer tokens has more of each in its upload.
+//!
+//! Draws have no memory. Otherwise a peer that has just been checked would know that it may rest.
+
+mod checks;
+mod settings;
+
+use std::collections::BTreeMap;
+
+use rand::Rng;
+use serde::{Deserialize, Serialize};
+
+use self::checks::{Check, Kind, Share};
+pub use self::settings::CoverageSettings;
+use super::column::{Column, ColumnKind};
+use super::facts::Facts;
+use super::measure::{Losses, Measurement};
+use super::ranking::{Candidate, Ranking};
+use super::seam::{Mechanism, MechanismSettings, sampled};
+use super::selection::draw_for_evaluation;
+use super::shares::shares;
+use super::status::Status;
+use crate::Uid;
+use crate::random::{ChaCha8Rng, rng};
+use crate::settings::Findings;
+
+/// What a validator knows about a peer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Record {
+    /// The last round that was observed, and how the peer fared.
+    seen: Option<(u64, Status)>,
+    /// The work that it says it does a round, an average over all rounds, 0 for those in which it did not pass. Later
+    /// rounds weigh more.
+    claimed: f64,
+    /// The same of the last round.
+    work: f64,
+    /// What checks of whole pages have found.
+    pages: Share,
+    /// What checks of stretches have found.
+    stretches: Share,
+    /// Round and result of the last check.
+    checked: Option<(u64, Check)>,
+}
+
+impl Record {
+    fn passed_in(&self, round: u64) -> bool {
+        self.seen.is_some_and(|(seen, status)| seen == round && status.may_be_aggregated())
+    }
+
+    /// The share of the work that checks have found, 0 to 1. The share of each page counts twice: a peer learns
+    /// something about the rest of a page from the part that it trains on, so that leaving out tokens shows less than
+    /// leaving out pages.
+    fn coverage(&self) -> f64 {
+        self.pages.found() * self.stretches.found().powi(2)
+    }
+
+    /// What the peer is paid for: its claimed work, as far as it was found.
+    fn score(&self, settings: &CoverageSettings) -> f64 {
+        let CoverageSettings { nothing_to, all_from, .. } = *settings;
+        let paid = (self.coverage() - nothing_to) / (all_from - nothing_to);
+        paid.clamp(0.0, 1.0) * self.claimed
+    }
+}
+
+/// One validator's knowledge of all peers.
+struct Coverage {
+    settings: CoverageSettings,
+    secret: u64,
+    peers: BTreeMap<Uid, Record>,
+}
+
+impl Coverage {
+    /// The peers that passed.
+    fn candidates(&self, round: u64) -> Vec<Candidate> {
+        let passed = self.peers.iter().filter(|(_, record)| record.passed_in(round));
+        let candidate = |(&uid, record): (&Uid, &Record)| Candidate {
+            uid,
+            score: record.coverage() * record.claimed,
+            waited: 0,
+            newcomer: !record.pages.is_known() || !record.stretches.is_known(),
+            past_incentive: 0.0,
+        };
+        passed.map(candidate).collect()
+    }
+
+    /// The peers to check in a round and how, by uid. The kind is drawn too, except that a newcomer needs one of each.
+    fn chosen(&self, round: u64) -> Vec<(Uid, Kind)> {
+        let random = &mut self.draw("evaluation", round);
+        let drawn = draw_for_evaluation(self.candidates(round), self.settings.evaluated_per_round, 1, |_| 0, random);
+        let mut kind = |uid| {
+            let by_lot = if random.next_u64() >> 63 == 0 { Kind::Pages } else { Kind::Stretches };
+            let record = &self.peers[&uid];
+            match (record.pages.is_known(), record.stretches.is_known()) {
+                (true, false) => Kind::Stretches,
+                (false, true) => Kind::Pages,
+                _ => by_lot,
+            }
+        };
+        drawn.into_iter().map(|uid| (uid, kind(uid))).collect()
+    }
+
+    fn draw(&self, purpose: &str, round: u64) -> ChaCha8Rng {
+        rng(self.secret, purpose, 0, round)
+    }
+}
+
+impl Mechanism for Coverage {
+    fn arrive(&mut self, uid: Uid) {
+        self.peers.insert(uid, Record::default());
+    }
+
+    fn leave(&mut self, uid: Uid) {
+        self.peers.remove(&uid);
+    }
+
+    fn observe(&mut self, facts: &Facts) {
+        for peer in &facts.peers {
+            let Some(record) = self.peers.get_mut(&peer.uid) else { continue };
+            let in_sync = peer.steps_behind.is_some_and(|steps| steps <= self.settings.max_steps_behind);
+            let status = if peer.arrival == Status::Passed && !in_sync { Status::OutOfSync } else { peer.arrival };
+            if record.seen.is_none_or(|(seen, _)| seen != facts.round) {
+                let memory = self.settings.claims_memory;
+                record.work = if status.may_be_aggregated() { peer.work } else { 0.0 };
+                record.claimed = memory * record.claimed + (1.0 - memory) * record.work;
+                record.seen = Some((facts.round, status));
+            }
+        }
+    }
+
+    fn include(&self, round: u64, except: &[Uid]) -> Ranking {
+        let mut candidates = self.candidates(round);
+        candidates.retain(|candidate| !except.contains(&candidate.uid));
+        Ranking::by_score(candidates, &mut self.draw("included", round))
+    }
+
+    fn measure(&mut self, round: u64, aggregated: &[Uid]) -> Vec<Measurement> {
+        let (settings, chosen) = (&self.settings, self.chosen(round));
+        // Those after one step are adjacent, so that the model is moved once.
+        let reference =
+            |&(uid, kind): &(Uid, Kind)| [None, Some(uid)].map(|who| kind.reference(settings, aggregated, who));
+        let of_one = |&(uid, kind): &(Uid, Kind)| kind.of_one(settings, uid);
+        chosen.iter().flat_map(reference).chain(chosen.iter().flat_map(of_one)).collect()
+    }
+
+    fn learn(&mut self, round: u64, aggregated: &[Uid], losses: &Losses) {
+        for (uid, kind) in self.chosen(round) {
+            let Some(found) = kind.result(&self.settings, uid, aggregated, losses) else { continue };
+            let Some(record) = self.peers.get_mut(&uid) else { continue };
+            let share = match kind {
+                Kind::Pages => &mut record.pages,
+                Kind::Stretches => &mut record.stretches,
+            };
+            share.add(found.proof(), record.work, self.settings.memory);
+            record.checked = Some((round, found));
+        }
+    }
+
+    fn pay(&self) -> Vec<(Uid, f64)> {
+        shares(self.peers.iter().map(|(&uid, record)| (uid, record.score(&self.settings))), 1.0)
+    }
+
+    fn status(&self, uid: Uid, round: u64) -> Option<Status> {
+        self.peers.get(&uid)?.seen.filter(|(seen, _)| *seen == round).map(|(_, status)| status)
+    }
+
+    fn columns(&self) -> Vec<Column> {
+        use ColumnKind::{Measured, Score, Standing};
+        vec![
+            Column::new(
+                "margin",
+                "how much more of its own piece than of other tokens is in it (nats per token)",
+                Measured,
+            ),
+            Column::new("pages_found", "share of its pages that checks found", Standing),
+            Column::new("stretches_found", "share of its tokens within pages that checks found", Standing),
+            Column::new("claimed", "work that it says it does a round (1 = what is assigned to everybody)", Standing),
+            Column::new("peer_score", "score", Score),
+        ]
+    }
+
+    fn numbers(&self, uid: Uid, round: u64) -> Vec<Option<f64>> {
+        let Some(record) = self.peers.get(&uid) else { return vec![None; self.columns().len()] };
+        let checked = record.checked.filter(|(checked, _)| *checked == round);
+        vec![
+            checked.map(|(_, check)| check.margin()),
+            Some(record.pages.found()),
+            Some(record.stretches.found()),
+            Some(record.claimed),
+            Some(record.score(&self.settings)),
+        ]
+    }
+
+    fn save(&self) -> Vec<u8> {
+        postcard::to_stdvec(&self.peers).expect("a plain structure")
+    }
+
+    fn restore(&mut self, saved: &[u8]) -> Result<(), String> {
+        self.peers = postcard::from_bytes(saved).map_err(|error| error.to_string())?;
+        Ok(())
+    }
+}
+
+impl MechanismSettings for CoverageSettings {
+    fn check(&self, found: &mut Findings) {
+        Self::check(self, found);
+    }
+
+    fn build(&self, secret: u64) -> Box<dyn Mechanism> {
+        Box::new(Coverage { settings: self.clone(), secret, peers: BTreeMap::new() })
+    }
+
+    /// Per check, its piece with and without the peer's step, and unassigned tokens with it; those without are measured
+    /// once for each kind of check.
+    fn forward_passes(&self, pages: usize, _aggregated: usize) -> f64 {
+        sampled(self.piece, pages) * (2.0 + 3.0 * self.evaluated_per_round as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests;

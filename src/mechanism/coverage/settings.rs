@@ -1,0 +1,61 @@
+//! The settings of `coverage`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::settings::Findings;
+
+/// Pay for the work that checks find in the uploads.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CoverageSettings {
+    /// The most steps that a peer may be behind and still pass.
+    pub max_steps_behind: f64,
+    /// Peers whose work is checked in a round.
+    pub evaluated_per_round: usize,
+    /// Fraction of a peer's pages in one check. A check sees whether the peer trained on them, not on which part of
+    /// them; so the smaller it is, the less work can be left out unseen, and the more often chance decides.
+    pub piece: f64,
+    /// Step of a check, as a fraction of the step that the payload would make alone.
+    pub beta_fraction: f64,
+    /// The part of a peer's earlier checks that remains after another one.
+    pub memory: f64,
+    /// Coverage up to which nothing is paid.
+    pub nothing_to: f64,
+    /// Coverage from which all is paid.
+    pub all_from: f64,
+    /// The part of a peer's earlier claims of work that remains after another round. A round that it misses counts as a
+    /// claim of nothing.
+    pub claims_memory: f64,
+}
+
+impl Default for CoverageSettings {
+    fn default() -> Self {
+        Self {
+            max_steps_behind: 3.0,
+            evaluated_per_round: 5,
+            piece: 0.125,
+            beta_fraction: 0.2,
+            memory: 0.95,
+            nothing_to: 0.25,
+            all_from: 0.7,
+            claims_memory: 0.95,
+        }
+    }
+}
+
+impl CoverageSettings {
+    /// Checks ranges that types cannot express; paths are relative to the section.
+    pub fn check(&self, found: &mut Findings) {
+        found.not_negative("max_steps_behind", self.max_steps_behind);
+        found.at_least_one("evaluated_per_round", self.evaluated_per_round as u64);
+        found.positive_fraction("piece", self.piece);
+        found.positive("beta_fraction", self.beta_fraction);
+        found.below_one("memory", self.memory);
+        found.below_one("nothing_to", self.nothing_to);
+        found.positive_fraction("all_from", self.all_from);
+        let (nothing, all) = (self.nothing_to, self.all_from);
+        let expected = format!("more than {nothing}, as mechanism.nothing_to");
+        found.require_with(all > nothing, "all_from", all, expected, Some("mechanism.nothing_to"));
+        found.below_one("claims_memory", self.claims_memory);
+    }
+}

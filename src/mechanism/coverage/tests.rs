@@ -1,0 +1,169 @@
+//! Tests of whole networks with simulated losses.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::mechanism::testing::Alike;
+use crate::mechanism::{Measured, PeerFacts};
+
+/// A peer of a made-up network.
+#[derive(Clone, Copy)]
+struct Peer {
+    /// Probability that it has trained on the pages of a check.
+    pages: f64,
+    /// Probability that it has trained on the stretches of a check.
+    stretches: f64,
+    /// How much its upload lowers any loss.
+    quality: f64,
+    /// One round in so many is worked and uploaded in.
+    every: u64,
+}
+
+const HONEST: Peer = Peer { pages: 1.0, stretches: 1.0, quality: 0.01, every: 1 };
+
+/// A number in 0..1, fixed for each purpose, peer and round.
+fn chance(purpose: &str, uid: Uid, round: u64) -> f64 {
+    (rng(5, purpose, uid.into(), round).next_u64() >> 11) as f64 / (1u64 << 53) as f64
+}
+
+fn network(peers: &[Peer], settings: CoverageSettings) -> Coverage {
+    let mut coverage = Coverage { settings, secret: 11, peers: BTreeMap::new() };
+    (0..peers.len()).for_each(|uid| coverage.arrive(uid as Uid));
+    coverage
+}
+
+fn observe(coverage: &mut Coverage, round: u64, outcomes: impl Iterator<Item = (Uid, Status)>) {
+    let peer =
+        |(uid, arrival)| PeerFacts { uid, arrival, stamp_ms: None, steps_behind: Some(0.0), work: 1.0, paid: 0.0 };
+    coverage.observe(&Facts { round, peers: outcomes.map(peer).collect(), uploads: &Alike(Vec::new()) });
+}
+
+/// The loss that a validator would measure: 4, less what the peer's upload gains there.
+fn loss(peers: &[Peer], what: &Measurement, round: u64) -> f64 {
+    let [(uid, _)] = what.payloads[..] else { return 3.96 };
+    let peer = peers[usize::from(uid)];
+    let noise = |purpose: &str| 0.004 * (chance(purpose, uid, round) - 0.5);
+    let (share, purpose) = if what.pages.stretch < 1.0 { (peer.stretches, "stretch") } else { (peer.pages, "pages") };
+    let own = what.pages.assigned_to.is_some();
+    let trained = own && chance(purpose, uid, round) < share;
+    let gain = peer.quality + noise(if own { "own" } else { "other" }) + if trained { 0.005 } else { 0.0 };
+    4.0 * (1.0 - gain)
+}
+
+/// The pay of each peer over so many rounds.
+fn play(coverage: &mut Coverage, peers: &[Peer], rounds: std::ops::Range<u64>) -> Vec<f64> {
+    let mut total = vec![0.0; peers.len()];
+    for round in rounds {
+        let status = |every| if round % every == 0 { Status::Passed } else { Status::Absent };
+        let outcomes = peers.iter().enumerate().map(|(uid, peer)| (uid as Uid, status(peer.every)));
+        observe(coverage, round, outcomes);
+        let measured = coverage.measure(round, &[]);
+        let losses = measured.into_iter().map(|what| Measured { loss: Some(loss(peers, &what, round)), what });
+        coverage.learn(round, &[], &Losses(losses.collect()));
+        coverage.pay().into_iter().for_each(|(uid, share)| total[usize::from(uid)] += share);
+    }
+    total
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+#[test]
+fn pay_follows_the_share_of_the_work_that_was_done() {
+    let mut peers = vec![HONEST; 16];
+    peers[1] = Peer { pages: 0.5, ..HONEST };
+    peers[2] = Peer { stretches: 0.5, ..HONEST };
+    peers[3] = Peer { every: 2, ..HONEST };
+    peers[4] = Peer { pages: 0.0, stretches: 0.0, ..HONEST };
+    let coverage = &mut network(&peers, CoverageSettings::default());
+    play(coverage, &peers, 0..200);
+    let paid = play(coverage, &peers, 200..1200);
+    let honest = mean(&paid[5..]);
+    let [half_pages, half_tokens, half_time, nothing] = [1, 2, 3, 4].map(|uid| paid[uid] / honest);
+    assert!(half_pages > 0.2 && half_pages < 0.7, "{half_pages}");
+    assert!(half_tokens < 0.3, "{half_tokens}");
+    assert!((half_time - 0.5).abs() < 0.05, "{half_time}");
+    assert!(nothing < 0.005, "{nothing}");
+    let spread = paid[5..].iter().map(|paid| (paid / honest - 1.0).abs()).fold(0.0, f64::max);
+    assert!(spread < 0.03, "equal peers are paid alike: {spread}");
+}
+
+#[test]
+fn quality_without_work_earns_nothing() {
+    // An average of many uploads is a better step than any of them.
+    let mut peers = vec![HONEST; 12];
+    peers[0] = Peer { pages: 0.0, stretches: 0.0, quality: 0.1, every: 1 };
+    // The work of one that trains is found whatever else is in its upload.
+    peers[1] = Peer { quality: 0.1, ..HONEST };
+    peers[2] = Peer { quality: -0.1, ..HONEST };
+    let paid = play(&mut network(&peers, CoverageSettings::default()), &peers, 0..1000);
+    let honest = mean(&paid[3..]);
+    assert!(paid[0] / honest < 0.01, "{}", paid[0] / honest);
+    for uid in [1, 2] {
+        assert!((paid[uid] / honest - 1.0).abs() < 0.1, "{}", paid[uid] / honest);
+    }
+}
+
+#[test]
+fn a_check_is_not_to_be_foreseen_from_the_last_one() {
+    let peers = [HONEST; 16];
+    let mut coverage = network(&peers, CoverageSettings::default());
+    play(&mut coverage, &peers, 0..50);
+    let (mut checked, mut again) = (0, 0);
+    let mut before: Vec<Uid> = Vec::new();
+    for round in 50..2050 {
+        observe(&mut coverage, round, (0..16).map(|uid| (uid, Status::Passed)));
+        let now: Vec<Uid> = coverage.chosen(round).into_iter().map(|(uid, _)| uid).collect();
+        assert_eq!(now.len(), 5);
+        checked += before.len();
+        again += now.iter().filter(|uid| before.contains(uid)).count();
+        before = now;
+    }
+    // As likely as for any other peer: 5 of 16.
+    let rate = again as f64 / f64::from(checked as u32);
+    assert!((rate - 5.0 / 16.0).abs() < 0.02, "{rate}");
+}
+
+#[test]
+fn newcomers_have_half_of_the_checks_and_no_pay_before_them() {
+    let peers = [HONEST; 20];
+    let mut coverage = network(&peers[..10], CoverageSettings { evaluated_per_round: 6, ..Default::default() });
+    play(&mut coverage, &peers[..10], 0..100);
+    (10..20).for_each(|uid| coverage.arrive(uid));
+    observe(&mut coverage, 100, (0..20).map(|uid| (uid, Status::Passed)));
+    let chosen = coverage.chosen(100);
+    assert!(chosen.iter().filter(|(uid, _)| *uid >= 10).count() >= 3, "{chosen:?}");
+    assert!(coverage.pay().iter().all(|&(uid, share)| (uid < 10) == (share > 0.0)));
+    // A slot with another owner starts anew.
+    coverage.arrive(3);
+    assert_eq!(coverage.pay().iter().find(|(uid, _)| *uid == 3).unwrap().1, 0.0);
+}
+
+#[test]
+fn a_saved_state_goes_on_bit_for_bit() {
+    let peers = [HONEST; 8];
+    let mut whole = network(&peers, CoverageSettings::default());
+    play(&mut whole, &peers, 0..40);
+    let mut restored = network(&peers, CoverageSettings::default());
+    restored.restore(&whole.save()).unwrap();
+    assert_eq!(play(&mut whole, &peers, 40..80), play(&mut restored, &peers, 40..80));
+    assert!(restored.restore(&[1, 2, 3]).is_err());
+}
+
+proptest! {
+    #[test]
+    fn nothing_a_peer_does_breaks_the_pay(losses in proptest::collection::vec(any::<f64>(), 64), round in 0u64..9) {
+        let mut coverage = network(&[HONEST; 6], CoverageSettings::default());
+        for round in 0..=round {
+            observe(&mut coverage, round, (0..6).map(|uid| (uid, Status::Passed)));
+            let wanted = coverage.measure(round, &[]).into_iter().enumerate();
+            let measured = wanted.map(|(at, what)| Measured { loss: Some(losses[at % 64]), what });
+            coverage.learn(round, &[], &Losses(measured.collect()));
+        }
+        let pay = coverage.pay();
+        prop_assert!(pay.iter().all(|(_, share)| (0.0..=1.0).contains(share)));
+        let total: f64 = pay.iter().map(|(_, share)| share).sum();
+        prop_assert!(total == 0.0 || (total - 1.0).abs() < 1e-9);
+    }
+}
