@@ -168,7 +168,11 @@ mod tests {
             self.0.put_opts(key, payload, options).await
         }
 
-        async fn put_multipart_opts(&self, key: &Path, options: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        async fn put_multipart_opts(
+            &self,
+            key: &Path,
+            options: PutMultipartOptions,
+        ) -> Result<Box<dyn MultipartUpload>> {
             self.0.put_multipart_opts(key, options).await
         }
 

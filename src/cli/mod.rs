@@ -9,6 +9,7 @@ mod collect;
 mod compare;
 #[cfg(feature = "cuda")]
 mod cuda;
+mod doctor;
 mod eval;
 mod explain;
 mod export;
@@ -146,6 +147,8 @@ enum Command {
     Generate(generate::Args),
     /// Evaluate a model on zero-shot tasks: hellaswag, piqa, arc_easy
     Eval(eval::Args),
+    /// Try what a node needs of its store, its machine and its device, before it costs anything
+    Doctor(doctor::Args),
     /// List the scenarios that come with this program
     Scenarios,
     /// Measure a model on a device: gradient, DeMo encode, aggregation, evaluation, memory; or this machine
@@ -200,6 +203,7 @@ pub fn main() -> ExitCode {
         Command::Import(args) => import::import(args),
         Command::Generate(args) => generate::run(args),
         Command::Eval(args) => eval::eval(args),
+        Command::Doctor(args) => doctor::doctor(args),
         Command::Scenarios => scenarios::list(),
         Command::Bench(args) => bench::bench(args),
     };
