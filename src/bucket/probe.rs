@@ -58,6 +58,11 @@ pub async fn keeps_its_word(store: &dyn ObjectStore, key: &Path) -> Result<std::
 /// # Errors
 /// The store fails.
 pub async fn keeps_the_first(store: &dyn ObjectStore, key: &Path) -> Result<std::result::Result<(), Broken>> {
+    // Whether something is there or not, it must be understood.
+    match create(store, key, Bytes::from_static(b"first")).await {
+        Err(error) if is_not_implemented(&error) => return Ok(Err(Broken::NoCondition)),
+        tried => tried?,
+    };
     store.put(key, "first".into()).await?;
     Ok(match create(store, key, Bytes::from_static(b"second")).await {
         Ok(false) => Ok(()),

@@ -74,7 +74,10 @@ pub fn attack(args: Args) -> anyhow::Result<()> {
             say(report);
             say(format_args!("{out}: attack.md, frontier.svg, tried.csv, finding-*.toml"));
         }
-        None => say(format_args!("stopped; what was run is in {out}, and the same command resumes")),
+        None => {
+            say(format_args!("stopped; what was run is in {out}, and the same command resumes"));
+            return Err(interrupt::StoppedError::told());
+        }
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod attack;
 mod commands;
+mod doctor;
 mod resumed;
 mod runs;
 mod stopped;

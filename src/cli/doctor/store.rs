@@ -22,6 +22,7 @@ const NAMES: [&str; 5] = ["d", "b", "e", "a", "c"];
 const PAUSE: Duration = Duration::from_millis(130);
 /// Requests of a machine whose clock is off by more than this are refused by most stores.
 const REFUSED: TimeDelta = TimeDelta::minutes(15);
+const NO_STAMP: TimeDelta = TimeDelta::days(20 * 365);
 const MUCH: TimeDelta = TimeDelta::seconds(60);
 
 /// Tries a store. Returns the scenario of the run that is in it, if there is one.
@@ -176,6 +177,10 @@ async fn clock(bucket: &Bucket, hotkey: &Hotkey, findings: &mut Vec<Finding>) {
 }
 
 fn offset(ahead: TimeDelta) -> Finding {
+    // The epoch stands for a stamp that is not there.
+    if ahead > NO_STAMP {
+        return Finding::problem("clock", "the store gives objects no stamp", "take another store");
+    }
     let seconds = ahead.as_seconds_f64();
     let side = if seconds < 0.0 { "behind" } else { "ahead of" };
     let found = format!("this machine is {:.1} s {side} the store", seconds.abs());
@@ -236,9 +241,10 @@ async fn part(run: &Run, hotkey: &Hotkey, findings: &mut Vec<Finding>) {
 async fn clear(bucket: &Bucket, hotkey: &Hotkey, place: &Path, findings: &mut Vec<Finding>) {
     let store = &bucket.store;
     let tried = async {
-        let doomed: Vec<_> = store.list(Some(place)).map_ok(|meta| meta.location).try_collect().await?;
-        for key in doomed.iter().chain([&keys::clock(hotkey)]) {
-            match store.delete(key).await {
+        let listed = NAMES.map(|name| place.clone().join("list").join(name));
+        let others = [place.clone().join("rights"), place.clone().join("word"), keys::clock(hotkey)];
+        for key in listed.into_iter().chain(others) {
+            match store.delete(&key).await {
                 Ok(()) | Err(Error::NotFound { .. }) => {}
                 Err(error) => return Err(error),
             }
