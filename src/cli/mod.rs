@@ -18,6 +18,8 @@ mod genesis;
 mod glossary;
 mod import;
 mod interrupt;
+#[cfg(feature = "cuda")]
+mod kernels;
 mod key;
 mod launch;
 mod leash;
@@ -70,7 +72,9 @@ Environment:
   GAUNTLET_STORE_GIVE_UP  seconds for which commands try a busy or silent store
                           again (30)
   GAUNTLET_STORE_TIMEOUT  seconds without an answer after which a request has
-                          failed (60)";
+                          failed (60)
+  GAUNTLET_KERNELS        folder where the kernels of a GPU are kept between
+                          starts (none)";
 
 /// Permissionless distributed training of language models: simulates a network of honest and adversarial peers, and
 /// shows what each is paid.
@@ -186,6 +190,8 @@ pub fn main() -> ExitCode {
     start_log(&cli);
     limits::raise_open_files();
     shortage::tell_instead_of_panicking();
+    #[cfg(feature = "cuda")]
+    kernels::keep();
     let done = match cli.command {
         Command::Run(args) => run::run(args),
         Command::Resume(args) => resume::resume(args),
