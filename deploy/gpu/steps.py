@@ -359,9 +359,11 @@ def killed_peer(context, found):
         words += ["--set", setting]
     process = context.start(words)
     while len(rounds(place)) < 2:
-        if process.poll() is not None or context.left() < 30:
+        if process.poll() is not None:
+            raise context.Failed(f"the network ended before its round 2, with code {process.returncode}")
+        if context.left() < 30:
             context.stop(process)
-            raise context.Failed("no peer could be killed: the network did not get to round 2")
+            raise context.OutOfTime("the network did not get to round 2 in time")
         time.sleep(0.2)
     peers = [number for number, line in children(process.pid) if "peer" in line]
     if not peers:
@@ -407,6 +409,6 @@ STEPS = [
     Step("two-processes", "two processes on one device", 0.10, two_processes),
     Step("templar-scaled", "rounds a minute of templar-scaled", 0.20, scaled, least=(15, 60)),
     Step("baseline", "20 steps of `sim baseline`", 0.20, baseline),
-    Step("killed-peer", "a peer killed and started again", 0.35, killed_peer, least=(45, 90)),
+    Step("killed-peer", "a peer killed and started again", 0.35, killed_peer, least=(60, 90)),
     Step("kernels", "compile time of kernels, cold and warm", 0.20, kernels),
 ]
