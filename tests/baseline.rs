@@ -123,7 +123,8 @@ fn ctrl_c_saves_and_it_goes_on_from_there() {
     Command::new("kill").arg("-INT").arg(child.id().to_string()).status().unwrap();
     let output = child.wait_with_output().unwrap();
     let printed = String::from_utf8(output.stdout.clone()).unwrap();
-    assert!(output.status.success() && printed.contains("saved in stopped"), "{printed}{}", told(&output));
+    assert_eq!(output.status.code(), Some(130), "{printed}{}", told(&output));
+    assert!(printed.contains("saved in stopped"), "{printed}");
     assert!(place.path("stopped/baseline.bin").exists());
     place.fail("verify stopped", "sim baseline ... --resume");
     place.fail("run net.toml --rounds 1500 --out stopped --resume", "begun by `sim baseline`");

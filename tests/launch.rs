@@ -202,7 +202,7 @@ fn a_stopped_launch_goes_on() {
     launch.terminate();
     let output = launch.output();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(143), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(said.contains("the same command resumes"), "{said}");
     done(folder, &args);
     let losses = column(&folder.join("launched"), "rounds.csv", "loss");
@@ -234,7 +234,7 @@ fn launch_until_round_6(folder: &Path) {
     let launch = Running::start(sim(folder, &LEAVING));
     wait_for("round 6", || folder.join("launched/bucket/rounds/00000006/record").exists());
     launch.terminate();
-    assert!(launch.output().status.success());
+    assert_eq!(launch.output().status.code(), Some(143));
 }
 
 /// The lead decides before it reads anything: nobody but itself can tell that its model is another one.

@@ -197,7 +197,8 @@ fn an_evaluation_that_is_stopped_goes_on() {
     Command::new("kill").args(["-INT", &child.id().to_string()]).assert().success();
     let output = child.wait_with_output().unwrap();
     let told = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success() && told.contains("saved in stopped: the same command resumes"), "{told}");
+    assert_eq!(output.status.code(), Some(130), "{told}");
+    assert!(told.contains("saved in stopped: the same command resumes"), "{told}");
     assert!(!here.join("stopped/results.json").exists());
 
     let told = said(&mut sim(here, arguments));

@@ -35,6 +35,7 @@ def parse():
     parser.add_argument("--micro-batch", type=int, help="sequences in a pass; default: 8 of up to 256 tokens, else 6")
     parser.add_argument("--seconds", type=float, default=2.0, help="repeat each measurement for about this long")
     parser.add_argument("--recompute", action="store_true", help="run blocks again in the backward pass, as sim does")
+    parser.add_argument("--compile", action="store_true", help="compile the model with torch.compile")
     return parser.parse_args()
 
 
@@ -65,6 +66,8 @@ class Work:
             self.model.gradient_checkpointing_enable({"use_reentrant": False})
             self.model.train()
         self.parameters = list(self.model.parameters())
+        if args.compile:
+            self.model = torch.compile(self.model)
         self.count = sum(parameter.numel() for parameter in self.parameters)
         page = torch.arange(self.length + 1).unsqueeze(0) * 17 + torch.arange(self.batch).unsqueeze(1) * 31
         self.pages = (page % vocabulary).to(self.device)

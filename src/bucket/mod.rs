@@ -1,7 +1,9 @@
-//! Opens the bucket that a URL names. [`untrusted`] is for access to objects that others wrote.
+//! Opens the bucket that a URL names. [`untrusted`] is for access to objects that others wrote, [`probe`] tries what a store
+//! promises.
 
 mod credentials;
 mod folder;
+pub mod probe;
 #[cfg(test)]
 pub(crate) mod suite;
 pub mod untrusted;

@@ -20,15 +20,6 @@ pub async fn create(bucket: &dyn ObjectStore, key: &Path, bytes: Bytes) -> Resul
     }
 }
 
-/// Whether the store refuses to create an object of ours that is there already, with these very bytes. One that takes it
-/// ignores the condition (`If-None-Match`), and would let the last writer win.
-///
-/// # Errors
-/// The store fails.
-pub async fn keeps_the_first(bucket: &dyn ObjectStore, key: &Path, bytes: Bytes) -> Result<bool> {
-    Ok(!create(bucket, key, bytes).await?)
-}
-
 /// An object of at most `most` bytes; `None` if it is missing, larger, or cannot be read.
 pub async fn get_bounded(bucket: &Arc<dyn ObjectStore>, key: &Path, most: u64) -> Option<Bytes> {
     let options = GetOptions { range: Some(GetRange::Bounded(0..most)), ..Default::default() };

@@ -5,7 +5,7 @@ use std::error::Error as _;
 use object_store::Error;
 
 /// What a store's answer has in it, what that means, and what to do.
-const MEANINGS: [(&[&str], &str); 12] = [
+const MEANINGS: [(&[&str], &str); 14] = [
     (
         &["RequestTimeTooSkewed", "RequestExpired"],
         "the clock of this machine is off by more than the store allows; set it, as with NTP",
@@ -21,6 +21,11 @@ const MEANINGS: [(&[&str], &str); 12] = [
         &["501 Not Implemented", "NotImplemented"],
         "the store cannot put an object only where none is (If-None-Match), which runs need; take another store",
     ),
+    (
+        &["missing field `LastModified`"],
+        "the store gives objects no stamp (Last-Modified), by which a run decides what is on time; take another store",
+    ),
+    (&["Too many open files"], "too many open files; raise the limit (ulimit -n)"),
     (&["SlowDown", "503 Service Unavailable", "429 Too Many Requests"], "the store is busy; try again later"),
     (&["NoSuchBucket"], "there is no such bucket; make it, or check its name and AWS_ENDPOINT_URL"),
     (

@@ -74,8 +74,10 @@ pub fn attack(args: Args) -> anyhow::Result<()> {
             say(report);
             say(format_args!("{out}: {}", files.join(", ")));
         }
-        // A script that runs a part must learn that the search is not done.
-        None => anyhow::bail!("stopped: finished networks are in {out}; the same command resumes"),
+        None => {
+            say(format_args!("stopped; what was run is in {out}, and the same command resumes"));
+            return Err(interrupt::StoppedError::told());
+        }
     }
     Ok(())
 }

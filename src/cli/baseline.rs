@@ -11,6 +11,7 @@ use gauntlet::report::{Manifest, ReportError, RunWriter, Saved};
 use gauntlet::scenario::World;
 use gauntlet::words::counted;
 
+use super::interrupt::StoppedError;
 use super::progress::{Progress, Shown};
 use super::{UsageError, interrupt, open, run, say};
 
@@ -128,7 +129,8 @@ pub fn verify(root: &Path, manifest: &Manifest, threads: Option<usize>, quiet: b
             bail!("{}: digests differ\nrecorded {expected}\nnow      {digest}", root.display())
         }
         Outcome::Interrupted(rounds) => {
-            bail!("interrupted after {}, before the digests could be compared", counted(rounds, "round"))
+            let told = format!("interrupted after {}, before the digests could be compared", counted(rounds, "round"));
+            Err(StoppedError(told).into())
         }
     }
 }

@@ -39,12 +39,16 @@ pub fn collect(args: Args) -> anyhow::Result<()> {
     let run = block_on(Run::read(bucket::open_patiently(&args.bucket, false)?))?;
     let mut collector = Collector::open(&run.scenario, &args.bucket, &args.out, "", args.quiet)?;
     let stop = interrupt::on_stop();
-    while block_on(collector.step(&run))? > 0 && !stop.load(std::sync::atomic::Ordering::Relaxed) {}
+    let mut stopped = false;
+    while !stopped && block_on(collector.step(&run))? > 0 {
+        stopped = stop.load(std::sync::atomic::Ordering::Relaxed);
+    }
     let rounds = collector.close()?;
     if rounds == 0 {
         bail!("bucket {}: no round has been reported yet", args.bucket);
     }
-    run::show(&args.out, args.quiet)
+    run::show(&args.out, args.quiet)?;
+    if stopped && !collector.is_complete() { Err(interrupt::StoppedError::told()) } else { Ok(()) }
 }
 
 /// Writes a run folder from reports as they arrive.

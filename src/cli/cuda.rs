@@ -28,3 +28,26 @@ pub fn check(index: usize) -> Result<(), String> {
     }
     Ok(())
 }
+
+/// The versions of driver and compiler, and what the device is.
+pub fn describe(index: usize) -> Result<String, String> {
+    let says = |error: driver::DriverError| format!("the NVIDIA driver says: {error}");
+    let context = driver::CudaContext::new(index).map_err(says)?;
+    let ((major, minor), (free, total)) =
+        (context.compute_capability().map_err(says)?, context.mem_get_info().map_err(says)?);
+    let (mut version, mut compiler) = (0, (0, 0));
+    // SAFETY: both calls fill in the numbers that they are given, or fail and leave them.
+    unsafe {
+        let _ = driver::sys::cuDriverGetVersion(&raw mut version);
+        let _ = nvrtc::sys::nvrtcVersion(&raw mut compiler.0, &raw mut compiler.1);
+    }
+    Ok(format!(
+        "CUDA {}.{}, NVRTC {}.{}; compute capability {major}.{minor}; {:.1} of {:.1} GB free",
+        version / 1000,
+        version % 1000 / 10,
+        compiler.0,
+        compiler.1,
+        free as f64 / 1e9,
+        total as f64 / 1e9
+    ))
+}

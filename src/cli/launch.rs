@@ -16,10 +16,14 @@ use gauntlet::transport::simulated::SimClock;
 use gauntlet::words::counted;
 
 use super::collect::Collector;
-use super::{UsageError, block_on, genesis, interrupt, open, run, say};
+use super::{UsageError, block_on, genesis, interrupt, limits, open, run, say};
 
 /// Maximum number of restarts of a node that fails.
 const RESTARTS: u32 = 5;
+/// Open files of the launcher: its own, those for each node, and for each node's paused clock.
+const FILES: u64 = 32;
+const FILES_EACH: u64 = 2;
+const FILES_OF_CLOCK: u64 = 2;
 const LOOK: Duration = Duration::from_millis(200);
 /// File with the time of a stopped network on a paused clock.
 const CLOCK_FILE: &str = "clock";
@@ -79,6 +83,7 @@ pub fn launch(args: Args) -> anyhow::Result<()> {
     std::fs::create_dir_all(root.join("nodes")).with_context(|| root.display().to_string())?;
 
     let plans = plan(scenario, &args.devices);
+    check_files(plans.len(), is_virtual)?;
     let lockstep = is_virtual.then(|| start_clock(&root, &run, plans.len())).transpose()?;
     if !args.quiet && !is_virtual {
         let (rounds, seconds) = (scenario.rounds, scenario.round_seconds());
@@ -94,13 +99,15 @@ pub fn launch(args: Args) -> anyhow::Result<()> {
     }
     let followed = follow(&mut nodes, &run, &mut collector, lockstep.as_ref(), &root.join(CLOCK_FILE));
     if let Some(lockstep) = &lockstep {
-        std::fs::write(root.join(CLOCK_FILE), lockstep.now().as_millis().to_string())?;
+        keep_clock(&root.join(CLOCK_FILE), lockstep)?;
     }
     let rounds = collector.close()?;
     let interrupted = followed?;
     let shown = if rounds > 0 { run::show(&root, args.quiet) } else { Ok(()) };
     if interrupted {
         say(format_args!("stopped after {}; the same command resumes", counted(rounds, "round")));
+        shown?;
+        return Err(interrupt::StoppedError::told());
     }
     shown
 }
@@ -112,6 +119,32 @@ fn start_clock(root: &Path, run: &Run, processes: usize) -> anyhow::Result<Locks
     let starter = run.scenario.validator_identity(0);
     block_on(run.write_start(SimClock::stamp(0).timestamp_millis(), &starter))?;
     Ok(Lockstep::start(processes, Duration::from_millis(now_ms))?)
+}
+
+/// Writes the paused clock's time, from where a stopped network goes on.
+///
+/// # Errors
+/// The disk is full, or nodes cannot connect to the clock.
+fn keep_clock(file: &Path, lockstep: &Lockstep) -> anyhow::Result<()> {
+    std::fs::write(file, lockstep.now().as_millis().to_string()).with_context(|| file.display().to_string())?;
+    let failure = lockstep.failure().map_or(Ok(()), Err);
+    failure.context(
+        "nodes cannot connect to the launcher's clock; if it has too many open files, raise the limit (ulimit -n)",
+    )
+}
+
+/// Checks that this process may open what it needs for so many nodes.
+fn check_files(processes: usize, is_virtual: bool) -> anyhow::Result<()> {
+    let each = if is_virtual { FILES_EACH + FILES_OF_CLOCK } else { FILES_EACH };
+    let needed = FILES + each * processes as u64;
+    match limits::open_files() {
+        Some(limit) if limit < needed => bail!(UsageError(format!(
+            "{}: the launcher needs {needed} open files for them, and {limit} are allowed; raise the hard limit of open \
+             files (ulimit -Hn), or launch fewer nodes",
+            counted(processes as u64, "node")
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// A process to start.
@@ -164,7 +197,7 @@ impl Node {
         if let Some(lockstep) = lockstep {
             command.args(["--clock", &lockstep.address().to_string()]);
         }
-        command.stdin(Stdio::null());
+        command.arg("--leash");
         // Ctrl-C reaches only the launcher, which passes it on.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
@@ -183,7 +216,8 @@ impl Node {
             self.ended = Some(status);
             return Ok(());
         }
-        let why = format!("{} failed ({status}); see {}", self.name, self.log.display());
+        let killed = if is_killed(status) { ", as the system does when memory runs out" } else { "" };
+        let why = format!("{} failed ({status}{killed}); see {}", self.name, self.log.display());
         // On a shared clock the others have gone on without it, or have never started. A wrong command line (2) stays
         // wrong.
         if lockstep.is_some() || self.restarts == RESTARTS || status.code() == Some(2) {
@@ -198,8 +232,12 @@ impl Node {
 
 fn spawn(command: &mut Command, log: &Path) -> anyhow::Result<Child> {
     let file = File::options().create(true).append(true).open(log).with_context(|| log.display().to_string())?;
-    command.stdout(file.try_clone()?).stderr(file);
-    command.spawn().context("a node's process cannot be started")
+    // The other end of standard input closes with this process, however it ends.
+    command.stdin(Stdio::piped()).stdout(file.try_clone()?).stderr(file);
+    let child = command.spawn().context("a node's process cannot be started");
+    // The command would keep the log open once more.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    child
 }
 
 /// Follows the nodes until all have ended. Returns whether they were interrupted.
@@ -239,9 +277,7 @@ fn follow(
         if let Err(error) = block_on(collector.step(run)) {
             tracing::warn!("the bucket cannot be read now: {error:#}");
         }
-        if let Some(lockstep) = lockstep {
-            std::fs::write(clock_file, lockstep.now().as_millis().to_string())?;
-        }
+        let tended = tended.and_then(|()| lockstep.map_or(Ok(()), |lockstep| keep_clock(clock_file, lockstep)));
         if tended.is_err() || nodes.iter().all(|node| node.ended.is_some()) {
             break tended;
         }
@@ -262,6 +298,14 @@ fn follow(
     drop(held);
     tended?;
     Ok(told && !collector.is_complete())
+}
+
+/// Whether somebody else has killed a process.
+fn is_killed(status: ExitStatus) -> bool {
+    #[cfg(unix)]
+    return std::os::unix::process::ExitStatusExt::signal(&status) == Some(libc::SIGKILL);
+    #[cfg(not(unix))]
+    false
 }
 
 /// Numbers of the processes that have not ended.

@@ -9,6 +9,7 @@ mod collect;
 mod compare;
 #[cfg(feature = "cuda")]
 mod cuda;
+mod doctor;
 mod eval;
 mod explain;
 mod export;
@@ -17,8 +18,11 @@ mod genesis;
 mod glossary;
 mod import;
 mod interrupt;
+#[cfg(feature = "cuda")]
+mod kernels;
 mod key;
 mod launch;
+mod leash;
 mod limits;
 mod log;
 mod model;
@@ -33,12 +37,13 @@ mod resume;
 mod run;
 mod scenarios;
 mod shared;
+mod shortage;
 mod status;
 mod sweep;
 mod tokenize;
 mod verify;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -50,7 +55,9 @@ use gauntlet::runtime::process::ProcessError;
 use gauntlet::runtime::run::RunError;
 use gauntlet::scenario::ScenarioError;
 use gauntlet::words::plain;
+use interrupt::StoppedError;
 use shared::{DivergedError, UsageError, block_on, say, told};
+pub use shortage::Allocator;
 
 /// What the help of the whole program ends with.
 const AFTER: &str = "\
@@ -59,12 +66,15 @@ Exit codes:
   1  failed
   2  wrong command line or scenario
   3  a run is done and its model has diverged
+  130, 143  stopped by Ctrl-C, or by a signal, and saved
 
 Environment:
   GAUNTLET_STORE_GIVE_UP  seconds for which commands try a busy or silent store
                           again (30)
   GAUNTLET_STORE_TIMEOUT  seconds without an answer after which a request has
-                          failed (60)";
+                          failed (60)
+  GAUNTLET_KERNELS        folder where the kernels of a GPU are kept between
+                          starts (none)";
 
 /// Permissionless distributed training of language models: simulates a network of honest and adversarial peers, and
 /// shows what each is paid.
@@ -146,6 +156,8 @@ enum Command {
     Generate(generate::Args),
     /// Evaluate a model on zero-shot tasks: hellaswag, piqa, arc_easy
     Eval(eval::Args),
+    /// Try what a node needs of its store, its machine and its device, before it costs anything
+    Doctor(doctor::Args),
     /// List the scenarios that come with this program
     Scenarios,
     /// Measure a model on a device: gradient, DeMo encode, aggregation, evaluation, memory; or this machine
@@ -160,6 +172,8 @@ fn start_log(cli: &Cli) {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // The terminal may be gone, and telling that it is would be a panic.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty()));
     match cli.log {
         // Only nodes keep a log; the warnings of other commands are for people.
@@ -169,12 +183,15 @@ fn start_log(cli: &Cli) {
     }
 }
 
-/// Parses the command line and runs the command. Returns 0, 1 after a failure, 2 for a wrong command line or scenario, or 3
-/// for a run that is done and has diverged.
+/// Parses the command line and runs the command. Returns 0, 1 after a failure, 2 for a wrong command line or scenario, 3
+/// for a run that is done and has diverged, or 130 or 143 for one that was stopped.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     start_log(&cli);
     limits::raise_open_files();
+    shortage::tell_instead_of_panicking();
+    #[cfg(feature = "cuda")]
+    kernels::keep();
     let done = match cli.command {
         Command::Run(args) => run::run(args),
         Command::Resume(args) => resume::resume(args),
@@ -200,14 +217,19 @@ pub fn main() -> ExitCode {
         Command::Import(args) => import::import(args),
         Command::Generate(args) => generate::run(args),
         Command::Eval(args) => eval::eval(args),
+        Command::Doctor(args) => doctor::doctor(args),
         Command::Scenarios => scenarios::list(),
         Command::Bench(args) => bench::bench(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", plain(&told(&error)));
+            let text = plain(&told(&error));
+            if !text.is_empty() {
+                let _ = writeln!(std::io::stderr(), "error: {text}");
+            }
             ExitCode::from(match () {
+                () if error.is::<StoppedError>() => StoppedError::code(),
                 () if is_usage(&error) => 2,
                 () if error.is::<DivergedError>() => 3,
                 () => 1,

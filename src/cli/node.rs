@@ -15,7 +15,7 @@ use gauntlet::scenario::{Machines, Registry, Scenario};
 use gauntlet::settings::Kinded;
 use gauntlet::transport::Identity;
 
-use super::{UsageError, block_on, interrupt, key, open};
+use super::{UsageError, block_on, interrupt, key, leash, open};
 
 /// Maximum of --start-in: some days.
 const MOST_SECONDS: f64 = 1e6;
@@ -50,6 +50,9 @@ pub struct NodeArgs {
     /// Use the launcher's clock
     #[arg(long, hide = true, value_name = "ADDR")]
     clock: Option<SocketAddr>,
+    /// End as soon as standard input does, which the launcher holds
+    #[arg(long, hide = true)]
+    leash: bool,
 }
 
 #[derive(clap::Args)]
@@ -151,6 +154,9 @@ fn parse_behaviour(text: &str) -> anyhow::Result<Box<dyn BehaviourSettings>> {
 
 /// The run, if it is the requested one.
 fn read_run(node: &NodeArgs) -> anyhow::Result<Run> {
+    if node.leash {
+        leash::hold().context("the launcher cannot be watched")?;
+    }
     let mut run = block_on(Run::read(bucket::open_patiently(&node.bucket, false)?))?;
     if let Some(expected) = &node.run
         && !run.id.to_string().starts_with(expected)
@@ -199,7 +205,10 @@ fn live(
     let process = Process { run: Arc::new(run), network, nodes, clock, threads, metrics, stop };
     match process.live()? {
         Ended::Finished => tracing::info!("done"),
-        Ended::Stopped => tracing::info!("stopped; the same command resumes"),
+        Ended::Stopped => {
+            tracing::info!("stopped; the same command resumes");
+            return Err(interrupt::StoppedError::told());
+        }
         // For a node of the scenario this is a regular outcome, as in a simulation.
         Ended::WithoutSlot(_) if !node.parts.is_empty() => tracing::info!("done"),
         Ended::WithoutSlot(peers) => bail!(

@@ -9,7 +9,7 @@ use gauntlet::plan::{MFU, MemoryPart, Plan, RoundTime, Speed, data_sheets};
 use gauntlet::words::counted;
 
 use super::check::si;
-use super::{UsageError, bench, open, say};
+use super::{UsageError, bench, limits, open, say};
 
 /// Approximate time for which each measurement is repeated.
 const MEASURED_FOR: Duration = Duration::from_secs(2);
@@ -92,7 +92,7 @@ fn measured(plan: &Plan, name: &str) -> anyhow::Result<Speed> {
     let is_accelerator = !matches!(device, Device::Cpu);
     let batch = plan.scenario.training.micro_batch.min(plan.scenario.training.pages_per_round);
     let needed = Memory::on(&device, &plan.config, batch).total() + 12 * plan.parameters() as u64;
-    if let Some(free) = free_memory().filter(|free| name == "cpu" && needed > *free) {
+    if let Some(free) = limits::free_memory().filter(|free| name == "cpu" && needed > *free) {
         bail!(UsageError(format!(
             "--device measured: a gradient of this model takes {} and {} are free; use --device cpu, or a smaller \
              training.micro_batch",
@@ -120,13 +120,6 @@ fn measured(plan: &Plan, name: &str) -> anyhow::Result<Speed> {
         memory: None,
         is_accelerator,
     })
-}
-
-/// Bytes of available memory, if the system reports it.
-fn free_memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    Some(1024 * line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?)
 }
 
 fn operations(plan: &Plan) -> String {

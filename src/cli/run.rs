@@ -10,6 +10,7 @@ use gauntlet::report::{self, Manifest, RunFolder, RunWriter, Saved};
 use gauntlet::scenario::{Scenario, World};
 use gauntlet::words::counted;
 
+use super::interrupt::StoppedError;
 use super::progress::Shown;
 use super::{DivergedError, UsageError, interrupt, open, plot, say};
 
@@ -102,13 +103,16 @@ pub fn live(world: Arc<World>, writer: RunWriter, saved: Saved, root: &Path, how
 }
 
 /// Draws a finished run and prints its results, or prints how to resume it.
+///
+/// # Errors
+/// [`StoppedError`], or as [`show`].
 pub fn conclude(outcome: &Outcome, root: &Path, quiet: bool, go_on: &str) -> anyhow::Result<()> {
     match outcome {
         Outcome::Finished(_) => show(root, quiet),
         Outcome::Interrupted(rounds) => {
             say(format_args!("stopped after {}; saved in {}", counted(*rounds, "round"), root.display()));
             say(format_args!("to resume: {go_on}"));
-            Ok(())
+            Err(StoppedError::told())
         }
     }
 }

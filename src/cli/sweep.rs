@@ -1,10 +1,10 @@
 //! `sim sweep`
 
-use anyhow::bail;
 use gauntlet::bucket;
 use gauntlet::lab::sweep::{Axis, Outcome, Plan, Sweep};
 use gauntlet::lab::{PoolOptions, Shard};
 
+use super::interrupt::StoppedError;
 use super::networks::Networks;
 use super::shared::told;
 use super::{interrupt, open, plot, say};
@@ -71,7 +71,8 @@ pub fn sweep(args: Args) -> anyhow::Result<()> {
         Outcome::Whole { .. } => {}
         // A script that runs a part must learn that the part is not done.
         Outcome::Part { there, of } if stopped => {
-            bail!("stopped: {there} of {of} networks are in {out}; the same command resumes");
+            let told = format!("stopped: {there} of {of} networks are in {out}; the same command resumes");
+            return Err(StoppedError(told).into());
         }
         Outcome::Part { there, of } if !args.quiet => {
             say(format_args!("{there} of {of} networks are in {out}; the part that ends last writes the tables"));

@@ -79,6 +79,7 @@ pub fn tokenize(args: Args) -> anyhow::Result<()> {
         }
         Ended::Stopped(manifest) => {
             say(format_args!("stopped after {}\nthe same command resumes", sums(&manifest)));
+            return Err(interrupt::StoppedError::told());
         }
     }
     Ok(())

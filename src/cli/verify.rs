@@ -9,6 +9,7 @@ use gauntlet::node::RoundReport;
 use gauntlet::report::{self, Target};
 use gauntlet::words::counted;
 
+use super::interrupt::StoppedError;
 use super::{baseline, interrupt, open, progress::Progress, say};
 
 #[derive(clap::Args)]
@@ -68,7 +69,8 @@ pub fn verify(args: Args) -> anyhow::Result<()> {
             bail!("{}: digests differ\nrecorded {expected}\nnow      {digest}\n{place}{machine}", args.run.display());
         }
         Outcome::Interrupted(rounds) => {
-            bail!("interrupted after {}, before the digests could be compared", counted(rounds, "round"))
+            let told = format!("interrupted after {}, before the digests could be compared", counted(rounds, "round"));
+            Err(StoppedError(told).into())
         }
     }
 }

@@ -32,6 +32,8 @@ struct Shared {
     missing: usize,
     now_ms: u64,
     stopped: bool,
+    /// Why processes that want to connect cannot.
+    failure: Option<io::Error>,
     /// Number of connections so far.
     connections: usize,
     /// Connected processes, and the time for which each waits; `None` while it works.
@@ -50,6 +52,7 @@ impl Lockstep {
             missing: processes,
             now_ms: now.as_millis() as u64,
             stopped: false,
+            failure: None,
             connections: 0,
             members: BTreeMap::new(),
         }));
@@ -73,6 +76,11 @@ impl Lockstep {
         lock(&self.shared).connections
     }
 
+    /// Why processes cannot connect, once.
+    pub fn failure(&self) -> Option<io::Error> {
+        lock(&self.shared).failure.take()
+    }
+
     /// Stops time for good.
     pub fn stop(&self) {
         lock(&self.shared).stopped = true;
@@ -80,8 +88,20 @@ impl Lockstep {
 }
 
 fn accept(listener: &TcpListener, shared: &Arc<Mutex<Shared>>) {
-    for stream in listener.incoming().flatten() {
-        let (Ok(reader), Ok(())) = (stream.try_clone(), stream.set_nodelay(true)) else { continue };
+    for connected in listener.incoming() {
+        let both = connected.and_then(|stream| {
+            stream.set_nodelay(true)?;
+            Ok((stream.try_clone()?, stream))
+        });
+        let (reader, stream) = match both {
+            Ok(both) => both,
+            Err(error) => {
+                lock(shared).failure = Some(error);
+                // The same error would come again at once.
+                std::thread::sleep(Duration::from_millis(100));
+                continue;
+            }
+        };
         let mut locked = lock(shared);
         let member = locked.connections;
         locked.connections += 1;

@@ -39,3 +39,4 @@ pub use crate::bucket::{self, Bucket};
 pub use metrics::Metrics;
 pub use process::Process;
 pub use run::Run;
+pub use store_clock::{StoreTime, read as store_time};

@@ -117,6 +117,8 @@ pub enum ProcessError {
     OwnBucket { url: String },
     #[error(transparent)]
     Bucket(#[from] BucketError),
+    #[error("the process's clock and sockets cannot be set up: {0}; raise the limit of open files (ulimit -n)")]
+    System(std::io::Error),
     #[error("a node stopped unexpectedly ({0}): a defect; please report it with the scenario and the seed")]
     Node(JoinError),
 }
@@ -128,7 +130,7 @@ impl ProcessError {
             Self::Run(error) => error.is_usage(),
             Self::Bucket(error) => error.is_usage(),
             Self::Ledger(_) | Self::NotAValidator { .. } | Self::IsValidator { .. } | Self::OwnBucket { .. } => true,
-            Self::State(_) | Self::Restore { .. } | Self::Launcher { .. } | Self::Node(_) => false,
+            Self::State(_) | Self::System(_) | Self::Restore { .. } | Self::Launcher { .. } | Self::Node(_) => false,
         }
     }
 }
@@ -144,7 +146,7 @@ impl Process {
         if matches!(self.clock, ClockKind::Virtual(_)) {
             runtime.start_paused(true);
         }
-        runtime.build().expect("a runtime needs some open files and a timer").block_on(self.run())
+        runtime.build().map_err(ProcessError::System)?.block_on(self.run())
     }
 
     async fn run(mut self) -> Result<Ended, ProcessError> {

@@ -9,7 +9,8 @@ use object_store::{Error, ObjectStore, ObjectStoreExt};
 use thiserror::Error;
 
 use super::Bucket;
-use crate::bucket::untrusted::{Settled, create, keeps_the_first, read_until_settled};
+use crate::bucket::probe::{self, Broken};
+use crate::bucket::untrusted::{Settled, create, read_until_settled};
 use crate::bucket::words::explain;
 use crate::chain;
 use crate::digest::Digest;
@@ -49,11 +50,8 @@ pub enum RunError {
     OtherRun { url: String, found: String },
     #[error("bucket {url}: it is not empty and has no run; take another bucket, or another path in it")]
     NotEmpty { url: String },
-    #[error(
-        "bucket {url}: the store replaces an object that it was told to put only where none is (If-None-Match): several \
-         validators could decide one round; take a store that refuses that, as S3, R2, MinIO, GCS and Azure do"
-    )]
-    LastWins { url: String },
+    #[error("bucket {url}: {broken}")]
+    Word { url: String, broken: Broken },
     #[error("bucket {url}: {source}")]
     Store { url: String, source: object_store::Error },
     #[error("bucket {url}: theta: the model that the genesis names is unavailable")]
@@ -75,7 +73,7 @@ impl RunError {
             Self::Scenario { .. }
                 | Self::OtherRun { .. }
                 | Self::NotEmpty { .. }
-                | Self::LastWins { .. }
+                | Self::Word { .. }
                 | Self::Corpus { .. }
                 | Self::Open(_)
         )
@@ -128,17 +126,18 @@ impl Run {
             }
         }
         drop(objects);
+        // Nobody reads the initial model yet, and who may write a run may replace it.
+        let kept = probe::keeps_its_word(bucket.store.as_ref(), &keys::theta()).await.map_err(failed)?;
+        if let Err(broken) = kept {
+            let _ = bucket.store.delete(&keys::theta()).await;
+            return Err(RunError::Word { url: bucket.url, broken });
+        }
         let bytes = genesis::encode(&genesis);
         let id = Digest::of(&bytes);
         // Theta goes first, so that a node that sees the genesis finds it.
         let model = (&network.genesis.digest, network.genesis.theta.as_slice());
         put_checkpoint(&bucket.store, &keys::theta(), &id, 0, model).await.map_err(failed)?;
-        if create(&bucket.store, &keys::genesis(), bytes.clone()).await.map_err(failed)? {
-            if !keeps_the_first(&bucket.store, &keys::genesis(), bytes).await.map_err(failed)? {
-                // Nobody is to join it.
-                let _ = bucket.store.delete(&keys::genesis()).await;
-                return Err(RunError::LastWins { url: bucket.url });
-            }
+        if create(&bucket.store, &keys::genesis(), bytes).await.map_err(failed)? {
             return Ok((Self { scenario: scenario.clone(), bucket, genesis, id }, true));
         }
         Self::read(bucket).await?.if_same_settings(&genesis)
@@ -165,7 +164,7 @@ impl Run {
         Ok(Self { bucket, genesis, id, scenario })
     }
 
-    /// Checks that the store keeps what is put first, by an object of a node's own.
+    /// Checks that the store keeps its word ([`probe`]), by an object of a node's own.
     ///
     /// # Errors
     /// It does not. A store that fails now may keep it.
@@ -174,17 +173,12 @@ impl Run {
         if self.bucket.folder.is_some() {
             return Ok(());
         }
-        let (url, key) = (self.bucket.url.clone(), keys::clock(&node.hotkey()));
-        let bytes = Bytes::from_static(b"first");
-        let put = async {
-            self.bucket.store.put(&key, bytes.clone().into()).await?;
-            keeps_the_first(&self.bucket.store, &key, bytes).await
-        };
-        match put.await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(RunError::LastWins { url }),
+        let url = self.bucket.url.clone();
+        match probe::keeps_its_word(self.bucket.store.as_ref(), &keys::clock(&node.hotkey())).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(broken)) => Err(RunError::Word { url, broken }),
             Err(error) => {
-                tracing::warn!("bucket {url}: whether it keeps what is put first cannot be tried: {}", explain(&error));
+                tracing::warn!("bucket {url}: whether it keeps its word cannot be tried: {}", explain(&error));
                 Ok(())
             }
         }

@@ -3,6 +3,7 @@
 mod attack;
 mod commands;
 mod deploy;
+mod doctor;
 mod resumed;
 mod runs;
 mod stopped;

@@ -35,8 +35,9 @@ fn ctrl_c_saves_and_the_run_goes_on_from_there() {
     signal(&child, "INT");
     let output = child.wait_with_output().unwrap();
     let printed = String::from_utf8(output.stdout.clone()).unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    assert_eq!(output.status.code(), Some(130), "a shell must not go on with half of it: {}", told(&output));
     assert!(told(&output).contains("finishing the round"), "{}", told(&output));
+    assert!(!told(&output).contains("error"), "{}", told(&output));
     let saved = printed.split_once("stopped after ").and_then(|(_, rest)| rest.split_once(" rounds; saved in stopped"));
     let saved: usize = saved.and_then(|(rounds, _)| rounds.parse().ok()).unwrap_or_else(|| panic!("{printed}"));
     // The round that ran is finished and told; it may be done again.
@@ -60,6 +61,51 @@ fn ctrl_c_saves_and_the_run_goes_on_from_there() {
     assert!(resumed.status.success(), "{}", super::told(&resumed));
     place.succeed("run net.toml --out whole --quiet");
     place.assert_same_runs("stopped", "whole");
+}
+
+#[test]
+fn a_terminal_that_goes_away_saves_the_run_unless_that_is_ignored() {
+    let place = Place::new();
+    for (name, code) in [("HUP", 143), ("TERM", 143)] {
+        let mut child = start(&place, &format!("run net.toml --out {name} --threads 1 --no-baseline --rounds 200"));
+        wait_until(&mut child, || rounds(&place, name) >= 2);
+        signal(&child, name);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{name}: {}", told(&output));
+        let printed = String::from_utf8_lossy(&output.stdout);
+        assert!(printed.contains(&format!("saved in {name}")), "{name}: {printed}");
+        assert!(place.path(name).join("checkpoint.bin").exists());
+    }
+    // As `nohup` starts it.
+    let words = "trap '' HUP; exec \"$0\" run net.toml --out kept --threads 1 --no-baseline --quiet";
+    let mut command = Command::new("sh");
+    command.args(["-c", words, env!("CARGO_BIN_EXE_sim")]).current_dir(place.path(""));
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until(&mut child, || rounds(&place, "kept") >= 2);
+    signal(&child, "HUP");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    assert_eq!(place.manifest("kept")["finished"], true);
+}
+
+/// What the system refuses is told by its name, and nothing panics.
+#[cfg(target_os = "linux")]
+#[test]
+fn running_out_of_memory_or_of_open_files_is_an_error_that_says_which() {
+    let place = Place::new();
+    for (limit, words, expected) in [
+        // The model alone takes more.
+        ("-v 1500000", "run net.toml --no-baseline --set model.preset=templar-1b --out large", "out of memory"),
+        ("-n 40", "launch net.toml --clock virtual --out launched", "open files"),
+    ] {
+        let script = format!("ulimit {limit}; exec \"$0\" {words}");
+        let arguments = ["-c", &script, env!("CARGO_BIN_EXE_sim")];
+        let output = Command::new("sh").args(arguments).current_dir(place.path("")).output().unwrap();
+        let told = told(&output);
+        assert!(matches!(output.status.code(), Some(1 | 2)), "{limit}: {:?} {told}", output.status);
+        assert!(told.contains("error: ") && told.contains(expected), "{limit}: {told}");
+        assert!(!told.contains("panicked"), "{limit}: {told}");
+    }
 }
 
 #[test]

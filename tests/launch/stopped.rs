@@ -1,4 +1,4 @@
-//! A launch that is told to stop at once.
+//! A launch that is told to stop at once, or is killed.
 
 use std::process::Child;
 use std::time::Duration;
@@ -44,5 +44,28 @@ fn a_second_ctrl_c_leaves_no_node_behind() {
         assert!(told.contains("finishing the round; press Ctrl-C again to stop at once"), "{told}");
         assert!(!told.contains("has failed"), "time {time}: {told}");
         wait_for("the end of the nodes", || nodes.iter().all(|node| stat(*node).is_none_or(|(state, _)| state == 'Z')));
+    }
+}
+
+/// A launcher that is killed cannot tell its nodes anything: they see for themselves that it is gone.
+#[test]
+fn a_killed_launcher_leaves_no_node_behind() {
+    for clock in ["real", "virtual"] {
+        let folder = folder();
+        let words = ["launch", "parity.toml", "--rounds", "400", "--clock", clock, "--out", "killed", "--quiet"];
+        let mut launch = Running::start(sim(folder.path(), &words));
+        wait_for("nodes", || children(launch.0.id()).len() >= 8);
+        let nodes = children(launch.0.id());
+        launch.0.kill().unwrap();
+        launch.0.wait().unwrap();
+        wait_for("the end of the nodes", || nodes.iter().all(|node| stat(*node).is_none_or(|(state, _)| state == 'Z')));
+        let logs = folder.path().join("killed/nodes");
+        let logs = std::fs::read_dir(logs).unwrap().map(|entry| entry.unwrap().path());
+        let mut logs = logs.filter(|path| path.extension().is_some_and(|extension| extension == "log")).peekable();
+        assert!(logs.peek().is_some());
+        for log in logs {
+            let said = std::fs::read_to_string(&log).unwrap();
+            assert!(!said.contains("panicked"), "{}: {said}", log.display());
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use super::s3::{ACCESS_KEY, BUCKET, Rates, S3Server, SECRET_KEY};
+use super::s3::{ACCESS_KEY, BUCKET, Policy, Rates, S3Server, SECRET_KEY};
 
 const SCENARIO: &str = r#"name = "net"
 rounds = 4
@@ -112,4 +112,70 @@ fn an_address_that_nothing_answers_at_is_told_once() {
     let expected =
         format!("error: bucket s3://{BUCKET}/run: nothing answers at the store's address; check AWS_ENDPOINT_URL\n");
     assert_eq!(told(&output), (Some(1), expected));
+}
+
+/// The line of a doctor's table about something: what was found, the verdict, what to do.
+fn line(output: &Output, what: &str) -> String {
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let found = printed.lines().find(|line| line.starts_with(&format!("| {what} ")));
+    found.unwrap_or_else(|| panic!("{what} is not in {printed}{}", told(output).1)).to_string()
+}
+
+#[test]
+fn the_doctor_finds_out_what_a_store_does() {
+    let (place, server) = (Place::new(), S3Server::start(1));
+    let words = format!("doctor --bucket s3://{BUCKET}/run");
+    let output = place.on(&server, &words).output().unwrap();
+    assert!(output.status.success(), "{}", told(&output).1);
+    for what in
+        ["run", "list", "write", "read", "put if absent", "replace if unchanged", "list order", "clock", "delete"]
+    {
+        assert!(line(&output, what).contains("| ok "), "{}", line(&output, what));
+    }
+    assert!(line(&output, "stamps").contains("in whole seconds"));
+    assert!(line(&output, "others' objects").contains("| warning |"));
+    assert_eq!(server.bucket().keys(""), [""; 0], "nothing is left");
+
+    server.bucket().ignore_conditions(true);
+    let output = place.on(&server, &words).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    for what in ["put if absent", "replace if unchanged"] {
+        assert!(line(&output, what).contains("| PROBLEM | take a store"), "{}", line(&output, what));
+    }
+    assert!(told(&output).1.contains("2 problems"), "{}", told(&output).1);
+    server.bucket().ignore_conditions(false);
+
+    let output = place.command(&words).envs(server.environment(ACCESS_KEY, "guessed")).output().unwrap();
+    assert!(output.status.code() == Some(1) && line(&output, "list").contains("| PROBLEM |"));
+}
+
+#[test]
+fn the_doctor_knows_what_a_policy_must_allow_a_node() {
+    let (place, server) = (Place::new(), S3Server::start(1));
+    assert!(place.on(&server, &place.genesis()).output().unwrap().status.success());
+    let made = place.command("key new peer").output().unwrap();
+    let hotkey = String::from_utf8(made.stdout).unwrap().trim().to_string();
+    let policy = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/s3/peer.json")).unwrap();
+    let policy = policy.replace("BUCKET", &format!("{BUCKET}/run")).replace("HOTKEY", &hotkey);
+    // Lists are of the bucket itself.
+    let policy = policy.replacen(&format!("{BUCKET}/run\""), &format!("{BUCKET}\""), 1);
+    server.accounts().admit("peer", "its secret", Some(Policy::from_json(&policy)));
+    let examine = |more: &str| {
+        let mut command = place.command(&format!("doctor --bucket s3://{BUCKET}/run {more}"));
+        command.envs(server.environment("peer", "its secret")).output().unwrap()
+    };
+    let unnamed = examine("");
+    assert_eq!(unnamed.status.code(), Some(1));
+    assert!(line(&unnamed, "write").contains("name the node's key with --key"), "{}", line(&unnamed, "write"));
+    let output = examine("--key peer");
+    assert!(output.status.success(), "{}", told(&output).1);
+    assert!(line(&output, "others' objects").contains("out of this key's reach"));
+    assert!(line(&output, "register").contains("not tried"));
+    server.bucket().put("run/chain/slots/00000/00000000", "somebody's");
+    assert!(line(&examine("--key peer"), "register").contains("allowed below chain/slots/"));
+    assert_eq!(server.bucket().bytes("run/chain/slots/00000/00000000").unwrap(), "somebody's");
+    // With a validator's key it would have to put records, which this policy does not let it do.
+    server.bucket().put("run/rounds/00000000/record", "a record");
+    let validator = examine("--key key");
+    assert!(line(&validator, "write").contains("| PROBLEM |"), "{}", line(&validator, "write"));
 }

@@ -42,6 +42,9 @@ pub struct Args {
     /// Repeat each measurement for about this long
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
     seconds: Duration,
+    /// Measure forward and backward passes only, on --device
+    #[arg(long, requires = "device", conflicts_with = "scenario")]
+    pass_only: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -80,7 +83,11 @@ pub fn bench(args: Args) -> anyhow::Result<()> {
         }
         figures.push(figure);
     };
-    model::measure(&config, device, batch, args.seconds, &mut note)?;
+    if args.pass_only {
+        model::measure_pass(&config, device, batch, args.seconds, &mut note)?;
+    } else {
+        model::measure(&config, device, batch, args.seconds, &mut note)?;
+    }
     if let Some(data) = &data {
         data.measure(device, args.seconds, &mut note)?;
     } else if args.device.is_none() {

@@ -41,24 +41,15 @@ pub fn measure(
     time: Duration,
     note: &mut impl FnMut(Figure),
 ) -> anyhow::Result<Measured> {
-    let mut note = |what: String, value: f64, unit: &'static str| note(Figure { what, value, unit });
     let seconds = |work: &mut dyn FnMut()| seconds(&device, time, work);
     let memory = Watch::new(device)?;
     let theta = init_theta(config, 0);
     let model = Llama::from_flat(config, &theta, &device);
     let pages = pages(config, micro_batch);
     let (length, parameters) = (config.sequence_length, config.layout().total() as f64);
-    let tokens = (micro_batch * length) as f64;
-
-    let one = seconds(&mut || pass(&model, &pages, micro_batch));
+    let tokens_per_second = passes(&model, &pages, (&device, time), note);
     let of_gradient = memory.most();
-    let tokens_per_second = tokens / one;
-    note(format!("forward + backward, {micro_batch} x {length} tokens"), tokens / one / 1e3, "K tokens/s");
-    let flops = tokens / one * config.flops_per_token() as f64 / 1e12;
-    note("forward + backward, operations".into(), flops, "TFLOP/s");
-    if let Some(peak) = peak_tflops(&name(&device)) {
-        note(format!("share of {peak:.0} TFLOP/s in bf16"), 100.0 * flops / peak, "%");
-    }
+    let mut note = |what: String, value: f64, unit: &'static str| note(Figure { what, value, unit });
 
     let demo = Demo::new(&DemoSettings::default(), &config.layout())?;
     let rule = SignOfMean::new(demo.payloads().chunks, device);
@@ -96,6 +87,45 @@ pub fn measure(
         }
     }
     Ok(Measured { tokens_per_second, encode_seconds, aggregate_seconds })
+}
+
+/// Measures forward and backward passes alone.
+pub fn measure_pass(
+    config: &LlamaConfig,
+    device: Device,
+    micro_batch: usize,
+    time: Duration,
+    note: &mut impl FnMut(Figure),
+) -> anyhow::Result<()> {
+    let memory = Watch::new(device)?;
+    let model = Llama::from_flat(config, &init_theta(config, 0), &device);
+    passes(&model, &pages(config, micro_batch), (&device, time), note);
+    if let Some(bytes) = memory.most() {
+        let what = "peak memory of forward + backward".into();
+        note(Figure { what, value: bytes as f64 / 1e9, unit: "GB" });
+    }
+    Ok(())
+}
+
+/// Passes over these pages, all in one micro-batch. Returns tokens per second.
+fn passes(
+    model: &Llama,
+    pages: &[Vec<u32>],
+    (device, time): (&Device, Duration),
+    note: &mut impl FnMut(Figure),
+) -> f64 {
+    let mut note = |what: String, value: f64, unit: &'static str| note(Figure { what, value, unit });
+    let (config, micro_batch) = (model.config(), pages.len());
+    let length = config.sequence_length;
+    let one = seconds(device, time, &mut || pass(model, pages, micro_batch));
+    let rate = (micro_batch * length) as f64 / one;
+    note(format!("forward + backward, {micro_batch} x {length} tokens"), rate / 1e3, "K tokens/s");
+    let flops = rate * config.flops_per_token() as f64 / 1e12;
+    note("forward + backward, operations".into(), flops, "TFLOP/s");
+    if let Some(peak) = peak_tflops(&name(device)) {
+        note(format!("share of {peak:.0} TFLOP/s in bf16"), 100.0 * flops / peak, "%");
+    }
+    rate
 }
 
 /// Forward and backward; the gradient stays on the model's device.

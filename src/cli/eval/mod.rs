@@ -84,7 +84,7 @@ pub fn eval(args: Args) -> anyhow::Result<()> {
     for (data, encoded) in data.iter().zip(&encoded) {
         let Some(sums) = asker.ask(data.task, encoded)? else {
             say(format_args!("stopped; saved in {}: the same command resumes", args.out.display()));
-            return Ok(());
+            return Err(interrupt::StoppedError::told());
         };
         let result = TaskResult::new(data.task, &data.questions, data.rows, &sums);
         let samples = samples(data, &result, &sums);
