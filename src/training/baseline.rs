@@ -77,7 +77,7 @@ impl Baseline {
     /// If the state belongs to a model of another size.
     pub fn restore(&mut self, state: BaselineState) {
         let parameters = self.state.theta.len();
-        let moments = state.moments.of_size(parameters).expect("the state of a model of this size");
+        let moments = state.moments.of_size(parameters, parameters).expect("the state of a model of this size");
         assert_eq!(state.theta.len(), parameters, "the state of a model of this size");
         self.state = BaselineState { theta: state.theta, moments };
     }
