@@ -29,6 +29,13 @@ pub fn batch(device: &Device, values: usize) -> usize {
     }
 }
 
+/// Floating-point operations of the iterations on one matrix, as they are defined.
+pub fn flops([rows, columns]: [usize; 2]) -> f64 {
+    let (small, large) = (rows.min(columns) as f64, rows.max(columns) as f64);
+    // The Gram matrix, its square, and the product with the matrix.
+    ITERATIONS as f64 * (4.0 * small * small * large + 2.0 * small.powi(3))
+}
+
 /// f32 values on the device, or on the host for the CPU, while matrices of this shape are worked on.
 pub fn scratch_values(device: &Device, matrices: usize, [rows, columns]: [usize; 2]) -> usize {
     let (matrix, gram) = (rows * columns, rows.min(columns).pow(2));

@@ -24,6 +24,14 @@ impl OptimiserKind {
     pub fn is_adamw(&self) -> bool {
         *self == Self::Adamw
     }
+
+    /// Its name, for tables and pictures.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Adamw => "AdamW",
+            Self::Muon => "Muon",
+        }
+    }
 }
 
 /// Weight of the momentum (Jordan et al.).
@@ -118,6 +126,16 @@ impl Optimiser {
     /// Number of f32 values that it keeps from step to step.
     pub fn kept_values(&self) -> usize {
         self.sizes().iter().sum()
+    }
+
+    /// Floating-point operations of a step's matrix products.
+    pub fn flops(&self) -> f64 {
+        match self {
+            Self::AdamW { .. } => 0.0,
+            Self::Muon { muon, .. } => {
+                muon.shapes().map(|(shape, count)| count as f64 * newton_schulz::flops(shape)).sum()
+            }
+        }
     }
 
     /// f32 values that a step takes on the device, or on the host for the CPU, while it is computed.

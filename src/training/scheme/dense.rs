@@ -185,6 +185,13 @@ impl Scheme for Dense {
         }
     }
 
+    fn local_steps(&self) -> Option<&LocalSteps> {
+        match self.update {
+            DenseUpdate::Gradient => None,
+            DenseUpdate::Adamw | DenseUpdate::Steps => Some(&self.steps),
+        }
+    }
+
     fn footprint(&self) -> Footprint {
         match self.update {
             DenseUpdate::Gradient => Footprint { kept: KEPT, ..Footprint::default() },

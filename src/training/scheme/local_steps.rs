@@ -96,6 +96,11 @@ impl LocalSteps {
         Self { steps: settings.inner_steps, optimiser: Optimiser::new(&settings.optimiser(), layout) }
     }
 
+    /// Steps of a round.
+    pub fn count(&self) -> usize {
+        self.steps
+    }
+
     /// The optimiser of the steps.
     pub fn optimiser(&self) -> &Optimiser {
         &self.optimiser

@@ -189,6 +189,10 @@ impl Scheme for SparseLoco {
         self.outer_lr * self.steps.size(lr)
     }
 
+    fn local_steps(&self) -> Option<&LocalSteps> {
+        Some(&self.steps)
+    }
+
     fn footprint(&self) -> Footprint {
         self.steps.footprint()
     }
