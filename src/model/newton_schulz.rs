@@ -36,13 +36,17 @@ pub fn flops([rows, columns]: [usize; 2]) -> f64 {
     ITERATIONS as f64 * (4.0 * small * small * large + 2.0 * small.powi(3))
 }
 
-/// f32 values on the device, or on the host for the CPU, while matrices of this shape are worked on.
-pub fn scratch_values(device: &Device, matrices: usize, [rows, columns]: [usize; 2]) -> usize {
+/// f32 values on the device and on the host while matrices of this shape are worked on, themselves included.
+pub fn scratch_values(device: &Device, matrices: usize, [rows, columns]: [usize; 2]) -> [usize; 2] {
     let (matrix, gram) = (rows * columns, rows.min(columns).pow(2));
     match device {
-        // The product; three Gram matrices, and a packed factor.
-        Device::Cpu => 2 * matrix + 4 * gram,
-        device => batch(device, matrix).min(matrices) * (3 * matrix + 3 * gram),
+        // The product and a packed factor; the Gram matrix, two polynomials, their product and one in between.
+        Device::Cpu => [0, 3 * matrix + 5 * gram],
+        device => {
+            // The matrices twice and a product; the Gram matrix, its square and both scaled.
+            let at_a_time = batch(device, matrix).min(matrices);
+            [at_a_time * (3 * matrix + 4 * gram), at_a_time * matrix]
+        }
     }
 }
 

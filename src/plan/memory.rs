@@ -71,12 +71,14 @@ impl Plan {
         }
         // A step of Muon follows a gradient, whose activations are gone by then.
         let optimiser = self.scheme.local_steps().map(|steps| steps.optimiser());
-        let stepping = optimiser.map_or(0, |optimiser| 4 * optimiser.scratch_values(&device) as u64);
-        if stepping > 0 {
-            parts.push(part(NEWTON_SCHULZ, stepping));
+        let stepping = optimiser.map_or([0, 0], |optimiser| optimiser.scratch_values(&device));
+        let [on_device, on_host] = stepping.map(|values| 4 * values as u64);
+        if on_device + on_host > 0 {
+            parts.push(MemoryPart { what: NEWTON_SCHULZ, device: on_device, host: on_host });
         }
         let sum = |of: fn(&MemoryPart) -> u64| parts.iter().map(of).sum::<u64>();
         let activations = gradient.block_inputs + gradient.block.max(gradient.head);
+        let stepping = if is_accelerator { on_device } else { on_host };
         let shared = gradient.block.min(gradient.head) + stepping.min(activations);
         let (device, host) = (sum(|part| part.device), sum(|part| part.host));
         let total = match is_accelerator {

