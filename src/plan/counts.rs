@@ -83,7 +83,7 @@ impl Plan {
 
     /// Operations of Newton-Schulz in a peer's round; 0 unless Muon makes its steps.
     pub(super) fn newton_schulz_flops(&self) -> f64 {
-        self.scheme.local_steps().map_or(0.0, |steps| steps.count() as f64 * steps.optimiser().flops())
+        self.scheme.local_steps().map_or(0.0, |steps| steps.flops())
     }
 
     /// The work that takes a device's time, for its `Speed`.

