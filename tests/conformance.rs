@@ -4,5 +4,7 @@
 mod demo;
 #[path = "conformance/llama.rs"]
 mod llama;
+#[path = "conformance/muon.rs"]
+mod muon;
 #[path = "conformance/plackett_luce.rs"]
 mod plackett_luce;

@@ -278,7 +278,9 @@ fn every_scheme_has_one_digest_and_goes_on() {
     for scheme in [
         "scheme={kind='demo', topk=4, bits=2}",
         "scheme={kind='sparseloco', inner_steps=3, topk=8}",
+        "scheme={kind='sparseloco', inner='muon', inner_steps=3, topk=8}",
         "scheme={kind='dense', inner_steps=2}",
+        "scheme={kind='dense', inner='muon', inner_steps=2}",
         "scheme={kind='dense', update='gradient'}",
     ] {
         let zoo = small(ZOO, &[scheme]);
@@ -311,34 +313,39 @@ fn a_checkpoint_of_another_run_or_a_damaged_one_is_refused() {
 
 #[test]
 fn the_baseline_goes_on_too() {
-    let network = small(HONEST, &[]);
+    for settings in [&[][..], &["baseline.optimizer=muon", "baseline.steps_per_round=2"]] {
+        the_baseline_goes_on(&small(HONEST, settings));
+    }
+}
+
+fn the_baseline_goes_on(network: &Arc<World>) {
     let losses = |told: &Told| told.baseline.iter().map(|step| (step.round, step.lr, step.loss)).collect::<Vec<_>>();
     let run = |baseline| Run { threads: 2, baseline, ..Run::default() };
-    let (whole, expected) = run(true).of(&network).unwrap();
+    let (whole, expected) = run(true).of(network).unwrap();
     assert_eq!(expected.baseline.len(), 14);
     let last = expected.baseline.last().unwrap().loss.unwrap();
-    assert!(last < expected.baseline[3].loss.unwrap(), "AdamW learns");
-    assert_eq!(digest(whole), digest(run(false).of(&network).unwrap().0), "it does not touch the network");
+    assert!(last < expected.baseline[3].loss.unwrap(), "it learns");
+    assert_eq!(digest(whole), digest(run(false).of(network).unwrap().0), "it does not touch the network");
 
     // Interrupted by the baseline's step, wherever the network is by then.
-    let (outcome, first) = Run { stop: Stop::BaselineStep(2), ..run(true) }.of(&network).unwrap();
+    let (outcome, first) = Run { stop: Stop::BaselineStep(2), ..run(true) }.of(network).unwrap();
     assert!(matches!(outcome, Outcome::Interrupted(_)), "{outcome:?}");
     assert_eq!(first.baseline.len(), 3);
     let resume_baseline = first.baseline_states.last().cloned();
     let resume = first.checkpoints.last().map(|(bytes, _)| bytes.clone());
-    let (outcome, second) = Run { resume, resume_baseline, ..run(true) }.of(&network).unwrap();
+    let (outcome, second) = Run { resume, resume_baseline, ..run(true) }.of(network).unwrap();
     assert_eq!(digest(outcome), digest(whole));
     assert_eq!([losses(&first), losses(&second)].concat(), losses(&expected));
 
     // The network is done; the baseline is not.
-    let (_, killed) = run(false).of(&network).unwrap();
+    let (_, killed) = run(false).of(network).unwrap();
     let resume = killed.checkpoints.last().map(|(bytes, _)| bytes.clone());
     let stop = Stop::BaselineStep(6);
-    let (outcome, first) = Run { resume, stop, ..run(true) }.of(&network).unwrap();
+    let (outcome, first) = Run { resume, stop, ..run(true) }.of(network).unwrap();
     assert_eq!(outcome, Outcome::Interrupted(14));
     let resume_baseline = first.baseline_states.last().cloned();
     let resume = first.checkpoints.last().map(|(bytes, _)| bytes.clone());
-    let (outcome, second) = Run { resume, resume_baseline, ..run(true) }.of(&network).unwrap();
+    let (outcome, second) = Run { resume, resume_baseline, ..run(true) }.of(network).unwrap();
     assert_eq!(digest(outcome), digest(whole));
     assert_eq!([losses(&first), losses(&second)].concat(), losses(&expected));
 }

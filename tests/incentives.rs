@@ -6,6 +6,8 @@
 //! snapshot.
 
 mod common;
+#[path = "incentives/muon.rs"]
+mod muon;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -172,13 +174,17 @@ impl Fared {
     }
 }
 
+/// Compares a network's table with its snapshot.
+fn as_in_snapshot(name: &str, fared: Fared) -> Fared {
+    eprintln!("{name}: an adversary is paid {:.3} of an honest peer", fared.pay());
+    insta::assert_snapshot!(name, fared.table());
+    fared
+}
+
 macro_rules! snapshot {
-    ($name:literal, $fared:expr) => {{
-        let fared = $fared;
-        eprintln!("{}: an adversary is paid {:.3} of an honest peer", $name, fared.pay());
-        insta::assert_snapshot!($name, fared.table());
-        fared
-    }};
+    ($name:literal, $fared:expr) => {
+        as_in_snapshot($name, $fared)
+    };
 }
 
 #[test]

@@ -173,20 +173,22 @@ fn processes_make_the_models_that_the_simulator_makes() {
     assert!(verified.0 == Some(1) && verified.1.contains("a real run"), "{verified:?}");
 }
 
+/// Under other mechanisms, and with Muon inside.
 #[test]
-fn processes_judge_as_the_simulator_does_under_other_mechanisms() {
-    for mechanism in ["templar-v2", "marginal"] {
+fn processes_judge_as_the_simulator_does_under_other_settings() {
+    for setting in
+        ["mechanism=templar-v2", "mechanism=marginal", "scheme={kind='sparseloco', inner='muon', inner_steps=2}"]
+    {
         let folder = folder();
         let folder = folder.path();
-        let mechanism = format!("mechanism={mechanism}");
-        let settings = ["parity.toml", "--rounds", "16", "--quiet", "--set", &mechanism];
+        let settings = ["parity.toml", "--rounds", "16", "--quiet", "--set", setting];
         let settings = [&settings[..], &["--set", "mechanism.evaluated_fraction=0.5"]].concat();
         done(folder, &[&["run", "--out", "simulated", "--no-baseline"], &settings[..]].concat());
         done(folder, &[&["launch", "--out", "launched", "--clock", "virtual"], &settings[..]].concat());
         for (file, name) in [("rounds.csv", "replica_digest"), ("peers.csv", "incentive"), ("peers.csv", "status")] {
             let [simulated, launched] = ["simulated", "launched"].map(|run| column(&folder.join(run), file, name));
             assert!(!simulated.is_empty());
-            assert_eq!(simulated, launched, "{mechanism}: {name}");
+            assert_eq!(simulated, launched, "{setting}: {name}");
         }
     }
 }

@@ -96,11 +96,12 @@ fn kept_by_a_peer(device: Device) -> [(u64, u64); 2] {
 }
 
 /// Bytes at the peak of a peer's round of local steps, and their count by `sim plan`.
-fn taken_by_local_steps(device: Device) -> (u64, u64) {
+fn taken_by_local_steps(device: Device, setting: &str) -> (u64, u64) {
     let text = "name = 'n'\n[model]\nvocab_size = 1024\nhidden_size = 256\nsequence_length = 64\n\
                 [corpus]\nheld_out_pages = 1\n[training]\npages_per_round = 4\nmicro_batch = 2\n\
                 [scheme]\nkind = 'sparseloco'\ninner_steps = 2\n[[peers]]\ncount = 15";
-    let scenario = Scenario::from_toml(text, "n.toml", &[]).unwrap();
+    let scenario =
+        Scenario::from_toml(text, "n.toml", &setting.split(' ').map(str::to_string).collect::<Vec<_>>()).unwrap();
     let memory = Plan::new(scenario.clone()).unwrap().peer_memory(device != Device::Cpu);
     let beside =
         ["weights", "further replicas", "error feedback and moments", "an aggregation", "state, while it is saved"];
@@ -154,9 +155,14 @@ fn the_count_is_what_is_allocated() {
             }
         }
     }
-    for device in [Device::CpuF32, Device::CpuBf16, Device::Cpu] {
-        let case = format!("local steps on {device}");
-        let (measured, counted) = std::thread::spawn(move || taken_by_local_steps(device)).join().unwrap();
+    // The wide MLP has larger matrices than activations.
+    let settings = ["scheme.inner=adamw", "scheme.inner=muon", "scheme.inner=muon model.intermediate_size=4096"];
+    for (setting, device) in settings
+        .into_iter()
+        .flat_map(|setting| [Device::CpuF32, Device::CpuBf16, Device::Cpu].map(|device| (setting, device)))
+    {
+        let case = format!("local steps with {setting} on {device}");
+        let (measured, counted) = std::thread::spawn(move || taken_by_local_steps(device, setting)).join().unwrap();
         if !is_close(&case, measured, counted) {
             wrong.push(case);
         }

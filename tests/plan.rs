@@ -183,7 +183,16 @@ fn every_device_and_scheme_is_planned() {
     }
     for scheme in ["sparseloco", "dense"] {
         let settings = format!("--set scheme={scheme} --set scheme.inner_steps=4");
-        assert!(printed(&format!("plan net.toml {settings}")).contains("error feedback and moments"));
+        let adamw = printed(&format!("plan net.toml {settings}"));
+        assert!(adamw.contains("error feedback and moments") && !adamw.contains("Newton-Schulz"), "{adamw}");
+        let muon = printed(&format!("plan net.toml {settings} --set scheme.inner=muon --set baseline.optimizer=muon"));
+        assert_eq!(muon.matches("| Newton-Schulz ").count(), 2, "memory and time: {muon}");
+        assert!(muon.contains("central Muon alone"), "{muon}");
+        let compute = |settings: &str| {
+            let check = printed(&format!("check net.toml {settings}"));
+            check.lines().find(|line| line.starts_with("compute a round")).unwrap().to_string()
+        };
+        assert_ne!(compute(&settings), compute(&format!("{settings} --set scheme.inner=muon")));
     }
     for (words, expected) in [
         ("plan net.toml --device v100", "--device v100: expected h100, h200, a100, cpu, measured"),

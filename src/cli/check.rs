@@ -81,7 +81,8 @@ fn amounts(scenario: &Scenario, config: &LlamaConfig, scheme: &dyn Scheme, corpu
     let parameters = layout.total() as f64;
     let peers = scenario.peers_total() as f64;
     let tokens = (scenario.training.pages_per_round * config.sequence_length) as f64;
-    let flops = config.flops_per_token() as f64;
+    let steps = scheme.local_steps().map_or(0.0, |steps| steps.flops());
+    let flops = tokens * config.flops_per_token() as f64 + steps;
     let included = scenario.protocol.top_peers as f64;
     let kept = 4.0 * scheme.kept_values() as f64 * peers;
     let shared = 4.0 * parameters * 4.0;
@@ -93,11 +94,7 @@ fn amounts(scenario: &Scenario, config: &LlamaConfig, scheme: &dyn Scheme, corpu
             si(tokens * peers, ""),
             si(tokens * included, "")
         ),
-        format!(
-            "compute a round     {} by one peer, {} by all",
-            si(tokens * flops, "FLOP"),
-            si(tokens * peers * flops, "FLOP")
-        ),
+        format!("compute a round     {} by one peer, {} by all", si(flops, "FLOP"), si(peers * flops, "FLOP")),
         format!(
             "an upload           {}, {:.2} bits a parameter: {:.1} times smaller than {} of f32 ({})",
             si(upload, "B"),
@@ -115,7 +112,7 @@ fn amounts(scenario: &Scenario, config: &LlamaConfig, scheme: &dyn Scheme, corpu
         format!(
             "all rounds          {} tokens aggregated, {}",
             si(tokens * included * scenario.rounds as f64, ""),
-            si(tokens * peers * flops * scenario.rounds as f64, "FLOP")
+            si(peers * flops * scenario.rounds as f64, "FLOP")
         ),
     ];
     let protocol = &scenario.protocol;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::bail;
 use comfy_table::{CellAlignment, Table, presets};
 use gauntlet::model::{Device, Memory};
-use gauntlet::plan::{MFU, MemoryPart, Plan, RoundTime, Speed, data_sheets};
+use gauntlet::plan::{MFU, MemoryPart, NEWTON_SCHULZ, Plan, RoundTime, Speed, data_sheets};
 use gauntlet::words::counted;
 
 use super::check::si;
@@ -223,7 +223,7 @@ fn whole(plan: &Plan, speed: &Speed, price: Option<f64>) -> String {
         table.line([who.into(), format!("{devices}"), short(computing), short(held), cost]);
     };
     let peer = plan.peer_round(speed).parts;
-    let own = ["aggregate", "train", "encode"];
+    let own = ["aggregate", "train", NEWTON_SCHULZ, "encode"];
     let busy: f64 = peer.iter().filter(|part| own.contains(&part.what)).map(|part| part.seconds).sum();
     let busy = busy * rounds / 3600.0;
     for (who, devices) in [
@@ -240,7 +240,7 @@ fn whole(plan: &Plan, speed: &Speed, price: Option<f64>) -> String {
     line("validators", validators, busy * validators, hours * validators);
     let tokens = (plan.scenario.baseline_pages() * plan.config.sequence_length) as f64 * rounds;
     let alone = tokens / speed.tokens_per_second / 3600.0;
-    line("central AdamW alone", 1.0, alone, alone);
+    line(&format!("central {} alone", plan.scenario.baseline.optimizer.name()), 1.0, alone, alone);
     table.text()
 }
 

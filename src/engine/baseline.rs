@@ -1,4 +1,4 @@
-//! Trains the AdamW baseline: beside a run, on its own thread with the run's pool, or alone. It has its own
+//! Trains the central baseline: beside a run, on its own thread with the run's pool, or alone. It has its own
 //! checkpoints.
 
 use std::sync::Arc;
@@ -56,7 +56,7 @@ pub fn train(
         }
         baseline.restore(state);
     }
-    for round in baseline.state().moments.steps..scenario.rounds {
+    for round in baseline.rounds()..scenario.rounds {
         let world = world.clone();
         let (trained, step) = compute.call(move || {
             let step = step(&world, &mut baseline, round);
@@ -78,7 +78,7 @@ pub fn train(
     Ok(Outcome::Finished(Digest::of_f32(baseline.theta())))
 }
 
-/// One step, on pages like those of the aggregated peers. Meanwhile the pages of the next step are fetched.
+/// One round, on pages like those of the aggregated peers. Meanwhile the pages of the next round are fetched.
 fn step(world: &World, baseline: &mut Baseline, round: u64) -> Result<BaselineStep, PageError> {
     let (scenario, corpus) = (&world.scenario, &world.network.core.corpus);
     let pages = corpus.pages(&pages_of(world, round))?;
@@ -86,7 +86,7 @@ fn step(world: &World, baseline: &mut Baseline, round: u64) -> Result<BaselineSt
         corpus.fetch_ahead(&pages_of(world, round + 1));
     }
     let lr = baseline.lr();
-    baseline.step(&pages);
+    baseline.round(&pages);
     let measured = (round + 1).is_multiple_of(scenario.training.eval_every) || round + 1 == scenario.rounds;
     let loss = measured.then(|| baseline.loss(corpus.held_out()));
     Ok(BaselineStep { round, lr, loss })

@@ -30,6 +30,11 @@ impl TensorSpec {
         let columns = self.shape.last().copied().unwrap_or(1);
         [self.range.len() / columns.max(1), columns]
     }
+
+    /// Whether it is a matrix of a transformer block: neither the embedding, the head nor the gains of a norm.
+    pub fn is_block_matrix(&self) -> bool {
+        self.shape.len() == 2 && self.name.starts_with("model.layers.")
+    }
 }
 
 impl ParamLayout {

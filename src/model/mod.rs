@@ -21,6 +21,7 @@ mod kernels;
 mod layout;
 mod llama;
 mod memory;
+pub mod newton_schulz;
 mod param_tensors;
 mod settings;
 pub mod streamed;

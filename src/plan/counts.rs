@@ -75,7 +75,7 @@ impl Plan {
     /// Operations of a round and of the run.
     pub fn flops(&self) -> Flops {
         let token = self.config.flops_per_token() as f64;
-        let peer_round = token * self.tokens_per_peer();
+        let peer_round = token * self.tokens_per_peer() + self.newton_schulz_flops();
         let peer = peer_round * self.scenario.rounds as f64;
         Flops {
             token,
@@ -85,6 +85,11 @@ impl Plan {
             aggregated: peer * self.scenario.protocol.top_peers as f64,
             all: peer * self.registered() as f64,
         }
+    }
+
+    /// Operations of Newton-Schulz in a peer's round; 0 unless Muon makes its steps.
+    pub(super) fn newton_schulz_flops(&self) -> f64 {
+        self.scheme.local_steps().map_or(0.0, |steps| steps.flops())
     }
 
     /// The work that takes a device's time, for its `Speed`.

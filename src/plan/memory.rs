@@ -1,6 +1,7 @@
 //! Memory of a peer, on its device and on its host.
 
 use super::counts::Plan;
+use super::round::NEWTON_SCHULZ;
 use crate::model::{Device, Memory};
 use crate::training::scheme::Footprint;
 use crate::training::{Basis, remembered};
@@ -20,7 +21,7 @@ pub struct MemoryPart {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerMemory {
     pub parts: Vec<MemoryPart>,
-    /// The peak. The results of a block and the logits never exist at the same time.
+    /// The peak. The results of a block, the logits and what a step of Muon takes never exist at the same time.
     pub total: MemoryPart,
     /// The part of `total` that each further peer in the same process adds.
     pub further_peer: MemoryPart,
@@ -68,8 +69,21 @@ impl Plan {
         if own_model {
             parts.push(replica("model of the local steps", 1));
         }
+        // A step of Muon follows a gradient, whose activations are gone by then. On a device so are the gradient, which
+        // is on the host, and the model of the local steps.
+        let optimiser = self.scheme.local_steps().map(|steps| steps.optimiser());
+        let stepping = optimiser.map_or([0, 0], |optimiser| optimiser.scratch_values(&device));
+        let [on_device, on_host] = stepping.map(|values| 4 * values as u64);
+        if on_device + on_host > 0 {
+            parts.push(MemoryPart { what: NEWTON_SCHULZ, device: on_device, host: on_host });
+        }
         let sum = |of: fn(&MemoryPart) -> u64| parts.iter().map(of).sum::<u64>();
-        let shared = gradient.block.min(gradient.head);
+        let activations = gradient.block_inputs + gradient.block.max(gradient.head);
+        let before_step = match is_accelerator {
+            true => on_device.min(activations + gradient.gradient + gradient.parameters),
+            false => on_host.min(activations),
+        };
+        let shared = gradient.block.min(gradient.head) + before_step;
         let (device, host) = (sum(|part| part.device), sum(|part| part.host));
         let total = match is_accelerator {
             true => MemoryPart { what: "at most at a time", device: device - shared, host },

@@ -20,5 +20,5 @@ mod traffic;
 pub use counts::{Flops, Plan};
 pub use device::{DataSheet, MFU, Speed, Work, data_sheets};
 pub use memory::{MemoryPart, PeerMemory};
-pub use round::{RoundPart, RoundTime};
+pub use round::{NEWTON_SCHULZ, RoundPart, RoundTime};
 pub use traffic::Traffic;

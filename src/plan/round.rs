@@ -47,6 +47,8 @@ impl RoundTime {
 }
 
 const PEER_FETCHES: &str = "fetch the aggregated uploads";
+/// The part of Muon's steps beside their gradients.
+pub const NEWTON_SCHULZ: &str = "Newton-Schulz";
 const VALIDATOR_GATHERS: &str = "validator: fetch all uploads";
 const VALIDATOR_GATHERS_SEALED: &str = "validator: fetch all uploads, wait for keys";
 
@@ -61,8 +63,14 @@ impl Plan {
             part(PEER_FETCHES, transfer(traffic.peer_down, self.peer_link())),
             part("aggregate", speed.aggregate_seconds),
             part("train", self.tokens_per_peer() / speed.tokens_per_second),
-            part("encode", speed.encode_seconds),
         ]);
+        let newton_schulz = self.newton_schulz_flops();
+        if newton_schulz > 0.0 {
+            // At the rate of the gradients.
+            let seconds = newton_schulz / (self.work().flops_per_token * speed.tokens_per_second);
+            parts.push(part(NEWTON_SCHULZ, seconds));
+        }
+        parts.push(part("encode", speed.encode_seconds));
         RoundTime::new(parts, self.scenario.round_seconds(), (PEER_FETCHES, traffic.peer_down))
     }
 

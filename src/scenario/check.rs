@@ -25,7 +25,7 @@ pub fn check(scenario: &Scenario) -> Vec<Finding> {
         findings.within("model", |found| scenario.model.check(found));
         findings.within("corpus", |found| scenario.corpus.check(found));
         findings.within("training", |found| scenario.training.check(found));
-        findings.within("baseline", |found| scenario.baseline.check(found));
+        findings.within("baseline", |found| scenario.baseline.check(found, scenario.baseline_pages()));
         findings.within("scheme", |found| scenario.scheme_settings().check(found, pages));
         aggregation::check(&mut findings, scenario);
         findings.within("protocol", |found| scenario.protocol.check(found));

@@ -34,6 +34,7 @@ pub fn shipped() -> Vec<Shipped> {
     scenarios![
         "honest",
         "sparseloco",
+        "ahead",
         "lazy",
         "stale",
         "copycat",

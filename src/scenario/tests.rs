@@ -264,6 +264,16 @@ fn a_wrong_scheme_is_told_with_its_key() {
         ("{ topk = \"a\" }", "x.toml:2:19: scheme.topk is \"a\"; expected a whole number"),
         ("{ bits = 3 }", "x.toml:2:12: scheme.bits is 3; expected 2, 4, 8 or 32"),
         ("{ kind = \"dense\", update = \"adam\" }", "scheme.update is `adam`; expected one of gradient, adamw"),
+        (
+            "{ kind = \"sparseloco\", inner = \"moun\" }",
+            "x.toml:2:41: scheme.inner is `moun`; expected one of adamw, muon",
+        ),
+        (
+            "{ kind = \"sparseloco\", momentum = 0.9 }",
+            "scheme.momentum is 0.9; expected nothing, because it is for scheme.inner = \"muon\"",
+        ),
+        ("{ kind = \"sparseloco\", inner = \"muon\", matrix_lr = 0.0 }", "scheme.matrix_lr is 0; expected more than 0"),
+        ("{ kind = \"dense\", inner = \"muon\", update = \"adamw\" }", "scheme.inner is muon; expected adamw, unless"),
         ("3", "x.toml:2:10: scheme is 3; expected a name, or a table"),
     ] {
         let text = format!("name = \"x\"\nscheme = {scheme}\n[[peers]]\ncount = 20\n");

@@ -4,6 +4,8 @@
 //! one pass each (`cargo bench --bench sparseloco`). It uses one thread and no fused operations, so its bits are the
 //! same on every CPU.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 /// Added to the root of the second moment.
@@ -27,26 +29,29 @@ pub struct Moments {
     pub steps: u64,
     /// Average gradient, one value per parameter.
     pub moment_1: Vec<f32>,
-    /// Average squared gradient, one value per parameter.
+    /// Average squared gradient, one value per parameter that AdamW steps.
     pub moment_2: Vec<f32>,
 }
 
 impl Moments {
-    /// The moments before the first step.
+    /// The moments of AdamW before the first step.
     pub fn new(parameters: usize) -> Self {
-        Self { steps: 0, moment_1: vec![0.0; parameters], moment_2: vec![0.0; parameters] }
+        Self::of_sizes(parameters, parameters)
     }
-}
 
-impl Moments {
-    /// Returns these moments if they fit this many parameters.
+    /// So many first and second moments before the first step.
+    pub fn of_sizes(first: usize, second: usize) -> Self {
+        Self { steps: 0, moment_1: vec![0.0; first], moment_2: vec![0.0; second] }
+    }
+
+    /// Returns these moments if there are so many first and second ones.
     ///
     /// # Errors
     /// Tells how many there are.
-    pub fn of_size(self, parameters: usize) -> Result<Self, String> {
-        for moment in [&self.moment_1, &self.moment_2] {
-            if moment.len() != parameters {
-                return Err(format!("moments of {} parameters, expected {parameters}", moment.len()));
+    pub fn of_size(self, first: usize, second: usize) -> Result<Self, String> {
+        for (moment, expected) in [(&self.moment_1, first), (&self.moment_2, second)] {
+            if moment.len() != expected {
+                return Err(format!("moments of {} parameters, expected {expected}", moment.len()));
             }
         }
         Ok(self)
@@ -62,10 +67,25 @@ impl AdamW {
         for values in [&moments.moment_1[..], &moments.moment_2, gradient] {
             assert_eq!(values.len(), theta.len(), "one a parameter");
         }
+        let all = 0..theta.len();
+        self.step_parts(self.clip(gradient), moments, std::slice::from_ref(&all), theta, gradient, lr);
+    }
+
+    /// One step of parts of `theta`, of a gradient that is scaled by `clip`. There is a first moment per parameter, and
+    /// a second one per parameter of the parts, one after another.
+    pub(super) fn step_parts(
+        &self,
+        clip: f32,
+        moments: &mut Moments,
+        parts: &[Range<usize>],
+        theta: &mut [f32],
+        gradient: &[f32],
+        lr: f64,
+    ) {
         moments.steps += 1;
         let steps = moments.steps.min(i32::MAX as u64) as i32;
         let constants = Constants {
-            clip: self.clip(gradient),
+            clip,
             beta1: self.beta1 as f32,
             beta2: self.beta2 as f32,
             unbias1: (1.0 / (1.0 - self.beta1.powi(steps))) as f32,
@@ -73,11 +93,17 @@ impl AdamW {
             lr: lr as f32,
             keep: (1.0 - lr * self.weight_decay) as f32,
         };
-        update(constants, moments, theta, gradient);
+        let mut second = &mut moments.moment_2[..];
+        for part in parts {
+            let (moment_2, later) = second.split_at_mut(part.len());
+            let moment_1 = &mut moments.moment_1[part.clone()];
+            update(constants, moment_1, moment_2, &mut theta[part.clone()], &gradient[part.clone()]);
+            second = later;
+        }
     }
 
     /// The factor that scales a gradient to the largest norm.
-    fn clip(&self, gradient: &[f32]) -> f32 {
+    pub(super) fn clip(&self, gradient: &[f32]) -> f32 {
         let mut sums = [0.0; 8];
         let (blocks, rest) = gradient.as_chunks::<8>();
         for block in blocks {
@@ -100,24 +126,23 @@ struct Constants {
     keep: f32,
 }
 
-fn update(constants: Constants, moments: &mut Moments, theta: &mut [f32], gradient: &[f32]) {
+fn update(constants: Constants, moment_1: &mut [f32], moment_2: &mut [f32], theta: &mut [f32], gradient: &[f32]) {
     #[cfg(target_arch = "x86_64")]
     {
         #[target_feature(enable = "avx2")]
-        fn wide(constants: Constants, moments: &mut Moments, theta: &mut [f32], gradient: &[f32]) {
-            update_all(constants, moments, theta, gradient);
+        fn wide(c: Constants, moment_1: &mut [f32], moment_2: &mut [f32], theta: &mut [f32], gradient: &[f32]) {
+            update_all(c, moment_1, moment_2, theta, gradient);
         }
         if is_x86_feature_detected!("avx2") {
             // SAFETY: the CPU has the feature.
-            return unsafe { wide(constants, moments, theta, gradient) };
+            return unsafe { wide(constants, moment_1, moment_2, theta, gradient) };
         }
     }
-    update_all(constants, moments, theta, gradient);
+    update_all(constants, moment_1, moment_2, theta, gradient);
 }
 
 #[inline(always)]
-fn update_all(c: Constants, moments: &mut Moments, theta: &mut [f32], gradient: &[f32]) {
-    let (moment_1, moment_2) = (moments.moment_1.iter_mut(), moments.moment_2.iter_mut());
+fn update_all(c: Constants, moment_1: &mut [f32], moment_2: &mut [f32], theta: &mut [f32], gradient: &[f32]) {
     for (((theta, m), v), &gradient) in theta.iter_mut().zip(moment_1).zip(moment_2).zip(gradient) {
         let gradient = gradient * c.clip;
         *m = c.beta1 * *m + (1.0 - c.beta1) * gradient;

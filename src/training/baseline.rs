@@ -1,9 +1,10 @@
-//! Central AdamW (Loshchilov and Hutter, arXiv 1711.05101), the baseline for a network's loss.
+//! Central AdamW (Loshchilov and Hutter, arXiv 1711.05101) or Muon, the baseline for a network's loss.
 
 use serde::{Deserialize, Serialize};
 
-use super::adamw::{AdamW, Moments};
+use super::adamw::Moments;
 use super::gradient::{gradient_over, loss_over};
+use super::optimiser::Optimiser;
 use super::schedule::Schedule;
 use crate::model::{Device, Llama, LlamaConfig};
 use crate::training::{BaselineSettings, TrainingSettings};
@@ -11,12 +12,14 @@ use crate::training::{BaselineSettings, TrainingSettings};
 /// The warm-up starts at this fraction of the peak learning rate.
 const WARMUP_FROM: f64 = 0.1;
 
-/// A model trained by AdamW. One weight decay applies to all its parameters, gains of the norms included.
+/// A model trained by one optimiser. One weight decay applies to all its parameters, gains of the norms included.
 pub struct Baseline {
     config: LlamaConfig,
     /// At least one. The CPU appears once per thread.
     devices: Vec<Device>,
-    adamw: AdamW,
+    optimiser: Optimiser,
+    /// Steps on the pages of a round.
+    steps_per_round: usize,
     schedule: Schedule,
     micro_batch: usize,
     state: BaselineState,
@@ -32,7 +35,7 @@ pub struct BaselineState {
 }
 
 impl Baseline {
-    /// Starts from `theta`; the learning rate's cosine ends after `rounds` steps.
+    /// Starts from `theta`; the learning rate's cosine ends after `rounds` rounds.
     ///
     /// `micro_batch` is the number of pages in one forward and backward pass.
     pub fn new(
@@ -50,14 +53,15 @@ impl Baseline {
             final_fraction: settings.final_fraction,
             ..Default::default()
         };
-        let BaselineSettings { beta1, beta2, weight_decay, clip_norm, .. } = *settings;
+        let optimiser = Optimiser::new(&settings.optimiser(), &config.layout());
         Self {
             config: config.clone(),
             devices: vec![*device],
-            adamw: AdamW { beta1, beta2, weight_decay, clip_norm },
+            steps_per_round: settings.steps_per_round,
             schedule: Schedule::new(&schedule, rounds),
             micro_batch,
-            state: BaselineState { theta: theta.to_vec(), moments: Moments::new(theta.len()) },
+            state: BaselineState { theta: theta.to_vec(), moments: optimiser.moments() },
+            optimiser,
         }
     }
 
@@ -77,7 +81,7 @@ impl Baseline {
     /// If the state belongs to a model of another size.
     pub fn restore(&mut self, state: BaselineState) {
         let parameters = self.state.theta.len();
-        let moments = state.moments.of_size(parameters).expect("the state of a model of this size");
+        let moments = self.optimiser.restored(state.moments).expect("the state of a model of this size");
         assert_eq!(state.theta.len(), parameters, "the state of a model of this size");
         self.state = BaselineState { theta: state.theta, moments };
     }
@@ -87,9 +91,14 @@ impl Baseline {
         &self.state
     }
 
-    /// Learning rate of the next step.
+    /// Rounds done.
+    pub fn rounds(&self) -> u64 {
+        self.state.moments.steps / self.steps_per_round as u64
+    }
+
+    /// Learning rate of the next step. It is the same for all steps of a round.
     pub fn lr(&self) -> f64 {
-        self.schedule.lr(self.state.moments.steps)
+        self.schedule.lr(self.rounds())
     }
 
     /// The parameters, in the layout's order.
@@ -113,11 +122,22 @@ impl Baseline {
         loss_over(&self.models(), pages, self.micro_batch)
     }
 
+    /// The steps of a round, each on an equal part of these pages, in order.
+    ///
+    /// # Panics
+    /// If there are fewer pages than steps.
+    pub fn round(&mut self, pages: &[Vec<u32>]) {
+        let steps = self.steps_per_round;
+        for step in 0..steps {
+            self.step(&pages[step * pages.len() / steps..(step + 1) * pages.len() / steps]);
+        }
+    }
+
     /// One step on these pages. Returns their mean loss before the step, in nats a token.
     pub fn step(&mut self, pages: &[Vec<u32>]) -> f64 {
         let gradient = gradient_over(&self.models(), pages, self.micro_batch);
         let (lr, BaselineState { theta, moments }) = (self.lr(), &mut self.state);
-        self.adamw.step(moments, theta, &gradient.values, lr);
+        self.optimiser.step(&self.devices[0], moments, theta, &gradient.values, lr);
         gradient.loss
     }
 }
@@ -127,6 +147,7 @@ mod tests {
     use super::*;
     use crate::model::ModelSettings;
     use crate::model::init_theta;
+    use crate::training::optimiser::OptimiserKind;
 
     fn baseline(settings: &BaselineSettings) -> Baseline {
         let config =
@@ -146,31 +167,58 @@ mod tests {
         assert!(losses[59] < 0.5, "after 60 steps: {}", losses[59]);
     }
 
+    fn of_both() -> [BaselineSettings; 2] {
+        let muon = BaselineSettings { optimizer: OptimiserKind::Muon, steps_per_round: 2, ..Default::default() };
+        [BaselineSettings::default(), muon]
+    }
+
     #[test]
     fn a_restored_state_goes_on_to_the_same_bits() {
-        let mut whole = baseline(&BaselineSettings::default());
-        for _ in 0..3 {
-            whole.step(&pages());
+        for settings in of_both() {
+            let mut whole = baseline(&settings);
+            for _ in 0..3 {
+                whole.round(&pages());
+            }
+            let saved = postcard::to_stdvec(whole.state()).unwrap();
+            let mut resumed = baseline(&settings);
+            resumed.restore(postcard::from_bytes(&saved).unwrap());
+            assert_eq!(resumed.rounds(), 3);
+            for _ in 0..3 {
+                assert_eq!(whole.step(&pages()), resumed.step(&pages()));
+            }
+            assert_eq!(whole.state(), resumed.state());
+            assert_eq!(whole.lr(), resumed.lr());
         }
-        let saved = postcard::to_stdvec(whole.state()).unwrap();
-        let mut resumed = baseline(&BaselineSettings::default());
-        resumed.restore(postcard::from_bytes(&saved).unwrap());
-        for _ in 0..3 {
-            assert_eq!(whole.step(&pages()), resumed.step(&pages()));
-        }
-        assert_eq!(whole.state(), resumed.state());
-        assert_eq!(whole.lr(), resumed.lr());
     }
 
     #[test]
     fn threads_do_not_change_the_bits() {
-        let one = &mut baseline(&BaselineSettings::default());
-        let three = &mut baseline(&BaselineSettings::default()).on(vec![Device::Cpu; 3]);
-        for _ in 0..3 {
-            assert_eq!(one.step(&pages()), three.step(&pages()));
-            assert_eq!(one.loss(&pages()), three.loss(&pages()));
+        for settings in of_both() {
+            let one = &mut baseline(&settings);
+            let three = &mut baseline(&settings).on(vec![Device::Cpu; 3]);
+            for _ in 0..3 {
+                assert_eq!(one.step(&pages()), three.step(&pages()));
+                assert_eq!(one.loss(&pages()), three.loss(&pages()));
+            }
+            assert_eq!(one.state(), three.state());
         }
-        assert_eq!(one.state(), three.state());
+    }
+
+    /// The steps of a round take its pages in turn, at one learning rate.
+    #[test]
+    fn a_round_of_several_steps_is_steps_on_its_parts() {
+        let settings = BaselineSettings { steps_per_round: 2, warmup_rounds: 5, ..Default::default() };
+        let (mut by_rounds, mut by_steps) = (baseline(&settings), baseline(&settings));
+        for _ in 0..2 {
+            let lr = by_rounds.lr();
+            by_rounds.round(&pages());
+            for part in pages().chunks(2) {
+                assert_eq!(by_steps.lr(), lr);
+                by_steps.step(part);
+            }
+            assert!(by_steps.lr() > lr, "the warm-up is by rounds");
+        }
+        assert_eq!(by_rounds.state(), by_steps.state());
     }
 
     #[test]

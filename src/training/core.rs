@@ -166,7 +166,7 @@ impl TrainingCore {
         self.evaluator.loss(model, pages)
     }
 
-    /// Central AdamW from a replica, on this core's device. The learning rate's cosine ends after `rounds` steps.
+    /// The central baseline from a replica, on this core's device. The learning rate's cosine ends after `rounds` rounds.
     pub fn baseline(&self, from: &Replica, settings: &BaselineSettings, rounds: u64) -> Baseline {
         let Evaluator { config, device, micro_batch, .. } = &self.evaluator;
         Baseline::new(config, &from.theta, settings, rounds, *micro_batch, device)

@@ -15,6 +15,8 @@ mod evaluator;
 pub mod gradient;
 mod lanes;
 pub mod mix;
+pub mod muon;
+pub mod optimiser;
 mod poison;
 mod pseudo_gradient;
 pub mod quantise;

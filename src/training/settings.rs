@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::optimiser::{OptimiserKind, OptimiserSettings};
 use crate::settings::Findings;
 
 /// What an honest peer does with its data each round.
@@ -75,10 +76,16 @@ impl TrainingSettings {
     }
 }
 
-/// Central AdamW on as many tokens as the aggregated peers use together.
+/// A central trainer on as many tokens as the aggregated peers use together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BaselineSettings {
+    /// `adamw`, or `muon` for the matrices of the blocks.
+    #[serde(skip_serializing_if = "OptimiserKind::is_adamw")]
+    pub optimizer: OptimiserKind,
+    /// Steps on the pages of a round, each on an equal part.
+    #[serde(skip_serializing_if = "is_one")]
+    pub steps_per_round: usize,
     pub lr: f64,
     pub warmup_rounds: u64,
     pub final_fraction: f64,
@@ -86,14 +93,27 @@ pub struct BaselineSettings {
     pub beta2: f64,
     pub weight_decay: f64,
     pub clip_norm: f64,
-    /// Pages per step; default: those of all aggregated peers together.
+    /// Weight of Muon's momentum. Default: 0.95.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub momentum: Option<f64>,
+    /// Factor of `lr` for the matrices that Muon steps. Default: 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub matrix_lr: Option<f64>,
+    /// Pages per round; default: those of all aggregated peers together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pages_per_round: Option<usize>,
+}
+
+/// Whether it is the default number of steps, which a file need not say.
+fn is_one(steps: &usize) -> bool {
+    *steps == 1
 }
 
 impl Default for BaselineSettings {
     fn default() -> Self {
         Self {
+            optimizer: OptimiserKind::Adamw,
+            steps_per_round: 1,
             lr: 3e-3,
             warmup_rounds: 20,
             final_fraction: 0.1,
@@ -101,20 +121,28 @@ impl Default for BaselineSettings {
             beta2: 0.95,
             weight_decay: 0.1,
             clip_norm: 1.0,
+            momentum: None,
+            matrix_lr: None,
             pages_per_round: None,
         }
     }
 }
 
 impl BaselineSettings {
-    /// Checks what the types cannot.
-    pub fn check(&self, found: &mut Findings) {
+    /// Checks what the types cannot, for this many pages a round.
+    pub fn check(&self, found: &mut Findings, pages: usize) {
         found.positive("lr", self.lr);
         found.fraction("final_fraction", self.final_fraction);
-        found.below_one("beta1", self.beta1);
-        found.below_one("beta2", self.beta2);
-        found.not_negative("weight_decay", self.weight_decay);
-        found.positive("clip_norm", self.clip_norm);
+        self.optimiser().check(found, "baseline.optimizer");
         found.at_least_one("pages_per_round", self.pages_per_round.unwrap_or(1) as u64);
+        let steps = self.steps_per_round;
+        let expected = format!("1 to {pages}, the pages of a round of the baseline");
+        found.require((1..=pages.max(1)).contains(&steps), "steps_per_round", steps, expected);
+    }
+
+    /// The optimiser.
+    pub fn optimiser(&self) -> OptimiserSettings {
+        let Self { optimizer: kind, beta1, beta2, weight_decay, clip_norm, momentum, matrix_lr, .. } = *self;
+        OptimiserSettings { kind, beta1, beta2, weight_decay, clip_norm, momentum, matrix_lr }
     }
 }

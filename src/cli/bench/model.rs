@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use gauntlet::digest::Digest;
+use gauntlet::model::newton_schulz::newton_schulz;
 use gauntlet::model::{Device, Llama, LlamaConfig, Memory, ParamTensors, init_theta};
 use gauntlet::plan::data_sheets;
 use gauntlet::training::aggregate::sign_of_mean::SignOfMean;
@@ -50,6 +51,14 @@ pub fn measure(
     let tokens_per_second = passes(&model, &pages, (&device, time), note);
     let of_gradient = memory.most();
     let mut note = |what: String, value: f64, unit: &'static str| note(Figure { what, value, unit });
+
+    let muon = newton_schulz_seconds(config, &device, &seconds);
+    note("Newton-Schulz of a step of Muon".into(), 1e3 * muon, "ms");
+    note(
+        format!("its share beside forward + backward, {micro_batch} x {length} tokens"),
+        100.0 * muon * tokens_per_second / (micro_batch * length) as f64,
+        "%",
+    );
 
     let demo = Demo::new(&DemoSettings::default(), &config.layout())?;
     let rule = SignOfMean::new(demo.payloads().chunks, device);
@@ -126,6 +135,20 @@ fn passes(
         note(format!("share of {peak:.0} TFLOP/s in bf16"), 100.0 * flops / peak, "%");
     }
     rate
+}
+
+/// Seconds for the matrices of all blocks once.
+fn newton_schulz_seconds(config: &LlamaConfig, device: &Device, seconds: &dyn Fn(&mut dyn FnMut()) -> f64) -> f64 {
+    let mut shapes: Vec<([usize; 2], Vec<f32>)> = Vec::new();
+    let (layout, theta) = (config.layout(), init_theta(config, 1));
+    for tensor in layout.tensors.iter().filter(|tensor| tensor.is_block_matrix()) {
+        let values = &theta[tensor.range.clone()];
+        match shapes.iter_mut().find(|(shape, _)| *shape == tensor.matrix()) {
+            Some((_, all)) => all.extend(values),
+            None => shapes.push((tensor.matrix(), values.to_vec())),
+        }
+    }
+    seconds(&mut || shapes.iter_mut().for_each(|(shape, values)| newton_schulz(device, values, *shape)))
 }
 
 /// Forward and backward; the gradient stays on the model's device.

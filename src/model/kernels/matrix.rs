@@ -30,6 +30,12 @@ impl<'a> Matrix<'a> {
         Self { values, rows, columns, row_stride, column_stride: 1 }
     }
 
+    /// `count` of its rows, from `first` on.
+    pub fn rows(self, first: usize, count: usize) -> Self {
+        assert!(first + count <= self.rows, "rows of the matrix");
+        Self { values: &self.values[first * self.row_stride..], rows: count, ..self }
+    }
+
     /// The transpose, as a view of the same values.
     pub fn transposed(self) -> Self {
         Self {

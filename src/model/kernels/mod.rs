@@ -14,6 +14,7 @@ pub mod loss_head;
 pub mod math;
 pub mod matrix;
 pub mod mlp_block;
+pub mod newton_schulz;
 pub mod rms_norm;
 pub mod rotary;
 pub mod swiglu;

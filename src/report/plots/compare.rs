@@ -126,12 +126,17 @@ fn curves(groups: &[Vec<&RunData>], over: Over) -> Vec<Curve> {
         }
         let (label, color) = match (shared, is_central) {
             (true, _) => (adamw(group[0]), BLACK),
-            (false, true) => (format!("central AdamW: {}", name(group)), color),
-            (false, false) => (format!("AdamW beside {}", name(group)), color),
+            (false, true) => (format!("central {}: {}", optimizer(group), name(group)), color),
+            (false, false) => (format!("{} beside {}", optimizer(group), name(group)), color),
         };
         curves.push(Curve { label, stroke: Stroke { color, ..baseline.stroke }, ..baseline });
     }
     curves
+}
+
+/// The name of the optimiser of a group's baseline.
+fn optimizer(group: &[&RunData]) -> &'static str {
+    group[0].manifest.scenario.baseline.optimizer.name()
 }
 
 fn baseline(group: &[&RunData], over: Over) -> Curve {

@@ -6,6 +6,7 @@ use super::frame::{BELOW_HEADING, Frame, Legend, Level, Sample, WIDTH, heading, 
 use super::palette::{BLACK, Dash, LINES, SHADE, Stroke};
 use crate::report::manifest::References;
 use crate::report::{ReportError, RunData, diverged};
+use crate::training::BaselineSettings;
 
 const HEIGHT: f64 = 500.0;
 /// Space for the labels of reference lines.
@@ -88,7 +89,9 @@ fn curve(label: String, stroke: Stroke, run: &RunData, losses: impl Iterator<Ite
 
 /// The name of a run's baseline.
 pub(super) fn adamw(run: &RunData) -> String {
-    format!("central AdamW on as many tokens (peak learning rate {})", run.manifest.scenario.baseline.lr)
+    let BaselineSettings { optimizer, steps_per_round, lr, .. } = &run.manifest.scenario.baseline;
+    let steps = if *steps_per_round == 1 { String::new() } else { format!("{steps_per_round} steps a round, ") };
+    format!("central {} on as many tokens ({steps}peak learning rate {lr})", optimizer.name())
 }
 
 /// Draws loss curves on the same axes, with the runs' reference losses.

@@ -1,20 +1,22 @@
-//! The table of losses: the network's and AdamW's.
+//! The table of losses: the network's and the central trainer's.
 
 use super::ruled::{Look, NONE, Ruled, digits};
 use crate::report::RunData;
 use crate::report::diverged::shown;
 
-/// The loss at the start and after each quarter of the rounds, beside AdamW's; then the losses of simpler models.
+/// The loss at the start and after each quarter of the rounds, beside the central trainer's; then the losses of simpler models.
 pub fn losses(run: &RunData, look: Look) -> String {
     let network: Vec<_> = run.rounds.iter().map(|row| (row.round, row.loss)).collect();
     let baseline: Vec<_> = run.baseline.iter().map(|row| (row.round, row.loss)).collect();
     let start = run.manifest.initial_loss;
-    let mut table = Ruled::new(look, 0, &["rounds done", "network", "AdamW", "difference"]);
-    let mut line = |done: String, ours: Option<f64>, adamw: Option<f64>| {
+    let central = run.manifest.scenario.baseline.optimizer.name();
+    let mut table = Ruled::new(look, 0, &["rounds done", "network", central, "difference"]);
+    let mut line = |done: String, ours: Option<f64>, central: Option<f64>| {
         let cell = |loss: Option<f64>| loss.map_or_else(|| NONE.into(), shown);
-        let difference = ours.zip(adamw).map(|(ours, adamw)| ours - adamw).filter(|difference| difference.is_finite());
+        let difference =
+            ours.zip(central).map(|(ours, central)| ours - central).filter(|difference| difference.is_finite());
         let difference = difference.map_or_else(|| NONE.into(), |difference| format!("{difference:+.4}"));
-        table.line([done, cell(ours), cell(adamw), difference]);
+        table.line([done, cell(ours), cell(central), difference]);
     };
     line("0".into(), start, start.filter(|_| !baseline.is_empty()));
     let rounds = run.manifest.rounds_done;

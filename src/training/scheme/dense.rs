@@ -1,7 +1,7 @@
 //! Sends everything: the upper bound that compressed schemes are compared with.
 //!
-//! A peer's update is its mean gradient times the learning rate, or the movement of some steps of AdamW (local AdamW,
-//! as DiLoCo without its outer momentum; Douillard et al., arXiv 2311.08105). It is sent in full, and all nodes
+//! A peer's update is its mean gradient times the learning rate, or the movement of some steps of AdamW or Muon (local
+//! AdamW, as DiLoCo without its outer momentum; Douillard et al., arXiv 2311.08105). It is sent in full, and all nodes
 //! subtract the mean, after clipping each tensor of a peer to the median norm.
 
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use super::seam::{Footprint, LocalTraining, Scheme, SchemeSettings, append};
 use crate::model::ParamLayout;
 use crate::settings::Findings;
 use crate::training::adamw::Moments;
+use crate::training::optimiser::OptimiserKind;
 use crate::training::{
     Basis, ChunkError, ChunkLayout, Evaluator, PayloadLayout, PayloadShape, PseudoGradient, Replica, Round,
 };
@@ -23,9 +24,12 @@ use crate::training::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DenseSettings {
-    /// What is sent. The settings below are for `update = "adamw"`.
+    /// What is sent. The settings below are for a peer's own steps.
     pub update: DenseUpdate,
-    /// Steps of AdamW, each on an equal part of the round's pages. Default: 30, or the pages of a round if they are
+    /// The optimiser of the steps: `adamw`, or `muon` for the matrices of the blocks.
+    #[serde(skip_serializing_if = "OptimiserKind::is_adamw")]
+    pub inner: OptimiserKind,
+    /// A peer's own steps, each on an equal part of the round's pages. Default: 30, or the pages of a round if they are
     /// fewer.
     pub inner_steps: usize,
     pub beta1: f64,
@@ -33,6 +37,12 @@ pub struct DenseSettings {
     pub weight_decay: f64,
     /// Largest L2 norm of a step's gradient.
     pub clip_norm: f64,
+    /// Weight of Muon's momentum. Default: 0.95.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub momentum: Option<f64>,
+    /// Factor of `training.lr` for the matrices that Muon steps. Default: 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub matrix_lr: Option<f64>,
     /// Factor of the mean of the peers' updates.
     pub outer_lr: f64,
 }
@@ -45,36 +55,57 @@ pub enum DenseUpdate {
     Gradient,
     /// The movement of its own steps of AdamW.
     Adamw,
+    /// The movement of its own steps of whichever optimiser.
+    Steps,
 }
 
 impl Default for DenseSettings {
     fn default() -> Self {
-        let InnerSettings { inner_steps, beta1, beta2, weight_decay, clip_norm } = InnerSettings::default();
-        let update = DenseUpdate::Adamw;
-        Self { update, inner_steps, beta1, beta2, weight_decay, clip_norm, outer_lr: 1.0 }
+        let InnerSettings { inner, inner_steps, beta1, beta2, weight_decay, clip_norm, momentum, matrix_lr } =
+            InnerSettings::default();
+        Self {
+            update: DenseUpdate::Adamw,
+            inner,
+            inner_steps,
+            beta1,
+            beta2,
+            weight_decay,
+            clip_norm,
+            momentum,
+            matrix_lr,
+            outer_lr: 1.0,
+        }
     }
 }
 
 impl DenseSettings {
     /// The steps that a peer makes alone.
     pub fn inner(&self) -> InnerSettings {
-        let Self { inner_steps, beta1, beta2, weight_decay, clip_norm, .. } = *self;
-        InnerSettings { inner_steps, beta1, beta2, weight_decay, clip_norm }
+        let Self { inner, inner_steps, beta1, beta2, weight_decay, clip_norm, momentum, matrix_lr, .. } = *self;
+        InnerSettings { inner, inner_steps, beta1, beta2, weight_decay, clip_norm, momentum, matrix_lr }
     }
 }
 
 impl SchemeSettings for DenseSettings {
     fn check(&self, found: &mut Findings, pages_per_round: usize) {
         found.positive("outer_lr", self.outer_lr);
-        if self.update == DenseUpdate::Adamw {
+        if self.update != DenseUpdate::Gradient {
             self.inner().check(found, pages_per_round);
         }
+        let agree = self.update == DenseUpdate::Steps || self.inner.is_adamw();
+        found.require_with(agree, "inner", "muon", "adamw, unless scheme.update is steps", Some("scheme.update"));
     }
 
     fn dependent_defaults(&self, pages_per_round: usize) -> Table {
         match self.update {
             DenseUpdate::Gradient => Table::new(),
-            DenseUpdate::Adamw => InnerSettings::dependent_defaults(pages_per_round),
+            DenseUpdate::Adamw | DenseUpdate::Steps => {
+                let mut defaults = self.inner().dependent_defaults(pages_per_round);
+                if !self.inner.is_adamw() {
+                    defaults.insert("update".into(), "steps".into());
+                }
+                defaults
+            }
         }
     }
 
@@ -112,7 +143,7 @@ impl Dense {
             shape: layout.shape(32),
             layout: Arc::new(layout),
             update: settings.update,
-            steps: LocalSteps::new(&settings.inner()),
+            steps: LocalSteps::new(&settings.inner(), params),
             outer_lr: settings.outer_lr,
         })
     }
@@ -120,14 +151,18 @@ impl Dense {
 
 impl Scheme for Dense {
     fn local(&self) -> Box<dyn LocalTraining> {
-        Box::new(Local { scheme: self.clone(), moments: Moments::new(self.kept_values() / 2) })
+        let moments = match self.update {
+            DenseUpdate::Gradient => Moments::default(),
+            DenseUpdate::Adamw | DenseUpdate::Steps => self.steps.optimiser().moments(),
+        };
+        Box::new(Local { scheme: self.clone(), moments })
     }
 
-    /// Two moments per parameter, or nothing.
+    /// The optimiser's moments, or nothing.
     fn kept_values(&self) -> usize {
         match self.update {
             DenseUpdate::Gradient => 0,
-            DenseUpdate::Adamw => 2 * self.layout.total(),
+            DenseUpdate::Adamw | DenseUpdate::Steps => self.steps.optimiser().kept_values(),
         }
     }
 
@@ -146,14 +181,21 @@ impl Scheme for Dense {
     fn step_size(&self, lr: f64) -> f64 {
         match self.update {
             DenseUpdate::Gradient => self.outer_lr * lr,
-            DenseUpdate::Adamw => self.outer_lr * self.steps.size(lr),
+            DenseUpdate::Adamw | DenseUpdate::Steps => self.outer_lr * self.steps.size(lr),
+        }
+    }
+
+    fn local_steps(&self) -> Option<&LocalSteps> {
+        match self.update {
+            DenseUpdate::Gradient => None,
+            DenseUpdate::Adamw | DenseUpdate::Steps => Some(&self.steps),
         }
     }
 
     fn footprint(&self) -> Footprint {
         match self.update {
             DenseUpdate::Gradient => Footprint { kept: KEPT, ..Footprint::default() },
-            DenseUpdate::Adamw => self.steps.footprint(),
+            DenseUpdate::Adamw | DenseUpdate::Steps => self.steps.footprint(),
         }
     }
 }
@@ -173,7 +215,9 @@ impl LocalTraining for Local {
                 gradient.iter_mut().for_each(|value| *value *= round.lr as f32);
                 gradient
             }
-            DenseUpdate::Adamw => self.scheme.steps.update(evaluator, &mut self.moments, replica, pages, round.lr),
+            DenseUpdate::Adamw | DenseUpdate::Steps => {
+                self.scheme.steps.update(evaluator, &mut self.moments, replica, pages, round.lr)
+            }
         };
         self.scheme.layout.whole(&update)
     }
@@ -184,7 +228,10 @@ impl LocalTraining for Local {
 
     fn restore(&mut self, saved: &[u8]) -> Result<(), String> {
         let moments: Moments = postcard::from_bytes(saved).map_err(|error| error.to_string())?;
-        self.moments = moments.of_size(self.moments.moment_1.len())?;
+        self.moments = match self.scheme.update {
+            DenseUpdate::Gradient => moments.of_size(0, 0)?,
+            DenseUpdate::Adamw | DenseUpdate::Steps => self.scheme.steps.optimiser().restored(moments)?,
+        };
         Ok(())
     }
 }

@@ -1,15 +1,19 @@
-//! Several steps of AdamW that a peer makes alone, for its update of a round.
+//! Several steps of AdamW or Muon that a peer makes alone, for its update of a round.
 
 use toml::{Table, Value};
 
 use super::seam::Footprint;
+use crate::model::ParamLayout;
 use crate::settings::Findings;
-use crate::training::adamw::{AdamW, Moments};
+use crate::training::adamw::Moments;
+use crate::training::optimiser::{Optimiser, OptimiserKind, OptimiserSettings};
 use crate::training::{Evaluator, Replica};
 
-/// A peer's own steps of AdamW in a round.
+/// A peer's own steps in a round.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct InnerSettings {
+    /// The optimiser.
+    pub inner: OptimiserKind,
     /// Steps, each on an equal part of the round's pages.
     pub inner_steps: usize,
     pub beta1: f64,
@@ -17,13 +21,30 @@ pub struct InnerSettings {
     pub weight_decay: f64,
     /// Largest L2 norm of a step's gradient.
     pub clip_norm: f64,
+    /// Weight of Muon's momentum. Default: 0.95.
+    pub momentum: Option<f64>,
+    /// Factor of the learning rate for the matrices that Muon steps. Default: 2.
+    pub matrix_lr: Option<f64>,
 }
 
 impl Default for InnerSettings {
     fn default() -> Self {
-        Self { inner_steps: 30, beta1: 0.9, beta2: 0.95, weight_decay: 0.1, clip_norm: 1.0 }
+        Self {
+            inner: OptimiserKind::Adamw,
+            inner_steps: 30,
+            beta1: 0.9,
+            beta2: 0.95,
+            weight_decay: 0.1,
+            clip_norm: 1.0,
+            momentum: None,
+            matrix_lr: None,
+        }
     }
 }
+
+/// Defaults that differ where Muon makes the steps, tuned on `tiny`. Local steps average to little while weight decay
+/// does not, so it is small; no gradient has so large a norm that it is clipped.
+const WITH_MUON: [(&str, f64); 3] = [("beta2", 0.999), ("weight_decay", 0.02), ("clip_norm", 1e9)];
 
 impl InnerSettings {
     /// Checks what the types cannot, for this many pages a round.
@@ -31,16 +52,23 @@ impl InnerSettings {
         let (steps, related) = (self.inner_steps, Some("training.pages_per_round"));
         let expected = format!("1 to {pages}, the pages of a round");
         found.require_with((1..=pages).contains(&steps), "inner_steps", steps, expected, related);
-        found.below_one("beta1", self.beta1);
-        found.below_one("beta2", self.beta2);
-        found.not_negative("weight_decay", self.weight_decay);
-        found.positive("clip_norm", self.clip_norm);
+        self.optimiser().check(found, "scheme.inner");
     }
 
-    /// The default number of steps: no more than a round has pages.
-    pub fn dependent_defaults(pages: usize) -> Table {
+    /// Defaults for this optimiser: no more steps than a round has pages.
+    pub fn dependent_defaults(&self, pages: usize) -> Table {
         let steps = Self::default().inner_steps.min(pages.max(1));
-        [("inner_steps".to_string(), Value::Integer(steps as i64))].into_iter().collect()
+        let mut defaults = self.optimiser().table();
+        defaults.insert("inner_steps".to_string(), Value::Integer(steps as i64));
+        if self.inner == OptimiserKind::Muon {
+            defaults.extend(WITH_MUON.map(|(key, value)| (key.to_string(), Value::Float(value))));
+        }
+        defaults
+    }
+
+    fn optimiser(&self) -> OptimiserSettings {
+        let Self { inner: kind, beta1, beta2, weight_decay, clip_norm, momentum, matrix_lr, .. } = *self;
+        OptimiserSettings { kind, beta1, beta2, weight_decay, clip_norm, momentum, matrix_lr }
     }
 }
 
@@ -49,6 +77,10 @@ impl InnerSettings {
 /// eight peers; it is the same with all values sent as with a sixteenth of them.
 const MOVED: f64 = 0.1;
 
+/// The same with Muon. Measured on `tiny` with eight and with four steps, synthetic and text: a peer that is one round
+/// behind is 0.9 to 1.1 steps behind on average, two rounds 1.6 to 2.0.
+const MOVED_BY_MUON: f64 = 0.12;
+
 /// What schemes with such steps keep, in words.
 pub const KEPT: &str = "error feedback and moments";
 
@@ -56,19 +88,32 @@ pub const KEPT: &str = "error feedback and moments";
 #[derive(Clone, Debug)]
 pub struct LocalSteps {
     steps: usize,
-    adamw: AdamW,
+    optimiser: Optimiser,
 }
 
 impl LocalSteps {
-    /// Steps with these settings.
-    pub fn new(settings: &InnerSettings) -> Self {
-        let InnerSettings { inner_steps, beta1, beta2, weight_decay, clip_norm } = *settings;
-        Self { steps: inner_steps, adamw: AdamW { beta1, beta2, weight_decay, clip_norm } }
+    /// Steps with these settings, of a model of this layout.
+    pub fn new(settings: &InnerSettings, layout: &ParamLayout) -> Self {
+        Self { steps: settings.inner_steps, optimiser: Optimiser::new(&settings.optimiser(), layout) }
+    }
+
+    /// Floating-point operations of a round's steps beside their gradients.
+    pub fn flops(&self) -> f64 {
+        self.steps as f64 * self.optimiser.flops()
+    }
+
+    /// The optimiser of the steps.
+    pub fn optimiser(&self) -> &Optimiser {
+        &self.optimiser
     }
 
     /// How far a round moves a parameter at this learning rate.
     pub fn size(&self, lr: f64) -> f64 {
-        MOVED * self.steps as f64 * lr
+        let moved = match self.optimiser.kind() {
+            OptimiserKind::Adamw => MOVED,
+            OptimiserKind::Muon => MOVED_BY_MUON,
+        };
+        moved * self.steps as f64 * lr
     }
 
     /// The memory that they need.
@@ -94,7 +139,7 @@ impl LocalSteps {
                 0 => evaluator.gradient(&replica.model, pages),
                 _ => evaluator.gradient(&evaluator.model(&theta), pages),
             };
-            self.adamw.step(moments, &mut theta, &gradient.values, lr);
+            self.optimiser.step(&evaluator.device, moments, &mut theta, &gradient.values, lr);
         }
         theta.iter_mut().zip(&replica.theta).for_each(|(local, agreed)| *local = agreed - *local);
         theta

@@ -17,7 +17,7 @@ mod topk;
 pub use demo::DemoSettings;
 pub use dense::{DenseSettings, DenseUpdate};
 pub use kept::Kept;
-pub use local_steps::InnerSettings;
+pub use local_steps::{InnerSettings, LocalSteps};
 pub use seam::{Footprint, LocalTraining, Scheme, SchemeSettings};
 pub use sparseloco::SparseLocoSettings;
 pub(super) use topk::TopK;

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use toml::Table;
 
+use super::local_steps::LocalSteps;
 use crate::model::ParamLayout;
 use crate::settings::Findings;
 use crate::training::aggregate::{clipped_mean, sign_of_mean};
@@ -62,6 +63,11 @@ pub trait Scheme: Send + Sync {
     /// model.
     fn step_size(&self, lr: f64) -> f64 {
         self.rate(lr)
+    }
+
+    /// The steps that a peer makes alone, if it makes any.
+    fn local_steps(&self) -> Option<&LocalSteps> {
+        None
     }
 
     /// The memory of a peer, for plans.

@@ -1,6 +1,6 @@
 //! SparseLoCo (Sarfi et al., arXiv 2508.15706).
 //!
-//! From the agreed model, a peer makes some steps of AdamW alone. It adds the movement to its error feedback, which
+//! From the agreed model, a peer makes some steps of AdamW or Muon alone. It adds the movement to its error feedback, which
 //! decays. Of each chunk of that, it sends the few values of largest magnitude, quantised, and subtracts them. All
 //! nodes subtract the mean of the peers' values from the model, after clipping each tensor of a peer to the median
 //! norm.
@@ -17,6 +17,7 @@ use super::topk::TopK;
 use crate::model::ParamLayout;
 use crate::settings::Findings;
 use crate::training::adamw::Moments;
+use crate::training::optimiser::OptimiserKind;
 use crate::training::quantise::quantise;
 use crate::training::{
     Basis, ChunkError, ChunkLayout, Evaluator, PayloadLayout, PayloadShape, PseudoGradient, Replica, Round,
@@ -27,7 +28,10 @@ use crate::training::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SparseLocoSettings {
-    /// Steps of AdamW, each on an equal part of the round's pages. Default: 30, or the pages of a round if they are
+    /// The optimiser of the steps: `adamw`, or `muon` for the matrices of the blocks.
+    #[serde(skip_serializing_if = "OptimiserKind::is_adamw")]
+    pub inner: OptimiserKind,
+    /// A peer's own steps, each on an equal part of the round's pages. Default: 30, or the pages of a round if they are
     /// fewer.
     pub inner_steps: usize,
     pub beta1: f64,
@@ -35,6 +39,12 @@ pub struct SparseLocoSettings {
     pub weight_decay: f64,
     /// Largest L2 norm of a step's gradient.
     pub clip_norm: f64,
+    /// Weight of Muon's momentum. Default: 0.95.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub momentum: Option<f64>,
+    /// Factor of `training.lr` for the matrices that Muon steps. Default: 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub matrix_lr: Option<f64>,
     /// Side of a chunk. If it does not divide a tensor's side, the largest divisor below it is used there.
     pub chunk: usize,
     /// Values sent per chunk (all of a smaller chunk).
@@ -49,17 +59,31 @@ pub struct SparseLocoSettings {
 
 impl Default for SparseLocoSettings {
     fn default() -> Self {
-        let InnerSettings { inner_steps, beta1, beta2, weight_decay, clip_norm } = InnerSettings::default();
-        let (chunk, topk, decay, bits, outer_lr) = (64, 64, 0.95, 2, 1.0);
-        Self { inner_steps, beta1, beta2, weight_decay, clip_norm, chunk, topk, decay, bits, outer_lr }
+        let InnerSettings { inner, inner_steps, beta1, beta2, weight_decay, clip_norm, momentum, matrix_lr } =
+            InnerSettings::default();
+        Self {
+            inner,
+            inner_steps,
+            beta1,
+            beta2,
+            weight_decay,
+            clip_norm,
+            momentum,
+            matrix_lr,
+            chunk: 64,
+            topk: 64,
+            decay: 0.95,
+            bits: 2,
+            outer_lr: 1.0,
+        }
     }
 }
 
 impl SparseLocoSettings {
     /// The steps that a peer makes alone.
     pub fn inner(&self) -> InnerSettings {
-        let Self { inner_steps, beta1, beta2, weight_decay, clip_norm, .. } = *self;
-        InnerSettings { inner_steps, beta1, beta2, weight_decay, clip_norm }
+        let Self { inner, inner_steps, beta1, beta2, weight_decay, clip_norm, momentum, matrix_lr, .. } = *self;
+        InnerSettings { inner, inner_steps, beta1, beta2, weight_decay, clip_norm, momentum, matrix_lr }
     }
 }
 
@@ -73,7 +97,7 @@ impl SchemeSettings for SparseLocoSettings {
     }
 
     fn dependent_defaults(&self, pages_per_round: usize) -> Table {
-        InnerSettings::dependent_defaults(pages_per_round)
+        self.inner().dependent_defaults(pages_per_round)
     }
 
     fn basis(&self) -> Basis {
@@ -107,7 +131,7 @@ impl SparseLoco {
         Ok(Self {
             shape: layout.shape(settings.bits),
             layout: Arc::new(layout),
-            steps: LocalSteps::new(&settings.inner()),
+            steps: LocalSteps::new(&settings.inner(), params),
             decay: settings.decay as f32,
             outer_lr: settings.outer_lr,
         })
@@ -141,12 +165,12 @@ impl SparseLoco {
 impl Scheme for SparseLoco {
     fn local(&self) -> Box<dyn LocalTraining> {
         let parameters = self.layout.total();
-        let state = State { error: vec![0.0; parameters], moments: Moments::new(parameters) };
+        let state = State { error: vec![0.0; parameters], moments: self.steps.optimiser().moments() };
         Box::new(Local { scheme: self.clone(), state })
     }
 
     fn kept_values(&self) -> usize {
-        3 * self.layout.total()
+        self.layout.total() + self.steps.optimiser().kept_values()
     }
 
     fn shape(&self) -> &PayloadShape {
@@ -163,6 +187,10 @@ impl Scheme for SparseLoco {
 
     fn step_size(&self, lr: f64) -> f64 {
         self.outer_lr * self.steps.size(lr)
+    }
+
+    fn local_steps(&self) -> Option<&LocalSteps> {
+        Some(&self.steps)
     }
 
     fn footprint(&self) -> Footprint {
@@ -200,7 +228,7 @@ impl LocalTraining for Local {
         if error.len() != parameters {
             return Err(format!("the state of a model of {} parameters, expected {parameters}", error.len()));
         }
-        self.state = State { error, moments: moments.of_size(parameters)? };
+        self.state = State { error, moments: self.scheme.steps.optimiser().restored(moments)? };
         Ok(())
     }
 }

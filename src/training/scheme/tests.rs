@@ -61,3 +61,22 @@ fn all_defaults_can_be_run_with_whatever_the_pages_of_a_round() {
         }
     }
 }
+
+/// Muon has defaults of its own, and without it no setting of a scheme changes: the names of runs cover them.
+#[test]
+fn muon_is_written_only_where_it_is_set() {
+    for kind in ["sparseloco", "dense"] {
+        let (_, table) = read(&format!("\"{kind}\"")).unwrap();
+        assert!(["inner", "momentum", "matrix_lr"].iter().all(|key| !table.contains_key(*key)), "{kind}: {table}");
+        let File { scheme } = toml::from_str(&format!("scheme = {{ kind = \"{kind}\", inner = \"muon\" }}")).unwrap();
+        let resolved = shipped().resolve(&scheme).unwrap();
+        let defaults = resolved.settings.dependent_defaults(4);
+        let numbers = [("beta2", 0.999), ("weight_decay", 0.02), ("momentum", 0.95), ("matrix_lr", 2.0)];
+        assert!(numbers.iter().all(|(key, value)| defaults[*key].as_float() == Some(*value)), "{kind}: {defaults}");
+        let mut whole = Kinded { settings: resolved.table, ..scheme };
+        whole.settings.extend(defaults);
+        let mut found = Findings::default();
+        shipped().resolve(&whole).unwrap().settings.check(&mut found, 4);
+        assert_eq!(found.into_vec(), [], "{kind}");
+    }
+}
