@@ -17,7 +17,7 @@ from . import _native
 from ._kinds import Class
 from ._progress import Bar, of_networks
 from .runs import Run, load
-from .scenarios import Scenario, _inline, _plain, scenario
+from .scenarios import Scenario, _plain, _value, scenario
 
 __all__ = ["Attack", "Comparison", "Plan", "Sweep", "attack", "compare", "explain", "plan", "sweep"]
 
@@ -155,7 +155,7 @@ def sweep(
     axes = []
     for key, values in grid.items():
         plain = [_plain(value, classes) for value in values]
-        axes.append(f"{key}={','.join(_inline(value) for value in plain)}")
+        axes.append(f"{key}={','.join(_value(value) for value in plain)}")
     chosen = scenario(source, seed=seed, rounds=rounds, set=set, kinds=classes)
     place = os.fspath(out) if out is not None else f"runs/{chosen.name}-sweep"
     with Bar(0, "network", progress) as bar:

@@ -77,7 +77,7 @@ class Run:
 
     @cached_property
     def leaderboard(self) -> pa.Table:
-        """A row for each holder of a slot, the best paid first: ``incentive_final`` and ``incentive_total`` (shares of pay),
+        """A row for each holder of a slot, the best paid of the last tenth of the rounds first: ``incentive_final`` and ``incentive_total`` (shares of pay),
         the mechanism's last numbers, counts of rounds, sums of costs, and ``work``, ``pay`` and ``profit`` as multiples of a
         mean honest peer's."""
         return tables.table(self._native.table("leaderboard"))

@@ -116,6 +116,12 @@ def _text(value: Any, classes: list[Class]) -> str:
     return plain if isinstance(plain, str) else _inline(plain)
 
 
+def _value(value: Any) -> str:
+    """A plain value as one of an axis: a string is quoted only if it has more than a word."""
+    is_word = isinstance(value, str) and value and all(c.isalnum() or c in "-_./" for c in value)
+    return str(value) if is_word else _inline(value)
+
+
 def _toml(table: Mapping[str, Any]) -> str:
     return "".join(f"{_key(key)} = {_inline(value)}\n" for key, value in table.items() if value is not None)
 

@@ -99,7 +99,7 @@ class Curious(gauntlet.Behaviour):
         upload, claim = await around.upload_of(0), await around.claim_of(0)
         assert upload.values.shape == own.values.shape and claim.samples.shape == (len(tensors), 2)
         assert await around.upload_of(77) is None and await around.claim_of(0, 999) is None
-        assert len(await around.aggregated(around.round - 1)) == (3 if around.round else 0)
+        assert len(await around.aggregated(around.round - 1)) in ((2, 3) if around.round else (0,))
         assert len(around.assigned()) == 4 == len(around.extra(4)) and not set(around.assigned()) & set(around.extra(4))
         assert around.rng("a").next_u64() == around.rng("a").next_u64() != around.rng("b").next_u64()
         mixed = gauntlet.mix([own, upload], [0.5, 0.5])
