@@ -77,9 +77,9 @@ class Run:
 
     @cached_property
     def leaderboard(self) -> pa.Table:
-        """A row for each holder of a slot, the best paid of the last tenth of the rounds first: ``incentive_final`` and ``incentive_total`` (shares of pay),
-        the mechanism's last numbers, counts of rounds, sums of costs, and ``work``, ``pay`` and ``profit`` as multiples of a
-        mean honest peer's."""
+        """A row for each holder of a slot, the best paid of the last tenth of the rounds first: ``incentive_final`` and
+        ``incentive_total`` (shares of pay), the mechanism's last numbers, counts of rounds, sums of costs, and ``work``,
+        ``pay`` and ``profit`` as multiples of a mean honest peer's."""
         return tables.table(self._native.table("leaderboard"))
 
     @cached_property

@@ -12,7 +12,8 @@ import gauntlet
 
 
 def judged(mechanism, **changes):
-    peers = [{"count": 4}, {"behaviour": "copycat"}, {"behaviour": "late"}, {"behaviour": "offline"}, {"behaviour": "malformed"}]
+    adversaries = ("copycat", "late", "offline", "malformed")
+    peers = [{"count": 4}, *({"behaviour": behaviour} for behaviour in adversaries)]
     return network(mechanism=mechanism, peers=peers, rounds=10, protocol={"top_peers": 4, "min_peers": 2}, **changes)
 
 
