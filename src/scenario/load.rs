@@ -25,16 +25,27 @@ use crate::settings::Finding;
 /// # Errors
 /// [`ScenarioError`]: the file does not exist or cannot be read, or problems with file, line, column and key.
 pub fn load(path: impl AsRef<Path>, overrides: &[String]) -> Result<Scenario, ScenarioError> {
+    load_with(Registry::default(), path, overrides)
+}
+
+/// Like [`load`], with the kinds of this registry.
+///
+/// # Errors
+/// Like [`load`].
+pub fn load_with(registry: Registry, path: impl AsRef<Path>, overrides: &[String]) -> Result<Scenario, ScenarioError> {
     let path = path.as_ref();
     let name = path.display().to_string();
     let reason = match std::fs::read_to_string(path) {
-        Ok(text) => return Scenario::from_toml(&text, &name, overrides),
+        Ok(text) => return Scenario::from_toml_with(registry, &text, &name, overrides),
         Err(reason) => reason,
     };
     let stem = path.file_name().and_then(|file| file.to_str()).map(|file| file.strip_suffix(".toml").unwrap_or(file));
     let is_absent = reason.kind() == ErrorKind::NotFound || path.is_dir();
     match shipped().into_iter().find(|scenario| is_absent && Some(scenario.name) == stem) {
-        Some(scenario) => Scenario::from_toml(scenario.text, &format!("{} (shipped)", scenario.file()), overrides),
+        Some(scenario) => {
+            let name = format!("{} (shipped)", scenario.file());
+            Scenario::from_toml_with(registry, scenario.text, &name, overrides)
+        }
         None if reason.kind() == ErrorKind::NotFound => {
             let names: Vec<&str> = shipped().iter().map(|scenario| scenario.name).collect();
             Err(ScenarioError::NotFound { path: name, shipped: names.join(", ") })

@@ -38,7 +38,7 @@ mod shipped;
 mod tests;
 pub use crate::chain::MAX_SLOTS;
 pub use error::{Place, Problem, ScenarioError};
-pub use load::load;
+pub use load::{load, load_with};
 pub use nodes::Machines;
 pub use open::World;
 pub use operators::Operator;

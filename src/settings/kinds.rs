@@ -93,8 +93,8 @@ impl<S: ?Sized + 'static> Kinds<S> {
     }
 
     /// Adds a kind, or replaces the one of that name. Its settings are a `T`, which must deny unknown fields.
-    pub fn with<T: Serialize + DeserializeOwned + 'static>(mut self, kind: &str, boxed: fn(T) -> Box<S>) -> Self {
-        let read = move |table: &Table| {
+    pub fn with<T: Serialize + DeserializeOwned + 'static>(self, kind: &str, boxed: fn(T) -> Box<S>) -> Self {
+        self.with_reader(kind, move |table: &Table| {
             let value: T = serde_path_to_error::deserialize(Value::Table(table.clone())).map_err(|error| {
                 let key = error.path().to_string();
                 KindError { key: if key == "." { String::new() } else { key }, message: error.inner().message().into() }
@@ -102,7 +102,16 @@ impl<S: ?Sized + 'static> Kinds<S> {
             let whole = |message: String| KindError { key: String::new(), message };
             let table = Table::try_from(&value).map_err(|error| whole(error.to_string()))?;
             Ok(Resolved { settings: boxed(value), table })
-        };
+        })
+    }
+
+    /// Adds a kind, or replaces the one of that name, whose settings `read` takes from their table. For kinds that come
+    /// at run time, such as classes of another language.
+    pub fn with_reader(
+        mut self,
+        kind: &str,
+        read: impl Fn(&Table) -> Result<Resolved<S>, KindError> + Send + Sync + 'static,
+    ) -> Self {
         self.known.retain(|(known, _)| known != kind);
         self.known.push((kind.to_string(), Arc::new(read)));
         self

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Builds the wheel, installs it into an environment of its own, and runs the tests and notebooks on it.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+root=$PWD/target/python
+not_run() {
+  echo "##############################################################" >&2
+  echo "NOT RUN: the tests of the Python package: $1" >&2
+  echo "##############################################################" >&2
+  exit 0
+}
+
+python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || not_run "no Python 3.11 or newer here"
+rm -rf "$root"
+mkdir -p "$root"
+python3 -m venv "$root/venv" || not_run "no environment can be made here (python3-venv)"
+pip() { "$root/venv/bin/python" -m pip --disable-pip-version-check --quiet "$@"; }
+timeout 300 "$root/venv/bin/python" -m pip --disable-pip-version-check --quiet install 'maturin>=1.9.4,<2' \
+  || not_run "pip reaches no index"
+
+timeout 1800 "$root/venv/bin/python" -m pip --disable-pip-version-check wheel --no-deps --no-build-isolation \
+  --wheel-dir "$root" ./python
+wheel=$(ls "$root"/gauntlet-*.whl)
+pip install "$wheel[test]"
+# Outside of the source, so that the installed package is tested.
+cp -r python/tests python/notebooks python/pyproject.toml "$root"
+cd "$root"
+GAUNTLET_SIM=$root/../debug/sim timeout 1200 "$root/venv/bin/python" -m pytest tests
