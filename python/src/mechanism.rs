@@ -72,7 +72,7 @@ impl Judge {
 
 /// `gauntlet.Measurement`.
 fn measurement<'py>(class: &Bound<'py, PyAny>, what: &Measurement) -> PyResult<Bound<'py, PyAny>> {
-    class.call1((what.payloads.clone(), what.fraction, what.pages.assigned_to, what.pages.sample))
+    class.call1((what.payloads.clone(), what.fraction, what.pages.assigned_to(), what.pages.sample))
 }
 
 fn measurement_of(asked: &Bound<'_, PyAny>) -> PyResult<Measurement> {
@@ -84,11 +84,7 @@ fn measurement_of(asked: &Bound<'_, PyAny>) -> PyResult<Measurement> {
         )));
     }
     let payloads = asked.getattr("payloads")?.try_iter()?.map(|pair| pair?.extract()).collect::<PyResult<_>>()?;
-    Ok(Measurement {
-        payloads,
-        fraction,
-        pages: Pages { assigned_to: asked.getattr("assigned_to")?.extract()?, sample },
-    })
+    Ok(Measurement { payloads, fraction, pages: Pages::whole(asked.getattr("assigned_to")?.extract()?, sample) })
 }
 
 fn ranking_of(answer: &Bound<'_, PyAny>) -> PyResult<Ranking> {

@@ -40,7 +40,7 @@ pub fn check(args: Args) -> anyhow::Result<()> {
     let scheme = open::examine(&scenario, &config)?;
     say(peers(&scenario).trim_end());
     say(amounts(&scenario, &config, &*scheme, &corpus));
-    if let Some(shortage) = assignment(&scenario, &corpus).shortage() {
+    if let Some(shortage) = assignment(&scenario, &corpus).shortage(scenario.protocol.most_pages) {
         say(format_args!("warning: {shortage}"));
     }
     if exists {

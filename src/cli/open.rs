@@ -118,7 +118,7 @@ pub fn world_of(scenario: Scenario, manifest: &Manifest, name: &str) -> anyhow::
 }
 
 fn opened(world: World) -> anyhow::Result<Arc<World>> {
-    if let Some(shortage) = world.network.assignment.shortage() {
+    if let Some(shortage) = world.network.assignment.shortage(world.network.rules.protocol.most_pages) {
         tracing::warn!("{shortage}");
     }
     Ok(Arc::new(world))

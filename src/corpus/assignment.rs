@@ -6,13 +6,14 @@
 //! them for pages that it trains on besides its own ([`Assignment::extra`]). One part is common
 //! ([`Assignment::unassigned`]): no peer trains on it, and validators compare all peers on it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use rand::{Rng, seq::SliceRandom};
 
 use super::page::PageId;
 use crate::Uid;
-use crate::random::rng;
+use crate::random::{ChaCha8Rng, rng};
 use crate::words::counted;
 
 /// Peers' pages by round; see the module.
@@ -70,20 +71,37 @@ impl Assignment {
         self.free(0, round, n)
     }
 
-    /// Whether the corpus is too small to give every slot its own pages and leave as many unassigned.
-    pub fn shortage(&self) -> Option<Shortage> {
-        let needed = (self.slots + 1) * self.pages_per_round;
+    /// `n` different pages that are assigned to nobody, drawn by `random`; fewer if there are fewer.
+    pub fn hidden(&self, round: u64, n: usize, random: &mut ChaCha8Rng) -> Vec<PageId> {
+        let (first, shuffle) = (self.first_free(), self.shuffle(round));
+        let free = self.train_pages - first;
+        let mut places = BTreeSet::new();
+        while (places.len() as u64) < free.min(n as u64) {
+            places.insert(first + random.next_u64() % free);
+        }
+        places.into_iter().map(|place| shuffle.page(place)).collect()
+    }
+
+    /// Whether the corpus is too small to give every slot its own pages, up to `most` times as many, and leave as many
+    /// unassigned.
+    pub fn shortage(&self, most: f64) -> Option<Shortage> {
+        let needed = (self.slots + 1) * (most * self.pages_per_round as f64).ceil() as u64;
         (needed > self.train_pages).then_some(Shortage { needed, available: self.train_pages })
     }
 
     /// Pages of a lane. The free places are dealt in turn to lane 0, which is common, and to one lane per uid. After
     /// the last place, dealing starts again at the first.
     fn free(&self, lane: u64, round: u64, n: usize) -> Vec<PageId> {
-        let taken = self.slots * self.pages_per_round;
-        let first = if taken < self.train_pages { taken } else { 0 };
+        let first = self.first_free();
         let shuffle = self.shuffle(round);
         let place = |turn: u64| first + (turn * (self.slots + 1) + lane) % (self.train_pages - first);
         (0..n as u64).map(|turn| shuffle.page(place(turn))).collect()
+    }
+
+    /// The first place that no slot has; 0 if the slots have all.
+    fn first_free(&self) -> u64 {
+        let taken = self.slots * self.pages_per_round;
+        if taken < self.train_pages { taken } else { 0 }
     }
 
     fn shuffle(&self, round: u64) -> Permutation {
@@ -166,7 +184,7 @@ mod tests {
         ) {
             let needed = (slots * pages + (slots + 1) * extra.max(pages)) as u64;
             let assignment = Assignment::new(seed, slots, pages, if huge { 1 << 40 } else { needed + spare });
-            prop_assert_eq!(assignment.shortage(), None);
+            prop_assert_eq!(assignment.shortage(1.0), None);
             let mut all = assignment.unassigned(round, pages);
             for uid in 0..slots as Uid {
                 let own = assignment.assigned(uid, round);
@@ -182,7 +200,7 @@ mod tests {
         #[test]
         fn a_small_corpus_is_told_and_stays_in_range(train in 1u64..50, slots in 1usize..10, pages in 1usize..20) {
             let assignment = Assignment::new(3, slots, pages, train);
-            prop_assert_eq!(assignment.shortage().is_some(), ((slots + 1) * pages) as u64 > train);
+            prop_assert_eq!(assignment.shortage(1.0).is_some(), ((slots + 1) * pages) as u64 > train);
             for uid in 0..slots as Uid {
                 let lists = [assignment.assigned(uid, 1), assignment.extra(uid, 1, pages), assignment.unassigned(1, pages)];
                 prop_assert!(lists.iter().all(|list| list.len() == pages && list.iter().all(|page| *page < train)));

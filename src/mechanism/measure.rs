@@ -34,19 +34,36 @@ impl Measurement {
 /// A set of pages. The validator's secret draws a sample of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pages {
-    /// The peer to which the round assigns the pages. `None` stands for pages assigned to nobody, as many as a peer
-    /// has.
-    pub assigned_to: Option<Uid>,
+    pub whose: Whose,
     /// Fraction to measure, at least one page.
     pub sample: f64,
     /// Fraction of the tokens of each page to measure, in one stretch.
     pub stretch: f64,
 }
 
+/// To whom a round assigns pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// To this peer.
+    Peer(Uid),
+    /// To nobody: as many as a peer has, the same for all validators. Everybody knows them beforehand.
+    Nobodys,
+    /// To nobody either, but drawn by this validator's secret among all of these.
+    Hidden,
+}
+
 impl Pages {
     /// A sample of a peer's pages, or of unassigned ones, with all of their tokens.
     pub fn whole(assigned_to: Option<Uid>, sample: f64) -> Self {
-        Self { assigned_to, sample, stretch: 1.0 }
+        Self { whose: assigned_to.map_or(Whose::Nobodys, Whose::Peer), sample, stretch: 1.0 }
+    }
+
+    /// The peer to which the pages are assigned.
+    pub fn assigned_to(&self) -> Option<Uid> {
+        match self.whose {
+            Whose::Peer(uid) => Some(uid),
+            Whose::Nobodys | Whose::Hidden => None,
+        }
     }
 }
 
@@ -70,7 +87,10 @@ impl Losses {
 
     /// Mean loss of the model before the round on pages assigned to peers.
     pub fn before_on_assigned(&self) -> Option<f64> {
-        let on_assigned = |m: &&Measured| m.what.payloads.is_empty() && m.what.pages.assigned_to.is_some();
+        let on_assigned = |m: &&Measured| {
+            let Pages { whose, stretch, .. } = m.what.pages;
+            m.what.payloads.is_empty() && matches!(whose, Whose::Peer(_)) && stretch == 1.0
+        };
         let losses: Vec<f64> = self.0.iter().filter(on_assigned).filter_map(|measured| measured.loss).collect();
         (!losses.is_empty()).then(|| losses.iter().sum::<f64>() / losses.len() as f64)
     }

@@ -84,7 +84,7 @@ impl Network {
     pub fn pages_said(&self, upload: &Upload) -> usize {
         let assigned = self.rules.training.pages_per_round;
         let said = upload.pages.map_or(assigned, usize::from);
-        said.min(self.rules.protocol.pages_that_count(assigned))
+        said.clamp(1, self.rules.protocol.pages_that_count(assigned))
     }
 
     /// Number of tokens to predict on these pages.

@@ -53,6 +53,10 @@ fn rounds(found: &mut Findings, s: &Scenario) {
     let (peers, top) = (s.peers_total(), s.protocol.top_peers);
     let expected = format!("{peers} at most, the number of peers");
     found.require_with(top <= peers || peers == 0, "protocol.top_peers", top, expected, Some("peers"));
+    let (most, pages) = (s.protocol.most_pages, s.training.pages_per_round);
+    let fits = s.protocol.pages_that_count(pages) <= usize::from(u16::MAX);
+    let expected = format!("{} pages at most, times training.pages_per_round", u16::MAX);
+    found.require_with(!s.protocol.says_pages() || fits, "protocol.most_pages", most, expected, Some("training"));
     let (window, round) = (s.protocol.put_window_seconds, s.round_seconds());
     let expected = format!("{round} at most, the seconds of a round (chain.block_seconds * chain.blocks_per_round)");
     let fits = window <= round || round <= 0.0;

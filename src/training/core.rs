@@ -14,7 +14,7 @@ use super::baseline::Baseline;
 use super::schedule::Schedule;
 use super::scheme::{LocalTraining, Scheme, SchemeSettings};
 use super::{
-    BaselineSettings, Basis, ChunkError, Data, Evaluator, Passage, PayloadShape, PseudoGradient, Replica, Round,
+    BaselineSettings, Basis, ChunkError, Data, Evaluator, PayloadShape, PseudoGradient, Replica, Round,
     TrainingSettings, Trigger,
 };
 use crate::corpus::{Corpus, PageError};
@@ -183,9 +183,9 @@ impl TrainingCore {
         round: u64,
         payloads: &[Weighted],
         fraction: f64,
-        sets: &[Passage],
+        sets: &[&[Vec<u32>]],
     ) -> Vec<f64> {
-        let losses = |model: &Llama| sets.iter().map(|passage| self.evaluator.loss_on(model, passage)).collect();
+        let losses = |model: &Llama| sets.iter().map(|pages| self.evaluator.loss(model, pages)).collect();
         if payloads.is_empty() {
             return losses(&replica.model);
         }

@@ -3,13 +3,6 @@
 use super::gradient::{self, DeviceGradient, Gradient, Labels};
 use crate::model::{Device, Llama, LlamaConfig};
 
-/// Pages of which the tokens after the first `from` are to be predicted.
-#[derive(Clone, Copy, Debug)]
-pub struct Passage<'a> {
-    pub pages: &'a [Vec<u32>],
-    pub from: usize,
-}
-
 /// Computes with the model of a run.
 #[derive(Clone, Debug)]
 pub struct Evaluator {
@@ -50,10 +43,5 @@ impl Evaluator {
     /// Mean loss on these pages, in nats a token.
     pub fn loss(&self, model: &Llama, pages: &[Vec<u32>]) -> f64 {
         gradient::loss(model, pages, self.micro_batch)
-    }
-
-    /// Mean loss on a part of these pages, in nats a token.
-    pub fn loss_on(&self, model: &Llama, Passage { pages, from }: &Passage) -> f64 {
-        gradient::loss_from(model, pages, *from, self.micro_batch)
     }
 }

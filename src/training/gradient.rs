@@ -133,27 +133,11 @@ pub fn gradient_over(models: &[Llama], pages: &[Vec<u32>], micro_batch: usize) -
 
 /// Mean cross-entropy in nats a token, without autodiff; otherwise like [`gradient`].
 pub fn loss(model: &Llama, pages: &[Vec<u32>], micro_batch: usize) -> f64 {
-    loss_from(model, pages, 0, micro_batch)
-}
-
-/// Like [`loss`], of the predictions from place `from` of each page on. Those before are only context.
-///
-/// # Panics
-/// Like [`gradient`], or if a page has no prediction at `from`.
-pub fn loss_from(model: &Llama, pages: &[Vec<u32>], from: usize, micro_batch: usize) -> f64 {
     assert!(!pages.is_empty(), "a loss needs pages");
     let of_batch = |pages_of_batch: &[Vec<u32>]| {
-        let Batch { inputs, targets, length } = Batch::new(pages_of_batch);
+        let batch = Batch::new(pages_of_batch);
         let weight = pages_of_batch.len() as f64 / pages.len() as f64;
-        let losses = model.token_losses(&inputs, targets, length);
-        let measured = match from {
-            0 => losses,
-            from => losses
-                .reshape([pages_of_batch.len(), length])
-                .slice([0..pages_of_batch.len(), from..length])
-                .reshape([-1]),
-        };
-        weight * mean(measured)
+        weight * mean(model.token_losses(&batch.inputs, batch.targets, batch.length))
     };
     pages.chunks(micro_batch).map(of_batch).sum()
 }

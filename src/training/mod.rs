@@ -28,7 +28,7 @@ mod settings;
 
 pub use chunks::{Basis, ChunkError, ChunkLayout, MAX_CHUNK, PayloadLayout, TensorChunks};
 pub use core::{CoreError, CoreSettings, TrainingCore, remembered};
-pub use evaluator::{Evaluator, Passage};
+pub use evaluator::Evaluator;
 pub use gradient::Labels;
 pub use poison::{Data, Poison, Trigger};
 pub use pseudo_gradient::{PayloadError, PayloadShape, PseudoGradient, SparseTensor, TensorShape};

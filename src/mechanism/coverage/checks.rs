@@ -4,12 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use super::settings::CoverageSettings;
 use crate::Uid;
-use crate::mechanism::measure::{Losses, Measurement, Pages};
+use crate::mechanism::measure::{Losses, Measurement, Pages, Whose};
 
 /// Stretches of a page, each as long as the others.
 const STRETCHES: f64 = 4.0;
 /// Checks without a result that a new peer starts with.
 const PRIOR: f64 = 0.5;
+/// Below that many aggregated uploads, the one that is checked would be too large a part of the network's step.
+const MANY: usize = 5;
 
 /// What a check looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,41 +23,41 @@ pub enum Kind {
 }
 
 impl Kind {
-    fn pages(self, settings: &CoverageSettings, assigned_to: Option<Uid>) -> Pages {
+    /// The piece of a peer's work, or as many hidden pages.
+    fn pages(self, settings: &CoverageSettings, whose: Whose) -> Pages {
         match self {
-            Self::Pages => Pages::whole(assigned_to, settings.piece),
-            Self::Stretches => {
-                Pages { assigned_to, sample: (STRETCHES * settings.piece).min(1.0), stretch: 1.0 / STRETCHES }
+            Self::Pages => Pages { whose, sample: settings.piece, stretch: 1.0 },
+            Self::Stretches => Pages { whose, sample: (STRETCHES * settings.piece).min(1.0), stretch: 1.0 / STRETCHES },
+        }
+    }
+
+    /// The losses that a check of a peer compares with, on its piece and on hidden pages. For a single page they are those
+    /// after a small step of the network's own, because what makes a page easy helps every step. In stretches of several
+    /// pages this averages out, and the model before the round compares more sharply.
+    fn references(self, settings: &CoverageSettings, uid: Uid, aggregated: &[Uid]) -> [Measurement; 2] {
+        let others = aggregated.iter().filter(|&&other| other != uid || aggregated.len() >= MANY);
+        let payloads: Vec<(Uid, u8)> = others.map(|&uid| (uid, 1)).collect();
+        [Whose::Peer(uid), Whose::Hidden].map(|whose| {
+            let (payloads, pages) = (payloads.clone(), self.pages(settings, whose));
+            if self == Self::Stretches || payloads.is_empty() {
+                return Measurement::before(pages);
             }
-        }
+            Measurement { payloads, fraction: settings.beta_fraction, pages }
+        })
     }
 
-    /// The loss that a check compares with, on a peer's pages or on unassigned ones. For a single page it is that after a
-    /// small step of the network's own, because what makes a page easy helps every step. In stretches of several pages
-    /// this averages out, and the model before the round compares more sharply.
-    pub fn reference(self, settings: &CoverageSettings, aggregated: &[Uid], assigned_to: Option<Uid>) -> Measurement {
-        let pages = self.pages(settings, assigned_to);
-        let payloads: Vec<(Uid, u8)> = aggregated.iter().map(|&uid| (uid, 1)).collect();
-        if self == Self::Stretches || payloads.is_empty() {
-            return Measurement::before(pages);
-        }
-        Measurement { payloads, fraction: settings.beta_fraction, pages }
-    }
-
-    /// Losses after a small step along a peer's upload, on its pages and on unassigned ones.
-    pub fn of_one(self, settings: &CoverageSettings, uid: Uid) -> [Measurement; 2] {
-        [Some(uid), None]
-            .map(|assigned_to| Measurement::after_one(uid, settings.beta_fraction, self.pages(settings, assigned_to)))
+    /// The losses that a check of a peer needs: two to compare with, then those after a small step along its upload.
+    pub fn measurements(self, settings: &CoverageSettings, uid: Uid, aggregated: &[Uid]) -> [Measurement; 4] {
+        let [piece, elsewhere] = self.references(settings, uid, aggregated);
+        let after = |whose| Measurement::after_one(uid, settings.beta_fraction, self.pages(settings, whose));
+        [piece, elsewhere, after(Whose::Peer(uid)), after(Whose::Hidden)]
     }
 
     /// The result of a check, if all of its losses were measured.
     pub fn result(self, settings: &CoverageSettings, uid: Uid, aggregated: &[Uid], losses: &Losses) -> Option<Check> {
-        let [own, elsewhere] = self.of_one(settings, uid);
-        let reference = |assigned_to| losses.get(&self.reference(settings, aggregated, assigned_to));
-        Some(Check {
-            own: reference(Some(uid))? - losses.get(&own)?,
-            elsewhere: reference(None)? - losses.get(&elsewhere)?,
-        })
+        let [of_piece, of_rest, piece, rest] =
+            self.measurements(settings, uid, aggregated).map(|what| losses.get(&what));
+        Some(Check { own: of_piece? - piece?, elsewhere: of_rest? - rest? })
     }
 }
 
@@ -87,8 +89,10 @@ impl Check {
 pub struct Share {
     /// Sum of the results, +1 or -1 each, by the work that they stand for; older ones weigh less.
     sum: f64,
-    /// Sum of their weights.
-    weight: f64,
+    /// Sum of the work.
+    work: f64,
+    /// Number of results; older ones count less.
+    checks: f64,
 }
 
 impl Share {
@@ -96,18 +100,28 @@ impl Share {
     /// much with little work as with much would let a peer pass with little, and be paid for much in other rounds.
     pub fn add(&mut self, proof: f64, work: f64, memory: f64) {
         self.sum = memory * self.sum + work * proof;
-        self.weight = memory * self.weight + work;
+        self.work = memory * self.work + work;
+        self.checks = memory * self.checks + 1.0;
     }
 
     /// Whether there was any check.
     pub fn is_known(&self) -> bool {
-        self.weight > 0.0
+        self.checks > 0.0
     }
 
     /// The share of the work that was found, 0 to 1. A check of work that was not done passes in one case of two, so
     /// passes minus failures estimate the share without bias. What is not known yet counts as not done.
     pub fn found(&self) -> f64 {
-        (self.sum / (self.weight + PRIOR)).max(0.0)
+        if !self.is_known() {
+            return 0.0;
+        }
+        let unknown = PRIOR / self.checks;
+        (self.sum / (self.work * (1.0 + unknown))).max(0.0)
+    }
+
+    /// Work and number of the checks.
+    pub fn checked(&self) -> (f64, f64) {
+        (self.work, self.checks)
     }
 }
 
@@ -132,6 +146,10 @@ mod tests {
         assert_eq!(share.found(), 0.0);
         share.add(1.0, 1.0, 0.95);
         assert!((share.found() - 2.0 / 3.0).abs() < 1e-12);
+        // Much claimed work makes one check no better known.
+        let mut large = Share::default();
+        large.add(1.0, 100.0, 0.95);
+        assert_eq!(large.found(), share.found());
         (0..200).for_each(|_| share.add(1.0, 1.0, 0.95));
         assert!(share.found() > 0.97);
         // Whoever stops working is found out: after 20 checks that fail as often as they pass, little is left.
@@ -152,7 +170,7 @@ mod tests {
     fn both_kinds_run_as_many_tokens() {
         let settings = CoverageSettings::default();
         let tokens = |kind: Kind| {
-            let pages = kind.pages(&settings, None);
+            let pages = kind.pages(&settings, Whose::Hidden);
             pages.sample * pages.stretch
         };
         assert_eq!(tokens(Kind::Pages), tokens(Kind::Stretches));

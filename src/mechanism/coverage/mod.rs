@@ -65,11 +65,18 @@ impl Record {
         self.pages.found() * self.stretches.found().powi(2)
     }
 
+    /// The work that the peer claims, as far as checks were about as much: who claims more than before waits for them.
+    fn backed(&self) -> f64 {
+        let ((pages, of_pages), (stretches, of_stretches)) = (self.pages.checked(), self.stretches.checked());
+        let checks = of_pages + of_stretches;
+        if checks > 0.0 { self.claimed.min((pages + stretches) / checks) } else { 0.0 }
+    }
+
     /// What the peer is paid for: its claimed work, as far as it was found.
     fn score(&self, settings: &CoverageSettings) -> f64 {
         let CoverageSettings { nothing_to, all_from, .. } = *settings;
         let paid = (self.coverage() - nothing_to) / (all_from - nothing_to);
-        paid.clamp(0.0, 1.0) * self.claimed
+        paid.clamp(0.0, 1.0) * self.backed()
     }
 }
 
@@ -86,7 +93,7 @@ impl Coverage {
         let passed = self.peers.iter().filter(|(_, record)| record.passed_in(round));
         let candidate = |(&uid, record): (&Uid, &Record)| Candidate {
             uid,
-            score: record.coverage() * record.claimed,
+            score: record.coverage() * record.backed(),
             waited: 0,
             newcomer: !record.pages.is_known() || !record.stretches.is_known(),
             past_incentive: 0.0,
@@ -110,6 +117,13 @@ impl Coverage {
         drawn.into_iter().map(|uid| (uid, kind(uid))).collect()
     }
 
+    /// The aggregated peers whose uploads this validator has. One that serves its upload only to the validator that
+    /// decides would otherwise prevent the checks of all others.
+    fn present(&self, aggregated: &[Uid], round: u64) -> Vec<Uid> {
+        let passed = |uid: &&Uid| self.peers.get(uid).is_some_and(|record| record.passed_in(round));
+        aggregated.iter().filter(passed).copied().collect()
+    }
+
     fn draw(&self, purpose: &str, round: u64) -> ChaCha8Rng {
         rng(self.secret, purpose, 0, round)
     }
@@ -129,7 +143,8 @@ impl Mechanism for Coverage {
             let Some(record) = self.peers.get_mut(&peer.uid) else { continue };
             let in_sync = peer.steps_behind.is_some_and(|steps| steps <= self.settings.max_steps_behind);
             let status = if peer.arrival == Status::Passed && !in_sync { Status::OutOfSync } else { peer.arrival };
-            if record.seen.is_none_or(|(seen, _)| seen != facts.round) {
+            // A validator that starts over from a checkpoint sees some rounds twice.
+            if record.seen.is_none_or(|(seen, _)| seen < facts.round) {
                 let memory = self.settings.claims_memory;
                 record.work = if status.may_be_aggregated() { peer.work } else { 0.0 };
                 record.claimed = memory * record.claimed + (1.0 - memory) * record.work;
@@ -145,17 +160,20 @@ impl Mechanism for Coverage {
     }
 
     fn measure(&mut self, round: u64, aggregated: &[Uid]) -> Vec<Measurement> {
-        let (settings, chosen) = (&self.settings, self.chosen(round));
-        // Those after one step are adjacent, so that the model is moved once.
-        let reference =
-            |&(uid, kind): &(Uid, Kind)| [None, Some(uid)].map(|who| kind.reference(settings, aggregated, who));
-        let of_one = |&(uid, kind): &(Uid, Kind)| kind.of_one(settings, uid);
-        chosen.iter().flat_map(reference).chain(chosen.iter().flat_map(of_one)).collect()
+        let mut chosen = self.chosen(round);
+        // References after the network's step come first and are adjacent, so that the model is moved once for them.
+        chosen.sort_by_key(|(_, kind)| *kind == Kind::Stretches);
+        let aggregated = self.present(aggregated, round);
+        let of_each: Vec<_> =
+            chosen.into_iter().map(|(uid, kind)| kind.measurements(&self.settings, uid, &aggregated)).collect();
+        let references = of_each.iter().flat_map(|of_one| of_one[..2].to_vec());
+        references.chain(of_each.iter().flat_map(|of_one| of_one[2..].to_vec())).collect()
     }
 
     fn learn(&mut self, round: u64, aggregated: &[Uid], losses: &Losses) {
+        let aggregated = self.present(aggregated, round);
         for (uid, kind) in self.chosen(round) {
-            let Some(found) = kind.result(&self.settings, uid, aggregated, losses) else { continue };
+            let Some(found) = kind.result(&self.settings, uid, &aggregated, losses) else { continue };
             let Some(record) = self.peers.get_mut(&uid) else { continue };
             let share = match kind {
                 Kind::Pages => &mut record.pages,

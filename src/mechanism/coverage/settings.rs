@@ -37,7 +37,7 @@ impl Default for CoverageSettings {
             beta_fraction: 0.2,
             memory: 0.95,
             nothing_to: 0.25,
-            all_from: 0.7,
+            all_from: 0.75,
             claims_memory: 0.95,
         }
     }
@@ -49,6 +49,8 @@ impl CoverageSettings {
         found.not_negative("max_steps_behind", self.max_steps_behind);
         found.at_least_one("evaluated_per_round", self.evaluated_per_round as u64);
         found.positive_fraction("piece", self.piece);
+        // A check of stretches takes four times as many pages.
+        found.at_most("piece", self.piece, 0.25);
         found.positive("beta_fraction", self.beta_fraction);
         found.below_one("memory", self.memory);
         found.below_one("nothing_to", self.nothing_to);

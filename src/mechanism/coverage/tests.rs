@@ -44,7 +44,7 @@ fn loss(peers: &[Peer], what: &Measurement, round: u64) -> f64 {
     let peer = peers[usize::from(uid)];
     let noise = |purpose: &str| 0.004 * (chance(purpose, uid, round) - 0.5);
     let (share, purpose) = if what.pages.stretch < 1.0 { (peer.stretches, "stretch") } else { (peer.pages, "pages") };
-    let own = what.pages.assigned_to.is_some();
+    let own = what.pages.assigned_to().is_some();
     let trained = own && chance(purpose, uid, round) < share;
     let gain = peer.quality + noise(if own { "own" } else { "other" }) + if trained { 0.005 } else { 0.0 };
     4.0 * (1.0 - gain)
@@ -126,7 +126,7 @@ fn a_check_is_not_to_be_foreseen_from_the_last_one() {
 }
 
 #[test]
-fn newcomers_have_half_of_the_checks_and_no_pay_before_them() {
+fn newcomers_are_sure_of_half_of_the_checks_and_have_no_pay_before_them() {
     let peers = [HONEST; 20];
     let mut coverage = network(&peers[..10], CoverageSettings { evaluated_per_round: 6, ..Default::default() });
     play(&mut coverage, &peers[..10], 0..100);

@@ -70,7 +70,7 @@ pub fn own_losses(settings: &GauntletSettings, losses: &Losses) -> Vec<LossScore
     let Some(unassigned_before) = losses.get(&Measurement::before(unassigned(settings))) else { return Vec::new() };
     let peers = losses.0.iter().filter_map(|measured| {
         let what = &measured.what;
-        if what.payloads.is_empty() { what.pages.assigned_to } else { None }
+        if what.payloads.is_empty() { what.pages.assigned_to() } else { None }
     });
     let scores = |uid| {
         Some(LossScores {

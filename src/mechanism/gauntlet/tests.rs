@@ -33,7 +33,7 @@ fn measured(gauntlet: &Gauntlet, results: &[LossScores]) -> Losses {
     let uids: Vec<Uid> = results.iter().map(|scores| scores.uid).collect();
     let loss = |what: &Measurement| {
         let peer = |uid| results.iter().find(|scores| scores.uid == uid).unwrap();
-        match (&what.payloads[..], what.pages.assigned_to) {
+        match (&what.payloads[..], what.pages.assigned_to()) {
             ([], None) => results[0].unassigned_before,
             ([], Some(uid)) => peer(uid).assigned_before,
             ([(uid, _)], None) => peer(*uid).unassigned_after,

@@ -1,6 +1,6 @@
 //! Computes the losses that a mechanism asks for: each distinct one once, several at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -12,11 +12,11 @@ use super::Validator;
 use super::gather::Gathered;
 use crate::Uid;
 use crate::corpus::{self, PageError, PageId};
-use crate::mechanism::{Losses, Measured, Measurement, Pages};
+use crate::mechanism::{Losses, Measured, Measurement, Pages, Whose};
 use crate::node::network::Network;
 use crate::random::rng;
 use crate::training::aggregate::Weighted;
-use crate::training::{Passage, PseudoGradient, Replica};
+use crate::training::{PseudoGradient, Replica};
 
 /// The results of a round's measurements.
 pub struct Evaluation {
@@ -68,8 +68,9 @@ impl Validator {
                 });
             }
         }
-        let named = wanted.iter().flat_map(|what| &what.payloads).map(|(uid, _)| *uid);
-        let payloads = named.map(|uid| (uid, gathered.valid[&uid].upload.gradient.clone())).collect();
+        // Each once: a payload can be large, and be in many measurements.
+        let named: BTreeSet<Uid> = wanted.iter().flat_map(|what| &what.payloads).map(|(uid, _)| *uid).collect();
+        let payloads = named.into_iter().map(|uid| (uid, gathered.valid[&uid].upload.gradient.clone())).collect();
         Material { network: self.network.clone(), before: before.clone(), round: self.round, payloads, sets }
     }
 
@@ -98,8 +99,16 @@ impl Validator {
     fn pages(&self, pages: &Pages, gathered: &Gathered) -> Vec<PageId> {
         let (assignment, round) = (&self.network.assignment, self.round);
         let expected = self.network.rules.training.pages_per_round;
-        let Some(uid) = pages.assigned_to else {
-            return corpus::sample(self.secret, Uid::MAX, round, pages.sample, &assignment.unassigned(round, expected));
+        let uid = match pages.whose {
+            Whose::Peer(uid) => uid,
+            Whose::Nobodys => {
+                let all = assignment.unassigned(round, expected);
+                return corpus::sample(self.secret, Uid::MAX, round, pages.sample, &all);
+            }
+            Whose::Hidden => {
+                let count = ((expected as f64 * pages.sample).round() as usize).clamp(1, expected);
+                return assignment.hidden(round, count, &mut rng(self.secret, "hidden pages", 0, round));
+            }
         };
         let mut all = assignment.assigned(uid, round);
         let said = gathered.valid.get(&uid).map_or(expected, |received| self.network.pages_said(&received.upload));
@@ -114,7 +123,7 @@ impl Validator {
     fn stretch(&self, pages: &Pages) -> Range<usize> {
         let tokens = self.network.core.config.sequence_length;
         let stretches = ((1.0 / pages.stretch).round() as usize).clamp(1, tokens);
-        let who = pages.assigned_to.map_or(u64::MAX, u64::from);
+        let who = pages.assigned_to().map_or(u64::MAX, u64::from);
         let at = rng(self.secret, "evaluation stretch", who, self.round).random_range(0..stretches);
         at * tokens / stretches..(at + 1) * tokens / stretches
     }
@@ -139,15 +148,16 @@ struct PageSet {
 }
 
 impl Material {
-    /// The pages of a set as far as the end of its stretch: what follows changes no loss in it.
-    fn read(&self, pages: &Pages) -> Result<Passage<'_>, &PageError> {
+    /// The pages of a set, or the stretches of them.
+    fn read(&self, pages: &Pages) -> &Result<Vec<Vec<u32>>, PageError> {
         let set = self.sets.iter().find(|set| set.pages == *pages).expect("every set that is wanted is there");
-        let read = set.read.get_or_init(|| {
+        set.read.get_or_init(|| {
             let mut pages = self.network.core.corpus.pages(&set.ids)?;
-            pages.iter_mut().for_each(|page| *page = page[set.stretch.start..=set.stretch.end].to_vec());
+            // The first token of a stretch is only context, like that of a page.
+            let Range { start, end } = set.stretch;
+            pages.iter_mut().for_each(|page| *page = page[start..=end].to_vec());
             Ok(pages)
-        });
-        read.as_ref().map(|pages| Passage { pages, from: 0 })
+        })
     }
 
     /// The losses of a job, and the page that could not be read, if any.
@@ -158,7 +168,8 @@ impl Material {
         let is_one_step = |a: &Measurement, b: &Measurement| a.payloads == b.payloads && a.fraction == b.fraction;
         for step in job.measurements.chunk_by(is_one_step) {
             let sets: Vec<_> = step.iter().map(|what| self.read(&what.pages)).collect();
-            let readable: Vec<Passage> = sets.iter().filter_map(|set| set.as_ref().ok().copied()).collect();
+            let readable: Vec<&[Vec<u32>]> =
+                sets.iter().filter_map(|set| set.as_ref().ok()).map(Vec::as_slice).collect();
             let weighted = |&(uid, weight): &(Uid, u8)| Weighted { payload: &self.payloads[&uid], weight };
             let payloads: Vec<Weighted> = step[0].payloads.iter().map(weighted).collect();
             let core = &self.network.core;
@@ -166,7 +177,7 @@ impl Material {
                 core.losses_after(&self.before, self.round, &payloads, step[0].fraction, &readable).into_iter();
             for (what, set) in step.iter().zip(sets) {
                 let loss = if set.is_ok() { losses.next() } else { None };
-                failed = failed.or_else(|| set.as_ref().err().map(|error| (*error).clone()));
+                failed = failed.or_else(|| set.as_ref().err().cloned());
                 measured.push(Measured { what: what.clone(), loss });
             }
         }
@@ -193,7 +204,7 @@ fn jobs(wanted: Vec<Measurement>) -> Vec<Job> {
         Peer(Uid),
         Several(Vec<(Uid, u8)>),
     }
-    let about = |what: &Measurement| match (&what.payloads[..], what.pages.assigned_to) {
+    let about = |what: &Measurement| match (&what.payloads[..], what.pages.assigned_to()) {
         ([], None) => About::Nobody,
         ([], Some(uid)) => About::Peer(uid),
         ([(uid, _)], _) => About::Peer(*uid),

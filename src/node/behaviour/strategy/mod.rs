@@ -97,7 +97,7 @@ impl Behaviour for Strategy {
 
     fn pages_said(&self, assigned: usize) -> usize {
         let said = self.settings.says.unwrap_or(1.0 + self.settings.extra);
-        (assigned as f64 * said).round() as usize
+        (assigned as f64 * said).round().max(1.0) as usize
     }
 
     fn model_age(&self) -> usize {
