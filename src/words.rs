@@ -1,4 +1,21 @@
-//! Words in messages: counts of things, and causes without programmers' details.
+//! Words in messages: counts of things, causes without programmers' details, and the glossary.
+
+/// The words that commands, reports and documentation use, each with its meaning, in the order in which a round meets them.
+pub const GLOSSARY: [(&str, &str); 13] = [
+    ("round", "one cycle of training, upload, judgement and update"),
+    ("peer", "trains on its pages and uploads a pseudo-gradient"),
+    ("pseudo-gradient", "what a peer uploads: the compressed result of its training"),
+    ("slot, uid", "a peer's place on the chain, and the number of that place"),
+    ("validator", "judges uploads, decides which count, sets the peers' pay"),
+    ("put window", "the part of a round in which an upload must arrive to count"),
+    ("record", "the signed list of the uploads that all nodes aggregate"),
+    ("in sync", "computed on the validator's model, as an upload should be"),
+    ("loss score", "how much a step along one peer's upload lowers the loss"),
+    ("rating", "a peer's skill over many loss scores: mean mu, spread sigma"),
+    ("proof", "of computation: the upload helps its own pages the most"),
+    ("score", "ranks peers; as published, rating x proof x sync score"),
+    ("pay, incentive", "a peer's share of what the chain pays in a round"),
+];
 
 /// A count of something with a regular plural: `1 peer`, `2 peers`.
 pub fn counted(count: impl TryInto<u64>, one: &str) -> String {

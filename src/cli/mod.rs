@@ -76,7 +76,7 @@ Environment:
     after_help = AFTER,
     after_long_help = format!("{}
 
-{AFTER}", glossary::GLOSSARY)
+{AFTER}", glossary::lines())
 )]
 struct Cli {
     #[command(subcommand)]
