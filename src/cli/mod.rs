@@ -35,13 +35,13 @@ mod scenarios;
 mod shared;
 mod status;
 mod sweep;
+mod terminal;
 mod tokenize;
 mod verify;
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 use gauntlet::lab::LabError;
 use gauntlet::lab::sweep::SweepError;
 use gauntlet::node::OpenError;
@@ -160,7 +160,7 @@ fn start_log(cli: &Cli) {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty()));
+        .with_ansi(terminal::has_colours());
     match cli.log {
         // Only nodes keep a log; the warnings of other commands are for people.
         LogFormat::Human if default == "warn" => log.event_format(self::log::Warnings::default()).init(),
@@ -172,7 +172,11 @@ fn start_log(cli: &Cli) {
 /// Parses the command line and runs the command. Returns 0, 1 after a failure, 2 for a wrong command line or scenario, or 3
 /// for a run that is done and has diverged.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let mut command = Cli::command();
+    if !terminal::knows_sequences() {
+        command = command.color(ColorChoice::Never);
+    }
+    let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
     start_log(&cli);
     limits::raise_open_files();
     let done = match cli.command {

@@ -1,6 +1,5 @@
 //! Shows the progress of a run: a bar on a terminal, otherwise a plain line from time to time.
 
-use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use gauntlet::engine::{BaselineState, BaselineStep, Checkpoint, Observer, ObserverError, Traffic};
@@ -9,38 +8,11 @@ use gauntlet::report::RunWriter;
 use gauntlet::training::Replica;
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::terminal::columns;
+
 /// Time between two plain lines.
 pub const PLAIN_EVERY: Duration = Duration::from_secs(10);
 
-/// Width of the terminal for progress. `None` if progress cannot be drawn: on a pipe, or on a terminal that has no name
-/// or cannot move its cursor.
-pub fn columns() -> Option<u16> {
-    let name = std::env::var("TERM").unwrap_or_default();
-    columns_of(std::io::stderr().is_terminal(), cfg!(unix).then_some(name.as_str()), size())
-}
-
-/// The width for a terminal with this name (where terminals have names) that reports this many columns.
-fn columns_of(is_terminal: bool, name: Option<&str>, size: Option<u16>) -> Option<u16> {
-    let can_move = name.is_none_or(|name| !name.is_empty() && name != "dumb");
-    (is_terminal && can_move).then(|| size.filter(|size| *size > 0).unwrap_or(USUAL))
-}
-
-/// The columns that the system reports.
-fn size() -> Option<u16> {
-    #[cfg(unix)]
-    {
-        // SAFETY: the call fills the structure or fails.
-        let mut size: libc::winsize = unsafe { std::mem::zeroed() };
-        // SAFETY: as above.
-        let done = unsafe { libc::ioctl(libc::STDERR_FILENO, libc::TIOCGWINSZ, &raw mut size) };
-        (done == 0).then_some(size.ws_col)
-    }
-    #[cfg(not(unix))]
-    None
-}
-
-/// Columns of a terminal that reports none.
-const USUAL: u16 = 80;
 /// Columns from which a bar and all parts fit.
 const WIDE: u16 = 130;
 
@@ -225,22 +197,6 @@ impl Observer for Shown {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn progress_is_drawn_on_terminals_that_can_redraw_a_line() {
-        for (is_terminal, name, size, expected) in [
-            (true, Some("xterm"), Some(120), Some(120)),
-            (true, Some("xterm"), Some(40), Some(40)),
-            (true, Some("xterm-mono"), Some(0), Some(80)),
-            (true, Some("xterm"), None, Some(80)),
-            (true, Some("dumb"), Some(80), None),
-            (true, Some(""), Some(80), None),
-            (true, None, Some(80), Some(80)),
-            (false, Some("xterm"), Some(80), None),
-        ] {
-            assert_eq!(columns_of(is_terminal, name, size), expected, "{is_terminal} {name:?} {size:?}");
-        }
-    }
 
     #[test]
     fn parts_of_a_line_are_shown_whole_or_not_at_all() {

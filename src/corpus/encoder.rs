@@ -12,6 +12,7 @@ use super::cuts::Cuts;
 use super::error::{CorpusError, words};
 use crate::digest::Digest;
 use crate::model::tokenizer::END;
+use crate::words::{not_json, unmarked};
 
 /// A Hugging Face `tokenizer.json`.
 ///
@@ -20,7 +21,7 @@ use crate::model::tokenizer::END;
 pub struct Encoder {
     path: String,
     tokenizer: Tokenizer,
-    /// The file's bytes.
+    /// The file's bytes, without a byte order mark.
     pub definition: Vec<u8>,
     /// Digest of these bytes.
     pub digest: Digest,
@@ -62,8 +63,9 @@ impl Encoder {
     /// The file cannot be read, or is no tokenizer. The message names the setting `key`.
     pub fn open(key: &'static str, path: &str) -> Result<Self, CorpusError> {
         let bytes = fs::read(path).map_err(|reason| CorpusError::Unreadable { key, path: path.to_string(), reason })?;
+        let bytes = unmarked(&bytes).to_vec();
         let broken = |reason: String| CorpusError::Tokenizer { path: path.to_string(), reason };
-        let mut tokenizer = Tokenizer::from_bytes(&bytes).map_err(|error| broken(error.to_string()))?;
+        let mut tokenizer = Tokenizer::from_bytes(&bytes).map_err(|error| broken(not_json(&bytes, &error)))?;
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(|error| broken(error.to_string()))?;
         let largest = tokenizer.get_vocab(true).into_values().max().unwrap_or(0);
@@ -147,7 +149,7 @@ impl Encoder {
             Err(error) => return Err(wrong(words(&error))),
         };
         let config: serde_json::Value =
-            serde_json::from_slice(&text).map_err(|error| wrong(format!("not JSON: {error}")))?;
+            serde_json::from_slice(unmarked(&text)).map_err(|error| wrong(not_json(&text, &error)))?;
         let eos = &config["eos_token"];
         Ok(eos.as_str().or(eos["content"].as_str()).map(str::to_string))
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{DataError, Encoded, Question, Task, encode};
 use crate::model::tokenizer::Tokenizer;
-use crate::words::counted;
+use crate::words::{counted, unmarked};
 
 /// A task's questions.
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ impl TaskData {
                 break;
             }
             line += 1;
-            let text = bytes.strip_prefix(b"\xef\xbb\xbf").filter(|_| line == 1).unwrap_or(&bytes);
+            let text = if line == 1 { unmarked(&bytes) } else { &bytes[..] };
             if text.trim_ascii().is_empty() {
                 continue;
             }

@@ -19,7 +19,7 @@ pub enum HfError {
         reason: io::Error,
     },
     /// Not the JSON that it should be.
-    #[error("{path}: not JSON: {problem}; expected {expected}")]
+    #[error("{path}: {problem}; expected {expected}")]
     Json {
         /// The file.
         path: PathBuf,
