@@ -2,6 +2,9 @@
 
 #[path = "launch/operators.rs"]
 mod operators;
+#[cfg(unix)]
+#[path = "launch/paths.rs"]
+mod paths;
 #[cfg(target_os = "linux")]
 #[path = "launch/stopped.rs"]
 mod stopped;

@@ -9,6 +9,8 @@ mod collect;
 mod compare;
 #[cfg(feature = "cuda")]
 mod cuda;
+#[cfg(all(test, unix))]
+mod documented;
 mod eval;
 mod explain;
 mod export;
@@ -97,7 +99,7 @@ enum LogFormat {
 enum Command {
     /// Run a scenario: train, evaluate, rate, pay, with AdamW as baseline; draw pictures at the end
     Run(run::Args),
-    /// Go on with a run by its folder: one that was stopped, or for longer than was asked
+    /// Resume a stopped run by its folder, or continue a finished one for more rounds
     Resume(resume::Args),
     /// Show what a scenario will run, without running it
     Check(check::Args),

@@ -65,14 +65,17 @@ impl Line {
     /// Shows the position, then the parts, the most important first.
     pub fn say(&mut self, place: &str, parts: &[String]) {
         self.said = Instant::now();
-        let left = format!("{:#} left", HumanDuration(self.bar.eta()));
+        // Nobody knows before the first part is done.
+        let left = (self.bar.position() > 0).then(|| format!("{:#} left", HumanDuration(self.bar.eta())));
         match columns() {
             _ if self.quiet => {}
-            None if self.plain => eprintln!("{place}: {}", [parts, &[left]].concat().join(", ")),
+            None if self.plain => {
+                eprintln!("{place}: {}", parts.iter().cloned().chain(left).collect::<Vec<_>>().join(", "))
+            }
             Some(columns) if columns < WIDE => {
                 let first = parts.first().cloned();
                 let rest = parts.get(1..).unwrap_or_default().iter().cloned();
-                let all: Vec<String> = [place.to_string()].into_iter().chain(first).chain([left]).chain(rest).collect();
+                let all: Vec<String> = [place.to_string()].into_iter().chain(first).chain(left).chain(rest).collect();
                 self.bar.set_message(fit(&all, usize::from(columns).saturating_sub(1)));
             }
             _ => self.bar.set_message(parts.join(", ")),

@@ -78,7 +78,7 @@ impl Content {
             Compression::Gzip | Compression::Zstd => {
                 let name = if *compression == Compression::Gzip { "gzip" } else { "zstd" };
                 let what = found.map_or("not compressed".to_string(), |(_, name, _)| format!("{name} data"));
-                return Err(wrong(format!("its name says {name}, but it is {what}: rename it as what it is")));
+                return Err(wrong(format!("its name says {name}, but it is {what}: rename it to match its content")));
             }
         };
         let opened = Self { reader: Box::new(io::empty()), marked: false, bytes, read, compression: *compression };
