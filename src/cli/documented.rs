@@ -7,6 +7,7 @@ use std::process::Command;
 use clap::{ArgMatches, CommandFactory};
 use gauntlet::lab::sweep::Axis;
 use gauntlet::scenario;
+use gauntlet::words::GLOSSARY;
 
 use super::Cli;
 
@@ -121,6 +122,16 @@ fn every_command_of_the_documents_is_accepted() {
         "attack", "compare", "eval", "export", "genesis", "import", "key", "launch", "plan", "run", "sweep", "tokenize",
     ];
     assert!(count > 50 && expected.iter().all(|name| known.contains(*name)), "{count} commands: {known:?}");
+}
+
+#[test]
+fn the_readme_explains_the_words_of_the_program() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let (_, words) = readme.split_once("\n## Words\n").unwrap();
+    let words: Vec<&str> =
+        words.lines().take_while(|line| !line.starts_with('#')).filter_map(|line| line.split('|').nth(1)).collect();
+    let known: Vec<String> = GLOSSARY.iter().map(|(word, _)| format!(" {word} ")).collect();
+    assert_eq!(words[2..], known);
 }
 
 #[test]
