@@ -1,9 +1,54 @@
-//! Words in messages: counts of things, and causes without programmers' details.
+//! Words in messages: counts of things, causes without programmers' details, texts that cannot be read; and the glossary.
+
+/// The words that commands, reports and documentation use, each with its meaning, in the order in which a round meets them.
+pub const GLOSSARY: [(&str, &str); 13] = [
+    ("round", "one cycle of training, upload, judgement and update"),
+    ("peer", "trains on its pages and uploads a pseudo-gradient"),
+    ("pseudo-gradient", "what a peer uploads: the compressed result of its training"),
+    ("slot, uid", "a peer's place on the chain, and the number of that place"),
+    ("validator", "judges uploads, decides which count, sets the peers' pay"),
+    ("put window", "the part of a round in which an upload must arrive to count"),
+    ("record", "the signed list of the uploads that all nodes aggregate"),
+    ("in sync", "computed on the validator's model, as an upload should be"),
+    ("loss score", "how much a step along one peer's upload lowers the loss"),
+    ("rating", "a peer's skill over many loss scores: mean mu, spread sigma"),
+    ("proof", "of computation: the upload helps its own pages the most"),
+    ("score", "ranks peers; as published, rating x proof x sync score"),
+    ("pay, incentive", "a peer's share of what the chain pays in a round"),
+];
 
 /// A count of something with a regular plural: `1 peer`, `2 peers`.
 pub fn counted(count: impl TryInto<u64>, one: &str) -> String {
     let count = count.try_into().unwrap_or(u64::MAX);
     format!("{count} {one}{}", if count == 1 { "" } else { "s" })
+}
+
+/// A text without its UTF-8 byte order mark.
+pub fn unmarked(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
+}
+
+/// What to do with a text that is not UTF-8: told by its byte order mark, or by a 0 in every second byte.
+pub fn other_encoding(start: &[u8]) -> Option<String> {
+    let zeros = |from: usize| start.len() >= 4 && start[from..].iter().step_by(2).all(|byte| *byte == 0);
+    let encoding = match start {
+        [0xff, 0xfe, 0, 0, ..] => "UTF-32LE",
+        [0, 0, 0xfe, 0xff, ..] => "UTF-32BE",
+        [0xff, 0xfe, ..] => "UTF-16LE",
+        [0xfe, 0xff, ..] => "UTF-16BE",
+        _ if zeros(0) == zeros(1) => return None,
+        _ if zeros(1) => "UTF-16LE",
+        _ => "UTF-16BE",
+    };
+    Some(format!("it is {encoding}; expected UTF-8: iconv -f {encoding} -t UTF-8 makes it so"))
+}
+
+/// Why a file that should hold JSON does not.
+pub fn not_json(bytes: &[u8], error: &impl std::fmt::Display) -> String {
+    if bytes.is_empty() {
+        return "empty".into();
+    }
+    other_encoding(bytes).unwrap_or_else(|| format!("not JSON: {error}"))
 }
 
 /// Names of types in a parser's messages, and in plain words.
@@ -63,6 +108,19 @@ mod tests {
     fn one_is_one() {
         assert_eq!(counted(1u64, "peer"), "1 peer");
         assert_eq!([counted(0usize, "round"), counted(2u32, "round")], ["0 rounds", "2 rounds"]);
+    }
+
+    #[test]
+    fn a_file_that_is_no_json_is_described() {
+        for (bytes, expected) in [
+            (&b""[..], "empty"),
+            (b"{", "not JSON: cut"),
+            (b"\xff\xfe{\0}\0", "it is UTF-16LE; expected UTF-8: iconv -f UTF-16LE -t UTF-8 makes it so"),
+            (b"\0{\0}", "it is UTF-16BE; expected UTF-8: iconv -f UTF-16BE -t UTF-8 makes it so"),
+        ] {
+            assert_eq!(not_json(bytes, &"cut"), expected);
+        }
+        assert_eq!((unmarked(b"\xef\xbb\xbf{}"), unmarked(b"{}")), (&b"{}"[..], &b"{}"[..]));
     }
 
     #[test]

@@ -2,6 +2,9 @@
 
 #[path = "launch/operators.rs"]
 mod operators;
+#[cfg(unix)]
+#[path = "launch/paths.rs"]
+mod paths;
 #[path = "launch/sealed.rs"]
 mod sealed_uploads;
 #[cfg(target_os = "linux")]

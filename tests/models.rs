@@ -82,7 +82,7 @@ fn what_cannot_be_exported_is_said() {
     let error = refused(&mut sim(here, "export nowhere --to out"), 2);
     assert!(error.contains("nowhere: expected a Hugging Face folder"), "{error}");
     let error = refused(&mut sim(here, "export run --to run"), 1);
-    assert!(error.contains("run: there is something already"), "{error}");
+    assert!(error.contains("run: it exists and is not overwritten"), "{error}");
     assert!(!here.join("out").exists());
     let damaged = here.join("run/checkpoints/round-000006/model.safetensors");
     let mut bytes = fs::read(&damaged).unwrap();

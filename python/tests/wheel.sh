@@ -1,14 +1,13 @@
 #!/usr/bin/env bash
-# Builds the wheel, installs it into an environment of its own, and runs the tests and notebooks on it.
+# Builds the wheel, installs it into an environment of its own, and runs the tests and notebooks on it. Exit code 75: this machine lacks
+# what that takes.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 root=$PWD/target/python
 not_run() {
-  echo "##############################################################" >&2
   echo "NOT RUN: the tests of the Python package: $1" >&2
-  echo "##############################################################" >&2
-  exit 0
+  exit 75
 }
 
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || not_run "no Python 3.11 or newer here"

@@ -16,7 +16,7 @@ pub struct Args {
     /// Search against another mechanism with its defaults, as `--set mechanism=KIND` does
     #[arg(long, value_name = "KIND")]
     mechanism: Option<String>,
-    /// Networks to run, at most; a larger budget goes on with a search of a smaller one
+    /// Networks to run, at most; a larger budget continues the search of a smaller one
     #[arg(long, value_name = "N", default_value_t = 2000, value_parser = budget)]
     budget: usize,
     /// Seed of the search: it decides which strategies are tried, and the seeds of the networks

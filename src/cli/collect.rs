@@ -66,7 +66,7 @@ impl Collector {
         let (folder, manifest) = if root.join("manifest.json").exists() {
             let (folder, manifest) = RunFolder::open(root)?;
             if manifest.scenario != *scenario || manifest.bucket.is_none() {
-                bail!(UsageError(format!("{}: it holds another run", root.display())));
+                bail!(UsageError(format!("{}: it holds another run; give another --out", root.display())));
             }
             (folder, manifest)
         } else {

@@ -10,6 +10,8 @@ mod compare;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod doctor;
+#[cfg(all(test, unix))]
+mod documented;
 mod eval;
 mod explain;
 mod export;
@@ -40,13 +42,14 @@ mod shared;
 mod shortage;
 mod status;
 mod sweep;
+mod terminal;
 mod tokenize;
 mod verify;
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 use gauntlet::lab::LabError;
 use gauntlet::lab::sweep::SweepError;
 use gauntlet::node::OpenError;
@@ -86,7 +89,7 @@ Environment:
     after_help = AFTER,
     after_long_help = format!("{}
 
-{AFTER}", glossary::GLOSSARY)
+{AFTER}", glossary::lines())
 )]
 struct Cli {
     #[command(subcommand)]
@@ -107,7 +110,7 @@ enum LogFormat {
 enum Command {
     /// Run a scenario: train, evaluate, rate, pay, with AdamW as baseline; draw pictures at the end
     Run(run::Args),
-    /// Go on with a run by its folder: one that was stopped, or for longer than was asked
+    /// Resume a stopped run by its folder, or continue a finished one for more rounds
     Resume(resume::Args),
     /// Show what a scenario will run, without running it
     Check(check::Args),
@@ -174,7 +177,7 @@ fn start_log(cli: &Cli) {
         .with_writer(std::io::stderr)
         // The terminal may be gone, and telling that it is would be a panic.
         .log_internal_errors(false)
-        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty()));
+        .with_ansi(terminal::has_colours());
     match cli.log {
         // Only nodes keep a log; the warnings of other commands are for people.
         LogFormat::Human if default == "warn" => log.event_format(self::log::Warnings::default()).init(),
@@ -186,7 +189,11 @@ fn start_log(cli: &Cli) {
 /// Parses the command line and runs the command. Returns 0, 1 after a failure, 2 for a wrong command line or scenario, 3
 /// for a run that is done and has diverged, or 130 or 143 for one that was stopped.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let mut command = Cli::command();
+    if !terminal::knows_sequences() {
+        command = command.color(ColorChoice::Never);
+    }
+    let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
     start_log(&cli);
     limits::raise_open_files();
     shortage::tell_instead_of_panicking();

@@ -1,6 +1,5 @@
 //! Shows the progress of a run: a bar on a terminal, otherwise a plain line from time to time.
 
-use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use gauntlet::engine::{BaselineState, BaselineStep, Checkpoint, Observer, ObserverError, Traffic};
@@ -9,38 +8,11 @@ use gauntlet::report::RunWriter;
 use gauntlet::training::Replica;
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::terminal::columns;
+
 /// Time between two plain lines.
 pub const PLAIN_EVERY: Duration = Duration::from_secs(10);
 
-/// Width of the terminal for progress. `None` if progress cannot be drawn: on a pipe, or on a terminal that has no name
-/// or cannot move its cursor.
-pub fn columns() -> Option<u16> {
-    let name = std::env::var("TERM").unwrap_or_default();
-    columns_of(std::io::stderr().is_terminal(), cfg!(unix).then_some(name.as_str()), size())
-}
-
-/// The width for a terminal with this name (where terminals have names) that reports this many columns.
-fn columns_of(is_terminal: bool, name: Option<&str>, size: Option<u16>) -> Option<u16> {
-    let can_move = name.is_none_or(|name| !name.is_empty() && name != "dumb");
-    (is_terminal && can_move).then(|| size.filter(|size| *size > 0).unwrap_or(USUAL))
-}
-
-/// The columns that the system reports.
-fn size() -> Option<u16> {
-    #[cfg(unix)]
-    {
-        // SAFETY: the call fills the structure or fails.
-        let mut size: libc::winsize = unsafe { std::mem::zeroed() };
-        // SAFETY: as above.
-        let done = unsafe { libc::ioctl(libc::STDERR_FILENO, libc::TIOCGWINSZ, &raw mut size) };
-        (done == 0).then_some(size.ws_col)
-    }
-    #[cfg(not(unix))]
-    None
-}
-
-/// Columns of a terminal that reports none.
-const USUAL: u16 = 80;
 /// Columns from which a bar and all parts fit.
 const WIDE: u16 = 130;
 
@@ -93,14 +65,17 @@ impl Line {
     /// Shows the position, then the parts, the most important first.
     pub fn say(&mut self, place: &str, parts: &[String]) {
         self.said = Instant::now();
-        let left = format!("{:#} left", HumanDuration(self.bar.eta()));
+        // Nobody knows before the first part is done.
+        let left = (self.bar.position() > 0).then(|| format!("{:#} left", HumanDuration(self.bar.eta())));
         match columns() {
             _ if self.quiet => {}
-            None if self.plain => eprintln!("{place}: {}", [parts, &[left]].concat().join(", ")),
+            None if self.plain => {
+                eprintln!("{place}: {}", parts.iter().cloned().chain(left).collect::<Vec<_>>().join(", "))
+            }
             Some(columns) if columns < WIDE => {
                 let first = parts.first().cloned();
                 let rest = parts.get(1..).unwrap_or_default().iter().cloned();
-                let all: Vec<String> = [place.to_string()].into_iter().chain(first).chain([left]).chain(rest).collect();
+                let all: Vec<String> = [place.to_string()].into_iter().chain(first).chain(left).chain(rest).collect();
                 self.bar.set_message(fit(&all, usize::from(columns).saturating_sub(1)));
             }
             _ => self.bar.set_message(parts.join(", ")),
@@ -225,22 +200,6 @@ impl Observer for Shown {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn progress_is_drawn_on_terminals_that_can_redraw_a_line() {
-        for (is_terminal, name, size, expected) in [
-            (true, Some("xterm"), Some(120), Some(120)),
-            (true, Some("xterm"), Some(40), Some(40)),
-            (true, Some("xterm-mono"), Some(0), Some(80)),
-            (true, Some("xterm"), None, Some(80)),
-            (true, Some("dumb"), Some(80), None),
-            (true, Some(""), Some(80), None),
-            (true, None, Some(80), Some(80)),
-            (false, Some("xterm"), Some(80), None),
-        ] {
-            assert_eq!(columns_of(is_terminal, name, size), expected, "{is_terminal} {name:?} {size:?}");
-        }
-    }
 
     #[test]
     fn parts_of_a_line_are_shown_whole_or_not_at_all() {

@@ -14,8 +14,7 @@ use super::{UsageError, baseline, open};
 pub struct Args {
     /// Folder of the run
     run: PathBuf,
-    /// Rounds of the run in all, for longer than was asked. The learning rate keeps its schedule: it stays at its last
-    /// value [default: what the folder says]
+    /// Rounds in all, to run longer than first asked. The learning rate stays at the last value of its schedule [default: what the folder says]
     #[arg(long, value_name = "N")]
     rounds: Option<u64>,
     /// Threads that compute; results do not depend on them [default: all cores; for a GPU 1]
@@ -56,8 +55,8 @@ fn set_length(args: &Args, manifest: &mut Manifest) -> anyhow::Result<()> {
     let root = args.run.display();
     if let Some(bucket) = &manifest.bucket {
         bail!(UsageError(format!(
-            "{root}: a real run, of {bucket}: its nodes go on with it; `sim collect --bucket {bucket} --out {root}` goes on \
-             with the folder"
+            "{root}: a real run, of {bucket}: its nodes continue it; `sim collect --bucket {bucket} --out {root}` \
+             updates the folder"
         )));
     }
     if manifest.peers_every.is_some() {
@@ -67,7 +66,7 @@ fn set_length(args: &Args, manifest: &mut Manifest) -> anyhow::Result<()> {
     let rounds = args.rounds.unwrap_or(asked);
     if manifest.finished && rounds <= asked {
         bail!(UsageError(format!(
-            "{root}: the run is finished after {}; `sim resume {root} --rounds N` goes on to N rounds, which must be more",
+            "{root}: the run is finished after {}; `sim resume {root} --rounds N` continues it to N rounds, which must be more",
             counted(asked, "round")
         )));
     }

@@ -156,7 +156,7 @@ pub fn check_resumable(
     }
     if manifest.finished {
         bail!(UsageError(format!(
-            "{}: the run is finished; there is nothing to resume; `sim resume {0} --rounds N` goes on for longer",
+            "{}: the run is finished; there is nothing to resume; `sim resume {0} --rounds N` continues it for more rounds",
             root.display()
         )));
     }

@@ -4,9 +4,16 @@ use std::io::Write;
 
 use gauntlet::words::plain;
 
-/// Prints to standard output. If the reader has gone, as `head` does, the program ends silently.
+use super::terminal;
+
+/// Prints to standard output; on a terminal, tables no wider than it. If the reader has gone, as `head` does, the program ends
+/// silently.
 pub fn say(text: impl std::fmt::Display) {
-    if let Err(error) = writeln!(std::io::stdout(), "{text}") {
+    let printed = match terminal::columns_of_output() {
+        Some(columns) => writeln!(std::io::stdout(), "{}", terminal::narrow(&text.to_string(), columns.into())),
+        None => writeln!(std::io::stdout(), "{text}"),
+    };
+    if let Err(error) = printed {
         let gone = error.kind() == std::io::ErrorKind::BrokenPipe;
         std::process::exit(if gone { 0 } else { 1 });
     }

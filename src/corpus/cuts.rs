@@ -4,11 +4,12 @@
 use serde_json::Value;
 
 /// Word patterns of common tokenizers. None has a piece in which a space or a line break follows a letter.
-const WORDS: [&str; 4] = [
+const WORDS: [&str; 5] = [
     r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,2}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
 ];
 
 /// The places where texts may be cut.
@@ -26,29 +27,18 @@ impl Cuts {
     /// The cuts of a tokenizer; `None` if its definition does not guarantee any.
     pub fn of(definition: &Value) -> Option<Self> {
         let model = &definition["model"];
-        let empty = |key: &str| model[key].is_null() || model[key].as_str() == Some("");
-        if model["type"] != "BPE" || !empty("continuing_subword_prefix") || !empty("end_of_word_suffix") {
-            return None;
-        }
-        if model["dropout"].as_f64().is_some_and(|dropout| dropout > 0.0) {
-            return None;
-        }
         let (mut splits, mut space_is) = (Vec::new(), " ".to_string());
         normalizer(&definition["normalizer"], &mut space_is)?;
         pre_tokenizer(&definition["pre_tokenizer"], &mut splits, &mut space_is)?;
-        let of_bytes = splits.contains(&Split::Bytes);
-        // Without word splitting, a whole text that is a token would be taken as one.
-        if model["ignore_merges"] == true && !splits.contains(&Split::Words) {
-            return None;
-        }
-        let vocab = model["vocab"].as_object()?;
-        // No merge may cross a cut.
-        if vocab.keys().any(|token| joins(token, of_bytes)) {
-            return None;
-        }
-        // An unknown character may be fused with an unknown one beside it.
-        let space = of_bytes || vocab.contains_key(&space_is);
-        let line_break = of_bytes || (model["byte_fallback"] == true && vocab.contains_key("<0x0A>"));
+        let (space, line_break) = match model["type"].as_str()? {
+            "BPE" => by_merges(model, &splits, &space_is)?,
+            // These look at a whole piece at once, and at nothing beside it.
+            "Unigram" | "WordPiece" | "WordLevel" => {
+                let at_both = splits.iter().any(|split| matches!(split, Split::Words | Split::Spaces));
+                (at_both || splits.contains(&Split::Marks), at_both)
+            }
+            _ => return None,
+        };
         let tokens = definition["added_tokens"].as_array().map(Vec::as_slice).unwrap_or_default();
         let added: Vec<String> =
             tokens.iter().filter_map(|token| token["content"].as_str()).map(str::to_string).collect();
@@ -95,7 +85,37 @@ impl Cuts {
 enum Split {
     /// Characters stand for bytes.
     Bytes,
+    /// At the places of [`WORDS`].
     Words,
+    /// Before each space.
+    Marks,
+    /// At all white space, which is left out.
+    Spaces,
+}
+
+/// Whether a tokenizer that merges characters may be cut before spaces and before line breaks; `None` for neither.
+fn by_merges(model: &Value, splits: &[Split], space_is: &str) -> Option<(bool, bool)> {
+    let empty = |key: &str| model[key].is_null() || model[key].as_str() == Some("");
+    if !empty("continuing_subword_prefix") || !empty("end_of_word_suffix") {
+        return None;
+    }
+    if model["dropout"].as_f64().is_some_and(|dropout| dropout > 0.0) {
+        return None;
+    }
+    let of_bytes = splits.contains(&Split::Bytes);
+    // Without word splitting, a whole text that is a token would be taken as one.
+    if model["ignore_merges"] == true && splits.iter().all(|split| *split == Split::Bytes) {
+        return None;
+    }
+    let vocab = model["vocab"].as_object()?;
+    // No merge may cross a cut.
+    if vocab.keys().any(|token| joins(token, of_bytes)) {
+        return None;
+    }
+    // An unknown character may be fused with an unknown one beside it.
+    let known = of_bytes || splits.contains(&Split::Spaces);
+    let space = known || vocab.contains_key(space_is);
+    Some((space, known || (model["byte_fallback"] == true && vocab.contains_key("<0x0A>"))))
 }
 
 /// Reads the normalisation; `None` if a step may look beyond a character, a space or a line break.
@@ -103,7 +123,10 @@ fn normalizer(part: &Value, space_is: &mut String) -> Option<()> {
     match part["type"].as_str() {
         None if part.is_null() => Some(()),
         Some("Sequence") => part["normalizers"].as_array()?.iter().try_for_each(|part| normalizer(part, space_is)),
-        Some("Prepend" | "NFC" | "NFD" | "NFKC" | "NFKD") => Some(()),
+        // A table of SentencePiece maps single characters, and those with their accents.
+        Some("Prepend" | "NFC" | "NFD" | "NFKC" | "NFKD" | "Precompiled") => Some(()),
+        // A single space between letters is none of several.
+        Some("Replace") if part["pattern"]["Regex"] == " {2,}" => Some(()),
         Some("Replace") if part["pattern"]["String"] == " " => {
             *space_is = part["content"].as_str()?.to_string();
             Some(())
@@ -121,10 +144,16 @@ fn pre_tokenizer(part: &Value, splits: &mut Vec<Split>, space_is: &mut String) -
             parts.iter().try_for_each(|part| pre_tokenizer(part, splits, space_is))
         }
         Some("Metaspace") => {
-            *space_is = part["replacement"].as_str()?.to_string();
-            if part["split"] != false {
-                splits.push(Split::Words);
+            let mark = part["replacement"].as_str()?;
+            // Spaces that have become something else are no places to split.
+            if part["split"] != false && (*space_is == " " || *space_is == mark) {
+                splits.push(Split::Marks);
             }
+            *space_is = mark.to_string();
+            Some(())
+        }
+        Some("WhitespaceSplit" | "Whitespace") if *space_is == " " && !splits.contains(&Split::Bytes) => {
+            splits.push(Split::Spaces);
             Some(())
         }
         Some("ByteLevel") => {
@@ -213,6 +242,7 @@ mod tests {
             ("normalizer", json!({"type": "Replace", "pattern": {"Regex": " +"}, "content": " "})),
             ("normalizer", json!({"type": "Lowercase"})),
             ("model", json!({"type": "Unigram", "vocab": []})),
+            ("model", json!({"type": "Other", "vocab": {}})),
         ] {
             let mut definition = llama(&known);
             definition[key] = value;
@@ -225,6 +255,22 @@ mod tests {
             definition["model"][key] = value;
             assert_eq!(Cuts::of(&definition), None, "{key}");
         }
+        let marks = json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always"});
+        let both = json!({"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, marks.clone()]});
+        for (splitter, line_break) in [(marks, false), (both, true)] {
+            let mut unigram = llama(&[]);
+            unigram["normalizer"] = json!({"type": "Sequence", "normalizers": [
+                {"type": "Precompiled", "precompiled_charsmap": ""},
+                {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": "▁"},
+            ]});
+            unigram["model"] = json!({"type": "Unigram", "unk_id": 0, "vocab": [["<unk>", 0.0]]});
+            unigram["pre_tokenizer"] = splitter;
+            let cuts = Cuts::of(&unigram).unwrap();
+            assert_eq!((cuts.space, cuts.line_break), (true, line_break));
+        }
+        let mut replaced = llama(&known);
+        replaced["pre_tokenizer"] = json!({"type": "WhitespaceSplit"});
+        assert_eq!(Cuts::of(&replaced), None, "no spaces are left to split at");
         let mut bytes = llama(&["Ġa", "a", "ĊĠ", "!Ċ"]);
         (bytes["normalizer"], bytes["pre_tokenizer"]) = (Value::Null, json!({"type": "ByteLevel", "use_regex": true}));
         let cuts = Cuts::of(&bytes).unwrap();

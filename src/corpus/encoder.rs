@@ -5,6 +5,7 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokenizers::Tokenizer;
 
@@ -12,6 +13,7 @@ use super::cuts::Cuts;
 use super::error::{CorpusError, words};
 use crate::digest::Digest;
 use crate::model::tokenizer::END;
+use crate::words::{not_json, unmarked};
 
 /// A Hugging Face `tokenizer.json`.
 ///
@@ -20,7 +22,7 @@ use crate::model::tokenizer::END;
 pub struct Encoder {
     path: String,
     tokenizer: Tokenizer,
-    /// The file's bytes.
+    /// The file's bytes, without a byte order mark.
     pub definition: Vec<u8>,
     /// Digest of these bytes.
     pub digest: Digest,
@@ -36,6 +38,8 @@ pub struct Encoder {
     cuts: Option<Cuts>,
     /// About so long is a part of a long text.
     part: usize,
+    /// Whether it was said that a long text is not cut.
+    warned: AtomicBool,
 }
 
 /// A text as ids.
@@ -52,6 +56,11 @@ const PART: usize = 1 << 18;
 /// Bytes before a part that a tokenizer is given with it, so that it does not take it for the beginning of a text.
 const LEAD: usize = 32;
 
+/// Bytes of a text that is long to be encoded at once.
+const LONG: usize = 4 << 20;
+/// Bytes of memory that a tokenizer takes for each byte of a text: measured with Unigram, WordPiece and BPE.
+const TIMES: usize = 85;
+
 /// A character in no vocabulary.
 const STRANGER: &str = "\u{10fffd}";
 
@@ -62,8 +71,9 @@ impl Encoder {
     /// The file cannot be read, or is no tokenizer. The message names the setting `key`.
     pub fn open(key: &'static str, path: &str) -> Result<Self, CorpusError> {
         let bytes = fs::read(path).map_err(|reason| CorpusError::Unreadable { key, path: path.to_string(), reason })?;
+        let bytes = unmarked(&bytes).to_vec();
         let broken = |reason: String| CorpusError::Tokenizer { path: path.to_string(), reason };
-        let mut tokenizer = Tokenizer::from_bytes(&bytes).map_err(|error| broken(error.to_string()))?;
+        let mut tokenizer = Tokenizer::from_bytes(&bytes).map_err(|error| broken(not_json(&bytes, &error)))?;
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(|error| broken(error.to_string()))?;
         let largest = tokenizer.get_vocab(true).into_values().max().unwrap_or(0);
@@ -81,6 +91,7 @@ impl Encoder {
             known: Mutex::default(),
             cuts: Cuts::of(&described),
             part: PART,
+            warned: AtomicBool::new(false),
         };
         // A tokenizer with a piece for each byte knows every character.
         let stranger = encoder.encode(STRANGER).unwrap_or_default();
@@ -147,7 +158,7 @@ impl Encoder {
             Err(error) => return Err(wrong(words(&error))),
         };
         let config: serde_json::Value =
-            serde_json::from_slice(&text).map_err(|error| wrong(format!("not JSON: {error}")))?;
+            serde_json::from_slice(unmarked(&text)).map_err(|error| wrong(not_json(&text, &error)))?;
         let eos = &config["eos_token"];
         Ok(eos.as_str().or(eos["content"].as_str()).map(str::to_string))
     }
@@ -169,7 +180,7 @@ impl Encoder {
             Some(cuts) if text.len() > 2 * self.part => self.in_parts(text, cuts, tell)?,
             _ => None,
         };
-        let ids = ids.map_or_else(|| self.encode(text), Ok)?;
+        let ids = ids.map_or_else(|| self.encode_whole(text), Ok)?;
         let unknown = self.unknown.map_or(0, |unknown| ids.iter().filter(|id| **id == unknown).count() as u64);
         let mut dropped = 0;
         if self.drops {
@@ -208,6 +219,19 @@ impl Encoder {
             start = end;
         }
         Ok(Some(ids))
+    }
+
+    /// The ids of a text that is not cut. Says once what a long one takes.
+    fn encode_whole(&self, text: &str) -> Result<Vec<u32>, CorpusError> {
+        if text.len() > LONG && !self.warned.swap(true, Ordering::Relaxed) {
+            let (size, memory) = (text.len() as f64 / 1e6, (text.len() * TIMES) as f64 / 1e9);
+            tracing::warn!(
+                "a document of {size:.0} MB is encoded at once, as {:?} does not show where documents may be cut: it takes some \
+                 {memory:.1} GB of memory, and progress shows when it is done",
+                self.path
+            );
+        }
+        self.encode(text)
     }
 
     fn encode(&self, text: &str) -> Result<Vec<u32>, CorpusError> {
@@ -276,6 +300,22 @@ mod tests {
     }
 
     #[test]
+    fn a_byte_order_mark_is_no_part_of_a_definition() {
+        let plain = encoder(|_| (), &["a b"]);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokenizer.json");
+        fs::write(&path, [b"\xef\xbb\xbf", &plain.definition[..]].concat()).unwrap();
+        let config = [b"\xef\xbb\xbf", &br#"{"eos_token": "</s>"}"#[..]].concat();
+        fs::write(folder.path().join("tokenizer_config.json"), config).unwrap();
+        let marked = Encoder::open("--tokenizer", path.to_str().unwrap()).unwrap();
+        assert!(marked.definition == plain.definition && marked.digest == plain.digest);
+        assert_eq!(marked.eos(None).unwrap(), 1);
+        fs::write(&path, b"\xff\xfe{\0}\0").unwrap();
+        let error = Encoder::open("--tokenizer", path.to_str().unwrap()).err().unwrap().to_string();
+        assert!(error.contains("it is UTF-16LE; expected UTF-8"), "{error}");
+    }
+
+    #[test]
     fn parts_of_a_long_text_have_the_ids_of_the_whole() {
         let marks = |definition: &mut Value| {
             definition["normalizer"] = json!({"type": "Sequence", "normalizers": [
@@ -291,6 +331,17 @@ mod tests {
                 json!({"type": "ByteLevel", "add_prefix_space": prefix, "trim_offsets": true, "use_regex": true});
             move |definition: &mut Value| definition["pre_tokenizer"] = part.clone()
         };
+        // Tokens over line breaks, where only a splitter at all white space allows a cut.
+        let pieces =
+            ["<unk>", "</s>", "▁", "a", "b", "c", "K", "▁a", "ab", "aa", "b\na", "b▁a", "c\n", "▁ab", "1", "日本"];
+        let unigram = |splitter: Value| {
+            move |definition: &mut Value| {
+                let vocab: Vec<_> =
+                    pieces.iter().enumerate().map(|(nth, piece)| json!([piece, -1.0 - nth as f64 / 9.0])).collect();
+                definition["model"] = json!({"type": "Unigram", "unk_id": 0, "vocab": vocab, "byte_fallback": false});
+                definition["pre_tokenizer"] = splitter.clone();
+            }
+        };
         let spaced = ["▁ ▁", "▁ a", "▁a b", "a b", "a a", "aa aa", "b c", "▁▁ ▁"];
         let of_bytes = ["Ġ a", "Ġa b", "a b", "a a", "Ġ Ġ", "Ċ Ċ", "Ã ¤"];
         let encoders = [
@@ -300,6 +351,16 @@ mod tests {
             encoder(metaspace("never", true), &spaced),
             encoder(bytes(false), &of_bytes),
             encoder(bytes(true), &of_bytes),
+            encoder(
+                unigram(json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": true})),
+                &[],
+            ),
+            encoder(
+                unigram(json!({"type": "Sequence", "pretokenizers": [
+                    {"type": "WhitespaceSplit"}, {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true},
+                ]})),
+                &[],
+            ),
         ];
         for (number, mut encoder) in encoders.into_iter().enumerate() {
             let cuts = encoder.cuts.take().unwrap_or_else(|| panic!("tokenizer {number} has cuts"));

@@ -121,7 +121,7 @@ pub fn bring_one(url: &str, bytes: u64) -> Result<Option<NamedTempFile>, String>
     let meta = waited_for(head).map_err(|error| error.to_string())?;
     if meta.size != bytes {
         let (now, before) = (counted(meta.size, "byte"), counted(bytes, "byte"));
-        return Err(format!("it has {now}; it had {before} when it was found: it was written anew"));
+        return Err(format!("it has {now}; it had {before} when it was listed: it has been overwritten"));
     }
     let (bucket, passed) = (bucket.to_string(), PassedOver::default());
     let objects = Objects { store, bucket, found: vec![meta], passed };

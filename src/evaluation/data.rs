@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{DataError, Encoded, Question, Task, encode};
 use crate::model::tokenizer::Tokenizer;
-use crate::words::counted;
+use crate::words::{counted, other_encoding, unmarked};
 
 /// A task's questions.
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ impl TaskData {
                 break;
             }
             line += 1;
-            let text = bytes.strip_prefix(b"\xef\xbb\xbf").filter(|_| line == 1).unwrap_or(&bytes);
+            let text = if line == 1 { unmarked(&bytes) } else { &bytes[..] };
             if text.trim_ascii().is_empty() {
                 continue;
             }
@@ -130,8 +130,10 @@ impl TaskData {
 }
 
 fn question(task: Task, line: &[u8]) -> Result<Question, String> {
-    let text =
-        std::str::from_utf8(line).map_err(|error| format!("no UTF-8 at byte {} of it", error.valid_up_to() + 1))?;
+    let text = std::str::from_utf8(line).map_err(|error| {
+        let at = error.valid_up_to() + 1;
+        other_encoding(line).unwrap_or_else(|| format!("not UTF-8 at byte {at} of it"))
+    })?;
     let row = serde_json::from_str(text.trim_end()).map_err(|error| {
         let reason = error.to_string();
         format!("not JSON: {}, column {}", reason.split(" at line ").next().unwrap_or_default(), error.column())
@@ -169,7 +171,7 @@ mod tests {
                 br#"{"goal":"a","sol1":"b","sol2":"c","label":-1}"#,
                 "`label` is -1, expected the number of an answer, counted from 0",
             ),
-            (b"{\"query\":\"\xff\"}", "no UTF-8 at byte 11 of it"),
+            (b"{\"query\":\"\xff\"}", "not UTF-8 at byte 11 of it"),
         ] {
             let text = [GOOD.as_bytes(), b"\n\n", bad, b"\r\n", GOOD.as_bytes()].concat();
             std::fs::write(&file, [b"\xef\xbb\xbf", &text[..]].concat()).unwrap();

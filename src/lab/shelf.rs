@@ -100,7 +100,7 @@ impl Shelf {
 
     fn on(store: Arc<dyn ObjectStore>, url: String) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        Self { store, url, runtime: runtime.expect("the system lets a program wait") }
+        Self { store, url, runtime: runtime.expect("a runtime for requests can be started") }
     }
 
     /// Reads what lies under a key.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::tokenizer_config::{self, cause, id_of, name_of};
+use crate::words::{not_json, unmarked};
 
 /// What turns text into tokens.
 pub enum Tokenizer {
@@ -51,7 +52,8 @@ impl Tokenizer {
     pub fn open(path: &Path, vocabulary: usize) -> Result<Self, TokenizerError> {
         let unreadable = |reason: String| TokenizerError::Unreadable { path: path.into(), reason };
         let bytes = std::fs::read(path).map_err(|error| unreadable(cause(&error)))?;
-        let mut tokenizer = tokenizers::Tokenizer::from_bytes(bytes).map_err(|error| unreadable(error.to_string()))?;
+        let broken = |error| unreadable(not_json(&bytes, &error));
+        let mut tokenizer = tokenizers::Tokenizer::from_bytes(unmarked(&bytes)).map_err(broken)?;
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(|error| unreadable(error.to_string()))?;
         let wrong = |(path, reason)| TokenizerError::Config { path, reason };

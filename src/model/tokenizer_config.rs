@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 use tokenizers::{AddedToken, DecoderWrapper, ModelWrapper, NormalizerWrapper, PreTokenizerWrapper};
 
+use crate::words::{not_json, unmarked};
+
 /// A file that cannot be used, and why.
 pub(super) type Problem = (PathBuf, String);
 
@@ -36,8 +38,7 @@ fn read_json(path: &Path) -> Result<Option<Map<String, Value>>, Problem> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(wrong(cause(&error))),
     };
-    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    serde_json::from_slice(text).map(Some).map_err(|error| wrong(error.to_string()))
+    serde_json::from_slice(unmarked(&bytes)).map(Some).map_err(|error| wrong(not_json(&bytes, &error)))
 }
 
 /// A token's text, where a configuration names it plainly or with its properties.

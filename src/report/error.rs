@@ -11,7 +11,7 @@ use crate::model::huggingface::HfError;
 #[derive(Debug, Error)]
 pub enum ReportError {
     #[error(
-        "{} exists and is not empty; use --out DIR for another folder, --resume to go on with the run in it, or remove it",
+        "{} exists and is not empty; use --out DIR for another folder, --resume to continue the run in it, or remove it",
         .0.display()
     )]
     Exists(PathBuf),
@@ -44,7 +44,7 @@ pub enum ReportError {
 /// Advice on an error of the operating system, as a further half sentence.
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; free some space, then go on with --resume",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; free some space, then continue with --resume",
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             "; check who owns the folder, or choose another with --out DIR"
         }

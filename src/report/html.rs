@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::tables::{Look, by_behaviour, by_operator, by_peer, equality, losses};
 use super::{RunData, diverged, plots};
-use crate::words::counted;
+use crate::words::{GLOSSARY, counted};
 
 const STYLE: &str = "body{font:15px/1.5 Helvetica,Arial,sans-serif;color:#282828;max-width:940px;margin:2em auto;padding:0 1em}\
                      pre{font:12.5px/1.35 Menlo,Consolas,monospace;overflow-x:auto}svg{max-width:100%;height:auto;display:block}\
@@ -41,7 +41,11 @@ pub(super) fn page(run: &RunData, pictures: &[(String, String)]) -> String {
     for (_, svg) in pictures {
         page += svg;
     }
-    page + "</body></html>\n"
+    page += "<h2>Words</h2>\n<dl>";
+    for (word, meaning) in GLOSSARY {
+        let _ = write!(page, "<dt>{}</dt><dd>{}</dd>", escaped(word), escaped(meaning));
+    }
+    page + "</dl>\n</body></html>\n"
 }
 
 fn facts(run: &RunData) -> Vec<(&'static str, String)> {
@@ -79,6 +83,7 @@ mod tests {
         let page = page(&run, &plots::all(&run).unwrap());
         assert_eq!(page.matches("<svg ").count(), 8);
         assert!(page.contains("150 of 150") && page.contains("139,584") && page.contains("copycat of best"));
+        assert!(page.contains("<dt>loss score</dt><dd>how much a step along one peer's upload lowers the loss</dd>"));
         assert!(!page.contains("<script"), "names are escaped");
         assert!(page.matches("http").count() == 8, "only the namespaces of the pictures");
     }

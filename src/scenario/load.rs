@@ -16,6 +16,7 @@ use super::resolve::resolve;
 use super::sections::Scenario;
 use super::shipped::shipped;
 use crate::settings::Finding;
+use crate::words::other_encoding;
 
 /// Reads a scenario, applies `key=value` overrides in order, and checks the result.
 ///
@@ -35,7 +36,7 @@ pub fn load(path: impl AsRef<Path>, overrides: &[String]) -> Result<Scenario, Sc
 pub fn load_with(registry: Registry, path: impl AsRef<Path>, overrides: &[String]) -> Result<Scenario, ScenarioError> {
     let path = path.as_ref();
     let name = path.display().to_string();
-    let reason = match std::fs::read_to_string(path) {
+    let reason = match std::fs::read(path).and_then(|bytes| text(bytes).map_err(std::io::Error::other)) {
         Ok(text) => return Scenario::from_toml_with(registry, &text, &name, overrides),
         Err(reason) => reason,
     };
@@ -52,6 +53,15 @@ pub fn load_with(registry: Registry, path: impl AsRef<Path>, overrides: &[String
         }
         None => Err(ScenarioError::Unreadable { path: name, reason }),
     }
+}
+
+/// The text of a file, or what is wrong with its bytes.
+fn text(bytes: Vec<u8>) -> Result<String, String> {
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+        other_encoding(error.as_bytes()).unwrap_or_else(|| format!("not UTF-8 in line {line}"))
+    })
 }
 
 impl Scenario {

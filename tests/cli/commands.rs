@@ -124,9 +124,17 @@ fn a_wrong_scenario_is_refused_with_its_place() {
 fn a_wrong_command_line_is_refused_before_anything_is_done() {
     let place = Place::new();
     std::fs::create_dir(place.path("folder")).unwrap();
+    std::fs::write(place.path("wide.toml"), b"\xff\xfer\0o\0").unwrap();
+    std::fs::write(place.path("latin.toml"), b"rounds = 3\nname = \"\xe9\"\n").unwrap();
     for (words, code, expected) in [
         ("run nothing.toml", 2, "nothing.toml: no such file, and no shipped scenario has this name"),
         ("run folder", 2, "folder: cannot be read"),
+        (
+            "check wide.toml",
+            2,
+            "wide.toml: cannot be read: it is UTF-16LE; expected UTF-8: iconv -f UTF-16LE -t UTF-8 makes it so",
+        ),
+        ("check latin.toml", 2, "latin.toml: cannot be read: not UTF-8 in line 2; expected a scenario"),
         ("run net.toml --device gpu", 2, "device `gpu`: expected `cpu`, `cpu-f32`, `cpu-bf16`, `ndarray` or `cuda:N`"),
         (
             "run net.toml --set training.lrr=1",

@@ -8,6 +8,8 @@ mod resumed;
 mod runs;
 mod stopped;
 mod sweep;
+#[cfg(target_os = "linux")]
+mod terminal;
 
 use std::path::PathBuf;
 use std::process::{Command, Output};

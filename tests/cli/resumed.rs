@@ -12,7 +12,7 @@ fn lines(place: &Place, run: &str, file: &str) -> Vec<String> {
 fn a_finished_run_goes_on_for_longer_as_if_it_had_been_asked_to() {
     let place = Place::new();
     place.succeed("run net.toml --rounds 20 --out run --quiet");
-    let message = "run: the run is finished after 20 rounds; `sim resume run --rounds N` goes on to N rounds, which must \
+    let message = "run: the run is finished after 20 rounds; `sim resume run --rounds N` continues it to N rounds, which must \
                    be more";
     place.fail("resume run", 2, &[message]);
     place.fail("resume run --rounds 20", 2, &[message]);

@@ -164,7 +164,7 @@ fn a_full_disk_stops_a_run_that_goes_on_when_there_is_space() {
     let (printed, told) = (String::from_utf8_lossy(&output.stdout), told(&output));
     assert!(printed.starts_with("code 1\n") && printed.contains("code 0\n"), "{printed}{told}");
     assert!(told.contains("error: disk/run/") && told.contains("No space left on device"), "{told}");
-    assert!(told.contains("free some space, then go on with --resume"), "{told}");
+    assert!(told.contains("free some space, then continue with --resume"), "{told}");
     let done: usize = printed.lines().nth(1).unwrap().parse().unwrap();
     assert!((6..40).contains(&done), "{done} lines: the disk was to be full in the middle of the run");
     assert!(printed.contains("checkpoint.bin\n"), "{printed}");

@@ -9,7 +9,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use gauntlet::runtime::{Run, bucket};
 use std::io::IsTerminal;
 
-use super::{UsageError, block_on, say};
+use super::{UsageError, block_on, say, terminal};
 use snapshot::Snapshot;
 
 #[derive(clap::Args)]
@@ -26,8 +26,9 @@ pub struct Args {
 pub fn status(args: Args) -> anyhow::Result<()> {
     let run = block_on(Run::read(bucket::open_patiently(&args.bucket, false)?))?;
     if args.watch {
-        if !std::io::stdout().is_terminal() {
-            bail!(UsageError("--watch needs a terminal; without it the status is printed once".into()));
+        if !terminal::can_redraw_output() {
+            let needed = "--watch needs a terminal that can redraw its screen; without it the status is printed once";
+            bail!(UsageError(needed.into()));
         }
         return screen::watch(&run);
     }
@@ -35,7 +36,10 @@ pub fn status(args: Args) -> anyhow::Result<()> {
     snapshot.heading().iter().for_each(say);
     if let Some(report) = snapshot.newest.as_ref().filter(|report| !report.peers.is_empty()) {
         let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_header(table::titles(report));
+        let is_terminal = std::io::stdout().is_terminal();
+        table
+            .load_style(if is_terminal { presets::UTF8_FULL_CONDENSED } else { presets::NOTHING })
+            .set_header(table::titles(report));
         for peer in table::peers(report) {
             table.add_row(table::cells(report, peer));
         }

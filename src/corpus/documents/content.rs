@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use crate::corpus::error::{DocumentError, words};
 use crate::corpus::inputs::{Compression, Input};
+use crate::words::{other_encoding, unmarked};
 
 /// Number of bytes that reveal a file's type.
 const HEAD: u64 = 64;
@@ -77,7 +78,7 @@ impl Content {
             Compression::Gzip | Compression::Zstd => {
                 let name = if *compression == Compression::Gzip { "gzip" } else { "zstd" };
                 let what = found.map_or("not compressed".to_string(), |(_, name, _)| format!("{name} data"));
-                return Err(wrong(format!("its name says {name}, but it is {what}: rename it as what it is")));
+                return Err(wrong(format!("its name says {name}, but it is {what}: rename it to match its content")));
             }
         };
         let opened = Self { reader: Box::new(io::empty()), marked: false, bytes, read, compression: *compression };
@@ -86,9 +87,9 @@ impl Content {
             return Ok(None);
         }
         if let Some(encoding) = other_encoding(&start) {
-            return Err(wrong(format!("it is {encoding}; expected UTF-8: iconv -f {encoding} -t UTF-8 makes it so")));
+            return Err(wrong(encoding));
         }
-        let marked = start.starts_with(b"\xef\xbb\xbf");
+        let marked = unmarked(&start).len() < start.len();
         if marked {
             start.drain(..3);
         }
@@ -116,20 +117,6 @@ fn head(reader: &mut dyn Read) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
     reader.take(HEAD).read_to_end(&mut head)?;
     Ok(head)
-}
-
-/// The encoding of a text that is not UTF-8: told by its byte order mark, or by a 0 in every second byte.
-fn other_encoding(start: &[u8]) -> Option<&'static str> {
-    let zeros = |from: usize| start.len() >= 4 && start[from..].iter().step_by(2).all(|byte| *byte == 0);
-    match start {
-        [0xff, 0xfe, 0, 0, ..] => Some("UTF-32LE"),
-        [0, 0, 0xfe, 0xff, ..] => Some("UTF-32BE"),
-        [0xff, 0xfe, ..] => Some("UTF-16LE"),
-        [0xfe, 0xff, ..] => Some("UTF-16BE"),
-        _ if zeros(0) == zeros(1) => None,
-        _ if zeros(1) => Some("UTF-16LE"),
-        _ => Some("UTF-16BE"),
-    }
 }
 
 /// Counts the bytes read from a file.

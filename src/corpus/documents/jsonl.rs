@@ -51,8 +51,14 @@ impl Lines {
         let found = parse(line).or_else(|error| numbers(line).map_or(Err(error), |line| parse(&line)));
         let found = found.map_err(|error| {
             let said = error.to_string();
-            let said = said.split(" at line ").next().unwrap_or_default();
-            (Some(error.column().saturating_sub(1)), format!("not JSON: {said}"))
+            let reason = match said.split(" at line ").next().unwrap_or_default() {
+                _ if error.is_eof() => "the line ends within a JSON value; expected a whole object on each line".into(),
+                "lone leading surrogate in hex escape" | "unexpected end of hex escape" => {
+                    "half of a surrogate pair (\\ud800 to \\udfff) is no character".into()
+                }
+                said => format!("not JSON: {said}"),
+            };
+            (Some(error.column().saturating_sub(1)), reason)
         })?;
         let field = &self.field;
         match found {

@@ -7,6 +7,7 @@ use std::vec;
 use parquet::basic::{LogicalType, Type as PhysicalType};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{ByteArray, ByteArrayType};
+use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::schema::types::ColumnDescPtr;
 
@@ -45,21 +46,23 @@ impl Rows {
         if file.metadata().map_err(|error| wrong(words(&error)))?.len() == 0 {
             return Ok(None);
         }
-        let reader = guarded(|| SerializedFileReader::new(file).map_err(|error| error.to_string()))
+        let reader = guarded(|| SerializedFileReader::new(file).map_err(|error| said(&error)))
             .map_err(|reason| wrong(format!("not a Parquet file, or damaged: {reason}")))?;
         let metadata = reader.metadata();
         let columns = metadata.file_metadata().schema_descr().columns();
         let named = |found: &ColumnDescPtr| found.path().string();
         let all = || columns.iter().map(named).collect::<Vec<_>>().join(", ");
         let Some(at) = columns.iter().position(|found| named(found) == column) else {
+            let inside =
+                |found: &&ColumnDescPtr| named(found).strip_prefix(column).is_some_and(|rest| rest.starts_with('.'));
+            if columns.iter().find(inside).is_some_and(|found| found.max_rep_level() > 0) {
+                return Err(wrong(holds_lists(column, &all())));
+            }
             return Err(wrong(format!("without the column {column:?}; its columns: {} (--text-column)", all())));
         };
         let found = &columns[at];
         if found.max_rep_level() > 0 {
-            return Err(wrong(format!(
-                "the column {column:?} holds lists; expected one text a row; its columns: {}",
-                all()
-            )));
+            return Err(wrong(holds_lists(column, &all())));
         }
         if !is_text(found) {
             let what = found.logical_type_ref().map_or(found.physical_type().to_string(), |kind| format!("{kind:?}"));
@@ -120,6 +123,17 @@ impl Rows {
     }
 }
 
+fn holds_lists(column: &str, all: &str) -> String {
+    format!("the column {column:?} holds lists; expected one text a row; its columns: {all}")
+}
+
+/// A message of the decoder, without the names that it gives its errors.
+fn said(error: &ParquetError) -> String {
+    let said = error.to_string();
+    let said = said.strip_prefix("Parquet error: ").unwrap_or(&said);
+    said.strip_prefix("Invalid Parquet file. ").unwrap_or(said).to_string()
+}
+
 /// Bytes without a logical type may be texts too, because old programs write none.
 fn is_text(column: &ColumnDescPtr) -> bool {
     let kind = column.logical_type_ref();
@@ -128,9 +142,9 @@ fn is_text(column: &ColumnDescPtr) -> bool {
 }
 
 fn open_group(reader: &SerializedFileReader<File>, at: usize, column: usize) -> Result<Group, String> {
-    let group = reader.get_row_group(at).map_err(|error| error.to_string())?;
+    let group = reader.get_row_group(at).map_err(|error| said(&error))?;
     let rows = u64::try_from(group.metadata().num_rows()).map_err(|_| "a negative number of rows")?;
-    match group.get_column_reader(column).map_err(|error| error.to_string())? {
+    match group.get_column_reader(column).map_err(|error| said(&error))? {
         ColumnReader::ByteArrayColumnReader(reader) => {
             Ok(Group { reader, rows, read: 0, decoded: Vec::new().into_iter() })
         }
@@ -146,7 +160,7 @@ impl Group {
         let (rows, _, _) = self
             .reader
             .read_records(wanted, (there > 0).then_some(&mut levels), None, &mut texts)
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| said(&error))?;
         if rows == 0 || rows > wanted {
             return Err(format!("the column ends after {} of {} rows", self.read, self.rows));
         }

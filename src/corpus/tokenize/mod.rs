@@ -228,7 +228,7 @@ fn whole(folder: &Path, manifest: &TokenManifest) -> Result<(), TokenizeError> {
 fn skip(skipped: &mut Skipped, error: &DocumentError) {
     match skipped.total().cmp(&(MOST_REASONS as u64)) {
         Ordering::Less => tracing::warn!("left out: {error}"),
-        Ordering::Equal => tracing::warn!("more is left out, which is counted and no longer named"),
+        Ordering::Equal => tracing::warn!("more is left out; it is counted, but no longer named"),
         Ordering::Greater => {}
     }
     match error.extent {

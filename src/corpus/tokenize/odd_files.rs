@@ -72,9 +72,13 @@ fn what_contradicts_its_name_or_is_no_utf8_is_refused() {
         (
             "d.txt.gz",
             b"one".to_vec(),
-            "d.txt.gz: its name says gzip, but it is not compressed: rename it as what it is",
+            "d.txt.gz: its name says gzip, but it is not compressed: rename it to match its content",
         ),
-        ("e.txt.zst", gzip(b"one"), "e.txt.zst: its name says zstd, but it is gzip data: rename it as what it is"),
+        (
+            "e.txt.zst",
+            gzip(b"one"),
+            "e.txt.zst: its name says zstd, but it is gzip data: rename it to match its content",
+        ),
         (
             "g.jsonl",
             b"{\"text\": \"\xc3\xa4\" 1}".to_vec(),
@@ -92,6 +96,16 @@ fn what_contradicts_its_name_or_is_no_utf8_is_refused() {
             b"{\"text\": \"a\", \"text\": \"b\"}".to_vec(),
             "k.jsonl, line 1: the field \"text\" is there twice",
         ),
+        (
+            "m.json",
+            b"{\n \"text\": \"one\"\n}\n".to_vec(),
+            "m.json, line 1, column 1: the line ends within a JSON value; expected a whole object on each line",
+        ),
+        (
+            "n.jsonl",
+            br#"{"text": "\ud83d."}"#.to_vec(),
+            r"n.jsonl, line 1, column 17: half of a surrogate pair (\ud800 to \udfff) is no character",
+        ),
         ("l.txt", b"one\r\n\xc3\xa4\xff".to_vec(), "l.txt, line 2, column 2: not UTF-8; expected a text"),
     ] {
         fs::write(bench.path(name), bytes).unwrap();
@@ -107,7 +121,7 @@ fn what_contradicts_its_name_or_is_no_utf8_is_refused() {
 fn nested_texts_go_by_their_path() {
     let bench = Bench::new();
     let vectors = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
-    for name in ["nested", "c_brotli", "zero"] {
+    for name in ["nested", "c_brotli", "zero", "lists"] {
         fs::copy(vectors.join(format!("{name}.parquet")), bench.path(&format!("{name}.parquet"))).unwrap();
     }
     fs::write(bench.path("a.jsonl"), "{\"doc\": {\"text\": \"one\", \"n\": 1}}\n{\"doc.text\": \"two\"}\n").unwrap();
@@ -120,6 +134,11 @@ fn nested_texts_go_by_their_path() {
     assert!(
         message.contains("without the column \"text\"; its columns: ") && message.contains("doc.text"),
         "{message}"
+    );
+    let message = refused(&bench, "lists.parquet");
+    assert_eq!(
+        message,
+        "lists.parquet: the column \"text\" holds lists; expected one text a row; its columns: text.list.element"
     );
     let (_, manifest) = made(&bench, &["zero.parquet", "c_brotli.parquet"], "two");
     assert!(manifest.documents > 0 && manifest.noticed.empty_files == 1);

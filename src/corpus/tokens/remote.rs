@@ -64,7 +64,7 @@ pub fn open(url: &str, store: Arc<dyn ObjectStore>) -> Result<(Remote, TokenMani
     let name = url.trim_end_matches('/').to_string();
     let work = move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.expect("the system lets a program wait");
+        let runtime = runtime.expect("a runtime for requests can be started");
         let manifest = runtime.block_on(read_manifest(&name, &*store));
         let is_open = manifest.is_ok();
         let _ = opened.send(manifest);

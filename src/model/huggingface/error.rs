@@ -19,7 +19,7 @@ pub enum HfError {
         reason: io::Error,
     },
     /// Not the JSON that it should be.
-    #[error("{path}: not JSON: {problem}; expected {expected}")]
+    #[error("{path}: {problem}; expected {expected}")]
     Json {
         /// The file.
         path: PathBuf,
@@ -93,7 +93,7 @@ pub enum HfError {
         problem: String,
     },
     /// There is something where the folder should be.
-    #[error("{0}: there is something already; nothing is overwritten, so name another folder or remove it")]
+    #[error("{0}: it exists and is not overwritten; name another folder, or remove it")]
     Exists(PathBuf),
 }
 

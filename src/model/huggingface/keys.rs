@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use super::HfError;
+use crate::words::{not_json, unmarked};
 
 /// The largest JSON file that is read.
 const LARGEST_JSON: u64 = 1 << 24;
@@ -121,10 +122,9 @@ fn read_json(path: &Path, expected: &'static str) -> Result<Value, HfError> {
     if bytes.len() as u64 > LARGEST_JSON {
         return Err(HfError::Oversized { path: path.into(), size: LARGEST_JSON, expected: LARGEST_JSON });
     }
-    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    serde_json::from_slice(text).map_err(|error| HfError::Json {
+    serde_json::from_slice(unmarked(&bytes)).map_err(|error| HfError::Json {
         path: path.into(),
         expected,
-        problem: error.to_string(),
+        problem: not_json(&bytes, &error),
     })
 }
