@@ -7,16 +7,7 @@
 use burn::tensor::{Tensor, TensorData};
 
 use super::Device;
-use super::kernels::newton_schulz::newton_schulz as on_host;
-
-/// An iteration is `X <- a X + b (X X^T) X + c (X X^T)^2 X`.
-pub const COEFFICIENTS: [f64; 3] = [3.4445, -4.7750, 2.0315];
-
-/// Iterations.
-pub const ITERATIONS: usize = 5;
-
-/// The smallest Frobenius norm that a matrix is divided by first.
-pub const EPSILON: f64 = 1e-7;
+use super::kernels::newton_schulz::{COEFFICIENTS, EPSILON, ITERATIONS, newton_schulz as on_host};
 
 /// The most values that another device works on at a time, unless one matrix has more.
 const AT_A_TIME: usize = 1 << 24;

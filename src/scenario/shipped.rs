@@ -39,6 +39,7 @@ pub fn shipped() -> Vec<Shipped> {
         "stale",
         "copycat",
         "averaging",
+        "thieves",
         "offline",
         "byzantine",
         "three-peers",

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Finding, Needs};
+use super::Finding;
 use crate::cli::check::si;
 use crate::cli::limits;
 
@@ -12,6 +12,16 @@ const FEWEST_FILES: u64 = 128;
 const FEW_FILES: u64 = 1024;
 /// Less memory or disk than this is too little for any but the smallest models.
 const LITTLE: u64 = 1 << 30;
+
+/// What the node that is to run here needs, if a run says so.
+pub struct Needs {
+    /// Bytes of the host's memory.
+    pub memory: u64,
+    /// Bytes of disk, while a state replaces the one before.
+    pub disk: u64,
+    /// The scenario's name.
+    pub run: String,
+}
 
 /// Looks at the machine.
 pub fn examine(state: &Path, needs: Option<&Needs>, findings: &mut Vec<Finding>) {

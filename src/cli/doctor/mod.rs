@@ -10,10 +10,10 @@ use std::path::PathBuf;
 
 use gauntlet::model::Device;
 use gauntlet::plan::Plan;
-use gauntlet::transport::Identity;
 use gauntlet::words::counted;
 
 use finding::{Finding, Verdict, table};
+use machine::Needs;
 
 use super::{block_on, key, say};
 
@@ -34,16 +34,6 @@ pub struct Args {
     /// Folder of conformance vectors (tests/vectors): compares the device with them too
     #[arg(long, value_name = "DIR")]
     vectors: Option<PathBuf>,
-}
-
-/// What the node that is to run here needs, if a run says so.
-struct Needs {
-    /// Bytes of the host's memory.
-    memory: u64,
-    /// Bytes of disk, while a state replaces the one before.
-    disk: u64,
-    /// The scenario's name.
-    run: String,
 }
 
 /// Tries all that a node needs, and prints a line for each.
@@ -82,11 +72,4 @@ pub fn doctor(args: Args) -> anyhow::Result<()> {
         anyhow::bail!("{}; a node would not run here", counted(problems as u64, "problem"));
     }
     Ok(())
-}
-
-/// A key that nobody else has.
-fn stranger() -> Identity {
-    let mut secret = [0; 32];
-    getrandom::fill(&mut secret).expect("the system gives random numbers");
-    Identity::from_secret(&secret)
 }

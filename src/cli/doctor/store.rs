@@ -14,7 +14,7 @@ use gauntlet::transport::{Hotkey, Identity, keys};
 use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt};
 
-use super::{Finding, stranger};
+use super::Finding;
 
 /// Objects that are put to see lists and stamps, in an order that is not that of their names.
 const NAMES: [&str; 5] = ["d", "b", "e", "a", "c"];
@@ -258,6 +258,13 @@ async fn clear(bucket: &Bucket, hotkey: &Hotkey, place: &Path, findings: &mut Ve
             Finding::problem("delete", explain(&error), remedy)
         }
     });
+}
+
+/// A key that nobody else has.
+fn stranger() -> Identity {
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).expect("the system gives random numbers");
+    Identity::from_secret(&secret)
 }
 
 #[cfg(test)]

@@ -8,7 +8,15 @@
 use super::buffer::Buffer;
 use super::matrix::{Factor, Matrix, MatrixMut, multiply, multiply_by};
 use super::vector::{LANES, load, multiversion, store};
-use crate::model::newton_schulz::{COEFFICIENTS, EPSILON, ITERATIONS};
+
+/// An iteration is `X <- a X + b (X X^T) X + c (X X^T)^2 X`.
+pub const COEFFICIENTS: [f64; 3] = [3.4445, -4.7750, 2.0315];
+
+/// Iterations.
+pub const ITERATIONS: usize = 5;
+
+/// The smallest Frobenius norm that a matrix is divided by first.
+pub const EPSILON: f64 = 1e-7;
 
 /// Rows of a symmetric product that are computed at a time, up to the diagonal.
 const STRIP: usize = 16;

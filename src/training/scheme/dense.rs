@@ -9,8 +9,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
+use super::footprint::Footprint;
 use super::local_steps::{InnerSettings, KEPT, LocalSteps};
-use super::seam::{Footprint, LocalTraining, Scheme, SchemeSettings, append};
+use super::seam::{LocalTraining, Scheme, SchemeSettings, append};
 use crate::model::ParamLayout;
 use crate::settings::Findings;
 use crate::training::adamw::Moments;

@@ -2,7 +2,7 @@
 
 use toml::{Table, Value};
 
-use super::seam::Footprint;
+use super::footprint::Footprint;
 use crate::model::ParamLayout;
 use crate::settings::Findings;
 use crate::training::adamw::Moments;

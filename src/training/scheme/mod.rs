@@ -7,6 +7,7 @@
 
 pub mod demo;
 pub mod dense;
+mod footprint;
 mod kept;
 mod limits;
 mod local_steps;
@@ -16,9 +17,10 @@ mod topk;
 
 pub use demo::DemoSettings;
 pub use dense::{DenseSettings, DenseUpdate};
+pub use footprint::Footprint;
 pub use kept::Kept;
 pub use local_steps::{InnerSettings, LocalSteps};
-pub use seam::{Footprint, LocalTraining, Scheme, SchemeSettings};
+pub use seam::{LocalTraining, Scheme, SchemeSettings};
 pub use sparseloco::SparseLocoSettings;
 pub(super) use topk::TopK;
 

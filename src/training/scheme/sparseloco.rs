@@ -10,9 +10,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
+use super::footprint::Footprint;
 use super::limits;
 use super::local_steps::{InnerSettings, LocalSteps};
-use super::seam::{Footprint, LocalTraining, Scheme, SchemeSettings, append};
+use super::seam::{LocalTraining, Scheme, SchemeSettings, append};
 use super::topk::TopK;
 use crate::model::ParamLayout;
 use crate::settings::Findings;

@@ -15,8 +15,9 @@ pub use settings::DemoSettings;
 
 use local::Momentum;
 
+use super::footprint::Footprint;
 use super::limits;
-use super::seam::{Footprint, LocalTraining, Scheme, SchemeSettings};
+use super::seam::{LocalTraining, Scheme, SchemeSettings};
 use crate::model::ParamLayout;
 use crate::settings::Findings;
 use crate::training::{Basis, ChunkError, PayloadLayout, PayloadShape};
