@@ -19,7 +19,7 @@ pub fn raise_open_files() {
 /// Number of files that this process may have open, if the system reports it.
 pub fn open_files() -> Option<u64> {
     #[cfg(unix)]
-    return open_files_limit().map(|limit| limit.rlim_cur as u64);
+    return open_files_limit().map(|limit| limit.rlim_cur);
     #[cfg(not(unix))]
     None
 }
