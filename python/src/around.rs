@@ -242,7 +242,7 @@ pub enum Answer {
 
 impl Answer {
     /// The answer for Python.
-    pub fn to_python<'py>(self, py: Python<'py>, shape: &PayloadShape) -> PyResult<Bound<'py, PyAny>> {
+    pub fn into_python<'py>(self, py: Python<'py>, shape: &PayloadShape) -> PyResult<Bound<'py, PyAny>> {
         let shared = || Bound::new(py, Shape(shape.clone()));
         match self {
             Self::Nothing => Ok(py.None().into_bound(py)),

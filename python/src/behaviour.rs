@@ -130,7 +130,7 @@ impl Peer {
         loop {
             let next = self.ask(hook, Some(around), |object| {
                 let py = object.py();
-                let sent = answer.to_python(py, &around.network.shape)?;
+                let sent = answer.into_python(py, &around.network.shape)?;
                 match coroutine.bind(py).call_method1("send", (sent,)) {
                     Ok(yielded) => Asked::read(&yielded).map(Next::Waits),
                     Err(stop) if stop.is_instance_of::<PyStopIteration>(py) => {
@@ -201,7 +201,9 @@ fn claim_of(answer: &Bound<'_, PyAny>, around: &Surroundings<'_>) -> PyResult<Cl
     let samples = answer.getattr("samples")?;
     let flat = samples.call_method1("reshape", (-1,)).unwrap_or_else(|_| samples.clone());
     let flat: Vec<f32> = array(&flat, "claim.samples, flattened,", "float32", 2 * tensors)?;
-    Ok(Claim { model, samples: flat.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect() })
+    let samples = flat.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect();
+    // A Python behaviour says that it trains on the assigned pages.
+    Ok(Claim { model, samples, pages: around.network.rules.training.pages_per_round })
 }
 
 fn digest_of(text: &str) -> Option<Digest> {

@@ -39,10 +39,10 @@ pub fn raised(kind: Raised, message: impl std::fmt::Display) -> PyErr {
 fn in_python_words(message: &str) -> String {
     [
         (
-            "use --out DIR for another folder, --resume to go on with the run in it, or remove it",
-            "give another folder as out=..., go on with the run in it by gauntlet.resume(...), or remove it",
+            "use --out DIR for another folder, --resume to continue the run in it, or remove it",
+            "give another folder as out=..., continue the run in it by gauntlet.resume(...), or remove it",
         ),
-        ("then go on with --resume", "then go on by gauntlet.resume(...)"),
+        ("then continue with --resume", "then continue by gauntlet.resume(...)"),
         ("choose another folder with --out DIR", "choose another folder with out=..."),
         (
             "take another place with --out, or give the same command as before",

@@ -122,7 +122,7 @@ pub fn attack(
         let search = Search { arena: &arena, budget, seed, shelf: &shelf, pool, stage: &stage };
         let told = |error: LabError| raised(if error.is_usage() { Raised::Folder } else { Raised::Failed }, error);
         match search.record(&scenario).map_err(told)? {
-            Some((_, report)) => Ok(report),
+            Some(recorded) => Ok(recorded.report),
             None => {
                 Err(raised(Raised::Failed, format!("stopped; what was run is in {out}, and the same call goes on")))
             }

@@ -18,6 +18,8 @@ pip() { "$root/venv/bin/python" -m pip --disable-pip-version-check --quiet "$@";
 timeout 300 "$root/venv/bin/python" -m pip --disable-pip-version-check --quiet install 'maturin>=1.9.4,<2' \
   || not_run "pip reaches no index"
 
+# Without isolation, pip looks for maturin on the path.
+export PATH=$root/venv/bin:$PATH
 timeout 1800 "$root/venv/bin/python" -m pip --disable-pip-version-check wheel --no-deps --no-build-isolation \
   --wheel-dir "$root" ./python
 wheel=$(ls "$root"/gauntlet-*.whl)
