@@ -56,6 +56,8 @@ pub enum OpenError {
     Training(#[from] CoreError),
     #[error("model.init: {0}")]
     Init(HfError),
+    #[error("model.{key} = {asked}, but the model of model.init, {folder}, has {found}; leave the setting out")]
+    OtherSize { key: String, asked: String, folder: String, found: String },
     #[error("model.init: {folder} holds a model of other sizes: {found:?}, the settings ask for {expected:?}")]
     InitSizes { folder: String, found: Box<LlamaConfig>, expected: Box<LlamaConfig> },
 }

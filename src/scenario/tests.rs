@@ -167,6 +167,41 @@ fn a_wrong_file_is_told_with_line_column_and_key() {
 }
 
 #[test]
+fn an_override_adds_a_group_and_sets_the_last_one() {
+    let read = |overrides: &[&str]| {
+        let overrides: Vec<String> = overrides.iter().map(|text| text.to_string()).collect();
+        Scenario::from_toml("name = 'x'\n[[peers]]\ncount = 20\n", "x.toml", &overrides).unwrap()
+    };
+    let scenario = read(&[
+        "peers.+.behaviour=copycat",
+        "peers.last.count=3",
+        "peers.+={behaviour='noise', joins=2}",
+        "operators.+.uids=2",
+        "operators.last.behaviour=averaging",
+        "operators[+].name=ring",
+    ]);
+    let groups: Vec<_> = scenario.peers.iter().map(|group| (group.count, scenario.label(&group.behaviour))).collect();
+    assert_eq!(groups[0], (20, "honest".to_string()));
+    assert_eq!(groups[1].0, 3);
+    assert!(groups[1].1.starts_with("copycat") && groups[2].1 == "noise", "{groups:?}");
+    assert_eq!((scenario.peers.len(), scenario.peers[2].joins), (3, 2));
+    assert_eq!((scenario.operators.len(), scenario.operators[0].uids), (2, 2));
+    assert_eq!(scenario.operators[1].name.as_deref(), Some("ring"));
+    let written = Scenario::from_toml(&scenario.to_toml(), "x.toml", &[]).unwrap();
+    assert_eq!(written, scenario);
+}
+
+#[test]
+fn a_name_that_is_nearly_a_shipped_one_is_told() {
+    let told = |name: &str| super::load(name, &[]).unwrap_err().to_string();
+    assert!(told("copycta").starts_with(
+        "copycta: no such file, and no shipped scenario has this name; did you mean `copycat`? shipped are honest, "
+    ));
+    assert!(told("scenarios/mixed-25.toml").contains("did you mean `mixed-250`?"));
+    assert!(told("nothing.toml").contains("has this name; shipped are honest, "));
+}
+
+#[test]
 fn a_wrong_override_is_told_with_its_text() {
     for (change, expected) in [
         ("training.lrr=1", "--set training.lrr=1: unknown key `lrr` in [training]; did you mean `lr`?"),
@@ -175,7 +210,16 @@ fn a_wrong_override_is_told_with_its_text() {
         ("training..lr=1", "expected key=value"),
         ("training.lr=fast", "training.lr is \"fast\"; expected a number"),
         ("training.lr.x=1", "training.lr is a single value"),
-        ("peers.2.count=1", "`2` is not one of peers; expected 0 to 1"),
+        ("peers.2.count=1", "`2` is not one of peers; expected 0 to 1, or `+` for one more"),
+        ("peers.+=copycat", "peers.2 is \"copycat\"; expected a table"),
+        (
+            "peers.+.behaviour=copycatt",
+            "--set peers.+.behaviour=copycatt: peers.2.behaviour is `copycatt`; expected one of",
+        ),
+        ("peers.+.cuont=3", "unknown key `cuont` in [peers.2]; did you mean `count`?"),
+        ("operators.0.uids=3", "operators has no group; `operators.+` adds one"),
+        ("operators.last.uids=3", "operators has no group; `operators.+` adds one"),
+        ("training.+=3", "unknown key `+` in [training]"),
         ("peers.first.count=1", "`first` is not one of peers"),
         ("peers.0.count=-1", "peers.0.count is -1; expected a whole number"),
         ("peers.0.count=0", "--set peers.0.count=0: peers.0.count is 0; expected 1 or more"),
