@@ -2,19 +2,20 @@
 
 use std::path::Path;
 
+use clap_complete::engine::ArgValueCandidates;
 use gauntlet::bucket;
 use gauntlet::lab::attack::{Arena, Recorded, Search};
 use gauntlet::lab::{Event, PoolOptions, Shard, Shelf};
 
 use super::networks::Networks;
-use super::{UsageError, interrupt, open, say};
+use super::{UsageError, complete, interrupt, open, say};
 
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
     scenario: open::ScenarioArgs,
     /// Search against another mechanism with its defaults, as `--set mechanism=KIND` does
-    #[arg(long, value_name = "KIND")]
+    #[arg(long, value_name = "KIND", add = ArgValueCandidates::new(complete::mechanisms))]
     mechanism: Option<String>,
     /// Networks to run, at most; a larger budget continues the search of a smaller one
     #[arg(long, value_name = "N", default_value_t = 2000, value_parser = budget)]

@@ -15,6 +15,7 @@ use gauntlet::scenario::Scenario;
 use gauntlet::transport::{Hotkey, keys, wire};
 use object_store::ObjectStore;
 
+use super::json::Printed;
 use super::progress::Shown;
 use super::{UsageError, block_on, interrupt, run};
 
@@ -47,7 +48,7 @@ pub fn collect(args: Args) -> anyhow::Result<()> {
     if rounds == 0 {
         bail!("bucket {}: no round has been reported yet", args.bucket);
     }
-    run::show(&args.out, args.quiet)?;
+    run::show(&args.out, Printed::of(args.quiet, false, "collect"))?;
     if stopped && !collector.is_complete() { Err(interrupt::StoppedError::told()) } else { Ok(()) }
 }
 

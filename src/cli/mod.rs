@@ -7,6 +7,7 @@ mod card;
 mod check;
 mod collect;
 mod compare;
+mod complete;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod doctor;
@@ -20,6 +21,7 @@ mod genesis;
 mod glossary;
 mod import;
 mod interrupt;
+mod json;
 #[cfg(feature = "cuda")]
 mod kernels;
 mod key;
@@ -27,6 +29,7 @@ mod launch;
 mod leash;
 mod limits;
 mod log;
+mod man;
 mod model;
 mod networks;
 mod node;
@@ -40,8 +43,10 @@ mod run;
 mod scenarios;
 mod shared;
 mod shortage;
+mod show;
 mod status;
 mod sweep;
+mod targets;
 mod terminal;
 mod tokenize;
 mod verify;
@@ -50,6 +55,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap_complete::CompleteEnv;
 use gauntlet::lab::LabError;
 use gauntlet::lab::sweep::SweepError;
 use gauntlet::node::OpenError;
@@ -122,6 +128,8 @@ enum Command {
     Compare(compare::Args),
     /// Train only the central AdamW of a scenario, on one or more devices
     Baseline(baseline::Args),
+    /// Print the tables of a run again: who was paid, the losses, the digest
+    Show(show::Args),
     /// Draw the pictures of a run again, or compare several runs on one set of axes
     Plot(plot::Args),
     /// Say why a peer was or was not paid: its uploads, evaluations, ranks and pay, in order
@@ -162,9 +170,13 @@ enum Command {
     /// Try what a node needs of its store, its machine and its device, before it costs anything
     Doctor(doctor::Args),
     /// List the scenarios that come with this program
-    Scenarios,
+    Scenarios(scenarios::Args),
     /// Measure a model on a device: gradient, DeMo encode, aggregation, evaluation, memory; or this machine
     Bench(bench::Args),
+    /// Print the completions of a shell, such as `source <(sim completions bash)`
+    Completions(complete::Args),
+    /// Write the man pages into a folder
+    Man(man::Args),
 }
 
 /// Logs to standard error: every round of a node, only warnings of other commands.
@@ -189,6 +201,7 @@ fn start_log(cli: &Cli) {
 /// Parses the command line and runs the command. Returns 0, 1 after a failure, 2 for a wrong command line or scenario, 3
 /// for a run that is done and has diverged, or 130 or 143 for one that was stopped.
 pub fn main() -> ExitCode {
+    CompleteEnv::with_factory(Cli::command).var(complete::VARIABLE).complete();
     let mut command = Cli::command();
     if !terminal::knows_sequences() {
         command = command.color(ColorChoice::Never);
@@ -207,6 +220,7 @@ pub fn main() -> ExitCode {
         Command::Sweep(args) => sweep::sweep(args),
         Command::Compare(args) => compare::compare(args),
         Command::Baseline(args) => baseline::baseline(args),
+        Command::Show(args) => show::show(args),
         Command::Plot(args) => plot::plot(args),
         Command::Explain(args) => explain::explain(args),
         Command::Publish(args) => publish::publish(args),
@@ -225,8 +239,10 @@ pub fn main() -> ExitCode {
         Command::Generate(args) => generate::run(args),
         Command::Eval(args) => eval::eval(args),
         Command::Doctor(args) => doctor::doctor(args),
-        Command::Scenarios => scenarios::list(),
+        Command::Scenarios(args) => scenarios::list(args),
         Command::Bench(args) => bench::bench(args),
+        Command::Completions(args) => complete::completions(args),
+        Command::Man(args) => man::man(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

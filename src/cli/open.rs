@@ -4,18 +4,20 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use clap_complete::engine::ArgValueCompleter;
 use gauntlet::model::{Device, DeviceError, LlamaConfig, huggingface};
 use gauntlet::node::OpenError;
 use gauntlet::report::Manifest;
 use gauntlet::scenario::{self, Scenario, World};
 use gauntlet::training::scheme::Scheme;
 
-use super::UsageError;
+use super::{UsageError, complete};
 
 /// The scenario of a command.
 #[derive(clap::Args)]
 pub struct ScenarioArgs {
     /// Scenario file, or the name of a shipped one
+    #[arg(add = ArgValueCompleter::new(complete::scenarios))]
     scenario: PathBuf,
     /// Seed of every random draw [default: the scenario's]
     #[arg(long)]
@@ -23,8 +25,9 @@ pub struct ScenarioArgs {
     /// Communication rounds [default: the scenario's]
     #[arg(long)]
     rounds: Option<u64>,
-    /// Replace a setting, such as `--set training.lr=1e-3` or `--set peers.0.count=3`
-    #[arg(long = "set", value_name = "KEY=VALUE")]
+    /// Replace a setting, such as `--set training.lr=1e-3` or `--set peers.0.count=3`. `peers.+` is one more group of peers
+    /// and `peers.last` the last one: `--set peers.+.behaviour=copycat --set peers.last.count=3`
+    #[arg(long = "set", value_name = "KEY=VALUE", add = ArgValueCompleter::new(complete::settings))]
     overrides: Vec<String>,
 }
 

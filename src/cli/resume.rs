@@ -7,6 +7,7 @@ use gauntlet::report::{Manifest, RunFolder};
 use gauntlet::scenario::Scenario;
 use gauntlet::words::counted;
 
+use super::json::{JsonArgs, Printed};
 use super::run::{self, How};
 use super::{UsageError, baseline, open};
 
@@ -23,6 +24,8 @@ pub struct Args {
     /// No progress line and no tables
     #[arg(long, short)]
     quiet: bool,
+    #[command(flatten)]
+    json: JsonArgs,
 }
 
 /// Continues a run to its end, or to Ctrl-C.
@@ -42,12 +45,13 @@ pub fn resume(args: Args) -> anyhow::Result<()> {
         eprintln!("{}: no checkpoint in it; starting from the first round", root.display());
     }
     let go_on = run::go_on_command(true);
+    let printed = Printed::of(args.quiet, args.json.json, "resume");
     if central {
         let lanes = baseline::lanes(&devices, args.threads)?;
-        return baseline::live(world, writer, saved, lanes, (root, args.quiet, &go_on));
+        return baseline::live(world, writer, saved, lanes, (root, args.quiet, printed, &go_on));
     }
     let threads = open::threads(args.threads, &device);
-    run::live(world, writer, saved, root, How { threads, baseline: has_baseline, quiet: args.quiet, go_on })
+    run::live(world, writer, saved, root, How { threads, baseline: has_baseline, quiet: args.quiet, printed, go_on })
 }
 
 /// Sets the requested length, or fails if there is nothing to do.

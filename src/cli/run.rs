@@ -5,14 +5,17 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use anyhow::{Context, bail};
+use clap_complete::engine::ArgValueCandidates;
 use gauntlet::engine::{Outcome, RunOptions, simulate};
 use gauntlet::report::{self, Manifest, RunFolder, RunWriter, Saved};
 use gauntlet::scenario::{Scenario, World};
 use gauntlet::words::counted;
 
 use super::interrupt::StoppedError;
+use super::json::{JsonArgs, Printed, say_json};
 use super::progress::Shown;
-use super::{DivergedError, UsageError, interrupt, open, plot, say};
+use super::show::of_run;
+use super::{DivergedError, UsageError, complete, interrupt, open, plot, say};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -22,7 +25,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Where to compute: cpu, or cuda:N
-    #[arg(long, default_value = "cpu")]
+    #[arg(long, default_value = "cpu", add = ArgValueCandidates::new(complete::devices))]
     pub device: String,
     /// Threads that compute; results do not depend on them [default: all cores; 1 for a GPU]
     #[arg(long, value_name = "N", value_parser = open::thread_count)]
@@ -36,6 +39,8 @@ pub struct Args {
     /// Print no progress line and no tables
     #[arg(long, short)]
     quiet: bool,
+    #[command(flatten)]
+    pub json: JsonArgs,
 }
 
 impl Args {
@@ -65,7 +70,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if args.resume && saved.checkpoint.is_none() {
         eprintln!("{}: stopped before its first checkpoint; starting from the first round", root.display());
     }
-    let how = How { threads, baseline: !args.no_baseline, quiet: args.quiet, go_on: go_on_command(args.resume) };
+    let printed = Printed::of(args.quiet, args.json.json, "run");
+    let how =
+        How { threads, baseline: !args.no_baseline, quiet: args.quiet, printed, go_on: go_on_command(args.resume) };
     live(world, writer, saved, &root, how)
 }
 
@@ -73,7 +80,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 pub struct How {
     pub threads: usize,
     pub baseline: bool,
+    /// No progress line.
     pub quiet: bool,
+    pub printed: Printed,
     /// The command line that resumes it.
     pub go_on: String,
 }
@@ -99,32 +108,37 @@ pub fn live(world: Arc<World>, writer: RunWriter, saved: Saved, root: &Path, how
     // Report the cause before its consequences.
     let outcome = outcome?;
     closed?;
-    conclude(&outcome, root, how.quiet, &how.go_on)
+    conclude(&outcome, root, how.printed, &how.go_on)
 }
 
 /// Draws a finished run and prints its results, or prints how to resume it.
 ///
 /// # Errors
 /// [`StoppedError`], or as [`show`].
-pub fn conclude(outcome: &Outcome, root: &Path, quiet: bool, go_on: &str) -> anyhow::Result<()> {
+pub fn conclude(outcome: &Outcome, root: &Path, printed: Printed, go_on: &str) -> anyhow::Result<()> {
     match outcome {
-        Outcome::Finished(_) => show(root, quiet),
+        Outcome::Finished(_) => show(root, printed),
         Outcome::Interrupted(rounds) => {
-            say(format_args!("stopped after {}; saved in {}", counted(*rounds, "round"), root.display()));
-            say(format_args!("to resume: {go_on}"));
+            let stopped = format!("stopped after {}; saved in {}", counted(*rounds, "round"), root.display());
+            match printed {
+                Printed::Json(_) => eprintln!("{stopped}\nto resume: {go_on}"),
+                _ => say(format_args!("{stopped}\nto resume: {go_on}")),
+            }
             Err(StoppedError::told())
         }
     }
 }
 
-/// Draws a run and prints its tables.
+/// Draws a run and prints its tables, or its JSON.
 ///
 /// # Errors
 /// [`DivergedError`], after everything is drawn and printed.
-pub fn show(root: &Path, quiet: bool) -> anyhow::Result<()> {
+pub fn show(root: &Path, printed: Printed) -> anyhow::Result<()> {
     let data = report::redraw(root)?;
-    if !quiet {
-        say(report::tables::summary(&data, root, plot::look()));
+    match printed {
+        Printed::Nothing => {}
+        Printed::Tables => say(report::tables::summary(&data, root, plot::look())),
+        Printed::Json(command) => say_json(command, of_run(&data, root)),
     }
     let diverged: Vec<String> = report::diverged(&data).iter().map(ToString::to_string).collect();
     if diverged.is_empty() { Ok(()) } else { Err(DivergedError(diverged.join("\nerror: ")).into()) }

@@ -1,5 +1,6 @@
-//! `sim sweep`
+//! `sim sweep`: runs all combinations of some settings.
 
+use clap_complete::engine::ArgValueCompleter;
 use gauntlet::bucket;
 use gauntlet::lab::sweep::{Axis, Outcome, Plan, Sweep};
 use gauntlet::lab::{PoolOptions, Shard};
@@ -7,7 +8,7 @@ use gauntlet::lab::{PoolOptions, Shard};
 use super::interrupt::StoppedError;
 use super::networks::Networks;
 use super::shared::told;
-use super::{interrupt, open, plot, say};
+use super::{complete, interrupt, open, plot, say};
 
 /// Most seeds; a larger number is a typing mistake.
 const MOST_SEEDS: usize = 10_000;
@@ -18,7 +19,12 @@ pub struct Args {
     scenario: open::ScenarioArgs,
     /// A setting and the values that it takes, such as `--grid peers.1.count=1,2,4`; with several, all combinations.
     /// Commas within quotes, brackets and braces are part of a value
-    #[arg(long = "grid", value_name = "KEY=VALUE,...", required = true)]
+    #[arg(
+        long = "grid",
+        value_name = "KEY=VALUE,...",
+        required = true,
+        add = ArgValueCompleter::new(complete::settings)
+    )]
     grids: Vec<String>,
     /// Seeds of each combination: that of the scenario, and those after it
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = seed_count)]

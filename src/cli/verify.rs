@@ -1,15 +1,18 @@
 //! `sim verify`: repeats a finished run and compares the digests.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, bail};
+use gauntlet::digest::Digest;
 use gauntlet::engine::{Observer, ObserverError, Outcome, RunOptions, Traffic, simulate};
 use gauntlet::node::RoundReport;
 use gauntlet::report::{self, Target};
 use gauntlet::words::counted;
+use serde_json::{Value, json};
 
 use super::interrupt::StoppedError;
+use super::json::{JsonArgs, say_json};
 use super::{baseline, interrupt, open, progress::Progress, say};
 
 #[derive(clap::Args)]
@@ -22,6 +25,8 @@ pub struct Args {
     /// Print only the result
     #[arg(long)]
     quiet: bool,
+    #[command(flatten)]
+    json: JsonArgs,
 }
 
 /// Repeats a finished run in memory, and compares it round by round.
@@ -29,7 +34,7 @@ pub fn verify(args: Args) -> anyhow::Result<()> {
     let recorded = report::load(&args.run)?;
     let manifest = &recorded.manifest;
     if manifest.central {
-        return baseline::verify(&args.run, manifest, args.threads, args.quiet);
+        return baseline::verify(&args.run, manifest, args.threads, args.quiet, args.json.json);
     }
     let Some(expected) = manifest.digest.filter(|_| manifest.finished) else {
         if let Some(bucket) = &manifest.bucket {
@@ -52,10 +57,16 @@ pub fn verify(args: Args) -> anyhow::Result<()> {
     let differs = observer.lock().expect("no panic while held").differs;
     match outcome {
         Outcome::Finished(digest) if digest == expected => {
-            say(format_args!("{}: verified, digest {digest}", args.run.display()));
+            match args.json.json {
+                true => say_json("verify", compared(&args.run, expected, digest, None)),
+                false => say(format_args!("{}: verified, digest {digest}", args.run.display())),
+            }
             Ok(())
         }
         Outcome::Finished(digest) => {
+            if args.json.json {
+                say_json("verify", compared(&args.run, expected, digest, differs));
+            }
             let place = match differs {
                 Some(round) => format!("models differ from round {round} on"),
                 None => "models agree; scores or events differ".into(),
@@ -75,9 +86,20 @@ pub fn verify(args: Args) -> anyhow::Result<()> {
     }
 }
 
+/// The result for programs. `differs`: the first round whose model differs.
+pub fn compared(root: &Path, recorded: Digest, now: Digest, differs: Option<u64>) -> Value {
+    json!({
+        "folder": root,
+        "verified": recorded == now,
+        "recorded": recorded,
+        "now": now,
+        "models_differ_from_round": differs,
+    })
+}
+
 /// Compares the models of a run with the recorded ones.
 struct Comparison {
-    models: Vec<gauntlet::digest::Digest>,
+    models: Vec<Digest>,
     progress: Progress,
     /// The first round whose model differs.
     differs: Option<u64>,

@@ -14,6 +14,7 @@ pub mod explain;
 mod files;
 mod folder;
 mod html;
+pub mod json;
 mod leaderboard;
 mod manifest;
 pub mod plots;

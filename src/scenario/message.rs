@@ -64,8 +64,8 @@ fn elsewhere(name: &str) -> Option<String> {
     (!keys.is_empty()).then(|| format!("did you mean {}{top}?", keys.join(" or ")))
 }
 
-/// Paths of a scenario's keys, without those of peers and validators.
-fn known_keys() -> Vec<String> {
+/// Paths of a scenario's keys, without those of peers, operators and validators.
+pub fn known_keys() -> Vec<String> {
     let mut bare: Scenario =
         toml::from_str("name = ''\npeers = []\nvalidators = []").expect("all other keys have defaults");
     let completed = bare.registry.schemes.complete(&mut bare.scheme);

@@ -41,6 +41,7 @@ mod tests;
 pub use crate::chain::MAX_SLOTS;
 pub use error::{Place, Problem, ScenarioError};
 pub use load::{load, load_with};
+pub use message::known_keys as keys;
 pub use nodes::Machines;
 pub use open::World;
 pub use operators::Operator;

@@ -6,6 +6,7 @@ mod deploy;
 mod doctor;
 mod resumed;
 mod runs;
+mod shell;
 mod stopped;
 mod sweep;
 #[cfg(target_os = "linux")]

@@ -1,0 +1,45 @@
+//! What `--json` prints: one object, in one shape for all commands.
+
+use serde_json::{Value, json};
+
+use super::say;
+
+/// Version of the shape. It goes up when a key gets another meaning or goes away; keys may be added.
+pub const FORMAT: u64 = 1;
+
+/// Prints the object of a command: `format`, `command`, and the command's own fields.
+pub fn say_json(command: &str, fields: Value) {
+    let mut object = json!({ "format": FORMAT, "command": command });
+    if let (Value::Object(object), Value::Object(fields)) = (&mut object, fields) {
+        object.extend(fields);
+    }
+    say(format_args!("{object:#}"));
+}
+
+/// The option of commands that print JSON.
+#[derive(clap::Args)]
+pub struct JsonArgs {
+    /// Print one JSON object on standard output instead of text; all else goes to standard error
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What a command prints at its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Printed {
+    Nothing,
+    Tables,
+    /// JSON, for this command.
+    Json(&'static str),
+}
+
+impl Printed {
+    /// What these options ask for.
+    pub fn of(quiet: bool, json: bool, command: &'static str) -> Self {
+        match (json, quiet) {
+            (true, _) => Self::Json(command),
+            (false, true) => Self::Nothing,
+            (false, false) => Self::Tables,
+        }
+    }
+}
