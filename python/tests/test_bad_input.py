@@ -94,7 +94,7 @@ def test_classes_that_are_none():
         (Lame, r"lacks leave\(self, uid\), observe\(self, facts\), include\(self, round, without\), status"),
         (Typo, "Typo.pseudogradient is no hook of a behaviour; did you mean `pseudo_gradient`"),
         (Form, r"Form.pseudo_gradient\(self, own\) takes other arguments; expected \(self, own, around\)"),
-        (Slow, "Slow.put_at is async; only works, pseudo_gradient and claim may wait"),
+        (Slow, "Slow.put_at is async; only works, pseudo_gradient, claim and key may wait"),
         (Method, "Method.trains is a method; expected an attribute, as in `trains = True`"),
         (Setting, "the setting Setting.state is annotated as .*ndarray.*expected bool, int, float"),
         (int, "int is no subclass of gauntlet.Behaviour or gauntlet.Mechanism"),
