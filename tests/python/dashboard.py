@@ -119,7 +119,7 @@ def examine(sim, prometheus, folder, started):
     assert nodes == ["validator-0", "peer-0", "peer-1", "peer-2", "peer-3"], nodes
 
     config = (GRAFANA / "prometheus.yml").read_text()
-    config, files = re.subn(r"files: \[.*\]", f"files: [{targets}]", config)
+    config, files = re.subn(r"- files: \[.*\]", f"- files: [{targets}]", config)
     config, intervals = re.subn(r"_interval: 15s", "_interval: 2s", config)
     assert (files, intervals) == (1, 2), config
     (folder / "prometheus.yml").write_text(config)
