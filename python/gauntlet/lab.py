@@ -16,6 +16,7 @@ from pyarrow import csv
 from . import _native
 from ._kinds import Class
 from ._progress import Bar, of_networks
+from .errors import GauntletError
 from .runs import Run, load
 from .scenarios import Scenario, _plain, _value, scenario
 
@@ -33,6 +34,13 @@ class _Text:
         return self.text
 
 
+def _file(out: str, name: str) -> Path:
+    """A file of an experiment's folder."""
+    if "://" in out and not out.startswith("file://"):
+        raise GauntletError(f"{out} is no folder of this machine; fetch {name} from it, or give out= a folder")
+    return Path(out.removeprefix("file://")) / name
+
+
 @dataclass(frozen=True)
 class Sweep(_Text):
     """A finished sweep."""
@@ -46,7 +54,7 @@ class Sweep(_Text):
     def table(self) -> pa.Table:
         """A row for each network and label of its peers: the axes' values, ``seed``, ``behaviour``, ``peers``, ``loss`` (nats
         a token), ``pay`` (share), ``pay_ratio``, ``work``, ``profit`` (of a mean honest peer's), ``gini``, ``variation``."""
-        return csv.read_csv(str(Path(self.out) / "sweep.csv"))
+        return csv.read_csv(str(_file(self.out, "sweep.csv")))
 
 
 @dataclass(frozen=True)
@@ -61,12 +69,12 @@ class Attack(_Text):
     @cached_property
     def table(self) -> pa.Table:
         """The strategies that were tried, and what they earned and cost, of a mean honest peer's."""
-        return csv.read_csv(str(Path(self.out) / "tried.csv"))
+        return csv.read_csv(str(_file(self.out, "tried.csv")))
 
     @property
     def findings(self) -> list[Path]:
         """Scenarios with the strategies that pay, the best first."""
-        return sorted(Path(self.out).glob("finding-*.toml"))
+        return sorted(_file(self.out, ".").glob("finding-*.toml"))
 
 
 @dataclass(frozen=True)

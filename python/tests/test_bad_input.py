@@ -39,7 +39,8 @@ def test_folders_that_cannot_be_read(simulated, tmp_path):
 
 def test_scenarios_that_cannot_be_run():
     for source, options, message in [
-        ("copycta", {}, "no shipped scenario has this name"),
+        ("copycta", {}, "no shipped scenario has this name; did you mean `copycat`"),
+        ("copycat", {"set": {"model.init": "nowhere"}}, r"model\.init: nowhere/config\.json: No such file"),
         ("copycat", {"set": {"training.lrr": 1}}, r"set: training\.lrr=1: unknown key `lrr`.*did you mean `lr`"),
         ("copycat", {"set": {"rounds": "many"}}, "rounds"),
         ("copycat", {"set": {"peers.1.behaviour": "thief"}}, r"peers\.1\.behaviour is `thief`; expected one of"),

@@ -15,7 +15,18 @@ fn object(place: &Place, words: &str, code: i32) -> Value {
     let text = String::from_utf8(output.stdout).unwrap();
     let value: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("sim {words}: {error} in {text}"));
     assert_eq!((value["format"].as_u64(), value["command"].as_str()), (Some(1), words.split(' ').next()), "{text}");
+    let documented = documented(value["command"].as_str().unwrap());
+    let known = |key: &String| ["format", "command"].contains(&&**key) || documented.contains(&format!("`{key}`"));
+    let unknown: Vec<String> = keys(&value).into_iter().filter(|key| !known(key)).collect();
+    assert!(unknown.is_empty(), "docs/shell.md lacks {unknown:?} of sim {words}");
     value
+}
+
+/// What docs/shell.md says of a command's keys.
+fn documented(command: &str) -> String {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/shell.md")).unwrap();
+    let is_row = |line: &&str| line.split('|').nth(1).is_some_and(|names| names.contains(&format!("`{command}`")));
+    page.lines().find(is_row).unwrap_or_else(|| panic!("docs/shell.md has no keys of {command}")).to_string()
 }
 
 /// Columns of one of the CSV files.
