@@ -66,7 +66,7 @@ def test_a_run_from_a_model_has_its_sizes_and_the_digest_of_the_binary(sim, tmp_
 
     (tmp_path / "small.toml").write_text(gauntlet.scenario(network()).toml())
     command("run", "small.toml", "--out", "first", "--quiet", "--no-baseline")
-    command("export", "first", "--out", "model")
+    command("export", "first", "--to", "model")
     model = str(tmp_path / "model")
     # A scenario that says nothing of sizes: they are the model's.
     source = network(model={"init": model})

@@ -12,9 +12,8 @@ use gauntlet::scenario::World;
 use gauntlet::words::counted;
 
 use super::interrupt::StoppedError;
-use super::json::{Printed, say_json};
+use super::json::{Printed, compared, say_json};
 use super::progress::{Progress, Shown};
-use super::verify::compared;
 use super::{UsageError, interrupt, open, run, say};
 
 #[derive(clap::Args)]

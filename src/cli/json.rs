@@ -1,5 +1,8 @@
 //! What `--json` prints: one object, in one shape for all commands.
 
+use std::path::Path;
+
+use gauntlet::digest::Digest;
 use serde_json::{Value, json};
 
 use super::say;
@@ -14,6 +17,17 @@ pub fn say_json(command: &str, fields: Value) {
         object.extend(fields);
     }
     say(format_args!("{object:#}"));
+}
+
+/// What `sim verify` found. `differs`: the first round whose model differs.
+pub fn compared(root: &Path, recorded: Digest, now: Digest, differs: Option<u64>) -> Value {
+    json!({
+        "folder": root,
+        "verified": recorded == now,
+        "recorded": recorded,
+        "now": now,
+        "models_differ_from_round": differs,
+    })
 }
 
 /// The option of commands that print JSON.

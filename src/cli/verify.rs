@@ -1,6 +1,6 @@
 //! `sim verify`: repeats a finished run and compares the digests.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, bail};
@@ -9,10 +9,9 @@ use gauntlet::engine::{Observer, ObserverError, Outcome, RunOptions, Traffic, si
 use gauntlet::node::RoundReport;
 use gauntlet::report::{self, Target};
 use gauntlet::words::counted;
-use serde_json::{Value, json};
 
 use super::interrupt::StoppedError;
-use super::json::{JsonArgs, say_json};
+use super::json::{JsonArgs, compared, say_json};
 use super::{baseline, interrupt, open, progress::Progress, say};
 
 #[derive(clap::Args)]
@@ -84,17 +83,6 @@ pub fn verify(args: Args) -> anyhow::Result<()> {
             Err(StoppedError(told).into())
         }
     }
-}
-
-/// The result for programs. `differs`: the first round whose model differs.
-pub fn compared(root: &Path, recorded: Digest, now: Digest, differs: Option<u64>) -> Value {
-    json!({
-        "folder": root,
-        "verified": recorded == now,
-        "recorded": recorded,
-        "now": now,
-        "models_differ_from_round": differs,
-    })
 }
 
 /// Compares the models of a run with the recorded ones.

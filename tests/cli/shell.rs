@@ -202,3 +202,23 @@ fn every_command_has_a_man_page() {
     assert!(!place.read("pages/sim-peer.1").contains("leash"));
     place.fail("man net.toml", 1, &["net.toml: cannot be made"]);
 }
+
+#[test]
+fn a_real_run_is_told_to_programs() {
+    let place = Place::new();
+    place.succeed("launch net.toml --rounds 4 --clock virtual --out real --quiet");
+    let status = object(&place, "status --bucket real/bucket --json", 0);
+    assert_eq!((status["rounds"].as_u64(), status["rounds_done"].as_u64()), (Some(4), Some(4)));
+    assert_eq!(
+        (status["validators"][0]["round"].as_u64(), status["loss"]["round"].as_u64().is_some()),
+        (Some(3), true)
+    );
+    let peers = status["peers"].as_array().unwrap();
+    assert_eq!(peers.len(), 6);
+    for key in ["uid", "hotkey", "status", "incentive", "aggregated", "peer_score", "rating_mu"] {
+        assert!(peers[0].get(key).is_some(), "{key} in {}", peers[0]);
+    }
+    assert!(peers[0]["incentive"].as_f64() >= peers[5]["incentive"].as_f64(), "best paid first");
+    let shown = object(&place, "show real --json", 0);
+    assert_eq!((shown["bucket"].as_str(), shown["rounds_done"].as_u64()), (Some("real/bucket"), Some(4)));
+}
