@@ -16,6 +16,7 @@ mod folder;
 mod html;
 mod leaderboard;
 mod manifest;
+pub mod page;
 pub mod plots;
 mod publish;
 mod record;
