@@ -40,8 +40,12 @@ impl Kept {
         let done = run.peers.last().map_or(0, |row| row.round.saturating_add(1));
         let latest = of_round(&run.peers, done.saturating_sub(1)).to_vec();
         // A published folder may hold one round in N: those stay a multiple of it.
-        let first = run.peers.first().map_or(1, |row| row.round.saturating_add(1));
-        let base = run.manifest.peers_every.unwrap_or(if done.is_multiple_of(first) { first } else { 1 }).max(1);
+        let mut rounds = run.peers.chunk_by(|a, b| a.round == b.round).map(|rows| rows[0].round);
+        let apart = rounds
+            .next()
+            .zip(rounds.next())
+            .filter(|(first, second)| second.saturating_sub(*first) == first.saturating_add(1));
+        let base = run.manifest.peers_every.or(apart.map(|(first, _)| first + 1)).unwrap_or(1).max(1);
         let every = sparse(base, done, latest.len() as u64, limits);
         let is_kept = |row: &&PeerRow| (row.round.saturating_add(1)).is_multiple_of(every);
         let run = RunData {
@@ -106,6 +110,9 @@ mod tests {
         let mut published = run.clone();
         published.peers.retain(|row| row.round % 10 == 9);
         assert_eq!(Kept::of(&published, &[], &[], (8, ROWS)).every, 20);
+        let mut late = run.clone();
+        late.peers.retain(|row| row.round >= 5);
+        assert_eq!(Kept::of(&late, &[], &[], (ROUNDS, ROWS)).every, 1, "the peers came late");
         assert_eq!(sparse(1, u64::MAX, 250, (ROUNDS, ROWS)) % 2, 0, "it ends");
     }
 }

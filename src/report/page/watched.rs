@@ -10,7 +10,7 @@ use super::kept::{Kept, ROUNDS, ROWS, of_round, sparse};
 use super::table::Table;
 use crate::report::files::read_rows;
 use crate::report::record::Row;
-use crate::report::standings::name_owners;
+use crate::report::standings::{lists_the_same, name_owners};
 use crate::report::{BackdoorRow, Leaderboard, Manifest, PeerRow, ReportError, SlotRow, load_manifest};
 
 /// A run's folder, read from time to time.
@@ -202,9 +202,10 @@ impl Watched {
         let run = &mut self.kept.run;
         let is_partial = self.base.is_some_and(|base| base > 1) || self.kept.every > 1;
         let whole = || read_rows(&self.root, &run.manifest.columns).ok().flatten();
-        let whole = if run.manifest.finished && is_partial { whole() } else { None };
+        let (whole, counted) = (if run.manifest.finished { whole() } else { None }, self.board.rows());
+        let whole = whole.filter(|whole| is_partial || lists_the_same(whole, &counted));
         self.kept.is_sampled = is_partial && whole.is_none();
-        run.leaderboard = whole.unwrap_or_else(|| self.board.rows());
+        run.leaderboard = whole.unwrap_or(counted);
     }
 
     /// The peers of the rounds from `from` to `to`, as finely as [`ROUNDS`] and [`ROWS`] allow; and of one round in how

@@ -131,6 +131,7 @@ async function follow() {
     isNew = data !== null || gone !== "";
     gone = "";
     if (data) take(data);
+    if (data?.anew) refine();
   } catch (error) {
     const since = lastAnswer ? ` What is shown is from ${lastAnswer.toLocaleTimeString()}.` : "";
     const isSaid = error instanceof Error && error.name === "Error";
@@ -145,7 +146,7 @@ async function follow() {
       at("alert").hidden = false;
     }
   }
-  if (opened !== null && isNew && !gone && (!history_ || Date.now() - asked > EVERY_AFTER)) {
+  if (opened !== null && isNew && !gone && (!shownHistory || Date.now() - asked > EVERY_AFTER)) {
     asked = Date.now();
     await loadPeer();
   }

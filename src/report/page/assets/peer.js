@@ -9,7 +9,7 @@ const peerStatus = new Grid(at("peer-status"), "uploads of the peer", null);
 const histories = new Map();
 
 let opened = null;
-let history_ = null;
+let shownHistory = null;
 
 /** Opens a peer's history. */
 async function openPeer(uid) {
@@ -17,7 +17,7 @@ async function openPeer(uid) {
   if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;
   location.replace(`#peer=${uid}`);
-  history_ = null;
+  shownHistory = null;
   drawPeer();
   await loadPeer();
 }
@@ -28,17 +28,17 @@ async function loadPeer() {
   try {
     const found = histories.get(uid) ?? (await ask(`peer?uid=${uid}`));
     if (uid !== opened) return;
-    history_ = found;
+    shownHistory = found;
     drawPeer();
   } catch (error) {
-    if (uid === opened && !history_) at("story").textContent = `The history of uid ${uid} cannot be had: ${error.message}`;
+    if (uid === opened && !shownHistory) at("story").textContent = `The history of uid ${uid} cannot be had: ${error.message}`;
   }
 }
 
 function drawPeer() {
   if (opened === null) return;
   const line = run.board.find((other) => other.uid === opened);
-  const held = history_?.uid === opened ? history_ : null;
+  const held = shownHistory?.uid === opened ? shownHistory : null;
   const holder = held?.holders.at(-1);
   at("peer-name").textContent = `Peer with uid ${opened}`;
   const key = holder?.key ?? run.keys[opened];
