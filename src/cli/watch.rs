@@ -10,7 +10,7 @@ use gauntlet::report::page::Watched;
 use gauntlet::runtime::{Run, bucket};
 
 use super::collect::Collector;
-use super::{UsageError, block_on, interrupt, say};
+use super::{UsageError, block_on, interrupt, say, told};
 pub use server::{Page, USUAL};
 
 /// Time between two looks into a bucket.
@@ -80,7 +80,7 @@ fn follow(url: &str, page: &Page, stop: &AtomicBool) -> anyhow::Result<()> {
     while !stop.load(Ordering::Relaxed) {
         if is_open {
             let step = block_on(collector.step(&run));
-            page.tell(step.as_ref().err().map(|error| format!("The bucket cannot be read now: {error:#}")));
+            page.tell(step.as_ref().err().map(|error| format!("The bucket cannot be read now: {}", told(error))));
             if collector.is_complete() {
                 collector.close()?;
                 is_open = false;

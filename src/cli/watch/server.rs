@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use anyhow::Context;
 use axum::Router;
@@ -75,7 +75,7 @@ impl Page {
     /// # Errors
     /// The system has no thread or socket left.
     pub fn serve(&self, root: &Path) -> anyhow::Result<()> {
-        self.shown.lock().expect("no panic while held").root = root.to_path_buf();
+        lock(&self.shown).root = root.to_path_buf();
         let listener = self.listener.try_clone()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (shown, is_local) = (self.shown.clone(), self.address.ip().is_loopback());
@@ -92,7 +92,7 @@ impl Page {
 
     /// Tells those who look at the page why it stands still; `None`: it does not.
     pub fn tell(&self, notice: Option<String>) {
-        self.shown.lock().expect("no panic while held").notice = notice;
+        lock(&self.shown).notice = notice;
     }
 }
 
@@ -163,14 +163,19 @@ async fn peer(State(shown): Shared, uri: Uri) -> Response {
     })
 }
 
-/// Reads the folder and answers from it.
-fn with_run(shown: &Mutex<Shown>, respond: impl FnOnce(&Watched) -> Response) -> Response {
-    // A panic in an earlier request leaves nothing half done that the next one would not read anew.
-    let mut shown = shown.lock().unwrap_or_else(|poisoned| {
+/// What is served. After a panic in an earlier request everything is read anew.
+fn lock(shown: &Mutex<Shown>) -> MutexGuard<'_, Shown> {
+    shown.lock().unwrap_or_else(|poisoned| {
+        shown.clear_poison();
         let mut shown = poisoned.into_inner();
         shown.watched = None;
         shown
-    });
+    })
+}
+
+/// Reads the folder and answers from it.
+fn with_run(shown: &Mutex<Shown>, respond: impl FnOnce(&Watched) -> Response) -> Response {
+    let shown = &mut *lock(shown);
     if let Some(notice) = &shown.notice {
         return answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, plain(notice));
     }

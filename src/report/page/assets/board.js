@@ -79,7 +79,7 @@ function fillRow(row, line, columns, most) {
   row.replaceChildren(...columns.map((one, nth) => {
     if (one.by === "uid") return element("td", {}, element("button", { type: "button", "aria-label": `uid ${line.uid}, open` }, String(line.uid)));
     if (one.by === "behaviour") {
-      return element("td", {}, element("span", { class: "dot", color: color(look(groupOf(line.behaviour)).color) }), line.behaviour);
+      return element("td", {}, spotOf(line.behaviour), line.behaviour);
     }
     if (one.by === "final") {
       const bar = element("i", {});

@@ -146,7 +146,7 @@ class Chart {
       const [value, place] = line.gaps ? [values[idx], idx] : lastKnown(values, idx);
       if (!isKnown(value)) return null;
       const when = place === idx ? "" : ` (round ${plot.data[0][place]})`;
-      return element("tr", {}, element("td", {}, element("span", { class: "dot", color: color(line.color) }), `${line.label}${when}`),
+      return element("tr", {}, element("td", {}, spot(line.color, line.dash), `${line.label}${when}`),
         element("td", {}, element("strong", {}, this.options.format(value)), line.more ? line.more(idx) : ""));
     });
     tip.replaceChildren(element("div", { class: "quiet" }, `round ${number(round)}`), element("table", {}, element("tbody", {}, ...rows)));

@@ -22,12 +22,13 @@ const tellStatus = (letter) => {
   return found ? plain(found.status) + (found.isIn ? ", aggregated" : "") : "not there";
 };
 
-/** Red, green, blue of each letter, in this color scheme. */
+/** The pixel of each letter, in this color scheme. */
 function letterColors() {
   const rgb = (name) => {
     const hex = color(name).replace("#", "");
     const full = hex.length === 3 ? [...hex].map((digit) => digit + digit).join("") : hex;
-    return [0, 2, 4].map((place) => parseInt(full.slice(place, place + 2), 16));
+    const [red, green, blue] = [0, 2, 4].map((place) => parseInt(full.slice(place, place + 2), 16));
+    return new Uint32Array(new Uint8ClampedArray([red, green, blue, 255]).buffer)[0];
   };
   const colors = new Map();
   run.about.statuses.forEach((status, nth) => {
@@ -82,12 +83,10 @@ class Grid {
     const context = canvas.getContext("2d");
     if (rows.length === 0 || x.length === 0) return;
     const cells = new ImageData(columns, rows.length);
+    const pixels = new Uint32Array(cells.data.buffer);
     const colors = letterColors();
     rows.forEach(({ letters }, row) => {
-      for (let column = 0; column < columns; column++) {
-        const found = colors.get(letters[first + column]);
-        if (found) cells.data.set([...found, 255], 4 * (row * columns + column));
-      }
+      for (let column = 0; column < columns; column++) pixels[row * columns + column] = colors.get(letters[first + column]) ?? 0;
     });
     const small = new OffscreenCanvas(columns, rows.length);
     small.getContext("2d").putImageData(cells, 0, 0);
@@ -148,9 +147,8 @@ class Grid {
     if (!row) return;
     const place = this.first + this.column;
     const { tip } = this;
-    const mark = element("span", { class: "dot", color: color(look(groupOf(row.behaviour)).color) });
     tip.replaceChildren(element("div", { class: "quiet" }, `round ${number(this.x[place])}`),
-      element("div", {}, mark, element("strong", {}, `uid ${row.uid}`), ` ${row.behaviour}`), element("div", {}, tellStatus(row.letters[place])));
+      element("div", {}, spotOf(row.behaviour), element("strong", {}, `uid ${row.uid}`), ` ${row.behaviour}`), element("div", {}, tellStatus(row.letters[place])));
     tip.hidden = false;
     const x = this.margin + ((this.column + 0.5) / this.columns) * (this.host.clientWidth - this.margin);
     const beside = x + 14 + tip.offsetWidth > this.host.clientWidth ? x - 14 - tip.offsetWidth : x + 14;

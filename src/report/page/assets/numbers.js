@@ -16,6 +16,13 @@ function element(tag, attributes = {}, ...children) {
   return made;
 }
 
+/** A spot in the color of a line; hollow for dashed lines. */
+function spot(name, dash = []) {
+  const made = element("span", { class: dash.length ? "dot hollow" : "dot", color: color(name) });
+  if (dash.length) made.style.borderColor = color(name);
+  return made;
+}
+
 const isKnown = (value) => value !== null && value !== undefined && Number.isFinite(value);
 
 /** Five digits of a number; whole numbers have all of theirs. */

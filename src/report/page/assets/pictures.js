@@ -10,6 +10,11 @@ function look(label) {
   return { color: `c${place}`, dash };
 }
 
+function spotOf(behaviour) {
+  const { color: name, dash } = look(groupOf(behaviour));
+  return spot(name, dash);
+}
+
 const lossesHidden = new Set();
 
 const lossChart = new Chart(at("loss"), { label: "losses by round", format: number });
@@ -31,7 +36,7 @@ function drawLosses() {
     if (isKnown(value) && value <= highest) all.push({ label, color: "c5", width: 1, dash: [2, 4], values: x.map(() => value) });
   }
   if (!all.some((line) => !lossesHidden.has(line.label))) lossesHidden.clear();
-  at("loss-legend").replaceChildren(...all.map((line) => toggle(line.label, line.color, !lossesHidden.has(line.label), () => {
+  at("loss-legend").replaceChildren(...all.map((line) => toggle(line.label, line, !lossesHidden.has(line.label), () => {
     if (!lossesHidden.delete(line.label)) lossesHidden.add(line.label);
     drawLosses();
   })));
@@ -39,13 +44,13 @@ function drawLosses() {
 }
 
 /** A button that shows and hides a line. It keeps the focus when it is made anew. */
-function toggle(label, name, isOn, act, more = "") {
+function toggle(label, { color: name, dash }, isOn, act, more = "") {
   const button = element("button", { type: "button", "aria-pressed": String(isOn), title: label, onclick: () => {
     const place = [...button.parentNode.children].indexOf(button);
     const parent = button.parentNode;
     act();
     parent.children[place]?.focus();
-  } }, element("span", { class: "dot", color: color(name) }), element("span", {}, label), more === "" ? null : element("b", {}, more));
+  } }, spot(name, dash), element("span", {}, label), more === "" ? null : element("b", {}, more));
   return button;
 }
 
@@ -68,13 +73,13 @@ function drawPay() {
   at("pay-note").textContent = `share of the round's pay, ${peerPays() ? "each peer a layer" : "by behaviour"}${sampled}`;
   // Each layer stands on those before it; the last one is drawn first.
   let below = x.map(() => 0);
-  const series = payLayers(groups, behaviours).map(({ label, color: name, values: own, more }) => {
+  const series = payLayers(groups, behaviours).map(({ label, color: name, dash, values: own, more }) => {
     below = below.map((sum, nth) => sum + (own[nth] ?? 0));
-    return { label, color: name, width: 0.8, values: below, shown: own, more, gaps: true };
+    return { label, color: name, hollow: dash.length > 0, width: 0.8, values: below, shown: own, more, gaps: true };
   });
   series.reverse();
   const floor = { label: "", color: "c6", width: 0, values: x.map(() => 0) };
-  const bands = series.map((line, nth) => ({ series: [nth + 1, nth + 2], color: line.color, opacity: nth % 2 && peerPays() ? 0.42 : 0.55 }));
+  const bands = series.map((line, nth) => ({ series: [nth + 1, nth + 2], color: line.color, opacity: line.hollow ? 0.28 : nth % 2 && peerPays() ? 0.42 : 0.55 }));
   payChart.draw({ x, series: [...series, floor], bands, range: [0, 1], few: 8 });
 }
 
@@ -87,13 +92,13 @@ function payLayers(groups, behaviours) {
   if (!pays) {
     return groups.map((label) => {
       const { pay, count } = behaviours.get(label);
-      return { label, color: look(label).color, values: pay, more: (nth) => ` (${counted(count[nth], "peer")})` };
+      return { label, ...look(label), values: pay, more: (nth) => ` (${counted(count[nth], "peer")})` };
     });
   }
   const kinds = kindsOf();
   const rows = [...pays].map(([uid, values]) => ({ uid, behaviour: kinds.get(uid) ?? "", values }));
   return inOrder(rows.filter((row) => isShown(row.behaviour))).map(({ uid, behaviour, values }) =>
-    ({ label: `uid ${uid}, ${behaviour}`, color: look(groupOf(behaviour)).color, values, more: () => "" }));
+    ({ label: `uid ${uid}, ${behaviour}`, ...look(groupOf(behaviour)), values, more: () => "" }));
 }
 
 const numbersChart = new Chart(at("numbers"), { label: "a number of the mechanism by round and behaviour", format: number });
@@ -151,7 +156,7 @@ function drawFilter() {
   const { behaviours } = run.peers;
   const chips = run.about.groups.map((label) => {
     const count = behaviours.get(label)?.count.at(-1) ?? 0;
-    return toggle(label, look(label).color, !hidden.has(label), () => {
+    return toggle(label, look(label), !hidden.has(label), () => {
       if (!hidden.delete(label)) hidden.add(label);
       if (run.about.groups.every((other) => hidden.has(other))) hidden.clear();
       drawAll();

@@ -85,7 +85,9 @@ function take(data) {
   run.board = data.board;
   run.latest = new Map(data.latest.map((now) => [now.uid, now]));
   run.keys = data.keys;
-  run.about.groups.forEach(styleOf);
+  // Kinds with a color of their own come before variants that take what is left.
+  const variants = run.about.groups.filter((label) => !isOwn(label));
+  [...run.about.groups.filter(isOwn), ...variants].forEach(styleOf);
 }
 
 /** What the page holds, for the server. */
@@ -111,11 +113,14 @@ const COLORS = 8;
 const DASHES = [[], [7, 4], [2, 3], [8, 3, 2, 3]];
 const styles = new Map();
 
+const kindOf = (label) => label.split(/[ (:,×]/)[0];
+const isOwn = (label) => label in KINDS;
+
 /** The color and the dashes of a behaviour; it keeps them while the page is open. */
 function styleOf(label) {
   if (styles.has(label)) return styles.get(label);
   const taken = [...styles.values()];
-  const liked = KINDS[label.split(/[ (:,×]/)[0]] ?? 6;
+  const liked = KINDS[kindOf(label)] ?? 6;
   const free = (place) => !taken.some((style) => style.place === place);
   let place = liked;
   for (let step = 0; step < COLORS && !free(place); step++) place = (place + 1) % COLORS;
