@@ -35,6 +35,40 @@ async function loadPeer() {
   }
 }
 
+/** Columns at which `sim explain` breaks its lines, and the indent of what it carries over. */
+const WIDTH = 110;
+const CARRIED = 6;
+
+/** The lines of a story as they were before they were broken. */
+function unbroken(story) {
+  const lines = [];
+  let last = "";
+  for (const line of story.split("\n")) {
+    const indent = line.search(/\S/);
+    const isBroken = indent === 0 && /^\S.*[^.]$/.test(last) && [...last].length + 1 + [...line.split(" ")[0]].length > WIDTH;
+    if (lines.length && (indent === CARRIED || isBroken)) lines[lines.length - 1] += ` ${line.trim()}`;
+    else lines.push(line);
+    last = line;
+  }
+  return lines;
+}
+
+/** A story as paragraphs; rounds stand out. */
+function tellStory(story) {
+  let isPart = false;
+  return unbroken(story).flatMap((line) => {
+    if (line === "") {
+      isPart = true;
+      return [];
+    }
+    const colon = line.indexOf(":");
+    const end = colon >= 0 ? colon : line.endsWith(".") ? 0 : line.length;
+    const names = [line.startsWith("  ") ? "entry" : "", isPart ? "part" : ""];
+    isPart = false;
+    return [element("p", { class: names.filter(Boolean).join(" ") }, element("strong", {}, line.slice(0, end).trim()), line.slice(end))];
+  });
+}
+
 function drawPeer() {
   if (opened === null) return;
   const line = run.board.find((other) => other.uid === opened);
@@ -51,7 +85,9 @@ function drawPeer() {
     if (!isSpread(columns[place]) && line) tiles.push([plain(columns[place].name), number(line.numbers[nth])]);
   });
   fillTiles(at("peer-tiles"), tiles.slice(0, 6));
-  at("story").textContent = held ? held.story : "…";
+  if (held && at("story").dataset.told !== held.story) at("story").replaceChildren(...tellStory(held.story));
+  if (!held) at("story").replaceChildren("…");
+  at("story").dataset.told = held ? held.story : "";
   if (!held) return;
   drawPeerCharts(held, line?.behaviour ?? holder?.behaviour ?? "");
 }
