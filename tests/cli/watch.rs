@@ -165,9 +165,9 @@ fn requests_that_make_no_sense_and_browsers_that_go_away_do_no_harm() {
     assert!(head.starts_with("http/1.1 503") && told.contains("no run folder"), "{head}\n{told}");
     drop(served);
 
-    place.fail("watch run", 2, &["run: neither a run folder", "sim run SCENARIO --watch"]);
+    place.fail(&format!("watch run --at {ANY}"), 2, &["run: neither a run folder", "sim run SCENARIO --watch"]);
     std::fs::create_dir(place.path("old")).unwrap();
     std::fs::write(place.path("old/manifest.json"), manifest.replace("\"format\": 2", "\"format\": 1")).unwrap();
     place.fail(&format!("watch old --at {ANY}"), 1, &["was written by gauntlet", "use gauntlet"]);
-    place.fail("watch file:///nowhere/at/all", 1, &["nowhere"]);
+    place.fail(&format!("watch file:///nowhere/at/all --at {ANY}"), 2, &["there is no such folder"]);
 }

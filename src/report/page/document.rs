@@ -9,7 +9,9 @@ use crate::words::GLOSSARY;
 const BODY: &str = include_str!("assets/page.html");
 const STYLE: &str = concat!(include_str!("assets/uplot/uPlot.min.css"), "\n", include_str!("assets/page.css"));
 const SCRIPT: &str = concat!(
-    "\"use strict\";\n/*! uPlot: MIT licence, Copyright (c) 2022 Leon Sorokin */\n",
+    "\"use strict\";\n/*! uPlot\n\n",
+    include_str!("assets/uplot/LICENSE"),
+    "*/\n",
     include_str!("assets/uplot/uPlot.iife.min.js"),
     "\n",
     include_str!("assets/numbers.js"),

@@ -73,7 +73,7 @@ class Grid {
     if (!x || width === 0) return;
     const [first, last] = this.seen();
     const columns = Math.max(1, last - first + 1);
-    const height = rows.length === 1 ? 22 : Math.max(2, Math.min(20, Math.floor(320 / Math.max(1, rows.length))));
+    const height = rows.length === 1 ? 22 : Math.max(2, Math.min(34, Math.floor(320 / Math.max(1, rows.length))));
     this.margin = rows.length === 1 ? 0 : 7;
     const scale = window.devicePixelRatio || 1;
     canvas.width = Math.round(width * scale);

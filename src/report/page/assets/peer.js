@@ -56,7 +56,7 @@ function unbroken(story) {
 /** A story as paragraphs; rounds stand out. */
 function tellStory(story) {
   let isPart = false;
-  return unbroken(story).flatMap((line) => {
+  return unbroken(story.replaceAll("->", "\u2192")).flatMap((line) => {
     if (line === "") {
       isPart = true;
       return [];
