@@ -56,4 +56,9 @@ impl Printed {
             (false, false) => Self::Tables,
         }
     }
+
+    /// Tells a person something: on standard error if standard output is for a program.
+    pub fn note(self, text: impl std::fmt::Display) {
+        if let Self::Json(_) = self { eprintln!("{text}") } else { say(text) }
+    }
 }

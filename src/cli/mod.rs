@@ -50,6 +50,7 @@ mod targets;
 mod terminal;
 mod tokenize;
 mod verify;
+mod watch;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -155,6 +156,8 @@ enum Command {
     Launch(launch::Args),
     /// Show the state of a real run: round, validators, peers, loss
     Status(status::Args),
+    /// Serve a page that draws a run as it goes on: of a simulation, a launched network or a real one
+    Watch(watch::Args),
     /// Write a real run's folder: tables and pictures, as `sim run` does
     Collect(collect::Args),
     /// Turn Parquet, JSONL or text files into shards of tokens, for `corpus.kind = "tokens"`
@@ -232,6 +235,7 @@ pub fn main() -> ExitCode {
         Command::Validator(args) => node::validator(args),
         Command::Launch(args) => launch::launch(args),
         Command::Status(args) => status::status(args),
+        Command::Watch(args) => watch::watch(args),
         Command::Collect(args) => collect::collect(args),
         Command::Tokenize(args) => tokenize::tokenize(args),
         Command::Export(args) => export::export(args),

@@ -51,7 +51,13 @@ pub fn resume(args: Args) -> anyhow::Result<()> {
         return baseline::live(world, writer, saved, lanes, (root, args.quiet, printed, &go_on));
     }
     let threads = open::threads(args.threads, &device);
-    run::live(world, writer, saved, root, How { threads, baseline: has_baseline, quiet: args.quiet, printed, go_on })
+    run::live(
+        world,
+        writer,
+        saved,
+        root,
+        How { threads, baseline: has_baseline, quiet: args.quiet, printed, go_on, stays: false },
+    )
 }
 
 /// Sets the requested length, or fails if there is nothing to do.

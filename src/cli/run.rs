@@ -1,5 +1,6 @@
 //! `sim run`: runs a scenario.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -15,7 +16,8 @@ use super::interrupt::StoppedError;
 use super::json::{JsonArgs, Printed, say_json};
 use super::progress::Shown;
 use super::show::of_run;
-use super::{DivergedError, UsageError, complete, interrupt, open, plot, say};
+use super::watch::Page;
+use super::{DivergedError, UsageError, complete, interrupt, open, plot, say, watch};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -36,6 +38,10 @@ pub struct Args {
     /// Leave out the AdamW baseline
     #[arg(long)]
     no_baseline: bool,
+    /// Serve a page that draws the run as it goes on, and stays until Ctrl-C [default: 127.0.0.1:8451; port 0 takes a
+    /// free one]
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true, default_missing_value = watch::USUAL)]
+    watch: Option<SocketAddr>,
     /// Print no progress line and no tables
     #[arg(long, short)]
     quiet: bool,
@@ -54,6 +60,7 @@ impl Args {
 pub fn run(args: Args) -> anyhow::Result<()> {
     let scenario = args.scenario.load()?;
     let root = args.root(&scenario);
+    let page = args.watch.map(|at| Page::bind(at, "--watch")).transpose()?;
     let threads = open::threads(args.threads, &args.device);
     // A run that cannot be resumed is refused before anything is computed.
     let opened = if args.resume { Some(resumable(&root, &scenario, &args.device, false)?) } else { None };
@@ -71,8 +78,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         eprintln!("{}: stopped before its first checkpoint; starting from the first round", root.display());
     }
     let printed = Printed::of(args.quiet, args.json.json, "run");
-    let how =
-        How { threads, baseline: !args.no_baseline, quiet: args.quiet, printed, go_on: go_on_command(args.resume) };
+    if let Some(page) = &page {
+        page.serve(&root)?;
+        printed.note(format_args!("the page of this run: {}", page.url()));
+    }
+    let go_on = go_on_command(args.resume);
+    let how = How { threads, baseline: !args.no_baseline, quiet: args.quiet, printed, go_on, stays: page.is_some() };
     live(world, writer, saved, &root, how)
 }
 
@@ -85,6 +96,8 @@ pub struct How {
     pub printed: Printed,
     /// The command line that resumes it.
     pub go_on: String,
+    /// A page stays until Ctrl-C when the run has ended.
+    pub stays: bool,
 }
 
 /// Runs a network from its saved state to its end, or to Ctrl-C.
@@ -94,8 +107,9 @@ pub fn live(world: Arc<World>, writer: RunWriter, saved: Saved, root: &Path, how
     let shown = Shown::new(writer, saved.done().0, world.network.core.config.sequence_length, how.quiet);
     let observer = Arc::new(Mutex::new(shown));
     let Saved { checkpoint: resume, baseline: resume_baseline } = saved;
-    let (threads, baseline) = (how.threads, how.baseline);
-    let options = RunOptions { threads, baseline, resume, resume_baseline, interrupt: interrupt::on_stop() };
+    let (threads, baseline, interrupt) = (how.threads, how.baseline, interrupt::on_stop());
+    let stop = interrupt.clone();
+    let options = RunOptions { threads, baseline, resume, resume_baseline, interrupt };
     let outcome = simulate(world, options, observer.clone());
     let mut observer = observer.lock().expect("no panic while held");
     observer.progress.finish();
@@ -108,7 +122,13 @@ pub fn live(world: Arc<World>, writer: RunWriter, saved: Saved, root: &Path, how
     // Report the cause before its consequences.
     let outcome = outcome?;
     closed?;
-    conclude(&outcome, root, how.printed, &how.go_on)
+    let concluded = conclude(&outcome, root, how.printed, &how.go_on);
+    if how.stays && matches!(outcome, Outcome::Finished(_)) {
+        how.printed.note("the run is done; its page stays until Ctrl-C");
+        interrupt::say_nothing();
+        watch::wait(&stop);
+    }
+    concluded
 }
 
 /// Draws a finished run and prints its results, or prints how to resume it.

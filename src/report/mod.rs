@@ -17,6 +17,7 @@ mod html;
 pub mod json;
 mod leaderboard;
 mod manifest;
+pub mod page;
 pub mod plots;
 mod publish;
 mod record;

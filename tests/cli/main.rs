@@ -11,6 +11,8 @@ mod stopped;
 mod sweep;
 #[cfg(target_os = "linux")]
 mod terminal;
+#[cfg(unix)]
+mod watch;
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
