@@ -12,7 +12,15 @@ import pytest
 import gauntlet
 from gauntlet._native import in_python_words
 
-FUNCTIONS = [gauntlet.run, gauntlet.resume, gauntlet.sweep, gauntlet.attack, gauntlet.compare, gauntlet.plan, gauntlet.explain]
+FUNCTIONS = [
+    gauntlet.run,
+    gauntlet.resume,
+    gauntlet.sweep,
+    gauntlet.attack,
+    gauntlet.compare,
+    gauntlet.plan,
+    gauntlet.explain,
+]
 # Options of commands that Python does not have: `sim tokenize`, `sim eval`, `sim generate`, and cargo's.
 ELSEWHERE = {"text-column", "shard-tokens", "on-error", "eos", "tokenizer", "skip-bad-rows", "data", "features"}
 # Settings, of which Python's messages say `set: key=value`.
