@@ -2,8 +2,9 @@
 
     python benches/hooks.py [ROUNDS] [REPEATS] [THREADS]
 
-Each network is run with honest peers and with Python ones, one after the other, REPEATS times; told are medians, and the smallest and the
-largest in brackets. Times are by the clock, and of the processor over all threads, in which other programs on the machine do not count.
+Each network is run with honest peers and with Python ones, one after the other, REPEATS times; told are medians, and the
+smallest and the largest in brackets. Times are by the clock, and of the processor over all threads, in which other programs
+on the machine do not count.
 """
 
 from __future__ import annotations
@@ -60,7 +61,9 @@ def took(source: str, threads: int, **options: object) -> Took:
     with tempfile.TemporaryDirectory() as folder:
         clock, processor = time.perf_counter(), time.process_time()
         run = gauntlet.run(source, out=Path(folder) / "run", baseline=False, progress=False, threads=threads, **options)
-        return Took(time.perf_counter() - clock, time.process_time() - processor, str(run.rounds.column("replica_digest")[-1]))
+        return Took(
+            time.perf_counter() - clock, time.process_time() - processor, str(run.rounds.column("replica_digest")[-1])
+        )
 
 
 def pairs(repeats: int, honest: Callable[[], Took], asked: Callable[[], Took]) -> list[tuple[Took, Took]]:
@@ -89,10 +92,14 @@ def main() -> None:
         calls = 60 * 16 * hooks
         clock = [1e3 * (asked.clock - honest.clock) / calls for honest, asked in made]
         processor = [1e3 * (asked.processor - honest.processor) / calls for honest, asked in made]
-        print(f"{cls.__name__}: {told(clock, 3)} ms a call by the clock, {told(processor, 3)} ms of the processor", flush=True)
+        print(
+            f"{cls.__name__}: {told(clock, 3)} ms a call by the clock, {told(processor, 3)} ms of the processor", flush=True
+        )
     python = {"rounds": given.rounds, "peers.1.behaviour": Busy, "peers.3.behaviour": Busy}
     plain = {**python, "peers.1.behaviour": "honest", "peers.3.behaviour": "honest"}
-    made = pairs(given.repeats, lambda: took("mixed-250", threads, set=plain), lambda: took("mixed-250", threads, set=python))
+    made = pairs(
+        given.repeats, lambda: took("mixed-250", threads, set=plain), lambda: took("mixed-250", threads, set=python)
+    )
     clock = [100 * honest.clock / asked.clock for honest, asked in made]
     processor = [100 * honest.processor / asked.processor for honest, asked in made]
     print(f"mixed-250, {given.rounds} rounds, {threads} threads, 50 of 250 peers in Python: {told(clock, 0)} % of the speed by the "

@@ -350,7 +350,7 @@ class Behaviour(_Kept):
 
     def pages_said(self, assigned: int) -> int:
         """How many pages it says it trains on, where the network asks for it; `assigned` are expected of everybody. A peer
-        whose `pages` are more or fewer and who says nothing of it is checked, and paid, as if it had trained on those assigned."""
+        whose `pages` are more or fewer and who says nothing of it is judged as if it had trained on those assigned."""
         return assigned
 
     def claim(self, own: Claim, around: Surroundings) -> Claim | Coroutine[Any, Any, Claim]:
@@ -365,7 +365,9 @@ class Behaviour(_Kept):
         """When the upload starts, s since genesis; by default soon after the window opens, at a time drawn each round."""
         raise NotImplementedError("the honest time is drawn by the simulator")
 
-    def key(self, own: builtins.bytes, around: Surroundings) -> builtins.bytes | None | Coroutine[Any, Any, builtins.bytes | None]:
+    def key(
+        self, own: builtins.bytes, around: Surroundings
+    ) -> builtins.bytes | None | Coroutine[Any, Any, builtins.bytes | None]:
         """The key that it puts when uploads are sealed (``protocol.sealed``): `own` opens its upload; None puts none."""
         return own
 

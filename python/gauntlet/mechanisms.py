@@ -114,7 +114,8 @@ class Facts:
     def peers(self) -> list[PeerFacts]:
         """The same peer by peer."""
         known = [[None if value != value else value for value in part.tolist()] for part in (self.steps_behind, self.stamps)]
-        return [PeerFacts(*peer) for peer in zip(self.uids.tolist(), self.arrivals, *known, self.paid.tolist(), self.work.tolist())]
+        rest = (self.paid.tolist(), self.work.tolist())
+        return [PeerFacts(*peer) for peer in zip(self.uids.tolist(), self.arrivals, *known, *rest)]
 
     def cosine(self, a: int, b: int) -> float | None:
         """Cosine between the uploads of two peers; None if either is missing or 0. While `observe` runs."""
@@ -147,7 +148,8 @@ class Measurement:
     def __post_init__(self) -> None:
         object.__setattr__(self, "payloads", tuple((uid, weight) for uid, weight in self.payloads))
         if self.hidden and self.assigned_to is not None:
-            raise ValueError(f"a Measurement of hidden pages assigned to uid {self.assigned_to}; hidden pages are assigned to nobody")
+            uid = self.assigned_to
+            raise ValueError(f"a Measurement of hidden pages assigned to uid {uid}; hidden pages are assigned to nobody")
 
     @classmethod
     def before(

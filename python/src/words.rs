@@ -3,8 +3,9 @@
 use pyo3::prelude::*;
 
 /// Options that are arguments here. A test compares them with the functions' signatures, and with what the library's messages name.
-const ARGUMENTS: [&str; 10] =
-    ["out", "seed", "seeds", "rounds", "round", "budget", "control", "threads", "device", "mfu"];
+const ARGUMENTS: [&str; 9] = ["out", "seed", "seeds", "rounds", "round", "budget", "threads", "device", "mfu"];
+/// Options without a value.
+const FLAGS: [&str; 1] = ["control"];
 /// Options that stand before a setting.
 const SETTINGS: [&str; 2] = ["set", "grid"];
 /// Commands that are functions here.
@@ -46,6 +47,9 @@ fn options(message: &str) -> String {
             rest = after;
         } else if name == "resume" {
             told += "gauntlet.resume(...)";
+            rest = after;
+        } else if FLAGS.contains(&name) {
+            told += &format!("{name}=True");
             rest = after;
         } else if ARGUMENTS.contains(&name) {
             told += &format!("{name}=");

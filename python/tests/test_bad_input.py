@@ -19,7 +19,7 @@ def test_folders_that_cannot_be_read(simulated, tmp_path):
     with pytest.raises(gauntlet.RunFolderError, match=r"no manifest\.json; gauntlet\.run\(\.\.\.\) makes one"):
         gauntlet.load(tmp_path / "nothing")
     run = simulated(network(rounds=2))
-    with pytest.raises(gauntlet.RunFolderError, match=r"give another folder as out=.*gauntlet\.resume"):
+    with pytest.raises(gauntlet.RunFolderError, match=r"use out=.* for another folder, gauntlet\.resume"):
         simulated(network(rounds=2), out=run.folder)
     with pytest.raises(gauntlet.RunFolderError, match="finished after 2 rounds; rounds=N"):
         gauntlet.resume(run.folder, progress=False)

@@ -12,9 +12,17 @@ import pytest
 import gauntlet
 from gauntlet._native import in_python_words
 
-FUNCTIONS = [gauntlet.run, gauntlet.resume, gauntlet.sweep, gauntlet.attack, gauntlet.compare, gauntlet.plan, gauntlet.explain]
-# Options of commands that Python does not have: `sim tokenize`, `sim eval`, `sim generate`, and cargo's.
-ELSEWHERE = {"text-column", "shard-tokens", "on-error", "eos", "tokenizer", "skip-bad-rows", "data", "features"}
+FUNCTIONS = [
+    gauntlet.run,
+    gauntlet.resume,
+    gauntlet.sweep,
+    gauntlet.attack,
+    gauntlet.compare,
+    gauntlet.plan,
+    gauntlet.explain,
+]
+# Options of commands that Python does not have, such as `sim tokenize`, `sim eval` and `sim peer`, and cargo's.
+ELSEWHERE = {"text-column", "shard-tokens", "on-error", "eos", "tokenizer", "skip-bad-rows", "data", "features", "bucket", "state"}
 # Settings, of which Python's messages say `set: key=value`.
 SETTINGS = {"set", "grid"}
 # Commands of people who run nodes or look at files.
@@ -34,6 +42,7 @@ COMMANDS = {"tokenize", "key", "genesis", "launch", "plot", "show", "peer", "val
         ("give --seeds N, and --seed for the first", "give seeds=..., and seed=... for the first"),
         ("--rounds 3: 4 rounds are done", "rounds=3: 4 rounds are done"),
         ("`sim key new` makes a key; --text-column names it", "`sim key new` makes a key; --text-column names it"),
+        ("the sweep was begun without --control", "the sweep was begun without control=True"),
         ("a lone ` and --outer", "a lone ` and --outer"),
         ("`--set model.init=x` starts a new run", "`set: model.init=x` starts a new run"),
     ],

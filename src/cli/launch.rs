@@ -75,6 +75,8 @@ pub fn launch(args: Args) -> anyhow::Result<()> {
     for device in &args.devices {
         open::device(device, format_args!("--devices {device}"))?;
     }
+    let plans = plan(&scenario, &args.devices);
+    let metrics = args.metrics.map(|first| targets::addresses(first, plans.len())).transpose()?;
     let world = open::world(scenario, "cpu")?;
     let scenario = &world.scenario.clone();
     let mut collector = Collector::open(scenario, &url, &root, &args.devices.join(","), args.quiet)?;
@@ -88,8 +90,6 @@ pub fn launch(args: Args) -> anyhow::Result<()> {
     drop(world);
     std::fs::create_dir_all(root.join("nodes")).with_context(|| root.display().to_string())?;
 
-    let plans = plan(scenario, &args.devices);
-    let metrics = args.metrics.map(|first| targets::addresses(first, plans.len())).transpose()?;
     check_files(plans.len(), is_virtual)?;
     let lockstep = is_virtual.then(|| start_clock(&root, &run, plans.len())).transpose()?;
     if !args.quiet && !is_virtual {

@@ -71,7 +71,7 @@ def queries():
     labels = [each["query"]["query"] for each in dashboard["templating"]["list"] if each["type"] == "query"]
     for query in labels:
         metric = re.fullmatch(r"label_values\(([^,]*), (\w+)\)", query)
-        found.append((f"variable {metric[2]}", f'count by ({metric[2]}) ({metric[1].replace("$job", "gauntlet")})'))
+        found.append((f"variable {metric[2]}", f"count by ({metric[2]}) ({metric[1].replace('$job', 'gauntlet')})"))
     return found
 
 
