@@ -135,20 +135,21 @@ const TYPES: [(&str, &str); 12] = [
     ("a map", "an object"),
 ];
 
-/// What Rust says of a text that is no number, and plain words.
-const NUMBERS: [(&str, &str); 6] = [
+/// What Rust says of a text that it cannot read, and plain words.
+const SAID: [(&str, &str); 7] = [
     ("invalid digit found in string", "not a whole number"),
     ("number too large to fit in target type", "too large a number"),
     ("number too small to fit in target type", "too small a number"),
     ("cannot parse integer from empty string", "expected a whole number"),
     ("cannot parse float from empty string", "expected a number"),
     ("invalid float literal", "not a number"),
+    ("EOF while parsing ", "it ends within "),
 ];
 
 /// A message without the system's error numbers and without names of types.
 pub fn plain(message: &str) -> String {
     let mut plain = without_numbers(message);
-    for (said, words) in NUMBERS {
+    for (said, words) in SAID {
         plain = plain.replace(said, words);
     }
     for (name, words) in TYPES {

@@ -61,6 +61,24 @@ pub fn explain(error: &Error) -> String {
     innermost.split(" (os error ").next().unwrap_or_default().to_string()
 }
 
+/// An error and its causes, each once. An error of a store is explained, without the names that each layer gives it.
+pub fn told(error: &(dyn std::error::Error + 'static)) -> String {
+    let join = |told: String, more: &str| if told.is_empty() { more.to_string() } else { format!("{told}: {more}") };
+    let (mut told, mut cause) = (String::new(), Some(error));
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if let Some(store) = error.downcast_ref::<Error>() {
+            let meaning = explain(store);
+            return if told.contains(&text) { told.replace(&text, &meaning) } else { join(told, &meaning) };
+        }
+        if !told.contains(&text) {
+            told = join(told, &text);
+        }
+        cause = error.source();
+    }
+    told
+}
+
 /// What is told while a request is made again, from what the store's client notes of it.
 pub fn retrying(note: &str) -> String {
     let wait = note.split_once("backing off for ").and_then(|(_, rest)| rest.split_once(" seconds"));
