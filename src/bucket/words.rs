@@ -5,7 +5,7 @@ use std::error::Error as _;
 use object_store::Error;
 
 /// What a store's answer has in it, what that means, and what to do.
-const MEANINGS: [(&[&str], &str); 14] = [
+const MEANINGS: [(&[&str], &str); 15] = [
     (
         &["RequestTimeTooSkewed", "RequestExpired"],
         "the clock of this machine is off by more than the store allows; set it, as with NTP",
@@ -31,6 +31,10 @@ const MEANINGS: [(&[&str], &str); 14] = [
     (
         &["AccessDenied", "403 Forbidden", "lacked the necessary privileges"],
         "the key has no right to do this; it needs to list, read and write below this path",
+    ),
+    (
+        &["Account must be specified"],
+        "there is no account; set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
     ),
     (&["169.254.169.254"], "there are no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
     (
