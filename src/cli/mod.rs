@@ -79,10 +79,10 @@ Exit codes:
   130, 143  stopped by Ctrl-C, or by a signal, and saved
 
 Environment:
-  GAUNTLET_STORE_GIVE_UP  seconds for which commands try a busy or silent store
-                          again (30)
-  GAUNTLET_STORE_TIMEOUT  seconds without an answer after which a request has
-                          failed (60)
+  GAUNTLET_STORE_GIVE_UP  seconds for which commands retry a busy or silent
+                          store (30)
+  GAUNTLET_STORE_TIMEOUT  seconds after which a request without an answer fails
+                          (60)
   GAUNTLET_KERNELS        folder where the kernels of a GPU are kept between
                           starts (none)";
 

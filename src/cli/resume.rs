@@ -18,10 +18,10 @@ pub struct Args {
     /// Rounds in all, to run longer than first asked. The learning rate stays at the last value of its schedule [default: what the folder says]
     #[arg(long, value_name = "N")]
     rounds: Option<u64>,
-    /// Threads that compute; results do not depend on them [default: all cores; for a GPU 1]
+    /// Threads that compute; results do not depend on them [default: all cores; 1 for a GPU]
     #[arg(long, value_name = "N", value_parser = open::thread_count)]
     threads: Option<usize>,
-    /// No progress line and no tables
+    /// Print no progress line and no tables
     #[arg(long, short)]
     quiet: bool,
     #[command(flatten)]

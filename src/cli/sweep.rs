@@ -29,19 +29,19 @@ pub struct Args {
     /// Seeds of each combination: that of the scenario, and those after it
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = seed_count)]
     seeds: usize,
-    /// Runs each network without its adversaries too
+    /// Run each network without its adversaries too
     #[arg(long)]
     control: bool,
     /// Networks that run at the same time; results do not depend on them [default: all cores]
     #[arg(long, value_name = "N", value_parser = open::thread_count)]
     threads: Option<usize>,
-    /// Runs one of N parts of the networks; the parts meet in the same place
+    /// Run one of N parts of the networks; the parts meet in the same place
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
     /// A folder, or the URL of a bucket [default: runs/<scenario>-sweep]
     #[arg(long, value_name = "DIR")]
     out: Option<String>,
-    /// No progress line and no table
+    /// Print no progress line and no table
     #[arg(long, short)]
     quiet: bool,
 }

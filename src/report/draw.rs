@@ -17,7 +17,10 @@ pub fn redraw(root: &Path) -> Result<RunData, ReportError> {
     let path = root.join("report.html");
     let (slots, backdoor) = (load_slots(root)?, read_rows(root, &[])?.unwrap_or_default());
     let page = html::page(&run, &slots, &backdoor);
-    replace(&path, page.map_err(|source| ReportError::Json { path: path.clone(), source })?.as_bytes())?;
+    replace(
+        &path,
+        page.map_err(|error| ReportError::Json { path: path.clone(), message: error.to_string() })?.as_bytes(),
+    )?;
     Ok(run)
 }
 

@@ -49,8 +49,12 @@ pub fn load_with(registry: Registry, path: impl AsRef<Path>, overrides: &[String
         }
         None if reason.kind() == ErrorKind::NotFound => {
             let names: Vec<&str> = shipped().iter().map(|scenario| scenario.name).collect();
-            let meant = stem.and_then(|stem| nearest(stem, names.iter().copied())).map(str::to_string);
-            Err(ScenarioError::NotFound { path: name, meant, shipped: names.join(", ") })
+            let asked = stem.unwrap_or(&name).to_lowercase().replace('_', "-");
+            let hint = match nearest(&asked, names.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("shipped are {}", names.join(", ")),
+            };
+            Err(ScenarioError::NotFound { path: name, hint })
         }
         None => Err(ScenarioError::Unreadable { path: name, reason }),
     }

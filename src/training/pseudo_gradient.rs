@@ -44,11 +44,11 @@ pub struct TensorShape {
 /// What is wrong with a payload from another peer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PayloadError {
-    #[error("{got} tensors, expected {expected}")]
+    #[error("{got} of {expected} tensors")]
     TensorCount { expected: usize, got: usize },
-    #[error("tensor `{tensor}`: {got} indices, expected {expected}")]
+    #[error("tensor `{tensor}`: {got} of {expected} indices")]
     IndexCount { tensor: String, expected: usize, got: usize },
-    #[error("tensor `{tensor}`: {got} values, expected {expected}")]
+    #[error("tensor `{tensor}`: {got} of {expected} values")]
     ValueCount { tensor: String, expected: usize, got: usize },
     #[error("tensor `{tensor}`, chunk {chunk}: index {index} in a chunk of {size}")]
     IndexRange { tensor: String, chunk: usize, index: u16, size: usize },

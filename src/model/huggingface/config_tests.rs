@@ -133,7 +133,7 @@ fn a_configuration_that_is_none_is_said() {
     let error = || read_config(folder.path()).unwrap_err().to_string();
     assert_eq!(error(), format!("{}: No such file or directory", path.display()));
     for (text, expected) in [
-        ("{", "not JSON: EOF while parsing an object at line 1 column 1; expected the configuration of a Llama"),
+        ("{", "not JSON: it ends within an object, line 1, column 1; expected the configuration of a Llama"),
         ("[]", "expected a JSON object, the configuration of a Llama"),
     ] {
         std::fs::write(&path, text).unwrap();

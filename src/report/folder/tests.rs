@@ -37,7 +37,10 @@ fn an_existing_run_is_not_overwritten() {
     let message = RunFolder::create(dir.path(), &[]).unwrap_err().to_string();
     assert!(message.contains("--out DIR") && message.contains("--resume"), "{message}");
     let file = dir.path().join("rounds.csv");
-    assert!(matches!(RunFolder::create(file, &[]), Err(ReportError::Exists(_))));
+    let told = |path: &std::path::Path| RunFolder::create(path, &[]).unwrap_err().to_string();
+    for path in [file.join("run"), file] {
+        assert_eq!(told(&path), format!("{}: it is no folder; choose another with --out DIR", path.display()));
+    }
 }
 
 #[test]
