@@ -113,7 +113,7 @@ fn parts_of_a_search_meet_in_a_bucket() {
     assert!(server.bucket().damage("found/attack.json", |bytes| bytes.clear()));
     let output = place.on(&server, &format!("{ATTACK} --out {url}")).output().unwrap();
     let (code, said) = told(&output);
-    let expected = format!("error: {url}/attack.json: EOF while parsing a value");
+    let expected = format!("error: {url}/attack.json: empty");
     assert!(code == Some(1) && said.starts_with(&expected), "{said}");
     let output = place.on(&server, &format!("{SWEEP} --out {url}")).output().unwrap();
     let taken = format!("error: {url} is the folder of a search for attacks; take another place with --out\n");
