@@ -36,7 +36,7 @@ fn each_error_says_its_cause_once_in_plain_words() {
     for (error, expected) in data::all().into_iter().chain(network::all()).chain(runs::all()) {
         let text = named(&plain(&told(&*error)));
         assert_eq!(text, expected, "{error:?}");
-        for word in ["usize", "os error", "EOF while", "Err(", "Some(", "None", "panicked", "unwrap", "  "] {
+        for word in ["usize", "os error", "EOF while", "Err(", "Some(", " None", "panicked", "unwrap", "  "] {
             assert!(!text.contains(word), "{text:?} has {word:?}");
         }
         let mut cause = error.source();

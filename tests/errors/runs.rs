@@ -91,7 +91,7 @@ fn folders() -> Vec<Seen> {
         ),
         seen(
             ReportError::Version { path: path("r"), found: 99, writer: "9.9".into() },
-            "r was written by gauntlet 9.9 (run folder format 99); this is gauntlet PROGRAM, which reads format 1: use \
+            "r was written by gauntlet 9.9 (run folder format 99); this is gauntlet PROGRAM, which reads format 2: use \
              gauntlet 9.9, or run the scenario again",
         ),
         seen(

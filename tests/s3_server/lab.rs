@@ -83,7 +83,10 @@ fn parts_of_a_sweep_meet_in_a_bucket_and_what_is_wrong_there_is_told() {
     assert!(server.bucket().damage("sweep/sweep.json", |bytes| bytes.truncate(10)));
     let output = place.on(&server, &format!("{SWEEP} --out {url}")).output().unwrap();
     let (code, said) = told(&output);
-    assert!(code == Some(1) && said.starts_with(&format!("error: {url}/sweep.json: not JSON: it ends within")), "{said}");
+    assert!(
+        code == Some(1) && said.starts_with(&format!("error: {url}/sweep.json: not JSON: it ends within")),
+        "{said}"
+    );
     server.bucket().put("run/manifest.json", "{}");
     for words in [SWEEP, ATTACK] {
         let output = place.on(&server, &format!("{words} --out s3://{BUCKET}/run")).output().unwrap();

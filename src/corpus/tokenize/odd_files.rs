@@ -113,7 +113,7 @@ fn what_contradicts_its_name_or_is_no_utf8_is_refused() {
         (
             "r.jsonl.gz",
             [&gzip(b"{\"text\": \"a\"}\n")[..], b"more"].concat(),
-            "r.jsonl.gz, line 2: the gzip data is damaged or cut off (behind its end lies something else than gzip data)",
+            "r.jsonl.gz: the gzip data is damaged or cut off (behind its end lies something else than gzip data)",
         ),
         ("h.jsonl", b"\n{\"text\": null}".to_vec(), "h.jsonl, line 2: the field \"text\" is null; expected a text"),
         ("i.jsonl", b"[1]".to_vec(), "i.jsonl, line 1: an array; expected an object on each line"),
