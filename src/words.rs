@@ -45,6 +45,7 @@ pub fn other_encoding(start: &[u8]) -> Option<String> {
 
 /// Why a file that should hold JSON does not.
 pub fn not_json(bytes: &[u8], error: &serde_json::Error) -> String {
+    let bytes = unmarked(bytes);
     if bytes.trim_ascii().is_empty() {
         return "empty".into();
     }

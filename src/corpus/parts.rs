@@ -254,7 +254,6 @@ mod tests {
             "▁ a",
             "A b",
             "b A",
-            "a </s>",
         ];
         let marks = |definition: &mut Value| {
             definition["normalizer"] = json!({"type": "Sequence", "normalizers": [
@@ -281,8 +280,8 @@ mod tests {
             encoder(split(4, false), &merges),
         ];
         let mut joined = [0; 5];
-        for ((number, mut encoder), seed) in kinds.into_iter().enumerate().flat_map(|kind| [(kind, 0)]) {
-            for seed in seed..30 {
+        for (number, mut encoder) in kinds.into_iter().enumerate() {
+            for seed in 0..30 {
                 let letters = ["abc", "aab", "aäb", "a日本b", "abcA", "xyzab"][seed as usize % 6];
                 let text = words(seed, letters, seed % 2 == 1);
                 let whole = encoder.encode(&text).unwrap();
@@ -302,6 +301,6 @@ mod tests {
             }
         }
         // Few letters in long words leave some texts without a joint.
-        assert!(joined.iter().all(|count| *count > 60), "{joined:?} of 90");
+        assert!(joined.iter().all(|count| *count > 50), "{joined:?} of 90");
     }
 }

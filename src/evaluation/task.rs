@@ -165,6 +165,13 @@ mod tests {
         });
         assert_eq!(Task::ArcEasy.question(&arc).unwrap(), expected);
         assert_eq!(Task::Piqa.question(&arc).unwrap_err(), "`goal` is missing");
+        let arc = json!({ "question": "a", "choices": { "text": ["b"], "label": ["A", "B"] }, "answerKey": "A" });
+        assert_eq!(Task::ArcEasy.question(&arc).unwrap_err(), "`choices` has 2 labels and 1 text");
+        let one = json!({ "query": "a", "choices": ["b"], "gold": 1 });
+        assert_eq!(
+            Task::Piqa.question(&one).unwrap_err(),
+            "answer 1, counted from 0, is the right one, but there is 1 answer"
+        );
     }
 
     #[test]

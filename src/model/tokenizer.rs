@@ -45,6 +45,7 @@ pub const END: [&str; 6] = ["</s>", "<|endoftext|>", "<|end_of_text|>", "<eos>",
 pub fn no_tokenizer(described: &serde_json::Value, error: &dyn std::error::Error) -> String {
     let said = error.to_string();
     match described["model"].is_object() {
+        true if said.contains("did not match any variant") => "a part of it is of a kind that is not known".into(),
         true => said.split(" at line ").next().unwrap_or_default().to_string(),
         false => "it has no `model`".into(),
     }

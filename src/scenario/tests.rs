@@ -88,6 +88,18 @@ fn a_behaviour_can_be_said_alone() {
 }
 
 #[test]
+fn a_name_that_is_nearly_a_shipped_one_is_suggested() {
+    let told = |name: &str| load(name, &[]).unwrap_err().to_string();
+    let near = "no such file, and no shipped scenario has this name; did you mean";
+    for (name, meant) in
+        [("copycta", "copycat"), ("COPYCAT", "copycat"), ("nowhere/real_text.toml", "real-text"), ("honset", "honest")]
+    {
+        assert_eq!(told(name), format!("{name}: {near} `{meant}`?"));
+    }
+    assert!(told("something").contains("; shipped are honest, sparseloco, "), "{}", told("something"));
+}
+
+#[test]
 fn a_wrong_file_is_told_with_line_column_and_key() {
     for (text, expected) in [
         ("name = \"x\"\npeers = [\n", "x.toml:2:10: not TOML: unclosed array"),

@@ -155,9 +155,9 @@ fn payloads() -> Vec<Seen> {
             CoreError::Rule { sent: Basis::Dct },
             "the rule of aggregation does not work on coefficients of the DCT, which the scheme sends",
         ),
-        seen(PayloadError::TensorCount { expected: 2, got: 1 }, "1 of 2 tensors"),
-        seen(PayloadError::IndexCount { tensor: tensor(), expected: 2, got: 1 }, "tensor `norm`: 1 of 2 indices"),
-        seen(PayloadError::ValueCount { tensor: tensor(), expected: 2, got: 1 }, "tensor `norm`: 1 of 2 values"),
+        seen(PayloadError::TensorCount { expected: 2, got: 1 }, "1 tensor, expected 2"),
+        seen(PayloadError::IndexCount { tensor: tensor(), expected: 2, got: 1 }, "tensor `norm`: 1 index, expected 2"),
+        seen(PayloadError::ValueCount { tensor: tensor(), expected: 2, got: 1 }, "tensor `norm`: 1 value, expected 2"),
         seen(
             PayloadError::IndexRange { tensor: tensor(), chunk: 1, index: 9, size: 4 },
             "tensor `norm`, chunk 1: index 9 in a chunk of 4",

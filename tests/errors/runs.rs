@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use gauntlet::bucket::BucketError;
 use gauntlet::bucket::probe::Broken;
-use gauntlet::engine::RunError as EngineError;
+use gauntlet::engine;
 use gauntlet::lab::sweep::SweepError;
 use gauntlet::lab::{CompareError, LabError};
 use gauntlet::report::explain::ExplainError;
@@ -55,7 +55,7 @@ fn scenarios() -> Vec<Seen> {
     let task = ended().to_string();
     let stopped =
         format!("a node stopped unexpectedly ({task}): a defect; please report it with the scenario and the seed");
-    assert_eq!(EngineError::Node(ended()).to_string().split(" (").next(), stopped.split(" (").next());
+    assert_eq!(engine::RunError::Node(ended()).to_string().split(" (").next(), stopped.split(" (").next());
     assert_eq!(ProcessError::Node(ended()).to_string().split("): ").last(), stopped.split("): ").last());
     vec![
         seen(
@@ -70,7 +70,10 @@ fn scenarios() -> Vec<Seen> {
             ScenarioError::Invalid(vec![problem("rounds", "rounds is 0; expected 1 or more")]),
             "x.toml:2:1: rounds is 0; expected 1 or more",
         ),
-        seen(EngineError::Checkpoint("of another run".into()), "cannot resume from the checkpoint: of another run"),
+        seen(
+            engine::RunError::Checkpoint("of another run".into()),
+            "cannot resume from the checkpoint: of another run",
+        ),
     ]
 }
 
@@ -88,7 +91,7 @@ fn folders() -> Vec<Seen> {
         ),
         seen(
             ReportError::Version { path: path("r"), found: 99, writer: "9.9".into() },
-            "r was written by gauntlet 9.9 (run folder format 99); this is gauntlet PROGRAM, which reads format 1: use \
+            "r was written by gauntlet 9.9 (run folder format 99); this is gauntlet PROGRAM, which reads format 2: use \
              gauntlet 9.9, or run the scenario again",
         ),
         seen(

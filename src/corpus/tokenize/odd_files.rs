@@ -113,7 +113,7 @@ fn what_contradicts_its_name_or_is_no_utf8_is_refused() {
         (
             "r.jsonl.gz",
             [&gzip(b"{\"text\": \"a\"}\n")[..], b"more"].concat(),
-            "r.jsonl.gz, line 2: the gzip data is damaged or cut off (behind its end lies something else than gzip data)",
+            "r.jsonl.gz: the gzip data is damaged or cut off (behind its end lies something else than gzip data)",
         ),
         ("h.jsonl", b"\n{\"text\": null}".to_vec(), "h.jsonl, line 2: the field \"text\" is null; expected a text"),
         ("i.jsonl", b"[1]".to_vec(), "i.jsonl, line 1: an array; expected an object on each line"),
@@ -152,7 +152,7 @@ fn what_contradicts_its_name_or_is_no_utf8_is_refused() {
 fn nested_texts_go_by_their_path() {
     let bench = Bench::new();
     let vectors = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
-    for name in ["nested", "c_brotli", "zero", "lists"] {
+    for name in ["nested", "c_brotli", "zero", "lists", "doubled", "nulls"] {
         fs::copy(vectors.join(format!("{name}.parquet")), bench.path(&format!("{name}.parquet"))).unwrap();
     }
     fs::write(bench.path("a.jsonl"), "{\"doc\": {\"text\": \"one\", \"n\": 1}}\n{\"doc.text\": \"two\"}\n").unwrap();
@@ -171,6 +171,10 @@ fn nested_texts_go_by_their_path() {
         message,
         "lists.parquet: the column \"text\" holds lists; expected one text a row; its columns: text.list.element"
     );
+    let message = refused(&bench, "doubled.parquet");
+    assert_eq!(message, "doubled.parquet: several columns are called \"text\"; expected one");
+    let message = refused(&bench, "nulls.parquet");
+    assert_eq!(message, "nulls.parquet: the column \"text\" does not hold texts but nulls; columns with texts: none");
     let (_, manifest) = made(&bench, &["zero.parquet", "c_brotli.parquet"], "two");
     assert!(manifest.documents > 0 && manifest.noticed.empty_files == 1);
 }

@@ -74,6 +74,23 @@ fn a_folder_of_another_version_is_refused() {
 }
 
 #[test]
+fn a_byte_order_mark_before_a_manifest_is_no_damage_and_an_empty_one_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = sample::copycat();
+    drop(written(dir.path(), &run));
+    let path = dir.path().join(MANIFEST);
+    let text = std::fs::read(&path).unwrap();
+    std::fs::write(&path, [b"\xef\xbb\xbf", &text[..]].concat()).unwrap();
+    assert_eq!(load(dir.path()).unwrap().manifest, run.manifest);
+    for (text, expected) in [("", "empty"), ("{\"format\": 1,", "not JSON: it ends within a")] {
+        std::fs::write(&path, text).unwrap();
+        let message = load(dir.path()).unwrap_err().to_string();
+        assert!(message.contains(&format!("manifest.json: {expected}")), "{message}");
+        assert!(message.ends_with("; restore the file, or run the scenario again"), "{message}");
+    }
+}
+
+#[test]
 fn a_manifest_without_columns_has_those_of_its_mechanism() {
     let dir = tempfile::tempdir().unwrap();
     let run = sample::copycat();
