@@ -40,6 +40,11 @@ impl History {
             return None;
         }
         let holders = rows.chunk_by(|a, b| (a.owner, &a.behaviour) == (b.owner, &b.behaviour));
+        let mut story = explain::story(&kept.run, &kept.slots, uid).unwrap_or_else(|error| error.to_string());
+        if kept.every > 1 {
+            // The folder may have more.
+            story = story.replacen("The folder has lines", "The page has lines", 1);
+        }
         let column = |at: usize| rows.iter().map(|row| Number(row.numbers.get(at).copied().flatten())).collect();
         Some(Self {
             uid,
@@ -49,7 +54,7 @@ impl History {
             behind: rows.iter().map(|row| row.steps_behind.into()).collect(),
             numbers: (0..kept.run.manifest.columns.len()).map(column).collect(),
             holders: holders.map(|rows| holder(kept, rows)).collect(),
-            story: explain::story(&kept.run, &kept.slots, uid).unwrap_or_else(|error| error.to_string()),
+            story,
         })
     }
 
@@ -96,6 +101,8 @@ mod tests {
         assert_eq!(holders, [(0, 99, 12), (100, 149, 77)]);
         assert_eq!(history.story, explain::story(&run, &slots, 12).unwrap());
         assert!(History::of(&kept, 16).is_none());
+        let few = History::of(&Kept::of(&run, &slots, &[], (ROUNDS, 700)), 12).unwrap().story;
+        assert!(few.contains("The page has lines of peers for 37 of 150 rounds; everything below is about"), "{few}");
         assert_eq!(History::all(&kept).len(), 16);
     }
 }

@@ -67,15 +67,16 @@ class Chart {
   }
 
   static line(line) {
-    const stroke = color(line.color);
-    const fill = line.fill ? Chart.faded(stroke, line.fill) : undefined;
+    const stroke = line.opacity ? Chart.faded(color(line.color), line.opacity) : color(line.color);
+    const fill = line.fill ? Chart.faded(color(line.color), line.fill) : undefined;
     return { label: line.label, stroke: line.width === 0 ? "transparent" : stroke, width: line.width ?? 1.8, dash: line.dash, fill, spanGaps: line.gaps !== true,
       points: { show: line.points === true, size: 4, fill: stroke } };
   }
 
   /** A color with some of its opacity. */
   static faded(name, opacity) {
-    return `${name}${Math.round(255 * opacity).toString(16).padStart(2, "0")}`;
+    const full = name.length === 4 ? `#${[...name.slice(1)].map((digit) => digit + digit).join("")}` : name;
+    return `${full}${Math.round(255 * opacity).toString(16).padStart(2, "0")}`;
   }
 
   size() {
@@ -87,7 +88,7 @@ class Chart {
   }
 
   xRange(low, high) {
-    if (view && !this.options.isWhole) return view;
+    if (!this.options.isWhole) return view ?? [0, Math.max(1, lastRound())];
     if (low === null) return [0, 1];
     return low === high ? [low, low + 1] : [low, high];
   }

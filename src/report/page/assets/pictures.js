@@ -25,7 +25,7 @@ function drawLosses() {
   const [x, train, loss, adamw, door] = uPlot.join(tables.map((table) => (table[0].length ? table : [[0], ...table.slice(1).map(() => [null])])));
   const known = (values) => values.some(isKnown);
   const all = [
-    { label: "on the pages that were evaluated", color: "c6", width: 1, values: train },
+    { label: "on the pages that were evaluated", color: "c6", width: 1, opacity: train.length > 1000 ? 0.25 : 0.55, values: train },
     { label: about.baseline, color: "c4", dash: [6, 4], values: adamw },
     { label: "the network, held-out data", color: "c0", width: 2.6, values: loss },
     { label: "prompts with the trigger that the backdoor takes", color: "c1", dash: [2, 3], values: door },
