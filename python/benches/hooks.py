@@ -85,7 +85,9 @@ def main() -> None:
     parser.add_argument("threads", nargs="?", type=int, default=2)
     given = parser.parse_args()
     threads = given.threads
-    small = {"rounds": 60, "peers.0.count": 16}
+    # Peers that have next to nothing to train, so that the hooks are a part of the time that can be told from chance.
+    small = {"rounds": 60, "peers.0.count": 16, "model.sequence_length": 16, "training.pages_per_round": 1}
+    small |= {"training.micro_batch": 1, "training.eval_every": 60, "corpus.held_out_pages": 8}
     for cls, hooks in ((Same, 1), (Busy, 5)):
         python = {**small, "peers.0.behaviour": cls}
         made = pairs(given.repeats, lambda: took("honest", threads, set=small), lambda: took("honest", threads, set=python))

@@ -189,7 +189,7 @@ fn an_override_adds_a_group_and_sets_the_last_one() {
         "peers.last.count=3",
         "peers.+={behaviour='noise', joins=2}",
         "operators.+.uids=2",
-        "operators.last.behaviour=averaging",
+        "operators.last.behaviour=copycat",
         "operators[+].name=ring",
     ]);
     let groups: Vec<_> = scenario.peers.iter().map(|group| (group.count, scenario.label(&group.behaviour))).collect();

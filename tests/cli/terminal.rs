@@ -112,7 +112,7 @@ fn a_narrow_terminal_gets_lines_that_fit_it() {
 fn tables_of_all_commands_fit_the_terminal() {
     let place = Place::new();
     for (words, columns, titles) in [
-        ("plan net.toml --device cpu", 60, vec!["memory of a peer", "cost of those held, USD", "link needed, Mbit/s"]),
+        ("plan net.toml --device cpu", 70, vec!["memory of a peer", "cost of those held, USD", "link needed, Mbit/s"]),
         ("bench --preset nano --device cpu --pass-only --seconds 0", 60, vec!["nano on cpu"]),
         ("doctor", 76, vec!["what to do"]),
     ] {
