@@ -166,3 +166,16 @@ fn locate(finding: Finding, source: &Source, overrides: &[Override]) -> Problem 
     };
     Problem { place, key: finding.path, message }
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_name_that_is_nearly_a_shipped_one_is_told() {
+        let told = |name: &str| super::load(name, &[]).unwrap_err().to_string();
+        assert!(told("copycta").starts_with(
+            "copycta: no such file, and no shipped scenario has this name; did you mean `copycat`? shipped are honest, "
+        ));
+        assert!(told("scenarios/mixed-25.toml").contains("did you mean `mixed-250`?"));
+        assert!(told("nothing.toml").contains("has this name; shipped are honest, "));
+    }
+}
