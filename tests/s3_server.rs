@@ -6,6 +6,10 @@ mod commands;
 mod lab;
 #[path = "common/s3/mod.rs"]
 mod s3;
+#[path = "common/served.rs"]
+mod served;
+#[path = "s3_server/watch.rs"]
+mod watch;
 
 use std::time::Duration;
 

@@ -6,6 +6,8 @@ mod deploy;
 mod doctor;
 mod resumed;
 mod runs;
+#[path = "../common/served.rs"]
+mod served;
 mod shell;
 mod stopped;
 mod sweep;

@@ -1,75 +1,20 @@
 //! `sim watch` and `sim run --watch`: the server of the page, asked without a browser.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::net::TcpStream;
-use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::Place;
-
-/// A command that serves a page. It is killed with the test.
-struct Served {
-    child: Child,
-    address: String,
-}
-
-impl Served {
-    /// Starts it and waits for the address that it prints.
-    fn start(place: &Place, words: &str) -> Self {
-        let mut command = place.command(words);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
-        let mut line = String::new();
-        let mut printed = BufReader::new(child.stdout.take().unwrap());
-        printed.read_line(&mut line).unwrap();
-        let (_, address) = line.split_once("http://").unwrap_or_else(|| panic!("sim {words} printed {line:?}"));
-        let address = address.split('/').next().unwrap().to_string();
-        // Nobody reads the rest, and a full pipe would hold the command up.
-        std::thread::spawn(move || std::io::copy(&mut printed, &mut std::io::sink()));
-        Self { child, address }
-    }
-
-    /// The head and the body of the answer to a request for a path.
-    fn ask_as(&self, host: &str, path: &str) -> (String, String) {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.to_ascii_lowercase(), body.to_string())
-    }
-
-    fn ask(&self, path: &str) -> (String, String) {
-        self.ask_as(&self.address, path)
-    }
-
-    fn json(&self, path: &str) -> Value {
-        let (head, body) = self.ask(path);
-        assert!(head.starts_with("http/1.1 200"), "{path}: {head}\n{body}");
-        serde_json::from_str(&body).unwrap()
-    }
-
-    fn end(mut self) -> Option<i32> {
-        // SAFETY: the child has not been waited for, so the number is still its own.
-        unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGINT) };
-        self.child.wait().unwrap().code()
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use super::served::Served;
 
 const ANY: &str = "127.0.0.1:0";
 
 #[test]
 fn a_run_is_served_while_it_goes_on_and_until_its_user_ends_it() {
     let place = Place::new();
-    let served = Served::start(&place, &format!("run net.toml --quiet --watch={ANY} --out run"));
+    let served = Served::start(place.command(&format!("run net.toml --quiet --watch={ANY} --out run")));
     let started = Instant::now();
     let data = loop {
         let data = served.json("/data");
@@ -116,7 +61,7 @@ fn a_run_is_served_while_it_goes_on_and_until_its_user_ends_it() {
 fn requests_that_make_no_sense_and_browsers_that_go_away_do_no_harm() {
     let place = Place::new();
     place.succeed("run net.toml --rounds 6 --quiet --no-baseline --out run");
-    let served = Served::start(&place, &format!("watch run --at {ANY}"));
+    let served = Served::start(place.command(&format!("watch run --at {ANY}")));
     let (head, page) = served.ask("/");
     assert!(head.contains("content-security-policy: default-src 'none'; script-src 'self'"), "{head}");
     assert!(page.starts_with("<!DOCTYPE html>") && head.contains("x-content-type-options: nosniff"));
