@@ -106,6 +106,25 @@ fn quality_without_work_earns_nothing() {
 }
 
 #[test]
+fn proofs_that_chance_spares_are_paid_little_more() {
+    // Chance fails three or four of a hundred checks of honest work.
+    let mut peers = vec![Peer { pages: 0.93, stretches: 0.93, ..HONEST }; 12];
+    peers[..4].fill(HONEST);
+    let paid = play(&mut network(&peers, CoverageSettings::default()), &peers, 0..1000);
+    let ratio = mean(&paid[..4]) / mean(&paid[4..]);
+    assert!(ratio > 1.0 && ratio < 1.1, "{ratio}");
+}
+
+#[test]
+fn many_that_leave_out_work_do_not_become_typical() {
+    let mut peers = vec![Peer { pages: 0.25, ..HONEST }; 12];
+    peers[..3].fill(HONEST);
+    let paid = play(&mut network(&peers, CoverageSettings::default()), &peers, 0..1000);
+    let ratio = mean(&paid[3..]) / mean(&paid[..3]);
+    assert!(ratio < 0.5, "{ratio}");
+}
+
+#[test]
 fn a_check_is_not_to_be_foreseen_from_the_last_one() {
     let peers = [HONEST; 16];
     let mut coverage = network(&peers, CoverageSettings::default());
@@ -114,7 +133,7 @@ fn a_check_is_not_to_be_foreseen_from_the_last_one() {
     let mut before: Vec<Uid> = Vec::new();
     for round in 50..2050 {
         observe(&mut coverage, round, (0..16).map(|uid| (uid, Status::Passed)));
-        let now: Vec<Uid> = coverage.chosen(round).into_iter().map(|(uid, _)| uid).collect();
+        let now: Vec<Uid> = coverage.chosen(round).into_iter().map(|(of, _)| of.uid).collect();
         assert_eq!(now.len(), 5);
         checked += before.len();
         again += now.iter().filter(|uid| before.contains(uid)).count();
@@ -133,7 +152,7 @@ fn newcomers_are_sure_of_half_of_the_checks_and_have_no_pay_before_them() {
     (10..20).for_each(|uid| coverage.arrive(uid));
     observe(&mut coverage, 100, (0..20).map(|uid| (uid, Status::Passed)));
     let chosen = coverage.chosen(100);
-    assert!(chosen.iter().filter(|(uid, _)| *uid >= 10).count() >= 3, "{chosen:?}");
+    assert!(chosen.iter().filter(|(of, _)| of.uid >= 10).count() >= 3, "{chosen:?}");
     assert!(coverage.pay().iter().all(|&(uid, share)| (uid < 10) == (share > 0.0)));
     // A slot with another owner starts anew.
     coverage.arrive(3);
