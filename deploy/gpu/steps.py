@@ -33,7 +33,7 @@ class Step:
 
 def figures(printed):
     """The rows of `sim bench --json`, by what was measured."""
-    return {row["what"]: row["value"] for row in json.loads(printed)}
+    return {row["what"]: row["value"] for row in json.loads(printed)["figures"]}
 
 
 def rows(printed):

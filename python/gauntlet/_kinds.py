@@ -91,9 +91,9 @@ def _check_call(cls: Class, hook: str, found: Any, expected: Any) -> None:
     except TypeError:
         signature = inspect.signature(found)
         raise TypeError(f"{cls.__name__}.{hook}{signature} takes other arguments; expected ({', '.join(wanted)})") from None
-    may_wait = hook in ("works", "pseudo_gradient", "claim")
+    may_wait = hook in ("works", "pseudo_gradient", "claim", "key")
     if inspect.iscoroutinefunction(found) and not may_wait:
-        raise TypeError(f"{cls.__name__}.{hook} is async; only works, pseudo_gradient and claim may wait")
+        raise TypeError(f"{cls.__name__}.{hook} is async; only works, pseudo_gradient, claim and key may wait")
 
 
 def _field(cls: Class, field: dataclasses.Field[Any]) -> tuple[str, str, bool, Any]:

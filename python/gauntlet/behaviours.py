@@ -17,6 +17,7 @@ with each checkpoint.
 
 from __future__ import annotations
 
+import builtins
 import dataclasses
 import typing
 from collections.abc import Coroutine, Generator, Sequence
@@ -110,6 +111,8 @@ class Claim(NamedTuple):
     """The model's digest, 64 hexadecimal digits."""
     samples: Floats
     """Two values of every tensor, float32 of shape (tensors, 2)."""
+    pages: int
+    """Pages that it was computed from. Uploads say it only where the network asks for it (``around.most_pages``)."""
 
 
 class Trigger(NamedTuple):
@@ -134,8 +137,8 @@ def _peers(peers: list[tuple[int, str, float]]) -> list[Peer]:
     return [Peer(*peer) for peer in peers]
 
 
-def _claim(model: str, samples: bytearray) -> Claim:
-    return Claim(model, np.frombuffer(samples, np.float32).reshape(-1, 2))
+def _claim(model: str, samples: bytearray, pages: int) -> Claim:
+    return Claim(model, np.frombuffer(samples, np.float32).reshape(-1, 2), pages)
 
 
 class Awaited(typing.Generic[T]):
@@ -205,6 +208,11 @@ class Surroundings:
     def train_pages(self) -> int:
         """Pages of the corpus that may be trained on; their numbers are below this."""
         return self._handle.train_pages
+
+    @property
+    def most_pages(self) -> int | None:
+        """The most pages that count if an upload says them (``protocol.most_pages``); None where the network does not ask."""
+        return self._handle.most_pages
 
     @property
     def shape(self) -> Shape:
@@ -291,7 +299,7 @@ class Behaviour(_Kept):
     """What a peer does in a round. Every hook has the honest answer unless a subclass has another.
 
     A hook that gets ``around`` may be called for several slots in one round, if the peer is an operator of several.
-    `works`, `pseudo_gradient` and `claim` may be ``async`` and wait for what `Surroundings` offers. A strategy is a
+    `works`, `pseudo_gradient`, `claim` and `key` may be ``async`` and wait for what `Surroundings` offers. A strategy is a
     behaviour that decides each round anew, from the chain, the bucket and what it remembers.
     """
 
@@ -340,14 +348,29 @@ class Behaviour(_Kept):
         """What it sends: `own` is what it has computed, if it trained; None sends nothing."""
         return own
 
+    def pages_said(self, assigned: int) -> int:
+        """How many pages it says it trains on, where the network asks for it; `assigned` are expected of everybody. A peer
+        whose `pages` are more or fewer and who says nothing of it is judged as if it had trained on those assigned."""
+        return assigned
+
     def claim(self, own: Claim, around: Surroundings) -> Claim | Coroutine[Any, Any, Claim]:
         """What the upload says about the model that it was computed on; `own` is the truth."""
         return own
 
-    def bytes(self, signed: bytes, around: Surroundings) -> bytes:
+    def bytes(self, signed: builtins.bytes, around: Surroundings) -> builtins.bytes:
         """The bytes of the upload; `signed` is the well-formed upload."""
         return signed
 
     def put_at(self, around: Surroundings) -> float:
         """When the upload starts, s since genesis; by default soon after the window opens, at a time drawn each round."""
+        raise NotImplementedError("the honest time is drawn by the simulator")
+
+    def key(
+        self, own: builtins.bytes, around: Surroundings
+    ) -> builtins.bytes | None | Coroutine[Any, Any, builtins.bytes | None]:
+        """The key that it puts when uploads are sealed (``protocol.sealed``): `own` opens its upload; None puts none."""
+        return own
+
+    def reveal_at(self, around: Surroundings) -> float:
+        """When its key starts, s since genesis; by default as soon as nobody can use it in this round any more."""
         raise NotImplementedError("the honest time is drawn by the simulator")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,7 @@ from pyarrow import csv
 from . import _native
 from ._kinds import Class
 from ._progress import Bar, of_networks
+from .errors import GauntletError
 from .runs import Run, load
 from .scenarios import Scenario, _plain, _value, scenario
 
@@ -33,6 +35,26 @@ class _Text:
         return self.text
 
 
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Raises KeyboardInterrupt where Ctrl-C has ended an experiment, with what is there as a note."""
+    try:
+        yield
+    except GauntletError as error:
+        stop = error.__cause__
+        if isinstance(stop, KeyboardInterrupt):
+            stop.add_note(str(error))
+            raise stop from None
+        raise
+
+
+def _file(out: str, name: str) -> Path:
+    """A file of an experiment's folder."""
+    if "://" in out and not out.startswith("file://"):
+        raise GauntletError(f"{out} is no folder of this machine; fetch {name} from it, or give out= a folder")
+    return Path(out.removeprefix("file://")) / name
+
+
 @dataclass(frozen=True)
 class Sweep(_Text):
     """A finished sweep."""
@@ -46,7 +68,7 @@ class Sweep(_Text):
     def table(self) -> pa.Table:
         """A row for each network and label of its peers: the axes' values, ``seed``, ``behaviour``, ``peers``, ``loss`` (nats
         a token), ``pay`` (share), ``pay_ratio``, ``work``, ``profit`` (of a mean honest peer's), ``gini``, ``variation``."""
-        return csv.read_csv(str(Path(self.out) / "sweep.csv"))
+        return csv.read_csv(str(_file(self.out, "sweep.csv")))
 
 
 @dataclass(frozen=True)
@@ -61,12 +83,12 @@ class Attack(_Text):
     @cached_property
     def table(self) -> pa.Table:
         """The strategies that were tried, and what they earned and cost, of a mean honest peer's."""
-        return csv.read_csv(str(Path(self.out) / "tried.csv"))
+        return csv.read_csv(str(_file(self.out, "tried.csv")))
 
     @property
     def findings(self) -> list[Path]:
         """Scenarios with the strategies that pay, the best first."""
-        return sorted(Path(self.out).glob("finding-*.toml"))
+        return sorted(_file(self.out, ".").glob("finding-*.toml"))
 
 
 @dataclass(frozen=True)
@@ -158,7 +180,7 @@ def sweep(
         axes.append(f"{key}={','.join(_value(value) for value in plain)}")
     chosen = scenario(source, seed=seed, rounds=rounds, set=set, kinds=classes)
     place = os.fspath(out) if out is not None else f"runs/{chosen.name}-sweep"
-    with Bar(0, "network", progress) as bar:
+    with Bar(0, "network", progress) as bar, _stoppable():
         text = _native.sweep(chosen._native, axes, seeds, control, threads, place, of_networks(bar))
     return Sweep(place, text)
 
@@ -183,7 +205,7 @@ def attack(
     chosen = scenario(source, seed=seed, rounds=rounds, set=set, kinds=kinds)
     default = f"runs/attack-{chosen.name}-{chosen.mechanism}-{search_seed}"
     place = os.fspath(out) if out is not None else default
-    with Bar(budget, "network", progress) as bar:
+    with Bar(budget, "network", progress) as bar, _stoppable():
         text = _native.attack(chosen._native, budget, search_seed, threads, place, of_networks(bar))
     return Attack(place, text)
 

@@ -76,6 +76,7 @@ class PeerFacts(NamedTuple):
     steps_behind: float | None
     stamp: float | None
     paid: float
+    work: float
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -92,6 +93,8 @@ class Facts:
     """When uploads that passed were stamped, s since genesis; NaN for others."""
     paid: npt.NDArray[np.float64]
     """Shares of the pay on the chain in this round."""
+    work: npt.NDArray[np.float64]
+    """Pages that peers say they trained on, as multiples of those assigned to everybody; 1 where the network does not ask."""
     _uploads: _native.Uploads
 
     @classmethod
@@ -100,19 +103,19 @@ class Facts:
         round: int,
         uids: bytearray,
         arrivals: list[Status],
-        behind: bytearray,
-        stamps: bytearray,
-        paid: bytearray,
+        numbers: tuple[bytearray, bytearray, bytearray, bytearray],
         uploads: _native.Uploads,
     ) -> Facts:
-        steps, times, shares = (np.frombuffer(part, np.float64) for part in (behind, stamps, paid))
-        return cls(round, np.frombuffer(uids, np.uint16), arrivals, steps, times, shares, uploads)
+        """`numbers`: steps behind, stamps, shares of the pay, work."""
+        steps, stamps, paid, work = (np.frombuffer(part, np.float64) for part in numbers)
+        return cls(round, np.frombuffer(uids, np.uint16), arrivals, steps, stamps, paid, work, uploads)
 
     @property
     def peers(self) -> list[PeerFacts]:
         """The same peer by peer."""
         known = [[None if value != value else value for value in part.tolist()] for part in (self.steps_behind, self.stamps)]
-        return [PeerFacts(*peer) for peer in zip(self.uids.tolist(), self.arrivals, *known, self.paid.tolist())]
+        rest = (self.paid.tolist(), self.work.tolist())
+        return [PeerFacts(*peer) for peer in zip(self.uids.tolist(), self.arrivals, *known, *rest)]
 
     def cosine(self, a: int, b: int) -> float | None:
         """Cosine between the uploads of two peers; None if either is missing or 0. While `observe` runs."""
@@ -136,25 +139,52 @@ class Measurement:
     """The peer whose pages are measured; None for pages assigned to nobody."""
     sample: float = 1.0
     """The part of these pages, at least one page, drawn by the validator's secret."""
+    stretch: float = 1.0
+    """The part of the tokens of each page, in one stretch that the validator's secret draws."""
+    hidden: bool = False
+    """Of pages assigned to nobody: drawn by the validator's secret among all of them. Otherwise they are as many as a peer has,
+    the same for all validators, and everybody knows them beforehand."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "payloads", tuple((uid, weight) for uid, weight in self.payloads))
+        if self.hidden and self.assigned_to is not None:
+            uid = self.assigned_to
+            raise ValueError(f"a Measurement of hidden pages assigned to uid {uid}; hidden pages are assigned to nobody")
 
     @classmethod
-    def before(cls, assigned_to: int | None = None, sample: float = 1.0) -> Measurement:
+    def before(
+        cls, assigned_to: int | None = None, sample: float = 1.0, *, stretch: float = 1.0, hidden: bool = False
+    ) -> Measurement:
         """Of the model before the round."""
-        return cls((), 0.0, assigned_to, sample)
+        return cls((), 0.0, assigned_to, sample, stretch, hidden)
 
     @classmethod
-    def after_one(cls, uid: int, fraction: float, assigned_to: int | None = None, sample: float = 1.0) -> Measurement:
+    def after_one(
+        cls,
+        uid: int,
+        fraction: float,
+        assigned_to: int | None = None,
+        sample: float = 1.0,
+        *,
+        stretch: float = 1.0,
+        hidden: bool = False,
+    ) -> Measurement:
         """After a fraction of the step that one payload makes alone."""
-        return cls(((uid, 1),), fraction, assigned_to, sample)
+        return cls(((uid, 1),), fraction, assigned_to, sample, stretch, hidden)
 
     @classmethod
-    def after_all(cls, uids: Iterable[int], assigned_to: int | None = None, sample: float = 1.0) -> Measurement:
+    def after_all(
+        cls,
+        uids: Iterable[int],
+        assigned_to: int | None = None,
+        sample: float = 1.0,
+        *,
+        stretch: float = 1.0,
+        hidden: bool = False,
+    ) -> Measurement:
         """After the full step of several payloads of equal weight."""
         payloads = tuple((uid, 1) for uid in uids)
-        return cls(payloads, 1.0 if payloads else 0.0, assigned_to, sample)
+        return cls(payloads, 1.0 if payloads else 0.0, assigned_to, sample, stretch, hidden)
 
 
 class Ranking(NamedTuple):

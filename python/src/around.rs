@@ -107,6 +107,16 @@ impl Handle {
         self.look(|around| Ok(around.ports.clock.now().as_secs_f64()))
     }
 
+    /// The most pages that an upload may say; `None` where the network does not ask.
+    #[getter]
+    fn most_pages(&self) -> PyResult<Option<usize>> {
+        self.look(|around| {
+            let rules = &around.network.rules;
+            let asked = rules.protocol.says_pages();
+            Ok(asked.then(|| rules.protocol.pages_that_count(rules.training.pages_per_round)))
+        })
+    }
+
     #[getter]
     fn train_pages(&self) -> PyResult<u64> {
         self.look(|around| Ok(around.network.core.corpus.train_pages()))
@@ -262,5 +272,5 @@ impl Answer {
 pub fn claim_to_python<'py>(py: Python<'py>, claim: &Claim) -> PyResult<Bound<'py, PyAny>> {
     let samples: Vec<f32> = claim.samples.iter().flatten().copied().collect();
     let samples = bytes_of(py, samples.into_iter())?;
-    py.import("gauntlet.behaviours")?.getattr("_claim")?.call1((claim.model.to_string(), samples))
+    py.import("gauntlet.behaviours")?.getattr("_claim")?.call1((claim.model.to_string(), samples, claim.pages))
 }

@@ -202,8 +202,11 @@ fn claim_of(answer: &Bound<'_, PyAny>, around: &Surroundings<'_>) -> PyResult<Cl
     let flat = samples.call_method1("reshape", (-1,)).unwrap_or_else(|_| samples.clone());
     let flat: Vec<f32> = array(&flat, "claim.samples, flattened,", "float32", 2 * tensors)?;
     let samples = flat.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect();
-    // A Python behaviour says that it trains on the assigned pages.
-    Ok(Claim { model, samples, pages: around.network.rules.training.pages_per_round })
+    Ok(Claim { model, samples, pages: answer.getattr("pages")?.extract().map_err(|_: PyErr| no_pages("claim.pages"))? })
+}
+
+fn no_pages(what: &str) -> PyErr {
+    PyTypeError::new_err(format!("{what} is no number of pages; expected an int, 0 or more"))
 }
 
 fn digest_of(text: &str) -> Option<Digest> {
@@ -305,6 +308,16 @@ impl Behaviour for Peer {
         self.wait("pseudo_gradient", around, call, read).await
     }
 
+    fn pages_said(&self, assigned: usize) -> usize {
+        if !self.class.has("pages_said") {
+            return assigned;
+        }
+        self.ask("pages_said", None, |object| {
+            let said = object.call_method1("pages_said", (assigned,))?;
+            said.extract().map_err(|_: PyErr| no_pages("pages_said"))
+        })
+    }
+
     async fn claim(&self, own: Claim, around: &Surroundings<'_>) -> Claim {
         if !self.class.has("claim") {
             return own;
@@ -331,6 +344,31 @@ impl Behaviour for Peer {
             return around.put_spread();
         }
         self.look("put_at", around, |object, seen| seconds(object.call_method1("put_at", (seen,))?.extract()?))
+    }
+
+    async fn key(&self, own: Bytes, around: &Surroundings<'_>) -> Option<Bytes> {
+        if !self.class.has("key") {
+            return Some(own);
+        }
+        let call = |object: &Bound<'_, PyAny>, seen: Bound<'_, PyAny>| {
+            Ok(object.call_method1("key", (PyBytes::new(object.py(), &own), seen))?.unbind())
+        };
+        let read = |answer: &Bound<'_, PyAny>| match answer.is_none() {
+            true => Ok(None),
+            false => {
+                let key = answer.cast::<PyBytes>();
+                let key = key.map_err(|_| PyTypeError::new_err("`key` returned neither bytes nor None"))?;
+                Ok(Some(Bytes::copy_from_slice(key.as_bytes())))
+            }
+        };
+        self.wait("key", around, call, read).await
+    }
+
+    fn reveal_at(&self, around: &Surroundings) -> Duration {
+        if !self.class.has("reveal_at") {
+            return around.reveal_spread();
+        }
+        self.look("reveal_at", around, |object, seen| seconds(object.call_method1("reveal_at", (seen,))?.extract()?))
     }
 
     fn save(&self) -> Vec<u8> {

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
+use super::words::in_python_words;
+
 /// The exceptions of `gauntlet.errors`.
 #[derive(Clone, Copy)]
 pub enum Raised {
@@ -33,29 +35,6 @@ pub fn raised(kind: Raised, message: impl std::fmt::Display) -> PyErr {
             Err(error) => error,
         }
     })
-}
-
-/// The library's advice names options of the command line; Python has arguments instead.
-fn in_python_words(message: &str) -> String {
-    [
-        (
-            "use --out DIR for another folder, --resume to continue the run in it, or remove it",
-            "give another folder as out=..., continue the run in it by gauntlet.resume(...), or remove it",
-        ),
-        ("then continue with --resume", "then continue by gauntlet.resume(...)"),
-        ("choose another folder with --out DIR", "choose another folder with out=..."),
-        (
-            "take another place with --out, or give the same command as before",
-            "take another place with out=..., or give the same arguments as before",
-        ),
-        ("or begin the sweep in another place with --out", "or begin the sweep in another place with out=..."),
-        ("`sim run SCENARIO.toml` makes one", "gauntlet.run(...) makes one"),
-        ("`sim resume`", "gauntlet.resume(...)"),
-        ("--grid ", "grid: "),
-        ("--set ", "set: "),
-    ]
-    .iter()
-    .fold(message.to_string(), |told, (flag, word)| told.replace(flag, word))
 }
 
 /// What unwinds when a hook has raised an exception, which [`Failure`] keeps.

@@ -77,7 +77,8 @@ pub fn to_python<'py>(py: Python<'py>, facts: &Facts, loan: &Loan<'_>) -> PyResu
     let behind = numbers(&|at| peers[at].steps_behind)?;
     let stamps = numbers(&|at| peers[at].stamp_ms.map(|stamp| stamp as f64 / 1e3))?;
     let paid = numbers(&|at| Some(peers[at].paid))?;
+    let work = numbers(&|at| Some(peers[at].work))?;
     let uploads = Bound::new(py, Uploads(loan.0.clone()))?;
     let class = py.import("gauntlet.mechanisms")?.getattr("Facts")?;
-    class.call_method1("_of", (facts.round, uids, arrivals, behind, stamps, paid, uploads))
+    class.call_method1("_of", (facts.round, uids, arrivals, (behind, stamps, paid, work), uploads))
 }

@@ -10,6 +10,7 @@
 //! | `mechanism`, `facts` | a validator's judge whose hooks are Python's |
 //! | `random` | the project's generators and formulas, for Python that must draw and rate alike |
 //! | `background`, `errors`, `values` | threads, exceptions and values across the border |
+//! | `words` | messages in Python's words |
 
 mod around;
 mod background;
@@ -27,6 +28,7 @@ mod run;
 mod scenario;
 mod tables;
 mod values;
+mod words;
 
 use pyo3::prelude::*;
 
@@ -52,6 +54,8 @@ mod _native {
     use super::run::{resume, run};
     #[pymodule_export]
     use super::scenario::{Scenario, shipped};
+    #[pymodule_export]
+    use super::words::in_python_words;
     use super::*;
 
     #[pymodule_init]

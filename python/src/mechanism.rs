@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gauntlet::Uid;
 use gauntlet::mechanism::{
-    Column, ColumnKind, Facts, Losses, Measurement, Mechanism, MechanismSettings, Pages, Ranking, Status,
+    Column, ColumnKind, Facts, Losses, Measurement, Mechanism, MechanismSettings, Pages, Ranking, Status, Whose,
 };
 use gauntlet::settings::Findings;
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -72,19 +72,25 @@ impl Judge {
 
 /// `gauntlet.Measurement`.
 fn measurement<'py>(class: &Bound<'py, PyAny>, what: &Measurement) -> PyResult<Bound<'py, PyAny>> {
-    class.call1((what.payloads.clone(), what.fraction, what.pages.assigned_to(), what.pages.sample))
+    let Pages { whose, sample, stretch } = what.pages;
+    let is_hidden = whose == Whose::Hidden;
+    class.call1((what.payloads.clone(), what.fraction, what.pages.assigned_to(), sample, stretch, is_hidden))
 }
 
 fn measurement_of(asked: &Bound<'_, PyAny>) -> PyResult<Measurement> {
     let number = |name: &str| -> PyResult<f64> { asked.getattr(name)?.extract() };
-    let (fraction, sample) = (number("fraction")?, number("sample")?);
-    if !fraction.is_finite() || !(0.0..=1.0).contains(&sample) {
+    let (fraction, sample, stretch) = (number("fraction")?, number("sample")?, number("stretch")?);
+    if !(fraction.is_finite() && (0.0..=1.0).contains(&sample) && stretch > 0.0 && stretch <= 1.0) {
         return Err(PyValueError::new_err(format!(
-            "a Measurement of fraction={fraction} and sample={sample}; expected a finite fraction, and a sample of 0 to 1"
+            "a Measurement of fraction={fraction}, sample={sample} and stretch={stretch}; expected a finite fraction, a \
+             sample of 0 to 1, and a stretch above 0, 1 at most"
         )));
     }
     let payloads = asked.getattr("payloads")?.try_iter()?.map(|pair| pair?.extract()).collect::<PyResult<_>>()?;
-    Ok(Measurement { payloads, fraction, pages: Pages::whole(asked.getattr("assigned_to")?.extract()?, sample) })
+    let whole = Pages::whole(asked.getattr("assigned_to")?.extract()?, sample);
+    let is_hidden: bool = asked.getattr("hidden")?.extract()?;
+    let whose = if is_hidden { Whose::Hidden } else { whole.whose };
+    Ok(Measurement { payloads, fraction, pages: Pages { whose, stretch, ..whole } })
 }
 
 fn ranking_of(answer: &Bound<'_, PyAny>) -> PyResult<Ranking> {

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use gauntlet::plan::{MemoryPart, Plan, RoundTime, Speed, data_sheets};
+use gauntlet::plan::{Plan, Speed, data_sheets};
 use pyo3::prelude::*;
-use serde_json::{Value, json};
 
 use super::errors::{Failure, Raised, raised};
 use super::scenario::Scenario;
@@ -28,58 +27,6 @@ pub fn plan(scenario: &Scenario, device: &str, mfu: f64) -> PyResult<String> {
                 return Err(raised(Raised::Scenario, message));
             }
         };
-        Ok(counts(&plan, &speed).to_string())
-    })
-}
-
-fn counts(plan: &Plan, speed: &Speed) -> Value {
-    let (flops, traffic) = (plan.flops(), plan.traffic());
-    let memory = plan.peer_memory(speed.is_accelerator);
-    let part = |part: &MemoryPart| json!({ "what": part.what, "device": part.device, "host": part.host });
-    json!({
-        "name": plan.scenario.name,
-        "device": speed.device,
-        "parameters": plan.parameters(),
-        "rounds": plan.scenario.rounds,
-        "round_seconds": plan.scenario.round_seconds(),
-        "peers": plan.registered(),
-        "aggregated": plan.scenario.protocol.top_peers,
-        "tokens_per_peer": plan.tokens_per_peer(),
-        "seconds": plan.seconds(),
-        "flops": {
-            "token": flops.token,
-            "peer_round": flops.peer_round,
-            "validator_round": flops.validator_round,
-            "peer": flops.peer,
-            "aggregated": flops.aggregated,
-            "all": flops.all,
-        },
-        "memory": memory.parts.iter().map(part).collect::<Vec<_>>(),
-        "memory_total": part(&memory.total),
-        "memory_further_peer": part(&memory.further_peer),
-        "device_memory": speed.memory,
-        "traffic": {
-            "upload": traffic.upload,
-            "peer_down": traffic.peer_down,
-            "validator_up": traffic.validator_up,
-            "validator_down": traffic.validator_down,
-            "checkpoint": traffic.checkpoint,
-            "put_window_mbps": traffic.put_window_mbps,
-        },
-        "peer_round": round(&plan.peer_round(speed)),
-        "validator_round": round(&plan.validator_round(speed)),
-        "upload_seconds": plan.upload_seconds(),
-        "assumed": speed.assumed,
-    })
-}
-
-fn round(round: &RoundTime) -> Value {
-    let parts = round.parts.iter().map(|part| json!({ "what": part.what, "seconds": part.seconds }));
-    json!({
-        "parts": parts.collect::<Vec<_>>(),
-        "needed": round.needed,
-        "length": round.length,
-        "least_mbps": round.least_mbps,
-        "fits": round.fits(),
+        Ok(plan.figures(&speed).to_string())
     })
 }

@@ -27,7 +27,7 @@ impl Scenario {
         let failure = Arc::new(Failure::default());
         let checked = failure.caught(|| {
             let read = read(registry(&classes, &failure), &source, text.as_deref(), &overrides);
-            read.map_err(|error| raised(Raised::Scenario, error))
+            read.map_err(|message| raised(Raised::Scenario, message))
         })?;
         Ok(Self { source, text, overrides, classes, checked })
     }
@@ -79,22 +79,23 @@ impl Scenario {
         let (source, text, overrides) = (self.source.clone(), self.text.clone(), self.overrides.clone());
         move |settings| {
             let overrides = [overrides.as_slice(), settings].concat();
-            let read = read(registry.clone(), &source, text.as_deref(), &overrides);
-            read.map_err(|error| error.to_string())
+            read(registry.clone(), &source, text.as_deref(), &overrides)
         }
     }
 }
 
+/// Reads a scenario as the command line does: one that starts from a model gets its sizes.
 fn read(
     registry: Registry,
     source: &str,
     text: Option<&str>,
     overrides: &[String],
-) -> Result<scenario::Scenario, scenario::ScenarioError> {
-    match text {
+) -> Result<scenario::Scenario, String> {
+    let read = match text {
         Some(text) => scenario::Scenario::from_toml_with(registry, text, source, overrides),
         None => scenario::load_with(registry, source, overrides),
-    }
+    };
+    read.map_err(|error| error.to_string())?.with_initial_sizes().map_err(|error| error.to_string())
 }
 
 /// Names and summaries of the shipped scenarios.

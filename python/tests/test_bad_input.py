@@ -19,7 +19,7 @@ def test_folders_that_cannot_be_read(simulated, tmp_path):
     with pytest.raises(gauntlet.RunFolderError, match=r"no manifest\.json; gauntlet\.run\(\.\.\.\) makes one"):
         gauntlet.load(tmp_path / "nothing")
     run = simulated(network(rounds=2))
-    with pytest.raises(gauntlet.RunFolderError, match=r"give another folder as out=.*gauntlet\.resume"):
+    with pytest.raises(gauntlet.RunFolderError, match=r"use out=.* for another folder, gauntlet\.resume"):
         simulated(network(rounds=2), out=run.folder)
     with pytest.raises(gauntlet.RunFolderError, match="finished after 2 rounds; rounds=N"):
         gauntlet.resume(run.folder, progress=False)
@@ -39,7 +39,8 @@ def test_folders_that_cannot_be_read(simulated, tmp_path):
 
 def test_scenarios_that_cannot_be_run():
     for source, options, message in [
-        ("copycta", {}, "no shipped scenario has this name"),
+        ("copycta", {}, "no shipped scenario has this name; did you mean `copycat`"),
+        ("copycat", {"set": {"model.init": "nowhere"}}, r"model\.init: nowhere/config\.json: No such file"),
         ("copycat", {"set": {"training.lrr": 1}}, r"set: training\.lrr=1: unknown key `lrr`.*did you mean `lr`"),
         ("copycat", {"set": {"rounds": "many"}}, "rounds"),
         ("copycat", {"set": {"peers.1.behaviour": "thief"}}, r"peers\.1\.behaviour is `thief`; expected one of"),
@@ -94,7 +95,7 @@ def test_classes_that_are_none():
         (Lame, r"lacks leave\(self, uid\), observe\(self, facts\), include\(self, round, without\), status"),
         (Typo, "Typo.pseudogradient is no hook of a behaviour; did you mean `pseudo_gradient`"),
         (Form, r"Form.pseudo_gradient\(self, own\) takes other arguments; expected \(self, own, around\)"),
-        (Slow, "Slow.put_at is async; only works, pseudo_gradient and claim may wait"),
+        (Slow, "Slow.put_at is async; only works, pseudo_gradient, claim and key may wait"),
         (Method, "Method.trains is a method; expected an attribute, as in `trains = True`"),
         (Setting, "the setting Setting.state is annotated as .*ndarray.*expected bool, int, float"),
         (int, "int is no subclass of gauntlet.Behaviour or gauntlet.Mechanism"),

@@ -219,6 +219,114 @@ def test_presence_is_asked_for(simulated):
     assert absent == [2, 3]
 
 
+# Fast enough for twice the pages.
+FAST = {"tokens_per_second": 64.0}
+
+
+def of_coverage(behaviour, **changes):
+    protocol = {"top_peers": 3, "min_peers": 2, "most_pages": 2}
+    peers = [{"count": 3}, {"behaviour": behaviour, "hardware": FAST}]
+    return network(mechanism={"kind": "coverage"}, protocol=protocol, peers=peers, rounds=8, **changes)
+
+
+class Honest(gauntlet.Behaviour):
+    """The shipped one in Python: trains on `data` times its pages, and says so."""
+
+    kind = "honest"
+    data: float = 1.0
+
+    def pages(self, around):
+        assert around.most_pages == 8
+        pages, wanted = around.assigned(), round(4 * self.data)
+        return np.concatenate([pages, around.extra(max(0, wanted - len(pages)))])[:wanted]
+
+    def pages_said(self, assigned):
+        assert assigned == 4
+        return round(assigned * self.data)
+
+
+class Silent(Honest):
+    """The same, and says nothing of it."""
+
+    kind = "honest"
+    pages_said = gauntlet.Behaviour.pages_said
+
+
+class Claims(Silent):
+    """The same, and says it when it has computed its upload."""
+
+    kind = "honest"
+
+    async def claim(self, own, around):
+        assert own.pages == len(around.assigned()) == 4
+        return own._replace(pages=round(4 * self.data))
+
+
+@pytest.mark.parametrize("data", [0.5, 2.0])
+def test_a_class_says_how_many_pages_it_did(simulated, data):
+    source = of_coverage({"kind": "honest", "data": data})
+    shipped = simulated(source)
+    for cls in (Honest, Claims):
+        assert simulated(source, kinds=[cls]).digest == shipped.digest, cls
+    assert simulated(source, kinds=[Silent]).digest != shipped.digest, "what an upload says counts"
+
+
+def test_claims_of_others_have_their_pages(simulated):
+    class Reader(gauntlet.Behaviour):
+        async def pseudo_gradient(self, own, around):
+            await around.sleep_until(around.closes)
+            claims = [await around.claim_of(peer.uid) for peer in await around.others()]
+            assert [claim.pages for claim in claims] == [4, 4, 8]
+            return own
+
+    honest = {"behaviour": {"kind": "honest", "data": 2.0}, "hardware": FAST}
+    source = of_coverage("honest")
+    simulated({**source, "rounds": 2, "peers": [{"count": 2}, honest, {"behaviour": Reader}]})
+
+
+def test_a_number_of_pages_that_is_none_is_told(simulated):
+    class Words(gauntlet.Behaviour):
+        def pages_said(self, assigned):
+            return "all of them"
+
+    class Negative(gauntlet.Behaviour):
+        def claim(self, own, around):
+            return own._replace(pages=-1)
+
+    for cls, message in [(Words, "pages_said is no number of pages"), (Negative, "claim.pages is no number of pages")]:
+        with pytest.raises(TypeError, match=message):
+            simulated(of_coverage(cls))
+
+
+def test_a_class_may_keep_its_key_of_a_sealed_upload(simulated):
+    sealed = {"top_peers": 3, "min_peers": 2, "sealed": True}
+
+    class Keeps(gauntlet.Behaviour):
+        async def key(self, own, around):
+            await around.sleep(0.1)
+            return None if around.round % 2 else own
+
+    class Late(gauntlet.Behaviour):
+        def reveal_at(self, around):
+            return around.closes + 1000.0
+
+    peers = simulated(with_peer(Keeps, protocol=sealed)).peers.to_pandas()
+    mine = peers[peers.uid == 3]
+    assert set(mine[mine["round"] % 2 == 0].status) == {"passed"}
+    assert "passed" not in set(mine[mine["round"] % 2 == 1].status)
+    late = simulated(with_peer(Late, protocol=sealed)).peers.to_pandas()
+    assert "passed" not in set(late[late.uid == 3].status)
+
+
+def test_shipped_strategies_and_added_groups_are_settings(simulated):
+    strategy = {"kind": "strategy", "works": {"every": 2}}
+    run = simulated(network(), set={"peers.+.behaviour": strategy, "peers.last.count": 2, "peers.+.behaviour.kind": "lazy"})
+    labels = run.leaderboard.to_pandas().behaviour.tolist()
+    assert len(labels) == 7 and sum("every 2" in label or "strategy" in label for label in labels) == 2, labels
+    with_class = gauntlet.scenario(network(), set={"peers.+.behaviour": Late(seconds=2.5)})
+    assert "seconds = 2.5" in with_class.toml()
+
+
 def test_operators_ask_for_each_slot(simulated):
     class Ring(gauntlet.Behaviour):
         async def pseudo_gradient(self, own, around):

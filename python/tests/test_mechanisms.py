@@ -102,6 +102,50 @@ def test_a_mechanism_of_ones_own_pays_what_it_says(simulated):
     assert run.plot_numbers().axes[0].get_ylabel() == "novelty, 1 - cosine"
 
 
+class Looks(Novelty):
+    """Asks for each set of pages that there is."""
+
+    def observe(self, facts):
+        super().observe(facts)
+        assert facts.work.tolist() == [1.0, 1.0, 1.0, 2.0] == [peer.work for peer in facts.peers]
+
+    def measure(self, round, aggregated):
+        self.asked = [
+            gauntlet.Measurement.before(hidden=True),
+            gauntlet.Measurement.before(0, stretch=0.25),
+            gauntlet.Measurement.after_all(aggregated, hidden=True, stretch=0.5, sample=0.5),
+            gauntlet.Measurement.after_one(0, 0.5, assigned_to=0, stretch=0.25),
+            gauntlet.Measurement.before(),
+        ]
+        return self.asked
+
+    def learn(self, round, aggregated, losses):
+        assert list(losses) == self.asked and len(set(losses.values())) == 5
+        assert all(0.0 < loss < 10.0 for loss in losses.values())
+
+    def save(self):
+        return b""
+
+    def restore(self, saved):
+        pass
+
+
+def test_pages_can_be_hidden_and_cut(simulated):
+    fast = {"tokens_per_second": 64.0}
+    peers = [{"count": 3}, {"behaviour": {"kind": "honest", "data": 2.0}, "hardware": fast}]
+    protocol = {"top_peers": 3, "min_peers": 2, "most_pages": 2}
+    assert simulated(network(mechanism=Looks(limit=2.0), peers=peers, protocol=protocol)).finished
+    with pytest.raises(ValueError, match="hidden pages are assigned to nobody"):
+        gauntlet.Measurement.before(3, hidden=True)
+
+    class Long(Novelty):
+        def measure(self, round, aggregated):
+            return [gauntlet.Measurement.before(stretch=0.0)]
+
+    with pytest.raises(ValueError, match="a stretch above 0, 1 at most"):
+        simulated(network(mechanism=Long))
+
+
 def test_the_generator_and_the_ratings_are_the_projects():
     rng = gauntlet.Rng(1, "a", 2, 3)
     assert [rng.next_u64() for _ in range(2)] != [gauntlet.Rng(1, "a", 2, 4).next_u64() for _ in range(2)]

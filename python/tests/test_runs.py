@@ -60,6 +60,26 @@ def test_settings_are_those_of_the_command_line(simulated):
     assert "copycat" in gauntlet.scenarios()
 
 
+def test_a_run_from_a_model_has_its_sizes_and_the_digest_of_the_binary(sim, tmp_path):
+    def command(*words):
+        subprocess.run([sim, *map(str, words)], check=True, cwd=tmp_path, capture_output=True)
+
+    (tmp_path / "small.toml").write_text(gauntlet.scenario(network()).toml())
+    command("run", "small.toml", "--out", "first", "--quiet", "--no-baseline")
+    command("export", "first", "--to", "model")
+    model = str(tmp_path / "model")
+    # A scenario that says nothing of sizes: they are the model's.
+    source = network(model={"init": model})
+    assert "hidden_size = 32" in gauntlet.scenario(source).toml()
+    with pytest.raises(gauntlet.ScenarioError, match="hidden_size = 64, but the model of model.init"):
+        gauntlet.scenario(source, set={"model.hidden_size": 64})
+    command("run", "small.toml", "--set", f'model={{init="{model}"}}', "--out", "there", "--quiet", "--no-baseline")
+    run = gauntlet.run(source, out=tmp_path / "here", baseline=False, progress=False)
+    assert run.digest == gauntlet.load(tmp_path / "there").digest != gauntlet.load(tmp_path / "first").digest
+    made = gauntlet.sweep(source, {"training.lr": [1e-3, 2e-3]}, rounds=2, out=tmp_path / "swept", progress=False)
+    assert made.table.num_rows == 4
+
+
 def test_results_depend_neither_on_threads_nor_on_the_baseline(simulated):
     one = simulated(network(), threads=1)
     assert one.digest == simulated(network(), threads=3, baseline=True).digest
@@ -102,6 +122,37 @@ def test_ctrl_c_ends_the_round_and_the_run_goes_on_to_the_same_digest(simulated,
     assert told.startswith(f"{stopped.rounds_done} rounds are in {folder}; gauntlet.resume(")
     resumed = gauntlet.resume(folder, progress=False)
     assert resumed.finished and resumed.digest == simulated(network(rounds=40)).digest
+
+
+SWEPT = """
+import gauntlet, sys
+try:
+    gauntlet.sweep(sys.argv[1], {"training.lr": [1e-3, 2e-3, 3e-3, 4e-3]}, seeds=5, threads=1, out=sys.argv[2], progress=False)
+except KeyboardInterrupt as stop:
+    print(stop.__notes__[0])
+    sys.exit(42)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
+def test_ctrl_c_ends_a_sweep_and_the_same_call_goes_on(tmp_path):
+    text = gauntlet.scenario(network(rounds=20)).toml()
+    folder = tmp_path / "swept"
+    command = [sys.executable, "-c", SWEPT, text, str(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    results = folder / "results"
+    ends = time.monotonic() + 60
+    while time.monotonic() < ends and not (results.exists() and len(list(results.iterdir())) >= 2):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    told, errors = process.communicate(timeout=60)
+    assert process.returncode == 42, errors
+    there = len(list(results.iterdir()))
+    assert 2 <= there < 20 and told == f"{there} of 20 networks are in {folder}; the same call goes on\n"
+    kept = {file.name: file.read_bytes() for file in results.iterdir()}
+    grid = {"training.lr": [1e-3, 2e-3, 3e-3, 4e-3]}
+    made = gauntlet.sweep(text, grid, seeds=5, out=folder, progress=False)
+    assert made.table.num_rows == 2 * 20 and all((results / name).read_bytes() == held for name, held in kept.items())
 
 
 def test_the_default_folder_is_never_taken(tmp_path, monkeypatch):

@@ -27,4 +27,4 @@ pip install "$wheel[test]"
 # Outside of the source, so that the installed package is tested.
 cp -r python/tests python/notebooks python/pyproject.toml "$root"
 cd "$root"
-GAUNTLET_SIM=$root/../debug/sim timeout 1200 "$root/venv/bin/python" -m pytest tests
+GAUNTLET_SIM=$root/../debug/sim GAUNTLET_SOURCE=$root/../.. timeout 1200 "$root/venv/bin/python" -m pytest tests

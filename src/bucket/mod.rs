@@ -130,6 +130,11 @@ fn seconds(name: &'static str, otherwise: f64) -> Result<Duration, BucketError> 
 
 fn open_with(url: &str, create: bool, patience: Patience) -> Result<Bucket, BucketError> {
     let named = || url.to_string();
+    // A scheme without its slashes is no folder's name.
+    let scheme = ["s3:", "gs:", "az:", "file:", "http:", "https:"].iter().any(|scheme| url.starts_with(scheme));
+    if url.trim().is_empty() || (scheme && !url.contains("://")) {
+        return Err(BucketError::Scheme { url: named() });
+    }
     if !url.contains("://") {
         return open_folder(url, PathBuf::from(url), create);
     }
@@ -232,7 +237,7 @@ mod tests {
 
     #[test]
     fn what_is_no_bucket_is_told() {
-        for wrong in ["http://example.org/bucket", "ftp://x", "memory://"] {
+        for wrong in ["http://example.org/bucket", "ftp://x", "memory://", "", " ", "s3:/bucket/run", "gs:bucket"] {
             assert!(matches!(open(wrong, true), Err(BucketError::Scheme { .. })), "{wrong}");
         }
         assert!(matches!(open("s3://[", true), Err(BucketError::Url { .. })));

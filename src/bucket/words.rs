@@ -5,7 +5,7 @@ use std::error::Error as _;
 use object_store::Error;
 
 /// What a store's answer has in it, what that means, and what to do.
-const MEANINGS: [(&[&str], &str); 14] = [
+const MEANINGS: [(&[&str], &str); 15] = [
     (
         &["RequestTimeTooSkewed", "RequestExpired"],
         "the clock of this machine is off by more than the store allows; set it, as with NTP",
@@ -31,6 +31,10 @@ const MEANINGS: [(&[&str], &str); 14] = [
     (
         &["AccessDenied", "403 Forbidden", "lacked the necessary privileges"],
         "the key has no right to do this; it needs to list, read and write below this path",
+    ),
+    (
+        &["Account must be specified"],
+        "there is no account; set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
     ),
     (&["169.254.169.254"], "there are no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
     (
@@ -59,6 +63,24 @@ pub fn explain(error: &Error) -> String {
     // What is around it only names the request.
     let innermost = chain.pop().unwrap_or_default();
     innermost.split(" (os error ").next().unwrap_or_default().to_string()
+}
+
+/// An error and its causes, each once. An error of a store is explained, without the names that each layer gives it.
+pub fn told(error: &(dyn std::error::Error + 'static)) -> String {
+    let join = |told: String, more: &str| if told.is_empty() { more.to_string() } else { format!("{told}: {more}") };
+    let (mut told, mut cause) = (String::new(), Some(error));
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if let Some(store) = error.downcast_ref::<Error>() {
+            let meaning = explain(store);
+            return if told.contains(&text) { told.replace(&text, &meaning) } else { join(told, &meaning) };
+        }
+        if !told.contains(&text) {
+            told = join(told, &text);
+        }
+        cause = error.source();
+    }
+    told
 }
 
 /// What is told while a request is made again, from what the store's client notes of it.

@@ -2,21 +2,22 @@
 
 use std::path::Path;
 
+use clap_complete::engine::ArgValueCandidates;
 use gauntlet::bucket;
 use gauntlet::lab::attack::{Arena, Recorded, Search};
 use gauntlet::lab::{Event, PoolOptions, Shard, Shelf};
 
 use super::networks::Networks;
-use super::{UsageError, interrupt, open, say};
+use super::{UsageError, complete, interrupt, open, say};
 
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
     scenario: open::ScenarioArgs,
     /// Search against another mechanism with its defaults, as `--set mechanism=KIND` does
-    #[arg(long, value_name = "KIND")]
+    #[arg(long, value_name = "KIND", add = ArgValueCandidates::new(complete::mechanisms))]
     mechanism: Option<String>,
-    /// Networks to run, at most; a larger budget continues the search of a smaller one
+    /// Maximum number of networks; a larger budget continues the search of a smaller one
     #[arg(long, value_name = "N", default_value_t = 2000, value_parser = budget)]
     budget: usize,
     /// Seed of the search: it decides which strategies are tried, and the seeds of the networks
@@ -25,13 +26,13 @@ pub struct Args {
     /// Networks that run at the same time; findings do not depend on it [default: all cores]
     #[arg(long, value_name = "N", value_parser = open::thread_count)]
     threads: Option<usize>,
-    /// Runs the i-th of n parts of the networks, and waits for the others, which run elsewhere with the same --out
+    /// Run part I of N of the networks, and wait for the other parts, which run elsewhere with the same --out
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
     /// Folder or bucket of the search [default: runs/attack-<scenario>-<mechanism>-<seed>]
     #[arg(long, value_name = "DIR|URL")]
     out: Option<String>,
-    /// No progress line
+    /// Print no progress line
     #[arg(long, short)]
     quiet: bool,
 }

@@ -12,6 +12,7 @@ use gauntlet::scenario::World;
 use gauntlet::words::counted;
 
 use super::interrupt::StoppedError;
+use super::json::{Printed, compared, say_json};
 use super::progress::{Progress, Shown};
 use super::{UsageError, interrupt, open, run, say};
 
@@ -59,7 +60,13 @@ pub fn baseline(args: Args) -> anyhow::Result<()> {
     if args.resume && saved.baseline.is_none() {
         eprintln!("{}: stopped before its first checkpoint; starting from the first round", root.display());
     }
-    live(world, writer, saved, lanes, (&root, args.quiet, &run::go_on_command(args.resume)))
+    live(
+        world,
+        writer,
+        saved,
+        lanes,
+        (&root, args.quiet, Printed::of(args.quiet, false, "baseline"), &run::go_on_command(args.resume)),
+    )
 }
 
 /// Trains from what was saved to the end, or to Ctrl-C.
@@ -68,7 +75,7 @@ pub fn live(
     writer: RunWriter,
     saved: Saved,
     lanes: Vec<Device>,
-    (root, quiet, go_on): (&Path, bool, &str),
+    (root, quiet, printed, go_on): (&Path, bool, Printed, &str),
 ) -> anyhow::Result<()> {
     let (started, wall_before) = (Instant::now(), writer.manifest.wall_seconds);
     let shown = Shown::new(writer, saved.done().1, world.network.core.config.sequence_length, quiet);
@@ -86,7 +93,7 @@ pub fn live(
     // The cause of the end says more than its consequences.
     let outcome = outcome.map_err(|error| anyhow::anyhow!(error))?;
     closed?;
-    run::conclude(&outcome, root, quiet, go_on)
+    run::conclude(&outcome, root, printed, go_on)
 }
 
 /// The lanes for the parts of a step: one per device, or one per thread of the CPU.
@@ -108,7 +115,7 @@ pub fn lanes(names: &[String], threads: Option<usize>) -> anyhow::Result<Vec<Dev
 }
 
 /// Trains a finished baseline again in memory, and compares the last models.
-pub fn verify(root: &Path, manifest: &Manifest, threads: Option<usize>, quiet: bool) -> anyhow::Result<()> {
+pub fn verify(root: &Path, manifest: &Manifest, threads: Option<usize>, quiet: bool, json: bool) -> anyhow::Result<()> {
     let Some(expected) = manifest.digest.filter(|_| manifest.finished) else {
         bail!("{}: the run is not finished; `sim baseline ... --resume` first", root.display());
     };
@@ -122,10 +129,16 @@ pub fn verify(root: &Path, manifest: &Manifest, threads: Option<usize>, quiet: b
     observer.lock().expect("no panic while held").progress.finish();
     match outcome.map_err(|error| anyhow::anyhow!(error))? {
         Outcome::Finished(digest) if digest == expected => {
-            say(format_args!("{}: verified, digest {digest}", root.display()));
+            match json {
+                true => say_json("verify", compared(root, expected, digest, None)),
+                false => say(format_args!("{}: verified, digest {digest}", root.display())),
+            }
             Ok(())
         }
         Outcome::Finished(digest) => {
+            if json {
+                say_json("verify", compared(root, expected, digest, None));
+            }
             bail!("{}: digests differ\nrecorded {expected}\nnow      {digest}", root.display())
         }
         Outcome::Interrupted(rounds) => {

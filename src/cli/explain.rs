@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 
 use gauntlet::Uid;
+use gauntlet::report::tables::Look;
 use gauntlet::report::{self, explain};
+use serde_json::json;
 
+use super::json::{JsonArgs, say_json};
 use super::plot::look;
 use super::{UsageError, say};
 
@@ -18,6 +21,8 @@ pub struct Args {
     /// This round in detail, beside the peers directly above and below; without it, the story of all rounds
     #[arg(long, value_name = "N")]
     round: Option<u64>,
+    #[command(flatten)]
+    json: JsonArgs,
 }
 
 /// Explains a peer, or one round of it.
@@ -26,8 +31,16 @@ pub fn explain(args: Args) -> anyhow::Result<()> {
     let slots = report::load_slots(&args.run)?;
     let told = match args.round {
         None => explain::story(&run, &slots, args.peer),
-        Some(round) => explain::round(&run, &slots, (args.peer, round), look()),
+        Some(round) => {
+            explain::round(&run, &slots, (args.peer, round), if args.json.json { Look::Plain } else { look() })
+        }
     };
-    say(told.map_err(|error| UsageError(error.to_string()))?);
+    let told = told.map_err(|error| UsageError(error.to_string()))?;
+    if args.json.json {
+        let rounds = report::json::rounds_of(&run, args.peer, args.round);
+        say_json("explain", json!({ "folder": args.run, "uid": args.peer, "text": told, "rounds": rounds }));
+    } else {
+        say(told);
+    }
     Ok(())
 }

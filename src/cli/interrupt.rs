@@ -14,6 +14,14 @@ const TERMINATED: u8 = 143;
 /// Exit code for the first signal that came.
 static CODE: AtomicU8 = AtomicU8::new(INTERRUPTED);
 
+/// Nothing is left to finish, so a signal needs no answer.
+static IDLE: AtomicBool = AtomicBool::new(false);
+
+/// From now on, a signal is not answered on the terminal: the command ends at once.
+pub fn say_nothing() {
+    IDLE.store(true, Ordering::Relaxed);
+}
+
 /// A command was told to stop, and has saved what it had: exit code 130 or 143. The text is empty if all has been said.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -53,6 +61,9 @@ pub fn on_stop_then(work: &'static str, last: impl Fn() + Send + 'static) -> Arc
                 std::process::exit(code.into());
             }
             CODE.store(code, Ordering::Relaxed);
+            if IDLE.load(Ordering::Relaxed) {
+                return;
+            }
             // The terminal may be gone.
             let _ = writeln!(std::io::stderr(), "finishing {work}; press Ctrl-C again to stop at once");
         }));

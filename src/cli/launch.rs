@@ -1,6 +1,7 @@
 //! `sim launch`: runs a whole network of real processes on this machine.
 
 use std::fs::File;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::Ordering;
@@ -16,7 +17,8 @@ use gauntlet::transport::simulated::SimClock;
 use gauntlet::words::counted;
 
 use super::collect::Collector;
-use super::{UsageError, block_on, genesis, interrupt, limits, open, run, say};
+use super::json::Printed;
+use super::{UsageError, block_on, genesis, interrupt, limits, open, run, say, show, targets};
 
 /// Maximum number of restarts of a node that fails.
 const RESTARTS: u32 = 5;
@@ -46,6 +48,10 @@ pub struct Args {
     /// folder as bucket
     #[arg(long, value_name = "CLOCK", default_value = "real", value_parser = ["real", "virtual"])]
     clock: String,
+    /// Serve metrics for Prometheus: the first process at this address, such as 127.0.0.1:9100, each further one at the next
+    /// port. nodes/metrics.json lists them for Prometheus' file_sd_configs
+    #[arg(long, value_name = "ADDR")]
+    metrics: Option<SocketAddr>,
     /// Print no progress line and no tables
     #[arg(long, short)]
     quiet: bool,
@@ -69,6 +75,8 @@ pub fn launch(args: Args) -> anyhow::Result<()> {
     for device in &args.devices {
         open::device(device, format_args!("--devices {device}"))?;
     }
+    let plans = plan(&scenario, &args.devices);
+    let metrics = args.metrics.map(|first| targets::addresses(first, plans.len())).transpose()?;
     let world = open::world(scenario, "cpu")?;
     let scenario = &world.scenario.clone();
     let mut collector = Collector::open(scenario, &url, &root, &args.devices.join(","), args.quiet)?;
@@ -82,7 +90,6 @@ pub fn launch(args: Args) -> anyhow::Result<()> {
     drop(world);
     std::fs::create_dir_all(root.join("nodes")).with_context(|| root.display().to_string())?;
 
-    let plans = plan(scenario, &args.devices);
     check_files(plans.len(), is_virtual)?;
     let lockstep = is_virtual.then(|| start_clock(&root, &run, plans.len())).transpose()?;
     if !args.quiet && !is_virtual {
@@ -93,9 +100,14 @@ pub fn launch(args: Args) -> anyhow::Result<()> {
             indicatif::HumanDuration(Duration::from_secs_f64(rounds as f64 * seconds)),
         );
     }
+    if let Some(metrics) = &metrics {
+        let names = plans.iter().map(|plan| (plan.name.as_str(), plan.role));
+        targets::write(&root.join("nodes"), names.zip(metrics))?;
+    }
+    let mut metrics = metrics.unwrap_or_default().into_iter();
     let mut nodes = Vec::new();
     for plan in plans {
-        nodes.push(Node::start(plan, &url, &root, lockstep.as_ref())?);
+        nodes.push(Node::start(plan, &url, &root, lockstep.as_ref(), metrics.next())?);
     }
     let followed = follow(&mut nodes, &run, &mut collector, lockstep.as_ref(), &root.join(CLOCK_FILE));
     if let Some(lockstep) = &lockstep {
@@ -103,7 +115,7 @@ pub fn launch(args: Args) -> anyhow::Result<()> {
     }
     let rounds = collector.close()?;
     let interrupted = followed?;
-    let shown = if rounds > 0 { run::show(&root, args.quiet) } else { Ok(()) };
+    let shown = if rounds > 0 { show::drawn(&root, Printed::of(args.quiet, false, "launch")) } else { Ok(()) };
     if interrupted {
         say(format_args!("stopped after {}; the same command resumes", counted(rounds, "round")));
         shown?;
@@ -188,7 +200,13 @@ struct Node {
 }
 
 impl Node {
-    fn start(plan: Plan, url: &str, root: &Path, lockstep: Option<&Lockstep>) -> anyhow::Result<Self> {
+    fn start(
+        plan: Plan,
+        url: &str,
+        root: &Path,
+        lockstep: Option<&Lockstep>,
+        metrics: Option<SocketAddr>,
+    ) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("this program cannot be found")?;
         let mut command = Command::new(program);
         command.arg(plan.role).args(["--bucket", url, "--device", &plan.device, "--threads", "1"]);
@@ -196,6 +214,9 @@ impl Node {
         command.arg("--state").arg(root.join("nodes"));
         if let Some(lockstep) = lockstep {
             command.args(["--clock", &lockstep.address().to_string()]);
+        }
+        if let Some(address) = metrics {
+            command.args(["--metrics", &address.to_string()]);
         }
         command.arg("--leash");
         // Ctrl-C reaches only the launcher, which passes it on.

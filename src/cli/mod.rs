@@ -7,6 +7,7 @@ mod card;
 mod check;
 mod collect;
 mod compare;
+mod complete;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod doctor;
@@ -20,6 +21,7 @@ mod genesis;
 mod glossary;
 mod import;
 mod interrupt;
+mod json;
 #[cfg(feature = "cuda")]
 mod kernels;
 mod key;
@@ -27,6 +29,7 @@ mod launch;
 mod leash;
 mod limits;
 mod log;
+mod man;
 mod model;
 mod networks;
 mod node;
@@ -40,16 +43,20 @@ mod run;
 mod scenarios;
 mod shared;
 mod shortage;
+mod show;
 mod status;
 mod sweep;
+mod targets;
 mod terminal;
 mod tokenize;
 mod verify;
+mod watch;
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap_complete::CompleteEnv;
 use gauntlet::lab::LabError;
 use gauntlet::lab::sweep::SweepError;
 use gauntlet::node::OpenError;
@@ -72,10 +79,10 @@ Exit codes:
   130, 143  stopped by Ctrl-C, or by a signal, and saved
 
 Environment:
-  GAUNTLET_STORE_GIVE_UP  seconds for which commands try a busy or silent store
-                          again (30)
-  GAUNTLET_STORE_TIMEOUT  seconds without an answer after which a request has
-                          failed (60)
+  GAUNTLET_STORE_GIVE_UP  seconds for which commands retry a busy or silent
+                          store (30)
+  GAUNTLET_STORE_TIMEOUT  seconds after which a request without an answer fails
+                          (60)
   GAUNTLET_KERNELS        folder where the kernels of a GPU are kept between
                           starts (none)";
 
@@ -122,6 +129,8 @@ enum Command {
     Compare(compare::Args),
     /// Train only the central AdamW of a scenario, on one or more devices
     Baseline(baseline::Args),
+    /// Print the tables of a run again: who was paid, the losses, the digest
+    Show(show::Args),
     /// Draw the pictures of a run again, or compare several runs on one set of axes
     Plot(plot::Args),
     /// Say why a peer was or was not paid: its uploads, evaluations, ranks and pay, in order
@@ -147,6 +156,8 @@ enum Command {
     Launch(launch::Args),
     /// Show the state of a real run: round, validators, peers, loss
     Status(status::Args),
+    /// Serve a page that draws a run as it goes on: of a simulation, a launched network or a real one
+    Watch(watch::Args),
     /// Write a real run's folder: tables and pictures, as `sim run` does
     Collect(collect::Args),
     /// Turn Parquet, JSONL or text files into shards of tokens, for `corpus.kind = "tokens"`
@@ -162,9 +173,13 @@ enum Command {
     /// Try what a node needs of its store, its machine and its device, before it costs anything
     Doctor(doctor::Args),
     /// List the scenarios that come with this program
-    Scenarios,
+    Scenarios(scenarios::Args),
     /// Measure a model on a device: gradient, DeMo encode, aggregation, evaluation, memory; or this machine
     Bench(bench::Args),
+    /// Print the completions of a shell, such as `source <(sim completions bash)`
+    Completions(complete::Args),
+    /// Write the man pages into a folder
+    Man(man::Args),
 }
 
 /// Logs to standard error: every round of a node, only warnings of other commands.
@@ -189,6 +204,7 @@ fn start_log(cli: &Cli) {
 /// Parses the command line and runs the command. Returns 0, 1 after a failure, 2 for a wrong command line or scenario, 3
 /// for a run that is done and has diverged, or 130 or 143 for one that was stopped.
 pub fn main() -> ExitCode {
+    CompleteEnv::with_factory(Cli::command).var(complete::VARIABLE).complete();
     let mut command = Cli::command();
     if !terminal::knows_sequences() {
         command = command.color(ColorChoice::Never);
@@ -207,6 +223,7 @@ pub fn main() -> ExitCode {
         Command::Sweep(args) => sweep::sweep(args),
         Command::Compare(args) => compare::compare(args),
         Command::Baseline(args) => baseline::baseline(args),
+        Command::Show(args) => show::show(args),
         Command::Plot(args) => plot::plot(args),
         Command::Explain(args) => explain::explain(args),
         Command::Publish(args) => publish::publish(args),
@@ -218,6 +235,7 @@ pub fn main() -> ExitCode {
         Command::Validator(args) => node::validator(args),
         Command::Launch(args) => launch::launch(args),
         Command::Status(args) => status::status(args),
+        Command::Watch(args) => watch::watch(args),
         Command::Collect(args) => collect::collect(args),
         Command::Tokenize(args) => tokenize::tokenize(args),
         Command::Export(args) => export::export(args),
@@ -225,8 +243,10 @@ pub fn main() -> ExitCode {
         Command::Generate(args) => generate::run(args),
         Command::Eval(args) => eval::eval(args),
         Command::Doctor(args) => doctor::doctor(args),
-        Command::Scenarios => scenarios::list(),
+        Command::Scenarios(args) => scenarios::list(args),
         Command::Bench(args) => bench::bench(args),
+        Command::Completions(args) => complete::completions(args),
+        Command::Man(args) => man::man(args, Cli::command()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

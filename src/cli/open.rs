@@ -4,19 +4,20 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use gauntlet::model::ModelSettings;
+use clap_complete::engine::ArgValueCompleter;
 use gauntlet::model::{Device, DeviceError, LlamaConfig, huggingface};
 use gauntlet::node::OpenError;
 use gauntlet::report::Manifest;
 use gauntlet::scenario::{self, Scenario, World};
 use gauntlet::training::scheme::Scheme;
 
-use super::UsageError;
+use super::{UsageError, complete};
 
 /// The scenario of a command.
 #[derive(clap::Args)]
 pub struct ScenarioArgs {
     /// Scenario file, or the name of a shipped one
+    #[arg(add = ArgValueCompleter::new(complete::scenarios))]
     scenario: PathBuf,
     /// Seed of every random draw [default: the scenario's]
     #[arg(long)]
@@ -24,8 +25,9 @@ pub struct ScenarioArgs {
     /// Communication rounds [default: the scenario's]
     #[arg(long)]
     rounds: Option<u64>,
-    /// Replace a setting, such as `--set training.lr=1e-3` or `--set peers.0.count=3`
-    #[arg(long = "set", value_name = "KEY=VALUE")]
+    /// Replace a setting, such as `--set training.lr=1e-3` or `--set peers.0.count=3`. `peers.+` is one more group of peers
+    /// and `peers.last` the last one: `--set peers.+.behaviour=copycat --set peers.last.count=3`
+    #[arg(long = "set", value_name = "KEY=VALUE", add = ArgValueCompleter::new(complete::settings))]
     overrides: Vec<String>,
 }
 
@@ -47,12 +49,7 @@ impl ScenarioArgs {
 
 /// Reads and checks a scenario. If it starts from a model, it gets that model's sizes.
 pub fn load(path: &Path, overrides: &[String]) -> anyhow::Result<Scenario> {
-    let mut scenario = scenario::load(path, overrides)?;
-    if let Some(folder) = &scenario.model.init {
-        let config = huggingface::read_config(folder.as_ref()).map_err(OpenError::Init)?;
-        scenario.model = sizes_of(&scenario.model, &config.llama)?;
-    }
-    Ok(scenario)
+    Ok(scenario::load(path, overrides)?.with_initial_sizes()?)
 }
 
 /// Checks what a run would refuse about its scheme and its initial model, without building the network. Returns the
@@ -65,32 +62,6 @@ pub fn examine(scenario: &Scenario, config: &LlamaConfig) -> anyhow::Result<Box<
         huggingface::examine(folder.as_ref()).map_err(OpenError::Init)?;
     }
     Ok(scheme)
-}
-
-/// Settings for a loaded model: its sizes, but the requested length of sequences if there is one.
-///
-/// # Errors
-/// The settings ask for another size.
-fn sizes_of(settings: &ModelSettings, found: &LlamaConfig) -> anyhow::Result<ModelSettings> {
-    let sizes = ModelSettings {
-        preset: settings.preset.clone(),
-        init: settings.init.clone(),
-        sequence_length: settings.sequence_length.or(Some(found.sequence_length)),
-        ..found.to_settings()
-    };
-    let keys = |settings: &ModelSettings| match serde_json::to_value(settings) {
-        Ok(serde_json::Value::Object(keys)) => keys,
-        _ => serde_json::Map::new(),
-    };
-    let sizes_by_key = keys(&sizes);
-    if let Some((key, asked)) = keys(settings).into_iter().find(|(key, asked)| sizes_by_key.get(key) != Some(asked)) {
-        let folder = settings.init.as_deref().unwrap_or_default();
-        let found = sizes_by_key.get(&key).map(ToString::to_string).unwrap_or_default();
-        anyhow::bail!(UsageError(format!(
-            "model.{key} = {asked}, but the model of model.init, {folder}, has {found}; leave the setting out"
-        )));
-    }
-    Ok(sizes)
 }
 
 /// Maximum number of threads. More than any machine has cores is a typing error.

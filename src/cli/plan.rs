@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use anyhow::bail;
-use comfy_table::{CellAlignment, Table, presets};
+use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
+use comfy_table::{CellAlignment, Table};
 use gauntlet::model::{Device, Memory};
 use gauntlet::plan::{MFU, MemoryPart, NEWTON_SCHULZ, Plan, RoundTime, Speed, data_sheets};
 use gauntlet::words::counted;
+use serde_json::{Value, json};
 
 use super::check::si;
-use super::{UsageError, bench, limits, open, say};
+use super::json::{JsonArgs, say_json};
+use super::{UsageError, bench, limits, open, say, terminal};
 
 /// Approximate time for which each measurement is repeated.
 const MEASURED_FOR: Duration = Duration::from_secs(2);
@@ -20,7 +23,7 @@ pub struct Args {
     scenario: open::ScenarioArgs,
     /// Device of each peer and validator: h100, h200, a100 (by data sheet), cpu (one core), or measured,
     /// measured:cuda:N (this machine, as by `sim bench`)
-    #[arg(long, default_value = "h100")]
+    #[arg(long, default_value = "h100", add = ArgValueCandidates::new(devices))]
     device: String,
     /// Fraction of a data sheet's peak that training reaches
     #[arg(long, value_name = "FRACTION", default_value_t = MFU, value_parser = mfu)]
@@ -28,6 +31,13 @@ pub struct Args {
     /// Price of a device in USD per hour; without it no cost is printed
     #[arg(long, value_name = "USD", value_parser = price)]
     price: Option<f64>,
+    #[command(flatten)]
+    json: JsonArgs,
+}
+
+fn devices() -> Vec<CompletionCandidate> {
+    let sheets = data_sheets().map(|sheet| CompletionCandidate::new(sheet.name).help(Some(sheet.title.into())));
+    sheets.into_iter().chain(["cpu", "measured"].map(CompletionCandidate::new)).collect()
 }
 
 fn mfu(text: &str) -> Result<f64, String> {
@@ -43,6 +53,13 @@ pub fn plan(args: Args) -> anyhow::Result<()> {
     let plan = Plan::new(args.scenario.load()?)?;
     open::examine(&plan.scenario, &plan.config)?;
     let speed = speed(&args, &plan)?;
+    if args.json.json {
+        let mut figures = plan.figures(&speed);
+        let held = held(&plan, &speed).into_iter().map(|held| held.figures(args.price));
+        figures["held"] = json!(held.collect::<Vec<_>>());
+        say_json("plan", figures);
+        return Ok(());
+    }
     let (peer, validator) = (plan.peer_round(&speed), plan.validator_round(&speed));
     let scenario = &plan.scenario;
     say(format_args!(
@@ -214,13 +231,41 @@ fn time(plan: &Plan, peer: &RoundTime, validator: &RoundTime) -> String {
 
 fn whole(plan: &Plan, speed: &Speed, price: Option<f64>) -> String {
     let hours = plan.seconds() / 3600.0;
-    let rounds = plan.scenario.rounds as f64;
     let title = format!("all rounds: {hours:.1} hours, {:.1} days", hours / 24.0);
     let mut table =
         Ruled::new(&[&title, "devices", "device-hours computing", "device-hours held", "cost of those held, USD"]);
-    let mut line = |who: &str, devices: f64, computing: f64, held: f64| {
+    for Held { who, devices, computing, held } in held(plan, speed) {
         let cost = price.map_or("- (--price)".into(), |price| grouped((price * held).round() as usize));
-        table.line([who.into(), format!("{devices}"), short(computing), short(held), cost]);
+        table.line([who, format!("{devices}"), short(computing), short(held), cost]);
+    }
+    table.text()
+}
+
+/// Devices that somebody holds for all rounds, in device-hours.
+struct Held {
+    who: String,
+    devices: f64,
+    computing: f64,
+    held: f64,
+}
+
+impl Held {
+    fn figures(&self, price: Option<f64>) -> Value {
+        json!({
+            "who": self.who,
+            "devices": self.devices,
+            "computing_hours": self.computing,
+            "held_hours": self.held,
+            "cost_usd": price.map(|price| price * self.held),
+        })
+    }
+}
+
+fn held(plan: &Plan, speed: &Speed) -> Vec<Held> {
+    let (hours, rounds) = (plan.seconds() / 3600.0, plan.scenario.rounds as f64);
+    let mut all = Vec::new();
+    let mut line = |who: &str, devices: f64, computing: f64, held: f64| {
+        all.push(Held { who: who.into(), devices, computing, held });
     };
     let peer = plan.peer_round(speed).parts;
     let own = ["aggregate", "train", NEWTON_SCHULZ, "encode"];
@@ -241,7 +286,7 @@ fn whole(plan: &Plan, speed: &Speed, price: Option<f64>) -> String {
     let tokens = (plan.scenario.baseline_pages() * plan.config.sequence_length) as f64 * rounds;
     let alone = tokens / speed.tokens_per_second / 3600.0;
     line(&format!("central {} alone", plan.scenario.baseline.optimizer.name()), 1.0, alone, alone);
-    table.text()
+    all
 }
 
 /// A number with about three digits.
@@ -271,8 +316,8 @@ struct Ruled(Table);
 
 impl Ruled {
     fn new(titles: &[&str]) -> Self {
-        let mut table = Table::new();
-        table.load_style(presets::ASCII_MARKDOWN).set_header(titles);
+        let mut table = terminal::ruled();
+        table.set_header(titles);
         table.column_iter_mut().skip(1).for_each(|column| {
             column.set_cell_alignment(CellAlignment::Right);
         });

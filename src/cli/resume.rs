@@ -7,6 +7,7 @@ use gauntlet::report::{Manifest, RunFolder};
 use gauntlet::scenario::Scenario;
 use gauntlet::words::counted;
 
+use super::json::{JsonArgs, Printed};
 use super::run::{self, How};
 use super::{UsageError, baseline, open};
 
@@ -17,12 +18,14 @@ pub struct Args {
     /// Rounds in all, to run longer than first asked. The learning rate stays at the last value of its schedule [default: what the folder says]
     #[arg(long, value_name = "N")]
     rounds: Option<u64>,
-    /// Threads that compute; results do not depend on them [default: all cores; for a GPU 1]
+    /// Threads that compute; results do not depend on them [default: all cores; 1 for a GPU]
     #[arg(long, value_name = "N", value_parser = open::thread_count)]
     threads: Option<usize>,
-    /// No progress line and no tables
+    /// Print no progress line and no tables
     #[arg(long, short)]
     quiet: bool,
+    #[command(flatten)]
+    json: JsonArgs,
 }
 
 /// Continues a run to its end, or to Ctrl-C.
@@ -42,12 +45,19 @@ pub fn resume(args: Args) -> anyhow::Result<()> {
         eprintln!("{}: no checkpoint in it; starting from the first round", root.display());
     }
     let go_on = run::go_on_command(true);
+    let printed = Printed::of(args.quiet, args.json.json, "resume");
     if central {
         let lanes = baseline::lanes(&devices, args.threads)?;
-        return baseline::live(world, writer, saved, lanes, (root, args.quiet, &go_on));
+        return baseline::live(world, writer, saved, lanes, (root, args.quiet, printed, &go_on));
     }
     let threads = open::threads(args.threads, &device);
-    run::live(world, writer, saved, root, How { threads, baseline: has_baseline, quiet: args.quiet, go_on })
+    run::live(
+        world,
+        writer,
+        saved,
+        root,
+        How { threads, baseline: has_baseline, quiet: args.quiet, printed, go_on, stays: false },
+    )
 }
 
 /// Sets the requested length, or fails if there is nothing to do.

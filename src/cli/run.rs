@@ -1,18 +1,22 @@
 //! `sim run`: runs a scenario.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use anyhow::{Context, bail};
+use clap_complete::engine::ArgValueCandidates;
 use gauntlet::engine::{Outcome, RunOptions, simulate};
 use gauntlet::report::{self, Manifest, RunFolder, RunWriter, Saved};
 use gauntlet::scenario::{Scenario, World};
 use gauntlet::words::counted;
 
 use super::interrupt::StoppedError;
+use super::json::{JsonArgs, Printed};
 use super::progress::Shown;
-use super::{DivergedError, UsageError, interrupt, open, plot, say};
+use super::watch::Page;
+use super::{UsageError, complete, interrupt, open, say, show, watch};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -22,7 +26,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Where to compute: cpu, or cuda:N
-    #[arg(long, default_value = "cpu")]
+    #[arg(long, default_value = "cpu", add = ArgValueCandidates::new(complete::devices))]
     pub device: String,
     /// Threads that compute; results do not depend on them [default: all cores; 1 for a GPU]
     #[arg(long, value_name = "N", value_parser = open::thread_count)]
@@ -33,9 +37,15 @@ pub struct Args {
     /// Leave out the AdamW baseline
     #[arg(long)]
     no_baseline: bool,
+    /// Serve a page that draws the run as it goes on, and stays until Ctrl-C [default: 127.0.0.1:8451; port 0 takes a
+    /// free one]
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true, default_missing_value = watch::USUAL)]
+    watch: Option<SocketAddr>,
     /// Print no progress line and no tables
     #[arg(long, short)]
     quiet: bool,
+    #[command(flatten)]
+    pub json: JsonArgs,
 }
 
 impl Args {
@@ -49,6 +59,7 @@ impl Args {
 pub fn run(args: Args) -> anyhow::Result<()> {
     let scenario = args.scenario.load()?;
     let root = args.root(&scenario);
+    let page = args.watch.map(|at| Page::bind(at, "--watch")).transpose()?;
     let threads = open::threads(args.threads, &args.device);
     // A run that cannot be resumed is refused before anything is computed.
     let opened = if args.resume { Some(resumable(&root, &scenario, &args.device, false)?) } else { None };
@@ -65,7 +76,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if args.resume && saved.checkpoint.is_none() {
         eprintln!("{}: stopped before its first checkpoint; starting from the first round", root.display());
     }
-    let how = How { threads, baseline: !args.no_baseline, quiet: args.quiet, go_on: go_on_command(args.resume) };
+    let printed = Printed::of(args.quiet, args.json.json, "run");
+    if let Some(page) = &page {
+        page.serve(&root)?;
+        printed.note(format_args!("the page of this run: {}", page.url()));
+    }
+    let go_on = go_on_command(args.resume);
+    let how = How { threads, baseline: !args.no_baseline, quiet: args.quiet, printed, go_on, stays: page.is_some() };
     live(world, writer, saved, &root, how)
 }
 
@@ -73,9 +90,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 pub struct How {
     pub threads: usize,
     pub baseline: bool,
+    /// No progress line.
     pub quiet: bool,
+    pub printed: Printed,
     /// The command line that resumes it.
     pub go_on: String,
+    /// A page stays until Ctrl-C when the run has ended.
+    pub stays: bool,
 }
 
 /// Runs a network from its saved state to its end, or to Ctrl-C.
@@ -85,8 +106,9 @@ pub fn live(world: Arc<World>, writer: RunWriter, saved: Saved, root: &Path, how
     let shown = Shown::new(writer, saved.done().0, world.network.core.config.sequence_length, how.quiet);
     let observer = Arc::new(Mutex::new(shown));
     let Saved { checkpoint: resume, baseline: resume_baseline } = saved;
-    let (threads, baseline) = (how.threads, how.baseline);
-    let options = RunOptions { threads, baseline, resume, resume_baseline, interrupt: interrupt::on_stop() };
+    let (threads, baseline, interrupt) = (how.threads, how.baseline, interrupt::on_stop());
+    let stop = interrupt.clone();
+    let options = RunOptions { threads, baseline, resume, resume_baseline, interrupt };
     let outcome = simulate(world, options, observer.clone());
     let mut observer = observer.lock().expect("no panic while held");
     observer.progress.finish();
@@ -99,35 +121,31 @@ pub fn live(world: Arc<World>, writer: RunWriter, saved: Saved, root: &Path, how
     // Report the cause before its consequences.
     let outcome = outcome?;
     closed?;
-    conclude(&outcome, root, how.quiet, &how.go_on)
+    let concluded = conclude(&outcome, root, how.printed, &how.go_on);
+    if how.stays && matches!(outcome, Outcome::Finished(_)) {
+        how.printed.note("the run is done; its page stays until Ctrl-C");
+        interrupt::say_nothing();
+        watch::wait(&stop);
+    }
+    concluded
 }
 
 /// Draws a finished run and prints its results, or prints how to resume it.
 ///
 /// # Errors
-/// [`StoppedError`], or as [`show`].
-pub fn conclude(outcome: &Outcome, root: &Path, quiet: bool, go_on: &str) -> anyhow::Result<()> {
+/// [`StoppedError`], or as [`show::drawn`].
+pub fn conclude(outcome: &Outcome, root: &Path, printed: Printed, go_on: &str) -> anyhow::Result<()> {
     match outcome {
-        Outcome::Finished(_) => show(root, quiet),
+        Outcome::Finished(_) => show::drawn(root, printed),
         Outcome::Interrupted(rounds) => {
-            say(format_args!("stopped after {}; saved in {}", counted(*rounds, "round"), root.display()));
-            say(format_args!("to resume: {go_on}"));
+            let stopped = format!("stopped after {}; saved in {}", counted(*rounds, "round"), root.display());
+            match printed {
+                Printed::Json(_) => eprintln!("{stopped}\nto resume: {go_on}"),
+                _ => say(format_args!("{stopped}\nto resume: {go_on}")),
+            }
             Err(StoppedError::told())
         }
     }
-}
-
-/// Draws a run and prints its tables.
-///
-/// # Errors
-/// [`DivergedError`], after everything is drawn and printed.
-pub fn show(root: &Path, quiet: bool) -> anyhow::Result<()> {
-    let data = report::redraw(root)?;
-    if !quiet {
-        say(report::tables::summary(&data, root, plot::look()));
-    }
-    let diverged: Vec<String> = report::diverged(&data).iter().map(ToString::to_string).collect();
-    if diverged.is_empty() { Ok(()) } else { Err(DivergedError(diverged.join("\nerror: ")).into()) }
 }
 
 /// Opens the folder of an interrupted run, which must be of the same scenario. `central`: a run of the baseline alone.

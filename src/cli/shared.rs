@@ -45,22 +45,7 @@ pub struct UsageError(pub String);
 #[error("{0}")]
 pub struct DivergedError(pub String);
 
-/// An error and its causes, each once. An error of a store is explained, without the names that each layer gives it.
+/// An error and its causes, each once.
 pub fn told(error: &anyhow::Error) -> String {
-    let mut told = String::new();
-    for cause in error.chain() {
-        let text = cause.to_string();
-        if let Some(store) = cause.downcast_ref::<object_store::Error>() {
-            let meaning = gauntlet::runtime::bucket::words::explain(store);
-            return if told.contains(&text) { told.replace(&text, &meaning) } else { join(told, &meaning) };
-        }
-        if !told.contains(&text) {
-            told = join(told, &text);
-        }
-    }
-    told
-}
-
-fn join(told: String, more: &str) -> String {
-    if told.is_empty() { more.to_string() } else { format!("{told}: {more}") }
+    gauntlet::runtime::bucket::words::told(error.as_ref())
 }

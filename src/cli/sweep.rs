@@ -1,5 +1,6 @@
-//! `sim sweep`
+//! `sim sweep`: runs all combinations of some settings.
 
+use clap_complete::engine::ArgValueCompleter;
 use gauntlet::bucket;
 use gauntlet::lab::sweep::{Axis, Outcome, Plan, Sweep};
 use gauntlet::lab::{PoolOptions, Shard};
@@ -7,7 +8,7 @@ use gauntlet::lab::{PoolOptions, Shard};
 use super::interrupt::StoppedError;
 use super::networks::Networks;
 use super::shared::told;
-use super::{interrupt, open, plot, say};
+use super::{complete, interrupt, open, plot, say};
 
 /// Most seeds; a larger number is a typing mistake.
 const MOST_SEEDS: usize = 10_000;
@@ -18,24 +19,29 @@ pub struct Args {
     scenario: open::ScenarioArgs,
     /// A setting and the values that it takes, such as `--grid peers.1.count=1,2,4`; with several, all combinations.
     /// Commas within quotes, brackets and braces are part of a value
-    #[arg(long = "grid", value_name = "KEY=VALUE,...", required = true)]
+    #[arg(
+        long = "grid",
+        value_name = "KEY=VALUE,...",
+        required = true,
+        add = ArgValueCompleter::new(complete::settings)
+    )]
     grids: Vec<String>,
     /// Seeds of each combination: that of the scenario, and those after it
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = seed_count)]
     seeds: usize,
-    /// Runs each network without its adversaries too
+    /// Run each network without its adversaries too
     #[arg(long)]
     control: bool,
     /// Networks that run at the same time; results do not depend on them [default: all cores]
     #[arg(long, value_name = "N", value_parser = open::thread_count)]
     threads: Option<usize>,
-    /// Runs one of N parts of the networks; the parts meet in the same place
+    /// Run one of N parts of the networks; the parts meet in the same place
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
     /// A folder, or the URL of a bucket [default: runs/<scenario>-sweep]
     #[arg(long, value_name = "DIR")]
     out: Option<String>,
-    /// No progress line and no table
+    /// Print no progress line and no table
     #[arg(long, short)]
     quiet: bool,
 }

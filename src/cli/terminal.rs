@@ -2,6 +2,8 @@
 
 use std::io::IsTerminal;
 
+use comfy_table::{ContentArrangement, Table, presets};
+
 /// Columns of a terminal that reports none.
 const USUAL: u16 = 80;
 
@@ -55,6 +57,44 @@ fn size(stream: i32) -> Option<u16> {
 #[cfg(not(unix))]
 fn size(_: i32) -> Option<u16> {
     None
+}
+
+/// Fewest columns for a text beside its title; with fewer, lines are longer than the terminal.
+const LEAST: usize = 20;
+
+/// A title and a text behind it, whose further lines begin below its first word.
+pub fn listed(title: &str, text: &str, columns: usize) -> String {
+    let indent = title.chars().count();
+    let room = columns.saturating_sub(indent).max(LEAST);
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let line = lines.last_mut().expect("one at least");
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.chars().count() + 1 + word.chars().count() <= room {
+            *line += &format!(" {word}");
+        } else {
+            lines.push(word.into());
+        }
+    }
+    format!("{title}{}", lines.join(&format!("\n{}", " ".repeat(indent))))
+}
+
+/// A table for standard output: with rules that [`narrow`] knows on a terminal, else as Markdown.
+pub fn ruled() -> Table {
+    let mut table = Table::new();
+    let is_terminal = columns_of_output().is_some();
+    table.load_style(if is_terminal { presets::UTF8_FULL_CONDENSED } else { presets::ASCII_MARKDOWN });
+    table
+}
+
+/// The same for sentences, which are broken into lines so that the table fits the terminal.
+pub fn ruled_words() -> Table {
+    let mut table = ruled();
+    if let Some(columns) = columns_of_output() {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(columns);
+    }
+    table
 }
 
 /// Splits each table of a text that is wider than the terminal into tables that fit, one below the other. Each begins with
@@ -140,6 +180,14 @@ mod tests {
         ] {
             assert_eq!(columns_of(is_terminal, name, size), expected, "{is_terminal} {name:?} {size:?}");
         }
+    }
+
+    #[test]
+    fn a_listed_text_is_broken_between_words() {
+        assert_eq!(listed("a.toml  ", "one two", usize::MAX), "a.toml  one two");
+        let expected = "a.toml  twelve letters or\n        twenty of them";
+        assert_eq!(listed("a.toml  ", "twelve letters or twenty of them", 28), expected);
+        assert_eq!(listed("a.toml  ", "twelve letters or twenty of them", 5), expected);
     }
 
     const TABLE: &str = "\

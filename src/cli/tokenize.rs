@@ -18,7 +18,7 @@ pub struct Args {
     /// Hugging Face tokenizer.json
     #[arg(long, value_name = "FILE")]
     tokenizer: PathBuf,
-    /// Folder for the shards and their manifest; a stopped call is resumed
+    /// Folder for the shards and their manifest; the same command resumes after a stop
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// A shard ends with the document that brings it to this many tokens

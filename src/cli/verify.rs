@@ -4,12 +4,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, bail};
+use gauntlet::digest::Digest;
 use gauntlet::engine::{Observer, ObserverError, Outcome, RunOptions, Traffic, simulate};
 use gauntlet::node::RoundReport;
 use gauntlet::report::{self, Target};
 use gauntlet::words::counted;
 
 use super::interrupt::StoppedError;
+use super::json::{JsonArgs, compared, say_json};
 use super::{baseline, interrupt, open, progress::Progress, say};
 
 #[derive(clap::Args)]
@@ -22,6 +24,8 @@ pub struct Args {
     /// Print only the result
     #[arg(long)]
     quiet: bool,
+    #[command(flatten)]
+    json: JsonArgs,
 }
 
 /// Repeats a finished run in memory, and compares it round by round.
@@ -29,7 +33,7 @@ pub fn verify(args: Args) -> anyhow::Result<()> {
     let recorded = report::load(&args.run)?;
     let manifest = &recorded.manifest;
     if manifest.central {
-        return baseline::verify(&args.run, manifest, args.threads, args.quiet);
+        return baseline::verify(&args.run, manifest, args.threads, args.quiet, args.json.json);
     }
     let Some(expected) = manifest.digest.filter(|_| manifest.finished) else {
         if let Some(bucket) = &manifest.bucket {
@@ -52,10 +56,16 @@ pub fn verify(args: Args) -> anyhow::Result<()> {
     let differs = observer.lock().expect("no panic while held").differs;
     match outcome {
         Outcome::Finished(digest) if digest == expected => {
-            say(format_args!("{}: verified, digest {digest}", args.run.display()));
+            match args.json.json {
+                true => say_json("verify", compared(&args.run, expected, digest, None)),
+                false => say(format_args!("{}: verified, digest {digest}", args.run.display())),
+            }
             Ok(())
         }
         Outcome::Finished(digest) => {
+            if args.json.json {
+                say_json("verify", compared(&args.run, expected, digest, differs));
+            }
             let place = match differs {
                 Some(round) => format!("models differ from round {round} on"),
                 None => "models agree; scores or events differ".into(),
@@ -77,7 +87,7 @@ pub fn verify(args: Args) -> anyhow::Result<()> {
 
 /// Compares the models of a run with the recorded ones.
 struct Comparison {
-    models: Vec<gauntlet::digest::Digest>,
+    models: Vec<Digest>,
     progress: Progress,
     /// The first round whose model differs.
     differs: Option<u64>,

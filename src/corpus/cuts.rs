@@ -3,8 +3,10 @@
 
 use serde_json::Value;
 
+use super::added::Added;
+
 /// Word patterns of common tokenizers. None has a piece in which a space or a line break follows a letter.
-const WORDS: [&str; 5] = [
+pub(super) const WORDS: [&str; 5] = [
     r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
@@ -17,10 +19,8 @@ const WORDS: [&str; 5] = [
 pub struct Cuts {
     space: bool,
     line_break: bool,
-    /// Texts of added tokens, which are matched before all else. No cut is near one.
-    added: Vec<String>,
-    /// Length of the longest added token in bytes.
-    longest: usize,
+    /// No cut is near one of these.
+    added: Added,
 }
 
 impl Cuts {
@@ -39,11 +39,7 @@ impl Cuts {
             }
             _ => return None,
         };
-        let tokens = definition["added_tokens"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let added: Vec<String> =
-            tokens.iter().filter_map(|token| token["content"].as_str()).map(str::to_string).collect();
-        let longest = added.iter().map(String::len).max().unwrap_or(0);
-        (space || line_break).then_some(Self { space, line_break, added, longest })
+        (space || line_break).then(|| Self { space, line_break, added: Added::of(definition) })
     }
 
     /// The last place in `from..=to` where the text may be cut, in bytes.
@@ -70,23 +66,19 @@ impl Cuts {
         wanted
             && text[..at].chars().next_back().is_some_and(is_letter)
             && text[at + 1..].chars().next().is_some_and(is_letter)
-            && !self.is_near_added(text, at)
-    }
-
-    fn is_near_added(&self, text: &str, at: usize) -> bool {
-        let from = text.floor_char_boundary(at.saturating_sub(self.longest));
-        let to = text.ceil_char_boundary((at + 1 + self.longest).min(text.len()));
-        let near = &text[from..to];
-        self.added.iter().any(|token| near.contains(token.as_str()))
+            && !self.added.is_near(text, at)
     }
 }
 
+/// What a tokenizer splits a text by before it looks at the pieces.
 #[derive(PartialEq, Eq)]
-enum Split {
+pub(super) enum Split {
     /// Characters stand for bytes.
     Bytes,
     /// At the places of [`WORDS`].
     Words,
+    /// The same, and where a capital letter follows a small one.
+    Cases,
     /// Before each space.
     Marks,
     /// At all white space, which is left out.
@@ -95,11 +87,7 @@ enum Split {
 
 /// Whether a tokenizer that merges characters may be cut before spaces and before line breaks; `None` for neither.
 fn by_merges(model: &Value, splits: &[Split], space_is: &str) -> Option<(bool, bool)> {
-    let empty = |key: &str| model[key].is_null() || model[key].as_str() == Some("");
-    if !empty("continuing_subword_prefix") || !empty("end_of_word_suffix") {
-        return None;
-    }
-    if model["dropout"].as_f64().is_some_and(|dropout| dropout > 0.0) {
+    if !is_plain(model) {
         return None;
     }
     let of_bytes = splits.contains(&Split::Bytes);
@@ -118,8 +106,15 @@ fn by_merges(model: &Value, splits: &[Split], space_is: &str) -> Option<(bool, b
     Some((space, known || (model["byte_fallback"] == true && vocab.contains_key("<0x0A>"))))
 }
 
+/// Whether a model that merges characters looks at nothing but these.
+pub(super) fn is_plain(model: &Value) -> bool {
+    let empty = |key: &str| model[key].is_null() || model[key].as_str() == Some("");
+    let drops = model["dropout"].as_f64().is_some_and(|dropout| dropout > 0.0);
+    empty("continuing_subword_prefix") && empty("end_of_word_suffix") && !drops
+}
+
 /// Reads the normalisation; `None` if a step may look beyond a character, a space or a line break.
-fn normalizer(part: &Value, space_is: &mut String) -> Option<()> {
+pub(super) fn normalizer(part: &Value, space_is: &mut String) -> Option<()> {
     match part["type"].as_str() {
         None if part.is_null() => Some(()),
         Some("Sequence") => part["normalizers"].as_array()?.iter().try_for_each(|part| normalizer(part, space_is)),
@@ -136,7 +131,7 @@ fn normalizer(part: &Value, space_is: &mut String) -> Option<()> {
 }
 
 /// Reads how a text is split before characters are merged; `None` for a splitter that is not known to split at cuts.
-fn pre_tokenizer(part: &Value, splits: &mut Vec<Split>, space_is: &mut String) -> Option<()> {
+pub(super) fn pre_tokenizer(part: &Value, splits: &mut Vec<Split>, space_is: &mut String) -> Option<()> {
     match part["type"].as_str() {
         None if part.is_null() => Some(()),
         Some("Sequence") => {
@@ -169,6 +164,9 @@ fn pre_tokenizer(part: &Value, splits: &mut Vec<Split>, space_is: &mut String) -
                 && part["pattern"]["Regex"].as_str().is_some_and(|pattern| WORDS.contains(&pattern)) =>
         {
             splits.push(Split::Words);
+            if part["pattern"]["Regex"] == WORDS[4] {
+                splits.push(Split::Cases);
+            }
             Some(())
         }
         Some("Digits") => Some(()),
@@ -201,7 +199,7 @@ fn ends_letter(character: char, of_bytes: bool) -> bool {
 }
 
 /// Letters of a few scripts, none of them a mark that belongs to another character.
-fn is_letter(character: char) -> bool {
+pub(super) fn is_letter(character: char) -> bool {
     matches!(character,
         'a'..='z' | 'A'..='Z'
         | '\u{c0}'..='\u{d6}' | '\u{d8}'..='\u{f6}' | '\u{f8}'..='\u{24f}'
@@ -287,7 +285,8 @@ mod tests {
         assert_eq!(places("ab cd\nef  gh, ij 1 \n k"), [2, 5]);
         assert_eq!(places("日本 語\nab"), [6, 10]);
         assert_eq!(places("ab cd</s>ab cd"), [2, 11]);
-        let named = Cuts { added: vec!["ef".into(), "b c".into()], longest: 3, ..Cuts::of(&llama(&["▁"])).unwrap() };
+        let added = Added::of(&json!({"added_tokens": [{"content": "ef"}, {"content": "b c"}]}));
+        let named = Cuts { added, ..Cuts::of(&llama(&["▁"])).unwrap() };
         assert_eq!((0..12).filter_map(|at| named.first("ab cd ef gh ij", at, at)).collect::<Vec<_>>(), [11]);
         let text = "ab cd ef gh";
         assert_eq!((cuts.last(text, 0, 7), cuts.first(text, 3, 99), cuts.last(text, 6, 7)), (Some(5), Some(5), None));

@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokenizers::Tokenizer;
+use tokenizers::{Encoding, Tokenizer};
 
 use super::cuts::Cuts;
 use super::error::{CorpusError, words};
+use super::joints::Joints;
+use super::memory::free_memory;
 use crate::digest::Digest;
-use crate::model::tokenizer::END;
+use crate::model::tokenizer::{END, no_tokenizer};
 use crate::words::{not_json, unmarked};
 
 /// A Hugging Face `tokenizer.json`.
@@ -20,7 +23,7 @@ use crate::words::{not_json, unmarked};
 /// It gives the ids that the Python packages give for a whole text with `add_special_tokens=False`. Like
 /// `transformers`, it ignores truncation and padding in the file.
 pub struct Encoder {
-    path: String,
+    pub(super) path: String,
     tokenizer: Tokenizer,
     /// The file's bytes, without a byte order mark.
     pub definition: Vec<u8>,
@@ -35,9 +38,13 @@ pub struct Encoder {
     /// For each character tried: whether it has a token.
     known: Mutex<BTreeMap<char, bool>>,
     /// Where long texts may be cut, if anywhere.
-    cuts: Option<Cuts>,
+    pub(super) cuts: Option<Cuts>,
+    /// Where overlapping parts of long words may be joined, if anywhere.
+    pub(super) joints: Option<Joints>,
     /// About so long is a part of a long text.
-    part: usize,
+    pub(super) part: usize,
+    /// Held while a long text is encoded at once.
+    whole: Mutex<()>,
     /// Whether it was said that a long text is not cut.
     warned: AtomicBool,
 }
@@ -53,9 +60,6 @@ pub struct Ids {
 
 /// Bytes of a part of a long text: a tokenizer needs some hundred times as much memory as the text that it is given.
 const PART: usize = 1 << 18;
-/// Bytes before a part that a tokenizer is given with it, so that it does not take it for the beginning of a text.
-const LEAD: usize = 32;
-
 /// Bytes of a text that is long to be encoded at once.
 const LONG: usize = 4 << 20;
 /// Bytes of memory that a tokenizer takes for each byte of a text: measured with Unigram, WordPiece and BPE.
@@ -73,12 +77,13 @@ impl Encoder {
         let bytes = fs::read(path).map_err(|reason| CorpusError::Unreadable { key, path: path.to_string(), reason })?;
         let bytes = unmarked(&bytes).to_vec();
         let broken = |reason: String| CorpusError::Tokenizer { path: path.to_string(), reason };
-        let mut tokenizer = Tokenizer::from_bytes(&bytes).map_err(|error| broken(not_json(&bytes, &error)))?;
+        let described: serde_json::Value =
+            serde_json::from_slice(&bytes).map_err(|error| broken(not_json(&bytes, &error)))?;
+        let mut tokenizer = Tokenizer::from_bytes(&bytes).map_err(|error| broken(no_tokenizer(&described, &*error)))?;
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(|error| broken(error.to_string()))?;
         let largest = tokenizer.get_vocab(true).into_values().max().unwrap_or(0);
         let vocab_size = largest as usize + 1;
-        let described: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
         let unknown = unknown_id(&described, &tokenizer);
         let mut encoder = Self {
             path: path.to_string(),
@@ -90,7 +95,9 @@ impl Encoder {
             drops: false,
             known: Mutex::default(),
             cuts: Cuts::of(&described),
+            joints: Joints::of(&described),
             part: PART,
+            whole: Mutex::default(),
             warned: AtomicBool::new(false),
         };
         // A tokenizer with a piece for each byte knows every character.
@@ -176,10 +183,7 @@ impl Encoder {
     /// # Errors
     /// As [`Encoder::ids`]; or it was ended.
     pub fn ids_telling(&self, text: &str, tell: &dyn Fn(usize) -> bool) -> Result<Ids, CorpusError> {
-        let ids = match &self.cuts {
-            Some(cuts) if text.len() > 2 * self.part => self.in_parts(text, cuts, tell)?,
-            _ => None,
-        };
+        let ids = if text.len() > 2 * self.part { self.in_parts(text, tell)? } else { None };
         let ids = ids.map_or_else(|| self.encode_whole(text), Ok)?;
         let unknown = self.unknown.map_or(0, |unknown| ids.iter().filter(|id| **id == unknown).count() as u64);
         let mut dropped = 0;
@@ -200,31 +204,20 @@ impl Encoder {
         Ok(Ids { ids, unknown, dropped })
     }
 
-    /// The ids of a long text, part by part; `None` should a part not go on where the one before it ends.
-    fn in_parts(&self, text: &str, cuts: &Cuts, tell: &dyn Fn(usize) -> bool) -> Result<Option<Vec<u32>>, CorpusError> {
-        let (mut ids, mut start) = (Vec::new(), 0);
-        while start < text.len() {
-            let wanted = start + self.part;
-            let cut = cuts.last(text, start + self.part / 2, wanted).or_else(|| cuts.first(text, wanted, text.len()));
-            let end = cut.unwrap_or(text.len());
-            let lead = text.floor_char_boundary(start.saturating_sub(LEAD));
-            // Some tokenizers make something of nothing.
-            let before = if start == 0 { Vec::new() } else { self.encode(&text[lead..start])? };
-            let whole = self.encode(&text[lead..end])?;
-            let Some(new) = whole.strip_prefix(before.as_slice()) else { return Ok(None) };
-            ids.extend_from_slice(new);
-            if !tell(end - start) {
-                return Err(CorpusError::Encode { path: self.path.clone(), reason: "it was told to stop".into() });
-            }
-            start = end;
-        }
-        Ok(Some(ids))
-    }
-
-    /// The ids of a text that is not cut. Says once what a long one takes.
+    /// The ids of a text that is not cut; of long ones, one at a time.
     fn encode_whole(&self, text: &str) -> Result<Vec<u32>, CorpusError> {
-        if text.len() > LONG && !self.warned.swap(true, Ordering::Relaxed) {
-            let (size, memory) = (text.len() as f64 / 1e6, (text.len() * TIMES) as f64 / 1e9);
+        if text.len() <= LONG {
+            return self.encode(text);
+        }
+        let _one_at_a_time = self.whole.lock().expect("no panic while held");
+        let needed = (text.len() * TIMES) as u64;
+        if let Some(free) = free_memory()
+            && needed > free
+        {
+            return Err(CorpusError::Memory { path: self.path.clone(), bytes: text.len(), needed, free });
+        }
+        if !self.warned.swap(true, Ordering::Relaxed) {
+            let (size, memory) = (text.len() as f64 / 1e6, needed as f64 / 1e9);
             tracing::warn!(
                 "a document of {size:.0} MB is encoded at once, as {:?} does not show where documents may be cut: it takes some \
                  {memory:.1} GB of memory, and progress shows when it is done",
@@ -234,12 +227,23 @@ impl Encoder {
         self.encode(text)
     }
 
-    fn encode(&self, text: &str) -> Result<Vec<u32>, CorpusError> {
+    /// The ids of a text, however long it is.
+    pub(super) fn encode(&self, text: &str) -> Result<Vec<u32>, CorpusError> {
+        Ok(self.guarded(|| self.tokenizer.encode_fast(text, false))?.get_ids().to_vec())
+    }
+
+    /// The ids of a text, and the bytes from which each was made.
+    pub(super) fn encode_placed(&self, text: &str) -> Result<Vec<(u32, Range<usize>)>, CorpusError> {
+        let encoding = self.guarded(|| self.tokenizer.encode(text, false))?;
+        let places = encoding.get_offsets().iter().map(|(from, to)| *from..*to);
+        Ok(encoding.get_ids().iter().copied().zip(places).collect())
+    }
+
+    fn guarded(&self, encode: impl Fn() -> tokenizers::Result<Encoding>) -> Result<Encoding, CorpusError> {
         let failed = |reason: String| CorpusError::Encode { path: self.path.clone(), reason };
         // A tokenizer.json may contain combinations that the library does not expect, and that make it panic.
-        let encoded = catch_unwind(AssertUnwindSafe(|| self.tokenizer.encode_fast(text, false)));
-        let encoding = encoded.map_err(|_| failed("it panicked".into()))?.map_err(|error| failed(error.to_string()))?;
-        Ok(encoding.get_ids().to_vec())
+        let encoded = catch_unwind(AssertUnwindSafe(encode));
+        encoded.map_err(|_| failed("its library gave up".into()))?.map_err(|error| failed(error.to_string()))
     }
 }
 
@@ -251,15 +255,13 @@ fn unknown_id(definition: &serde_json::Value, tokenizer: &Tokenizer) -> Option<u
 }
 
 #[cfg(test)]
-mod tests {
-    use rand::RngExt;
+pub(super) mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::random::rng;
 
     /// A tokenizer of these parts and merges, with a token for each character of the merges and for each byte.
-    fn encoder(change: impl Fn(&mut Value), merges: &[&str]) -> Encoder {
+    pub fn encoder(change: impl Fn(&mut Value), merges: &[&str]) -> Encoder {
         let mut vocab = serde_json::Map::new();
         let mut add = |token: String| {
             let id = vocab.len();
@@ -286,19 +288,6 @@ mod tests {
         Encoder::open("--tokenizer", path.to_str().unwrap()).unwrap()
     }
 
-    fn text(seed: u64) -> String {
-        const WORDS: [&str; 16] = [
-            "ab", "abc", "b", "Käse", "日本", "1", "23", ", ", "!", "'s", "\n", "\n\n", "  ", "</s>", "aaaa", "\u{301}",
-        ];
-        let mut random = rng(seed, "text", 0, 0);
-        let mut text = String::new();
-        while text.len() < 6000 {
-            text += WORDS[random.random_range(0..WORDS.len())];
-            text += ["", " ", " ", "\n", ""][random.random_range(0..5)];
-        }
-        text
-    }
-
     #[test]
     fn a_byte_order_mark_is_no_part_of_a_definition() {
         let plain = encoder(|_| (), &["a b"]);
@@ -310,75 +299,16 @@ mod tests {
         let marked = Encoder::open("--tokenizer", path.to_str().unwrap()).unwrap();
         assert!(marked.definition == plain.definition && marked.digest == plain.digest);
         assert_eq!(marked.eos(None).unwrap(), 1);
-        fs::write(&path, b"\xff\xfe{\0}\0").unwrap();
-        let error = Encoder::open("--tokenizer", path.to_str().unwrap()).err().unwrap().to_string();
-        assert!(error.contains("it is UTF-16LE; expected UTF-8"), "{error}");
-    }
-
-    #[test]
-    fn parts_of_a_long_text_have_the_ids_of_the_whole() {
-        let marks = |definition: &mut Value| {
-            definition["normalizer"] = json!({"type": "Sequence", "normalizers": [
-                {"type": "Prepend", "prepend": "▁"}, {"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
-            ]});
+        let refused = |definition: &[u8]| {
+            fs::write(&path, definition).unwrap();
+            let error = Encoder::open("--tokenizer", path.to_str().unwrap()).err().unwrap().to_string();
+            error.split_once("is not a tokenizer.json: ").unwrap().1.to_string()
         };
-        let metaspace = |scheme: &str, split: bool| {
-            let part = json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": scheme, "split": split});
-            move |definition: &mut Value| definition["pre_tokenizer"] = part.clone()
-        };
-        let bytes = |prefix: bool| {
-            let part =
-                json!({"type": "ByteLevel", "add_prefix_space": prefix, "trim_offsets": true, "use_regex": true});
-            move |definition: &mut Value| definition["pre_tokenizer"] = part.clone()
-        };
-        // Tokens over line breaks, where only a splitter at all white space allows a cut.
-        let pieces =
-            ["<unk>", "</s>", "▁", "a", "b", "c", "K", "▁a", "ab", "aa", "b\na", "b▁a", "c\n", "▁ab", "1", "日本"];
-        let unigram = |splitter: Value| {
-            move |definition: &mut Value| {
-                let vocab: Vec<_> =
-                    pieces.iter().enumerate().map(|(nth, piece)| json!([piece, -1.0 - nth as f64 / 9.0])).collect();
-                definition["model"] = json!({"type": "Unigram", "unk_id": 0, "vocab": vocab, "byte_fallback": false});
-                definition["pre_tokenizer"] = splitter.clone();
-            }
-        };
-        let spaced = ["▁ ▁", "▁ a", "▁a b", "a b", "a a", "aa aa", "b c", "▁▁ ▁"];
-        let of_bytes = ["Ġ a", "Ġa b", "a b", "a a", "Ġ Ġ", "Ċ Ċ", "Ã ¤"];
-        let encoders = [
-            encoder(marks, &spaced),
-            encoder(metaspace("first", false), &spaced),
-            encoder(metaspace("always", true), &spaced),
-            encoder(metaspace("never", true), &spaced),
-            encoder(bytes(false), &of_bytes),
-            encoder(bytes(true), &of_bytes),
-            encoder(
-                unigram(json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": true})),
-                &[],
-            ),
-            encoder(
-                unigram(json!({"type": "Sequence", "pretokenizers": [
-                    {"type": "WhitespaceSplit"}, {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true},
-                ]})),
-                &[],
-            ),
-        ];
-        for (number, mut encoder) in encoders.into_iter().enumerate() {
-            let cuts = encoder.cuts.take().unwrap_or_else(|| panic!("tokenizer {number} has cuts"));
-            for seed in 0..20 {
-                let text = text(seed);
-                let whole = encoder.encode(&text).unwrap();
-                for part in [40, 200, 1000] {
-                    encoder.part = part;
-                    let told = std::cell::Cell::new((0, 0));
-                    let tell = |bytes: usize| {
-                        told.set((told.get().0 + 1, told.get().1 + bytes));
-                        true
-                    };
-                    let parts = encoder.in_parts(&text, &cuts, &tell).unwrap();
-                    assert!(parts.as_ref() == Some(&whole), "tokenizer {number}, seed {seed}, parts of {part} bytes");
-                    assert!(told.get().0 > 2 && told.get().1 == text.len(), "{:?}", told.get());
-                }
-            }
-        }
+        assert!(refused(b"\xff\xfe{\0}\0").starts_with("it is UTF-16LE; expected UTF-8"));
+        assert_eq!(refused(br#"{"model_type": "llama"}"#), "it has no `model`");
+        assert_eq!(refused(b"[1]"), "it has no `model`");
+        assert_eq!(refused(b"{"), "not JSON: it ends within an object, line 1, column 1");
+        let unknown = refused(br#"{"model": {"type": "Other"}}"#);
+        assert_eq!(unknown, "a part of it is of a kind that is not known");
     }
 }

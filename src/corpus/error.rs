@@ -49,6 +49,12 @@ pub enum CorpusError {
     Tokenizer { path: String, reason: String },
     #[error("the tokenizer {path:?} fails on the text: {reason}")]
     Encode { path: String, reason: String },
+    #[error(
+        "a document of {:.0} MB must be encoded at once, as {path:?} does not show where it may be cut: that takes some {:.1} GB of \
+         memory, and {:.1} GB are free; split the document, or take a larger machine",
+        *.bytes as f64 / 1e6, *.needed as f64 / 1e9, *.free as f64 / 1e9
+    )]
+    Memory { path: String, bytes: usize, needed: u64, free: u64 },
     #[error("{0}")]
     Eos(String),
     #[error("model.vocab_size = {got}, but {what} needs {needed}: --set model.vocab_size={needed}")]

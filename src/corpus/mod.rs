@@ -3,6 +3,7 @@
 //! A *page* is one sequence of `sequence_length + 1` token ids: the model's input and, shifted by one, its targets. A
 //! [`Corpus`] returns pages by number; [`Assignment`] says which numbers belong to which peer in which round.
 
+mod added;
 mod alias;
 mod assignment;
 mod cuts;
@@ -12,10 +13,13 @@ mod error;
 mod fetched;
 mod in_memory;
 mod inputs;
+mod joints;
 mod left_out;
+mod memory;
 mod names;
 mod packed;
 mod page;
+mod parts;
 mod process;
 mod settings;
 mod synthetic;
@@ -28,6 +32,7 @@ mod url;
 
 pub use assignment::{Assignment, Shortage, sample};
 pub use error::{CorpusError, DocumentError, PageError};
+pub use memory::free_memory;
 pub use page::PageId;
 pub use settings::{CorpusKind, CorpusSettings};
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{DataError, Encoded, Question, Task, encode};
 use crate::model::tokenizer::Tokenizer;
-use crate::words::{counted, other_encoding, unmarked};
+use crate::words::{counted, json_reason, other_encoding, unmarked, without_nan};
 
 /// A task's questions.
 #[derive(Clone, Debug)]
@@ -52,7 +52,8 @@ impl TaskData {
                 break;
             }
             line += 1;
-            let text = if line == 1 { unmarked(&bytes) } else { &bytes[..] };
+            // Where marked files were put together, each of them begins with its mark.
+            let text = unmarked(&bytes);
             if text.trim_ascii().is_empty() {
                 continue;
             }
@@ -134,9 +135,15 @@ fn question(task: Task, line: &[u8]) -> Result<Question, String> {
         let at = error.valid_up_to() + 1;
         other_encoding(line).unwrap_or_else(|| format!("not UTF-8 at byte {at} of it"))
     })?;
-    let row = serde_json::from_str(text.trim_end()).map_err(|error| {
-        let reason = error.to_string();
-        format!("not JSON: {}, column {}", reason.split(" at line ").next().unwrap_or_default(), error.column())
+    let line = text.trim_end().as_bytes();
+    // Python writes NaN and Infinity, which JSON lacks.
+    let row = serde_json::from_slice(line).or_else(|error| match without_nan(line) {
+        Some(line) => serde_json::from_slice(&line),
+        None => Err(error),
+    });
+    let row = row.map_err(|error| {
+        let column = String::from_utf8_lossy(&line[..error.column().saturating_sub(1).min(line.len())]).chars().count();
+        format!("not JSON: {}, column {}", json_reason(line, &error), column + 1)
     })?;
     task.question(&row).map_err(|problem| match problem.ends_with("is missing") {
         true => format!("{problem}; expected {}, or query, choices, gold", task.columns()),
@@ -156,11 +163,11 @@ mod tests {
         let file = folder.path().join("piqa.jsonl");
         for (bad, expected) in [
             (&b"{}"[..], "`goal` is missing; expected goal, sol1, sol2, label, or query, choices, gold"),
-            (br#"{"query":"a"#, "not JSON: EOF while parsing a string, column 11"),
+            (br#"{"query":"a"#, "not JSON: it ends within a string, column 11"),
             (b"[1]", "expected an object with a value for each column"),
             (
                 br#"{"query":"a","choices":["b","c"],"gold":2}"#,
-                "answer 2 is the right one, but there are 2, counted from 0",
+                "answer 2, counted from 0, is the right one, but there are 2 answers",
             ),
             (br#"{"query":"a","choices":["b",7],"gold":0}"#, "`choices` is [\"b\",7], expected a list of texts"),
             (
@@ -189,13 +196,25 @@ mod tests {
     }
 
     #[test]
+    fn what_python_writes_and_marks_before_a_row_make_it_no_worse() {
+        let folder = tempfile::tempdir().unwrap();
+        let row = r#"{"query":"NaN","choices":["b","c"],"gold":0,"score":NaN}"#;
+        std::fs::write(folder.path().join("piqa.jsonl"), format!("{row}\n\u{feff}{row}\n")).unwrap();
+        let data = TaskData::read(Task::Piqa, folder.path(), None, false).unwrap();
+        assert_eq!(data.questions.len(), 2);
+        assert_eq!(data.questions[1].context, "NaN\nAnswer:");
+    }
+
+    #[test]
     fn a_file_without_questions_is_said() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("arc_easy.jsonl");
         let error = |skip| TaskData::read(Task::ArcEasy, folder.path(), None, skip).unwrap_err().to_string();
         let hint = "; --data names the folder with a file TASK.jsonl for each task";
         assert_eq!(error(false), format!("{}: No such file or directory{hint}", file.display()));
+        std::fs::write(&file, "\n").unwrap();
+        assert_eq!(error(false), format!("{}: it is empty", file.display()));
         std::fs::write(&file, "{}\n").unwrap();
-        assert_eq!(error(true), format!("{}: no row can be used, of 1 in all", file.display()));
+        assert_eq!(error(true), format!("{}: its only row cannot be used", file.display()));
     }
 }

@@ -17,6 +17,14 @@ pub enum DataError {
     #[error("{path}, line {line}: {problem}; --skip-bad-rows leaves such rows out")]
     Row { path: PathBuf, line: usize, problem: String },
     /// There is no row, or no usable one.
-    #[error("{path}: no row can be used, of {rows} in all")]
+    #[error("{path}: {}", none(*.rows))]
     Empty { path: PathBuf, rows: usize },
+}
+
+fn none(rows: usize) -> String {
+    match rows {
+        0 => "it is empty".into(),
+        1 => "its only row cannot be used".into(),
+        _ => format!("none of its {rows} rows can be used"),
+    }
 }

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::DataError;
 use super::python::{capitalize, is_space};
 use super::row::Row;
+use crate::words::counted;
 
 /// A task of the harness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,9 +86,14 @@ impl Task {
                 let choices = row.object("choices")?;
                 let (key, labels) = (row.text("answerKey")?, choices.texts("label")?);
                 let gold = labels.iter().position(|label| *label == key);
+                let texts = choices.texts("text")?;
+                if labels.len() != texts.len() {
+                    let (labels, texts) = (labels.len(), texts.len());
+                    return Err(format!("`choices` has {} and {}", counted(labels, "label"), counted(texts, "text")));
+                }
                 Question {
                     context: answered(&row.text("question")?),
-                    choices: choices.texts("text")?,
+                    choices: texts,
                     gold: gold.ok_or_else(|| format!("`answerKey` is {key:?}, expected one of {labels:?}"))?,
                 }
             }
@@ -104,7 +110,8 @@ impl Task {
         let answers = question.choices.len();
         if question.gold >= answers {
             let gold = question.gold;
-            return Err(format!("answer {gold} is the right one, but there are {answers}, counted from 0"));
+            let there = if answers == 1 { "is 1 answer".into() } else { format!("are {answers} answers") };
+            return Err(format!("answer {gold}, counted from 0, is the right one, but there {there}"));
         }
         if question.context.is_empty() {
             return Err("the question is empty, expected some text".into());
@@ -158,6 +165,13 @@ mod tests {
         });
         assert_eq!(Task::ArcEasy.question(&arc).unwrap(), expected);
         assert_eq!(Task::Piqa.question(&arc).unwrap_err(), "`goal` is missing");
+        let arc = json!({ "question": "a", "choices": { "text": ["b"], "label": ["A", "B"] }, "answerKey": "A" });
+        assert_eq!(Task::ArcEasy.question(&arc).unwrap_err(), "`choices` has 2 labels and 1 text");
+        let one = json!({ "query": "a", "choices": ["b"], "gold": 1 });
+        assert_eq!(
+            Task::Piqa.question(&one).unwrap_err(),
+            "answer 1, counted from 0, is the right one, but there is 1 answer"
+        );
     }
 
     #[test]

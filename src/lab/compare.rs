@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use serde_json::{Map, Value, json};
 use thiserror::Error;
 
 use super::differences::differences;
 use super::figures::Figures;
 use super::pictures;
-use super::summary::{Group, LEGEND, Seeded, lines, table};
+use super::summary::{Group, LEGEND, Line, Seeded, lines, table};
 use super::sweep::{self, SweepError};
 use crate::bucket::{self, BucketError};
 use crate::report::tables::{Look, Ruled};
@@ -83,6 +84,26 @@ impl Comparison {
         self.groups.push(Group { names, networks });
         self.scenarios.push(Scenario { seed: 0, ..scenario.clone() });
         self.rounds.push(rounds);
+    }
+
+    /// The groups for programs: name, seeds, settings that differ, and the measures by label of the peers, each a mean with
+    /// half of its 95 % interval.
+    pub fn figures(&self) -> Vec<Value> {
+        let differences = differences(&self.scenarios.iter().collect::<Vec<_>>());
+        let lines = lines(&self.groups);
+        let each = self.groups.iter().zip(&self.rounds).enumerate().map(|(nth, (group, rounds))| {
+            let settings: Map<String, Value> =
+                differences.iter().map(|(path, values)| (path.clone(), json!(values[nth]))).collect();
+            let own = lines.iter().filter(|line| line.group == nth);
+            json!({
+                "name": group.names[0],
+                "seeds": group.networks.iter().map(|network| network.seed).collect::<Vec<_>>(),
+                "rounds_done": rounds.iter().min(),
+                "settings": settings,
+                "peers": own.map(Line::figures).collect::<Vec<_>>(),
+            })
+        });
+        each.collect()
     }
 
     /// A text with the settings that differ, loss and pay with their intervals, and which curves end early.

@@ -8,6 +8,7 @@ use super::differences::differences;
 use super::error::LabError;
 use super::shelf::Shelf;
 use crate::scenario::Scenario;
+use crate::words::{not_json, unmarked};
 
 /// The files that say what a place holds.
 const HOLDERS: [(&str, &str); 3] =
@@ -64,13 +65,14 @@ pub(super) fn begin<T: Described>(
 pub(super) fn read<T: Described>(shelf: &Shelf) -> Result<Option<T>, LabError> {
     let Some(bytes) = shelf.read(&Path::from(T::FILE))? else { return Ok(None) };
     let bytes = bytes.map_err(|size| damaged::<T>(shelf, format!("{size} bytes long")))?;
-    let parsed = |error: serde_json::Error| damaged::<T>(shelf, error.to_string());
-    let Version { format } = serde_json::from_slice(&bytes).map_err(parsed)?;
+    let text = unmarked(&bytes);
+    let parsed = |error: serde_json::Error| damaged::<T>(shelf, not_json(text, &error));
+    let Version { format } = serde_json::from_slice(text).map_err(parsed)?;
     if format != T::FORMAT {
         let (file, url) = (T::FILE, shelf.url().to_string());
         return Err(LabError::Format { url, file, what: T::WHAT, found: format, expected: T::FORMAT });
     }
-    serde_json::from_slice(&bytes).map(Some).map_err(parsed)
+    serde_json::from_slice(text).map(Some).map_err(parsed)
 }
 
 /// The part of a description that is read before its format is known.
@@ -150,12 +152,12 @@ mod tests {
         };
         let rest = "; restore it, or begin the sweep in another place with --out";
         for (text, reason) in [
-            ("", "EOF while parsing a value at line 1 column 0"),
-            (r#"{"format":3,"seeds""#, "EOF while parsing an object at line 1 column 19"),
+            ("", "empty"),
+            (r#"{"format":3,"seeds""#, "not JSON: it ends within an object, line 1, column 19"),
             (r#"{"format":3,"seeds":0}"#, "seeds = 0"),
             (
                 r#"{"format":3,"seeds":1,"more":1}"#,
-                "unknown field `more`, expected `format` or `seeds` at line 1 column 28",
+                "not what it should be: unknown field `more`, expected `format` or `seeds`, line 1, column 28",
             ),
         ] {
             assert_eq!(told(text), format!("memory/sweep.json: {reason}{rest}"));

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::{Map, Value, json};
+
 use super::figures::{Figures, HONEST};
 use super::statistics::Interval;
 use crate::report::tables::{Look, Ruled};
@@ -132,6 +134,25 @@ pub struct Line {
     pub measured: Vec<Option<Interval>>,
     /// The difference from the first group.
     pub changes: Vec<Option<Interval>>,
+}
+
+impl Line {
+    /// The line for programs: its measures by the names of their columns in CSV files.
+    pub fn figures(&self) -> Value {
+        let named = |intervals: &[Option<Interval>], prefix: &str| -> Map<String, Value> {
+            let named = MEASURES.iter().zip(intervals);
+            named.map(|(measure, interval)| (format!("{prefix}{}", measure.name), json!(interval))).collect()
+        };
+        let mut figures = named(&self.measured, "");
+        let changes = named(&self.changes, "change_of_");
+        figures.extend(changes.into_iter().filter(|(_, change)| !change.is_null()));
+        figures.extend([
+            ("behaviour".to_string(), json!(self.label)),
+            ("peers".to_string(), json!(self.peers)),
+            ("networks".to_string(), json!(self.networks)),
+        ]);
+        Value::Object(figures)
+    }
 }
 
 /// The lines of some groups: each group's labels, honest ones first.

@@ -40,6 +40,17 @@ pub enum TokenizerError {
 const BEGIN: [&str; 4] = ["<s>", "<|begin_of_text|>", "<|startoftext|>", "<bos>"];
 /// What they call the one that ends a document.
 pub const END: [&str; 6] = ["</s>", "<|endoftext|>", "<|end_of_text|>", "<eos>", "<|eos|>", "<EOS>"];
+
+/// Why a JSON file is no tokenizer.
+pub fn no_tokenizer(described: &serde_json::Value, error: &dyn std::error::Error) -> String {
+    let said = error.to_string();
+    match described["model"].is_object() {
+        true if said.contains("did not match any variant") => "a part of it is of a kind that is not known".into(),
+        true => said.split(" at line ").next().unwrap_or_default().to_string(),
+        false => "it has no `model`".into(),
+    }
+}
+
 impl Tokenizer {
     /// Reads a `tokenizer.json` for a model with a vocabulary of this size, and the `tokenizer_config.json` beside it
     /// where there is one.
@@ -52,8 +63,10 @@ impl Tokenizer {
     pub fn open(path: &Path, vocabulary: usize) -> Result<Self, TokenizerError> {
         let unreadable = |reason: String| TokenizerError::Unreadable { path: path.into(), reason };
         let bytes = std::fs::read(path).map_err(|error| unreadable(cause(&error)))?;
-        let broken = |error| unreadable(not_json(&bytes, &error));
-        let mut tokenizer = tokenizers::Tokenizer::from_bytes(unmarked(&bytes)).map_err(broken)?;
+        let broken = |error| unreadable(not_json(unmarked(&bytes), &error));
+        let described = serde_json::from_slice::<serde_json::Value>(unmarked(&bytes)).map_err(broken)?;
+        let other = |error: tokenizers::Error| unreadable(no_tokenizer(&described, &*error));
+        let mut tokenizer = tokenizers::Tokenizer::from_bytes(unmarked(&bytes)).map_err(other)?;
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(|error| unreadable(error.to_string()))?;
         let wrong = |(path, reason)| TokenizerError::Config { path, reason };

@@ -56,8 +56,30 @@ pub enum OpenError {
     Training(#[from] CoreError),
     #[error("model.init: {0}")]
     Init(HfError),
-    #[error("model.init: {folder} holds a model of other sizes: {found:?}, the settings ask for {expected:?}")]
+    #[error("model.{key} = {asked}, but the model of model.init, {folder}, has {found}; leave the setting out")]
+    OtherSize { key: String, asked: String, folder: String, found: String },
+    #[error("model.init: {folder} holds a model of other sizes than the settings ask for: {}", differing(.found, .expected))]
     InitSizes { folder: String, found: Box<LlamaConfig>, expected: Box<LlamaConfig> },
+}
+
+/// The sizes in which two models differ.
+fn differing(found: &LlamaConfig, expected: &LlamaConfig) -> String {
+    let sizes = [
+        ("vocab_size", found.vocab_size, expected.vocab_size),
+        ("hidden_size", found.hidden_size, expected.hidden_size),
+        ("num_layers", found.num_layers, expected.num_layers),
+        ("num_heads", found.num_heads, expected.num_heads),
+        ("num_kv_heads", found.num_kv_heads, expected.num_kv_heads),
+        ("head_size", found.head_size, expected.head_size),
+        ("intermediate_size", found.intermediate_size, expected.intermediate_size),
+    ];
+    let sizes = sizes.iter().map(|(name, found, expected)| (*name, found.to_string(), expected.to_string()));
+    let bases = [
+        ("rope_theta", found.rope_theta.to_string(), expected.rope_theta.to_string()),
+        ("rms_norm_eps", found.rms_norm_eps.to_string(), expected.rms_norm_eps.to_string()),
+    ];
+    let differ = sizes.chain(bases).filter(|(_, found, expected)| found != expected);
+    differ.map(|(name, found, expected)| format!("{name} is {found}, not {expected}")).collect::<Vec<_>>().join("; ")
 }
 
 impl From<HfError> for OpenError {

@@ -13,6 +13,7 @@
 
 mod counts;
 mod device;
+mod figures;
 mod memory;
 mod round;
 mod traffic;

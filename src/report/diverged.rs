@@ -55,11 +55,11 @@ impl fmt::Display for Diverged {
             }
             How::FarAbove { last, first } => {
                 let (last, first) = (shown(last), shown(first));
-                write!(f, "{who} has diverged: its loss is {last}, and was {first} before the first round")?;
+                write!(f, "{who} has diverged: its loss is {last}; it was {first} before the first round")?;
             }
             How::NotBack { highest, last, first } => write!(
                 f,
-                "{who} has diverged: its loss was {} from round {since} on and is {}, and was {} before the first round",
+                "{who} has diverged: its loss was up to {} from round {since} on and ended at {}; it was {} before the first round",
                 shown(highest),
                 shown(last),
                 shown(first)
@@ -154,7 +154,7 @@ mod tests {
         );
         assert_eq!(
             said(|run| from(run, 50, 1.4e6)),
-            ["the network has diverged: its loss is 1.40e6, and was 5.5500 before the first round; try a smaller \
+            ["the network has diverged: its loss is 1.40e6; it was 5.5500 before the first round; try a smaller \
               training.lr than 0.003"]
         );
         assert_eq!(
@@ -167,8 +167,10 @@ mod tests {
         });
         assert_eq!(
             dead,
-            ["the network has diverged: its loss was 3.00e6 from round 4 on and is 5.5452, and was 5.5500 before the \
-              first round; try a smaller training.lr than 0.003"]
+            [
+                "the network has diverged: its loss was up to 3.00e6 from round 4 on and ended at 5.5452; it was 5.5500 before the \
+              first round; try a smaller training.lr than 0.003"
+            ]
         );
         let stalled = said(|run| {
             run.rounds.iter_mut().for_each(|row| row.aggregated = 0);

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::files::replace;
+use super::files::{read_rows, replace};
 use super::folder::restore_leaderboard;
-use super::{ReportError, RunData, html, load, plots};
+use super::{ReportError, RunData, html, load, load_slots, plots};
 
 /// Reads a run's folder and redraws its `plots/` and `report.html`.
 pub fn redraw(root: &Path) -> Result<RunData, ReportError> {
@@ -14,7 +14,13 @@ pub fn redraw(root: &Path) -> Result<RunData, ReportError> {
     for (name, svg) in &pictures {
         replace(&root.join("plots").join(name), svg.as_bytes())?;
     }
-    replace(&root.join("report.html"), html::page(&run, &pictures).as_bytes())?;
+    let path = root.join("report.html");
+    let (slots, backdoor) = (load_slots(root)?, read_rows(root, &[])?.unwrap_or_default());
+    let page = html::page(&run, &slots, &backdoor);
+    replace(
+        &path,
+        page.map_err(|error| ReportError::Json { path: path.clone(), message: error.to_string() })?.as_bytes(),
+    )?;
     Ok(run)
 }
 

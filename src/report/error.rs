@@ -10,6 +10,8 @@ use crate::model::huggingface::HfError;
 /// An error of this module.
 #[derive(Debug, Error)]
 pub enum ReportError {
+    #[error("{}: it is no folder; choose another with --out DIR", .0.display())]
+    NoFolder(PathBuf),
     #[error(
         "{} exists and is not empty; use --out DIR for another folder, --resume to continue the run in it, or remove it",
         .0.display()
@@ -31,8 +33,8 @@ pub enum ReportError {
     Lost { path: PathBuf, line: u64, message: String, way_on: &'static str },
     #[error("{}: {message}; restore the file, or {way_on}", .path.display())]
     Damaged { path: PathBuf, message: String, way_on: String },
-    #[error("{}: {source}; restore the file, or run the scenario again", .path.display())]
-    Json { path: PathBuf, source: serde_json::Error },
+    #[error("{}: {message}; restore the file, or run the scenario again", .path.display())]
+    Json { path: PathBuf, message: String },
     #[error("{}: {message}", .path.display())]
     Content { path: PathBuf, message: String },
     #[error(transparent)]

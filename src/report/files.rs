@@ -110,7 +110,7 @@ impl<R: Row> Appender<R> {
 }
 
 /// Bytes up to and including the last line break.
-fn whole_lines(file: &mut File) -> io::Result<u64> {
+pub(super) fn whole_lines(file: &mut File) -> io::Result<u64> {
     let mut end = file.seek(SeekFrom::End(0))?;
     let mut block = [0; 4096];
     while end > 0 {
@@ -147,17 +147,23 @@ pub fn read_rows<R: Row>(folder: &Path, columns: &[Column]) -> Result<Option<Vec
         }
     };
     let found: Vec<String> = reader.headers().map_err(&unread)?.iter().map(str::to_string).collect();
-    let header = R::header(columns);
-    let earlier = header.iter().filter(|name| !names(R::NEWER).any(|newer| newer == *name));
-    if found != header && !found.iter().eq(earlier) {
-        return Err(other_header(&path, &header.join(","), &found.join(",")));
-    }
+    check_header::<R>(&path, &found, columns)?;
     let (mut rows, mut line) = (Vec::new(), csv::StringRecord::new());
     while reader.read_record(&mut line).map_err(&unread)? {
         let number = line.position().map_or(0, csv::Position::line);
         rows.push(R::read(&mut Cells::new(&found, &line)).map_err(|message| broken(number, message))?);
     }
     Ok(Some(rows))
+}
+
+/// Checks that a file has the columns of these rows, or those of an earlier version.
+pub(super) fn check_header<R: Row>(path: &Path, found: &[String], columns: &[Column]) -> Result<(), ReportError> {
+    let header = R::header(columns);
+    let earlier = header.iter().filter(|name| !names(R::NEWER).any(|newer| newer == *name));
+    if found == header || found.iter().eq(earlier) {
+        return Ok(());
+    }
+    Err(other_header(path, &header.join(","), &found.join(",")))
 }
 
 /// The bytes of rows as a whole file.

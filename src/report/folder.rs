@@ -16,6 +16,7 @@ use super::{
     SlotRow,
 };
 use crate::mechanism::Column;
+use crate::words::{not_json, unmarked};
 
 const MANIFEST: &str = "manifest.json";
 
@@ -38,16 +39,18 @@ impl RunFolder {
     /// Starts a run in a new or empty folder. `columns` are the mechanism's numbers of each peer.
     ///
     /// # Errors
-    /// [`ReportError::Exists`] if the folder is not empty, as a run is never overwritten. [`ReportError::Content`] for
+    /// [`ReportError::NoFolder`], or [`ReportError::Exists`] if it is not empty, as a run is never overwritten. [`ReportError::Content`] for
     /// columns that a file cannot have.
     pub fn create(root: impl Into<PathBuf>, columns: &[Column]) -> Result<Self, ReportError> {
         let root = root.into();
-        let taken = match std::fs::read_dir(&root) {
-            Ok(mut entries) => entries.next().is_some(),
-            Err(error) => error.kind() == io::ErrorKind::NotADirectory,
-        };
-        if taken {
-            return Err(ReportError::Exists(root));
+        match std::fs::read_dir(&root) {
+            Ok(mut entries) => {
+                if entries.next().is_some() {
+                    return Err(ReportError::Exists(root));
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Err(ReportError::NoFolder(root)),
+            Err(_) => {}
         }
         check_columns(columns).map_err(|message| ReportError::Content { path: root.clone(), message })?;
         std::fs::create_dir_all(&root).named(&root, "make the folder")?;
@@ -261,8 +264,8 @@ pub fn load_rounds(root: &Path) -> Result<Vec<RoundRow>, ReportError> {
 
 pub(super) fn write_manifest(root: &Path, manifest: &Manifest) -> Result<(), ReportError> {
     let path = root.join(MANIFEST);
-    let mut json =
-        serde_json::to_string_pretty(manifest).map_err(|source| ReportError::Json { path: path.clone(), source })?;
+    let mut json = serde_json::to_string_pretty(manifest)
+        .map_err(|error| ReportError::Json { path: path.clone(), message: error.to_string() })?;
     json.push('\n');
     replace(&path, json.as_bytes())
 }
@@ -277,18 +280,19 @@ struct Version {
 
 fn read_manifest(root: &Path) -> Result<Manifest, ReportError> {
     let path = root.join(MANIFEST);
-    let text = match std::fs::read_to_string(&path) {
+    let bytes = match std::fs::read(&path) {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Err(ReportError::NotARun(root.to_path_buf()));
         }
-        text => text.named(&path, "read")?,
+        bytes => bytes.named(&path, "read")?,
     };
-    let broken = |source| ReportError::Json { path: path.clone(), source };
-    let Version { format, version, columns } = serde_json::from_str(&text).map_err(broken)?;
+    let text = unmarked(&bytes);
+    let broken = |error| ReportError::Json { path: path.clone(), message: not_json(text, &error) };
+    let Version { format, version, columns } = serde_json::from_slice(text).map_err(broken)?;
     if format != FORMAT {
         return Err(ReportError::Version { path: root.to_path_buf(), found: format, writer: version });
     }
-    let mut manifest: Manifest = serde_json::from_str(&text).map_err(broken)?;
+    let mut manifest: Manifest = serde_json::from_slice(text).map_err(broken)?;
     let refused = |message| ReportError::Content { path: path.clone(), message };
     if columns.is_none() {
         // Earlier versions did not write these fields.

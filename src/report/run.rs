@@ -241,8 +241,9 @@ mod tests {
         let picture = std::fs::read_to_string(root.join("plots/evenness.svg")).unwrap();
         assert!(picture.contains("evenness, halves"));
         let page = std::fs::read_to_string(root.join("report.html")).unwrap();
-        let (tables, _) = page.split_once("<h2>Words</h2>").unwrap();
-        assert!(tables.contains("evenness") && !tables.contains("rating"), "no number of another mechanism");
+        let (_, data) = page.split_once("id=\"data\">").unwrap();
+        let (data, _) = data.split_once("</script>").unwrap();
+        assert!(data.contains("evenness") && !data.contains("rating"), "no number of another mechanism");
         assert!(!root.join("backdoor.csv").exists());
 
         let in_memory = run(scenario()).unwrap();

@@ -137,7 +137,10 @@ impl Families {
 impl Metrics {
     /// The numbers of one node.
     pub fn of_node(&self, hotkey: &Hotkey) -> NodeMetrics {
-        NodeMetrics { families: self.families.clone(), node: hotkey.to_string()[..12].to_string() }
+        let node = NodeMetrics { families: self.families.clone(), node: hotkey.to_string()[..12].to_string() };
+        // Counted from zero, so that the first divergence is an increase.
+        drop(self.families.diverged.get_or_create(&node.label()));
+        node
     }
 
     /// The text that Prometheus reads.
@@ -198,9 +201,8 @@ impl NodeMetrics {
     pub fn request(&self, operation: &'static str, failed: bool) {
         let request = Request { node: self.node.clone(), operation };
         self.families.requests.get_or_create(&request).inc();
-        if failed {
-            self.families.failures.get_or_create(&request).inc();
-        }
+        // Counted from zero, so that the first failure is an increase.
+        self.families.failures.get_or_create(&request).inc_by(failed.into());
     }
 
     /// Bytes to and from the bucket.
@@ -263,6 +265,7 @@ mod tests {
         for line in [
             format!("gauntlet_round{{node=\"{name}\"}} 7"),
             format!("gauntlet_network_round{{node=\"{name}\"}} 8"),
+            format!("gauntlet_diverged_rounds_total{{node=\"{name}\"}} 0"),
             format!("gauntlet_requests_total{{node=\"{name}\",operation=\"put\"}} 2"),
             format!("gauntlet_request_failures_total{{node=\"{name}\",operation=\"put\"}} 1"),
             format!("gauntlet_sent_bytes_total{{node=\"{name}\"}} 100"),

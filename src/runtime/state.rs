@@ -294,8 +294,15 @@ mod tests {
         let read = state.load(parameters).unwrap().unwrap();
         assert_eq!((read.round, read.bytes), (7, vec![1, 2, 3]));
         assert_eq!(read.replicas[&replica.digest], replica.theta);
-        assert!(matches!(open(run, hotkey(0)), Err(StateError::InUse(_))));
-        assert!(matches!(state.load(3), Err(StateError::Unfit { .. })));
+        let told = |error: Option<StateError>| error.unwrap().to_string().replace(&*path.to_string_lossy(), "STATE");
+        assert_eq!(
+            told(open(run, hotkey(0)).err()),
+            "STATE: another process is running this node; stop it first, or give each node a --state of its own"
+        );
+        let unfit = told(state.load(3).err());
+        assert!(unfit.starts_with("STATE") && unfit.ends_with("; move it away to start this node afresh"), "{unfit}");
+        let io = StateError::Io { path: path.clone(), source: io::Error::from(io::ErrorKind::StorageFull) };
+        assert_eq!(told(Some(io)), "STATE: no storage space");
         drop(state);
 
         let refused = |run, hotkey| open(run, hotkey).unwrap().load(parameters).is_err();

@@ -6,8 +6,8 @@ use std::fmt;
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
     /// Neither a file nor a shipped scenario.
-    #[error("{path}: no such file, and no shipped scenario has this name; shipped are {shipped}")]
-    NotFound { path: String, shipped: String },
+    #[error("{path}: no such file, and no shipped scenario has this name; {hint}")]
+    NotFound { path: String, hint: String },
     /// The path exists, but cannot be read as text.
     #[error("{path}: cannot be read: {reason}; expected a scenario, a TOML text file")]
     Unreadable { path: String, reason: std::io::Error },

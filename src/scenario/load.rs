@@ -7,7 +7,7 @@ use toml::Value;
 
 use super::check::check;
 use super::error::{Place, Problem, ScenarioError};
-use super::message::retell;
+use super::message::{nearest, retell};
 use super::moved;
 use super::overrides::{Override, last_on};
 use super::place::{Source, place};
@@ -49,7 +49,12 @@ pub fn load_with(registry: Registry, path: impl AsRef<Path>, overrides: &[String
         }
         None if reason.kind() == ErrorKind::NotFound => {
             let names: Vec<&str> = shipped().iter().map(|scenario| scenario.name).collect();
-            Err(ScenarioError::NotFound { path: name, shipped: names.join(", ") })
+            let asked = stem.unwrap_or(&name).to_lowercase().replace('_', "-");
+            let hint = match nearest(&asked, names.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("shipped are {}", names.join(", ")),
+            };
+            Err(ScenarioError::NotFound { path: name, hint })
         }
         None => Err(ScenarioError::Unreadable { path: name, reason }),
     }
@@ -86,13 +91,13 @@ impl Scenario {
     ) -> Result<Self, ScenarioError> {
         let source = Source::parse(file, text).map_err(|error| syntax_error(file, text, &error))?;
         let overrides = overrides.iter().map(|text| Override::parse(text)).collect::<Result<Vec<_>, _>>();
-        let overrides = overrides.map_err(one)?;
+        let mut overrides = overrides.map_err(one)?;
         let moved = moved::problems(&source, &overrides);
         if !moved.is_empty() {
             return Err(ScenarioError::Invalid(moved));
         }
         let mut scenario: Self = toml::from_str(text).map_err(|error| wrong_key(&source, file, text, &error))?;
-        for change in &overrides {
+        for change in &mut overrides {
             scenario = change.apply(&scenario).map_err(one)?;
         }
         scenario.registry = registry;

@@ -21,7 +21,16 @@ pub fn retell(message: &str, path: &str) -> String {
     }
     let mismatch = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "));
     match mismatch.and_then(|rest| rest.split_once(", expected ")) {
-        Some((got, expected)) => format!("{path} is {}; expected {}", plain_value(got), plain_type(expected)),
+        Some((got, expected)) => {
+            let (value, kind) = (plain_value(got), plain_type(expected));
+            let digits = value.trim_matches('"');
+            // TOML ends at 2^63, and a setting takes what it cannot read as a text.
+            let too_large = digits.len() > 18 && digits.bytes().all(|byte| byte.is_ascii_digit());
+            match too_large && kind.starts_with("a whole number") {
+                true => format!("{path} is {digits}; expected a whole number below 2^63"),
+                false => format!("{path} is {value}; expected {kind}"),
+            }
+        }
         None if path.is_empty() => message.to_string(),
         None => format!("{path}: {message}"),
     }
@@ -64,8 +73,8 @@ fn elsewhere(name: &str) -> Option<String> {
     (!keys.is_empty()).then(|| format!("did you mean {}{top}?", keys.join(" or ")))
 }
 
-/// Paths of a scenario's keys, without those of peers and validators.
-fn known_keys() -> Vec<String> {
+/// Paths of a scenario's keys, without those of peers, operators and validators.
+pub fn known_keys() -> Vec<String> {
     let mut bare: Scenario =
         toml::from_str("name = ''\npeers = []\nvalidators = []").expect("all other keys have defaults");
     let completed = bare.registry.schemes.complete(&mut bare.scheme);
@@ -99,7 +108,8 @@ fn plain_value(got: &str) -> String {
     let value =
         ["integer ", "floating point ", "string ", "boolean "].into_iter().find_map(|kind| got.strip_prefix(kind));
     match (value, got) {
-        (Some(value), _) => value.trim_matches('`').to_string(),
+        // Of a large number the type is told too: "integer `9` as i128".
+        (Some(value), _) => value.split("` as ").next().unwrap_or_default().trim_matches('`').to_string(),
         (None, "map") => "a table".to_string(),
         (None, "sequence") => "an array".to_string(),
         (None, other) => other.to_string(),
@@ -165,6 +175,16 @@ mod tests {
                 "invalid value: integer `-3`, expected usize",
                 "peers.0.count",
                 "peers.0.count is -3; expected a whole number, 0 or more",
+            ),
+            (
+                "invalid value: integer `99999999999999999999` as i128, expected u64",
+                "rounds",
+                "rounds is 99999999999999999999; expected a whole number below 2^63",
+            ),
+            (
+                "invalid type: string \"9223372036854775808\", expected u64",
+                "seed",
+                "seed is 9223372036854775808; expected a whole number below 2^63",
             ),
             ("invalid type: string \"abc\", expected f64", "training.lr", "training.lr is \"abc\"; expected a number"),
             ("missing field `peers`", "", "the key `peers` is missing in the file's top level; expected `peers = ...`"),

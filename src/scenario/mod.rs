@@ -10,6 +10,7 @@
 //! | `sections`, `peers` | the sections; their settings are defined beside what they set |
 //! | `operators`, `nodes`, `processor` | the parties that train, and the nodes of a scenario |
 //! | `open` | the network that the nodes share |
+//! | `init` | the sizes of a model that a scenario starts from |
 //! | `registry` | the kinds that a scenario may name |
 //! | `resolve` | names of kinds to their settings |
 //! | `load` | a file and overrides to a checked [`Scenario`] |
@@ -20,6 +21,7 @@
 
 mod check;
 mod error;
+mod init;
 mod load;
 mod message;
 mod moved;
@@ -39,6 +41,7 @@ mod tests;
 pub use crate::chain::MAX_SLOTS;
 pub use error::{Place, Problem, ScenarioError};
 pub use load::{load, load_with};
+pub use message::known_keys as keys;
 pub use nodes::Machines;
 pub use open::World;
 pub use operators::Operator;

@@ -88,6 +88,18 @@ fn a_behaviour_can_be_said_alone() {
 }
 
 #[test]
+fn a_name_that_is_nearly_a_shipped_one_is_suggested() {
+    let told = |name: &str| load(name, &[]).unwrap_err().to_string();
+    let near = "no such file, and no shipped scenario has this name; did you mean";
+    for (name, meant) in
+        [("copycta", "copycat"), ("COPYCAT", "copycat"), ("nowhere/real_text.toml", "real-text"), ("honset", "honest")]
+    {
+        assert_eq!(told(name), format!("{name}: {near} `{meant}`?"));
+    }
+    assert!(told("something").contains("; shipped are honest, sparseloco, "), "{}", told("something"));
+}
+
+#[test]
 fn a_wrong_file_is_told_with_line_column_and_key() {
     for (text, expected) in [
         ("name = \"x\"\npeers = [\n", "x.toml:2:10: not TOML: unclosed array"),
@@ -175,7 +187,16 @@ fn a_wrong_override_is_told_with_its_text() {
         ("training..lr=1", "expected key=value"),
         ("training.lr=fast", "training.lr is \"fast\"; expected a number"),
         ("training.lr.x=1", "training.lr is a single value"),
-        ("peers.2.count=1", "`2` is not one of peers; expected 0 to 1"),
+        ("peers.2.count=1", "`2` is not one of peers; expected 0 to 1, or `+` for one more"),
+        ("peers.+=copycat", "peers.2 is \"copycat\"; expected a table"),
+        (
+            "peers.+.behaviour=copycatt",
+            "--set peers.+.behaviour=copycatt: peers.2.behaviour is `copycatt`; expected one of",
+        ),
+        ("peers.+.cuont=3", "unknown key `cuont` in [peers.2]; did you mean `count`?"),
+        ("operators.0.uids=3", "operators has no group; `operators.+` adds one"),
+        ("operators.last.uids=3", "operators has no group; `operators.+` adds one"),
+        ("training.+=3", "unknown key `+` in [training]"),
         ("peers.first.count=1", "`first` is not one of peers"),
         ("peers.0.count=-1", "peers.0.count is -1; expected a whole number"),
         ("peers.0.count=0", "--set peers.0.count=0: peers.0.count is 0; expected 1 or more"),

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::words::counted;
+
 /// The coefficients of one tensor: the same number for each chunk, chunk after chunk.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SparseTensor {
@@ -44,11 +46,11 @@ pub struct TensorShape {
 /// What is wrong with a payload from another peer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PayloadError {
-    #[error("{got} tensors, expected {expected}")]
+    #[error("{}, expected {expected}", counted(*.got, "tensor"))]
     TensorCount { expected: usize, got: usize },
-    #[error("tensor `{tensor}`: {got} indices, expected {expected}")]
+    #[error("tensor `{tensor}`: {got} {}, expected {expected}", if *.got == 1 { "index" } else { "indices" })]
     IndexCount { tensor: String, expected: usize, got: usize },
-    #[error("tensor `{tensor}`: {got} values, expected {expected}")]
+    #[error("tensor `{tensor}`: {}, expected {expected}", counted(*.got, "value"))]
     ValueCount { tensor: String, expected: usize, got: usize },
     #[error("tensor `{tensor}`, chunk {chunk}: index {index} in a chunk of {size}")]
     IndexRange { tensor: String, chunk: usize, index: u16, size: usize },
@@ -152,7 +154,7 @@ mod tests {
             defect(&mut bad);
             shape.check(&bad).unwrap_err().to_string()
         };
-        assert_eq!(broken(|bad| bad.tensors.truncate(1)), "1 tensors, expected 2");
+        assert_eq!(broken(|bad| bad.tensors.truncate(1)), "1 tensor, expected 2");
         assert_eq!(broken(|bad| bad.tensors[0].indices.truncate(63)), "tensor `w`: 63 indices, expected 64");
         assert_eq!(broken(|bad| bad.tensors[1].values.push(0.0)), "tensor `norm`: 5 values, expected 4");
         assert_eq!(

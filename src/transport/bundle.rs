@@ -12,6 +12,7 @@ use bytes::Bytes;
 
 use super::take;
 use crate::digest::Digest;
+use crate::words::counted;
 
 const MAGIC: [u8; 4] = *b"GNTB";
 const VERSION: u16 = 1;
@@ -30,7 +31,7 @@ pub enum BundleError {
     NotABundle,
     #[error("bundle of format version {found}; this program reads version {VERSION}")]
     Version { found: u16 },
-    #[error("bundle of {found} bytes does not have the length that its index gives")]
+    #[error("bundle of {} does not have the length that its index gives", counted(*.found, "byte"))]
     Length { found: usize },
     #[error("upload {number} of the bundle is damaged: its digest is {}, the index says {}", found.short(), expected.short())]
     Payload { number: usize, expected: Digest, found: Digest },

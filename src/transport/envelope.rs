@@ -37,6 +37,7 @@ use super::identity::SIGNATURE_LEN;
 use super::wire::{self, Expected, HEADER_LEN, WireError};
 use super::{Identity, take};
 use crate::digest::Digest;
+use crate::words::counted;
 
 const MAGIC: [u8; 4] = *b"GNTE";
 const KEY_MAGIC: [u8; 4] = *b"GNTK";
@@ -57,7 +58,7 @@ pub enum EnvelopeError {
     NotSealed,
     #[error("sealed upload of format version {found}; this program reads version {VERSION}")]
     Version { found: u16 },
-    #[error("sealed upload has {found} bytes; those of this model and scheme have {expected}")]
+    #[error("sealed upload has {}; those of this model and scheme have {expected}", counted(*.found, "byte"))]
     Length { expected: usize, found: usize },
     /// It belongs to another run, round or peer, or is not signed.
     #[error(transparent)]

@@ -71,7 +71,7 @@ fn a_stopped_search_says_so_by_its_exit_code_and_goes_on() {
     // Damage is told as such, and nothing is lost.
     std::fs::write(place.path("found/attack.json"), "{").unwrap();
     let rest = "; restore it, or begin the search in another place with --out";
-    place.fail(&words, 1, &["error: found/attack.json: EOF while parsing", rest]);
+    place.fail(&words, 1, &["error: found/attack.json: not JSON: it ends within an object", rest]);
     assert!(place.path("found/results").exists());
 }
 

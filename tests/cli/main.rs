@@ -6,10 +6,13 @@ mod deploy;
 mod doctor;
 mod resumed;
 mod runs;
+mod shell;
 mod stopped;
 mod sweep;
 #[cfg(target_os = "linux")]
 mod terminal;
+#[cfg(unix)]
+mod watch;
 
 use std::path::PathBuf;
 use std::process::{Command, Output};

@@ -107,3 +107,28 @@ fn a_narrow_terminal_gets_lines_that_fit_it() {
         assert!(drawn.iter().any(|line| line.contains(title)), "{title} in {got}");
     }
 }
+
+#[test]
+fn tables_of_all_commands_fit_the_terminal() {
+    let place = Place::new();
+    for (words, columns, titles) in [
+        ("plan net.toml --device cpu", 70, vec!["memory of a peer", "cost of those held, USD", "link needed, Mbit/s"]),
+        ("bench --preset nano --device cpu --pass-only --seconds 0", 60, vec!["nano on cpu"]),
+        ("doctor", 76, vec!["what to do"]),
+    ] {
+        let got = on_terminal(command(&place, words, Some("xterm"), ""), columns);
+        let drawn: Vec<&str> = got.lines().filter(|line| line.starts_with(['┌', '│', '╞', '└'])).collect();
+        assert!(drawn.len() > 3, "sim {words}: {got}");
+        for line in &drawn {
+            assert!(line.trim_end().chars().count() <= columns.into(), "sim {words}: {line:?}");
+        }
+        for title in titles {
+            assert!(drawn.iter().any(|line| line.contains(title)), "{title} in {got}");
+        }
+    }
+    let listed = on_terminal(command(&place, "scenarios", Some("xterm"), ""), 60);
+    assert!(
+        listed.lines().count() > 15 && listed.lines().all(|line| line.trim_end().chars().count() <= 60),
+        "{listed}"
+    );
+}

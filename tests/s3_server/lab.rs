@@ -83,7 +83,10 @@ fn parts_of_a_sweep_meet_in_a_bucket_and_what_is_wrong_there_is_told() {
     assert!(server.bucket().damage("sweep/sweep.json", |bytes| bytes.truncate(10)));
     let output = place.on(&server, &format!("{SWEEP} --out {url}")).output().unwrap();
     let (code, said) = told(&output);
-    assert!(code == Some(1) && said.starts_with(&format!("error: {url}/sweep.json: EOF while parsing")), "{said}");
+    assert!(
+        code == Some(1) && said.starts_with(&format!("error: {url}/sweep.json: not JSON: it ends within")),
+        "{said}"
+    );
     server.bucket().put("run/manifest.json", "{}");
     for words in [SWEEP, ATTACK] {
         let output = place.on(&server, &format!("{words} --out s3://{BUCKET}/run")).output().unwrap();
@@ -113,7 +116,7 @@ fn parts_of_a_search_meet_in_a_bucket() {
     assert!(server.bucket().damage("found/attack.json", |bytes| bytes.clear()));
     let output = place.on(&server, &format!("{ATTACK} --out {url}")).output().unwrap();
     let (code, said) = told(&output);
-    let expected = format!("error: {url}/attack.json: EOF while parsing a value");
+    let expected = format!("error: {url}/attack.json: empty");
     assert!(code == Some(1) && said.starts_with(&expected), "{said}");
     let output = place.on(&server, &format!("{SWEEP} --out {url}")).output().unwrap();
     let taken = format!("error: {url} is the folder of a search for attacks; take another place with --out\n");

@@ -12,20 +12,23 @@ pub use model::{measure as measure_model, name as device_name};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use comfy_table::{Table, presets};
+use clap_complete::engine::ArgValueCompleter;
 use data::Data;
 use figure::{LONG_BATCH, SHORT_BATCH};
 use gauntlet::model::LlamaConfig;
 use gauntlet::model::ModelSettings;
+use serde_json::json;
 
-use super::{UsageError, open, say};
+use super::json::{JsonArgs, say_json};
+use super::{UsageError, complete, open, say, terminal};
 
 #[derive(clap::Args)]
 pub struct Args {
     /// Scenario file, or the name of a shipped one: measure its model, and how long training waits for its data
+    #[arg(add = ArgValueCompleter::new(complete::scenarios))]
     scenario: Option<PathBuf>,
     /// Replace a setting of the scenario, such as `--set corpus.path=shards`
-    #[arg(long = "set", value_name = "KEY=VALUE", requires = "scenario")]
+    #[arg(long = "set", value_name = "KEY=VALUE", requires = "scenario", add = ArgValueCompleter::new(complete::settings))]
     overrides: Vec<String>,
     /// Model to measure, if there is no scenario
     #[arg(long, default_value = "tiny", conflicts_with = "scenario")]
@@ -45,9 +48,8 @@ pub struct Args {
     /// Measure forward and backward passes only, on --device
     #[arg(long, requires = "device", conflicts_with = "scenario")]
     pass_only: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    json: JsonArgs,
 }
 
 fn micro_batch(text: &str) -> Result<usize, String> {
@@ -78,9 +80,7 @@ pub fn bench(args: Args) -> anyhow::Result<()> {
 
     let mut figures = Vec::new();
     let mut note = |figure: Figure| {
-        if !args.json {
-            eprintln!("measured {}", figure.what);
-        }
+        eprintln!("measured {}", figure.what);
         figures.push(figure);
     };
     if args.pass_only {
@@ -93,13 +93,13 @@ pub fn bench(args: Args) -> anyhow::Result<()> {
     } else if args.device.is_none() {
         machine::measure(&config, open::threads(args.threads, "cpu"), args.seconds, &mut note)?;
     }
-    if args.json {
-        say(serde_json::to_string_pretty(&figures)?);
+    if args.json.json {
+        say_json("bench", json!({ "model": title, "device": model::name(&device), "figures": figures }));
         return Ok(());
     }
     let title = format!("{title} on {}", model::name(&device));
-    let mut table = Table::new();
-    table.load_style(presets::ASCII_MARKDOWN).set_header([title.as_str(), "", ""]);
+    let mut table = terminal::ruled();
+    table.set_header([title.as_str(), "", ""]);
     for figure in &figures {
         table.add_row([figure.what.as_str(), &digits(figure.value), figure.unit]);
     }

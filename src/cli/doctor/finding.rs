@@ -1,9 +1,13 @@
 //! What the doctor found about one thing, and the table of all that it found.
 
-use comfy_table::{Table, presets};
+use comfy_table::Table;
+use serde::Serialize;
+
+use crate::cli::terminal::ruled_words;
 
 /// How a finding is to be taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Verdict {
     Ok,
     /// A node runs, and something may go wrong later.
@@ -13,7 +17,7 @@ pub enum Verdict {
 }
 
 /// One line of the table.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Finding {
     pub what: &'static str,
     pub found: String,
@@ -44,8 +48,8 @@ impl Finding {
 
 /// All findings, a line each.
 pub fn table(findings: &[Finding]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::ASCII_MARKDOWN).set_header(["what", "found", "", "what to do"]);
+    let mut table = ruled_words();
+    table.set_header(["what", "found", "", "what to do"]);
     for finding in findings {
         let verdict = match finding.verdict {
             Verdict::Ok => "ok",

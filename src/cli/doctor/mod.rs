@@ -11,10 +11,12 @@ use std::path::PathBuf;
 use gauntlet::model::Device;
 use gauntlet::plan::Plan;
 use gauntlet::words::counted;
+use serde_json::json;
 
 use finding::{Finding, Verdict, table};
 use machine::Needs;
 
+use super::json::{JsonArgs, say_json};
 use super::{block_on, key, say};
 
 #[derive(clap::Args)]
@@ -34,6 +36,8 @@ pub struct Args {
     /// Folder of conformance vectors (tests/vectors): compares the device with them too
     #[arg(long, value_name = "DIR")]
     vectors: Option<PathBuf>,
+    #[command(flatten)]
+    json: JsonArgs,
 }
 
 /// Tries all that a node needs, and prints a line for each.
@@ -66,8 +70,11 @@ pub fn doctor(args: Args) -> anyhow::Result<()> {
         }
         Err(told) => findings.push(Finding::told("device", &told)),
     }
-    say(table(&findings));
     let problems = findings.iter().filter(|finding| finding.verdict == Verdict::Problem).count();
+    match args.json.json {
+        true => say_json("doctor", json!({ "problems": problems, "findings": findings })),
+        false => say(table(&findings)),
+    }
     if problems > 0 {
         anyhow::bail!("{}; a node would not run here", counted(problems as u64, "problem"));
     }

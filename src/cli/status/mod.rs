@@ -9,6 +9,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use gauntlet::runtime::{Run, bucket};
 use std::io::IsTerminal;
 
+use super::json::{JsonArgs, say_json};
 use super::{UsageError, block_on, say, terminal};
 use snapshot::Snapshot;
 
@@ -18,8 +19,10 @@ pub struct Args {
     #[arg(long, value_name = "URL")]
     bucket: String,
     /// Keep running and show changes; q quits
-    #[arg(long, short)]
+    #[arg(long, short, conflicts_with = "json")]
     watch: bool,
+    #[command(flatten)]
+    json: JsonArgs,
 }
 
 /// Shows the newest round, once or continuously.
@@ -33,6 +36,10 @@ pub fn status(args: Args) -> anyhow::Result<()> {
         return screen::watch(&run);
     }
     let snapshot = block_on(Snapshot::read(&run))?;
+    if args.json.json {
+        say_json("status", snapshot.figures());
+        return Ok(());
+    }
     snapshot.heading().iter().for_each(say);
     if let Some(report) = snapshot.newest.as_ref().filter(|report| !report.peers.is_empty()) {
         let mut table = Table::new();

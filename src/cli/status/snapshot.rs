@@ -7,12 +7,14 @@ use chrono::Utc;
 use futures::TryStreamExt;
 use gauntlet::chain::RoundClock;
 use gauntlet::mechanism::Status;
-use gauntlet::node::{RoundReport, bundle_len};
+use gauntlet::node::{PeerReport, RoundReport, bundle_len};
 use gauntlet::runtime::Run;
 use gauntlet::transport::{Hotkey, keys};
 use gauntlet::words::counted;
 use object_store::ObjectStore;
+use serde_json::{Value, json};
 
+use super::table;
 use crate::cli::collect::fetch;
 
 /// A run by its validators' reports.
@@ -89,6 +91,28 @@ impl Snapshot {
         self.newest.as_ref().map_or(0, |report| report.peers.len())
     }
 
+    /// The run for programs.
+    pub fn figures(&self) -> Value {
+        let validator = |line: &ValidatorLine| json!({ "hotkey": line.hotkey.to_string(), "stake": line.stake, "round": line.round, "agrees": line.agrees });
+        let newest = self.newest.as_ref();
+        json!({
+            "name": self.name,
+            "run": self.run,
+            "rounds": self.rounds,
+            "rounds_done": newest.map_or(0, |report| report.round + 1),
+            "clock_round": self.now,
+            "sealed": self.sealed,
+            "loss": self.loss.map(|(round, loss)| json!({ "round": round, "loss": loss })),
+            "lr": newest.map(|report| report.lr),
+            "uploads": newest.map(|report| report.uploads),
+            "aggregated_bytes": self.bytes,
+            "forward_passes": newest.map(|report| report.forward_passes),
+            "model": newest.map(|report| report.model),
+            "validators": self.validators.iter().map(validator).collect::<Vec<_>>(),
+            "peers": newest.map_or(Vec::new(), |report| table::peers(report).into_iter().map(|peer| of(report, peer)).collect()),
+        })
+    }
+
     /// Lines above the table of peers.
     pub fn heading(&self) -> Vec<String> {
         let sealed = if self.sealed { ", sealed uploads" } else { "" };
@@ -121,6 +145,22 @@ impl Snapshot {
         }
         lines
     }
+}
+
+/// A peer of a report, with the mechanism's numbers by their names.
+fn of(report: &RoundReport, peer: &PeerReport) -> Value {
+    let mut fields = json!({
+        "uid": peer.uid,
+        "hotkey": peer.hotkey.to_string(),
+        "status": peer.status,
+        "steps_behind": peer.steps_behind,
+        "incentive": peer.incentive,
+        "aggregated": peer.aggregated,
+    });
+    for (column, number) in report.columns.iter().zip(&peer.numbers) {
+        fields[column.name.as_str()] = json!(number);
+    }
+    fields
 }
 
 async fn newest_round(run: &Run, validator: &Hotkey) -> anyhow::Result<Option<u64>> {

@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::rc::Rc;
 
+use flate2::bufread::GzDecoder;
+
 use crate::corpus::error::{DocumentError, words};
 use crate::corpus::inputs::{Compression, Input};
 use crate::words::{other_encoding, unmarked};
@@ -56,9 +58,7 @@ impl Content {
         let skippable = head.len() >= 4 && head[0] & 0xf0 == 0x50 && head[1..4] == [0x2a, 0x4d, 0x18];
         let raw = Counted { inner: Cursor::new(head.clone()).chain(file), read: read.clone() };
         let mut reader: Box<dyn Read> = match compression {
-            Compression::Gzip if is(Compression::Gzip) => {
-                Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(raw)))
-            }
+            Compression::Gzip if is(Compression::Gzip) => Box::new(Members::new(raw)),
             Compression::Zstd if is(Compression::Zstd) || skippable => {
                 let mut decoder = zstd::Decoder::new(raw).map_err(failed)?;
                 decoder.window_log_max(WINDOW_LOG).map_err(failed)?;
@@ -85,6 +85,11 @@ impl Content {
         let mut start = self::head(&mut reader).map_err(|error| wrong(opened.words(&error)))?;
         if start.is_empty() {
             return Ok(None);
+        }
+        if *compression != Compression::None
+            && let Some((_, name, _)) = MAGIC.iter().find(|(magic, ..)| start.starts_with(magic))
+        {
+            return Err(wrong(format!("what it holds is compressed once more ({name}): unpack it once")));
         }
         if let Some(encoding) = other_encoding(&start) {
             return Err(wrong(encoding));
@@ -117,6 +122,45 @@ fn head(reader: &mut dyn Read) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
     reader.take(HEAD).read_to_end(&mut head)?;
     Ok(head)
+}
+
+/// The content of a gzip file: its members one behind the other, and zero bytes, which some programs fill it up with.
+struct Members<R: Read> {
+    /// `None` behind the last member.
+    member: Option<GzDecoder<BufReader<R>>>,
+}
+
+impl<R: Read> Members<R> {
+    fn new(raw: R) -> Self {
+        Self { member: Some(GzDecoder::new(BufReader::new(raw))) }
+    }
+}
+
+impl<R: Read> Read for Members<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.member {
+            let read = member.read(buffer)?;
+            if read > 0 || buffer.is_empty() {
+                return Ok(read);
+            }
+            let mut rest = self.member.take().expect("it was there").into_inner();
+            loop {
+                let filled = rest.fill_buf()?;
+                let zeros = filled.iter().take_while(|byte| **byte == 0).count();
+                match filled.get(zeros) {
+                    Some(0x1f) => {
+                        rest.consume(zeros);
+                        self.member = Some(GzDecoder::new(rest));
+                        break;
+                    }
+                    Some(_) => return Err(io::Error::other("behind its end lies something else than gzip data")),
+                    None if zeros == 0 => break,
+                    None => rest.consume(zeros),
+                }
+            }
+        }
+        Ok(0)
+    }
 }
 
 /// Counts the bytes read from a file.

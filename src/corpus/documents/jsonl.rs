@@ -10,6 +10,7 @@ use super::item::Item;
 use crate::corpus::error::{DocumentError, Extent};
 use crate::corpus::inputs::Input;
 use crate::corpus::left_out::Nothing;
+use crate::words::{json_reason, unmarked, without_nan};
 
 /// A file with a longer line is not taken for JSONL.
 const LONGEST_LINE: u64 = 1 << 30;
@@ -21,6 +22,8 @@ pub struct Lines {
     content: Content,
     line: u64,
     ended: bool,
+    /// The item that follows a byte order mark.
+    held: Option<Item>,
 }
 
 impl Lines {
@@ -28,7 +31,7 @@ impl Lines {
     pub fn open(input: &Input, field: &str) -> Result<Option<Self>, DocumentError> {
         let content = Content::open(input)?;
         let (path, field) = (input.path.clone(), field.to_string());
-        Ok(content.map(|content| Self { path, field, content, line: 0, ended: false }))
+        Ok(content.map(|content| Self { path, field, content, line: 0, ended: false, held: None }))
     }
 
     /// The part of the file that has been read, 0 to 1.
@@ -41,6 +44,20 @@ impl Lines {
         self.content.marked
     }
 
+    fn item(&self, line: &[u8]) -> Item {
+        if line.trim_ascii().is_empty() {
+            return Item::Nothing(Nothing::BlankLine);
+        }
+        match self.text(line) {
+            Ok(text) => Item::Text(text),
+            Err((at, reason)) => {
+                let column = at.map(|at| format!(", column {}", line_and_column(line, at).1));
+                let place = format!("{}, line {}{}", self.path, self.line, column.unwrap_or_default());
+                Item::Failed(DocumentError { extent: Extent::Document, place, reason })
+            }
+        }
+    }
+
     fn text(&self, line: &[u8]) -> Result<String, (Option<usize>, String)> {
         std::str::from_utf8(line).map_err(|error| (Some(error.valid_up_to()), "not UTF-8".to_string()))?;
         let parse = |line: &[u8]| {
@@ -48,10 +65,9 @@ impl Lines {
             Field(&self.field).deserialize(&mut json).and_then(|found| json.end().map(|()| found))
         };
         // Python writes NaN and Infinity, which JSON lacks.
-        let found = parse(line).or_else(|error| numbers(line).map_or(Err(error), |line| parse(&line)));
+        let found = parse(line).or_else(|error| without_nan(line).map_or(Err(error), |line| parse(&line)));
         let found = found.map_err(|error| {
-            let said = error.to_string();
-            let reason = match said.split(" at line ").next().unwrap_or_default() {
+            let reason = match json_reason(line, &error).as_str() {
                 _ if error.is_eof() => "the line ends within a JSON value; expected a whole object on each line".into(),
                 "lone leading surrogate in hex escape" | "unexpected end of hex escape" => {
                     "half of a surrogate pair (\\ud800 to \\udfff) is no character".into()
@@ -80,8 +96,8 @@ impl Iterator for Lines {
     type Item = Item;
 
     fn next(&mut self) -> Option<Item> {
-        if self.ended {
-            return None;
+        if self.held.is_some() || self.ended {
+            return self.held.take();
         }
         let mut line = Vec::new();
         let read = (&mut self.content.reader).take(LONGEST_LINE).read_until(b'\n', &mut line);
@@ -92,16 +108,14 @@ impl Iterator for Lines {
                 return None;
             }
             Ok(read) if read as u64 == LONGEST_LINE && line.last() != Some(&b'\n') => "it is longer than 1 GiB".into(),
-            Ok(_) if line.trim_ascii().is_empty() => return Some(Item::Nothing(Nothing::BlankLine)),
             Ok(_) => {
-                return Some(match self.text(&line) {
-                    Ok(text) => Item::Text(text),
-                    Err((at, reason)) => {
-                        let column = at.map(|at| format!(", column {}", line_and_column(&line, at).1));
-                        let place = format!("{}, line {}{}", self.path, self.line, column.unwrap_or_default());
-                        Item::Failed(DocumentError { extent: Extent::Document, place, reason })
-                    }
-                });
+                let item = self.item(unmarked(&line));
+                // Where marked files were put together, each of them begins with its mark.
+                if unmarked(&line).len() < line.len() {
+                    self.held = Some(item);
+                    return Some(Item::Nothing(Nothing::ByteOrderMark));
+                }
+                return Some(item);
             }
             Err(error) => self.content.words(&error),
         };
@@ -109,29 +123,6 @@ impl Iterator for Lines {
         let place = format!("{}, line {}", self.path, self.line);
         Some(Item::Failed(DocumentError { extent: Extent::File, place, reason: broken }))
     }
-}
-
-/// A line with `NaN`, `Infinity` and `-Infinity` outside of strings replaced by 0; `None` if it has none.
-fn numbers(line: &[u8]) -> Option<Vec<u8>> {
-    let (mut fixed, mut inside, mut at, mut changed) = (line.to_vec(), false, 0, false);
-    while at < line.len() {
-        match line[at] {
-            b'\\' if inside => at += 1,
-            b'"' => inside = !inside,
-            _ if inside => {}
-            _ => {
-                let names: [&[u8]; 3] = [b"NaN", b"Infinity", b"-Infinity"];
-                if let Some(name) = names.into_iter().find(|name| line[at..].starts_with(name)) {
-                    fixed[at..at + name.len()].fill(b' ');
-                    fixed[at] = b'0';
-                    at += name.len() - 1;
-                    changed = true;
-                }
-            }
-        }
-        at += 1;
-    }
-    changed.then_some(fixed)
 }
 
 /// The content of a line at the text's place.

@@ -61,11 +61,18 @@ impl Rows {
             return Err(wrong(format!("without the column {column:?}; its columns: {} (--text-column)", all())));
         };
         let found = &columns[at];
+        if columns.iter().filter(|found| named(found) == column).count() > 1 {
+            return Err(wrong(format!("several columns are called {column:?}; expected one")));
+        }
         if found.max_rep_level() > 0 {
             return Err(wrong(holds_lists(column, &all())));
         }
         if !is_text(found) {
-            let what = found.logical_type_ref().map_or(found.physical_type().to_string(), |kind| format!("{kind:?}"));
+            let what = match found.logical_type_ref() {
+                Some(LogicalType::Unknown) => "nulls".into(),
+                Some(kind) => format!("{kind:?}"),
+                None => found.physical_type().to_string(),
+            };
             let texts: Vec<_> =
                 columns.iter().filter(|found| is_text(found) && found.max_rep_level() == 0).map(named).collect();
             let texts = if texts.is_empty() { "none".into() } else { texts.join(", ") };

@@ -54,6 +54,21 @@ fn byte_order_marks_and_compression_change_no_token() {
 }
 
 #[test]
+fn marks_within_a_file_and_zeros_behind_it_are_no_content() {
+    let bench = Bench::new();
+    let line = b"\xef\xbb\xbf{\"text\": \"one\"}\n";
+    fs::write(bench.path("a.jsonl"), [&line[..], line, b"\xef\xbb\xbf\n", line].concat()).unwrap();
+    let (found, manifest) = made(&bench, &["a.jsonl"], "a");
+    assert_eq!(found, [2, 1, 2, 1, 2, 1]);
+    assert_eq!(manifest.noticed, Noticed { byte_order_marks: 4, blank_lines: 1, ..Default::default() });
+    let parts = [&gzip(&line[..])[..], &[0; 5], &gzip(b"{\"text\": \"two\"}"), &[0; 20_000]].concat();
+    fs::write(bench.path("b.jsonl.gz"), parts).unwrap();
+    assert_eq!(made(&bench, &["b.jsonl.gz"], "b").0, [2, 1, 3, 1]);
+    fs::write(bench.path("c.jsonl"), [&line[..], b"\xef\xbb\xbf{\"text\": 1 }\n"].concat()).unwrap();
+    assert_eq!(refused(&bench, "c.jsonl"), "c.jsonl, line 2: the field \"text\" is a number; expected a text");
+}
+
+#[test]
 fn what_contradicts_its_name_or_is_no_utf8_is_refused() {
     let bench = Bench::new();
     let utf16: Vec<u8> = "one two".encode_utf16().flat_map(u16::to_le_bytes).collect();
@@ -83,6 +98,22 @@ fn what_contradicts_its_name_or_is_no_utf8_is_refused() {
             "g.jsonl",
             b"{\"text\": \"\xc3\xa4\" 1}".to_vec(),
             "g.jsonl, line 1, column 14: not JSON: expected `,` or `}`",
+        ),
+        (
+            "o.jsonl",
+            b"{\"text\": \"a\"},\n".to_vec(),
+            "o.jsonl, line 1, column 14: not JSON: expected nothing behind the value, found `,`",
+        ),
+        (
+            "p.jsonl",
+            b"{\"text\": \"a\"}\n\0\0\0\0\0".to_vec(),
+            "p.jsonl, line 2, column 1: not JSON: expected a value, found a zero byte",
+        ),
+        ("q.jsonl.gz", gzip(&gzip(b"{}")), "q.jsonl.gz: what it holds is compressed once more (gzip): unpack it once"),
+        (
+            "r.jsonl.gz",
+            [&gzip(b"{\"text\": \"a\"}\n")[..], b"more"].concat(),
+            "r.jsonl.gz: the gzip data is damaged or cut off (behind its end lies something else than gzip data)",
         ),
         ("h.jsonl", b"\n{\"text\": null}".to_vec(), "h.jsonl, line 2: the field \"text\" is null; expected a text"),
         ("i.jsonl", b"[1]".to_vec(), "i.jsonl, line 1: an array; expected an object on each line"),
@@ -121,7 +152,7 @@ fn what_contradicts_its_name_or_is_no_utf8_is_refused() {
 fn nested_texts_go_by_their_path() {
     let bench = Bench::new();
     let vectors = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
-    for name in ["nested", "c_brotli", "zero", "lists"] {
+    for name in ["nested", "c_brotli", "zero", "lists", "doubled", "nulls"] {
         fs::copy(vectors.join(format!("{name}.parquet")), bench.path(&format!("{name}.parquet"))).unwrap();
     }
     fs::write(bench.path("a.jsonl"), "{\"doc\": {\"text\": \"one\", \"n\": 1}}\n{\"doc.text\": \"two\"}\n").unwrap();
@@ -140,6 +171,10 @@ fn nested_texts_go_by_their_path() {
         message,
         "lists.parquet: the column \"text\" holds lists; expected one text a row; its columns: text.list.element"
     );
+    let message = refused(&bench, "doubled.parquet");
+    assert_eq!(message, "doubled.parquet: several columns are called \"text\"; expected one");
+    let message = refused(&bench, "nulls.parquet");
+    assert_eq!(message, "nulls.parquet: the column \"text\" does not hold texts but nulls; columns with texts: none");
     let (_, manifest) = made(&bench, &["zero.parquet", "c_brotli.parquet"], "two");
     assert!(manifest.documents > 0 && manifest.noticed.empty_files == 1);
 }

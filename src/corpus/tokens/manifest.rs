@@ -10,6 +10,7 @@ use crate::corpus::error::CorpusError;
 use crate::corpus::inputs::Input;
 use crate::corpus::left_out::{Noticed, PassedOver};
 use crate::digest::Digest;
+use crate::words::{not_json, unmarked};
 
 /// The manifest's name in the folder of the shards.
 pub const MANIFEST: &str = "manifest.json";
@@ -159,8 +160,9 @@ impl TokenManifest {
     /// The content is no such manifest, or contradicts itself.
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Self, CorpusError> {
         let wrong = |reason: String| CorpusError::Manifest { path: name.to_string(), reason };
+        let bytes = unmarked(bytes);
         let manifest: Self = serde_json::from_slice(bytes)
-            .map_err(|error| wrong(format!("not the manifest of tokenised shards: {error}")))?;
+            .map_err(|error| wrong(format!("not the manifest of tokenised shards: {}", not_json(bytes, &error))))?;
         if manifest.format != FORMAT {
             return Err(wrong(format!("format {:?}; expected {FORMAT:?}", manifest.format)));
         }

@@ -49,6 +49,20 @@ impl Archive {
         all.sort_by(|(a, x), (b, y)| b.total_cmp(a).then(x.cmp(y)));
         all.into_iter().map(|(_, strategy)| strategy.clone()).collect()
     }
+
+    /// The most promising strategies that differ in what they earned: of those that earned the same to the last digit,
+    /// one. A part without effect makes another strategy, but no other finding.
+    pub fn distinct(&self, most: usize) -> Vec<Strategy> {
+        let mut kept: Vec<Strategy> = Vec::new();
+        for strategy in self.best() {
+            let trials = self.trials(&strategy);
+            let earned_the_same = |other: &Strategy| trials.iter().zip(self.trials(other)).all(|(a, b)| a == b);
+            if kept.len() < most && !kept.iter().any(earned_the_same) {
+                kept.push(strategy);
+            }
+        }
+        kept
+    }
 }
 
 /// The expected gain of a strategy: its mean gain, counting one more trial in which it gains as much as an honest peer.
@@ -82,5 +96,18 @@ mod tests {
         assert_eq!(archive.best(), [steady.clone(), lucky]);
         assert_eq!((archive.strategies(), archive.trials(&steady).len()), (2, 4));
         assert_eq!(archive.trials(&space.honest()), []);
+    }
+
+    #[test]
+    fn strategies_that_earn_the_same_are_one_finding() {
+        let space = Space::new(None);
+        let mut rng = rng(2, "archive test", 0, 0);
+        let [first, alike, other] = [(); 3].map(|()| space.drawn(&mut rng));
+        let mut archive = Archive::default();
+        for (strategy, pays) in [(&first, [9.0, 8.0].as_slice()), (&alike, &[9.0]), (&other, &[9.0, 3.0])] {
+            pays.iter().for_each(|&pay| archive.add(strategy.clone(), Trial { pay, work: 1.0 }));
+        }
+        assert_eq!(archive.distinct(9), [first.clone(), other]);
+        assert_eq!(archive.distinct(1), [first]);
     }
 }

@@ -145,7 +145,7 @@ impl Search<'_> {
     /// Plays the most promising strategies in the scenario itself; returns the best first.
     fn play(&self, spent: &mut Spent, cheap: &Archive) -> Result<Option<Vec<Finding>>, LabError> {
         spent.words = "the most promising in the scenario itself".into();
-        let survivors: Vec<Strategy> = cheap.best().into_iter().take(SURVIVORS.min(1 + spent.left / 12)).collect();
+        let survivors = cheap.distinct(SURVIVORS.min(1 + spent.left / 12));
         let mut played = Archive::default();
         let jobs = survivors.iter().flat_map(|strategy| (0..SURVIVOR_SEEDS).map(move |nth| (strategy, nth)));
         let jobs: Vec<_> = jobs.take(spent.left).collect();
@@ -157,7 +157,7 @@ impl Search<'_> {
         }
 
         let mut findings = Vec::new();
-        for strategy in played.best().into_iter().take(FINALISTS.min(1 + spent.left / 30)) {
+        for strategy in played.distinct(FINALISTS.min(1 + spent.left / 30)) {
             let Some(finding) = self.finding(spent, strategy)? else { return Ok(None) };
             findings.push(finding);
         }

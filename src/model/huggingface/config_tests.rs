@@ -133,7 +133,7 @@ fn a_configuration_that_is_none_is_said() {
     let error = || read_config(folder.path()).unwrap_err().to_string();
     assert_eq!(error(), format!("{}: No such file or directory", path.display()));
     for (text, expected) in [
-        ("{", "not JSON: EOF while parsing an object at line 1 column 1; expected the configuration of a Llama"),
+        ("{", "not JSON: it ends within an object, line 1, column 1; expected the configuration of a Llama"),
         ("[]", "expected a JSON object, the configuration of a Llama"),
     ] {
         std::fs::write(&path, text).unwrap();
@@ -162,7 +162,10 @@ fn generation_is_as_the_folder_says() {
     write("config.json", &json!({"eos_token_id": 2}));
     write("generation_config.json", &json!({}));
     assert_eq!((read().rules(true).unwrap().end, read().say_end()), (vec![], true));
-    write("generation_config.json", &json!({"eos_token_id": [5, 6], "do_sample": true, "num_beams": 1, "min_p": null}));
+    write(
+        "generation_config.json",
+        &json!({"eos_token_id": [5, 6], "do_sample": true, "num_beams": 1, "min_p": null, "token_healing": false}),
+    );
     let rules = read().rules(true).unwrap();
     assert_eq!((rules.end, rules.top_k, read().temperature().unwrap()), (vec![5, 6], 50, Some(1.0)));
     write("generation_config.json", &json!({"do_sample": true, "temperature": 0.6, "top_k": 0, "top_p": 0.9}));
@@ -172,6 +175,9 @@ fn generation_is_as_the_folder_says() {
     assert_eq!((read().rules(false).unwrap().repetition_penalty, read().temperature().unwrap()), (1.2, Some(0.0)));
     for (settings, drawn, expected) in [
         (json!({"num_beams": 4}), false, "`num_beams` is 4, expected 1: this way to generate is not supported"),
+        (json!({"max_time": 3.0}), false, "`max_time` is 3.0, expected null: this way"),
+        (json!({"token_healing": true}), false, "`token_healing` is true, expected null: this way"),
+        (json!({"constraints": [1]}), true, "`constraints` is [1], expected null: this way"),
         (json!({"stop_strings": ["x"]}), false, "`stop_strings` is [\"x\"], expected null: this way"),
         (json!({"min_p": 0.1}), true, "`min_p` is 0.1, expected 0: this way"),
         (json!({"top_p": 2}), true, "`top_p` is 2, expected a number from 0 to 1"),

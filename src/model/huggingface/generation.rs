@@ -9,7 +9,7 @@ use super::{HfError, keys::Keys};
 use crate::model::generate::Rules;
 
 /// Settings that change the text and are not supported, with their neutral values where these are numbers.
-const UNSUPPORTED: [(&str, Option<f64>); 14] = [
+const UNSUPPORTED: [(&str, Option<f64>); 18] = [
     ("num_beams", Some(1.0)),
     ("num_beam_groups", Some(1.0)),
     ("penalty_alpha", Some(0.0)),
@@ -24,6 +24,10 @@ const UNSUPPORTED: [(&str, Option<f64>); 14] = [
     ("stop_strings", None),
     ("watermarking_config", None),
     ("dola_layers", None),
+    ("constraints", None),
+    ("force_words_ids", None),
+    ("token_healing", None),
+    ("max_time", None),
 ];
 
 /// The same, where tokens are drawn.
@@ -86,7 +90,7 @@ impl GenerationSettings {
         let keys = &self.keys;
         let drawing = UNSUPPORTED_DRAWING.iter().filter(|_| drawn);
         for (key, neutral) in UNSUPPORTED.iter().chain(drawing) {
-            let Some(value) = keys.get(key) else { continue };
+            let Some(value) = keys.get(key).filter(|value| **value != false) else { continue };
             let expected = match neutral {
                 Some(neutral) if value.as_f64() == Some(*neutral) => continue,
                 Some(neutral) => format!("{neutral}: this way to generate is not supported; remove it from the file"),

@@ -11,13 +11,23 @@ use safetensors::tensor::{Metadata, TensorInfo};
 
 use super::HfError;
 use crate::model::TensorSpec;
-use crate::words::counted;
+use crate::words::{counted, not_json};
 
 /// The largest header that is read: names, types and places of the tensors of a file.
 const LARGEST_HEADER: u64 = 1 << 24;
 
 /// How a file begins that `git` has left in place of a large one.
 const LFS_POINTER: &[u8] = b"version ";
+
+/// What is wrong with a header.
+fn in_header(header: &[u8], error: &serde_json::Error) -> String {
+    let said = error.to_string();
+    match said.split_once(" at line ") {
+        _ if !error.is_data() => format!("its header is {}", not_json(header, error)),
+        Some((said, _)) => format!("its header: {said}"),
+        None => format!("its header: {said}"),
+    }
+}
 
 /// A tensor of a file.
 pub(super) struct Stored {
@@ -57,8 +67,7 @@ impl TensorFile {
         let mut header = vec![0; length as usize];
         file.read_exact(&mut header).map_err(HfError::io(&path))?;
         // This also checks that tensors have the bytes of their shapes, and lie one behind the other.
-        let metadata: Metadata =
-            serde_json::from_slice(&header).map_err(|error| broken(format!("its header: {error}")))?;
+        let metadata: Metadata = serde_json::from_slice(&header).map_err(|error| broken(in_header(&header, &error)))?;
         let data = 8 + length;
         let end = metadata.tensors().values().map(|info| info.data_offsets.1 as u64).max().unwrap_or(0);
         let there = size - data;

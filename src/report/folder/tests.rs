@@ -37,7 +37,10 @@ fn an_existing_run_is_not_overwritten() {
     let message = RunFolder::create(dir.path(), &[]).unwrap_err().to_string();
     assert!(message.contains("--out DIR") && message.contains("--resume"), "{message}");
     let file = dir.path().join("rounds.csv");
-    assert!(matches!(RunFolder::create(file, &[]), Err(ReportError::Exists(_))));
+    let told = |path: &std::path::Path| RunFolder::create(path, &[]).unwrap_err().to_string();
+    for path in [file.join("run"), file] {
+        assert_eq!(told(&path), format!("{}: it is no folder; choose another with --out DIR", path.display()));
+    }
 }
 
 #[test]
@@ -68,6 +71,23 @@ fn a_folder_of_another_version_is_refused() {
     assert!(message.contains("manifest.json: ") && message.contains("line 2"), "{message}");
     let message = load(&dir.path().join("nothing")).unwrap_err().to_string();
     assert!(message.contains("is no run folder"), "{message}");
+}
+
+#[test]
+fn a_byte_order_mark_before_a_manifest_is_no_damage_and_an_empty_one_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = sample::copycat();
+    drop(written(dir.path(), &run));
+    let path = dir.path().join(MANIFEST);
+    let text = std::fs::read(&path).unwrap();
+    std::fs::write(&path, [b"\xef\xbb\xbf", &text[..]].concat()).unwrap();
+    assert_eq!(load(dir.path()).unwrap().manifest, run.manifest);
+    for (text, expected) in [("", "empty"), ("{\"format\": 1,", "not JSON: it ends within a")] {
+        std::fs::write(&path, text).unwrap();
+        let message = load(dir.path()).unwrap_err().to_string();
+        assert!(message.contains(&format!("manifest.json: {expected}")), "{message}");
+        assert!(message.ends_with("; restore the file, or run the scenario again"), "{message}");
+    }
 }
 
 #[test]

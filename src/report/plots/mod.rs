@@ -22,8 +22,10 @@ pub use compare::{compare, compared_losses, groups, name};
 pub use dots::{Dots, Mark, dots};
 pub(super) use frame::number;
 pub use incentive::incentive;
+pub(super) use loss::adamw;
 pub use loss::{late_loss, loss};
 pub use peers::columns;
+pub(super) use series::quantile;
 pub use status::status;
 pub use work::work;
 
