@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::settings::CoverageSettings;
 use crate::Uid;
-use crate::mechanism::measure::{Losses, Measurement, Pages, Whose};
+use crate::mechanism::measure::{Losses, Measurement, Pages, Tensors, Whose};
 
 /// Stretches of a page, each as long as the others.
 const STRETCHES: f64 = 4.0;
@@ -28,6 +28,8 @@ pub struct Checked {
     pub uid: Uid,
     /// How much the peer says it did (1 = what is assigned to everybody).
     pub work: f64,
+    /// The tensors in which the check looks for the work.
+    pub tensors: Tensors,
 }
 
 impl Kind {
@@ -45,7 +47,7 @@ impl Kind {
     /// after a small step of the network's own, because what makes a page easy helps every step. In stretches of several
     /// pages this averages out, and the model before the round compares more sharply.
     fn references(self, settings: &CoverageSettings, of: Checked, aggregated: &[Uid]) -> [Measurement; 2] {
-        let Checked { uid, work } = of;
+        let Checked { uid, work, tensors } = of;
         let others = aggregated.iter().filter(|&&other| other != uid || aggregated.len() >= MANY);
         let payloads: Vec<(Uid, u8)> = others.map(|&uid| (uid, 1)).collect();
         [Whose::Peer(uid), Whose::Hidden].map(|whose| {
@@ -53,15 +55,17 @@ impl Kind {
             if self == Self::Stretches || payloads.is_empty() {
                 return Measurement::before(pages);
             }
-            Measurement { payloads, fraction: settings.beta_fraction, pages }
+            Measurement { payloads, fraction: settings.beta_fraction, tensors, pages }
         })
     }
 
     /// The losses that a check of a peer needs: two to compare with, then those after a small step along its upload.
     pub fn measurements(self, settings: &CoverageSettings, of: Checked, aggregated: &[Uid]) -> [Measurement; 4] {
         let [piece, elsewhere] = self.references(settings, of, aggregated);
-        let after =
-            |whose| Measurement::after_one(of.uid, settings.beta_fraction, self.pages(settings, whose, of.work));
+        let after = |whose| Measurement {
+            tensors: of.tensors,
+            ..Measurement::after_one(of.uid, settings.beta_fraction, self.pages(settings, whose, of.work))
+        };
         [piece, elsewhere, after(Whose::Peer(of.uid)), after(Whose::Hidden)]
     }
 

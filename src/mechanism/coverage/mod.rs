@@ -11,6 +11,9 @@
 //! others, by repeating what everybody knows, by a gradient without momentum. Neither does the size of a proof count:
 //! a peer that trains on fewer tokens has more of each in its upload.
 //!
+//! A check moves one half of the model's tensors, drawn by lot. Otherwise the gradient of the last layer would do, which
+//! costs a third of the computation.
+//!
 //! Draws have no memory. Otherwise a peer that has just been checked would know that it may rest.
 
 mod checks;
@@ -25,7 +28,7 @@ use self::checks::{Check, Checked, Kind, Share};
 pub use self::settings::CoverageSettings;
 use super::column::{Column, ColumnKind};
 use super::facts::Facts;
-use super::measure::{Losses, Measurement};
+use super::measure::{Losses, Measurement, Tensors};
 use super::ranking::{Candidate, Ranking};
 use super::seam::{Mechanism, MechanismSettings, sampled};
 use super::selection::draw_for_evaluation;
@@ -102,20 +105,24 @@ impl Coverage {
         passed.map(candidate).collect()
     }
 
-    /// The peers to check in a round and how, by uid. The kind is drawn too, except that a newcomer needs one of each.
+    /// The peers to check in a round and how, by uid. The half of the tensors is drawn too, and the kind, except that a
+    /// newcomer needs one of each.
     fn chosen(&self, round: u64) -> Vec<(Checked, Kind)> {
         let random = &mut self.draw("evaluation", round);
         let drawn = draw_for_evaluation(self.candidates(round), self.settings.evaluated_per_round, 1, |_| 0, random);
-        let mut kind = |uid| {
-            let by_lot = if random.next_u64() >> 63 == 0 { Kind::Pages } else { Kind::Stretches };
+        let how = |uid| {
+            let lot = random.next_u64();
+            let by_lot = if lot >> 63 == 0 { Kind::Pages } else { Kind::Stretches };
+            let tensors = if lot >> 62 & 1 == 0 { Tensors::FirstHalf } else { Tensors::SecondHalf };
             let record = &self.peers[&uid];
-            match (record.pages.is_known(), record.stretches.is_known()) {
+            let kind = match (record.pages.is_known(), record.stretches.is_known()) {
                 (true, false) => Kind::Stretches,
                 (false, true) => Kind::Pages,
                 _ => by_lot,
-            }
+            };
+            (Checked { uid, work: record.work, tensors }, kind)
         };
-        drawn.into_iter().map(|uid| (Checked { uid, work: self.peers[&uid].work }, kind(uid))).collect()
+        drawn.into_iter().map(how).collect()
     }
 
     /// The aggregated peers whose uploads this validator has. One that serves its upload only to the validator that
@@ -177,8 +184,8 @@ impl Mechanism for Coverage {
 
     fn measure(&mut self, round: u64, aggregated: &[Uid]) -> Vec<Measurement> {
         let mut chosen = self.chosen(round);
-        // References after the network's step come first and are adjacent, so that the model is moved once for them.
-        chosen.sort_by_key(|(_, kind)| *kind == Kind::Stretches);
+        // References after one step of the network are adjacent, so that the model is moved once for them.
+        chosen.sort_by_key(|(of, kind)| (*kind == Kind::Stretches, of.tensors == Tensors::SecondHalf));
         let aggregated = self.present(aggregated, round);
         let of_each: Vec<_> =
             chosen.into_iter().map(|(of, kind)| kind.measurements(&self.settings, of, &aggregated)).collect();
@@ -255,10 +262,10 @@ impl MechanismSettings for CoverageSettings {
         Box::new(Coverage { settings: self.clone(), secret, peers: BTreeMap::new() })
     }
 
-    /// Per check, its piece with and without the peer's step, and unassigned tokens with it; those without are measured
-    /// once for each kind of check.
+    /// Per check, its piece with and without the peer's step, and hidden tokens with it. Those without are measured once
+    /// for stretches, and once for pages after each half of the network's step.
     fn forward_passes(&self, pages: usize, _aggregated: usize) -> f64 {
-        sampled(self.piece, pages) * (2.0 + 3.0 * self.evaluated_per_round as f64)
+        sampled(self.piece, pages) * (3.0 + 3.0 * self.evaluated_per_round as f64)
     }
 }
 

@@ -15,11 +15,14 @@ struct Peer {
     stretches: f64,
     /// How much its upload lowers any loss.
     quality: f64,
+    /// Whether it has computed the gradient of these tensors.
+    first_half: bool,
+    second_half: bool,
     /// One round in so many is worked and uploaded in.
     every: u64,
 }
 
-const HONEST: Peer = Peer { pages: 1.0, stretches: 1.0, quality: 0.01, every: 1 };
+const HONEST: Peer = Peer { pages: 1.0, stretches: 1.0, quality: 0.01, first_half: true, second_half: true, every: 1 };
 
 /// A number in 0..1, fixed for each purpose, peer and round.
 fn chance(purpose: &str, uid: Uid, round: u64) -> f64 {
@@ -45,7 +48,12 @@ fn loss(peers: &[Peer], what: &Measurement, round: u64) -> f64 {
     let noise = |purpose: &str| 0.004 * (chance(purpose, uid, round) - 0.5);
     let (share, purpose) = if what.pages.stretch < 1.0 { (peer.stretches, "stretch") } else { (peer.pages, "pages") };
     let own = what.pages.assigned_to().is_some();
-    let trained = own && chance(purpose, uid, round) < share;
+    let there = match what.tensors {
+        Tensors::All => true,
+        Tensors::FirstHalf => peer.first_half,
+        Tensors::SecondHalf => peer.second_half,
+    };
+    let trained = own && there && chance(purpose, uid, round) < share;
     let gain = peer.quality + noise(if own { "own" } else { "other" }) + if trained { 0.005 } else { 0.0 };
     4.0 * (1.0 - gain)
 }
@@ -93,7 +101,7 @@ fn pay_follows_the_share_of_the_work_that_was_done() {
 fn quality_without_work_earns_nothing() {
     // An average of many uploads is a better step than any of them.
     let mut peers = vec![HONEST; 12];
-    peers[0] = Peer { pages: 0.0, stretches: 0.0, quality: 0.1, every: 1 };
+    peers[0] = Peer { pages: 0.0, stretches: 0.0, quality: 0.1, ..HONEST };
     // The work of one that trains is found whatever else is in its upload.
     peers[1] = Peer { quality: 0.1, ..HONEST };
     peers[2] = Peer { quality: -0.1, ..HONEST };
@@ -102,6 +110,18 @@ fn quality_without_work_earns_nothing() {
     assert!(paid[0] / honest < 0.01, "{}", paid[0] / honest);
     for uid in [1, 2] {
         assert!((paid[uid] / honest - 1.0).abs() < 0.1, "{}", paid[uid] / honest);
+    }
+}
+
+#[test]
+fn the_gradient_of_a_part_of_the_model_is_not_enough() {
+    let mut peers = vec![HONEST; 12];
+    peers[0] = Peer { first_half: false, ..HONEST };
+    peers[1] = Peer { second_half: false, ..HONEST };
+    let paid = play(&mut network(&peers, CoverageSettings::default()), &peers, 0..1000);
+    let honest = mean(&paid[2..]);
+    for uid in [0, 1] {
+        assert!(paid[uid] / honest < 0.1, "{}", paid[uid] / honest);
     }
 }
 
