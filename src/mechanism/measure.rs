@@ -9,25 +9,39 @@ pub struct Measurement {
     pub payloads: Vec<(Uid, u8)>,
     /// Fraction of their full step.
     pub fraction: f64,
+    /// The tensors that the step moves.
+    pub tensors: Tensors,
     pub pages: Pages,
+}
+
+/// Which tensors a step moves, in the order of the model: from the embedding to the head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tensors {
+    All,
+    FirstHalf,
+    SecondHalf,
 }
 
 impl Measurement {
     /// The model before the round.
     pub fn before(pages: Pages) -> Self {
-        Self { payloads: Vec::new(), fraction: 0.0, pages }
+        Self { payloads: Vec::new(), fraction: 0.0, tensors: Tensors::All, pages }
     }
 
     /// After a fraction of the step that one payload would make alone, as a LossScore measures it (arXiv 2505.21684).
     pub fn after_one(uid: Uid, fraction: f64, pages: Pages) -> Self {
-        Self { payloads: vec![(uid, 1)], fraction, pages }
+        Self { payloads: vec![(uid, 1)], fraction, tensors: Tensors::All, pages }
     }
 
     /// After the full step of several payloads of equal weight.
     pub fn after_all(uids: impl IntoIterator<Item = Uid>, pages: Pages) -> Self {
         let payloads: Vec<(Uid, u8)> = uids.into_iter().map(|uid| (uid, 1)).collect();
         // Without payloads the model does not move.
-        if payloads.is_empty() { Self::before(pages) } else { Self { payloads, fraction: 1.0, pages } }
+        if payloads.is_empty() {
+            Self::before(pages)
+        } else {
+            Self { payloads, fraction: 1.0, tensors: Tensors::All, pages }
+        }
     }
 }
 

@@ -42,7 +42,7 @@ pub use equal::EqualSettings;
 pub use facts::{Comparisons, Facts, Overlap, PeerFacts};
 pub use loss_only::LossOnlySettings;
 pub use marginal::MarginalSettings;
-pub use measure::{Losses, Measured, Measurement, Pages, Whose};
+pub use measure::{Losses, Measured, Measurement, Pages, Tensors, Whose};
 pub use ranking::{Candidate, Ranking};
 pub use seam::{Mechanism, MechanismSettings};
 pub use status::Status;

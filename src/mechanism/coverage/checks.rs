@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::settings::CoverageSettings;
 use crate::Uid;
-use crate::mechanism::measure::{Losses, Measurement, Pages, Whose};
+use crate::mechanism::measure::{Losses, Measurement, Pages, Tensors, Whose};
 
 /// Stretches of a page, each as long as the others.
 const STRETCHES: f64 = 4.0;
@@ -22,41 +22,63 @@ pub enum Kind {
     Stretches,
 }
 
+/// Whose upload a check looks at.
+#[derive(Clone, Copy, Debug)]
+pub struct Checked {
+    pub uid: Uid,
+    /// How much the peer says it did (1 = what is assigned to everybody).
+    pub work: f64,
+    /// The tensors in which the check looks for the work.
+    pub tensors: Tensors,
+}
+
 impl Kind {
-    /// The piece of a peer's work, or as many hidden pages.
-    fn pages(self, settings: &CoverageSettings, whose: Whose) -> Pages {
+    /// The piece of the work of a peer that says it does so much, or hidden pages. A page of a larger work has less weight
+    /// in the upload, so its piece is larger.
+    fn pages(self, settings: &CoverageSettings, whose: Whose, work: f64) -> Pages {
+        let piece = settings.piece * if whose == Whose::Hidden { 1.0 } else { work.max(1.0) };
         match self {
-            Self::Pages => Pages { whose, sample: settings.piece, stretch: 1.0 },
-            Self::Stretches => Pages { whose, sample: (STRETCHES * settings.piece).min(1.0), stretch: 1.0 / STRETCHES },
+            Self::Pages => Pages { whose, sample: piece, stretch: 1.0 },
+            Self::Stretches => Pages { whose, sample: STRETCHES * piece, stretch: 1.0 / STRETCHES },
         }
     }
 
     /// The losses that a check of a peer compares with, on its piece and on hidden pages. For a single page they are those
     /// after a small step of the network's own, because what makes a page easy helps every step. In stretches of several
     /// pages this averages out, and the model before the round compares more sharply.
-    fn references(self, settings: &CoverageSettings, uid: Uid, aggregated: &[Uid]) -> [Measurement; 2] {
+    fn references(self, settings: &CoverageSettings, of: Checked, aggregated: &[Uid]) -> [Measurement; 2] {
+        let Checked { uid, work, tensors } = of;
         let others = aggregated.iter().filter(|&&other| other != uid || aggregated.len() >= MANY);
         let payloads: Vec<(Uid, u8)> = others.map(|&uid| (uid, 1)).collect();
         [Whose::Peer(uid), Whose::Hidden].map(|whose| {
-            let (payloads, pages) = (payloads.clone(), self.pages(settings, whose));
+            let (payloads, pages) = (payloads.clone(), self.pages(settings, whose, work));
             if self == Self::Stretches || payloads.is_empty() {
                 return Measurement::before(pages);
             }
-            Measurement { payloads, fraction: settings.beta_fraction, pages }
+            Measurement { payloads, fraction: settings.beta_fraction, tensors, pages }
         })
     }
 
     /// The losses that a check of a peer needs: two to compare with, then those after a small step along its upload.
-    pub fn measurements(self, settings: &CoverageSettings, uid: Uid, aggregated: &[Uid]) -> [Measurement; 4] {
-        let [piece, elsewhere] = self.references(settings, uid, aggregated);
-        let after = |whose| Measurement::after_one(uid, settings.beta_fraction, self.pages(settings, whose));
-        [piece, elsewhere, after(Whose::Peer(uid)), after(Whose::Hidden)]
+    pub fn measurements(self, settings: &CoverageSettings, of: Checked, aggregated: &[Uid]) -> [Measurement; 4] {
+        let [piece, elsewhere] = self.references(settings, of, aggregated);
+        let after = |whose| Measurement {
+            tensors: of.tensors,
+            ..Measurement::after_one(of.uid, settings.beta_fraction, self.pages(settings, whose, of.work))
+        };
+        [piece, elsewhere, after(Whose::Peer(of.uid)), after(Whose::Hidden)]
     }
 
     /// The result of a check, if all of its losses were measured.
-    pub fn result(self, settings: &CoverageSettings, uid: Uid, aggregated: &[Uid], losses: &Losses) -> Option<Check> {
+    pub fn result(
+        self,
+        settings: &CoverageSettings,
+        of: Checked,
+        aggregated: &[Uid],
+        losses: &Losses,
+    ) -> Option<Check> {
         let [of_piece, of_rest, piece, rest] =
-            self.measurements(settings, uid, aggregated).map(|what| losses.get(&what));
+            self.measurements(settings, of, aggregated).map(|what| losses.get(&what));
         Some(Check { own: of_piece? - piece?, elsewhere: of_rest? - rest? })
     }
 }
@@ -167,10 +189,21 @@ mod tests {
     }
 
     #[test]
+    fn a_piece_grows_with_the_work_and_hidden_pages_do_not() {
+        let settings = CoverageSettings::default();
+        for kind in [Kind::Pages, Kind::Stretches] {
+            let sample = |whose, work| kind.pages(&settings, whose, work).sample;
+            assert_eq!(sample(Whose::Peer(1), 2.0), 2.0 * sample(Whose::Peer(1), 1.0));
+            assert_eq!(sample(Whose::Peer(1), 0.5), sample(Whose::Peer(1), 1.0));
+            assert_eq!(sample(Whose::Hidden, 2.0), sample(Whose::Hidden, 1.0));
+        }
+    }
+
+    #[test]
     fn both_kinds_run_as_many_tokens() {
         let settings = CoverageSettings::default();
         let tokens = |kind: Kind| {
-            let pages = kind.pages(&settings, Whose::Hidden);
+            let pages = kind.pages(&settings, Whose::Hidden, 1.0);
             pages.sample * pages.stretch
         };
         assert_eq!(tokens(Kind::Pages), tokens(Kind::Stretches));

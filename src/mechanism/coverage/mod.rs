@@ -11,6 +11,9 @@
 //! others, by repeating what everybody knows, by a gradient without momentum. Neither does the size of a proof count:
 //! a peer that trains on fewer tokens has more of each in its upload.
 //!
+//! A check moves one half of the model's tensors, drawn by lot. Otherwise the gradient of the last layer would do, which
+//! costs a third of the computation.
+//!
 //! Draws have no memory. Otherwise a peer that has just been checked would know that it may rest.
 
 mod checks;
@@ -21,11 +24,11 @@ use std::collections::BTreeMap;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use self::checks::{Check, Kind, Share};
+use self::checks::{Check, Checked, Kind, Share};
 pub use self::settings::CoverageSettings;
 use super::column::{Column, ColumnKind};
 use super::facts::Facts;
-use super::measure::{Losses, Measurement};
+use super::measure::{Losses, Measurement, Tensors};
 use super::ranking::{Candidate, Ranking};
 use super::seam::{Mechanism, MechanismSettings, sampled};
 use super::selection::draw_for_evaluation;
@@ -72,10 +75,11 @@ impl Record {
         if checks > 0.0 { self.claimed.min((pages + stretches) / checks) } else { 0.0 }
     }
 
-    /// What the peer is paid for: its claimed work, as far as it was found.
-    fn score(&self, settings: &CoverageSettings) -> f64 {
+    /// What the peer is paid for: its claimed work, as far as it was found, where a peer that does all of its work has
+    /// about `typical` coverage.
+    fn score(&self, settings: &CoverageSettings, typical: f64) -> f64 {
         let CoverageSettings { nothing_to, all_from, .. } = *settings;
-        let paid = (self.coverage() - nothing_to) / (all_from - nothing_to);
+        let paid = (self.coverage() / typical - nothing_to) / (all_from - nothing_to);
         paid.clamp(0.0, 1.0) * self.backed()
     }
 }
@@ -101,20 +105,24 @@ impl Coverage {
         passed.map(candidate).collect()
     }
 
-    /// The peers to check in a round and how, by uid. The kind is drawn too, except that a newcomer needs one of each.
-    fn chosen(&self, round: u64) -> Vec<(Uid, Kind)> {
+    /// The peers to check in a round and how, by uid. The half of the tensors is drawn too, and the kind, except that a
+    /// newcomer needs one of each.
+    fn chosen(&self, round: u64) -> Vec<(Checked, Kind)> {
         let random = &mut self.draw("evaluation", round);
         let drawn = draw_for_evaluation(self.candidates(round), self.settings.evaluated_per_round, 1, |_| 0, random);
-        let mut kind = |uid| {
-            let by_lot = if random.next_u64() >> 63 == 0 { Kind::Pages } else { Kind::Stretches };
+        let how = |uid| {
+            let lot = random.next_u64();
+            let by_lot = if lot >> 63 == 0 { Kind::Pages } else { Kind::Stretches };
+            let tensors = if lot >> 62 & 1 == 0 { Tensors::FirstHalf } else { Tensors::SecondHalf };
             let record = &self.peers[&uid];
-            match (record.pages.is_known(), record.stretches.is_known()) {
+            let kind = match (record.pages.is_known(), record.stretches.is_known()) {
                 (true, false) => Kind::Stretches,
                 (false, true) => Kind::Pages,
                 _ => by_lot,
-            }
+            };
+            (Checked { uid, work: record.work, tensors }, kind)
         };
-        drawn.into_iter().map(|uid| (uid, kind(uid))).collect()
+        drawn.into_iter().map(how).collect()
     }
 
     /// The aggregated peers whose uploads this validator has. One that serves its upload only to the validator that
@@ -122,6 +130,21 @@ impl Coverage {
     fn present(&self, aggregated: &[Uid], round: u64) -> Vec<Uid> {
         let passed = |uid: &&Uid| self.peers.get(uid).is_some_and(|record| record.passed_in(round));
         aggregated.iter().filter(passed).copied().collect()
+    }
+
+    /// The coverage of a peer that does all of its work: the median over the work that all peers say they do. How often
+    /// chance fails an honest check depends on model, scheme and round, the same for all peers.
+    fn typical(&self) -> f64 {
+        let backed = self.peers.values().map(|record| (record.coverage(), record.backed()));
+        let mut known: Vec<(f64, f64)> = backed.filter(|(_, work)| *work > 0.0).collect();
+        known.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let half = known.iter().map(|(_, work)| work).sum::<f64>() / 2.0;
+        let mut below = 0.0;
+        let median = known.into_iter().find(|(_, work)| {
+            below += work;
+            below >= half
+        });
+        median.map_or(1.0, |(coverage, _)| coverage).clamp(self.settings.typical_at_least, 1.0)
     }
 
     fn draw(&self, purpose: &str, round: u64) -> ChaCha8Rng {
@@ -161,20 +184,20 @@ impl Mechanism for Coverage {
 
     fn measure(&mut self, round: u64, aggregated: &[Uid]) -> Vec<Measurement> {
         let mut chosen = self.chosen(round);
-        // References after the network's step come first and are adjacent, so that the model is moved once for them.
-        chosen.sort_by_key(|(_, kind)| *kind == Kind::Stretches);
+        // References after one step of the network are adjacent, so that the model is moved once for them.
+        chosen.sort_by_key(|(of, kind)| (*kind == Kind::Stretches, of.tensors == Tensors::SecondHalf));
         let aggregated = self.present(aggregated, round);
         let of_each: Vec<_> =
-            chosen.into_iter().map(|(uid, kind)| kind.measurements(&self.settings, uid, &aggregated)).collect();
+            chosen.into_iter().map(|(of, kind)| kind.measurements(&self.settings, of, &aggregated)).collect();
         let references = of_each.iter().flat_map(|of_one| of_one[..2].to_vec());
         references.chain(of_each.iter().flat_map(|of_one| of_one[2..].to_vec())).collect()
     }
 
     fn learn(&mut self, round: u64, aggregated: &[Uid], losses: &Losses) {
         let aggregated = self.present(aggregated, round);
-        for (uid, kind) in self.chosen(round) {
-            let Some(found) = kind.result(&self.settings, uid, &aggregated, losses) else { continue };
-            let Some(record) = self.peers.get_mut(&uid) else { continue };
+        for (of, kind) in self.chosen(round) {
+            let Some(found) = kind.result(&self.settings, of, &aggregated, losses) else { continue };
+            let Some(record) = self.peers.get_mut(&of.uid) else { continue };
             let share = match kind {
                 Kind::Pages => &mut record.pages,
                 Kind::Stretches => &mut record.stretches,
@@ -185,7 +208,8 @@ impl Mechanism for Coverage {
     }
 
     fn pay(&self) -> Vec<(Uid, f64)> {
-        shares(self.peers.iter().map(|(&uid, record)| (uid, record.score(&self.settings))), 1.0)
+        let typical = self.typical();
+        shares(self.peers.iter().map(|(&uid, record)| (uid, record.score(&self.settings, typical))), 1.0)
     }
 
     fn status(&self, uid: Uid, round: u64) -> Option<Status> {
@@ -215,7 +239,7 @@ impl Mechanism for Coverage {
             Some(record.pages.found()),
             Some(record.stretches.found()),
             Some(record.claimed),
-            Some(record.score(&self.settings)),
+            Some(record.score(&self.settings, self.typical())),
         ]
     }
 
@@ -238,10 +262,10 @@ impl MechanismSettings for CoverageSettings {
         Box::new(Coverage { settings: self.clone(), secret, peers: BTreeMap::new() })
     }
 
-    /// Per check, its piece with and without the peer's step, and unassigned tokens with it; those without are measured
-    /// once for each kind of check.
+    /// Per check, its piece with and without the peer's step, and hidden tokens with it. Those without are measured once
+    /// for stretches, and once for pages after each half of the network's step.
     fn forward_passes(&self, pages: usize, _aggregated: usize) -> f64 {
-        sampled(self.piece, pages) * (2.0 + 3.0 * self.evaluated_per_round as f64)
+        sampled(self.piece, pages) * (3.0 + 3.0 * self.evaluated_per_round as f64)
     }
 }
 

@@ -19,10 +19,12 @@ pub struct CoverageSettings {
     pub beta_fraction: f64,
     /// The part of a peer's earlier checks that remains after another one.
     pub memory: f64,
-    /// Coverage up to which nothing is paid.
+    /// Coverage up to which nothing is paid, relative to that of a typical peer.
     pub nothing_to: f64,
-    /// Coverage from which all is paid.
+    /// Coverage from which all is paid, likewise.
     pub all_from: f64,
+    /// The least that counts as a typical peer's coverage, so that peers who all do less are not all paid in full.
+    pub typical_at_least: f64,
     /// The part of a peer's earlier claims of work that remains after another round. A round that it misses counts as a
     /// claim of nothing.
     pub claims_memory: f64,
@@ -37,7 +39,8 @@ impl Default for CoverageSettings {
             beta_fraction: 0.2,
             memory: 0.95,
             nothing_to: 0.25,
-            all_from: 0.75,
+            all_from: 0.9,
+            typical_at_least: 0.5,
             claims_memory: 0.95,
         }
     }
@@ -58,6 +61,7 @@ impl CoverageSettings {
         let (nothing, all) = (self.nothing_to, self.all_from);
         let expected = format!("more than {nothing}, as mechanism.nothing_to");
         found.require_with(all > nothing, "all_from", all, expected, Some("mechanism.nothing_to"));
+        found.positive_fraction("typical_at_least", self.typical_at_least);
         found.below_one("claims_memory", self.claims_memory);
     }
 }

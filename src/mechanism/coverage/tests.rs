@@ -15,11 +15,14 @@ struct Peer {
     stretches: f64,
     /// How much its upload lowers any loss.
     quality: f64,
+    /// Whether it has computed the gradient of these tensors.
+    first_half: bool,
+    second_half: bool,
     /// One round in so many is worked and uploaded in.
     every: u64,
 }
 
-const HONEST: Peer = Peer { pages: 1.0, stretches: 1.0, quality: 0.01, every: 1 };
+const HONEST: Peer = Peer { pages: 1.0, stretches: 1.0, quality: 0.01, first_half: true, second_half: true, every: 1 };
 
 /// A number in 0..1, fixed for each purpose, peer and round.
 fn chance(purpose: &str, uid: Uid, round: u64) -> f64 {
@@ -45,7 +48,12 @@ fn loss(peers: &[Peer], what: &Measurement, round: u64) -> f64 {
     let noise = |purpose: &str| 0.004 * (chance(purpose, uid, round) - 0.5);
     let (share, purpose) = if what.pages.stretch < 1.0 { (peer.stretches, "stretch") } else { (peer.pages, "pages") };
     let own = what.pages.assigned_to().is_some();
-    let trained = own && chance(purpose, uid, round) < share;
+    let there = match what.tensors {
+        Tensors::All => true,
+        Tensors::FirstHalf => peer.first_half,
+        Tensors::SecondHalf => peer.second_half,
+    };
+    let trained = own && there && chance(purpose, uid, round) < share;
     let gain = peer.quality + noise(if own { "own" } else { "other" }) + if trained { 0.005 } else { 0.0 };
     4.0 * (1.0 - gain)
 }
@@ -93,7 +101,7 @@ fn pay_follows_the_share_of_the_work_that_was_done() {
 fn quality_without_work_earns_nothing() {
     // An average of many uploads is a better step than any of them.
     let mut peers = vec![HONEST; 12];
-    peers[0] = Peer { pages: 0.0, stretches: 0.0, quality: 0.1, every: 1 };
+    peers[0] = Peer { pages: 0.0, stretches: 0.0, quality: 0.1, ..HONEST };
     // The work of one that trains is found whatever else is in its upload.
     peers[1] = Peer { quality: 0.1, ..HONEST };
     peers[2] = Peer { quality: -0.1, ..HONEST };
@@ -106,6 +114,37 @@ fn quality_without_work_earns_nothing() {
 }
 
 #[test]
+fn the_gradient_of_a_part_of_the_model_is_not_enough() {
+    let mut peers = vec![HONEST; 12];
+    peers[0] = Peer { first_half: false, ..HONEST };
+    peers[1] = Peer { second_half: false, ..HONEST };
+    let paid = play(&mut network(&peers, CoverageSettings::default()), &peers, 0..1000);
+    let honest = mean(&paid[2..]);
+    for uid in [0, 1] {
+        assert!(paid[uid] / honest < 0.1, "{}", paid[uid] / honest);
+    }
+}
+
+#[test]
+fn proofs_that_chance_spares_are_paid_little_more() {
+    // Chance fails three or four of a hundred checks of honest work.
+    let mut peers = vec![Peer { pages: 0.93, stretches: 0.93, ..HONEST }; 12];
+    peers[..4].fill(HONEST);
+    let paid = play(&mut network(&peers, CoverageSettings::default()), &peers, 0..1000);
+    let ratio = mean(&paid[..4]) / mean(&paid[4..]);
+    assert!(ratio > 1.0 && ratio < 1.1, "{ratio}");
+}
+
+#[test]
+fn many_that_leave_out_work_do_not_become_typical() {
+    let mut peers = vec![Peer { pages: 0.25, ..HONEST }; 12];
+    peers[..3].fill(HONEST);
+    let paid = play(&mut network(&peers, CoverageSettings::default()), &peers, 0..1000);
+    let ratio = mean(&paid[3..]) / mean(&paid[..3]);
+    assert!(ratio < 0.5, "{ratio}");
+}
+
+#[test]
 fn a_check_is_not_to_be_foreseen_from_the_last_one() {
     let peers = [HONEST; 16];
     let mut coverage = network(&peers, CoverageSettings::default());
@@ -114,7 +153,7 @@ fn a_check_is_not_to_be_foreseen_from_the_last_one() {
     let mut before: Vec<Uid> = Vec::new();
     for round in 50..2050 {
         observe(&mut coverage, round, (0..16).map(|uid| (uid, Status::Passed)));
-        let now: Vec<Uid> = coverage.chosen(round).into_iter().map(|(uid, _)| uid).collect();
+        let now: Vec<Uid> = coverage.chosen(round).into_iter().map(|(of, _)| of.uid).collect();
         assert_eq!(now.len(), 5);
         checked += before.len();
         again += now.iter().filter(|uid| before.contains(uid)).count();
@@ -133,7 +172,7 @@ fn newcomers_are_sure_of_half_of_the_checks_and_have_no_pay_before_them() {
     (10..20).for_each(|uid| coverage.arrive(uid));
     observe(&mut coverage, 100, (0..20).map(|uid| (uid, Status::Passed)));
     let chosen = coverage.chosen(100);
-    assert!(chosen.iter().filter(|(uid, _)| *uid >= 10).count() >= 3, "{chosen:?}");
+    assert!(chosen.iter().filter(|(of, _)| of.uid >= 10).count() >= 3, "{chosen:?}");
     assert!(coverage.pay().iter().all(|&(uid, share)| (uid < 10) == (share > 0.0)));
     // A slot with another owner starts anew.
     coverage.arrive(3);

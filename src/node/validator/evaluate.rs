@@ -1,5 +1,6 @@
 //! Computes the losses that a mechanism asks for: each distinct one once, several at a time.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -12,7 +13,7 @@ use super::Validator;
 use super::gather::Gathered;
 use crate::Uid;
 use crate::corpus::{self, PageError, PageId};
-use crate::mechanism::{Losses, Measured, Measurement, Pages, Whose};
+use crate::mechanism::{Losses, Measured, Measurement, Pages, Tensors, Whose};
 use crate::node::network::Network;
 use crate::random::rng;
 use crate::training::aggregate::Weighted;
@@ -165,16 +166,20 @@ impl Material {
         let mut measured = Vec::new();
         let mut failed = None;
         // Measurements of one step are adjacent, so the model is moved once for all of them.
-        let is_one_step = |a: &Measurement, b: &Measurement| a.payloads == b.payloads && a.fraction == b.fraction;
+        let is_one_step = |a: &Measurement, b: &Measurement| {
+            a.payloads == b.payloads && a.fraction == b.fraction && a.tensors == b.tensors
+        };
         for step in job.measurements.chunk_by(is_one_step) {
             let sets: Vec<_> = step.iter().map(|what| self.read(&what.pages)).collect();
             let readable: Vec<&[Vec<u32>]> =
                 sets.iter().filter_map(|set| set.as_ref().ok()).map(Vec::as_slice).collect();
-            let weighted = |&(uid, weight): &(Uid, u8)| Weighted { payload: &self.payloads[&uid], weight };
-            let payloads: Vec<Weighted> = step[0].payloads.iter().map(weighted).collect();
+            let Measurement { payloads, fraction, tensors, .. } = &step[0];
+            let parts: Vec<(Cow<PseudoGradient>, u8)> =
+                payloads.iter().map(|(uid, weight)| (part(&self.payloads[uid], *tensors), *weight)).collect();
+            let payloads: Vec<Weighted> =
+                parts.iter().map(|(payload, weight)| Weighted { payload, weight: *weight }).collect();
             let core = &self.network.core;
-            let mut losses =
-                core.losses_after(&self.before, self.round, &payloads, step[0].fraction, &readable).into_iter();
+            let mut losses = core.losses_after(&self.before, self.round, &payloads, *fraction, &readable).into_iter();
             for (what, set) in step.iter().zip(sets) {
                 let loss = if set.is_ok() { losses.next() } else { None };
                 failed = failed.or_else(|| set.as_ref().err().cloned());
@@ -183,6 +188,19 @@ impl Material {
         }
         (measured, failed)
     }
+}
+
+/// The payload in these tensors, zero in the others.
+fn part(payload: &PseudoGradient, tensors: Tensors) -> Cow<'_, PseudoGradient> {
+    let half = payload.tensors.len().div_ceil(2);
+    let left_out = match tensors {
+        Tensors::All => return Cow::Borrowed(payload),
+        Tensors::FirstHalf => half..payload.tensors.len(),
+        Tensors::SecondHalf => 0..half,
+    };
+    let mut part = payload.clone();
+    part.tensors[left_out].iter_mut().for_each(|tensor| tensor.values.fill(0.0));
+    Cow::Owned(part)
 }
 
 /// Each distinct measurement once, without those whose payloads are missing.
@@ -223,6 +241,17 @@ fn jobs(wanted: Vec<Measurement>) -> Vec<Job> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::training::SparseTensor;
+
+    #[test]
+    fn a_part_of_a_payload_has_the_others_tensors_at_zero() {
+        let tensor = |value| SparseTensor { indices: vec![0], values: vec![value] };
+        let whole = PseudoGradient { tensors: (1..=5).map(|value| tensor(value as f32)).collect() };
+        let values = |tensors| -> Vec<f32> { part(&whole, tensors).tensors.iter().map(|one| one.values[0]).collect() };
+        assert_eq!(values(Tensors::All), [1.0, 2.0, 3.0, 4.0, 5.0]);
+        assert_eq!(values(Tensors::FirstHalf), [1.0, 2.0, 3.0, 0.0, 0.0]);
+        assert_eq!(values(Tensors::SecondHalf), [0.0, 0.0, 0.0, 4.0, 5.0]);
+    }
 
     #[test]
     fn what_is_asked_for_twice_is_measured_once_and_what_is_not_there_never() {

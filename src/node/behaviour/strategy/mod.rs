@@ -187,6 +187,9 @@ impl Strategy {
     fn finished(&self, made: PseudoGradient, around: &Surroundings) -> PseudoGradient {
         let (noise, scale) = (self.settings.noise, self.settings.scale);
         let mut made = made;
+        let computed = (made.tensors.len() as f64 * self.settings.layers).ceil() as usize;
+        let left_out = made.tensors.len().saturating_sub(computed);
+        made.tensors[..left_out].iter_mut().for_each(|tensor| tensor.values.fill(0.0));
         if noise > 0.0 {
             let mut rng = around.rng("strategy noise");
             for tensor in &mut made.tensors {

@@ -30,6 +30,9 @@ pub struct StrategySettings {
     pub says: Option<f64>,
     /// The part of each page on which it trains, from the first token.
     pub tokens: f64,
+    /// The part of the model's tensors, from the last one, whose gradient it computes. Those of the others are zero.
+    #[serde(skip_serializing_if = "is_one")]
+    pub layers: f64,
     /// Drops momentum, error feedback and moments before every round.
     pub fresh: bool,
     /// Age in rounds of the model that it computes on.
@@ -66,6 +69,11 @@ pub struct StrategySettings {
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+fn is_one(value: &f64) -> bool {
+    *value == 1.0
 }
 
 /// What a peer sends in a round without work.
@@ -106,6 +114,7 @@ impl Default for StrategySettings {
             extra: 0.0,
             says: None,
             tokens: 1.0,
+            layers: 1.0,
             fresh: false,
             stale: 0,
             works: Works::Always,
@@ -137,6 +146,7 @@ impl StrategySettings {
             found.positive_fraction("pages", self.pages);
         }
         found.positive_fraction("tokens", self.tokens);
+        found.positive_fraction("layers", self.layers);
         found.at_most("stale", self.stale as f64, MOST_STALE as f64);
         found.at_least_one("top", self.top as u64);
         found.fraction("own", self.own);
@@ -170,6 +180,7 @@ mod tests {
             ("says = 0.0", "says"),
             ("says = 101.0", "says"),
             ("tokens = 1.5", "tokens"),
+            ("layers = 0.0", "layers"),
             ("stale = 1001", "stale"),
             ("top = 0", "top"),
             ("own = -0.1", "own"),
