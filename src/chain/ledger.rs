@@ -65,7 +65,7 @@ impl Ledger {
             return Err(LedgerError::BlockOver { block, present: self.state.block });
         }
         match &call {
-            Call::SetWeights(weights) if weights.len() > MAX_SLOTS => {
+            Call::SetWeights(weights) | Call::RevealWeights { weights, .. } if weights.len() > MAX_SLOTS => {
                 return Err(LedgerError::TooManyWeights(weights.len()));
             }
             _ => {}
@@ -115,7 +115,7 @@ fn advance(state: &mut ChainState, settings: &ChainSettings, log: &BTreeMap<(u64
     while state.block < block {
         let (from, to) = ((state.block, Hotkey::default(), 0), (state.block + 1, Hotkey::default(), 0));
         for ((_, hotkey, _), call) in log.range(from..to) {
-            state.apply(hotkey, call);
+            state.apply(settings, &clock, hotkey, call);
         }
         state.next_block(settings, &clock);
     }

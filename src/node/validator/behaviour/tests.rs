@@ -200,7 +200,10 @@ fn what_it_remembers_is_in_the_checkpoint() {
 fn settings_are_checked_where_they_stand() {
     let refused = |behaviour: &str| world(&format!("[{{}}, {{ behaviour = {behaviour} }}]")).err().unwrap();
     for (behaviour, expected) in [
-        ("\"od\"", "validators.1.behaviour is `od`; expected one of honest, odd; did you mean `odd`?"),
+        (
+            "\"od\"",
+            "validators.1.behaviour is `od`; expected one of honest, copy-weights, equivocate, false-model, favour, out-of-turn, silent, withhold, odd; did you mean `odd`?",
+        ),
         ("{ kind = \"odd\", most = 2 }", "validators.1.behaviour.most is 2; expected a fraction, 0 to 1"),
         (
             "{ kind = \"odd\", mst = 1 }",
