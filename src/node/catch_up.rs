@@ -1,6 +1,7 @@
 //! Catching up: a node that was away takes the newest checkpoint, if that is far ahead of it, and replays the records
 //! since.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::TryStreamExt;
@@ -17,9 +18,10 @@ use crate::training::Replica;
 use crate::transport::record::RoundRecord;
 use crate::transport::{Hotkey, keys};
 
-/// Number of checkpoints to try, the newest first: one may be damaged or incomplete.
+/// Number of checkpoints of a validator to try, the newest first: one may be damaged or incomplete.
 const TRIED: usize = 3;
-/// Number of candidates to look at: an object with a checkpoint's name may be anything.
+/// Number of a validator's candidates to look at: an object with a checkpoint's name may be anything. It cannot hide the
+/// checkpoints of others behind its own.
 const LOOKED_AT: usize = 30;
 
 /// A model that a node catches up to: the replica before round `at`.
@@ -82,14 +84,18 @@ pub async fn newest_checkpoint(
     beyond: u64,
 ) -> Option<(u64, Arc<Replica>, Agreed)> {
     let parameters = network.core.layout.total();
-    let mut tried = 0;
-    for (at, validator) in checkpoints(ports).await?.into_iter().take(LOOKED_AT) {
-        if at <= beyond || tried == TRIED {
+    let mut tried: BTreeMap<Hotkey, usize> = BTreeMap::new();
+    for (at, validator) in checkpoints(ports).await? {
+        if at <= beyond {
             break;
+        }
+        let tried = tried.entry(validator).or_default();
+        if *tried == TRIED {
+            continue;
         }
         // A checkpoint is not signed; the record of the round before it is.
         let Some(record) = vouching_record(network, ports, at).await else { continue };
-        tried += 1;
+        *tried += 1;
         let (key, expected) = (keys::checkpoint(&validator, at), (at, record.model_after));
         if let Some(found) = get_checkpoint(&ports.bucket, &key, &network.run, parameters, expected).await {
             let agreed = Agreed::at_checkpoint(&*ports.chain.view().await, at, record.validator);
@@ -109,7 +115,7 @@ async fn vouching_record(network: &Network, ports: &Ports, at: u64) -> Option<Ro
 /// The round of the newest checkpoint that a record vouches for, if there is one. The checkpoint may still be damaged.
 /// The outer `None` means that the bucket does not answer.
 pub async fn newest_checkpoint_round(network: &Network, ports: &Ports) -> Option<Option<u64>> {
-    for (at, _) in checkpoints(ports).await?.into_iter().take(LOOKED_AT) {
+    for (at, _) in checkpoints(ports).await? {
         if vouching_record(network, ports, at).await.is_some() {
             return Some(Some(at));
         }
@@ -130,7 +136,7 @@ pub async fn decision(network: &Network, ports: &Ports, round: u64, agreed: &Agr
     }
 }
 
-/// Checkpoints of all validators, the newest first; `None` if the bucket does not answer.
+/// The newest candidates of all validators, the newest first; `None` if the bucket does not answer.
 async fn checkpoints(ports: &Ports) -> Option<Vec<(u64, Hotkey)>> {
     let chain = ports.chain.view().await;
     // No node has a model of a future round.
@@ -139,7 +145,9 @@ async fn checkpoints(ports: &Ports) -> Option<Vec<(u64, Hotkey)>> {
     let listed = join_all(validators.map(|validator| async move {
         let objects: Vec<_> = ports.bucket.list(Some(&keys::checkpoints(&validator))).try_collect().await.ok()?;
         let rounds = objects.into_iter().filter_map(|meta| keys::number(&meta.location));
-        Some(rounds.filter(|round| *round <= now + 1).map(|round| (round, validator)).collect::<Vec<_>>())
+        let mut rounds: Vec<u64> = rounds.filter(|round| *round <= now + 1).collect();
+        rounds.sort_unstable_by(|a, b| b.cmp(a));
+        Some(rounds.into_iter().take(LOOKED_AT).map(|round| (round, validator)).collect::<Vec<_>>())
     }))
     .await;
     let listed: Option<Vec<Vec<(u64, Hotkey)>>> = listed.into_iter().collect();

@@ -5,7 +5,9 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
+use object_store::ObjectStoreExt;
 use serde::{Deserialize, Serialize};
 
 use super::{ValidatorBehaviour, ValidatorBehaviourSettings, ValidatorSurroundings};
@@ -16,6 +18,8 @@ use crate::model::Device;
 use crate::node::RoundReport;
 use crate::scenario::{Registry, Scenario, World};
 use crate::settings::Findings;
+use crate::transport::keys;
+use crate::transport::record::RoundRecord;
 
 const NETWORK: &str = r#"
 name = "odd"
@@ -54,6 +58,7 @@ struct Odd {
     asked: u16,
 }
 
+#[async_trait]
 impl ValidatorBehaviour for Odd {
     fn decides_at(&self, turn: Duration, around: &ValidatorSurroundings) -> Option<Duration> {
         (self.what != "silent" || around.round < 2).then_some(turn)
@@ -79,6 +84,14 @@ impl ValidatorBehaviour for Odd {
         self.asked += 1;
         // A different favourite each time.
         if self.what == "partial" { vec![(self.asked, 1.0)] } else { judged }
+    }
+
+    async fn afterwards(&mut self, _own: Option<&RoundRecord>, around: &ValidatorSurroundings<'_>) {
+        let (bucket, own) = (&around.ports.bucket, around.ports.identity.hotkey());
+        // More than a node tries, of rounds whose records vouch for a checkpoint.
+        for round in (1..=around.round + 1).filter(|_| self.what == "littering") {
+            bucket.put(&keys::checkpoint(&own, round), "no checkpoint".into()).await.unwrap();
+        }
     }
 
     fn save(&self) -> Vec<u8> {
@@ -177,6 +190,14 @@ fn without_bundles_a_peer_that_joins_waits_for_a_checkpoint() {
     let waits = |what: &str| run(&odd(what), None).1.events.iter().any(|event| event.starts_with("checkpoint 5 "));
     assert!(waits("withholding"));
     assert!(!waits("nothing"));
+}
+
+#[test]
+fn a_validator_that_litters_hides_no_checkpoint_of_another() {
+    let validators = "[{ stake = 9 }, { stake = 1, behaviour = { kind = \"odd\", what = \"littering\" } }]\n";
+    let world = Arc::new(world(&format!("{validators}operators = [{{ uids = 1, joins = 8 }}]")).unwrap());
+    let (_, told) = run(&world, None);
+    assert!(told.events.iter().any(|event| event.starts_with("checkpoint 5 ")), "{:?}", told.events);
 }
 
 #[test]
