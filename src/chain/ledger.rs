@@ -16,6 +16,7 @@ use super::view::ChainView;
 /// The chain: its log, and its state at the latest block asked for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ledger {
+    #[serde(with = "as_text")]
     settings: ChainSettings,
     genesis: Genesis,
     /// Keyed by block, hotkey and the number of the hotkey's call, so that the order in which nodes submit within a
@@ -106,6 +107,23 @@ impl Books for Ledger {
 
     fn log(&self) -> Vec<(u64, Extrinsic)> {
         Ledger::log(self).collect()
+    }
+}
+
+/// Settings as a text, because they leave out what is not set, which a format without names cannot tell.
+mod as_text {
+    use serde::de::Error as _;
+    use serde::ser::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::chain::ChainSettings;
+
+    pub fn serialize<S: Serializer>(settings: &ChainSettings, serializer: S) -> Result<S::Ok, S::Error> {
+        serde_json::to_string(settings).map_err(S::Error::custom)?.serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ChainSettings, D::Error> {
+        serde_json::from_str(&String::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
 

@@ -24,6 +24,9 @@ const TRIED: usize = 3;
 /// checkpoints of others behind its own.
 const LOOKED_AT: usize = 30;
 
+/// Rounds for which a node waits for the payloads of a record: as long as peers keep their uploads.
+const PATIENCE: u64 = 3;
+
 /// A model that a node catches up to: the replica before round `at`.
 pub struct Step {
     pub at: u64,
@@ -41,7 +44,7 @@ pub async fn step_forward(
     objects: bool,
 ) -> Step {
     let every = network.rules.training.checkpoint_every;
-    let mut objected = None;
+    let (mut objected, mut lacking_since) = (None, None);
     loop {
         if ports.chain.view().await.void_rounds().contains(&at) {
             ports.host.trace(&format!("void {at}"));
@@ -67,6 +70,14 @@ pub async fn step_forward(
                 return Step { at: at + 1, followed };
             }
             let round = ports.clock.round();
+            // The payloads may be gone for good, or the record be one that was replaced. Then only a checkpoint helps.
+            if round > *lacking_since.get_or_insert(round) + PATIENCE
+                && let Some((newest, replica, agreed)) = newest_checkpoint(network, ports, at).await
+            {
+                ports.host.trace(&format!("checkpoint {newest} {}", replica.digest));
+                let followed = Followed { replica, in_sync: true, is_sound: true, agreed };
+                return Step { at: newest, followed };
+            }
             if objects && round > at + 1 && objected != Some(round) {
                 objected = Some(round);
                 ports.chain.submit(Call::Object(objection(&record, true))).await;
