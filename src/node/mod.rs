@@ -3,6 +3,7 @@
 //! Nodes are plain `async` code against the ports of [`ports`]. They cannot tell whether a simulated world or a real
 //! one is behind these.
 
+mod agreed;
 pub mod behaviour;
 mod bundle;
 mod catch_up;
