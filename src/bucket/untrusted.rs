@@ -27,6 +27,11 @@ pub async fn get_bounded(bucket: &Arc<dyn ObjectStore>, key: &Path, most: u64) -
     if answer.meta.size > most {
         return None;
     }
+    #[cfg(test)]
+    if crate::planted::is(crate::planted::Defect::ShortBody) {
+        let announced = answer.meta.size as usize;
+        return Some(answer.bytes().await.ok()?.slice(..announced));
+    }
     answer.bytes().await.ok()
 }
 

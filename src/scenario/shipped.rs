@@ -43,6 +43,7 @@ pub fn shipped() -> Vec<Shipped> {
         "offline",
         "byzantine",
         "three-peers",
+        "storm",
         "mixed-250",
         "real-text",
         "templar-scaled",
