@@ -25,8 +25,6 @@ pub enum Defect {
     UnreadRecord,
     /// Objects out of date are never deleted.
     NeverDeletes,
-    /// A bundle that was put before a stop is kept, whatever the record says.
-    OldBundle,
     /// A checkpoint is put only half.
     HalfCheckpoint,
 }

@@ -61,6 +61,7 @@ impl<'a> Course<'a> {
                 is_honest: field.plan(node, &faults).is_honest,
                 ports: Vec::new(),
                 end: None,
+                wrong_ends: Vec::new(),
                 link: link(node, of_node, writes),
                 folder: folder.join(node.to_string()),
                 clock: None,
@@ -92,6 +93,8 @@ impl<'a> Course<'a> {
 
     /// Runs from genesis until all honest nodes have ended, or have had time enough for it.
     pub async fn run(&mut self) {
+        let lasting = |fault: &&Fault| matches!(fault.what, What::Adversary { .. } | What::Dishonest { .. });
+        self.weather.faults.iter().filter(lasting).for_each(|fault| self.weather.strikes(fault));
         for node in 0..self.seats.len() {
             self.start(node);
         }
@@ -223,7 +226,7 @@ impl<'a> Course<'a> {
         let (ports, host) = match process.outfit(plan.identities, None, &folder, world) {
             Ok(both) => both,
             Err(error) => {
-                seat.end = Some(End::Refused(error.to_string()));
+                seat.note(End::Refused(error.to_string()));
                 return;
             }
         };

@@ -52,6 +52,10 @@ pub enum Moment {
     BeforeRequest,
     /// When its next request has had its effect, before it gets the answer.
     AfterRequest,
+    /// As it puts the next object, which does not come to be there.
+    BeforePut,
+    /// When its next object is there, before it gets the answer.
+    AfterPut,
 }
 
 /// What a killed node finds of its state.
@@ -162,6 +166,8 @@ impl fmt::Display for Fault {
                     Moment::AtOnce => {}
                     Moment::BeforeRequest => write!(f, ", before its next request")?,
                     Moment::AfterRequest => write!(f, ", after its next request")?,
+                    Moment::BeforePut => write!(f, ", before its next put")?,
+                    Moment::AfterPut => write!(f, ", after its next put")?,
                 }
                 if let Left::OldState { age_ms } = left {
                     write!(f, ", state of {:.3} s before", seconds(*age_ms))?;

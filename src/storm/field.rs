@@ -43,7 +43,9 @@ impl Field {
         runtime.expect("a runtime without I/O needs nothing of the system").block_on(Self::write(scenario))
     }
 
-    async fn write(scenario: Scenario) -> Result<Self, RunError> {
+    async fn write(mut scenario: Scenario) -> Result<Self, RunError> {
+        // Nobody here has the keys of a real network.
+        scenario.validators.iter_mut().for_each(|validator| validator.hotkey = None);
         let world = World::open(scenario, Device::Cpu)?;
         let from_start = world.scenario.each_operator().filter(|operator| operator.joins == 0);
         let peers = from_start.flat_map(|operator| world.scenario.identities(&operator));

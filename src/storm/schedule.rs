@@ -72,8 +72,11 @@ pub fn draw(scenario: &Scenario, seed: u64) -> Vec<Fault> {
     for _ in 0..rng.random_range(FAULTS) {
         let from = rng.random_range(first..last.max(first + 1));
         let longest = (LONGEST_ROUNDS * round_ms(scenario) as f64) as u64;
-        let until = (from + rng.random_range(1000..longest.max(1001))).min(last.max(from + 1));
         let what = draw_one(&mut rng, validators, peers, round_ms(scenario));
+        // Half of those who are killed are back in the same round, to do again what they were at.
+        let is_short = matches!(what, What::Kill { .. }) && rng.random_bool(0.5);
+        let longest = if is_short { round_ms(scenario) / 2 } else { longest };
+        let until = (from + rng.random_range(1000..longest.max(1001))).min(last.max(from + 1));
         drawn.push((from, until, what));
     }
     let faults = drawn.into_iter().enumerate();
@@ -87,7 +90,9 @@ fn draw_one(rng: &mut ChaCha8Rng, validators: usize, peers: usize, round_ms: u64
     let nodes = draw_nodes(rng, validators, all, node);
     match rng.random_range(0..16) {
         0..=4 => {
-            let moment = *[Moment::AtOnce, Moment::BeforeRequest, Moment::AfterRequest].choose(rng).expect("not empty");
+            use Moment::{AfterPut, AfterRequest, AtOnce, BeforePut, BeforeRequest};
+            let moments = [AtOnce, BeforeRequest, AfterRequest, BeforePut, AfterPut, AfterPut];
+            let moment = *moments.choose(rng).expect("not empty");
             let age_ms = rng.random_range(1..6 * round_ms);
             let left = [Left::State, Left::State, Left::OldState { age_ms }, Left::Nothing];
             What::Kill { node, moment, left: *left.choose(rng).expect("not empty") }

@@ -14,6 +14,8 @@ pub struct Seat {
     pub ports: Vec<Ports>,
     /// How its last life ended, if it has.
     pub end: Option<End>,
+    /// Ends that no life may have, of all lives.
+    pub wrong_ends: Vec<End>,
     pub link: SimLink,
     pub folder: PathBuf,
     pub clock: Option<Clock>,
@@ -43,7 +45,7 @@ impl Seat {
     /// How its last life ended, if it has.
     pub async fn settle(&mut self) -> Option<End> {
         if let Some(living) = self.living.take_if(|living| living.task.is_finished()) {
-            self.end = Some(ended(living.task.await));
+            self.note(ended(living.task.await));
         }
         self.end.clone()
     }
@@ -53,8 +55,16 @@ impl Seat {
         self.ports.clear();
         self.clock = None;
         if let Some(living) = self.living.take() {
-            self.end = Some(ended(living.task.await));
+            self.note(ended(living.task.await));
         }
+    }
+
+    /// Notes how a life ended.
+    pub fn note(&mut self, end: End) {
+        if matches!(end, End::Refused(_) | End::Panicked(_)) {
+            self.wrong_ends.push(end.clone());
+        }
+        self.end = Some(end);
     }
 
     /// Where its state lies now.

@@ -17,7 +17,6 @@ use object_store::{
 };
 use tokio::sync::watch;
 
-use super::fault::Moment;
 use super::weather::{Fate, Harm, Weather};
 use crate::transport::simulated::{SimClock, SimLink};
 
@@ -69,8 +68,8 @@ impl StormStore {
     ) -> Result<T> {
         let ms = self.clock.now_ms();
         self.count(ms);
-        let killed = self.weather.kill_at_request(self.node, ms);
-        if let Some((_, Moment::BeforeRequest)) = killed {
+        let dies = self.weather.dies_at(self.node, request, ms);
+        if dies == Some(false) {
             self.die().await;
         }
         let delay = self.weather.delay_ms(self.node, ms);
@@ -90,7 +89,7 @@ impl StormStore {
                 Err(Error::Generic { store: "storm", source: "the request failed".into() })
             }
         };
-        if let Some((_, Moment::AfterRequest)) = killed {
+        if dies == Some(true) {
             self.die().await;
         }
         answer

@@ -39,7 +39,6 @@ fn found(defect: Defect, what: &[&str]) {
 
 const REPLICAS: &str = "honest replicas are those of the records";
 const FOLLOW: &str = "records follow from one another";
-const REPLAY: &str = "every agreed round can be replayed";
 
 #[test]
 fn a_skipped_digest_is_found() {
@@ -89,11 +88,6 @@ fn a_record_taken_for_ones_own_is_found() {
 #[test]
 fn objects_that_pile_up_are_found() {
     found(Defect::NeverDeletes, &["memory is bounded"]);
-}
-
-#[test]
-fn a_bundle_of_before_a_stop_is_found() {
-    found(Defect::OldBundle, &[REPLAY]);
 }
 
 #[test]

@@ -54,21 +54,20 @@ pub async fn check(course: &mut Course<'_>) -> Found {
 /// No node panics, refuses to start, or is stuck.
 fn ends(course: &Course<'_>) -> Found {
     let told = course.watch.told();
-    let seats = course.seats.iter().enumerate();
-    let wrong = seats.filter_map(|(node, seat)| match &seat.end {
-        Some(End::Panicked(why)) => Some(broken("no panic", format!("node {node}: {why}"))),
-        Some(End::Refused(why)) => Some(broken("every node starts again", format!("node {node}: {why}"))),
-        Some(End::Finished) => None,
-        _ if !seat.is_honest => None,
-        Some(End::Killed) | None => {
+    let mut found = Vec::new();
+    for (node, seat) in course.seats.iter().enumerate() {
+        found.extend(seat.wrong_ends.iter().filter_map(|end| match end {
+            End::Panicked(why) => Some(broken("no panic", format!("node {node}: {why}"))),
+            End::Refused(why) => Some(broken("every node starts again", format!("node {node}: {why}"))),
+            End::Killed | End::Finished => None,
+        }));
+        if seat.is_honest && seat.wrong_ends.is_empty() && seat.end != Some(End::Finished) {
             let round = told.begun.get(&node).copied().unwrap_or(0);
-            Some(broken(
-                "no node is stuck",
-                format!("node {node} has begun round {round}, and does not come to its end"),
-            ))
+            let detail = format!("node {node} has begun round {round}, and does not come to its end");
+            found.push(broken("no node is stuck", detail));
         }
-    });
-    wrong.collect()
+    }
+    found
 }
 
 /// Every round is decided once, by a validator, about the model that the round before left.
@@ -166,7 +165,9 @@ async fn replay(course: &Course<'_>) -> Found {
     for (validator, _) in &course.field.run.genesis.validators {
         let listed = ports.bucket.list(Some(&keys::checkpoints(validator))).try_collect::<Vec<_>>().await;
         for at in listed.unwrap_or_default().iter().filter_map(|meta| keys::number(&meta.location)) {
-            let Some(record) = at.checked_sub(1).and_then(|before| course.records.of(before)) else { continue };
+            let Some(before) = at.checked_sub(1) else { continue };
+            // Without its record nobody takes it.
+            let Some(record) = fetch_record(network, &ports, before).await else { continue };
             let key = keys::checkpoint(validator, at);
             match get_checkpoint(&ports.bucket, &key, &network.run, parameters, (at, record.model_after)).await {
                 Some(read) => drop(starts.entry(at).or_insert_with(|| network.core.replica(read.theta))),
@@ -178,38 +179,36 @@ async fn replay(course: &Course<'_>) -> Found {
         found.push(broken("every agreed round can be replayed", "there is nothing to begin with".into()));
         return found;
     };
-    let mut replica = start.clone();
+    // Older rounds are removed once a checkpoint stands for them.
+    let kept_from = rounds.saturating_sub(course.field.scenario.training.kept_rounds());
+    let is_needed = |round: u64| round >= kept_from || starts.range(round + 1..).next().is_none();
+    let mut replica = Some(start.clone());
     for round in first..rounds {
-        if let Some(known) = starts.get(&round) {
-            replica = known.clone();
-        }
-        let Some(record) = fetch_record(network, &ports, round).await else {
-            // It is removed only when a later checkpoint stands for it.
-            if starts.range(round + 1..).next().is_none() {
-                found.push(broken("every agreed round can be replayed", format!("round {round} has no record")));
-                return found;
+        replica = starts.get(&round).cloned().or(replica);
+        let Some(before) = replica.take() else { continue };
+        let lost = match fetch_record(network, &ports, round).await {
+            None => "has no record".to_string(),
+            Some(record) => {
+                let mut followed = follow_record(network, &ports, &before, &record, false).await;
+                if followed.is_none() {
+                    followed = follow_record(network, &ports, &before, &record, true).await;
+                }
+                match followed.map(|followed| followed.replica) {
+                    None => "has no payloads".to_string(),
+                    Some(after) if after.digest == record.model_after => {
+                        replica = Some(after);
+                        continue;
+                    }
+                    Some(after) => {
+                        let detail = format!("round {round} leads to {}, not {}", after.digest, record.model_after);
+                        found.push(broken("every agreed round can be replayed", detail));
+                        return found;
+                    }
+                }
             }
-            continue;
         };
-        let mut followed = follow_record(network, &ports, &replica, &record, false).await;
-        if followed.is_none() {
-            followed = follow_record(network, &ports, &replica, &record, true).await;
-        }
-        match followed {
-            Some(followed) if followed.replica.digest == record.model_after => replica = followed.replica,
-            Some(followed) => {
-                let detail = format!(
-                    "round {round} leads to {}, its record says {}",
-                    followed.replica.digest, record.model_after
-                );
-                found.push(broken("every agreed round can be replayed", detail));
-                return found;
-            }
-            None if starts.range(round + 1..).next().is_some() => {}
-            None => {
-                found.push(broken("every agreed round can be replayed", format!("round {round} has no payloads")));
-                return found;
-            }
+        if is_needed(round) {
+            found.push(broken("every agreed round can be replayed", format!("round {round} {lost}")));
         }
     }
     found

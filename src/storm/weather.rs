@@ -79,10 +79,16 @@ impl Weather {
         off.sum()
     }
 
-    /// The fault that kills a node at its next request, if there is one now.
-    pub fn kill_at_request(&self, node: usize, ms: u64) -> Option<(&Fault, Moment)> {
+    /// Whether this request of a node is its last: `Some(true)` if it still has its effect.
+    pub fn dies_at(&self, node: usize, request: &str, ms: u64) -> Option<bool> {
         self.now(ms).find_map(|fault| match fault.what {
-            What::Kill { node: of, moment, .. } if of == node && moment != Moment::AtOnce => Some((fault, moment)),
+            What::Kill { node: of, moment, .. } if of == node => match moment {
+                Moment::AtOnce => None,
+                Moment::BeforeRequest => Some(false),
+                Moment::AfterRequest => Some(true),
+                Moment::BeforePut => (request == "put").then_some(false),
+                Moment::AfterPut => (request == "put").then_some(true),
+            },
             _ => None,
         })
     }
