@@ -19,8 +19,8 @@ use super::store::{StormStore, over};
 use super::timeline::{Action, timeline};
 use super::watch::{Watch, Watched};
 use super::weather::Weather;
-use crate::node::Compute;
 use crate::node::ports::{Clock, Ports};
+use crate::node::{Compute, Network};
 use crate::random;
 use crate::runtime::process::{ClockKind, Process, World, start};
 use crate::runtime::{Metrics, Run};
@@ -40,6 +40,8 @@ pub struct Course<'a> {
     /// A link without faults, for those who look on.
     pub observer: Arc<dyn ObjectStore>,
     pub clock: SimClock,
+    /// What each node has of the run, and at the end somebody who comes after the storm.
+    pub networks: Vec<Arc<Network>>,
     seed: u64,
     bucket: SimBucket,
     compute: Compute,
@@ -82,6 +84,7 @@ impl<'a> Course<'a> {
             weather: Arc::new(Weather::new(seed, faults, owners)),
             watch: Arc::new(Watch::new(field.nodes())),
             records: Records::new(field.run.clone()),
+            networks: (0..=field.nodes()).map(|_| field.network()).collect(),
             compute: Compute::new(1),
             field,
             seats,
@@ -222,7 +225,8 @@ impl<'a> Course<'a> {
         let store = StormStore::new(seat.link.clone(), self.clock, self.weather.clone(), node, life.clone());
         let world = World { clock: clock.clone(), store: Arc::new(store), compute: self.compute.clone() };
         let folder = seat.folder.clone();
-        let process = process(field.run.clone(), field);
+        let network = self.networks[node].clone();
+        let process = process(field.run.clone(), network.clone());
         let (ports, host) = match process.outfit(plan.identities, None, &folder, world) {
             Ok(both) => both,
             Err(error) => {
@@ -235,7 +239,7 @@ impl<'a> Course<'a> {
         let with_watch = |ports: Ports| Ports { host: watched.clone(), ..ports };
         let ports: Vec<Ports> = ports.into_iter().map(with_watch).collect();
         (seat.ports, seat.clock) = (ports.clone(), Some(clock));
-        let (network, ends) = (field.network.clone(), life.subscribe());
+        let ends = life.subscribe();
         let task = tokio::spawn(async move {
             let living = async move {
                 match start(&network, plan.role, &folder, ports, &host).await {
@@ -343,10 +347,10 @@ impl<'a> Course<'a> {
 }
 
 /// What the nodes of a process know of their run.
-fn process(run: Arc<Run>, field: &Field) -> Process {
+fn process(run: Arc<Run>, network: Arc<Network>) -> Process {
     Process {
         run,
-        network: field.network.clone(),
+        network,
         nodes: Vec::new(),
         clock: ClockKind::Real { start_in: Duration::ZERO },
         threads: 1,

@@ -15,6 +15,7 @@ use crate::runtime::run::RunError;
 use crate::runtime::{Bucket, Run};
 use crate::scenario::{Machines, Scenario, World};
 use crate::settings::Kinded;
+use crate::training::Replica;
 use crate::transport::simulated::Link;
 use crate::transport::{Identity, keys};
 
@@ -22,7 +23,8 @@ use crate::transport::{Identity, keys};
 pub struct Field {
     pub scenario: Scenario,
     pub run: Arc<Run>,
-    pub network: Arc<Network>,
+    /// The model that everybody starts from.
+    genesis: Arc<Replica>,
 }
 
 /// A node of the network, as a storm starts it.
@@ -53,8 +55,16 @@ impl Field {
         let store = Arc::new(InMemory::new());
         let bucket = Bucket { store, url: "memory".into(), stamp_resolution: Duration::ZERO, folder: None };
         let (run, _) = Run::create(bucket, &world, peers, 0).await?;
-        let network = run.network(Device::Cpu).await?;
-        Ok(Self { scenario: world.scenario, run: Arc::new(run), network })
+        let genesis = run.network(Device::Cpu).await?.genesis.clone();
+        Ok(Self { scenario: world.scenario, run: Arc::new(run), genesis })
+    }
+
+    /// What one process of the run has. Processes that shared it would share what they compute too, and one of them would
+    /// not notice that it was given something else.
+    pub fn network(&self) -> Arc<Network> {
+        let mut network = self.scenario.network(Device::Cpu).expect("it was opened before");
+        (network.run, network.genesis) = (self.run.id, self.genesis.clone());
+        Arc::new(network)
     }
 
     /// Number of nodes.

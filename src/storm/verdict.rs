@@ -73,7 +73,7 @@ fn ends(course: &Course<'_>) -> Found {
 /// Every round is decided once, by a validator, about the model that the round before left.
 fn records(course: &Course<'_>) -> Found {
     let mut found = Vec::new();
-    let mut before = course.field.network.genesis.digest;
+    let mut before = course.networks[0].genesis.digest;
     for round in 0..course.field.scenario.rounds {
         let Some(record) = course.records.of(round) else {
             found.push(broken("one record a round", format!("round {round} has none")));
@@ -154,7 +154,7 @@ async fn memory(course: &Course<'_>) -> Found {
 /// Somebody who comes after the storm gets every model from the bucket.
 async fn replay(course: &Course<'_>) -> Found {
     let Some(ports) = reader(course) else { return Vec::new() };
-    let network = &course.field.network;
+    let network = course.networks.last().expect("of whoever comes after");
     let rounds = course.field.scenario.rounds;
     let mut found = Vec::new();
     let mut starts: BTreeMap<u64, Arc<Replica>> = BTreeMap::new();
