@@ -142,10 +142,13 @@ pub async fn read_record(
 async fn fetch_payloads(network: &Network, ports: &Ports, record: &RoundRecord, fresh: bool) -> Option<Vec<Bytes>> {
     let most = wire::encoded_len(network.form()) as u64;
     if fresh {
+        let is_recorded = |bytes: &Bytes, included: &Included| Digest::of(bytes) == included.payload;
+        #[cfg(test)]
+        let is_recorded = |bytes: &Bytes, included: &Included| {
+            crate::planted::is(crate::planted::Defect::SkippedDigest) || is_recorded(bytes, included)
+        };
         let fetched = join_all(record.included.iter().map(|included| async {
-            fetch_payload(network, ports, record.round, included)
-                .await
-                .filter(|bytes| Digest::of(bytes) == included.payload)
+            fetch_payload(network, ports, record.round, included).await.filter(|bytes| is_recorded(bytes, included))
         }))
         .await;
         if let Some(payloads) = fetched.into_iter().collect() {

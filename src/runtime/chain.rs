@@ -69,7 +69,7 @@ impl BucketChain {
     }
 
     /// The ledger as of the newest block. Read from the bucket if this block's state has not been read yet.
-    async fn state(&self) -> Arc<ChainState> {
+    pub(crate) async fn state(&self) -> Arc<ChainState> {
         loop {
             let mut seen = self.seen.lock().await;
             if seen.is_complete && seen.newest.block >= self.clock.block() {

@@ -43,6 +43,11 @@ impl Saver {
         work.waiting = Some((round, state));
         if !replace(&mut work.is_writing, true) {
             let saver = self.clone();
+            #[cfg(test)]
+            if crate::planted::is(crate::planted::Defect::FullDisk) {
+                tokio::task::spawn_blocking(move || saver.write_until_the_disk_is_full());
+                return;
+            }
             tokio::task::spawn_blocking(move || saver.write());
         }
     }
@@ -52,6 +57,16 @@ impl Saver {
             if let Err(error) = self.folder.save(round, &state) {
                 // The node can still catch up from the bucket.
                 tracing::warn!(round, %error, "the node's state was not saved");
+            }
+        }
+    }
+
+    /// Forgets to say that it does not write any more.
+    #[cfg(test)]
+    fn write_until_the_disk_is_full(&self) {
+        while let Some((round, state)) = self.next() {
+            if self.folder.save(round, &state).is_err() {
+                return;
             }
         }
     }

@@ -50,6 +50,7 @@ pub fn shipped() -> Vec<Shipped> {
         "silent",
         "equivocate",
         "three-peers",
+        "storm",
         "mixed-250",
         "real-text",
         "templar-scaled",
