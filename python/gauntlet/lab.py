@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +33,19 @@ class _Text:
 
     def __str__(self) -> str:
         return self.text
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Raises KeyboardInterrupt where Ctrl-C has ended an experiment, with what is there as a note."""
+    try:
+        yield
+    except GauntletError as error:
+        stop = error.__cause__
+        if isinstance(stop, KeyboardInterrupt):
+            stop.add_note(str(error))
+            raise stop from None
+        raise
 
 
 def _file(out: str, name: str) -> Path:
@@ -166,7 +180,7 @@ def sweep(
         axes.append(f"{key}={','.join(_value(value) for value in plain)}")
     chosen = scenario(source, seed=seed, rounds=rounds, set=set, kinds=classes)
     place = os.fspath(out) if out is not None else f"runs/{chosen.name}-sweep"
-    with Bar(0, "network", progress) as bar:
+    with Bar(0, "network", progress) as bar, _stoppable():
         text = _native.sweep(chosen._native, axes, seeds, control, threads, place, of_networks(bar))
     return Sweep(place, text)
 
@@ -191,7 +205,7 @@ def attack(
     chosen = scenario(source, seed=seed, rounds=rounds, set=set, kinds=kinds)
     default = f"runs/attack-{chosen.name}-{chosen.mechanism}-{search_seed}"
     place = os.fspath(out) if out is not None else default
-    with Bar(budget, "network", progress) as bar:
+    with Bar(budget, "network", progress) as bar, _stoppable():
         text = _native.attack(chosen._native, budget, search_seed, threads, place, of_networks(bar))
     return Attack(place, text)
 

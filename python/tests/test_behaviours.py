@@ -219,9 +219,13 @@ def test_presence_is_asked_for(simulated):
     assert absent == [2, 3]
 
 
+# Fast enough for twice the pages.
+FAST = {"tokens_per_second": 64.0}
+
+
 def of_coverage(behaviour, **changes):
     protocol = {"top_peers": 3, "min_peers": 2, "most_pages": 2}
-    peers = [{"count": 3}, {"behaviour": behaviour}]
+    peers = [{"count": 3}, {"behaviour": behaviour, "hardware": FAST}]
     return network(mechanism={"kind": "coverage"}, protocol=protocol, peers=peers, rounds=8, **changes)
 
 
@@ -244,11 +248,14 @@ class Honest(gauntlet.Behaviour):
 class Silent(Honest):
     """The same, and says nothing of it."""
 
+    kind = "honest"
     pages_said = gauntlet.Behaviour.pages_said
 
 
 class Claims(Silent):
     """The same, and says it when it has computed its upload."""
+
+    kind = "honest"
 
     async def claim(self, own, around):
         assert own.pages == len(around.assigned()) == 4
@@ -272,7 +279,7 @@ def test_claims_of_others_have_their_pages(simulated):
             assert [claim.pages for claim in claims] == [4, 4, 8]
             return own
 
-    honest = {"behaviour": {"kind": "honest", "data": 2.0}}
+    honest = {"behaviour": {"kind": "honest", "data": 2.0}, "hardware": FAST}
     source = of_coverage("honest")
     simulated({**source, "rounds": 2, "peers": [{"count": 2}, honest, {"behaviour": Reader}]})
 

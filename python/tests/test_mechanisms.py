@@ -131,7 +131,8 @@ class Looks(Novelty):
 
 
 def test_pages_can_be_hidden_and_cut(simulated):
-    peers = [{"count": 3}, {"behaviour": {"kind": "honest", "data": 2.0}}]
+    fast = {"tokens_per_second": 64.0}
+    peers = [{"count": 3}, {"behaviour": {"kind": "honest", "data": 2.0}, "hardware": fast}]
     protocol = {"top_peers": 3, "min_peers": 2, "most_pages": 2}
     assert simulated(network(mechanism=Looks(limit=2.0), peers=peers, protocol=protocol)).finished
     with pytest.raises(ValueError, match="hidden pages are assigned to nobody"):

@@ -128,7 +128,8 @@ SWEPT = """
 import gauntlet, sys
 try:
     gauntlet.sweep(sys.argv[1], {"training.lr": [1e-3, 2e-3, 3e-3, 4e-3]}, seeds=5, threads=1, out=sys.argv[2], progress=False)
-except KeyboardInterrupt:
+except KeyboardInterrupt as stop:
+    print(stop.__notes__[0])
     sys.exit(42)
 """
 
@@ -137,16 +138,17 @@ except KeyboardInterrupt:
 def test_ctrl_c_ends_a_sweep_and_the_same_call_goes_on(tmp_path):
     text = gauntlet.scenario(network(rounds=20)).toml()
     folder = tmp_path / "swept"
-    process = subprocess.Popen([sys.executable, "-c", SWEPT, text, str(folder)], stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", SWEPT, text, str(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     results = folder / "results"
     ends = time.monotonic() + 60
     while time.monotonic() < ends and not (results.exists() and len(list(results.iterdir())) >= 2):
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    told, errors = process.communicate(timeout=60)
     assert process.returncode == 42, errors
     there = len(list(results.iterdir()))
-    assert 2 <= there < 20
+    assert 2 <= there < 20 and told == f"{there} of 20 networks are in {folder}; the same call goes on\n"
     kept = {file.name: file.read_bytes() for file in results.iterdir()}
     grid = {"training.lr": [1e-3, 2e-3, 3e-3, 4e-3]}
     made = gauntlet.sweep(text, grid, seeds=5, out=folder, progress=False)

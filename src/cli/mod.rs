@@ -251,7 +251,7 @@ pub fn main() -> ExitCode {
         Command::Scenarios(args) => scenarios::list(args),
         Command::Bench(args) => bench::bench(args),
         Command::Completions(args) => complete::completions(args),
-        Command::Man(args) => man::man(args),
+        Command::Man(args) => man::man(args, Cli::command()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -111,3 +111,34 @@ fn put(root: &mut Value, path: &str, value: Value) -> Result<String, String> {
     *target = value;
     Ok(walked)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_override_adds_a_group_and_sets_the_last_one() {
+        let read = |overrides: &[&str]| {
+            let overrides: Vec<String> = overrides.iter().map(|text| text.to_string()).collect();
+            Scenario::from_toml("name = 'x'\n[[peers]]\ncount = 20\n", "x.toml", &overrides).unwrap()
+        };
+        let scenario = read(&[
+            "peers.+.behaviour=copycat",
+            "peers.last.count=3",
+            "peers.+={behaviour='noise', joins=2}",
+            "operators.+.uids=2",
+            "operators.last.behaviour=copycat",
+            "operators[+].name=ring",
+        ]);
+        let groups: Vec<_> =
+            scenario.peers.iter().map(|group| (group.count, scenario.label(&group.behaviour))).collect();
+        assert_eq!(groups[0], (20, "honest".to_string()));
+        assert_eq!(groups[1].0, 3);
+        assert!(groups[1].1.starts_with("copycat") && groups[2].1 == "noise", "{groups:?}");
+        assert_eq!((scenario.peers.len(), scenario.peers[2].joins), (3, 2));
+        assert_eq!((scenario.operators.len(), scenario.operators[0].uids), (2, 2));
+        assert_eq!(scenario.operators[1].name.as_deref(), Some("ring"));
+        let written = Scenario::from_toml(&scenario.to_toml(), "x.toml", &[]).unwrap();
+        assert_eq!(written, scenario);
+    }
+}

@@ -179,42 +179,6 @@ fn a_wrong_file_is_told_with_line_column_and_key() {
 }
 
 #[test]
-fn an_override_adds_a_group_and_sets_the_last_one() {
-    let read = |overrides: &[&str]| {
-        let overrides: Vec<String> = overrides.iter().map(|text| text.to_string()).collect();
-        Scenario::from_toml("name = 'x'\n[[peers]]\ncount = 20\n", "x.toml", &overrides).unwrap()
-    };
-    let scenario = read(&[
-        "peers.+.behaviour=copycat",
-        "peers.last.count=3",
-        "peers.+={behaviour='noise', joins=2}",
-        "operators.+.uids=2",
-        "operators.last.behaviour=copycat",
-        "operators[+].name=ring",
-    ]);
-    let groups: Vec<_> = scenario.peers.iter().map(|group| (group.count, scenario.label(&group.behaviour))).collect();
-    assert_eq!(groups[0], (20, "honest".to_string()));
-    assert_eq!(groups[1].0, 3);
-    assert!(groups[1].1.starts_with("copycat") && groups[2].1 == "noise", "{groups:?}");
-    assert_eq!((scenario.peers.len(), scenario.peers[2].joins), (3, 2));
-    assert_eq!((scenario.operators.len(), scenario.operators[0].uids), (2, 2));
-    assert_eq!(scenario.operators[1].name.as_deref(), Some("ring"));
-    let written = Scenario::from_toml(&scenario.to_toml(), "x.toml", &[]).unwrap();
-    assert_eq!(written, scenario);
-}
-
-#[test]
-fn a_name_that_is_nearly_a_shipped_one_is_told() {
-    let told = |name: &str| super::load(name, &[]).unwrap_err().to_string();
-    assert!(
-        told("copycta")
-            .starts_with("copycta: no such file, and no shipped scenario has this name; did you mean `copycat`?")
-    );
-    assert!(told("scenarios/mixed-25.toml").contains("did you mean `mixed-250`?"));
-    assert!(told("nothing.toml").contains("has this name; shipped are honest, "));
-}
-
-#[test]
 fn a_wrong_override_is_told_with_its_text() {
     for (change, expected) in [
         ("training.lrr=1", "--set training.lrr=1: unknown key `lrr` in [training]; did you mean `lr`?"),
