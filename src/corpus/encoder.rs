@@ -243,7 +243,7 @@ impl Encoder {
         let failed = |reason: String| CorpusError::Encode { path: self.path.clone(), reason };
         // A tokenizer.json may contain combinations that the library does not expect, and that make it panic.
         let encoded = catch_unwind(AssertUnwindSafe(encode));
-        encoded.map_err(|_| failed("it panicked".into()))?.map_err(|error| failed(error.to_string()))
+        encoded.map_err(|_| failed("its library gave up".into()))?.map_err(|error| failed(error.to_string()))
     }
 }
 
