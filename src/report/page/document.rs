@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn nothing_is_fetched_from_elsewhere_and_no_text_becomes_markup() {
         let page = whole("<b>", "{\"name\":\"</script><script>alert(1)\"}");
-        assert!(page.contains("<title>&lt;b&gt;</title>") && !page.contains("alert(1)\"}</script"));
+        assert!(page.contains("<title>&lt;b&gt;</title>") && !page.contains("<script>alert"));
         assert_eq!(page.matches("<script").count(), 2);
         for text in [&page, &served()] {
             let own = text.replace("http-equiv", "").replace("https://github.com/leeoniya/uPlot", "");

@@ -55,6 +55,6 @@ mod tests {
         let numbers = [0.1 + 0.2, 1.0 / 3e7, -2.0, 123_456_789.0, f64::NAN, f64::INFINITY, 1e300, 0.0];
         let column: Numbers = numbers.into_iter().map(Number::from).chain([Number(None)]).collect();
         let text = serde_json::to_string(&column).unwrap();
-        assert_eq!(text, "[0.3,3.333333e-8,-2,123456789,null,null,1e300,0,null]");
+        assert_eq!(text, "[0.3,3.333333e-8,-2,123456789,null,null,1e+300,0,null]");
     }
 }
