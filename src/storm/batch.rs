@@ -52,10 +52,8 @@ pub struct Row {
 /// Why storms cannot be kept.
 #[derive(Debug, Error)]
 pub enum BatchError {
-    #[error("{path}: {source}")]
+    #[error("{path}: cannot be read or written: {source}; the same command resumes")]
     Io { path: PathBuf, source: io::Error },
-    #[error("{path}: {source}")]
-    Csv { path: PathBuf, source: csv::Error },
     #[error("{path}: line {line} is no storm of these settings; take another --out, or move the file away")]
     Other { path: PathBuf, line: u64 },
 }
@@ -190,11 +188,12 @@ impl Batch<'_> {
             if let Some(line) = broken_line {
                 return Err(BatchError::Other { path: path.into(), line });
             }
-            let record = record.map_err(|source| BatchError::Csv { path: path.into(), source })?;
+            let line = line as u64 + 2;
+            let record = record.map_err(|_| BatchError::Other { path: path.into(), line })?;
             match Row::read(&record, &self.name()) {
                 Some(row) => drop(rows.insert(row.seed, row)),
-                None if record.get(0) == Some(&self.name()) => broken_line = Some(line as u64 + 2),
-                None => return Err(BatchError::Other { path: path.into(), line: line as u64 + 2 }),
+                None if record.get(0) == Some(&self.name()) => broken_line = Some(line),
+                None => return Err(BatchError::Other { path: path.into(), line }),
             }
         }
         Ok(rows)

@@ -155,7 +155,7 @@ fn a_wrong_command_line_is_refused_before_anything_is_done() {
         ("launch net.toml --metrics 127.0.0.1:65535", 2, "7 processes need a port each; expected a port of 1 to 65529"),
         ("launch net.toml --metrics 127.0.0.1:0", 2, "expected a port of 1 to 65529"),
         ("run net.toml --resume", 1, "runs/net-3 is no run folder"),
-        ("run net.toml --out net.toml", 1, "net.toml exists"),
+        ("run net.toml --out net.toml", 1, "net.toml: it is no folder; choose another with --out DIR"),
         ("verify folder", 1, "folder is no run folder: it has no manifest.json"),
         ("plot folder", 1, "folder is no run folder"),
     ] {

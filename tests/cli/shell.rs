@@ -150,7 +150,7 @@ fn completed(place: &Place, words: &str) -> Vec<String> {
 fn a_shell_completes_commands_scenarios_settings_and_files() {
     let place = Place::new();
     assert_eq!(completed(&place, "sim scen"), ["scenarios"]);
-    assert_eq!(completed(&place, "sim run copy"), ["copycat"]);
+    assert_eq!(completed(&place, "sim run copyc"), ["copycat"]);
     assert_eq!(completed(&place, "sim check ne"), ["net.toml"]);
     assert_eq!(completed(&place, "sim run copycat --set mechanism=loss"), ["mechanism=loss-only"]);
     assert_eq!(completed(&place, "sim sweep copycat --grid peers.+.cou"), ["peers.+.count="]);
@@ -170,7 +170,7 @@ fn bash_completes_with_the_script() {
     let script = place.succeed("completions bash");
     std::fs::write(place.path("completions"), script).unwrap();
     // As readline does: the words of the line, and the one at which the key is pressed.
-    let pressed = "source ./completions; COMP_WORDS=(sim run copy); COMP_CWORD=2; COMP_TYPE=9; _clap_complete_sim sim copy run; \
+    let pressed = "source ./completions; COMP_WORDS=(sim run copyc); COMP_CWORD=2; COMP_TYPE=9; _clap_complete_sim sim copyc run; \
                    echo \"${COMPREPLY[@]}\"";
     let output = std::process::Command::new("bash")
         .args(["--norc", "-c", pressed])

@@ -192,6 +192,10 @@ fn models() -> Vec<Seen> {
             "model.init: m holds a model of other sizes than the settings ask for: hidden_size is 32, not 64",
         ),
         seen(
+            OpenError::OtherSize { key: "num_layers".into(), asked: "3".into(), folder: "m".into(), found: "2".into() },
+            "model.num_layers = 3, but the model of model.init, m, has 2; leave the setting out",
+        ),
+        seen(
             ModelError::UnknownPreset { name: "huge".into(), known: "nano, tiny".into() },
             "model.preset: there is no `huge`; expected one of nano, tiny",
         ),
