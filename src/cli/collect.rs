@@ -17,7 +17,7 @@ use object_store::ObjectStore;
 
 use super::json::Printed;
 use super::progress::Shown;
-use super::{UsageError, block_on, interrupt, run};
+use super::{UsageError, block_on, interrupt, show};
 
 /// If the decider's report of a round is missing, another validator's is used once this many later rounds are reported.
 const PATIENCE: u64 = 3;
@@ -48,7 +48,7 @@ pub fn collect(args: Args) -> anyhow::Result<()> {
     if rounds == 0 {
         bail!("bucket {}: no round has been reported yet", args.bucket);
     }
-    run::show(&args.out, Printed::of(args.quiet, false, "collect"))?;
+    show::drawn(&args.out, Printed::of(args.quiet, false, "collect"))?;
     if stopped && !collector.is_complete() { Err(interrupt::StoppedError::told()) } else { Ok(()) }
 }
 

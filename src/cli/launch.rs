@@ -18,7 +18,7 @@ use gauntlet::words::counted;
 
 use super::collect::Collector;
 use super::json::Printed;
-use super::{UsageError, block_on, genesis, interrupt, limits, open, run, say, targets};
+use super::{UsageError, block_on, genesis, interrupt, limits, open, run, say, show, targets};
 
 /// Maximum number of restarts of a node that fails.
 const RESTARTS: u32 = 5;
@@ -115,7 +115,7 @@ pub fn launch(args: Args) -> anyhow::Result<()> {
     }
     let rounds = collector.close()?;
     let interrupted = followed?;
-    let shown = if rounds > 0 { run::show(&root, Printed::of(args.quiet, false, "launch")) } else { Ok(()) };
+    let shown = if rounds > 0 { show::drawn(&root, Printed::of(args.quiet, false, "launch")) } else { Ok(()) };
     if interrupted {
         say(format_args!("stopped after {}; the same command resumes", counted(rounds, "round")));
         shown?;

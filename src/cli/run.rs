@@ -13,11 +13,10 @@ use gauntlet::scenario::{Scenario, World};
 use gauntlet::words::counted;
 
 use super::interrupt::StoppedError;
-use super::json::{JsonArgs, Printed, say_json};
+use super::json::{JsonArgs, Printed};
 use super::progress::Shown;
-use super::show::of_run;
 use super::watch::Page;
-use super::{DivergedError, UsageError, complete, interrupt, open, plot, say, watch};
+use super::{UsageError, complete, interrupt, open, say, show, watch};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -134,10 +133,10 @@ pub fn live(world: Arc<World>, writer: RunWriter, saved: Saved, root: &Path, how
 /// Draws a finished run and prints its results, or prints how to resume it.
 ///
 /// # Errors
-/// [`StoppedError`], or as [`show`].
+/// [`StoppedError`], or as [`show::drawn`].
 pub fn conclude(outcome: &Outcome, root: &Path, printed: Printed, go_on: &str) -> anyhow::Result<()> {
     match outcome {
-        Outcome::Finished(_) => show(root, printed),
+        Outcome::Finished(_) => show::drawn(root, printed),
         Outcome::Interrupted(rounds) => {
             let stopped = format!("stopped after {}; saved in {}", counted(*rounds, "round"), root.display());
             match printed {
@@ -147,21 +146,6 @@ pub fn conclude(outcome: &Outcome, root: &Path, printed: Printed, go_on: &str) -
             Err(StoppedError::told())
         }
     }
-}
-
-/// Draws a run and prints its tables, or its JSON.
-///
-/// # Errors
-/// [`DivergedError`], after everything is drawn and printed.
-pub fn show(root: &Path, printed: Printed) -> anyhow::Result<()> {
-    let data = report::redraw(root)?;
-    match printed {
-        Printed::Nothing => {}
-        Printed::Tables => say(report::tables::summary(&data, root, plot::look())),
-        Printed::Json(command) => say_json(command, of_run(&data, root)),
-    }
-    let diverged: Vec<String> = report::diverged(&data).iter().map(ToString::to_string).collect();
-    if diverged.is_empty() { Ok(()) } else { Err(DivergedError(diverged.join("\nerror: ")).into()) }
 }
 
 /// Opens the folder of an interrupted run, which must be of the same scenario. `central`: a run of the baseline alone.

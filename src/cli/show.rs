@@ -1,13 +1,13 @@
-//! `sim show`: prints a run's tables again.
+//! `sim show`: prints a run's tables again; other commands print them when a run has ended.
 
 use std::path::{Path, PathBuf};
 
 use gauntlet::report::{self, RunData};
 use serde_json::{Value, json};
 
-use super::json::{JsonArgs, say_json};
+use super::json::{JsonArgs, Printed, say_json};
 use super::plot::look;
-use super::say;
+use super::{DivergedError, say};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -26,6 +26,21 @@ pub fn show(args: Args) -> anyhow::Result<()> {
         say(report::tables::summary(&data, &args.run, look()));
     }
     Ok(())
+}
+
+/// Draws a run and prints its tables, or its JSON.
+///
+/// # Errors
+/// [`DivergedError`], after everything is drawn and printed.
+pub fn drawn(root: &Path, printed: Printed) -> anyhow::Result<()> {
+    let data = report::redraw(root)?;
+    match printed {
+        Printed::Nothing => {}
+        Printed::Tables => say(report::tables::summary(&data, root, look())),
+        Printed::Json(command) => say_json(command, of_run(&data, root)),
+    }
+    let diverged: Vec<String> = report::diverged(&data).iter().map(ToString::to_string).collect();
+    if diverged.is_empty() { Ok(()) } else { Err(DivergedError(diverged.join("\nerror: ")).into()) }
 }
 
 /// A run for programs: its folder, how it ended, its leaderboard.

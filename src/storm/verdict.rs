@@ -41,7 +41,9 @@ fn broken(what: &'static str, detail: String) -> Broken {
 pub async fn check(course: &mut Course<'_>) -> Found {
     let mut found = ends(course);
     course.records.look(&*course.observer).await;
-    found.append(&mut course.records.broken);
+    if let Some(ports) = reader(course) {
+        found.extend(course.records.broken(&*ports.chain.view().await, &ports.clock));
+    }
     found.extend(records(course));
     found.extend(models(course));
     found.extend(pay_reported(course));

@@ -88,7 +88,7 @@ fn curve(label: String, stroke: Stroke, run: &RunData, losses: impl Iterator<Ite
 }
 
 /// The name of a run's baseline.
-pub(in crate::report) fn adamw(run: &RunData) -> String {
+pub(crate) fn adamw(run: &RunData) -> String {
     let BaselineSettings { optimizer, steps_per_round, lr, .. } = &run.manifest.scenario.baseline;
     let steps = if *steps_per_round == 1 { String::new() } else { format!("{steps_per_round} steps a round, ") };
     format!("central {} on as many tokens ({steps}peak learning rate {lr})", optimizer.name())
