@@ -80,7 +80,7 @@ fn measurement<'py>(class: &Bound<'py, PyAny>, what: &Measurement) -> PyResult<B
 fn measurement_of(asked: &Bound<'_, PyAny>) -> PyResult<Measurement> {
     let number = |name: &str| -> PyResult<f64> { asked.getattr(name)?.extract() };
     let (fraction, sample, stretch) = (number("fraction")?, number("sample")?, number("stretch")?);
-    if !fraction.is_finite() || !(0.0..=1.0).contains(&sample) || !(stretch > 0.0 && stretch <= 1.0) {
+    if !(fraction.is_finite() && (0.0..=1.0).contains(&sample) && stretch > 0.0 && stretch <= 1.0) {
         return Err(PyValueError::new_err(format!(
             "a Measurement of fraction={fraction}, sample={sample} and stretch={stretch}; expected a finite fraction, a \
              sample of 0 to 1, and a stretch above 0, 1 at most"

@@ -74,7 +74,7 @@ def test_every_option_that_the_library_names_is_known_here():
     assert len(texts) > 100
     options, commands = 0, 0
     for file, text in texts.items():
-        for option in re.findall(r"(?<![\w-])--([a-z][a-z-]*)", text):
+        for option in re.findall(r"(?<![\w-])--([a-z](?:[a-z-]*[a-z])?)(?![\w-])", text):
             options += 1
             assert option in arguments | ELSEWHERE | SETTINGS | {"resume"}, f"{file} names --{option}; what is it in Python?"
             if option in arguments - SETTINGS:
