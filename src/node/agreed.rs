@@ -73,6 +73,11 @@ impl Agreed {
         })
     }
 
+    /// When all validators of the succession have had their turn, and half a round for it.
+    pub fn last_turn(&self, chain: &dyn ChainView, clock: &Clock, round: u64) -> Duration {
+        clock.reveal_window(round).closes + clock.round_length() / 2 * chain.succession(round).len() as u32
+    }
+
     /// Whether a record with this stamp was written when it was its author's turn. A node that does not know who decided
     /// the round before accepts it.
     pub fn is_in_turn(&self, chain: &dyn ChainView, clock: &Clock, record: &RoundRecord, stamp: DateTime<Utc>) -> bool {

@@ -216,6 +216,7 @@ impl Process {
         let identities: Vec<Arc<Identity>> = identities.into_iter().map(Arc::new).collect();
         let first = identities.first().expect("a node has an identity").clone();
         let state = Saver::new(StateFolder::open(folder, self.run.id, first.hotkey())?);
+        let state = if world.compute.is_in_place() { state.in_place() } else { state };
         let metrics = self.metrics.of_node(&first.hotkey());
         let patient = |store| {
             let counted = Arc::new(CountedStore::new(store, metrics.clone()));

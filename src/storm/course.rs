@@ -85,7 +85,7 @@ impl<'a> Course<'a> {
             watch: Arc::new(Watch::new(field.nodes())),
             records: Records::new(field.run.clone()),
             networks: (0..=field.nodes()).map(|_| field.network()).collect(),
-            compute: Compute::new(1),
+            compute: Compute::in_place(),
             field,
             seats,
             clock,

@@ -41,11 +41,14 @@ fn broken(what: &'static str, detail: String) -> Broken {
 pub async fn check(course: &mut Course<'_>) -> Found {
     let mut found = ends(course);
     course.records.look(&*course.observer).await;
+    let mut void = Vec::new();
     if let Some(ports) = reader(course) {
-        found.extend(course.records.broken(&*ports.chain.view().await, &ports.clock));
+        let chain = ports.chain.view().await;
+        void = chain.void_rounds();
+        found.extend(course.records.broken(&*chain, &ports.clock));
     }
-    found.extend(records(course));
-    found.extend(models(course));
+    found.extend(records(course, &void));
+    found.extend(models(course, &void));
     found.extend(pay_reported(course));
     found.extend(memory(course).await);
     found.extend(replay(course).await);
@@ -72,8 +75,9 @@ fn ends(course: &Course<'_>) -> Found {
     found
 }
 
-/// Every round is decided once, by a validator, about the model that the round before left.
-fn records(course: &Course<'_>) -> Found {
+/// Every round is decided once, by a validator, about the model that the round before left. A void round leaves the
+/// model that it found.
+fn records(course: &Course<'_>, void: &[u64]) -> Found {
     let mut found = Vec::new();
     let mut before = course.networks[0].genesis.digest;
     for round in 0..course.field.scenario.rounds {
@@ -81,12 +85,11 @@ fn records(course: &Course<'_>) -> Found {
             found.push(broken("one record a round", format!("round {round} has none")));
             return found;
         };
+        if void.contains(&round) {
+            continue;
+        }
         if record.model_before != before {
-            let detail = format!(
-                "round {round} is about {}, round {} left {before}",
-                record.model_before,
-                round.wrapping_sub(1)
-            );
+            let detail = format!("round {round} is about {}, those before it left {before}", record.model_before);
             found.push(broken("records follow from one another", detail));
         }
         before = record.model_after;
@@ -94,14 +97,17 @@ fn records(course: &Course<'_>) -> Found {
     found
 }
 
-/// Every model of an honest node is that of the record.
-fn models(course: &Course<'_>) -> Found {
+/// Every model of an honest node is that of the record. Who has taken the step of a round that became void sees with the
+/// next record that its model is not the network's, and goes back at once.
+fn models(course: &Course<'_>, void: &[u64]) -> Found {
     let told = course.watch.told();
     let mut found = Vec::new();
     for (node, models) in told.models.iter().enumerate().filter(|(node, _)| course.seats[*node].is_honest) {
-        for (at_ms, round, model) in models {
+        for (number, (at_ms, round, model)) in models.iter().enumerate() {
             let record = round.checked_sub(1).and_then(|before| course.records.of(before));
-            if record.is_none_or(|record| record.model_after.to_string() != *model) {
+            let goes_back = || models.get(number + 1).is_some_and(|(_, next, _)| next <= round);
+            let is_overruled = void.iter().any(|void| void + 1 < *round) && goes_back();
+            if record.is_none_or(|record| record.model_after.to_string() != *model) && !is_overruled {
                 let detail = format!("node {node} had {model} before round {round}, at {:.3} s", *at_ms as f64 / 1e3);
                 found.push(broken("honest replicas are those of the records", detail));
             }

@@ -7,6 +7,7 @@
 //! ever forks. A record that is written before its author's turn counts for nobody, and is replaced in turn.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -40,6 +41,18 @@ pub struct Decided {
     pub agreed: Agreed,
 }
 
+/// What a validator finds where its record goes.
+enum Settled {
+    /// Its record, which counts.
+    Ours,
+    /// Another record that counts.
+    Theirs,
+    /// It has put its record in the place of what counts for nobody.
+    Replaced,
+    /// It cannot tell, or has to wait.
+    Open,
+}
+
 impl Validator {
     /// Waits for the record of the round, and writes it when it is this validator's turn. `None` when the next round is
     /// over too and the record's payloads are unavailable: something is lost, and only catching up helps.
@@ -52,7 +65,7 @@ impl Validator {
             let is_early = self.ports.clock.now() < turn;
             if decides_at.is_some_and(|at| self.ports.clock.now() >= at)
                 && !(is_early && was_early)
-                && let Some((replica, included, record)) = self.propose(gathered, chain).await
+                && let Some((replica, included, record)) = self.propose(gathered, chain, is_early).await
             {
                 if !is_early {
                     let agreed = self.agreed.followed(own);
@@ -84,10 +97,12 @@ impl Validator {
     }
 
     /// Aggregates the peers that this validator would take, and writes the record; `None` if there is one already.
+    /// `is_early` if it does so before its turn, and knows it.
     async fn propose(
         &self,
         gathered: &Gathered,
         chain: &dyn ChainView,
+        is_early: bool,
     ) -> Option<(Arc<Replica>, Vec<Uid>, RoundRecord)> {
         let (own, round) = (self.ports.identity.hotkey(), self.round);
         let uids = self.included(gathered, chain);
@@ -120,7 +135,7 @@ impl Validator {
         if is_ours {
             self.put(&parts[1..]).await;
         }
-        let written = self.put_record(&record).await;
+        let written = self.put_record(&record, is_early).await;
         if written && !is_ours {
             self.put(&parts).await;
         }
@@ -128,50 +143,81 @@ impl Validator {
     }
 
     /// Writes the record. Returns whether this record is now the round's.
-    async fn put_record(&self, record: &RoundRecord) -> bool {
+    async fn put_record(&self, record: &RoundRecord, is_early: bool) -> bool {
         let (key, bytes) = (keys::record(record.round), record::encode(record, &self.ports.identity));
+        // Nobody else judges the record of the only validator, and a record that is early on purpose counts for nobody.
+        let is_judged = !is_early && self.ports.chain.view().await.validators().len() > 1;
+        let mut patience = None;
         loop {
-            if self.create(&key, &bytes).await {
+            if self.create(&key, &bytes).await && !is_judged {
                 return true;
             }
-            if let Some(written) = self.settle_dispute(record, &bytes).await {
-                return written;
+            loop {
+                match self.settle_dispute(record, &bytes, is_early, &mut patience).await {
+                    Settled::Ours => return true,
+                    Settled::Theirs => return false,
+                    Settled::Replaced => {}
+                    Settled::Open => break,
+                }
             }
             wait_a_little(&self.ports).await;
         }
     }
 
-    /// An object exists where the record goes. Returns whether it is this record; `None` if that cannot be told, or if
-    /// the object is no record and cannot be replaced.
-    async fn settle_dispute(&self, record: &RoundRecord, bytes: &Bytes) -> Option<bool> {
+    /// An object exists where the record goes. Finds out whose record it is by its stamp, as all others do: this
+    /// validator's clock may be ahead, so that it has written its record before its turn. Then it waits until
+    /// `patience` ends.
+    async fn settle_dispute(
+        &self,
+        record: &RoundRecord,
+        bytes: &Bytes,
+        is_early: bool,
+        patience: &mut Option<(DateTime<Utc>, Duration)>,
+    ) -> Settled {
         let key = keys::record(record.round);
-        #[cfg(test)]
-        if crate::planted::is(crate::planted::Defect::UnreadRecord) && self.look(&key).await.is_none() {
-            return Some(true);
-        }
-        let (found, stamp, version) = self.look(&key).await?;
+        let Some((found, stamp, version)) = self.look(&key).await else {
+            #[cfg(test)]
+            if crate::planted::is(crate::planted::Defect::UnreadRecord) {
+                return Settled::Ours;
+            }
+            return Settled::Open;
+        };
         let chain = self.ports.chain.view().await;
         let is_in_turn = |found: &RoundRecord| self.agreed.is_in_turn(&*chain, &self.ports.clock, found, stamp);
         // A retried request may have met its own first try.
-        if found == *bytes && is_in_turn(record) {
-            return Some(true);
-        }
-        let read = read_record(&self.network, &self.ports, record.round, &found).await;
-        if read.is_ok_and(|found| is_in_turn(&found)) {
-            return Some(false);
+        if found == *bytes {
+            if is_early || is_in_turn(record) {
+                return Settled::Ours;
+            }
+            // It has seen fewer uploads than validators with the right time. They go first.
+            if patience.is_none_or(|(of, _)| of != stamp) {
+                let clock = &self.ports.clock;
+                let last = self.agreed.last_turn(&*chain, clock, record.round);
+                let ahead = last.saturating_sub(clock.since_genesis(stamp));
+                tracing::warn!(round = record.round, ?ahead, "this validator's clock is ahead: its record is early");
+                *patience = Some((stamp, clock.now() + ahead));
+            }
+            if patience.is_some_and(|(_, until)| self.ports.clock.now() < until) {
+                return Settled::Open;
+            }
+        } else {
+            let read = read_record(&self.network, &self.ports, record.round, &found).await;
+            if read.is_ok_and(|found| is_in_turn(&found)) {
+                return Settled::Theirs;
+            }
         }
         // A response may be damaged in transit. Only what is read twice alike is in the store.
-        if self.look(&key).await? != (found, stamp, version.clone()) {
-            return None;
+        if self.look(&key).await != Some((found, stamp, version.clone())) {
+            return Settled::Open;
         }
         // The object is no record, or one that was written out of turn, so its author had no right to write it. Where
         // the store can replace exactly the object that was seen, no other validator's record is lost.
         let options = PutOptions { mode: PutMode::Update(version), ..Default::default() };
         match self.ports.bucket.put_opts(&key, bytes.clone().into(), options).await {
-            Ok(_) => Some(true),
+            Ok(_) => Settled::Replaced,
             Err(error) => {
                 tracing::error!(%key, %error, "the object is no validator's record, and cannot be replaced");
-                None
+                Settled::Open
             }
         }
     }
