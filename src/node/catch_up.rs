@@ -78,7 +78,12 @@ pub async fn step_forward(
                 let followed = Followed { replica, in_sync: true, is_sound: true, agreed };
                 return Step { at: newest, followed };
             }
-            if objects && round > at + 1 && objected != Some(round) {
+            // Who can go on from a checkpoint has nothing against what was agreed up to it.
+            if objects
+                && round > at + 1
+                && objected != Some(round)
+                && newest_checkpoint_round(network, ports).await.is_some_and(|newest| newest.is_none_or(|of| of <= at))
+            {
                 objected = Some(round);
                 ports.chain.submit(Call::Object(objection(&record, true))).await;
             }

@@ -46,8 +46,10 @@ impl Records {
 
     /// The records that were in turn and were replaced nevertheless. A record out of turn is none, and may be.
     pub fn broken(&self, chain: &dyn ChainView, clock: &Clock) -> Vec<Broken> {
+        let void = chain.void_rounds();
         let in_turn = |seen: &&Seen| {
-            let before = seen.record.round.checked_sub(1).and_then(|before| self.of(before));
+            let before = (0..seen.record.round).rev().find(|round| !void.contains(round));
+            let before = before.and_then(|before| self.of(before));
             let agreed = before.map_or(Agreed::default(), |before| Agreed::default().followed(before.validator));
             agreed.is_in_turn(chain, clock, &seen.record, seen.stamp)
         };
@@ -55,7 +57,7 @@ impl Records {
             what: "one record a round",
             detail: format!("round {} had a record, and now has another", seen.record.round),
         };
-        self.replaced.iter().filter(in_turn).map(told).collect()
+        self.replaced.iter().filter(|seen| !void.contains(&seen.record.round)).filter(in_turn).map(told).collect()
     }
 
     /// Looks at the records that are in the bucket now.

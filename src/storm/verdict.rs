@@ -31,6 +31,9 @@ const ROUNDING: f64 = 1e-9;
 /// Objects that a life of a node may leave behind in its rounds, besides those that it keeps.
 const LEFT_A_LIFE: usize = 8;
 
+/// Rounds for which a node may not know that a round is void: as long as a fault lasts, and one more.
+const UNAWARE_ROUNDS: u64 = 6;
+
 type Found = Vec<Broken>;
 
 fn broken(what: &'static str, detail: String) -> Broken {
@@ -81,13 +84,13 @@ fn records(course: &Course<'_>, void: &[u64]) -> Found {
     let mut found = Vec::new();
     let mut before = course.networks[0].genesis.digest;
     for round in 0..course.field.scenario.rounds {
+        if void.contains(&round) {
+            continue;
+        }
         let Some(record) = course.records.of(round) else {
             found.push(broken("one record a round", format!("round {round} has none")));
             return found;
         };
-        if void.contains(&round) {
-            continue;
-        }
         if record.model_before != before {
             let detail = format!("round {round} is about {}, those before it left {before}", record.model_before);
             found.push(broken("records follow from one another", detail));
@@ -97,16 +100,15 @@ fn records(course: &Course<'_>, void: &[u64]) -> Found {
     found
 }
 
-/// Every model of an honest node is that of the record. Who has taken the step of a round that became void sees with the
-/// next record that its model is not the network's, and goes back at once.
+/// Every model of an honest node is that of the record. Who has taken the step of a round that became void goes back when
+/// it sees that; a fault may hide it from the node for a while.
 fn models(course: &Course<'_>, void: &[u64]) -> Found {
     let told = course.watch.told();
     let mut found = Vec::new();
     for (node, models) in told.models.iter().enumerate().filter(|(node, _)| course.seats[*node].is_honest) {
-        for (number, (at_ms, round, model)) in models.iter().enumerate() {
+        for (at_ms, round, model) in models {
             let record = round.checked_sub(1).and_then(|before| course.records.of(before));
-            let goes_back = || models.get(number + 1).is_some_and(|(_, next, _)| next <= round);
-            let is_overruled = void.iter().any(|void| void + 1 < *round) && goes_back();
+            let is_overruled = void.iter().any(|void| (1..=UNAWARE_ROUNDS).contains(&round.saturating_sub(*void)));
             if record.is_none_or(|record| record.model_after.to_string() != *model) && !is_overruled {
                 let detail = format!("node {node} had {model} before round {round}, at {:.3} s", *at_ms as f64 / 1e3);
                 found.push(broken("honest replicas are those of the records", detail));
@@ -164,6 +166,7 @@ async fn replay(course: &Course<'_>) -> Found {
     let Some(ports) = reader(course) else { return Vec::new() };
     let network = course.networks.last().expect("of whoever comes after");
     let rounds = course.field.scenario.rounds;
+    let void = ports.chain.view().await.void_rounds();
     let mut found = Vec::new();
     let mut starts: BTreeMap<u64, Arc<Replica>> = BTreeMap::new();
     if fetch_record(network, &ports, 0).await.is_some() {
@@ -174,7 +177,10 @@ async fn replay(course: &Course<'_>) -> Found {
         let listed = ports.bucket.list(Some(&keys::checkpoints(validator))).try_collect::<Vec<_>>().await;
         for at in listed.unwrap_or_default().iter().filter_map(|meta| keys::number(&meta.location)) {
             let Some(before) = at.checked_sub(1) else { continue };
-            // Without its record nobody takes it.
+            // Without its record nobody takes it. That of a void round does not count.
+            if void.contains(&before) {
+                continue;
+            }
             let Some(record) = fetch_record(network, &ports, before).await else { continue };
             let key = keys::checkpoint(validator, at);
             match get_checkpoint(&ports.bucket, &key, &network.run, parameters, (at, record.model_after)).await {
@@ -191,7 +197,7 @@ async fn replay(course: &Course<'_>) -> Found {
     let kept_from = rounds.saturating_sub(course.field.scenario.training.kept_rounds());
     let is_needed = |round: u64| round >= kept_from || starts.range(round + 1..).next().is_none();
     let mut replica = Some(start.clone());
-    let (void, agreed) = (ports.chain.view().await.void_rounds(), Agreed::default());
+    let agreed = Agreed::default();
     for round in first..rounds {
         replica = starts.get(&round).cloned().or(replica);
         if void.contains(&round) {

@@ -205,7 +205,10 @@ impl Validator {
     /// Whether this validator's model is the one that the previous round's record names. Without a record, nothing says
     /// otherwise.
     async fn has_agreed_model(&self) -> bool {
-        let Some(before) = self.round.checked_sub(1) else { return self.replica.digest == self.network.genesis.digest };
+        // A void round's record says nothing about the model after it.
+        let void = self.ports.chain.view().await.void_rounds();
+        let before = (0..self.round).rev().find(|round| !void.contains(round));
+        let Some(before) = before else { return self.replica.digest == self.network.genesis.digest };
         loop {
             // Who decided the round before that one is not known any more.
             let agreed = Agreed::default();
