@@ -170,6 +170,7 @@ impl Validator {
         // The rounds whose records made it start over. If it arrives at the same model again, others go on with that model
         // too, and it is the record's author that has another.
         let mut doubted = BTreeSet::new();
+        let known_as = self.ports.identity.hotkey();
         loop {
             self.ports.host.between_rounds(self.round, &|| self.state());
             if self.round >= self.network.rules.rounds || leaves.is_some_and(|leaves| self.round >= leaves) {
@@ -189,6 +190,11 @@ impl Validator {
             }
             let known = (&self.replica, &self.agreed);
             let step = step_forward(&self.network, &self.ports, self.round, known, true).await;
+            let chain = self.ports.chain.view().await;
+            let is_first = chain.succession(self.round).first().is_some_and(|(first, _)| *first == known_as.0);
+            if is_first && chain.void_rounds().contains(&self.round) {
+                self.ports.host.report(self.empty_report());
+            }
             if step.followed.in_sync || doubted.contains(&self.round) {
                 if let (false, Some(author)) = (step.followed.in_sync, step.followed.agreed.author()) {
                     let objection = Objection { round: self.round, author: author.0, lacks: false };
