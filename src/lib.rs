@@ -35,6 +35,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`storm`] | a network under faults drawn from a seed, and what must hold after them |
 //! | [`lab`] | experiments of many networks: sweeps, intervals over seeds |
 //! | [`report`] | run folder, CSV, plots, tables |
 //! | [`plan`] | what a scenario takes on real devices, from counts |
@@ -67,12 +68,15 @@ pub mod mechanism;
 pub mod model;
 pub mod node;
 pub mod plan;
+#[cfg(test)]
+mod planted;
 pub mod protocol;
 pub mod random;
 pub mod report;
 pub mod runtime;
 pub mod scenario;
 pub mod settings;
+pub mod storm;
 pub mod training;
 pub mod transport;
 pub mod words;

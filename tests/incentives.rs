@@ -8,6 +8,8 @@
 mod common;
 #[path = "incentives/muon.rs"]
 mod muon;
+#[path = "incentives/validators.rs"]
+mod validators;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -247,6 +247,14 @@ async fn with_its_policy_a_validator_writes_a_record_once_and_prunes() {
     validator.put_opts(&path(record), "3".into(), PutMode::Update(version).into()).await.unwrap();
     validator.delete(&path(record)).await.unwrap();
     validator.put(&path("nodes/ba/checkpoints/00000100"), "1".into()).await.unwrap();
+    for call in ["nodes/ba/weights/0000000084", "nodes/ba/weights/0000000084.01"] {
+        assert!(denied(validator.put(&path(call), "1".into())).await, "only where nothing is: {call}");
+        create(&validator, call, "1").await.unwrap();
+        assert!(matches!(create(&validator, call, "2").await, Err(Error::AlreadyExists { .. })));
+        let version = UpdateVersion { e_tag: validator.head(&path(call)).await.unwrap().e_tag, version: None };
+        assert!(denied(validator.put_opts(&path(call), "3".into(), PutMode::Update(version).into())).await);
+        assert!(denied(validator.delete(&path(call))).await, "what others have read stays: {call}");
+    }
     for elsewhere in ["nodes/aa/rounds/00000001/upload", "genesis", "chain/slots/00000/00000000"] {
         assert!(denied(validator.put(&path(elsewhere), "1".into())).await, "{elsewhere}");
         assert!(denied(create(&validator, elsewhere, "1")).await, "{elsewhere}");

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use object_store::path::Path;
 use object_store::{Error, GetOptions, GetRange, ObjectStore, PutMode, PutOptions, Result};
 
@@ -22,12 +23,23 @@ pub async fn create(bucket: &dyn ObjectStore, key: &Path, bytes: Bytes) -> Resul
 
 /// An object of at most `most` bytes; `None` if it is missing, larger, or cannot be read.
 pub async fn get_bounded(bucket: &Arc<dyn ObjectStore>, key: &Path, most: u64) -> Option<Bytes> {
+    Some(get_stamped(bucket, key, most).await?.0)
+}
+
+/// The same object with its stamp.
+pub async fn get_stamped(bucket: &Arc<dyn ObjectStore>, key: &Path, most: u64) -> Option<(Bytes, DateTime<Utc>)> {
     let options = GetOptions { range: Some(GetRange::Bounded(0..most)), ..Default::default() };
     let answer = bucket.get_opts(key, options).await.ok()?;
     if answer.meta.size > most {
         return None;
     }
-    answer.bytes().await.ok()
+    let stamp = answer.meta.last_modified;
+    #[cfg(test)]
+    if crate::planted::is(crate::planted::Defect::ShortBody) {
+        let announced = answer.meta.size as usize;
+        return Some((answer.bytes().await.ok()?.slice(..announced), stamp));
+    }
+    Some((answer.bytes().await.ok()?, stamp))
 }
 
 /// Result of reading an object several times.

@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::registry::{Hotkey, MAX_SLOTS};
 use super::settings::ChainSettings;
 use crate::Uid;
+use crate::digest::Digest;
 use crate::words::counted;
 
 /// A call and the hotkey that makes it. The keeper of the log has checked the signature.
@@ -25,8 +26,25 @@ pub enum Call {
     /// Asks for this slot. It is refused unless the slot is free or is the next one to be given away. The hotkey may
     /// name the URL of its own bucket for its uploads.
     Claim { uid: Uid, bucket: Option<String> },
-    /// A validator's weights for the peers, on any scale; slots left out get 0.
+    /// A validator's weights for the peers, on any scale; slots left out get 0. Not with `chain.commit_reveal`.
     SetWeights(Vec<(Uid, f64)>),
+    /// A validator's [`commitment`](super::commitment()) to weights. The first before an epoch counts.
+    CommitWeights(Digest),
+    /// The weights of an earlier commitment.
+    RevealWeights { weights: Vec<(Uid, f64)>, salt: Digest },
+    /// A validator objects to a record.
+    Object(Objection),
+}
+
+/// An objection to a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Objection {
+    pub round: u64,
+    /// The record's author.
+    pub author: Hotkey,
+    /// Whether the validator lacks payloads that the record names. Otherwise it could follow the record, and no honest
+    /// validator would have written it.
+    pub lacks: bool,
 }
 
 /// The nodes that are on the chain at block 0.

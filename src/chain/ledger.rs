@@ -16,6 +16,7 @@ use super::view::ChainView;
 /// The chain: its log, and its state at the latest block asked for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ledger {
+    #[serde(with = "as_text")]
     settings: ChainSettings,
     genesis: Genesis,
     /// Keyed by block, hotkey and the number of the hotkey's call, so that the order in which nodes submit within a
@@ -65,7 +66,7 @@ impl Ledger {
             return Err(LedgerError::BlockOver { block, present: self.state.block });
         }
         match &call {
-            Call::SetWeights(weights) if weights.len() > MAX_SLOTS => {
+            Call::SetWeights(weights) | Call::RevealWeights { weights, .. } if weights.len() > MAX_SLOTS => {
                 return Err(LedgerError::TooManyWeights(weights.len()));
             }
             _ => {}
@@ -109,13 +110,30 @@ impl Books for Ledger {
     }
 }
 
+/// Settings as a text, because they leave out what is not set, which a format without names cannot tell.
+mod as_text {
+    use serde::de::Error as _;
+    use serde::ser::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::chain::ChainSettings;
+
+    pub fn serialize<S: Serializer>(settings: &ChainSettings, serializer: S) -> Result<S::Ok, S::Error> {
+        serde_json::to_string(settings).map_err(S::Error::custom)?.serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ChainSettings, D::Error> {
+        serde_json::from_str(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
 /// Applies all blocks before `block` to a state.
 fn advance(state: &mut ChainState, settings: &ChainSettings, log: &BTreeMap<(u64, Hotkey, u64), Call>, block: u64) {
     let clock = RoundClock::new(settings);
     while state.block < block {
         let (from, to) = ((state.block, Hotkey::default(), 0), (state.block + 1, Hotkey::default(), 0));
         for ((_, hotkey, _), call) in log.range(from..to) {
-            state.apply(hotkey, call);
+            state.apply(settings, &clock, hotkey, call);
         }
         state.next_block(settings, &clock);
     }

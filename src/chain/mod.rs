@@ -16,23 +16,28 @@
 //! | `ledger` | the log of calls: the back end of this project |
 //! | `state` | the state that the log leads to |
 //! | `registry` | slots and their owners |
+//! | `commitment` | weights that are committed to before anybody can read them |
+//! | `watch` | void rounds, and validators that lose their turn |
 //! | `yuma` | pay from weights |
 //! | `blocks` | blocks, rounds and time |
 
 pub mod blocks;
 mod books;
 mod call;
+mod commitment;
 pub mod ledger;
 pub mod registry;
 mod settings;
 mod snapshot;
 mod state;
 mod view;
+mod watch;
 pub mod yuma;
 
 pub use blocks::{PutWindow, RoundClock};
 pub use books::{Books, OpenBooks};
-pub use call::{Call, Extrinsic, Genesis, LedgerError};
+pub use call::{Call, Extrinsic, Genesis, LedgerError, Objection};
+pub use commitment::commitment;
 pub use ledger::Ledger;
 pub use registry::{Hotkey, MAX_SLOTS, Registration, Registry};
 pub use settings::ChainSettings;

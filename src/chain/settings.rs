@@ -6,6 +6,8 @@ use super::registry::MAX_SLOTS;
 use crate::settings::{Findings, MOST_SECONDS};
 
 /// Slots, blocks, rounds, weights, Yuma consensus.
+///
+/// Later settings are written only if they are set, because the names of runs cover what is written.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ChainSettings {
@@ -26,6 +28,19 @@ pub struct ChainSettings {
     pub bond_alpha: f64,
     /// How far bonds follow clipped weights instead of posted ones, from 0 to 1.
     pub bond_penalty: f64,
+    /// Whether validators commit to their weights before an epoch and reveal them after it, so that copied weights are
+    /// an epoch late.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub commit_reveal: bool,
+    /// Rounds for which a validator goes to the end of the succession when a majority objects to a record of its.
+    #[serde(skip_serializing_if = "is_default_suspension")]
+    pub suspended_rounds: u64,
+}
+
+const SUSPENDED_ROUNDS: u64 = 100;
+
+fn is_default_suspension(rounds: &u64) -> bool {
+    *rounds == SUSPENDED_ROUNDS
 }
 
 impl Default for ChainSettings {
@@ -40,6 +55,8 @@ impl Default for ChainSettings {
             kappa: 0.5,
             bond_alpha: 0.1,
             bond_penalty: 1.0,
+            commit_reveal: false,
+            suspended_rounds: SUSPENDED_ROUNDS,
         }
     }
 }

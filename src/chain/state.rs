@@ -6,12 +6,15 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::blocks::RoundClock;
-use super::call::{Call, Genesis};
+use super::call::{Call, Genesis, Objection};
+use super::commitment::{Commitments, commitment};
 use super::registry::{Hotkey, Registration, Registry};
 use super::settings::ChainSettings;
 use super::view::ChainView;
+use super::watch::Watch;
 use super::yuma;
 use crate::Uid;
+use crate::digest::Digest;
 
 /// The state of the chain at the start of a block, after all calls of earlier blocks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,6 +37,7 @@ pub struct ChainState {
     registry: Registry,
     /// The buckets of hotkeys that do not use the network's.
     buckets: BTreeMap<Hotkey, String>,
+    watch: Watch,
 }
 
 /// A validator on the chain.
@@ -48,12 +52,13 @@ pub struct Validator {
     /// The last weights it posted.
     pub posted: Option<Posted>,
     bonds: BTreeMap<Uid, f64>,
+    commitments: Commitments,
 }
 
 /// Weights that a validator posted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Posted {
-    /// The block of the call.
+    /// The block of the call, or of the commitment to the weights.
     pub block: u64,
     /// Finite and not negative, on any scale.
     pub weights: Vec<(Uid, f64)>,
@@ -78,6 +83,14 @@ pub enum Refusal {
     RepeatedUid(Uid),
     #[error("the weight for slot {0} is negative or not finite")]
     InvalidWeight(Uid),
+    #[error("validators of this chain commit to weights first")]
+    NotCommitted,
+    #[error("the validator has committed to weights for this epoch before")]
+    CommittedBefore,
+    #[error("no open commitment of an earlier epoch is to these weights")]
+    UnknownCommitment,
+    #[error("round {0} is still to come")]
+    RoundToCome(u64),
 }
 
 impl ChainState {
@@ -95,6 +108,7 @@ impl ChainState {
             earned: 0.0,
             posted: None,
             bonds: BTreeMap::new(),
+            commitments: Commitments::default(),
         });
         Self {
             block: 0,
@@ -106,6 +120,7 @@ impl ChainState {
             refused: Vec::new(),
             registry,
             buckets: BTreeMap::new(),
+            watch: Watch::default(),
         }
     }
 
@@ -115,11 +130,17 @@ impl ChainState {
     }
 
     /// Applies a call of the current block.
-    pub(super) fn apply(&mut self, hotkey: &Hotkey, call: &Call) {
+    pub(super) fn apply(&mut self, settings: &ChainSettings, clock: &RoundClock, hotkey: &Hotkey, call: &Call) {
+        let round = clock.round_of(self.block);
+        let epoch = round / settings.weights_every.max(1);
         let applied = match call {
             Call::Register => self.register(*hotkey, None),
             Call::Claim { uid, bucket } => self.claim(*hotkey, *uid, bucket.as_ref()),
-            Call::SetWeights(weights) => self.set_weights(hotkey, weights),
+            Call::SetWeights(_) if settings.commit_reveal => Err(Refusal::NotCommitted),
+            Call::SetWeights(weights) => self.set_weights(hotkey, weights, self.block),
+            Call::CommitWeights(digest) => self.commit_weights(hotkey, epoch, digest),
+            Call::RevealWeights { weights, salt } => self.reveal_weights(hotkey, epoch, weights, salt),
+            Call::Object(objection) => self.object(hotkey, objection, round, settings.suspended_rounds),
         };
         if let Err(refusal) = applied {
             self.refused.push((self.block, *hotkey, refusal));
@@ -166,9 +187,8 @@ impl ChainState {
     }
 
     /// A single bad weight refuses the whole call, and the earlier weights stay, as on Bittensor.
-    fn set_weights(&mut self, hotkey: &Hotkey, weights: &[(Uid, f64)]) -> Result<(), Refusal> {
-        let validator = self.validators.iter_mut().find(|validator| validator.hotkey == *hotkey);
-        let validator = validator.ok_or(Refusal::NotAValidator)?;
+    fn set_weights(&mut self, hotkey: &Hotkey, weights: &[(Uid, f64)], block: u64) -> Result<(), Refusal> {
+        let nth = self.validator(hotkey)?;
         let mut seen = BTreeSet::new();
         for &(uid, weight) in weights {
             if !self.registry.owners().contains_key(&uid) {
@@ -181,8 +201,41 @@ impl ChainState {
                 return Err(Refusal::InvalidWeight(uid));
             }
         }
-        validator.posted = Some(Posted { block: self.block, weights: weights.to_vec() });
+        self.validators[nth].posted = Some(Posted { block, weights: weights.to_vec() });
         Ok(())
+    }
+
+    fn commit_weights(&mut self, hotkey: &Hotkey, epoch: u64, digest: &Digest) -> Result<(), Refusal> {
+        let (nth, block) = (self.validator(hotkey)?, self.block);
+        let is_first = self.validators[nth].commitments.commit(epoch, block, *digest);
+        if is_first { Ok(()) } else { Err(Refusal::CommittedBefore) }
+    }
+
+    fn reveal_weights(
+        &mut self,
+        hotkey: &Hotkey,
+        epoch: u64,
+        weights: &[(Uid, f64)],
+        salt: &Digest,
+    ) -> Result<(), Refusal> {
+        let nth = self.validator(hotkey)?;
+        let opened = self.validators[nth].commitments.open(epoch, &commitment(hotkey, weights, salt));
+        self.set_weights(hotkey, weights, opened.ok_or(Refusal::UnknownCommitment)?)
+    }
+
+    fn object(&mut self, hotkey: &Hotkey, objection: &Objection, now: u64, rounds: u64) -> Result<(), Refusal> {
+        self.validator(hotkey)?;
+        self.validator(&objection.author)?;
+        if objection.round > now {
+            return Err(Refusal::RoundToCome(objection.round));
+        }
+        self.watch.object(&ChainView::validators(self), *objection, *hotkey, now, rounds);
+        Ok(())
+    }
+
+    /// A validator's place in the order of genesis.
+    fn validator(&self, hotkey: &Hotkey) -> Result<usize, Refusal> {
+        self.validators.iter().position(|validator| validator.hotkey == *hotkey).ok_or(Refusal::NotAValidator)
     }
 
     /// Moves to the next block. Pays each round at its end; every `weights_every` rounds an epoch follows.
@@ -200,6 +253,9 @@ impl ChainState {
     fn pay(&mut self) {
         for (uid, incentive) in &self.incentives {
             *self.paid.entry(*uid).or_default() += incentive;
+            #[cfg(test)]
+            let incentive =
+                &if crate::planted::is(crate::planted::Defect::DoublePay) { 2.0 * incentive } else { *incentive };
             let owner = self.registry.owners()[uid].hotkey;
             *self.paid_hotkeys.entry(owner).or_default() += incentive;
         }
@@ -246,6 +302,21 @@ impl ChainView for ChainState {
         let mut order: Vec<_> = self.validators.iter().map(|validator| (validator.hotkey, validator.stake)).collect();
         order.sort_by(|(_, a), (_, b)| b.total_cmp(a));
         order
+    }
+
+    fn succession(&self, round: u64) -> Vec<(Hotkey, f64)> {
+        let mut order = ChainView::validators(self);
+        order.sort_by_key(|(validator, _)| self.watch.is_suspended(validator, round));
+        order
+    }
+
+    fn void_rounds(&self) -> Vec<u64> {
+        self.watch.void().to_vec()
+    }
+
+    fn weights(&self) -> Vec<(Hotkey, Vec<(Uid, f64)>)> {
+        let posted = |validator: &Validator| Some((validator.hotkey, validator.posted.as_ref()?.weights.clone()));
+        self.validators.iter().filter_map(posted).collect()
     }
 
     fn uid_of(&self, hotkey: &Hotkey) -> Option<Uid> {

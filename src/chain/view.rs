@@ -32,6 +32,23 @@ pub trait ChainView: Send + Sync {
     /// the next one decides.
     fn validators(&self) -> Vec<(Hotkey, f64)>;
 
+    /// The validators in the order in which they may decide a round: those that a majority objects to come last. It is
+    /// the same whenever a node asks, from the start of the round on.
+    fn succession(&self, _round: u64) -> Vec<(Hotkey, f64)> {
+        self.validators()
+    }
+
+    /// Rounds that validators agree to treat as an empty step, because they lack what their records name. In ascending
+    /// order.
+    fn void_rounds(&self) -> Vec<u64> {
+        Vec::new()
+    }
+
+    /// The weights that count now, by validator: everybody can read them.
+    fn weights(&self) -> Vec<(Hotkey, Vec<(Uid, f64)>)> {
+        Vec::new()
+    }
+
     /// The slot of a hotkey.
     fn uid_of(&self, hotkey: &Hotkey) -> Option<Uid> {
         self.peers().into_iter().find(|(_, owner)| owner == hotkey).map(|(uid, _)| uid)

@@ -45,6 +45,7 @@ mod shared;
 mod shortage;
 mod show;
 mod status;
+mod storm;
 mod sweep;
 mod targets;
 mod terminal;
@@ -125,6 +126,9 @@ enum Command {
     Plan(plan::Args),
     /// Run all combinations of some settings with several seeds each: means, 95 % intervals, pictures
     Sweep(sweep::Args),
+    /// Run a network under kills, failing stores, wrong clocks and hostile peers, drawn from seeds, and check what must hold
+    /// afterwards
+    Storm(storm::Args),
     /// Compare runs and sweeps: the settings that differ, loss and pay with 95 % intervals
     Compare(compare::Args),
     /// Train only the central AdamW of a scenario, on one or more devices
@@ -221,6 +225,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::check(args),
         Command::Plan(args) => plan::plan(args),
         Command::Sweep(args) => sweep::sweep(args),
+        Command::Storm(args) => storm::storm(args),
         Command::Compare(args) => compare::compare(args),
         Command::Baseline(args) => baseline::baseline(args),
         Command::Show(args) => show::show(args),

@@ -37,6 +37,14 @@ impl ScenarioArgs {
         self.load_with(&[], &[])
     }
 
+    /// The words of the command line that name it.
+    pub fn words(&self) -> String {
+        let seed = self.seed.map(|seed| format!(" --seed {seed}"));
+        let rounds = self.rounds.map(|rounds| format!(" --rounds {rounds}"));
+        let set: String = self.overrides.iter().map(|set| format!(" --set '{set}'")).collect();
+        format!("{}{}{}{set}", self.scenario.display(), seed.unwrap_or_default(), rounds.unwrap_or_default())
+    }
+
     /// Reads and checks it with further settings, before and after those of the command line.
     pub fn load_with(&self, before: &[String], after: &[String]) -> anyhow::Result<Scenario> {
         let mut overrides = [before, &self.overrides].concat();

@@ -120,6 +120,10 @@ impl Recorder {
             return;
         }
         let mut inner = self.lock();
+        // A round that became void after it was decided is told once.
+        if report.round < inner.rounds {
+            return;
+        }
         inner.early.insert(report.round, report.clone());
         // Where validators take turns, a round's report may come before the previous round's.
         while let Some(next) = {

@@ -13,7 +13,8 @@ type Job = Box<dyn FnOnce() + Send>;
 /// A pool of threads, first in, first out.
 #[derive(Clone)]
 pub struct Compute {
-    queue: Sender<Job>,
+    /// Without one, the thread that starts a job does it.
+    queue: Option<Sender<Job>>,
 }
 
 impl Compute {
@@ -28,7 +29,18 @@ impl Compute {
                 .spawn(move || work(&jobs))
                 .expect("the system can start a thread");
         }
-        Self { queue }
+        Self { queue: Some(queue) }
+    }
+
+    /// No pool: a job is done when it has been started. Then even the order of what happens in one moment of virtual
+    /// time does not depend on the machine.
+    pub fn in_place() -> Self {
+        Self { queue: None }
+    }
+
+    /// Whether there is no pool.
+    pub fn is_in_place(&self) -> bool {
+        self.queue.is_none()
     }
 
     /// Starts `job` on the pool.
@@ -44,11 +56,14 @@ impl Compute {
 
     fn send<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Receiver<std::thread::Result<T>> {
         let (result, done) = sync_channel(1);
-        let job = Box::new(move || {
+        let job: Job = Box::new(move || {
             // The receiver is gone only when the node was cancelled.
             let _ = result.send(catch_unwind(AssertUnwindSafe(job)));
         });
-        self.queue.send(job).expect("the pool outlives its handles");
+        match &self.queue {
+            Some(queue) => queue.send(job).expect("the pool outlives its handles"),
+            None => job(),
+        }
         done
     }
 }

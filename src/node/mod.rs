@@ -3,6 +3,7 @@
 //! Nodes are plain `async` code against the ports of [`ports`]. They cannot tell whether a simulated world or a real
 //! one is behind these.
 
+mod agreed;
 pub mod behaviour;
 mod bundle;
 mod catch_up;
@@ -19,11 +20,13 @@ mod role;
 mod upload;
 pub mod validator;
 
+pub(crate) use agreed::Agreed;
 pub use bundle::bundle_len;
 pub use catch_up::newest_checkpoint_round;
 pub use checkpoint::{get_checkpoint, put_checkpoint};
 pub use compute::Compute;
 pub use follow::fetch_record;
+pub(crate) use follow::follow_record;
 pub use hardware::{Hardware, Processor};
 pub use network::{Network, OpenError, Rules};
 pub use peer::{KEPT_UPLOADS, Peer, PeerPlan};

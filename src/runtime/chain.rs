@@ -26,10 +26,11 @@ use tokio::sync::Mutex;
 pub use self::allowed::allows;
 use self::read::Reader;
 use self::seen::Seen;
-use crate::chain::{Call, Chain, ChainSettings, ChainState, ChainView, Genesis, Ledger, LedgerError};
+use crate::chain::{Call, Chain, ChainSettings, ChainState, ChainView, Genesis, Ledger, LedgerError, Objection};
 use crate::digest::Digest;
 use crate::node::ports::Clock;
-use crate::transport::Identity;
+use crate::transport::call::Says;
+use crate::transport::{Hotkey, Identity};
 
 /// How long to wait for a chain that cannot be read yet.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -68,7 +69,7 @@ impl BucketChain {
     }
 
     /// The ledger as of the newest block. Read from the bucket if this block's state has not been read yet.
-    async fn state(&self) -> Arc<ChainState> {
+    pub(crate) async fn state(&self) -> Arc<ChainState> {
         loop {
             let mut seen = self.seen.lock().await;
             if seen.is_complete && seen.newest.block >= self.clock.block() {
@@ -98,6 +99,11 @@ impl Chain for BucketChain {
         let sent = match call {
             Call::Register | Call::Claim { .. } => self.register().await,
             Call::SetWeights(weights) => self.set_weights(weights).await,
+            Call::CommitWeights(digest) => self.say(Says::Commits(digest)).await,
+            Call::RevealWeights { weights, salt } => self.say(Says::Reveals { weights, salt }).await,
+            Call::Object(Objection { round, author, lacks }) => {
+                self.say(Says::Objects { round, author: Hotkey(author), lacks }).await
+            }
         };
         if let Err(error) = sent {
             tracing::warn!(%error, "a call to the chain was not sent");

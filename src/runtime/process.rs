@@ -67,10 +67,10 @@ pub enum ClockKind {
 }
 
 /// What the nodes of a process share.
-struct World {
-    clock: Clock,
-    store: Arc<dyn ObjectStore>,
-    compute: Compute,
+pub(crate) struct World {
+    pub clock: Clock,
+    pub store: Arc<dyn ObjectStore>,
+    pub compute: Compute,
 }
 
 /// A process: nodes of one run on one device. They share the model.
@@ -205,7 +205,7 @@ impl Process {
     }
 
     /// The ports of a node under each of its identities, and their host.
-    fn outfit(
+    pub(crate) fn outfit(
         &self,
         identities: Vec<Identity>,
         own_bucket: Option<String>,
@@ -216,6 +216,7 @@ impl Process {
         let identities: Vec<Arc<Identity>> = identities.into_iter().map(Arc::new).collect();
         let first = identities.first().expect("a node has an identity").clone();
         let state = Saver::new(StateFolder::open(folder, self.run.id, first.hotkey())?);
+        let state = if world.compute.is_in_place() { state.in_place() } else { state };
         let metrics = self.metrics.of_node(&first.hotkey());
         let patient = |store| {
             let counted = Arc::new(CountedStore::new(store, metrics.clone()));
@@ -263,7 +264,7 @@ impl Process {
 }
 
 /// Starts a node, from its saved state if it has one, and runs it.
-async fn start(
+pub(crate) async fn start(
     network: &Arc<Network>,
     role: Role,
     folder: &Path,
@@ -292,7 +293,10 @@ async fn start(
         Role::Validator { .. } => None,
     };
     let node = role.build(network, ports, state.as_deref(), replica).map_err(unfit)?;
-    let node = if state.is_some() { node.after_a_stop() } else { node };
+    let was_stopped = state.is_some();
+    #[cfg(test)]
+    let was_stopped = was_stopped && !crate::planted::is(crate::planted::Defect::StaleState);
+    let node = if was_stopped { node.after_a_stop() } else { node };
     Ok(Box::pin(async move {
         if let Some(starts) = starts {
             clock.sleep_until(starts).await;

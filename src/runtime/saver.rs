@@ -13,6 +13,8 @@ use crate::node::ports::NodeState;
 pub struct Saver {
     folder: Arc<StateFolder>,
     work: Arc<Mutex<Work>>,
+    /// Whether the node stands still while a state is written.
+    in_place: bool,
 }
 
 #[derive(Default)]
@@ -26,7 +28,12 @@ struct Work {
 impl Saver {
     /// A saver for a node's folder.
     pub fn new(folder: StateFolder) -> Self {
-        Self { folder: Arc::new(folder), work: Arc::default() }
+        Self { folder: Arc::new(folder), work: Arc::default(), in_place: false }
+    }
+
+    /// The same one, which has written a state when it has taken it.
+    pub fn in_place(self) -> Self {
+        Self { in_place: true, ..self }
     }
 
     /// The folder to save to.
@@ -41,15 +48,25 @@ impl Saver {
     pub fn save(&self, round: u64, state: NodeState) {
         let mut work = self.lock();
         work.waiting = Some((round, state));
-        if !replace(&mut work.is_writing, true) {
-            let saver = self.clone();
-            tokio::task::spawn_blocking(move || saver.write());
+        if replace(&mut work.is_writing, true) {
+            return;
         }
+        drop(work);
+        if self.in_place {
+            return self.write();
+        }
+        let saver = self.clone();
+        tokio::task::spawn_blocking(move || saver.write());
     }
 
     fn write(&self) {
         while let Some((round, state)) = self.next() {
             if let Err(error) = self.folder.save(round, &state) {
+                // It forgets to say that it does not write any more.
+                #[cfg(test)]
+                if crate::planted::is(crate::planted::Defect::FullDisk) {
+                    return;
+                }
                 // The node can still catch up from the bucket.
                 tracing::warn!(round, %error, "the node's state was not saved");
             }

@@ -14,10 +14,11 @@ use crate::digest::Digest;
 
 const REGISTRATION: &str = "registration";
 const WEIGHTS: &str = "weights";
+const STATEMENT: &str = "validator's call";
 
 /// The largest registration in bytes.
 pub const REGISTRATION_LEN: usize = 1024;
-/// The largest weights object in bytes: room for all slots that a chain may have.
+/// The largest object of a validator's call in bytes: room for weights of all slots that a chain may have.
 pub const WEIGHTS_LEN: usize = 64 * 1024;
 
 /// A peer's claim to a slot.
@@ -43,6 +44,32 @@ pub struct Weights {
     /// The block in which the validator sent them.
     pub block: u64,
     pub weights: Vec<(Uid, f64)>,
+}
+
+/// A validator's call that is not plain weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Statement {
+    /// Digest that names the run.
+    pub run: Digest,
+    /// The block in which the validator sent it.
+    pub block: u64,
+    /// Its number among those of this block, from 1 on.
+    pub nth: u8,
+    pub says: Says,
+}
+
+/// What a validator says in a [`Statement`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Says {
+    /// It commits to weights.
+    Commits(Digest),
+    /// It reveals weights of an earlier commitment.
+    Reveals { weights: Vec<(Uid, f64)>, salt: Digest },
+    /// It objects to the record of a round, because it lacks payloads or because no honest validator would have written
+    /// it.
+    Objects { round: u64, author: Hotkey, lacks: bool },
 }
 
 /// Why bytes are not the expected call.
@@ -103,6 +130,31 @@ pub fn decode_weights(
     Ok(found.weights)
 }
 
+/// Encodes a validator's statement, signed by the validator.
+pub fn encode_statement(statement: &Statement, identity: &Identity) -> Bytes {
+    sealed::seal(STATEMENT, statement, identity)
+}
+
+/// Decodes the statement `nth` of `validator` in `block`.
+///
+/// # Errors
+/// The bytes are no such statement of this run, signed by `validator`.
+pub fn decode_statement(
+    bytes: &[u8],
+    run: &Digest,
+    (block, nth): (u64, u8),
+    validator: &Hotkey,
+) -> Result<Says, CallError> {
+    let (found, signer): (Statement, Hotkey) = sealed::open(STATEMENT, bytes, WEIGHTS_LEN)?;
+    if signer != *validator {
+        return Err(CallError::Signer { expected: *validator, found: signer });
+    }
+    if (found.run, found.block, found.nth) != (*run, block, nth) {
+        return Err(CallError::Misplaced);
+    }
+    Ok(found.says)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,5 +189,28 @@ mod tests {
         assert!(matches!(decode_weights(&bytes, &Digest::of(b"x"), 84, &own), Err(CallError::Misplaced)));
         let other = identity(1).hotkey();
         assert!(matches!(decode_weights(&bytes, &run, 84, &other), Err(CallError::Signer { .. })));
+    }
+
+    #[test]
+    fn a_statement_is_one_validators_at_one_place() {
+        let (run, own, other) = (Digest::of(b"run"), identity(0).hotkey(), identity(1).hotkey());
+        let weights: Vec<(Uid, f64)> = (0..250).map(|uid| (uid, f64::MAX / f64::from(uid + 1) / 3.0)).collect();
+        for says in [
+            Says::Commits(Digest::of(b"weights")),
+            Says::Reveals { weights, salt: Digest::of(b"salt") },
+            Says::Objects { round: u64::MAX, author: other, lacks: true },
+        ] {
+            let statement = Statement { run, block: 84, nth: 3, says: says.clone() };
+            let bytes = encode_statement(&statement, &identity(0));
+            assert!(bytes.len() <= WEIGHTS_LEN, "{}", bytes.len());
+            let read = |run, place, validator| decode_statement(&bytes, &run, place, &validator);
+            assert_eq!(read(run, (84, 3), own).unwrap(), says);
+            for place in [(85, 3), (84, 4)] {
+                assert!(matches!(read(run, place, own), Err(CallError::Misplaced)));
+            }
+            assert!(matches!(read(Digest::of(b"x"), (84, 3), own), Err(CallError::Misplaced)));
+            assert!(matches!(read(run, (84, 3), other), Err(CallError::Signer { .. })));
+            assert!(decode_weights(&bytes, &run, 84, &own).is_err(), "it is never taken for weights");
+        }
     }
 }

@@ -14,6 +14,7 @@
 //! nodes/<hotkey>/checkpoints/00000100         a validator's model after round 100, or its first part
 //! nodes/<hotkey>/checkpoints/00000100.0001    the next part of a large model
 //! nodes/<hotkey>/weights/0000000084           the weights that a validator posted in block 84
+//! nodes/<hotkey>/weights/0000000084.01        another call that it posted in block 84: the first one
 //! nodes/<hotkey>/reports/00000012             a validator's report of round 12
 //! nodes/<hotkey>/clock                        written to read the store's clock
 //! ```
@@ -120,6 +121,18 @@ pub fn weights(validator: &Hotkey, block: u64) -> Path {
     path(format!("nodes/{validator}/weights/{block:010}"))
 }
 
+/// Another call of a validator in a block, the `nth` one from 1 on: [`super::call`]. Its path sorts after those of all
+/// earlier ones.
+pub fn call(validator: &Hotkey, block: u64, nth: u8) -> Path {
+    path(format!("nodes/{validator}/weights/{block:010}.{nth:02}"))
+}
+
+/// Block and number of the call at a path, if it is one of a validator's other calls.
+pub fn call_number(path: &Path) -> Option<(u64, u8)> {
+    let (block, nth) = path.filename()?.split_once('.')?;
+    Some((block.parse().ok()?, nth.parse().ok()?))
+}
+
 /// The folder of a validator's reports.
 pub fn reports(validator: &Hotkey) -> Path {
     path(format!("nodes/{validator}/reports"))
@@ -166,6 +179,10 @@ mod tests {
         assert!(record(9) < record(10));
         assert!(checkpoint(&node, 99_999) < checkpoint(&node, 100_000));
         assert_eq!(number(&checkpoint(&node, 100)), Some(100));
+        assert_eq!(call_number(&call(&node, 7, 12)), Some((7, 12)));
+        assert_eq!((call_number(&weights(&node, 7)), number(&call(&node, 7, 12))), (None, None));
+        let in_order = [weights(&node, 7), call(&node, 7, 1), call(&node, 7, 2), call(&node, 7, 10), weights(&node, 8)];
+        assert!(in_order.is_sorted());
         let second = part(&checkpoint(&node, 100), 1);
         assert_eq!((part(&theta(), 0), number(&second)), (theta(), None), "the number of a part is not a round");
         assert_eq!(round_of_part(second.filename().unwrap()), Some(100));

@@ -139,6 +139,10 @@ fn ledger() -> Vec<Seen> {
         seen(Refusal::UnknownUid(3), "a weight for slot 3, which nobody holds"),
         seen(Refusal::RepeatedUid(3), "two weights for slot 3"),
         seen(Refusal::InvalidWeight(3), "the weight for slot 3 is negative or not finite"),
+        seen(Refusal::NotCommitted, "validators of this chain commit to weights first"),
+        seen(Refusal::CommittedBefore, "the validator has committed to weights for this epoch before"),
+        seen(Refusal::UnknownCommitment, "no open commitment of an earlier epoch is to these weights"),
+        seen(Refusal::RoundToCome(3), "round 3 is still to come"),
     ]
 }
 

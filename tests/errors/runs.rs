@@ -13,6 +13,7 @@ use gauntlet::report::{ReportError, SimulationError};
 use gauntlet::runtime::process::ProcessError;
 use gauntlet::runtime::run::RunError;
 use gauntlet::scenario::{Place, Problem, ScenarioError};
+use gauntlet::storm::batch::BatchError;
 use gauntlet::transport::genesis::GenesisError;
 use tokio::task::JoinError;
 
@@ -177,6 +178,14 @@ fn experiments() -> Vec<Seen> {
         seen(
             LabError::Strategy { which: "mix".into(), source: absent() },
             "the network with the strategy `mix`: x: no such file, and no shipped scenario has this name; did you mean `y`?",
+        ),
+        seen(
+            BatchError::Io { path: path("storms.csv"), source: Error::from_raw_os_error(28) },
+            "storms.csv: cannot be read or written: No space left on device; the same command resumes",
+        ),
+        seen(
+            BatchError::Other { path: path("storms.csv"), line: 7 },
+            "storms.csv: line 7 is no storm of these settings; take another --out, or move the file away",
         ),
         seen(SweepError::Grid { grid: "a".into(), reason: "expected KEY=A,B".into() }, "--grid a: expected KEY=A,B"),
         seen(

@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::Uid;
-use crate::chain::Refusal;
+use crate::chain::{Objection, Refusal, commitment};
+use crate::digest::Digest;
 
 const V: Hotkey = [200; 32];
 const W: Hotkey = [201; 32];
@@ -179,4 +180,56 @@ proptest! {
         }
         prop_assert_eq!(stepwise.state_at(36), straight.state_at(36));
     }
+}
+
+/// Epochs at the starts of rounds 3, 6, 9, which are blocks 6, 12, 18.
+#[test]
+fn weights_that_are_committed_to_count_after_the_next_epoch() {
+    let settings = ChainSettings { commit_reveal: true, ..settings(4) };
+    let genesis = Genesis { validators: vec![(V, 60.0), (W, 100.0)], peers: vec![key(0), key(1)] };
+    let mut ledger = Ledger::new(&settings, genesis).unwrap();
+    let (first, second, salt) = (vec![(0, 1.0)], vec![(1, 1.0)], Digest::of(b"salt"));
+    let commits = |hotkey: Hotkey, digest| Extrinsic { hotkey, call: Call::CommitWeights(digest) };
+    let reveals =
+        |hotkey, weights: &Vec<_>| Extrinsic { hotkey, call: Call::RevealWeights { weights: weights.clone(), salt } };
+    let digest = commitment(&V, &first, &salt);
+    ledger.submit(4, weights(V, &first)).unwrap();
+    ledger.submit(4, commits(V, digest)).unwrap();
+    ledger.submit(4, commits(W, digest)).unwrap();
+    // The other weights, and the same ones too early, after others have seen the commitment.
+    ledger.submit(5, commits(V, commitment(&V, &second, &salt))).unwrap();
+    ledger.submit(5, reveals(V, &first)).unwrap();
+    for (block, hotkey, revealed) in [(7, V, &second), (8, V, &first), (8, W, &first), (9, V, &first)] {
+        ledger.submit(block, reveals(hotkey, revealed)).unwrap();
+    }
+    assert!(ledger.state_at(11).weights().iter().eq([(V, first)].iter()), "who copied the digest has no weights");
+    assert!(ledger.state_at(11).incentives.values().all(|share| *share == 0.0));
+    assert_eq!(ledger.state_at(12).incentive(0), 1.0);
+    let refused: Vec<_> = ledger.state_at(12).refused.iter().map(|(block, _, refusal)| (*block, *refusal)).collect();
+    let unknown = Refusal::UnknownCommitment;
+    let expected =
+        [(4, Refusal::NotCommitted), (5, Refusal::CommittedBefore), (5, unknown), (7, unknown), (8, unknown)];
+    assert_eq!(refused, [&expected[..], &[(9, unknown)]].concat());
+}
+
+#[test]
+fn a_majority_voids_a_round_and_puts_its_author_last() {
+    let validators = vec![(V, 60.0), (W, 100.0), ([202; 32], 50.0)];
+    let genesis = Genesis { validators, peers: vec![key(0)] };
+    let mut ledger = Ledger::new(&settings(4), genesis).unwrap();
+    let objects = |hotkey, round| Extrinsic { hotkey, call: Call::Object(Objection { round, author: W, lacks: true }) };
+    ledger.submit(8, objects(V, 3)).unwrap();
+    assert!(ledger.state_at(9).void_rounds().is_empty());
+    for (hotkey, round) in [([202; 32], 3), (key(0), 3), (V, 99)] {
+        ledger.submit(9, objects(hotkey, round)).unwrap();
+    }
+    let state = ledger.state_at(10);
+    assert_eq!(state.void_rounds(), [3, 4, 5], "those that were built on it are void too");
+    let refusals: Vec<_> = state.refused.iter().map(|(_, _, refusal)| *refusal).collect();
+    assert_eq!(refusals, [Refusal::NotAValidator, Refusal::RoundToCome(99)]);
+    // The objection was in round 4.
+    let lead = |round| state.succession(round)[0].0;
+    assert_eq!([5, 6, 105, 106].map(lead), [W, V, V, W]);
+    assert_eq!(state.succession(6)[2].0, W);
+    assert_eq!(ChainView::validators(state)[0].0, W, "its stake is still its");
 }

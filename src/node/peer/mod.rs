@@ -13,6 +13,7 @@ use bytes::Bytes;
 use futures::future::join_all;
 
 use self::slot::Slot;
+use super::agreed::Agreed;
 use super::behaviour::{Behaviour, Claim, Presence, Surroundings};
 use super::catch_up::{newest_checkpoint, step_forward};
 use super::follow::follow;
@@ -47,6 +48,8 @@ pub struct Peer {
     replicas: VecDeque<Arc<Replica>>,
     /// The round for which the newest replica is.
     at: u64,
+    /// What is agreed before that round.
+    agreed: Agreed,
 }
 
 /// The parts of a peer.
@@ -111,6 +114,7 @@ impl Peer {
             renews: plan.renews,
             began: None,
             at: 0,
+            agreed: Agreed::default(),
         }
     }
 
@@ -140,6 +144,7 @@ impl Peer {
                     self.sleep_through(round).await;
                     // Pretend that it has applied what it missed.
                     self.at = round + 1;
+                    self.agreed = self.agreed.without_author();
                 }
             }
         }
@@ -289,9 +294,12 @@ impl Peer {
     /// Applies the missed rounds before `round`.
     async fn catch_up(&mut self, round: u64) {
         let mut mended = false;
+        if self.agreed.is_overruled(&*self.ports().chain.view().await, self.at) && self.behaviour.mends() {
+            self.start_over().await;
+        }
         while self.at < round {
             let newest = self.replicas.back().expect("never empty").clone();
-            let step = step_forward(&self.network, self.ports(), self.at, &newest).await;
+            let step = step_forward(&self.network, self.ports(), self.at, (&newest, &self.agreed), false).await;
             if !step.followed.in_sync && !mended && self.behaviour.mends() {
                 self.start_over().await;
                 mended = true;
@@ -300,36 +308,37 @@ impl Peer {
             if step.at > self.at + 1 {
                 self.replicas.clear();
             }
-            self.take(step.at, step.followed.replica);
+            self.take(step.at, step.followed.replica, step.followed.agreed);
         }
     }
 
     /// Applies the record of `round`, which has just ended. If it is unavailable, the peer catches up later.
     async fn follow(&mut self, round: u64) {
         let newest = self.replicas.back().expect("never empty").clone();
-        let Some(followed) = follow(&self.network, self.ports(), &newest, round, true).await else { return };
+        let known = (&newest, &self.agreed);
+        let Some(followed) = follow(&self.network, self.ports(), known, round, true).await else { return };
         self.ports().host.trace(&format!("model {} {}", round + 1, followed.replica.digest));
         if !followed.in_sync && self.behaviour.mends() {
             return self.start_over().await;
         }
-        self.take(round + 1, followed.replica);
+        self.take(round + 1, followed.replica, followed.agreed);
     }
 
     /// Goes back to a model that validators vouch for, because this node's own differs. It then catches up from there.
     async fn start_over(&mut self) {
         tracing::warn!(at = self.at, "this node's model is not the network's; starting over from a checkpoint");
-        let (at, replica) =
-            newest_checkpoint(&self.network, self.ports(), 0).await.unwrap_or((0, self.network.genesis.clone()));
+        let newest = newest_checkpoint(&self.network, self.ports(), 0).await;
+        let (at, replica, agreed) = newest.unwrap_or((0, self.network.genesis.clone(), Agreed::default()));
         self.replicas.clear();
-        self.take(at, replica);
+        self.take(at, replica, agreed);
     }
 
     /// Adopts the replica before round `at`.
-    fn take(&mut self, at: u64, replica: Arc<Replica>) {
+    fn take(&mut self, at: u64, replica: Arc<Replica>, agreed: Agreed) {
         self.replicas.push_back(replica);
         while self.replicas.len() > self.behaviour.model_age() + 1 {
             self.replicas.pop_front();
         }
-        self.at = at;
+        (self.at, self.agreed) = (at, agreed);
     }
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::Peer;
 use crate::Uid;
 use crate::digest::Digest;
+use crate::node::agreed::Agreed;
 use crate::node::ports::NodeState;
 use crate::training::Replica;
 
@@ -21,6 +22,7 @@ struct Saved {
     replicas: Vec<Digest>,
     at: u64,
     began: Option<u64>,
+    agreed: Agreed,
     behaviour: Vec<u8>,
 }
 
@@ -48,7 +50,7 @@ impl Peer {
         }
         let replicas: Option<VecDeque<_>> = saved.replicas.iter().map(replica).collect();
         self.replicas = replicas.filter(|found| !found.is_empty()).ok_or("a replica is missing")?;
-        (self.at, self.began) = (saved.at, saved.began);
+        (self.at, self.began, self.agreed) = (saved.at, saved.began, saved.agreed);
         for (slot, saved) in self.slots.iter_mut().zip(saved.slots) {
             slot.restore_key(saved.key as usize)?;
             (slot.uid, slot.is_over, slot.uploaded) = (saved.uid, saved.is_over, saved.uploaded);
@@ -79,6 +81,7 @@ impl Peer {
             replicas: self.replicas.iter().map(|replica| replica.digest).collect(),
             at: self.at,
             began: self.began,
+            agreed: self.agreed.clone(),
             behaviour: self.behaviour.save(),
         };
         let saved = postcard::to_stdvec(&saved).expect("a plain structure");

@@ -1,15 +1,16 @@
 //! Decides who is in. A round has one record, because validators write it only where no object exists.
 //!
 //! The validator with the highest stake writes the record when the put window has closed, and the reveal window if
-//! uploads are sealed. The next in the succession
-//! waits half a round, the one after it a whole one, and so on; a validator that finds a record follows it. A validator
-//! that has once stepped in waits only a moment from then on, so that the lead is first again when it is back. So a
-//! silent lead costs the network half a round, once, and no model ever forks.
+//! uploads are sealed. The next in the succession waits half a round, the one after it a whole one, and so on; a
+//! validator that finds a record follows it. A validator that has once stepped in waits only a moment from then on, so
+//! that the lead is first again when it is back. So a silent lead costs the network half a round, once, and no model
+//! ever forks. A record that is written before its author's turn counts for nobody, and is replaced in turn.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion};
 
@@ -17,16 +18,14 @@ use super::Validator;
 use super::gather::Gathered;
 use crate::Uid;
 use crate::bucket::untrusted::{self, get_bounded};
-use crate::chain::ChainView;
+use crate::chain::{Call, ChainView};
+use crate::node::agreed::{Agreed, objection};
 use crate::node::bundle::{delete_parts, parts_of};
 use crate::node::checkpoint::put_checkpoint;
-use crate::node::follow::{apply, fetch_record, follow_record, max_record_len, read_record, wait_a_little};
+use crate::node::follow::{apply, fetch_in_turn, follow_record, max_record_len, read_record, wait_a_little};
 use crate::training::Replica;
 use crate::transport::record::{self, Included, RoundRecord};
-use crate::transport::{Hotkey, bundle, checkpoint, keys, wire};
-
-/// A validator that has stepped in gives those before it this part of a round.
-const MOMENT: u32 = 50;
+use crate::transport::{bundle, checkpoint, keys, wire};
 
 /// The outcome of a round.
 pub struct Decided {
@@ -35,8 +34,23 @@ pub struct Decided {
     pub included: Vec<Uid>,
     /// Whether this validator decided.
     pub own: bool,
-    /// Place in the succession of the validator that decided.
-    pub place: usize,
+    pub record: RoundRecord,
+    /// Whether an honest validator may have written the record, as far as the model tells.
+    pub is_sound: bool,
+    /// What is agreed after the round.
+    pub agreed: Agreed,
+}
+
+/// What a validator finds where its record goes.
+enum Settled {
+    /// Its record, which counts.
+    Ours,
+    /// Another record that counts.
+    Theirs,
+    /// It has put its record in the place of what counts for nobody.
+    Replaced,
+    /// It cannot tell, or has to wait.
+    Open,
 }
 
 impl Validator {
@@ -44,27 +58,37 @@ impl Validator {
     /// over too and the record's payloads are unavailable: something is lost, and only catching up helps.
     pub async fn decide(&self, gathered: &Gathered, chain: &dyn ChainView) -> Option<Decided> {
         let own = self.ports.identity.hotkey();
-        let place = place_of(chain, &own).expect("a validator of genesis");
-        let turn = self.behaviour.decides_at(self.turn(place), &self.around(chain));
+        let turn = self.agreed.turn(chain, &self.ports.clock, self.round, &own).expect("a validator of genesis");
+        let decides_at = self.behaviour.decides_at(turn, &self.around(chain));
+        let mut was_early = false;
         loop {
-            if turn.is_some_and(|turn| self.ports.clock.now() >= turn)
-                && let Some((replica, included)) = self.propose(gathered, chain).await
+            let is_early = self.ports.clock.now() < turn;
+            if decides_at.is_some_and(|at| self.ports.clock.now() >= at)
+                && !(is_early && was_early)
+                && let Some((replica, included, record)) = self.propose(gathered, chain, is_early).await
             {
-                return Some(Decided { replica, included, own: true, place });
+                if !is_early {
+                    let agreed = self.agreed.followed(own);
+                    return Some(Decided { replica, included, own: true, record, is_sound: true, agreed });
+                }
+                // Others ignore the record. This validator goes on with the one that counts.
+                was_early = true;
             }
-            if let Some(record) = fetch_record(&self.network, &self.ports, self.round).await {
-                let followed = follow_record(&self.network, &self.ports, &self.replica, &record, true).await;
+            if let Some(record) = fetch_in_turn(&self.network, &self.ports, self.round, &self.agreed).await {
+                let known = (&self.replica, &self.agreed);
+                let followed = follow_record(&self.network, &self.ports, known, &record, true).await;
                 if let Some(followed) = followed {
                     if !followed.in_sync {
                         // This validator has another model. It starts over, as a late one does.
                         return None;
                     }
                     let included = record.included.iter().map(|included| included.uid).collect();
-                    let place = place_of(chain, &record.validator).unwrap_or(0);
-                    let own = record.validator == own;
-                    return Some(Decided { replica: followed.replica, included, own, place });
+                    let (own, is_sound) = (record.validator == own, followed.is_sound);
+                    let (replica, agreed) = (followed.replica, followed.agreed);
+                    return Some(Decided { replica, included, own, record, is_sound, agreed });
                 }
                 if self.ports.clock.round() > self.round + 1 {
+                    self.ports.chain.submit(Call::Object(objection(&record, true))).await;
                     return None;
                 }
             }
@@ -72,17 +96,14 @@ impl Validator {
         }
     }
 
-    /// When the validator at a place of the succession writes the record, since genesis.
-    fn turn(&self, place: usize) -> Duration {
-        let (closes, length) = (self.ports.clock.reveal_window(self.round).closes, self.ports.clock.round_length());
-        match place.checked_sub(self.acting) {
-            None | Some(0) => closes + length / MOMENT * place as u32,
-            Some(after) => closes + length / 2 * after as u32,
-        }
-    }
-
     /// Aggregates the peers that this validator would take, and writes the record; `None` if there is one already.
-    async fn propose(&self, gathered: &Gathered, chain: &dyn ChainView) -> Option<(Arc<Replica>, Vec<Uid>)> {
+    /// `is_early` if it does so before its turn, and knows it.
+    async fn propose(
+        &self,
+        gathered: &Gathered,
+        chain: &dyn ChainView,
+        is_early: bool,
+    ) -> Option<(Arc<Replica>, Vec<Uid>, RoundRecord)> {
         let (own, round) = (self.ports.identity.hotkey(), self.round);
         let uids = self.included(gathered, chain);
         let received = || uids.iter().map(|uid| &gathered.valid[uid]);
@@ -102,6 +123,7 @@ impl Validator {
         };
         let replica = apply(&self.network, &self.ports, &self.replica, &record, payloads.clone()).await;
         record.model_after = replica.digest;
+        let record = self.behaviour.record(record, &self.around(chain));
 
         // The bundle goes first, so that a node that sees the record finds its payloads. If another bundle is there,
         // this validator put it before it was stopped, and may have decided the round with it. The first part tells
@@ -113,63 +135,102 @@ impl Validator {
         if is_ours {
             self.put(&parts[1..]).await;
         }
-        let written = self.put_record(&record).await;
+        let written = self.put_record(&record, is_early).await;
         if written && !is_ours {
             self.put(&parts).await;
         }
-        written.then_some((replica, uids))
+        written.then_some((replica, uids, record))
     }
 
     /// Writes the record. Returns whether this record is now the round's.
-    async fn put_record(&self, record: &RoundRecord) -> bool {
+    async fn put_record(&self, record: &RoundRecord, is_early: bool) -> bool {
         let (key, bytes) = (keys::record(record.round), record::encode(record, &self.ports.identity));
+        // Nobody else judges the record of the only validator, and a record that is early on purpose counts for nobody.
+        let is_judged = !is_early && self.ports.chain.view().await.validators().len() > 1;
+        let mut patience = None;
         loop {
-            if self.create(&key, &bytes).await {
+            if self.create(&key, &bytes).await && !is_judged {
                 return true;
             }
-            if let Some(written) = self.settle_dispute(record, &bytes).await {
-                return written;
+            loop {
+                match self.settle_dispute(record, &bytes, is_early, &mut patience).await {
+                    Settled::Ours => return true,
+                    Settled::Theirs => return false,
+                    Settled::Replaced => {}
+                    Settled::Open => break,
+                }
             }
             wait_a_little(&self.ports).await;
         }
     }
 
-    /// An object exists where the record goes. Returns whether it is this record; `None` if that cannot be told, or if
-    /// the object is no record and cannot be replaced.
-    async fn settle_dispute(&self, record: &RoundRecord, bytes: &Bytes) -> Option<bool> {
+    /// An object exists where the record goes. Finds out whose record it is by its stamp, as all others do: this
+    /// validator's clock may be ahead, so that it has written its record before its turn. Then it waits until
+    /// `patience` ends.
+    async fn settle_dispute(
+        &self,
+        record: &RoundRecord,
+        bytes: &Bytes,
+        is_early: bool,
+        patience: &mut Option<(DateTime<Utc>, Duration)>,
+    ) -> Settled {
         let key = keys::record(record.round);
-        let (found, version) = self.look(&key).await?;
+        let Some((found, stamp, version)) = self.look(&key).await else {
+            #[cfg(test)]
+            if crate::planted::is(crate::planted::Defect::UnreadRecord) {
+                return Settled::Ours;
+            }
+            return Settled::Open;
+        };
+        let chain = self.ports.chain.view().await;
+        let is_in_turn = |found: &RoundRecord| self.agreed.is_in_turn(&*chain, &self.ports.clock, found, stamp);
         // A retried request may have met its own first try.
         if found == *bytes {
-            return Some(true);
-        }
-        if read_record(&self.network, &self.ports, record.round, &found).await.is_ok() {
-            return Some(false);
+            if is_early || is_in_turn(record) {
+                return Settled::Ours;
+            }
+            // It has seen fewer uploads than validators with the right time. They go first.
+            if patience.is_none_or(|(of, _)| of != stamp) {
+                let clock = &self.ports.clock;
+                let last = self.agreed.last_turn(&*chain, clock, record.round);
+                let ahead = last.saturating_sub(clock.since_genesis(stamp));
+                tracing::warn!(round = record.round, ?ahead, "this validator's clock is ahead: its record is early");
+                *patience = Some((stamp, clock.now() + ahead));
+            }
+            if patience.is_some_and(|(_, until)| self.ports.clock.now() < until) {
+                return Settled::Open;
+            }
+        } else {
+            let read = read_record(&self.network, &self.ports, record.round, &found).await;
+            if read.is_ok_and(|found| is_in_turn(&found)) {
+                return Settled::Theirs;
+            }
         }
         // A response may be damaged in transit. Only what is read twice alike is in the store.
-        if self.look(&key).await? != (found, version.clone()) {
-            return None;
+        if self.look(&key).await != Some((found, stamp, version.clone())) {
+            return Settled::Open;
         }
-        // The object is no record, so its author had no right to write it. Where the store can replace exactly the
-        // object that was seen, no other validator's record is lost.
+        // The object is no record, or one that was written out of turn, so its author had no right to write it. Where
+        // the store can replace exactly the object that was seen, no other validator's record is lost.
         let options = PutOptions { mode: PutMode::Update(version), ..Default::default() };
         match self.ports.bucket.put_opts(&key, bytes.clone().into(), options).await {
-            Ok(_) => Some(true),
+            Ok(_) => Settled::Replaced,
             Err(error) => {
                 tracing::error!(%key, %error, "the object is no validator's record, and cannot be replaced");
-                None
+                Settled::Open
             }
         }
     }
 
-    /// The object at a key, and its version. Its bytes are left out if they are too long for a record.
-    async fn look(&self, key: &Path) -> Option<(Bytes, UpdateVersion)> {
+    /// The object at a key, its stamp and its version. Its bytes are left out if they are too long for a record.
+    async fn look(&self, key: &Path) -> Option<(Bytes, DateTime<Utc>, UpdateVersion)> {
         let found = self.ports.bucket.get(key).await.ok()?;
         let version = UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };
+        let stamp = found.meta.last_modified;
         if found.meta.size > max_record_len(&self.network) as u64 {
-            return Some((Bytes::new(), version));
+            return Some((Bytes::new(), stamp, version));
         }
-        Some((found.bytes().await.ok()?, version))
+        Some((found.bytes().await.ok()?, stamp, version))
     }
 
     /// Puts the model before `round` into the bucket for nodes that join. A small one is waited for; a large one is put
@@ -266,11 +327,6 @@ impl Validator {
 fn outdated(before: u64, round: u64, every: u64, keep: u64) -> impl Iterator<Item = u64> {
     let (gone, last) = (before.saturating_sub(keep), round.saturating_sub(keep).min(before));
     (gone + 1..=last).filter(move |old| old.is_multiple_of(every))
-}
-
-/// A validator's place in the succession; the lead has 0.
-fn place_of(chain: &dyn ChainView, hotkey: &Hotkey) -> Option<usize> {
-    chain.validators().iter().position(|(validator, _)| *validator == hotkey.0)
 }
 
 #[cfg(test)]

@@ -8,7 +8,9 @@
 //! | `decide` | the record: whose turn it is, and the objects that followers need |
 //! | `judge` | the facts for the mechanism, and the peers to aggregate |
 //! | `roster` | the list of peers to aggregate |
+//! | `watch` | objections to records of other validators |
 //! | `evaluate` | the losses that the mechanism asks for |
+//! | `weigh` | weights, set at once or by commitments |
 //! | `behaviour` | what a validator may do instead of the honest thing |
 //! | `report` | the report of the round |
 
@@ -21,21 +23,24 @@ mod judge;
 mod overlap;
 mod report;
 mod roster;
+mod watch;
+mod weigh;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 
+use super::agreed::Agreed;
 use super::catch_up::{decision, newest_checkpoint, newest_checkpoint_round, step_forward};
 use super::follow::wait_a_little;
 use super::hardware::Processor;
 use super::network::Network;
 use super::ports::{NodeState, Ports};
 use crate::Uid;
-use crate::chain::{Call, ChainView};
+use crate::chain::{Call, ChainView, Objection};
 use crate::digest::Digest;
 use crate::mechanism::Mechanism;
 use crate::training::Replica;
@@ -63,8 +68,12 @@ pub struct Validator {
     checkpointed: Option<u64>,
     /// A checkpoint on its way to the bucket, and its round.
     pending_checkpoint: Option<(u64, JoinHandle<bool>)>,
-    /// Place in the succession of the validator that decided last.
-    acting: usize,
+    /// What is agreed before the round.
+    agreed: Agreed,
+    /// The author of the last record and the number of its unfair ones in a row, if the last one was unfair.
+    unfair: Option<(Hotkey, u64)>,
+    /// Weights that it has committed to and not revealed yet, and their salt.
+    committed: Option<(Vec<(Uid, f64)>, Digest)>,
     /// Whether it was stopped, and has not yet compared its model with the agreed one.
     was_stopped: bool,
 }
@@ -78,7 +87,9 @@ struct Saved {
     replica: Digest,
     round: u64,
     checkpointed: Option<u64>,
-    acting: usize,
+    agreed: Agreed,
+    unfair: Option<(Hotkey, u64)>,
+    committed: Option<(Vec<(Uid, f64)>, Digest)>,
     behaviour: Vec<u8>,
 }
 
@@ -108,7 +119,9 @@ impl Validator {
             round: 0,
             checkpointed: None,
             pending_checkpoint: None,
-            acting: 0,
+            agreed: Agreed::default(),
+            unfair: None,
+            committed: None,
             was_stopped: false,
         }
     }
@@ -119,7 +132,12 @@ impl Validator {
         self.replica = replica(&saved.replica).ok_or("the replica is missing")?;
         self.mechanism.restore(&saved.mechanism)?;
         (self.roster, self.owners, self.pay) = (saved.roster, saved.owners, saved.pay);
-        (self.round, self.checkpointed, self.acting) = (saved.round, saved.checkpointed, saved.acting);
+        (self.round, self.checkpointed, self.agreed) = (saved.round, saved.checkpointed, saved.agreed);
+        (self.unfair, self.committed) = (saved.unfair, saved.committed);
+        #[cfg(test)]
+        if crate::planted::is(crate::planted::Defect::StaleState) {
+            self.round = self.ports.clock.round();
+        }
         self.behaviour.restore(&saved.behaviour)
     }
 
@@ -138,7 +156,9 @@ impl Validator {
             replica: self.replica.digest,
             round: self.round,
             checkpointed: self.checkpointed,
-            acting: self.acting,
+            agreed: self.agreed.clone(),
+            unfair: self.unfair,
+            committed: self.committed.clone(),
             behaviour: self.behaviour.save(),
         };
         let bytes = postcard::to_stdvec(&saved).expect("a plain structure");
@@ -147,9 +167,10 @@ impl Validator {
 
     /// Validates until the last round is over, or until the round `leaves`.
     pub async fn run(mut self, leaves: Option<u64>) {
-        // The last round whose record made it start over. If it arrives at the same model again, others go on with that
-        // model too, and it is the record's author that has another.
-        let mut doubted = None;
+        // The rounds whose records made it start over. If it arrives at the same model again, others go on with that model
+        // too, and it is the record's author that has another.
+        let mut doubted = BTreeSet::new();
+        let known_as = self.ports.identity.hotkey();
         loop {
             self.ports.host.between_rounds(self.round, &|| self.state());
             if self.round >= self.network.rules.rounds || leaves.is_some_and(|leaves| self.round >= leaves) {
@@ -159,15 +180,29 @@ impl Validator {
                 self.start_over().await;
                 continue;
             }
+            if self.agreed.is_overruled(&*self.ports.chain.view().await, self.round) {
+                self.start_over().await;
+                continue;
+            }
             if !self.is_late().await && self.validate().await {
                 self.round += 1;
                 continue;
             }
-            let step = step_forward(&self.network, &self.ports, self.round, &self.replica).await;
-            if step.followed.in_sync || doubted == Some(self.round) {
-                (self.round, self.replica) = (step.at, step.followed.replica);
+            let known = (&self.replica, &self.agreed);
+            let step = step_forward(&self.network, &self.ports, self.round, known, true).await;
+            let chain = self.ports.chain.view().await;
+            let is_first = chain.succession(self.round).first().is_some_and(|(first, _)| *first == known_as.0);
+            if is_first && chain.void_rounds().contains(&self.round) {
+                self.ports.host.report(self.empty_report());
+            }
+            if step.followed.in_sync || doubted.contains(&self.round) {
+                if let (false, Some(author)) = (step.followed.in_sync, step.followed.agreed.author()) {
+                    let objection = Objection { round: self.round, author: author.0, lacks: false };
+                    self.ports.chain.submit(Call::Object(objection)).await;
+                }
+                (self.round, self.replica, self.agreed) = (step.at, step.followed.replica, step.followed.agreed);
             } else {
-                doubted = Some(self.round);
+                doubted.insert(self.round);
                 self.start_over().await;
             }
         }
@@ -176,9 +211,14 @@ impl Validator {
     /// Whether this validator's model is the one that the previous round's record names. Without a record, nothing says
     /// otherwise.
     async fn has_agreed_model(&self) -> bool {
-        let Some(before) = self.round.checked_sub(1) else { return self.replica.digest == self.network.genesis.digest };
+        // A void round's record says nothing about the model after it.
+        let void = self.ports.chain.view().await.void_rounds();
+        let before = (0..self.round).rev().find(|round| !void.contains(round));
+        let Some(before) = before else { return self.replica.digest == self.network.genesis.digest };
         loop {
-            if let Some(decision) = decision(&self.network, &self.ports, before).await {
+            // Who decided the round before that one is not known any more.
+            let agreed = Agreed::default();
+            if let Some(decision) = decision(&self.network, &self.ports, before, &agreed).await {
                 return decision.is_none_or(|record| record.model_after == self.replica.digest);
             }
             wait_a_little(&self.ports).await;
@@ -189,18 +229,22 @@ impl Validator {
     /// that is this model again, the author of the record was wrong.
     async fn start_over(&mut self) {
         tracing::warn!(round = self.round, "this validator's model is not the network's; starting over");
-        (self.round, self.replica) =
-            newest_checkpoint(&self.network, &self.ports, 0).await.unwrap_or((0, self.network.genesis.clone()));
+        let newest = newest_checkpoint(&self.network, &self.ports, 0).await;
+        (self.round, self.replica, self.agreed) =
+            newest.unwrap_or((0, self.network.genesis.clone(), Agreed::default()));
     }
 
     /// Whether the round to validate is long over and was decided without this validator. An undecided round is
-    /// validated however late it is: everybody waits for its record.
+    /// validated however late it is: everybody waits for its record. A void round is never validated again.
     async fn is_late(&self) -> bool {
         let (network, ports) = (&self.network, &self.ports);
+        if ports.chain.view().await.void_rounds().contains(&self.round) {
+            return true;
+        }
         if ports.clock.round() <= self.round + 1 {
             return false;
         }
-        match decision(network, ports, self.round).await {
+        match decision(network, ports, self.round, &self.agreed).await {
             Some(None) => {}
             // While the bucket does not answer, nothing is decided anew.
             Some(Some(_)) | None => return true,
@@ -225,7 +269,8 @@ impl Validator {
         // This comes before the evaluation, which changes the peers that the next round would take.
         let decided = self.ports.phase("decide", self.decide(&gathered, &*chain)).await;
         let Some(decided) = decided else { return false };
-        self.acting = decided.place;
+        self.agreed = decided.agreed.clone();
+        self.watch(&decided, &gathered, &*chain).await;
         self.note_checkpoint().await;
         let before = std::mem::replace(&mut self.replica, decided.replica.clone());
         self.ports.host.trace(&format!("model {} {}", round + 1, self.replica.digest));
@@ -239,8 +284,7 @@ impl Validator {
         let rules = &network.rules;
         // The next round has begun; before the one after it the chain may hold an epoch.
         if (round + 2).is_multiple_of(rules.chain.weights_every) {
-            let weights = self.behaviour.weights(self.mechanism.pay(), &around);
-            self.ports.chain.submit(Call::SetWeights(weights)).await;
+            self.weigh(&*chain).await;
         }
         if decided.own {
             if (round + 1).is_multiple_of(rules.training.checkpoint_every) {
@@ -250,6 +294,7 @@ impl Validator {
         }
         let report = self.report(&gathered, &decided, &evaluation).await;
         self.ports.host.report(report);
+        self.behaviour.afterwards(decided.own.then_some(&decided.record), &around).await;
         // The next round has begun.
         self.pay = self.owners.keys().map(|&uid| (uid, chain.incentive(uid))).collect();
         true

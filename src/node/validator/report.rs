@@ -27,29 +27,46 @@ impl Validator {
         } else {
             (None, None)
         };
-        let peers = self.owners.iter().map(|(&uid, &hotkey)| {
-            let facts = gathered.peers.iter().find(|facts| facts.uid == uid);
-            PeerReport {
-                uid,
-                hotkey,
-                status: self.mechanism.status(uid, round).unwrap_or(Status::Unregistered),
-                steps_behind: facts.and_then(|facts| facts.steps_behind),
-                numbers: self.mechanism.numbers(uid, round),
-                incentive: self.pay.get(&uid).copied().unwrap_or(0.0),
-                aggregated: decided.included.contains(&uid),
-            }
-        });
-        RoundReport {
-            round,
-            validator: self.ports.identity.hotkey(),
+        let mut report = RoundReport {
             decided: decided.own,
-            at: self.ports.clock.now(),
-            lr: network.core.schedule.lr(round),
             loss,
             backdoor,
             train_loss: evaluation.losses.before_on_assigned(),
             forward_passes: evaluation.forward_passes,
             uploads: gathered.found,
+            ..self.empty_report()
+        };
+        for peer in &mut report.peers {
+            let facts = gathered.peers.iter().find(|facts| facts.uid == peer.uid);
+            peer.steps_behind = facts.and_then(|facts| facts.steps_behind);
+            peer.aggregated = decided.included.contains(&peer.uid);
+        }
+        report
+    }
+
+    /// The report of a void round, which nobody may have decided.
+    pub fn empty_report(&self) -> RoundReport {
+        let round = self.round;
+        let peers = self.owners.iter().map(|(&uid, &hotkey)| PeerReport {
+            uid,
+            hotkey,
+            status: self.mechanism.status(uid, round).unwrap_or(Status::Unregistered),
+            steps_behind: None,
+            numbers: self.mechanism.numbers(uid, round),
+            incentive: self.pay.get(&uid).copied().unwrap_or(0.0),
+            aggregated: false,
+        });
+        RoundReport {
+            round,
+            validator: self.ports.identity.hotkey(),
+            decided: true,
+            at: self.ports.clock.now(),
+            lr: self.network.core.schedule.lr(round),
+            loss: None,
+            backdoor: None,
+            train_loss: None,
+            forward_passes: 0,
+            uploads: 0,
             model: self.replica.digest,
             columns: self.mechanism.columns(),
             peers: peers.collect(),

@@ -7,11 +7,13 @@ use super::seen::Seen;
 use crate::Uid;
 use crate::bucket::untrusted::create;
 use crate::chain::Call;
-use crate::transport::call::{self, Registration, Weights};
+use crate::transport::call::{self, Registration, Says, Statement, Weights};
 use crate::transport::keys;
 
 /// Number of slots to try to register when others take them first.
 const CLAIMS: usize = 300;
+/// The most calls of a validator in a block, beside its weights.
+const STATEMENTS: u8 = 99;
 
 impl BucketChain {
     /// Claims the first slot whose next registration nobody has written.
@@ -56,6 +58,21 @@ impl BucketChain {
         if !create(&self.reader.bucket, &key, bytes).await? {
             tracing::debug!(%key, "weights were posted in this block before; those count");
         }
+        Ok(())
+    }
+
+    /// Posts a statement under the first number of the block that is free. A restarted validator may say the same twice,
+    /// which changes nothing.
+    pub(super) async fn say(&self, says: Says) -> object_store::Result<()> {
+        let (run, block, own) = (self.reader.run, self.clock.block(), self.identity.hotkey());
+        for nth in 1..=STATEMENTS {
+            let statement = Statement { run, block, nth, says: says.clone() };
+            let bytes = call::encode_statement(&statement, &self.identity);
+            if create(&self.reader.bucket, &keys::call(&own, block, nth), bytes).await? {
+                return Ok(());
+            }
+        }
+        tracing::warn!(block, "this validator has made too many calls in this block; one is lost");
         Ok(())
     }
 }

@@ -11,8 +11,9 @@ use object_store::{Error, GetOptions, GetRange, ObjectMeta, ObjectStore};
 use super::allowed::allows;
 use crate::Uid;
 use crate::bucket::untrusted::{Settled, read_until_settled};
-use crate::chain::{Call, ChainSettings, Extrinsic, Genesis};
+use crate::chain::{Call, ChainSettings, Extrinsic, Genesis, Objection};
 use crate::digest::Digest;
+use crate::transport::call::Says;
 use crate::transport::{Hotkey, call, keys};
 
 /// Maximum number of reads of an object, until it is a call or two reads agree.
@@ -82,11 +83,28 @@ impl Reader {
             let is_allowed = bucket.as_ref().is_none_or(|url| allows(&self.settings, url));
             return is_allowed.then_some(Extrinsic { hotkey: hotkey.0, call: Call::Claim { uid, bucket } });
         }
+        if let Some((block, nth)) = keys::call_number(path) {
+            let validator = self.author(|validator| *path == keys::call(validator, block, nth))?;
+            let says = call::decode_statement(bytes, &self.run, (block, nth), &validator).ok()?;
+            return Some(Extrinsic { hotkey: validator.0, call: said(says) });
+        }
         let block = keys::number(path)?;
-        let (validator, _) =
-            self.genesis.validators.iter().find(|(validator, _)| *path == keys::weights(&Hotkey(*validator), block))?;
-        let weights = call::decode_weights(bytes, &self.run, block, &Hotkey(*validator)).ok()?;
-        Some(Extrinsic { hotkey: *validator, call: Call::SetWeights(weights) })
+        let validator = self.author(|validator| *path == keys::weights(validator, block))?;
+        let weights = call::decode_weights(bytes, &self.run, block, &validator).ok()?;
+        Some(Extrinsic { hotkey: validator.0, call: Call::SetWeights(weights) })
+    }
+
+    fn author(&self, is_author: impl Fn(&Hotkey) -> bool) -> Option<Hotkey> {
+        self.genesis.validators.iter().map(|(validator, _)| Hotkey(*validator)).find(is_author)
+    }
+}
+
+/// The call that a validator's statement makes.
+fn said(says: Says) -> Call {
+    match says {
+        Says::Commits(digest) => Call::CommitWeights(digest),
+        Says::Reveals { weights, salt } => Call::RevealWeights { weights, salt },
+        Says::Objects { round, author, lacks } => Call::Object(Objection { round, author: author.0, lacks }),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::Uid;
@@ -10,6 +11,7 @@ use crate::mechanism::Measurement;
 use crate::node::network::Network;
 use crate::node::ports::Ports;
 use crate::settings::Findings;
+use crate::transport::record::RoundRecord;
 
 /// What a validator's behaviour may look at in a round.
 pub struct ValidatorSurroundings<'a> {
@@ -25,9 +27,11 @@ pub struct ValidatorSurroundings<'a> {
 
 /// The answers of a validator, asked at each step of a round. Every default answer is the honest one. What must survive
 /// a restart goes through `save` and `restore`.
+#[async_trait]
 pub trait ValidatorBehaviour: Send + Sync {
     /// When does it write the record of the round, if there is none by then? `turn` is its turn in the succession,
-    /// since genesis. `None` means never. If no validator ever writes a record, the network waits for ever.
+    /// since genesis. A record that is earlier counts for nobody. `None` means never. If no validator ever writes a
+    /// record, the network waits for ever.
     fn decides_at(&self, turn: Duration, _around: &ValidatorSurroundings) -> Option<Duration> {
         Some(turn)
     }
@@ -45,15 +49,29 @@ pub trait ValidatorBehaviour: Send + Sync {
         honest
     }
 
+    /// Which record does it sign and write? Others take `included` and the payloads from it, and check the rest. May be
+    /// asked more than once a round.
+    fn record(&self, honest: RoundRecord, _around: &ValidatorSurroundings) -> RoundRecord {
+        honest
+    }
+
     /// Which losses does it measure? Its mechanism lacks those that it leaves out.
     fn measured(&mut self, wanted: Vec<Measurement>, _around: &ValidatorSurroundings) -> Vec<Measurement> {
         wanted
+    }
+
+    /// When does it set its weights, since genesis? `None` means at once, with what it knew when the put window closed.
+    fn weighs_at(&self, _around: &ValidatorSurroundings) -> Option<Duration> {
+        None
     }
 
     /// Which weights does it set? `judged` is what the mechanism would pay.
     fn weights(&mut self, judged: Vec<(Uid, f64)>, _around: &ValidatorSurroundings) -> Vec<(Uid, f64)> {
         judged
     }
+
+    /// What else does it do when the round is over for it? `own` is the record, if it has decided the round.
+    async fn afterwards(&mut self, _own: Option<&RoundRecord>, _around: &ValidatorSurroundings<'_>) {}
 
     /// Saves the state to go on from.
     fn save(&self) -> Vec<u8> {

@@ -5,7 +5,9 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
+use object_store::ObjectStoreExt;
 use serde::{Deserialize, Serialize};
 
 use super::{ValidatorBehaviour, ValidatorBehaviourSettings, ValidatorSurroundings};
@@ -16,6 +18,8 @@ use crate::model::Device;
 use crate::node::RoundReport;
 use crate::scenario::{Registry, Scenario, World};
 use crate::settings::Findings;
+use crate::transport::keys;
+use crate::transport::record::RoundRecord;
 
 const NETWORK: &str = r#"
 name = "odd"
@@ -54,6 +58,7 @@ struct Odd {
     asked: u16,
 }
 
+#[async_trait]
 impl ValidatorBehaviour for Odd {
     fn decides_at(&self, turn: Duration, around: &ValidatorSurroundings) -> Option<Duration> {
         (self.what != "silent" || around.round < 2).then_some(turn)
@@ -79,6 +84,14 @@ impl ValidatorBehaviour for Odd {
         self.asked += 1;
         // A different favourite each time.
         if self.what == "partial" { vec![(self.asked, 1.0)] } else { judged }
+    }
+
+    async fn afterwards(&mut self, _own: Option<&RoundRecord>, around: &ValidatorSurroundings<'_>) {
+        let (bucket, own) = (&around.ports.bucket, around.ports.identity.hotkey());
+        // More than a node tries, of rounds whose records vouch for a checkpoint.
+        for round in (1..=around.round + 1).filter(|_| self.what == "littering") {
+            bucket.put(&keys::checkpoint(&own, round), "no checkpoint".into()).await.unwrap();
+        }
     }
 
     fn save(&self) -> Vec<u8> {
@@ -180,6 +193,14 @@ fn without_bundles_a_peer_that_joins_waits_for_a_checkpoint() {
 }
 
 #[test]
+fn a_validator_that_litters_hides_no_checkpoint_of_another() {
+    let validators = "[{ stake = 9 }, { stake = 1, behaviour = { kind = \"odd\", what = \"littering\" } }]\n";
+    let world = Arc::new(world(&format!("{validators}operators = [{{ uids = 1, joins = 8 }}]")).unwrap());
+    let (_, told) = run(&world, None);
+    assert!(told.events.iter().any(|event| event.starts_with("checkpoint 5 ")), "{:?}", told.events);
+}
+
+#[test]
 fn a_blind_validator_measures_nothing() {
     let passes = |what: &str| run(&odd(what), None).1.reports.iter().map(|report| report.forward_passes).sum::<u64>();
     assert_eq!(passes("blind"), 0);
@@ -200,7 +221,10 @@ fn what_it_remembers_is_in_the_checkpoint() {
 fn settings_are_checked_where_they_stand() {
     let refused = |behaviour: &str| world(&format!("[{{}}, {{ behaviour = {behaviour} }}]")).err().unwrap();
     for (behaviour, expected) in [
-        ("\"od\"", "validators.1.behaviour is `od`; expected one of honest, odd; did you mean `odd`?"),
+        (
+            "\"od\"",
+            "validators.1.behaviour is `od`; expected one of honest, copy-weights, equivocate, false-model, favour, out-of-turn, silent, withhold, odd; did you mean `odd`?",
+        ),
         ("{ kind = \"odd\", most = 2 }", "validators.1.behaviour.most is 2; expected a fraction, 0 to 1"),
         (
             "{ kind = \"odd\", mst = 1 }",

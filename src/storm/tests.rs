@@ -1,0 +1,113 @@
+//! Storms over a small network, and the defects that they must find.
+
+use super::{Field, Outcome, run, schedule};
+use crate::planted::{self, Defect};
+use crate::scenario::Scenario;
+
+/// Seeds within which a planted defect must be found.
+const SEEDS: u64 = 200;
+
+fn field() -> Field {
+    let text = include_str!("../../scenarios/storm.toml");
+    Field::open(Scenario::from_toml(text, "storm.toml", &[]).unwrap()).unwrap()
+}
+
+#[test]
+fn a_calm_network_breaks_nothing() {
+    assert_eq!(run(&field(), 1, Vec::new()).broken, []);
+}
+
+#[test]
+fn a_seed_repeats_a_storm() {
+    let field = field();
+    let storm = |seed| run(&field, seed, schedule::draw(&field.scenario, seed));
+    let first = storm(3);
+    assert_eq!(storm(3), first);
+    assert_ne!(storm(4).digest, first.digest);
+}
+
+/// Storms that broke something once, with the fewest faults that did.
+#[test]
+fn what_was_mended_stays_so() {
+    let field = field();
+    let mended: [(u64, &[usize]); 2] = [
+        // A validator whose clock was ahead took its own record, which was early, for the round's.
+        (10, &[9]),
+        // A round became void, since its validators could not read its payloads.
+        (67, &[0, 2, 3]),
+    ];
+    for (seed, kept) in mended {
+        let mut faults = schedule::draw(&field.scenario, seed);
+        faults.retain(|fault| kept.contains(&fault.index));
+        assert_eq!(run(&field, seed, faults).broken, [], "seed {seed}");
+    }
+}
+
+/// The first storm that breaks one of these, with a defect and without any.
+fn found(defect: Defect, what: &[&str]) {
+    let field = field();
+    let storm = |seed| run(&field, seed, schedule::draw(&field.scenario, seed));
+    let breaks = |outcome: &Outcome| outcome.broken.iter().any(|broken| what.contains(&broken.what));
+    let outcome = planted::with(defect, || (0..SEEDS).map(storm).find(breaks));
+    let outcome = outcome.unwrap_or_else(|| panic!("{defect:?} is not found by {SEEDS} storms"));
+    println!("{defect:?}: seed {}: {}", outcome.seed, outcome.broken[0]);
+    assert!(!breaks(&storm(outcome.seed)), "it breaks without the defect too");
+}
+
+const REPLICAS: &str = "honest replicas are those of the records";
+const FOLLOW: &str = "records follow from one another";
+
+#[test]
+fn a_skipped_digest_is_found() {
+    found(Defect::SkippedDigest, &[REPLICAS, FOLLOW]);
+}
+
+#[test]
+fn a_replaced_record_is_found() {
+    found(Defect::ReplacedRecord, &["one record a round", REPLICAS]);
+}
+
+#[test]
+fn a_half_state_is_found() {
+    found(Defect::HalfState, &["every node starts again"]);
+}
+
+#[test]
+fn a_stale_state_taken_as_new_is_found() {
+    found(Defect::StaleState, &[REPLICAS, FOLLOW, "no node is stuck"]);
+}
+
+#[test]
+fn a_pay_that_does_not_sum_to_one_is_found() {
+    found(Defect::DoublePay, &["pay sums to one"]);
+}
+
+#[test]
+fn a_call_that_counts_when_it_is_seen_is_found() {
+    found(Defect::LateCall, &["all honest nodes compute one ledger"]);
+}
+
+#[test]
+fn a_body_that_is_read_past_its_end_is_found() {
+    found(Defect::ShortBody, &["no panic"]);
+}
+
+#[test]
+fn a_node_that_waits_for_a_full_disk_is_found() {
+    found(Defect::FullDisk, &["no node is stuck"]);
+}
+
+#[test]
+fn a_record_taken_for_ones_own_is_found() {
+    found(Defect::UnreadRecord, &[REPLICAS, FOLLOW]);
+}
+
+#[test]
+fn objects_that_pile_up_are_found() {
+    found(Defect::NeverDeletes, &["memory is bounded"]);
+}
+
+#[test]
+fn a_checkpoint_put_half_is_found() {
+    found(Defect::HalfCheckpoint, &["checkpoints are the models of the records"]);
+}
