@@ -6,6 +6,8 @@
 //! snapshot.
 
 mod common;
+#[path = "incentives/found.rs"]
+mod found;
 #[path = "incentives/muon.rs"]
 mod muon;
 #[path = "incentives/validators.rs"]

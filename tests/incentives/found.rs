@@ -1,0 +1,75 @@
+//! The worst strategies that searches found against the published mechanism (`scenarios/attacks/`), in small networks: how
+//! they are paid there, and under `coverage`.
+
+use gauntlet::scenario::Scenario;
+use toml::{Table, Value};
+
+use super::*;
+
+const COVERAGE: &[&str] = &["mechanism={kind='coverage', evaluated_per_round=6}"];
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/attacks");
+
+fn text(name: &str) -> String {
+    std::fs::read_to_string(format!("{FOLDER}/{name}.toml")).unwrap()
+}
+
+/// The groups of peers and operators of a finding, without its honest peers.
+fn thieves(name: &str) -> String {
+    let mut scenario: Table = text(name).parse().unwrap();
+    let mut thieves = Table::new();
+    for (key, honest) in [("peers", 1), ("operators", 0)] {
+        if let Some(Value::Array(groups)) = scenario.remove(key) {
+            thieves.insert(key.into(), Value::Array(groups[honest..].to_vec()));
+        }
+    }
+    // As further `[[peers]]` of the network.
+    thieves.retain(|_, groups| groups.as_array().is_some_and(|groups| !groups.is_empty()));
+    toml::to_string(&thieves).unwrap()
+}
+
+/// A finding that trains in this part of all rounds is paid too much under the published mechanism, and not under `coverage`.
+fn found(name: &str, work: f64) {
+    let thieves = thieves(name);
+    let published = as_in_snapshot(&format!("found-{name}"), fare(&thieves, SEEDS));
+    assert!(published.pay() / work > 1.5, "{}", published.pay());
+    let pay = fare_under(COVERAGE, &thieves, SEEDS).pay();
+    assert!(pay / work < 1.1 && pay < 1.1, "{pay}");
+}
+
+#[test]
+fn cartel_bursts() {
+    found("cartel-bursts", 0.5);
+}
+
+#[test]
+fn cartel_bursts_fresh() {
+    found("cartel-bursts-fresh", 0.5);
+}
+
+#[test]
+fn cartel_fresh() {
+    found("cartel-fresh", 1.0);
+}
+
+#[test]
+fn lone_fresh() {
+    found("lone-fresh", 1.0);
+}
+
+#[test]
+fn lone_bursts_fresh() {
+    found("lone-bursts-fresh", 0.5);
+}
+
+#[test]
+fn every_finding_is_a_scenario_by_its_name_and_has_a_test() {
+    let tested = include_str!("found.rs");
+    let files = std::fs::read_dir(FOLDER).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let names: Vec<String> = files.map(|file| file.strip_suffix(".toml").unwrap().to_string()).collect();
+    assert!(names.len() >= 5, "{names:?}");
+    for name in names {
+        let scenario = Scenario::from_toml(&text(&name), &name, &[]).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(scenario.name, name);
+        assert!(!scenario.summary.is_empty() && tested.contains(&format!("found(\"{name}\"")), "{name}");
+    }
+}
