@@ -144,6 +144,8 @@ class Measurement:
     hidden: bool = False
     """Of pages assigned to nobody: drawn by the validator's secret among all of them. Otherwise they are as many as a peer has,
     the same for all validators, and everybody knows them beforehand."""
+    tensors: Literal["all", "first-half", "second-half"] = "all"
+    """The tensors of the model that the step moves, in its order from the embedding to the head."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "payloads", tuple((uid, weight) for uid, weight in self.payloads))
@@ -168,9 +170,10 @@ class Measurement:
         *,
         stretch: float = 1.0,
         hidden: bool = False,
+        tensors: Literal["all", "first-half", "second-half"] = "all",
     ) -> Measurement:
         """After a fraction of the step that one payload makes alone."""
-        return cls(((uid, 1),), fraction, assigned_to, sample, stretch, hidden)
+        return cls(((uid, 1),), fraction, assigned_to, sample, stretch, hidden, tensors)
 
     @classmethod
     def after_all(
@@ -181,10 +184,11 @@ class Measurement:
         *,
         stretch: float = 1.0,
         hidden: bool = False,
+        tensors: Literal["all", "first-half", "second-half"] = "all",
     ) -> Measurement:
         """After the full step of several payloads of equal weight."""
         payloads = tuple((uid, 1) for uid in uids)
-        return cls(payloads, 1.0 if payloads else 0.0, assigned_to, sample, stretch, hidden)
+        return cls(payloads, 1.0 if payloads else 0.0, assigned_to, sample, stretch, hidden, tensors)
 
 
 class Ranking(NamedTuple):

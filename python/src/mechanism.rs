@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gauntlet::Uid;
 use gauntlet::mechanism::{
-    Column, ColumnKind, Facts, Losses, Measurement, Mechanism, MechanismSettings, Pages, Ranking, Status, Whose,
+    Column, ColumnKind, Facts, Losses, Measurement, Mechanism, MechanismSettings, Pages, Ranking, Status, Tensors, Whose,
 };
 use gauntlet::settings::Findings;
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -70,11 +70,17 @@ impl Judge {
     }
 }
 
+/// The names of parts of the model.
+const TENSORS: [(&str, Tensors); 3] =
+    [("all", Tensors::All), ("first-half", Tensors::FirstHalf), ("second-half", Tensors::SecondHalf)];
+
 /// `gauntlet.Measurement`.
 fn measurement<'py>(class: &Bound<'py, PyAny>, what: &Measurement) -> PyResult<Bound<'py, PyAny>> {
     let Pages { whose, sample, stretch } = what.pages;
     let is_hidden = whose == Whose::Hidden;
-    class.call1((what.payloads.clone(), what.fraction, what.pages.assigned_to(), sample, stretch, is_hidden))
+    let (tensors, _) = TENSORS.into_iter().find(|(_, tensors)| *tensors == what.tensors).expect("each has a name");
+    let assigned_to = what.pages.assigned_to();
+    class.call1((what.payloads.clone(), what.fraction, assigned_to, sample, stretch, is_hidden, tensors))
 }
 
 fn measurement_of(asked: &Bound<'_, PyAny>) -> PyResult<Measurement> {
@@ -90,7 +96,12 @@ fn measurement_of(asked: &Bound<'_, PyAny>) -> PyResult<Measurement> {
     let whole = Pages::whole(asked.getattr("assigned_to")?.extract()?, sample);
     let is_hidden: bool = asked.getattr("hidden")?.extract()?;
     let whose = if is_hidden { Whose::Hidden } else { whole.whose };
-    Ok(Measurement { payloads, fraction, pages: Pages { whose, stretch, ..whole } })
+    let said: String = asked.getattr("tensors")?.extract()?;
+    let Some((_, tensors)) = TENSORS.into_iter().find(|(name, _)| *name == said) else {
+        let names = TENSORS.map(|(name, _)| format!("\"{name}\"")).join(", ");
+        return Err(PyValueError::new_err(format!("a Measurement of tensors=\"{said}\"; expected one of {names}")));
+    };
+    Ok(Measurement { payloads, fraction, tensors, pages: Pages { whose, stretch, ..whole } })
 }
 
 fn ranking_of(answer: &Bound<'_, PyAny>) -> PyResult<Ranking> {

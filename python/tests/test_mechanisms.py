@@ -115,12 +115,14 @@ class Looks(Novelty):
             gauntlet.Measurement.before(0, stretch=0.25),
             gauntlet.Measurement.after_all(aggregated, hidden=True, stretch=0.5, sample=0.5),
             gauntlet.Measurement.after_one(0, 0.5, assigned_to=0, stretch=0.25),
+            gauntlet.Measurement.after_one(0, 0.5, assigned_to=0, stretch=0.25, tensors="first-half"),
+            gauntlet.Measurement.after_one(0, 0.5, assigned_to=0, stretch=0.25, tensors="second-half"),
             gauntlet.Measurement.before(),
         ]
         return self.asked
 
     def learn(self, round, aggregated, losses):
-        assert list(losses) == self.asked and len(set(losses.values())) == 5
+        assert list(losses) == self.asked and len(set(losses.values())) == 7
         assert all(0.0 < loss < 10.0 for loss in losses.values())
 
     def save(self):
@@ -144,6 +146,13 @@ def test_pages_can_be_hidden_and_cut(simulated):
 
     with pytest.raises(ValueError, match="a stretch above 0, 1 at most"):
         simulated(network(mechanism=Long))
+
+    class Third(Novelty):
+        def measure(self, round, aggregated):
+            return [gauntlet.Measurement.after_one(0, 0.5, tensors="third")]
+
+    with pytest.raises(ValueError, match='tensors="third"; expected one of "all", "first-half", "second-half"'):
+        simulated(network(mechanism=Third))
 
 
 def test_the_generator_and_the_ratings_are_the_projects():
