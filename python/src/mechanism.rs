@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use gauntlet::Uid;
 use gauntlet::mechanism::{
-    Column, ColumnKind, Facts, Losses, Measurement, Mechanism, MechanismSettings, Pages, Ranking, Status, Tensors, Whose,
+    Column, ColumnKind, Facts, Losses, Measurement, Mechanism, MechanismSettings, Pages, Ranking, Status, Tensors,
+    Whose,
 };
 use gauntlet::settings::Findings;
 use pyo3::exceptions::{PyTypeError, PyValueError};
