@@ -110,7 +110,9 @@ impl Collector {
                 fetched.extend(fetch(run, validator, self.next).await);
             }
             let is_over = self.next + PATIENCE <= last || self.next + 1 == self.rounds;
-            let decided = fetched.iter().position(|report| report.decided);
+            // A round that became void may have two reports: of who decided it, and an empty one.
+            let decided = fetched.iter().position(|report| report.decided && report.forward_passes > 0);
+            let decided = decided.or_else(|| fetched.iter().position(|report| report.decided));
             let Some(chosen) = decided.or((is_over && !fetched.is_empty()).then_some(0)) else {
                 if !is_over {
                     break;

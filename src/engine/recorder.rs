@@ -124,7 +124,7 @@ impl Recorder {
         if report.round < inner.rounds {
             return;
         }
-        inner.early.insert(report.round, report.clone());
+        inner.early.entry(report.round).or_insert_with(|| report.clone());
         // Where validators take turns, a round's report may come before the previous round's.
         while let Some(next) = {
             let rounds = inner.rounds;

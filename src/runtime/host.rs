@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::ObjectStore;
 use tokio::sync::Notify;
 
 use super::metrics::NodeMetrics;
 use super::report;
 use super::saver::Saver;
+use crate::bucket::untrusted::create;
 use crate::digest::Digest;
 use crate::node::RoundReport;
 use crate::node::ports::{Clock, Host, NodeState};
@@ -106,7 +107,8 @@ impl Host for NodeHost {
         let (bucket, under_way) = (self.bucket.clone(), self.under_way.clone());
         under_way.fetch_add(1, Ordering::Relaxed);
         tokio::spawn(async move {
-            if let Err(error) = bucket.put(&key, bytes.into()).await {
+            // A round that became void after it was decided is told once.
+            if let Err(error) = create(&*bucket, &key, bytes).await {
                 tracing::warn!(%key, %error, "the round's report was not put");
             }
             under_way.fetch_sub(1, Ordering::Relaxed);
