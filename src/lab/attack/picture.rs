@@ -1,5 +1,7 @@
 //! `frontier.svg`: pay of all strategies by their work.
 
+use std::collections::BTreeSet;
+
 use super::arena::Trial;
 use super::search::{Finding, Found};
 use crate::lab::statistics::Interval;
@@ -48,7 +50,7 @@ pub fn frontier(found: &Found, title: &str) -> Result<String, ReportError> {
         let frame =
             Frame { left: 70.0, top, right: WIDTH - 30.0, bottom, x: 0.0..highest.0 * 1.08, y: 0.0..highest.1 * 1.12 };
         frame.axes(page, "work", "pay");
-        tried.iter().for_each(|&at| mark(page, frame.at(at), SMALL, Stroke::solid(SHADE, 0.45)));
+        apart(tried.iter().map(|&at| frame.at(at))).for_each(|at| mark(page, at, SMALL, Stroke::solid(SHADE, 0.45)));
         let end = frame.x.end.min(frame.y.end);
         frame.line(page, &[(0.0, 0.0), (end, end)], Stroke::solid(INK, 1.2).dash(Dash::Dotted));
         frame.line(page, &frontier, Stroke::solid(BLUE, 2.0));
@@ -76,6 +78,13 @@ fn mark(page: &Canvas<'_>, (x, y): Point, half: f64, look: Stroke) {
     page.rectangle((x - half, y - half), (x + half, y + half), look.color, look.width);
 }
 
+/// The points without those that lie on another, on a grid of half a mark: ten thousand marks make a picture slow to open.
+fn apart(points: impl Iterator<Item = Point>) -> impl Iterator<Item = Point> {
+    let cell = |at: f64| (at / SMALL).round();
+    let taken: BTreeSet<(i64, i64)> = points.map(|(x, y)| (cell(x) as i64, cell(y) as i64)).collect();
+    taken.into_iter().map(|(x, y)| (x as f64 * SMALL, y as f64 * SMALL))
+}
+
 /// Mean work and pay.
 fn mean(trials: &[Trial]) -> Point {
     let of = |value: fn(&Trial) -> f64| trials.iter().map(value).sum::<f64>() / trials.len().max(1) as f64;
@@ -98,6 +107,13 @@ fn frontier_of(points: impl Iterator<Item = Point>) -> Vec<Point> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn marks_on_one_another_are_drawn_once() {
+        let drawn: Vec<Point> = apart([(10.0, 5.0), (10.2, 5.1), (90.0, 5.0)].into_iter()).collect();
+        assert_eq!(drawn.len(), 2);
+        assert!((drawn[0].0 - 10.0).abs() <= SMALL && (drawn[1].0 - 90.0).abs() <= SMALL);
+    }
 
     #[test]
     fn the_frontier_rises() {
