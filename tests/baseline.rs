@@ -95,6 +95,40 @@ fn it_is_the_baseline_of_a_run_on_any_number_of_threads() {
     place.fail("baseline net.toml", "runs/net-3-baseline exists");
 }
 
+/// Averages have a column, a line and models of their own; rounds are counted, not steps.
+#[test]
+fn averages_of_models_are_written_drawn_and_exported() {
+    let place = Place::new();
+    let set = "--set training.average=0.9 --set training.eval_every=4 --set baseline.steps_per_round=2";
+    place.succeed(&format!("run net.toml --quiet --out run {set}"));
+    place.succeed(&format!("baseline net.toml --quiet --out alone {set}"));
+    assert_eq!(place.losses("alone"), place.losses("run"));
+    assert!(place.losses("run").starts_with("round,lr,loss,average_loss\n"));
+    let rounds = std::fs::read_to_string(place.path("run/rounds.csv")).unwrap();
+    assert!(rounds.lines().next().unwrap().ends_with(",replica_digest,average_loss"), "{rounds}");
+    assert_eq!(rounds.lines().skip(1).filter(|line| !line.ends_with(',')).count(), 3);
+    let picture = std::fs::read_to_string(place.path("run/plots/loss.svg")).unwrap();
+    for whose in ["the network", "the central trainer"] {
+        assert!(picture.contains(&format!("average of the last models of {whose} (factor 0.9)")), "{whose}");
+    }
+    for run in ["run", "alone"] {
+        let models = |folder: &str| std::fs::read_dir(place.path(run).join(folder)).unwrap().count();
+        assert_eq!((models("averages"), models("checkpoints")), (3, 3));
+        place.succeed(&format!("export {run} --average --to {run}-average"));
+        place.succeed(&format!("export {run} --to {run}-last"));
+        let weights = |kind: &str| std::fs::read(place.path(&format!("{run}-{kind}/model.safetensors"))).unwrap();
+        assert_ne!(weights("average"), weights("last"));
+    }
+    place.succeed("run net.toml --quiet --out plain");
+    place.fail("export plain --average --to none", "--average: plain is of a run without training.average");
+    place.fail("export run-last --average --to none", "only the folder of a simulated run has averages");
+    place.fail("run net.toml --set training.average=1", "training.average");
+    assert!(place.losses("plain").starts_with("round,lr,loss\n"));
+    // A baseline of several steps a round goes on for more rounds.
+    place.succeed("resume alone --rounds 16 --quiet");
+    assert_eq!(place.losses("alone").lines().count(), 17);
+}
+
 #[test]
 fn the_number_of_devices_does_not_matter() {
     let place = Place::new();

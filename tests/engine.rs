@@ -3,6 +3,8 @@
 
 #[path = "engine/attacks.rs"]
 mod attacks;
+#[path = "engine/averages.rs"]
+mod averages;
 mod common;
 #[path = "engine/costs.rs"]
 mod costs;

@@ -176,7 +176,7 @@ fn what_does_not_fit_is_said() {
 
 #[test]
 fn every_device_and_scheme_is_planned() {
-    for device in ["h100", "h200", "a100", "cpu", "measured", "measured:cpu-f32"] {
+    for device in ["h100", "h200", "a100", "b200", "cpu", "measured", "measured:cpu-f32"] {
         let plan = printed(&format!("plan net.toml --device {device}"));
         assert!(plan.contains("all rounds: 0.2 hours") && plan.contains("assumed:"), "{plan}");
         assert_eq!(plan.contains("measured now on"), device.starts_with("measured"), "{plan}");
@@ -195,7 +195,7 @@ fn every_device_and_scheme_is_planned() {
         assert_ne!(compute(&settings), compute(&format!("{settings} --set scheme.inner=muon")));
     }
     for (words, expected) in [
-        ("plan net.toml --device v100", "--device v100: expected h100, h200, a100, cpu, measured"),
+        ("plan net.toml --device v100", "--device v100: expected h100, h200, a100, b200, cpu, measured"),
         ("plan net.toml --device measured:gpu", "--device measured:gpu: device `gpu`"),
         ("plan net.toml --mfu 2", "expected a fraction above 0, 1 at most"),
         ("plan net.toml --price=-1", "expected 0 to 1000000"),
@@ -206,4 +206,87 @@ fn every_device_and_scheme_is_planned() {
         let told = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.code() == Some(2) && told.contains(expected), "sim {words}: {told}");
     }
+}
+
+/// Of Covenant-72B: hidden 8192, 80 layers, 64 heads and 8 for keys and values, MLP 28672, vocabulary 262,144.
+const COVENANT_MATRICES: u64 = 2 * 262_144 * 8192 + 80 * (2 * 8192 * 8192 + 2 * 8192 * 1024 + 3 * 8192 * 28_672);
+const COVENANT: u64 = COVENANT_MATRICES + 161 * 8192;
+
+#[test]
+fn covenant_72b_is_near_what_was_published() {
+    let scenario = load("scenarios/covenant-72b.toml", &[]).unwrap();
+    assert_eq!((scenario.peers_total(), scenario.round_seconds()), (20, 1272.0));
+    let plan = Plan::new(scenario).unwrap();
+    assert_eq!((plan.parameters() as u64, COVENANT), (COVENANT, 72_747_327_488));
+    // 30 steps of 192 sequences; 1.1 T tokens in all.
+    assert_eq!(plan.tokens_per_peer(), 30.0 * 192.0 * 2048.0);
+    let tokens = plan.tokens_per_peer() * 20.0 * plan.scenario.rounds as f64;
+    assert!((tokens / 1.1e12 - 1.0).abs() < 0.001, "{tokens}");
+
+    // 64 of 4,096 values in 12 + 2 bits; norms in 2 bits. Samples, tables of levels and headers are small.
+    let traffic = plan.traffic();
+    let values = COVENANT_MATRICES / 4096 * 64 * 14 / 8 + 161 * 8192 * 2 / 8;
+    assert!((values..values + values / 1000).contains(&traffic.upload), "{} of {values}", traffic.upload);
+    let times_smaller = 4.0 * COVENANT as f64 / traffic.upload as f64;
+    assert!((146.0..147.0).contains(&times_smaller), "published: more than 146 times; {times_smaller}");
+
+    // One upload and 20 downloads at 4.8 Gbit/s, a round trip each.
+    let transfers = plan.transfer_seconds();
+    let bytes = (traffic.upload + traffic.peer_down) as f64;
+    assert!((transfers - 0.2 - 8.0 * bytes / 4.8e9).abs() < 1e-6);
+    assert!((transfers / 70.0 - 1.0).abs() < 0.05, "published: about 70 s; {transfers}");
+    let b200 = data_sheets().into_iter().find(|sheet| sheet.name == "b200").unwrap();
+    let speed = Speed::of_sheet(&b200, 0.241, &plan.work());
+    let round = plan.peer_round(&speed);
+    let train = round.parts.iter().find(|part| part.what == "train").unwrap().seconds;
+    assert!((train / 1200.0 - 1.0).abs() < 0.01, "published: 20 minutes; {train}");
+    assert!((train / (train + transfers) - 0.945).abs() < 0.002, "published: 94.5 %");
+    // The wait for the validator and the host's aggregation are not in the published figure.
+    assert!(!round.fits() && (0.79..0.82).contains(&(train / round.needed)), "{round:?}");
+}
+
+#[test]
+fn devices_of_a_peer_share_its_model_and_its_work() {
+    let plan = |devices: usize| {
+        let set = ["peers.0", "validators.0"].map(|path| format!("{path}.hardware.devices={devices}"));
+        Plan::new(load("scenarios/covenant-72b.toml", &set).unwrap()).unwrap()
+    };
+    let (one, eight) = (plan(1), plan(8));
+    let speed = Speed::of_sheet(&data_sheets()[0], 0.5, &one.work());
+    for (one, eight) in [
+        (one.peer_round(&speed), eight.peer_round(&speed)),
+        (one.validator_round(&speed), eight.validator_round(&speed)),
+    ] {
+        for (one, eight) in one.parts.iter().zip(&eight.parts) {
+            let is_work = ["train", "aggregate", "encode", "evaluate"].iter().any(|what| one.what.ends_with(what));
+            let expected = if is_work { one.seconds / 8.0 } else { one.seconds };
+            assert!((eight.seconds - expected).abs() < 1e-9, "{one:?}, {eight:?}");
+        }
+    }
+
+    let memory = eight.peer_memory(true);
+    let of = |what: &str| memory.parts.iter().find(|part| part.what == what).unwrap();
+    let model = 4 * COVENANT;
+    assert_eq!((of("weights").device, of("weights").host), (model / 8, model));
+    assert_eq!((of("further replicas").device, of("further replicas").host), (0, 2 * model));
+    // Two moments a parameter on the devices; the error feedback on the host.
+    let kept = of("error feedback and moments");
+    assert_eq!((kept.device, kept.host), (2 * model / 8, model));
+    assert_eq!((of("gradient").device, of("gradient").host), (model / 8, 0));
+    // A device computes alone on its micro-batch.
+    let alone = one.peer_memory(true);
+    for what in ["activations", "logits"] {
+        assert_eq!(of(what).device, alone.parts.iter().find(|part| part.what == what).unwrap().device);
+    }
+    let larger = of("activations").device.max(of("logits").device);
+    assert!((4 * model / 8 + larger..180_000_000_000).contains(&memory.total.device), "{memory:?}");
+
+    let printed = |words: &str| printed(&format!("plan covenant-72b {words}"));
+    let said = printed("--device b200");
+    assert!(said.contains("8 x NVIDIA B200 SXM each") && said.contains("a peer fits on its 8 devices of 180 GB"));
+    assert!(said.contains("as FSDP does") && said.contains("| each device |"), "{said}");
+    let held = said.lines().find(|line| line.starts_with("| all registered peers ")).unwrap();
+    assert_eq!(held.split('|').nth(2).unwrap().trim(), "160");
+    let four = printed("--device b200 --set peers.0.hardware.devices=4");
+    assert!(four.contains("does NOT fit on 4 devices of 180 GB: use more (peers.0.hardware.devices)"), "{four}");
 }

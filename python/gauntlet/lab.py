@@ -230,7 +230,7 @@ def plan(
     set: Mapping[str, Any] | Sequence[str] = (),
     kinds: Sequence[Class] = (),
 ) -> Plan:
-    """What a scenario takes on real devices. `device` is ``h100``, ``h200``, ``a100`` (by data sheet, at the fraction `mfu`
+    """What a scenario takes on real devices. `device` is ``h100``, ``h200``, ``a100``, ``b200`` (by data sheet, at the fraction `mfu`
     of its peak) or ``cpu`` (a core)."""
     chosen = scenario(source, seed=seed, rounds=rounds, set=set, kinds=kinds)
     return Plan(json.loads(_native.plan(chosen._native, device, mfu)))

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use super::errors::{Failure, Raised, raised};
 use super::scenario::Scenario;
 
-/// The counts of a plan on a device by data sheet (`h100`, `h200`, `a100`) or a CPU core (`cpu`).
+/// The counts of a plan on a device by data sheet (`h100`, `h200`, `a100`, `b200`) or a CPU core (`cpu`).
 #[pyfunction]
 pub fn plan(scenario: &Scenario, device: &str, mfu: f64) -> PyResult<String> {
     let failure = Arc::new(Failure::default());

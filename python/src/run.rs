@@ -59,6 +59,10 @@ impl Observer for Shown {
         self.writer.model(round, replica)
     }
 
+    fn average(&mut self, round: u64, theta: &[f32]) -> Result<(), ObserverError> {
+        self.writer.average(round, theta)
+    }
+
     fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<(), ObserverError> {
         self.writer.checkpoint(checkpoint)
     }

@@ -20,7 +20,7 @@ pub struct Args {
 /// Checks a folder, widens its weights to f32, unties its head, and prints how to start a run from it.
 pub fn import(args: Args) -> anyhow::Result<()> {
     let from = args.folder.clone();
-    let loaded = ModelArgs { source: args.folder, round: None, tokenizer: None }.load()?;
+    let loaded = ModelArgs { source: args.folder, round: None, average: false, tokenizer: None }.load()?;
     if !matches!(loaded.origin, Origin::Folder(_)) {
         let problem = format!("{from}: a run, not a Hugging Face folder; `sim export` writes its model");
         return Err(UsageError(problem).into());

@@ -21,6 +21,9 @@ pub struct ModelArgs {
     /// Use a run's model after this many rounds [default: the newest]
     #[arg(long, value_name = "N")]
     pub round: Option<u64>,
+    /// Use the average of a run's last models, of a run with training.average
+    #[arg(long)]
+    pub average: bool,
     /// tokenizer.json to use [default: the folder's, or the one of the run's corpus]
     #[arg(long, value_name = "FILE")]
     pub tokenizer: Option<PathBuf>,
@@ -56,6 +59,12 @@ impl ModelArgs {
     /// Finds and reads the model.
     pub fn load(&self) -> anyhow::Result<Loaded> {
         let path = Path::new(&self.source);
+        if self.average && !path.join("manifest.json").exists() {
+            bail!(UsageError(format!(
+                "--average: {} is no run folder; only the folder of a simulated run has averages",
+                self.source
+            )));
+        }
         let mut loaded = if self.source.contains("://") || path.join("genesis").exists() {
             self.of_bucket(&self.source)?
         } else if path.join("manifest.json").exists() {
@@ -82,13 +91,16 @@ impl ModelArgs {
 
     fn of_run(&self, root: &Path) -> anyhow::Result<Loaded> {
         let manifest = report::load_manifest(root)?;
-        let models = report::models(root);
+        if self.average && manifest.scenario.training.average.is_none() {
+            bail!(UsageError(format!("--average: {} is of a run without training.average", root.display())));
+        }
+        let models = if self.average { report::averages(root) } else { report::models(root) };
         let chosen = match self.round {
             Some(rounds) => models.iter().find(|(at, _)| *at == rounds),
             None => models.last(),
         };
         let Some((rounds, path)) = chosen else {
-            if let Some(bucket) = manifest.bucket.as_ref().filter(|_| models.is_empty()) {
+            if let Some(bucket) = manifest.bucket.as_ref().filter(|_| models.is_empty() && !self.average) {
                 return self.of_bucket(bucket);
             }
             let available: Vec<String> = models.iter().map(|(at, _)| at.to_string()).collect();
@@ -105,7 +117,7 @@ impl ModelArgs {
         };
         let (config, theta) = huggingface::load(path)?;
         let row = report::load_rounds(root)?.into_iter().find(|row| row.round + 1 == *rounds);
-        if row.is_some_and(|row| row.replica_digest != Digest::of_f32(&theta)) {
+        if !self.average && row.is_some_and(|row| row.replica_digest != Digest::of_f32(&theta)) {
             bail!("{}: it is not the model that rounds.csv names; it is damaged, or of another run", path.display());
         }
         let tokenizer = tokenizer_of(&manifest.scenario.corpus);

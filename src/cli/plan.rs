@@ -6,7 +6,7 @@ use anyhow::bail;
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use comfy_table::{CellAlignment, Table};
 use gauntlet::model::{Device, Memory};
-use gauntlet::plan::{MFU, MemoryPart, NEWTON_SCHULZ, Plan, RoundTime, Speed, data_sheets};
+use gauntlet::plan::{MFU, MemoryPart, NEWTON_SCHULZ, Plan, RoundTime, Speed, TRAIN, data_sheets};
 use gauntlet::words::counted;
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ const MEASURED_FOR: Duration = Duration::from_secs(2);
 pub struct Args {
     #[command(flatten)]
     scenario: open::ScenarioArgs,
-    /// Device of each peer and validator: h100, h200, a100 (by data sheet), cpu (one core), or measured,
+    /// Device of peers and validators: h100, h200, a100, b200 (by data sheet), cpu (one core), or measured,
     /// measured:cuda:N (this machine, as by `sim bench`)
     #[arg(long, default_value = "h100", add = ArgValueCandidates::new(devices))]
     device: String,
@@ -62,8 +62,12 @@ pub fn plan(args: Args) -> anyhow::Result<()> {
     }
     let (peer, validator) = (plan.peer_round(&speed), plan.validator_round(&speed));
     let scenario = &plan.scenario;
+    let devices = match plan.peer_devices() {
+        1 => "one".to_string(),
+        devices => format!("{devices} x"),
+    };
     say(format_args!(
-        "{}: {} parameters, {} rounds of {} s, {} peers registered, {} aggregated; one {} each\n",
+        "{}: {} parameters, {} rounds of {} s, {} peers registered, {} aggregated; {devices} {} each\n",
         scenario.name,
         grouped(plan.parameters()),
         grouped(scenario.rounds as usize),
@@ -78,7 +82,7 @@ pub fn plan(args: Args) -> anyhow::Result<()> {
     say(time(&plan, &peer, &validator));
     say(whole(&plan, &speed, args.price));
     say("assumed:");
-    for line in &speed.assumed {
+    for line in plan.assumed(&speed) {
         say(format_args!("- {line}"));
     }
     say("- links are those of the first group of peers and of the first validator; devices are held for all rounds");
@@ -97,7 +101,7 @@ fn speed(args: &Args, plan: &Plan) -> anyhow::Result<Speed> {
         (_, Some(device)) => measured(plan, device),
         (device, None) => {
             let expected =
-                "expected h100, h200, a100, cpu, measured, or measured:DEVICE as `sim bench --device` takes it";
+                "expected h100, h200, a100, b200, cpu, measured, or measured:DEVICE as `sim bench --device` takes it";
             bail!(UsageError(format!("--device {device}: {expected}")))
         }
     }
@@ -157,17 +161,26 @@ fn operations(plan: &Plan) -> String {
 
 fn memory(plan: &Plan, speed: &Speed) -> String {
     let memory = plan.peer_memory(speed.is_accelerator);
-    let mut table = Ruled::new(&["memory of a peer", "device", "host"]);
+    let devices = plan.peer_devices();
+    let is_spread = speed.is_accelerator && devices > 1;
+    let mut table = Ruled::new(&["memory of a peer", if is_spread { "each device" } else { "device" }, "host"]);
     let bytes = |bytes: u64| if bytes == 0 { "-".into() } else { si(bytes as f64, "B") };
     let mut line = |part: &MemoryPart| table.line([part.what.into(), bytes(part.device), bytes(part.host)]);
     memory.parts.iter().for_each(&mut line);
     line(&memory.total);
-    line(&memory.further_peer);
+    if !is_spread {
+        line(&memory.further_peer);
+    }
     let mut text = table.text();
     if let Some(there) = speed.memory {
         let left = there - memory.total.device as f64;
         let (each, there) = (memory.further_peer.device as f64, si(there, "B"));
         text += &match left >= 0.0 {
+            true if is_spread => format!("a peer fits on its {devices} devices of {there}\n"),
+            false if is_spread => format!(
+                "does NOT fit on {devices} devices of {there}: use more (peers.0.hardware.devices), or a smaller \
+                 training.micro_batch\n"
+            ),
             true if each > 0.0 => {
                 let peers = 1 + (left / each) as u64;
                 match peers {
@@ -224,6 +237,14 @@ fn time(plan: &Plan, peer: &RoundTime, validator: &RoundTime) -> String {
             ),
         };
     }
+    let train: f64 = peer.parts.iter().filter(|part| part.what == TRAIN).map(|part| part.seconds).sum();
+    let transfers = plan.transfer_seconds();
+    text += &format!(
+        "a peer trains for {:.1} % of the round; its own transfers take {} s, {:.1} % of training and transfers\n",
+        100.0 * train / peer.length,
+        short(transfers),
+        100.0 * transfers / (train + transfers)
+    );
     let (upload, window) = (plan.upload_seconds(), plan.scenario.protocol.put_window_seconds);
     let verdict = if upload <= window { "fits into" } else { "does NOT fit into" };
     text + &format!("an upload takes {} s: {verdict} the put window of {window} s\n", short(upload))
@@ -268,20 +289,21 @@ fn held(plan: &Plan, speed: &Speed) -> Vec<Held> {
         all.push(Held { who: who.into(), devices, computing, held });
     };
     let peer = plan.peer_round(speed).parts;
-    let own = ["aggregate", "train", NEWTON_SCHULZ, "encode"];
+    let own = ["aggregate", TRAIN, NEWTON_SCHULZ, "encode"];
     let busy: f64 = peer.iter().filter(|part| own.contains(&part.what)).map(|part| part.seconds).sum();
     let busy = busy * rounds / 3600.0;
-    for (who, devices) in [
+    for (who, peers) in [
         ("one peer", 1),
         ("the aggregated peers", plan.scenario.protocol.top_peers),
         ("all registered peers", plan.registered()),
     ] {
-        line(who, devices as f64, busy * devices as f64, hours * devices as f64);
+        let devices = (peers * plan.peer_devices()) as f64;
+        line(who, devices, busy * devices, hours * devices);
     }
     let validator = plan.validator_round(speed).parts.into_iter();
     let busy = validator.filter(|part| ["validator: aggregate", "validator: evaluate"].contains(&part.what));
     let busy = busy.map(|part| part.seconds).sum::<f64>() * rounds / 3600.0;
-    let validators = plan.scenario.validators.len() as f64;
+    let validators = plan.scenario.validators.iter().map(|validator| validator.hardware.devices as f64).sum::<f64>();
     line("validators", validators, busy * validators, hours * validators);
     let tokens = (plan.scenario.baseline_pages() * plan.config.sequence_length) as f64 * rounds;
     let alone = tokens / speed.tokens_per_second / 3600.0;

@@ -105,7 +105,7 @@ pub fn live(world: Arc<World>, writer: RunWriter, saved: Saved, root: &Path, how
     let wall_before = writer.manifest.wall_seconds;
     let shown = Shown::new(writer, saved.done().0, world.network.core.config.sequence_length, how.quiet);
     let observer = Arc::new(Mutex::new(shown));
-    let Saved { checkpoint: resume, baseline: resume_baseline } = saved;
+    let Saved { checkpoint: resume, baseline: resume_baseline, .. } = saved;
     let (threads, baseline, interrupt) = (how.threads, how.baseline, interrupt::on_stop());
     let stop = interrupt.clone();
     let options = RunOptions { threads, baseline, resume, resume_baseline, interrupt };

@@ -37,7 +37,8 @@ pub fn train_baseline(
 /// The baseline of a network, before its first step.
 pub fn untrained(world: &World) -> Baseline {
     let (network, scenario) = (&world.network, &world.scenario);
-    network.core.baseline(&network.genesis, &scenario.baseline, scenario.schedule_rounds())
+    let baseline = network.core.baseline(&network.genesis, &scenario.baseline, scenario.schedule_rounds());
+    baseline.averaging(scenario.training.average)
 }
 
 /// Trains until the last round or the interrupt, and saves its state.
@@ -89,7 +90,8 @@ fn step(world: &World, baseline: &mut Baseline, round: u64) -> Result<BaselineSt
     baseline.round(&pages);
     let measured = (round + 1).is_multiple_of(scenario.training.eval_every) || round + 1 == scenario.rounds;
     let loss = measured.then(|| baseline.loss(corpus.held_out()));
-    Ok(BaselineStep { round, lr, loss })
+    let average_loss = loss.and_then(|_| baseline.average_loss(corpus.held_out()));
+    Ok(BaselineStep { round, lr, loss, average_loss })
 }
 
 fn pages_of(world: &World, round: u64) -> Vec<PageId> {

@@ -32,6 +32,11 @@ pub trait Observer: Send {
         Ok(())
     }
 
+    /// The average of the models up to the same rounds, where `training.average` asks for it.
+    fn average(&mut self, _round: u64, _theta: &[f32]) -> Result<(), ObserverError> {
+        Ok(())
+    }
+
     /// The run can be resumed from here.
     fn checkpoint(&mut self, _checkpoint: &Checkpoint) -> Result<(), ObserverError> {
         Ok(())
@@ -64,4 +69,6 @@ pub struct BaselineStep {
     pub lr: f64,
     /// Held-out loss after the step, in rounds in which it is measured.
     pub loss: Option<f64>,
+    /// The same of the average of the last models, if the scenario has one.
+    pub average_loss: Option<f64>,
 }

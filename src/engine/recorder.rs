@@ -17,7 +17,7 @@ use crate::corpus::PageError;
 use crate::digest::Digest;
 use crate::node::RoundReport;
 use crate::node::ports::{Clock, Host, NodeState};
-use crate::training::Replica;
+use crate::training::{Average, Replica};
 use crate::transport::simulated::{BucketState, SimBucket, SimLink};
 use crate::transport::{Hotkey, keys};
 
@@ -207,8 +207,13 @@ impl Recorder {
             return;
         }
         inner.shown = round;
-        let Some(replica) = state().replicas.into_iter().next() else { return };
-        if let Err(error) = self.observer.lock().expect("no panic while held").model(round, &replica) {
+        let NodeState { replicas, average, .. } = state();
+        let Some(replica) = replicas.into_iter().next() else { return };
+        let mut observer = self.observer.lock().expect("no panic while held");
+        let average = average.as_ref().and_then(Average::theta);
+        let shown = observer.model(round, &replica);
+        let shown = shown.and_then(|()| average.map_or(Ok(()), |theta| observer.average(round, theta)));
+        if let Err(error) = shown {
             inner.failed = Some(error);
             self.stopped.notify_one();
         }

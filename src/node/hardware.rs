@@ -16,16 +16,33 @@ const EVALUATION_SHARE: f64 = 0.8;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Hardware {
-    /// Tokens a second, forward and backward. By default a peer trains on its pages, or a validator finishes its
-    /// evaluations, in half a round.
+    /// Tokens a second of each device, forward and backward. By default the devices of a peer train on its pages
+    /// together, or those of a validator finish its evaluations, in half a round.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens_per_second: Option<f64>,
+    /// Devices that share the work of the node. In a simulation they are that many times as fast as one.
+    #[serde(skip_serializing_if = "is_one")]
+    pub devices: usize,
 }
 
-#[allow(clippy::derivable_impls)]
+/// Whether it is the default number of devices, which a file need not say.
+fn is_one(devices: &usize) -> bool {
+    *devices == 1
+}
+
 impl Default for Hardware {
     fn default() -> Self {
-        Self { tokens_per_second: None }
+        Self { tokens_per_second: None, devices: 1 }
+    }
+}
+
+impl Hardware {
+    /// Most devices of a node.
+    pub const MOST_DEVICES: usize = 1 << 16;
+
+    /// Tokens a second of all devices together, if their speed is stated.
+    fn speed(&self) -> Option<f64> {
+        self.tokens_per_second.map(|speed| speed * self.devices as f64)
     }
 }
 
@@ -39,7 +56,7 @@ impl Processor {
     /// The processor of a peer. Without a stated speed, it trains on the tokens of a round in half a round.
     pub fn of_peer(hardware: &Hardware, round_tokens: f64, round_seconds: f64) -> Self {
         let default = round_tokens / (round_seconds / 2.0);
-        Self { tokens_per_second: hardware.tokens_per_second.unwrap_or(default) }
+        Self { tokens_per_second: hardware.speed().unwrap_or(default) }
     }
 
     /// The processor of a validator that runs `evaluated_tokens` forward in a round. Without a stated speed, it is as

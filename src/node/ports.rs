@@ -17,7 +17,7 @@ pub use crate::chain::Chain;
 use crate::chain::{ChainSettings, PutWindow, RoundClock};
 use crate::corpus::PageError;
 use crate::node::report::RoundReport;
-use crate::training::Replica;
+use crate::training::{Average, Replica};
 use crate::transport::{Hotkey, Identity};
 
 /// All ports of a node under one of its identities. Identity, account and place for uploads belong to the identity, the
@@ -255,4 +255,6 @@ pub struct NodeState {
     pub bytes: Vec<u8>,
     /// Replicas that `bytes` names by digest.
     pub replicas: Vec<Arc<Replica>>,
+    /// A validator's average of the last models, which `bytes` holds too.
+    pub average: Option<Average>,
 }

@@ -23,6 +23,9 @@ pub struct RoundReport {
     /// Held-out loss of the model after the round, in nats a token. Only the validator that decided measures it, in
     /// rounds in which it is due.
     pub loss: Option<f64>,
+    /// The same of the average of the last models, if the network has one (`training.average`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average_loss: Option<f64>,
     /// Of a scenario with backdoors, when the held-out loss is measured: the part of held-out prompts with a trigger that
     /// the model continues as the backdoor wants it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -63,11 +66,11 @@ impl RoundReport {
     /// What a run's digest covers of the report: everything but the descriptions of columns.
     pub fn digested(&self) -> Vec<u8> {
         let Self { round, validator, decided, at, lr, loss, train_loss, .. } = self;
-        let Self { forward_passes, uploads, model, columns, peers, backdoor, .. } = self;
+        let Self { forward_passes, uploads, model, columns, peers, backdoor, average_loss, .. } = self;
         let names: Vec<&str> = columns.iter().map(|column| column.name.as_ref()).collect();
         let of_round = (round, validator, decided, at, lr, loss, train_loss, forward_passes, uploads, model);
         let mut bytes = postcard::to_stdvec(&(of_round, names, peers)).expect("a plain structure");
-        bytes.extend(backdoor.iter().flat_map(|success| success.to_le_bytes()));
+        bytes.extend(backdoor.iter().chain(average_loss).flat_map(|number| number.to_le_bytes()));
         bytes
     }
 

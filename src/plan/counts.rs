@@ -3,7 +3,7 @@
 use super::device::Work;
 use crate::model::LlamaConfig;
 use crate::node::OpenError;
-use crate::scenario::Scenario;
+use crate::scenario::{Operator, Scenario};
 use crate::training::scheme::Scheme;
 use crate::transport::wire::Form;
 
@@ -65,6 +65,21 @@ impl Plan {
     pub fn evaluated_tokens(&self) -> f64 {
         let (pages, aggregated) = (self.scenario.training.pages_per_round, self.scenario.protocol.top_peers);
         self.scenario.judge().forward_passes(pages, aggregated) * self.config.sequence_length as f64
+    }
+
+    /// Devices of a peer of the first group. They share its model and its work.
+    pub fn peer_devices(&self) -> usize {
+        self.first_peer().hardware.devices
+    }
+
+    /// Devices of the first validator.
+    pub fn validator_devices(&self) -> usize {
+        self.scenario.validators[0].hardware.devices
+    }
+
+    /// A peer of the first group.
+    pub(super) fn first_peer(&self) -> Operator<'_> {
+        self.scenario.each_operator().next().expect("a scenario has peers or operators")
     }
 
     /// Peers registered at the same time, at most.

@@ -38,8 +38,9 @@ pub struct DataSheet {
 }
 
 /// Devices with published data sheets: NVIDIA H100 Tensor Core GPU Datasheet (SXM; 1,979 TFLOP/s is with sparsity),
-/// NVIDIA H200 Tensor Core GPU Datasheet (SXM), NVIDIA A100 Tensor Core GPU Datasheet (SXM, 80 GB).
-pub fn data_sheets() -> [DataSheet; 3] {
+/// NVIDIA H200 Tensor Core GPU Datasheet (SXM), NVIDIA A100 Tensor Core GPU Datasheet (SXM, 80 GB), NVIDIA DGX B200 and
+/// HGX B200 Datasheets (an eighth of 36 PFLOP/s with sparsity, which is 2.25 dense, of 1,440 GB and of 64 TB/s).
+pub fn data_sheets() -> [DataSheet; 4] {
     let sheet = |name, title, teraflops, gigabytes, terabytes_a_second| DataSheet {
         name,
         title,
@@ -51,6 +52,7 @@ pub fn data_sheets() -> [DataSheet; 3] {
         sheet("h100", "NVIDIA H100 SXM", 989.0, 80.0, 3.35),
         sheet("h200", "NVIDIA H200 SXM", 989.0, 141.0, 4.8),
         sheet("a100", "NVIDIA A100 SXM", 312.0, 80.0, 2.04),
+        sheet("b200", "NVIDIA B200 SXM", 2250.0, 180.0, 8.0),
     ]
 }
 

@@ -5,6 +5,27 @@ use serde_json::{Value, json};
 use super::{MemoryPart, Plan, RoundTime, Speed};
 
 impl Plan {
+    /// The assumptions behind the figures, one per line.
+    pub fn assumed(&self, speed: &Speed) -> Vec<String> {
+        let mut lines = speed.assumed.clone();
+        if self.peer_devices().max(self.validator_devices()) > 1 {
+            lines.push(
+                "devices of a node share its work evenly, and a host thread for each aggregates; what they tell one another \
+                 takes no time"
+                    .into(),
+            );
+        }
+        if speed.is_accelerator && self.peer_devices() > 1 {
+            lines.push(
+                "parameters, gradient and optimiser are spread over the devices of a peer, as FSDP does; a micro-batch is that \
+                 of one device; the agreed models and error feedback are on the host (nodes of this program train a peer on one \
+                 device)"
+                    .into(),
+            );
+        }
+        lines
+    }
+
     /// All counts of the plan on a device of this speed.
     pub fn figures(&self, speed: &Speed) -> Value {
         let (flops, traffic) = (self.flops(), self.traffic());
@@ -13,6 +34,7 @@ impl Plan {
         json!({
             "name": self.scenario.name,
             "device": speed.device,
+            "devices_of_a_peer": self.peer_devices(),
             "parameters": self.parameters(),
             "rounds": self.scenario.rounds,
             "round_seconds": self.scenario.round_seconds(),
@@ -43,7 +65,8 @@ impl Plan {
             "peer_round": round(&self.peer_round(speed)),
             "validator_round": round(&self.validator_round(speed)),
             "upload_seconds": self.upload_seconds(),
-            "assumed": speed.assumed,
+            "transfer_seconds": self.transfer_seconds(),
+            "assumed": self.assumed(speed),
         })
     }
 }

@@ -21,7 +21,7 @@ pub struct MemoryPart {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerMemory {
     pub parts: Vec<MemoryPart>,
-    /// The peak. The results of a block, the logits and what a step of Muon takes never exist at the same time.
+    /// The peak; on a device it is that of each. The results of a block, the logits and what a step of Muon takes never exist at the same time.
     pub total: MemoryPart,
     /// The part of `total` that each further peer in the same process adds.
     pub further_peer: MemoryPart,
@@ -31,8 +31,12 @@ impl Plan {
     /// Memory of a peer whose model is on an accelerator, or computed by the host's kernels.
     ///
     /// Nodes of a process share replicas: the one being trained, the initial one, and those of the last few
-    /// aggregations, for nodes that lag behind.
+    /// aggregations, for nodes that lag behind. A peer of several devices is planned by
+    /// [`sharded`](super::sharded).
     pub fn peer_memory(&self, is_accelerator: bool) -> PeerMemory {
+        if is_accelerator && self.peer_devices() > 1 {
+            return self.sharded_memory();
+        }
         let model = 4 * self.parameters() as u64;
         let kept = 4 * self.scheme.kept_values() as u64;
         let batch = self.scenario.training.micro_batch.min(self.scenario.training.pages_per_round);
@@ -96,7 +100,7 @@ impl Plan {
 
     /// Host memory of an aggregation besides the new replica: the uploads, their unpacked coefficients (an index of 16
     /// bits and a value of 32), and, for a step by signs, one sign per parameter.
-    fn aggregation_bytes(&self) -> u64 {
+    pub(super) fn aggregation_bytes(&self) -> u64 {
         let upload = encoded_len(self.form()) + 6 * self.coefficients();
         let signs = if self.scheme.payloads().basis == Basis::Dct { self.parameters() } else { 0 };
         (self.scenario.protocol.top_peers * upload + signs) as u64

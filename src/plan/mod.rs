@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `counts` | a scenario and its operations, of a round and of a run |
 //! | `memory` | memory of a peer, on its device and on its host |
+//! | `sharded` | the same for a peer of several devices |
 //! | `traffic` | bytes of a round, and the links they need |
 //! | `round` | the time of a round by part, and whether it suffices |
 //! | `device` | data sheets and speeds |
@@ -16,10 +17,11 @@ mod device;
 mod figures;
 mod memory;
 mod round;
+mod sharded;
 mod traffic;
 
 pub use counts::{Flops, Plan};
 pub use device::{DataSheet, MFU, Speed, Work, data_sheets};
 pub use memory::{MemoryPart, PeerMemory};
-pub use round::{NEWTON_SCHULZ, RoundPart, RoundTime};
+pub use round::{NEWTON_SCHULZ, RoundPart, RoundTime, TRAIN};
 pub use traffic::Traffic;

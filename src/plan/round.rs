@@ -3,12 +3,15 @@
 //! A peer knows the round's model when the previous round is over, its put window has closed, the deciding validator
 //! has fetched all uploads, aggregated and posted its record, and the peer has fetched and applied the included
 //! uploads. Then the peer trains. It must finish before its own put window opens. If uploads are sealed, the validator
-//! fetches them while their keys arrive.
+//! fetches them while their keys arrive. Several devices of a node share all that it computes evenly.
 
 use super::counts::{FORWARD_SHARE, Plan};
 use super::device::Speed;
 use super::traffic::mbps;
 use crate::transport::simulated::Link;
+
+/// The part of a peer's round in which it trains.
+pub const TRAIN: &str = "train";
 
 /// A part of a round.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,29 +58,30 @@ const VALIDATOR_GATHERS_SEALED: &str = "validator: fetch all uploads, wait for k
 impl Plan {
     /// The round of a peer of the first group, with the first validator.
     pub fn peer_round(&self, speed: &Speed) -> RoundTime {
-        let traffic = self.traffic();
+        let (traffic, devices) = (self.traffic(), self.peer_devices() as f64);
         let part = |what, seconds| RoundPart { what, seconds };
         let mut parts = vec![part("put window", self.scenario.protocol.put_window_seconds)];
         parts.extend(self.deciding(speed));
         parts.extend([
             part(PEER_FETCHES, transfer(traffic.peer_down, self.peer_link())),
-            part("aggregate", speed.aggregate_seconds),
-            part("train", self.tokens_per_peer() / speed.tokens_per_second),
+            part("aggregate", speed.aggregate_seconds / devices),
+            part(TRAIN, self.tokens_per_peer() / speed.tokens_per_second / devices),
         ]);
         let newton_schulz = self.newton_schulz_flops();
         if newton_schulz > 0.0 {
             // At the rate of the gradients.
             let seconds = newton_schulz / (self.work().flops_per_token * speed.tokens_per_second);
-            parts.push(part(NEWTON_SCHULZ, seconds));
+            parts.push(part(NEWTON_SCHULZ, seconds / devices));
         }
-        parts.push(part("encode", speed.encode_seconds));
+        parts.push(part("encode", speed.encode_seconds / devices));
         RoundTime::new(parts, self.scenario.round_seconds(), (PEER_FETCHES, traffic.peer_down))
     }
 
     /// The round of the first validator, which decides and evaluates.
     pub fn validator_round(&self, speed: &Speed) -> RoundTime {
         let mut parts = self.deciding(speed);
-        let seconds = self.evaluated_tokens() * FORWARD_SHARE / speed.tokens_per_second;
+        let speed_of_all = speed.tokens_per_second * self.validator_devices() as f64;
+        let seconds = self.evaluated_tokens() * FORWARD_SHARE / speed_of_all;
         parts.push(RoundPart { what: "validator: evaluate", seconds });
         let download = (self.gathering(), self.traffic().validator_down);
         RoundTime::new(parts, self.scenario.round_seconds(), download)
@@ -90,7 +94,7 @@ impl Plan {
         let keys = self.scenario.protocol.reveal_seconds();
         vec![
             part(self.gathering(), transfer(traffic.validator_down, link).max(keys)),
-            part("validator: aggregate", speed.aggregate_seconds),
+            part("validator: aggregate", speed.aggregate_seconds / self.validator_devices() as f64),
             part("validator: send bundle and record", transfer(traffic.validator_up, link)),
         ]
     }
@@ -104,8 +108,13 @@ impl Plan {
         transfer(self.traffic().upload, self.peer_link())
     }
 
+    /// Seconds of a round in which a peer of the first group sends or receives.
+    pub fn transfer_seconds(&self) -> f64 {
+        self.upload_seconds() + transfer(self.traffic().peer_down, self.peer_link())
+    }
+
     fn peer_link(&self) -> &Link {
-        self.scenario.each_operator().next().expect("a scenario has peers or operators").link
+        self.first_peer().link
     }
 }
 

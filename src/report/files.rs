@@ -32,6 +32,8 @@ pub struct Appender<R> {
     file: File,
     /// Length of the whole lines in bytes.
     length: u64,
+    /// The columns of the rows, but the one that only some runs have.
+    header: String,
     row: PhantomData<R>,
 }
 
@@ -41,13 +43,13 @@ impl<R: Row> Appender<R> {
         let (path, header) = (folder.join(R::FILE), R::header(columns).join(","));
         let mut file = OpenOptions::new().read(true).append(true).create(true).open(&path).named(&path, "open")?;
         let length = whole_lines(&mut file).named(&path, "read")?;
-        let mut this = Self { path, file, length, row: PhantomData };
+        let mut this = Self { path, file, length, header: header.clone(), row: PhantomData };
         if length == 0 {
             this.extend(format!("{header}\n").as_bytes())?;
         } else {
             let mut found = String::new();
             this.rewound()?.read_line(&mut found).named(&this.path, "read")?;
-            if found.trim_end() != header {
+            if found.trim_end() != header && found.trim_end() != with_sometimes::<R>(&header) {
                 return Err(other_header(&this.path, &header, found.trim_end()));
             }
             this.cut(length)?;
@@ -57,6 +59,12 @@ impl<R: Row> Appender<R> {
 
     /// Appends lines, all or none.
     pub fn append(&mut self, rows: &[R]) -> Result<(), ReportError> {
+        // The first row says whether the file has the column that only some runs have.
+        let with_it = with_sometimes::<R>(&self.header);
+        if self.length == self.header.len() as u64 + 1 && rows.first().is_some_and(R::has_sometimes) {
+            self.cut(0)?;
+            self.extend(format!("{with_it}\n").as_bytes())?;
+        }
         let mut lines = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
         for row in rows {
             lines.serialize(row).map_err(|error| self.broken(0, &error))?;
@@ -159,6 +167,10 @@ pub fn read_rows<R: Row>(folder: &Path, columns: &[Column]) -> Result<Option<Vec
 /// Checks that a file has the columns of these rows, or those of an earlier version.
 pub(super) fn check_header<R: Row>(path: &Path, found: &[String], columns: &[Column]) -> Result<(), ReportError> {
     let header = R::header(columns);
+    let found = match found.split_last() {
+        Some((last, others)) if !R::SOMETIMES.is_empty() && last == R::SOMETIMES => others,
+        _ => found,
+    };
     let earlier = header.iter().filter(|name| !names(R::NEWER).any(|newer| newer == *name));
     if found == header || found.iter().eq(earlier) {
         return Ok(());
@@ -166,9 +178,14 @@ pub(super) fn check_header<R: Row>(path: &Path, found: &[String], columns: &[Col
     Err(other_header(path, &header.join(","), &found.join(",")))
 }
 
+/// A header with the column that only some runs have.
+fn with_sometimes<R: Row>(header: &str) -> String {
+    if R::SOMETIMES.is_empty() { header.into() } else { format!("{header},{}", R::SOMETIMES) }
+}
+
 /// The bytes of rows as a whole file.
 pub fn csv_file<R: Row>(rows: &[R], columns: &[Column]) -> Result<Vec<u8>, csv::Error> {
-    let header = R::header(columns).join(",");
+    let header = R::header_of(rows, columns).join(",");
     let mut lines = csv::WriterBuilder::new().has_headers(false).from_writer(format!("{header}\n").into_bytes());
     rows.iter().try_for_each(|row| lines.serialize(row))?;
     lines.into_inner().map_err(|error| error.into_error().into())
@@ -281,7 +298,31 @@ mod tests {
     }
 
     fn baseline(round: u64) -> BaselineRow {
-        BaselineRow { round, lr: 1.0 / 3.0, loss: (round % 2 == 1).then_some(1e-300 * round as f64) }
+        let loss = (round % 2 == 1).then_some(1e-300 * round as f64);
+        BaselineRow { round, lr: 1.0 / 3.0, loss, average_loss: None }
+    }
+
+    #[test]
+    fn only_runs_with_an_average_have_its_column() {
+        let averaged = |round| BaselineRow { average_loss: Some((round % 2 == 1).then_some(0.25)), ..baseline(round) };
+        for (with, header) in [(false, "round,lr,loss"), (true, "round,lr,loss,average_loss")] {
+            let folder = tempfile::tempdir().unwrap();
+            let row = |round| if with { averaged(round) } else { baseline(round) };
+            let mut lines = Appender::open(folder.path(), &[]).unwrap();
+            lines.append(&[row(0), row(1)]).unwrap();
+            // Opened again, and from its first round again.
+            let mut lines = Appender::open(folder.path(), &[]).unwrap();
+            lines.append(&[row(2)]).unwrap();
+            let all = [row(0), row(1), row(2)];
+            assert_eq!(read_rows(folder.path(), &[]).unwrap().as_deref(), Some(&all[..]));
+            let text = std::fs::read(folder.path().join("baseline.csv")).unwrap();
+            assert_eq!(text, csv_file(&all, &[]).unwrap());
+            assert_eq!(text.split(|byte| *byte == b'\n').next(), Some(header.as_bytes()));
+            lines.truncate_to(0).unwrap();
+            let mut lines = Appender::open(folder.path(), &[]).unwrap();
+            lines.append(&all).unwrap();
+            assert_eq!(std::fs::read(folder.path().join("baseline.csv")).unwrap(), text);
+        }
     }
 
     #[test]
@@ -331,7 +372,8 @@ mod tests {
     fn a_full_disk_is_reported_with_the_file_and_advice() {
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
         let path = PathBuf::from("rounds.csv");
-        let mut lines = Appender::<BaselineRow> { path, file: full, length: 0, row: PhantomData };
+        let header = "round,lr,loss".into();
+        let mut lines = Appender::<BaselineRow> { path, file: full, length: 0, header, row: PhantomData };
         let message = lines.append(&[baseline(0)]).unwrap_err().to_string();
         assert!(message.contains("rounds.csv: cannot append") && message.contains("--resume"), "{message}");
     }

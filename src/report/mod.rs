@@ -45,5 +45,5 @@ pub use publish::publish;
 pub use record::{BackdoorRow, BaselineRow, LeaderboardRow, PeerRow, RoundRow, SlotRow, Status};
 pub use rows::{RoundRows, Rows};
 pub use run::{Options, SimulationError, record, run, run_with};
-pub use saved::{Saved, models};
+pub use saved::{Saved, averages, models};
 pub use writer::RunWriter;

@@ -31,6 +31,10 @@ pub struct RoundRow {
     pub bytes_down: Option<u64>,
     /// Digest of the model that all synchronised replicas hold now.
     pub replica_digest: Digest,
+    /// The held-out loss of the average of the last models, if it was measured. Only runs with `training.average` have the
+    /// column.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub average_loss: Option<Option<f64>>,
 }
 
 /// A line of `peers.csv`: one peer in one round, as the lead validator sees it.
@@ -94,7 +98,13 @@ pub struct BaselineRow {
     pub lr: f64,
     /// Held-out cross-entropy in nats a token, if it was measured.
     pub loss: Option<f64>,
+    /// As in [`RoundRow`], of the central trainer's models.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub average_loss: Option<Option<f64>>,
 }
+
+/// The column that only runs with `training.average` have.
+const AVERAGE: &str = "average_loss";
 
 /// A line of `backdoor.csv`, which exists only for runs with a backdoor.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -126,6 +136,13 @@ pub(super) trait Row: Serialize + Sized {
     const AFTER: &'static str = "";
     /// Columns that files of earlier versions lack; such files lack all of them.
     const NEWER: &'static str = "";
+    /// A last column that only some runs have; none if empty.
+    const SOMETIMES: &'static str = "";
+
+    /// Whether this row has that column.
+    fn has_sometimes(&self) -> bool {
+        false
+    }
 
     /// Indices of the mechanism's columns in between.
     fn own(_columns: &[Column]) -> Vec<usize> {
@@ -139,6 +156,12 @@ pub(super) trait Row: Serialize + Sized {
     fn header(columns: &[Column]) -> Vec<String> {
         let own = Self::own(columns).into_iter().map(|at| columns[at].name.clone());
         names(Self::BEFORE).map(str::to_string).chain(own).chain(names(Self::AFTER).map(str::to_string)).collect()
+    }
+
+    /// The names of the columns of these rows.
+    fn header_of(rows: &[Self], columns: &[Column]) -> Vec<String> {
+        let sometimes = rows.first().filter(|row| row.has_sometimes()).map(|_| Self::SOMETIMES.to_string());
+        Self::header(columns).into_iter().chain(sometimes).collect()
     }
 }
 
@@ -191,6 +214,12 @@ impl<'a> Cells<'a> {
         }
     }
 
+    /// An optional cell of a column that only some runs have; the outer `None` where the file lacks it.
+    fn sometimes(&mut self, column: &str) -> Result<Option<Option<f64>>, String> {
+        let is_there = self.peek().is_some_and(|(name, _)| name == column);
+        is_there.then(|| self.option()).transpose()
+    }
+
     /// Any type that serde reads from a text.
     fn named<T: serde::de::DeserializeOwned>(&mut self) -> Result<T, String> {
         use serde::de::IntoDeserializer;
@@ -211,6 +240,11 @@ impl Row for RoundRow {
     const BEFORE: &'static str = "round,virtual_seconds,lr,loss,train_loss,aggregated,uploads,forward_passes,bytes_up,\
                                   bytes_down,replica_digest";
     const NEWER: &'static str = "forward_passes";
+    const SOMETIMES: &'static str = AVERAGE;
+
+    fn has_sometimes(&self) -> bool {
+        self.average_loss.is_some()
+    }
 
     fn read(cells: &mut Cells<'_>) -> Result<Self, String> {
         Ok(Self {
@@ -225,6 +259,7 @@ impl Row for RoundRow {
             bytes_up: cells.option()?,
             bytes_down: cells.option()?,
             replica_digest: cells.named()?,
+            average_loss: cells.sometimes(AVERAGE)?,
         })
     }
 }
@@ -315,9 +350,15 @@ impl Row for BackdoorRow {
 impl Row for BaselineRow {
     const FILE: &'static str = "baseline.csv";
     const BEFORE: &'static str = "round,lr,loss";
+    const SOMETIMES: &'static str = AVERAGE;
+
+    fn has_sometimes(&self) -> bool {
+        self.average_loss.is_some()
+    }
 
     fn read(cells: &mut Cells<'_>) -> Result<Self, String> {
-        Ok(Self { round: cells.take()?, lr: cells.take()?, loss: cells.option()? })
+        let (round, lr, loss) = (cells.take()?, cells.take()?, cells.option()?);
+        Ok(Self { round, lr, loss, average_loss: cells.sometimes(AVERAGE)? })
     }
 }
 

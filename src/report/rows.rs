@@ -16,6 +16,8 @@ pub struct Rows {
     columns: Vec<Column>,
     /// Index and label of each peer by its key.
     peers: BTreeMap<Hotkey, (u32, String)>,
+    /// Whether the run has an average of its last models.
+    has_average: bool,
     /// The holder of each slot.
     holders: BTreeMap<Uid, u32>,
 }
@@ -46,7 +48,7 @@ impl Rows {
             }
         }
         let holders = slots.iter().map(|slot| (slot.uid, slot.peer)).collect();
-        Self { columns: columns.to_vec(), peers, holders }
+        Self { columns: columns.to_vec(), peers, has_average: scenario.training.average.is_some(), holders }
     }
 
     /// The lines of a report. Traffic and costs are known only for a simulated network.
@@ -67,6 +69,7 @@ impl Rows {
             bytes_up: traffic.map(|traffic| traffic.up),
             bytes_down: traffic.map(|traffic| traffic.down),
             replica_digest: report.model,
+            average_loss: self.has_average.then_some(report.average_loss),
         };
         RoundRows { round, peers, slots }
     }

@@ -104,9 +104,10 @@ fn make(name: &str, kinds: &[&Kind], rounds: u64, seed: u64, top: usize) -> RunD
             bytes_up: Some(123_456),
             bytes_down: Some(1_234_567),
             replica_digest: Digest::of(&round.to_le_bytes()),
+            average_loss: None,
         });
         let loss = measured.then(|| fall(5.55, 1.55, 7.0, round) + noise(0.02));
-        baseline.push(BaselineRow { round, lr, loss });
+        baseline.push(BaselineRow { round, lr, loss, average_loss: None });
         let mut rows: Vec<PeerRow> = Vec::new();
         for (uid, (kind, state)) in kinds.iter().zip(&mut states).enumerate() {
             let failed = noise(1.0).abs() > 0.0 && { (noise(1.0) + 1.0) / 2.0 < kind.4 } || kind.4 >= 1.0;

@@ -19,6 +19,8 @@ const CHECKPOINT: &str = "checkpoint.bin";
 const BASELINE: &str = "baseline.bin";
 /// Folder of the models after some rounds, each a Hugging Face folder.
 const MODELS: &str = "checkpoints";
+/// The same of their averages.
+const AVERAGES: &str = "averages";
 
 /// The file of a checkpoint whose nodes have ended because the run has this many rounds. It exists while the baseline
 /// has rounds left. A longer run cannot resume from it.
@@ -37,7 +39,7 @@ pub(super) fn file_of(checkpoint: &Checkpoint, manifest: &Manifest) -> String {
 
 /// Writes the state of a run's baseline, followed by its digest.
 pub(super) fn write_baseline(folder: &RunFolder, state: &BaselineState) -> Result<(), ReportError> {
-    let mut bytes = postcard::to_stdvec(state).expect("a plain structure");
+    let mut bytes = state.to_bytes();
     bytes.extend(Digest::of(&bytes).0);
     folder.write(BASELINE, &bytes)
 }
@@ -48,6 +50,8 @@ pub struct Saved {
     /// `None` before the first checkpoint.
     pub checkpoint: Option<Checkpoint>,
     pub baseline: Option<BaselineState>,
+    /// Steps of the baseline in a round; 0 where nothing was read.
+    steps_per_round: u64,
 }
 
 impl Saved {
@@ -66,23 +70,26 @@ impl Saved {
             None => None,
         };
         let damaged = |message| damaged(root, BASELINE, message, TRAIN_OVER);
-        let baseline = folder.read(BASELINE)?.map(|bytes| baseline_of(&bytes)).transpose().map_err(damaged)?;
-        Ok(Self { checkpoint, baseline })
+        let average = manifest.scenario.training.average;
+        let baseline = folder.read(BASELINE)?.map(|bytes| baseline_of(&bytes, average)).transpose().map_err(damaged)?;
+        let steps_per_round = manifest.scenario.baseline.steps_per_round as u64;
+        Ok(Self { checkpoint, baseline, steps_per_round })
     }
 
-    /// Finished rounds of the run, and finished steps of its baseline.
+    /// Finished rounds of the run, and of its baseline.
     pub fn done(&self) -> (u64, u64) {
         let rounds = self.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.rounds);
-        (rounds, self.baseline.as_ref().map_or(0, |baseline| baseline.moments.steps))
+        let steps = self.baseline.as_ref().map_or(0, |baseline| baseline.moments.steps);
+        (rounds, steps / self.steps_per_round.max(1))
     }
 }
 
-fn baseline_of(bytes: &[u8]) -> Result<BaselineState, String> {
+fn baseline_of(bytes: &[u8], average: Option<f64>) -> Result<BaselineState, String> {
     let (body, digest) = bytes.split_last_chunk::<32>().ok_or("it is cut short")?;
     if Digest::of(body).0 != *digest {
         return Err("its digest does not match: it is damaged".into());
     }
-    postcard::from_bytes(body).map_err(|error| error.to_string())
+    BaselineState::from_bytes(body, average)
 }
 
 fn damaged(root: &Path, name: &str, message: String, way_on: &str) -> ReportError {
@@ -111,7 +118,16 @@ pub(super) fn remove_ended(folder: &RunFolder, rounds: u64) -> Result<(), Report
 
 /// The models in a run's folder: rounds done, and path.
 pub fn models(root: &Path) -> Vec<(u64, PathBuf)> {
-    let entries = fs::read_dir(root.join(MODELS)).into_iter().flatten().flatten();
+    models_in(&root.join(MODELS))
+}
+
+/// The averages of the last models in a run's folder, of a run with `training.average`.
+pub fn averages(root: &Path) -> Vec<(u64, PathBuf)> {
+    models_in(&root.join(AVERAGES))
+}
+
+fn models_in(folder: &Path) -> Vec<(u64, PathBuf)> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut models: Vec<(u64, PathBuf)> = entries
         .filter_map(|entry| {
             let rounds = entry.file_name().to_str()?.strip_prefix("round-")?.parse().ok()?;
@@ -126,16 +142,30 @@ pub fn models(root: &Path) -> Vec<(u64, PathBuf)> {
 pub(super) fn write_model(
     root: &Path,
     rounds: u64,
-    (config, theta): (&LlamaConfig, &[f32]),
+    model: (&LlamaConfig, &[f32]),
     kept: u64,
 ) -> Result<(), ReportError> {
-    let to = root.join(MODELS).join(format!("round-{rounds:06}"));
+    write_in(&root.join(MODELS), rounds, model, kept)
+}
+
+/// The same of the average of the last models.
+pub(super) fn write_average(
+    root: &Path,
+    rounds: u64,
+    model: (&LlamaConfig, &[f32]),
+    kept: u64,
+) -> Result<(), ReportError> {
+    write_in(&root.join(AVERAGES), rounds, model, kept)
+}
+
+fn write_in(models: &Path, rounds: u64, (config, theta): (&LlamaConfig, &[f32]), kept: u64) -> Result<(), ReportError> {
+    let to = models.join(format!("round-{rounds:06}"));
     // A resumed run produces the same model again.
     if !to.exists() {
         let written = huggingface::write_folder(&to, (config, theta), Values::F32, &Ends::default(), |_| Ok(()));
         written.map_err(|error| ReportError::Model(Box::new(error)))?;
     }
-    for (old, folder) in models(root) {
+    for (old, folder) in models_in(models) {
         if old + kept < rounds {
             fs::remove_dir_all(&folder).named(&folder, "remove")?;
         }

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use super::rows::{RoundRows, Rows};
-use super::saved::{file_of, remove_ended, write_baseline, write_model};
+use super::saved::{file_of, remove_ended, write_average, write_baseline, write_model};
 use super::{BackdoorRow, BaselineRow, Equality, Leaderboard, Manifest, ReportError, RunFolder};
 use crate::digest::Digest;
 use crate::engine::{BaselineState, BaselineStep, Checkpoint, Observer, ObserverError, Traffic};
 use crate::model::LlamaConfig;
 use crate::node::RoundReport;
 use crate::scenario::World;
-use crate::training::Replica;
+use crate::training::{Average, Replica};
 
 /// An observer that writes a run's reports into its folder.
 pub struct RunWriter {
@@ -94,13 +94,21 @@ impl RunWriter {
     }
 }
 
+impl RunWriter {
+    fn write_average(&self, rounds: u64, theta: &[f32]) -> Result<(), ReportError> {
+        write_average(self.folder.path(), rounds, (&self.config, theta), self.manifest.scenario.keep_rounds())
+    }
+}
+
 impl Observer for RunWriter {
     fn round(&mut self, report: &RoundReport, traffic: Traffic) -> Result<(), ObserverError> {
         Ok(self.write_round(report, Some(&traffic))?)
     }
 
     fn baseline(&mut self, step: BaselineStep) -> Result<(), ObserverError> {
-        self.folder.append_baseline(&BaselineRow { round: step.round, lr: step.lr, loss: step.loss })?;
+        let BaselineStep { round, lr, loss, average_loss } = step;
+        let average_loss = self.manifest.scenario.training.average.map(|_| average_loss);
+        self.folder.append_baseline(&BaselineRow { round, lr, loss, average_loss })?;
         if self.manifest.central {
             self.manifest.rounds_done = step.round + 1;
         }
@@ -109,6 +117,10 @@ impl Observer for RunWriter {
 
     fn model(&mut self, rounds: u64, replica: &Replica) -> Result<(), ObserverError> {
         Ok(self.write_model(rounds, &replica.theta)?)
+    }
+
+    fn average(&mut self, rounds: u64, theta: &[f32]) -> Result<(), ObserverError> {
+        Ok(self.write_average(rounds, theta)?)
     }
 
     fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<(), ObserverError> {
@@ -120,9 +132,12 @@ impl Observer for RunWriter {
         write_baseline(&self.folder, state)?;
         if self.manifest.central {
             self.folder.write_manifest(&self.manifest)?;
-            let (scenario, rounds) = (&self.manifest.scenario, state.moments.steps);
+            let scenario = &self.manifest.scenario;
+            let rounds = state.moments.steps / scenario.baseline.steps_per_round as u64;
             if rounds.is_multiple_of(scenario.training.checkpoint_every) || rounds == scenario.rounds {
                 self.write_model(rounds, &state.theta)?;
+                let average = state.average.as_ref().and_then(Average::theta);
+                average.map_or(Ok(()), |theta| self.write_average(rounds, theta))?;
             }
         }
         Ok(())

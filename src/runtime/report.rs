@@ -80,6 +80,7 @@ mod tests {
             at: Duration::from_millis(1_234_567),
             lr: 4e-4,
             loss: Some(2.5),
+            average_loss: None,
             backdoor: None,
             train_loss: None,
             forward_passes: 96,

@@ -124,7 +124,7 @@ mod tests {
     }
 
     fn state(bytes: usize) -> NodeState {
-        NodeState { bytes: vec![1; bytes], replicas: Vec::new() }
+        NodeState { bytes: vec![1; bytes], replicas: Vec::new(), average: None }
     }
 
     #[tokio::test]

@@ -290,7 +290,7 @@ mod tests {
         let open = |run, hotkey| StateFolder::open(&path, run, hotkey);
         let state = open(run, hotkey(0)).unwrap();
         assert!(state.load(parameters).unwrap().is_none());
-        state.save(7, &NodeState { bytes: vec![1, 2, 3], replicas: vec![replica.clone()] }).unwrap();
+        state.save(7, &NodeState { bytes: vec![1, 2, 3], replicas: vec![replica.clone()], average: None }).unwrap();
         let read = state.load(parameters).unwrap().unwrap();
         assert_eq!((read.round, read.bytes), (7, vec![1, 2, 3]));
         assert_eq!(read.replicas[&replica.digest], replica.theta);

@@ -130,6 +130,8 @@ fn stay(found: &mut Findings, path: &str, joins: u64, leaves: Option<u64>) {
 
 fn machine(found: &mut Findings, path: &str, hardware: &Hardware, link: &Link) {
     found.positive(format!("{path}.hardware.tokens_per_second"), hardware.tokens_per_second.unwrap_or(1.0));
+    let (devices, most) = (hardware.devices, Hardware::MOST_DEVICES);
+    found.require((1..=most).contains(&devices), format!("{path}.hardware.devices"), devices, format!("1 to {most}"));
     found.not_negative(format!("{path}.link.latency_ms"), link.latency_ms);
     found.at_most(format!("{path}.link.latency_ms"), link.latency_ms, MOST_SECONDS * 1e3);
     found.positive(format!("{path}.link.bandwidth_mbps"), link.bandwidth_mbps);

@@ -36,11 +36,17 @@ mod tests {
     fn a_peer_trains_in_half_of_a_round_unless_its_speed_is_stated() {
         let scenario = scenario(&["training.pages_per_round=8"]);
         let seconds = |speed| {
-            let hardware = Hardware { tokens_per_second: speed };
+            let hardware = Hardware { tokens_per_second: speed, ..Hardware::default() };
             scenario.peer_processor(&hardware, 1, 64).training(512.0).as_secs_f64()
         };
         assert!((seconds(None) - 42.0).abs() < 1e-6);
         assert!((seconds(Some(51.2)) - 10.0).abs() < 1e-6);
+        let eight = Hardware { tokens_per_second: Some(6.4), devices: 8 };
+        let together = scenario.peer_processor(&eight, 1, 64).training(512.0);
+        assert!((together.as_secs_f64() - 10.0).abs() < 1e-6, "the stated speed is that of each device");
+        let unstated = Hardware { devices: 8, ..Hardware::default() };
+        let together = scenario.peer_processor(&unstated, 1, 64).training(512.0);
+        assert!((together.as_secs_f64() - 42.0).abs() < 1e-6, "half a round, with any number of devices");
         let of_three = scenario.peer_processor(&Hardware::default(), 3, 64);
         assert!((of_three.training(3.0 * 512.0).as_secs_f64() - 42.0).abs() < 1e-6, "three slots, one after the other");
     }
@@ -54,7 +60,7 @@ mod tests {
             let pages = (192.0 * fraction.parse::<f64>().unwrap()).round();
             let takes = validator.evaluation(pages * 64.0 * (1.0 + 3.0 * f64::from(evaluated)));
             assert!(takes.as_secs_f64() <= 0.8 * 84.0 + 1e-6, "{takes:?}");
-            let slow = Hardware { tokens_per_second: Some(1.0) };
+            let slow = Hardware { tokens_per_second: Some(1.0), ..Hardware::default() };
             let stated = scenario.validator_processor(&slow, 64);
             assert_eq!(stated.training(5.0), Duration::from_secs(5), "what is stated is taken");
         }

@@ -35,6 +35,7 @@ pub fn shipped() -> Vec<Shipped> {
         "honest",
         "sparseloco",
         "ahead",
+        "covenant",
         "lazy",
         "stale",
         "copycat",
@@ -54,7 +55,8 @@ pub fn shipped() -> Vec<Shipped> {
         "mixed-250",
         "real-text",
         "templar-scaled",
-        "templar-1b"
+        "templar-1b",
+        "covenant-72b"
     ]
 }
 

@@ -240,6 +240,7 @@ fn a_wrong_override_is_told_with_its_text() {
         ("peers.1.link.loss=1", "expected a fraction, 0 or more and below 1"),
         ("peers.1.link.latency_ms=-1", "expected 0 or more"),
         ("peers.1.hardware.tokens_per_second=0", "expected more than 0"),
+        ("peers.1.hardware.devices=0", "expected 1 to 65536"),
         ("validators.0.stake=0", "validators.0.stake is 0; expected more than 0"),
         ("validators.0.stake=inf", "expected a finite number"),
         ("rounds=0", "rounds is 0; expected 1 or more"),

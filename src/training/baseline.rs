@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Average;
 use super::adamw::Moments;
 use super::gradient::{gradient_over, loss_over};
 use super::optimiser::Optimiser;
@@ -32,6 +33,36 @@ pub struct BaselineState {
     pub theta: Vec<f32>,
     /// The optimiser's moments, with the number of steps done.
     pub moments: Moments,
+    /// The average of the models after each round, if it is wanted. It is saved after the rest, so that states without
+    /// one are as they were.
+    #[serde(skip)]
+    pub average: Option<Average>,
+}
+
+impl BaselineState {
+    /// The bytes to save.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = postcard::to_stdvec(self).expect("a plain structure");
+        if let Some(average) = &self.average {
+            average.save(&mut bytes);
+        }
+        bytes
+    }
+
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote, for a run that averages by this factor or not at all.
+    ///
+    /// # Errors
+    /// The bytes are damaged, or of a run with another average.
+    pub fn from_bytes(bytes: &[u8], average: Option<f64>) -> Result<Self, String> {
+        let (state, rest): (Self, _) = postcard::take_from_bytes(bytes).map_err(|error| error.to_string())?;
+        let empty = average.map(|factor| Average::new(factor, state.theta.len()));
+        let average = match empty {
+            Some(empty) => Some(empty.restored(rest)?),
+            None if rest.is_empty() => None,
+            None => return Err(format!("{} bytes follow the state", rest.len())),
+        };
+        Ok(Self { average, ..state })
+    }
 }
 
 impl Baseline {
@@ -60,7 +91,7 @@ impl Baseline {
             steps_per_round: settings.steps_per_round,
             schedule: Schedule::new(&schedule, rounds),
             micro_batch,
-            state: BaselineState { theta: theta.to_vec(), moments: optimiser.moments() },
+            state: BaselineState { theta: theta.to_vec(), moments: optimiser.moments(), average: None },
             optimiser,
         }
     }
@@ -75,6 +106,18 @@ impl Baseline {
         Self { devices, ..self }
     }
 
+    /// Also averages the models after each round, by this factor.
+    pub fn averaging(mut self, factor: Option<f64>) -> Self {
+        self.state.average = factor.map(|factor| Average::new(factor, self.state.theta.len()));
+        self
+    }
+
+    /// Mean loss of the average of the models so far; `None` without an average.
+    pub fn average_loss(&self, pages: &[Vec<u32>]) -> Option<f64> {
+        let theta = self.state.average.as_ref()?.theta()?;
+        Some(loss_over(&self.models_of(theta), pages, self.micro_batch))
+    }
+
     /// Resumes from a saved state.
     ///
     /// # Panics
@@ -83,7 +126,8 @@ impl Baseline {
         let parameters = self.state.theta.len();
         let moments = self.optimiser.restored(state.moments).expect("the state of a model of this size");
         assert_eq!(state.theta.len(), parameters, "the state of a model of this size");
-        self.state = BaselineState { theta: state.theta, moments };
+        let average = self.state.average.take().map(|empty| state.average.unwrap_or(empty));
+        self.state = BaselineState { theta: state.theta, moments, average };
     }
 
     /// The state to save.
@@ -106,12 +150,16 @@ impl Baseline {
         &self.state.theta
     }
 
-    /// The model on each of the devices; threads of the CPU share one.
     fn models(&self) -> Vec<Llama> {
+        self.models_of(&self.state.theta)
+    }
+
+    /// The model of these parameters on each of the devices; threads of the CPU share one.
+    fn models_of(&self, theta: &[f32]) -> Vec<Llama> {
         let mut models: Vec<Llama> = Vec::new();
         for (at, device) in self.devices.iter().enumerate() {
             let known = self.devices[..at].iter().position(|other| other == device);
-            let build = || Llama::from_flat(&self.config, &self.state.theta, device);
+            let build = || Llama::from_flat(&self.config, theta, device);
             models.push(known.map_or_else(build, |known| models[known].clone()));
         }
         models
@@ -131,12 +179,16 @@ impl Baseline {
         for step in 0..steps {
             self.step(&pages[step * pages.len() / steps..(step + 1) * pages.len() / steps]);
         }
+        let BaselineState { theta, average, .. } = &mut self.state;
+        if let Some(average) = average {
+            average.add(theta);
+        }
     }
 
     /// One step on these pages. Returns their mean loss before the step, in nats a token.
     pub fn step(&mut self, pages: &[Vec<u32>]) -> f64 {
         let gradient = gradient_over(&self.models(), pages, self.micro_batch);
-        let (lr, BaselineState { theta, moments }) = (self.lr(), &mut self.state);
+        let (lr, BaselineState { theta, moments, .. }) = (self.lr(), &mut self.state);
         self.optimiser.step(&self.devices[0], moments, theta, &gradient.values, lr);
         gradient.loss
     }
@@ -174,21 +226,44 @@ mod tests {
 
     #[test]
     fn a_restored_state_goes_on_to_the_same_bits() {
-        for settings in of_both() {
-            let mut whole = baseline(&settings);
+        for (settings, factor) in of_both().into_iter().zip([None, Some(0.9)]) {
+            let mut whole = baseline(&settings).averaging(factor);
             for _ in 0..3 {
                 whole.round(&pages());
             }
-            let saved = postcard::to_stdvec(whole.state()).unwrap();
-            let mut resumed = baseline(&settings);
-            resumed.restore(postcard::from_bytes(&saved).unwrap());
+            let saved = whole.state().to_bytes();
+            let mut resumed = baseline(&settings).averaging(factor);
+            resumed.restore(BaselineState::from_bytes(&saved, factor).unwrap());
             assert_eq!(resumed.rounds(), 3);
             for _ in 0..3 {
                 assert_eq!(whole.step(&pages()), resumed.step(&pages()));
             }
             assert_eq!(whole.state(), resumed.state());
             assert_eq!(whole.lr(), resumed.lr());
+            let other = if factor.is_some() { None } else { Some(0.9) };
+            assert!(BaselineState::from_bytes(&saved, other).is_err(), "a state of a run with another average");
         }
+    }
+
+    /// It changes nothing of the training, and lies between the models.
+    #[test]
+    fn models_are_averaged_after_each_round() {
+        let settings = BaselineSettings { steps_per_round: 2, ..Default::default() };
+        let (mut plain, mut averaging) = (baseline(&settings), baseline(&settings).averaging(Some(0.5)));
+        assert_eq!((plain.average_loss(&pages()), averaging.average_loss(&pages())), (None, None));
+        let mut models = Vec::new();
+        for _ in 0..2 {
+            plain.round(&pages());
+            averaging.round(&pages());
+            models.push(plain.theta().to_vec());
+        }
+        assert_eq!((plain.theta(), &plain.state().moments), (averaging.theta(), &averaging.state().moments));
+        let average = averaging.state().average.as_ref().unwrap().theta().unwrap().to_vec();
+        for ((average, first), second) in average.iter().zip(&models[0]).zip(&models[1]) {
+            assert!((average - (first + 2.0 * second) / 3.0).abs() < 1e-6);
+        }
+        let of_average = Baseline::new(&averaging.config, &average, &settings, 60, 2, &Device::Cpu).loss(&pages());
+        assert_eq!(averaging.average_loss(&pages()), Some(of_average));
     }
 
     #[test]

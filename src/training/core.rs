@@ -166,6 +166,11 @@ impl TrainingCore {
         self.evaluator.loss(model, pages)
     }
 
+    /// The same of the model with these parameters.
+    pub fn loss_of(&self, theta: &[f32], pages: &[Vec<u32>]) -> f64 {
+        self.loss(&self.evaluator.model(theta), pages)
+    }
+
     /// The central baseline from a replica, on this core's device. The learning rate's cosine ends after `rounds` rounds.
     pub fn baseline(&self, from: &Replica, settings: &BaselineSettings, rounds: u64) -> Baseline {
         let Evaluator { config, device, micro_batch, .. } = &self.evaluator;

@@ -6,6 +6,7 @@
 
 pub mod adamw;
 pub mod aggregate;
+mod average;
 pub mod baseline;
 mod chunks;
 pub mod coefficients;
@@ -26,6 +27,7 @@ pub mod schedule;
 pub mod scheme;
 mod settings;
 
+pub use average::Average;
 pub use chunks::{Basis, ChunkError, ChunkLayout, MAX_CHUNK, PayloadLayout, TensorChunks};
 pub use core::{CoreError, CoreSettings, TrainingCore, remembered};
 pub use evaluator::Evaluator;

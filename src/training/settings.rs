@@ -24,6 +24,10 @@ pub struct TrainingSettings {
     pub pages_per_round: usize,
     /// Pages in one forward and backward pass.
     pub micro_batch: usize,
+    /// Factor of an exponential average of the models after each round, for evaluation and export; the central trainer's
+    /// models are averaged alike. Without it there is no average. Training is the same either way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub average: Option<f64>,
     /// The held-out loss is measured every this many rounds, and after the last.
     pub eval_every: u64,
     /// A checkpoint of the model is made every this many rounds. A run also saves itself that often.
@@ -51,6 +55,7 @@ impl Default for TrainingSettings {
             schedule_rounds: None,
             pages_per_round: 192,
             micro_batch: 6,
+            average: None,
             eval_every: 5,
             checkpoint_every: 100,
             keep_rounds: None,
@@ -67,6 +72,8 @@ impl TrainingSettings {
         found.at_least_one("schedule_rounds", self.schedule_rounds.unwrap_or(1));
         found.at_least_one("pages_per_round", self.pages_per_round as u64);
         found.at_least_one("micro_batch", self.micro_batch as u64);
+        let factor = self.average.unwrap_or(0.5);
+        found.require(factor > 0.0 && factor < 1.0, "average", factor, "more than 0 and less than 1, such as 0.95");
         found.at_least_one("eval_every", self.eval_every);
         found.at_least_one("checkpoint_every", self.checkpoint_every);
         let least = self.checkpoint_every.saturating_mul(2);

@@ -223,6 +223,7 @@ fn peak_tflops(name: &str) -> Option<f64> {
         // The SXM modules; other cards with these names are slower.
         _ if has("H100") && has("HBM3") => "h100",
         _ if has("H200") && !has("NVL") => "h200",
+        _ if has("B200") && !has("GB200") => "b200",
         _ => return None,
     };
     data_sheets().into_iter().find(|known| known.name == sheet).map(|sheet| sheet.flops / 1e12)
@@ -239,6 +240,8 @@ mod tests {
             ("NVIDIA H100 PCIe", None),
             ("NVIDIA H200", Some(989.0)),
             ("NVIDIA A100-SXM4-40GB", Some(312.0)),
+            ("NVIDIA B200", Some(2250.0)),
+            ("NVIDIA GB200", None),
             ("NVIDIA GeForce RTX 4090", None),
             ("cpu", None),
         ];

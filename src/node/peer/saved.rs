@@ -88,6 +88,6 @@ impl Peer {
         bytes.reserve_exact(saved.len() + 8);
         bytes.extend_from_slice(&saved);
         bytes.extend((saved.len() as u64).to_le_bytes());
-        NodeState { bytes, replicas: self.replicas.iter().cloned().collect() }
+        NodeState { bytes, replicas: self.replicas.iter().cloned().collect(), average: None }
     }
 }

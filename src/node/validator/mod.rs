@@ -43,7 +43,7 @@ use crate::Uid;
 use crate::chain::{Call, ChainView, Objection};
 use crate::digest::Digest;
 use crate::mechanism::Mechanism;
-use crate::training::Replica;
+use crate::training::{Average, Replica};
 use crate::transport::Hotkey;
 use behaviour::{ValidatorBehaviour, ValidatorSurroundings};
 use roster::Roster;
@@ -74,6 +74,8 @@ pub struct Validator {
     unfair: Option<(Hotkey, u64)>,
     /// Weights that it has committed to and not revealed yet, and their salt.
     committed: Option<(Vec<(Uid, f64)>, Digest)>,
+    /// The average of the models that it has had after a round, if the network has one. Only reports contain it.
+    average: Option<Average>,
     /// Whether it was stopped, and has not yet compared its model with the agreed one.
     was_stopped: bool,
 }
@@ -110,6 +112,7 @@ impl Validator {
             roster: Roster::default(),
             secret,
             replica: network.genesis.clone(),
+            average: network.rules.training.average.map(|factor| Average::new(factor, network.genesis.theta.len())),
             network,
             ports,
             processor,
@@ -128,7 +131,10 @@ impl Validator {
 
     /// Restores a saved state; `replica` returns the parameters that the state names.
     pub fn restore(&mut self, bytes: &[u8], replica: impl Fn(&Digest) -> Option<Arc<Replica>>) -> Result<(), String> {
-        let saved: Saved = postcard::from_bytes(bytes).map_err(|error| error.to_string())?;
+        let (saved, rest): (Saved, _) = postcard::take_from_bytes(bytes).map_err(|error| error.to_string())?;
+        if let Some(average) = &mut self.average {
+            *average = average.restored(rest)?;
+        }
         self.replica = replica(&saved.replica).ok_or("the replica is missing")?;
         self.mechanism.restore(&saved.mechanism)?;
         (self.roster, self.owners, self.pay) = (saved.roster, saved.owners, saved.pay);
@@ -161,8 +167,18 @@ impl Validator {
             committed: self.committed.clone(),
             behaviour: self.behaviour.save(),
         };
-        let bytes = postcard::to_stdvec(&saved).expect("a plain structure");
-        NodeState { bytes, replicas: vec![self.replica.clone()] }
+        let mut bytes = postcard::to_stdvec(&saved).expect("a plain structure");
+        if let Some(average) = &self.average {
+            average.save(&mut bytes);
+        }
+        NodeState { bytes, replicas: vec![self.replica.clone()], average: self.average.clone() }
+    }
+
+    /// Takes the model after a round into the average.
+    fn note_model(&mut self) {
+        if let Some(average) = &mut self.average {
+            average.add(&self.replica.theta);
+        }
     }
 
     /// Validates until the last round is over, or until the round `leaves`.
@@ -201,6 +217,7 @@ impl Validator {
                     self.ports.chain.submit(Call::Object(objection)).await;
                 }
                 (self.round, self.replica, self.agreed) = (step.at, step.followed.replica, step.followed.agreed);
+                self.note_model();
             } else {
                 doubted.insert(self.round);
                 self.start_over().await;
@@ -232,6 +249,9 @@ impl Validator {
         let newest = newest_checkpoint(&self.network, &self.ports, 0).await;
         (self.round, self.replica, self.agreed) =
             newest.unwrap_or((0, self.network.genesis.clone(), Agreed::default()));
+        if let Some(average) = &mut self.average {
+            average.forget();
+        }
     }
 
     /// Whether the round to validate is long over and was decided without this validator. An undecided round is
@@ -273,6 +293,7 @@ impl Validator {
         self.watch(&decided, &gathered, &*chain).await;
         self.note_checkpoint().await;
         let before = std::mem::replace(&mut self.replica, decided.replica.clone());
+        self.note_model();
         self.ports.host.trace(&format!("model {} {}", round + 1, self.replica.digest));
 
         let ports = self.ports.clone();

@@ -8,6 +8,7 @@ use super::evaluate::Evaluation;
 use super::gather::Gathered;
 use crate::mechanism::Status;
 use crate::node::report::{PeerReport, RoundReport};
+use crate::training::Average;
 
 impl Validator {
     /// The report of the round.
@@ -15,21 +16,24 @@ impl Validator {
         let (network, round) = (&self.network, self.round);
         let rules = &network.rules;
         let measured = (round + 1).is_multiple_of(rules.training.eval_every) || round + 1 == rules.rounds;
-        let (loss, backdoor) = if measured && decided.own {
+        let (loss, average_loss, backdoor) = if measured && decided.own {
             let (network, replica) = (network.clone(), self.replica.clone());
+            let average = self.average.as_ref().and_then(Average::theta).map(<[f32]>::to_vec);
             // This is for readers of the run, and takes none of the network's time.
             let work = move || {
                 let (core, model) = (&network.core, &replica.model);
                 let backdoors = network.rules.backdoors.iter().filter_map(|trigger| core.backdoor(model, trigger));
-                (Some(core.loss(model, core.corpus.held_out())), mean(backdoors))
+                let of_average = average.map(|theta| core.loss_of(&theta, core.corpus.held_out()));
+                (Some(core.loss(model, core.corpus.held_out())), of_average, mean(backdoors))
             };
             self.ports.run(Duration::ZERO, work).await
         } else {
-            (None, None)
+            (None, None, None)
         };
         let mut report = RoundReport {
             decided: decided.own,
             loss,
+            average_loss,
             backdoor,
             train_loss: evaluation.losses.before_on_assigned(),
             forward_passes: evaluation.forward_passes,
@@ -63,6 +67,7 @@ impl Validator {
             at: self.ports.clock.now(),
             lr: self.network.core.schedule.lr(round),
             loss: None,
+            average_loss: None,
             backdoor: None,
             train_loss: None,
             forward_passes: 0,

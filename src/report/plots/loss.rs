@@ -1,6 +1,8 @@
 //! `loss.svg`: the held-out loss by round, with AdamW's and the losses of simpler models. `loss-late.svg`: the same
 //! without the initial fall, for runs that are long past it.
 
+use plotters::style::RGBColor;
+
 use super::canvas::{Point, picture};
 use super::frame::{BELOW_HEADING, Frame, Legend, Level, Sample, WIDTH, heading, range_of};
 use super::palette::{BLACK, Dash, LINES, SHADE, Stroke};
@@ -73,11 +75,30 @@ fn curves(run: &RunData) -> Vec<Curve> {
     if !run.manifest.central {
         curves.push(curve(network, Stroke::solid(LINES[0], 2.8), run, losses));
     }
+    let averages = run.rounds.iter().map(|row| (row.round, row.average_loss.flatten()));
+    curves.extend(average("the network", LINES[0], run, averages));
     if !run.baseline.is_empty() {
         let losses = run.baseline.iter().map(|row| (row.round, row.loss));
         curves.push(curve(marked(adamw(run), true), Stroke::solid(BLACK, 1.8).dash(Dash::Dashed), run, losses));
     }
+    let averages = run.baseline.iter().map(|row| (row.round, row.average_loss.flatten()));
+    curves.extend(average("the central trainer", BLACK, run, averages));
     curves
+}
+
+/// The losses of the average of the last models of a run with `training.average`.
+fn average(
+    whose: &str,
+    color: RGBColor,
+    run: &RunData,
+    losses: impl Iterator<Item = (u64, Option<f64>)>,
+) -> Option<Curve> {
+    let factor = run.manifest.scenario.training.average?;
+    let label = format!("average of the last models of {whose} (factor {factor})");
+    let curve = curve(label, Stroke::solid(color, 1.4).dash(Dash::Dotted), run, losses);
+    // The model at the start is in no average.
+    let points: Vec<Point> = curve.points.into_iter().filter(|point| point.0 > 0.0).collect();
+    (!points.is_empty()).then_some(Curve { points, ..curve })
 }
 
 /// Losses by the number of rounds done at the measurement.
