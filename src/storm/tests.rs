@@ -1,5 +1,8 @@
 //! Storms over a small network, and the defects that they must find.
 
+use std::collections::BTreeSet;
+
+use super::fault::What;
 use super::{Field, Outcome, run, schedule};
 use crate::planted::{self, Defect};
 use crate::scenario::Scenario;
@@ -24,6 +27,50 @@ fn a_seed_repeats_a_storm() {
     let first = storm(3);
     assert_eq!(storm(3), first);
     assert_ne!(storm(4).digest, first.digest);
+}
+
+#[test]
+fn dishonest_validators_hold_less_than_half_and_come_last() {
+    let scenario = field().scenario;
+    let total: f64 = scenario.validators.iter().map(|validator| validator.stake).sum();
+    let (mut kinds, mut together) = (BTreeSet::new(), BTreeSet::new());
+    for faults in (0..300).map(|seed| schedule::draw(&scenario, seed)) {
+        let mut stake = 0.0;
+        let mut is_new = false;
+        for fault in &faults {
+            match &fault.what {
+                What::Dishonest { node, behaviour } => {
+                    stake += scenario.validators[*node].stake;
+                    kinds.extend(behaviour.kind.clone());
+                    is_new = true;
+                }
+                What::KillTogether { nodes } => {
+                    together.insert(nodes.0.len());
+                    is_new = true;
+                }
+                _ => assert!(!is_new, "the faults of older seeds keep their numbers"),
+            }
+            assert!(fault.index < faults.len() && fault.from_ms < fault.until_ms);
+        }
+        assert!(stake < total / 2.0, "{stake} of {total}");
+    }
+    assert_eq!(kinds.len(), 7, "{kinds:?}");
+    assert_eq!(together, BTreeSet::from([3, 15]), "validators alone, and all nodes");
+}
+
+#[test]
+fn dishonest_validators_of_a_scenario_stay_what_they_are() {
+    let text = include_str!("../../scenarios/storm.toml");
+    let set = ["validators.1.behaviour=silent".to_string()];
+    let scenario = Scenario::from_toml(text, "storm.toml", &set).unwrap();
+    for seed in 0..20 {
+        let faults = schedule::draw(&scenario, seed);
+        let dishonest = faults.iter().filter_map(|fault| match &fault.what {
+            What::Dishonest { node, behaviour } => Some((*node, behaviour.kind.as_deref())),
+            _ => None,
+        });
+        assert_eq!(dishonest.collect::<Vec<_>>(), [(1, Some("silent"))]);
+    }
 }
 
 /// Storms that broke something once, with the fewest faults that did.
@@ -105,6 +152,12 @@ fn a_record_taken_for_ones_own_is_found() {
 #[test]
 fn objects_that_pile_up_are_found() {
     found(Defect::NeverDeletes, &["memory is bounded"]);
+}
+
+/// After a void round a node may have the model of that round for a while, but no other.
+#[test]
+fn another_model_after_a_void_round_is_found() {
+    found(Defect::VoidStep, &[REPLICAS]);
 }
 
 #[test]
