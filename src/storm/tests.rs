@@ -1,11 +1,21 @@
 //! Storms over a small network, and the defects that they must find.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use object_store::memory::InMemory;
 
 use super::fault::What;
-use super::{Field, Outcome, run, schedule};
+use super::{Field, Outcome, onlooker, run, schedule};
+use crate::Uid;
+use crate::digest::Digest;
+use crate::node::{Compute, apply};
 use crate::planted::{self, Defect};
 use crate::scenario::Scenario;
+use crate::transport::record::{Included, RoundRecord};
+use crate::transport::simulated::SimClock;
+use crate::transport::wire;
 
 /// Seeds within which a planted defect must be found.
 const SEEDS: u64 = 200;
@@ -88,6 +98,33 @@ fn what_was_mended_stays_so() {
         faults.retain(|fault| kept.contains(&fault.index));
         assert_eq!(run(&field, seed, faults).broken, [], "seed {seed}");
     }
+}
+
+/// All who follow a record leave out what its author had no right to include, and take the same step.
+#[tokio::test(start_paused = true)]
+async fn payloads_that_no_peer_signed_move_nobodys_model() {
+    let field = field();
+    let network = field.network();
+    let ports = onlooker::ports(&field, Arc::new(InMemory::new()), SimClock::showing(0), Compute::in_place());
+    let signer = field.scenario.validator_identity(0);
+    let (genesis, hotkey) = (&network.genesis, signer.hotkey());
+    let length = wire::encoded_len(network.form());
+    let after = async |payloads: Vec<Bytes>| {
+        let included = payloads.iter().enumerate();
+        let included = included.map(|(uid, bytes)| Included { uid: uid as Uid, hotkey, payload: Digest::of(bytes) });
+        let record = RoundRecord {
+            run: network.run,
+            round: 0,
+            validator: hotkey,
+            included: included.collect(),
+            model_before: genesis.digest,
+            model_after: genesis.digest,
+        };
+        apply(&network, &ports, genesis, &record, payloads).await.digest
+    };
+    let nothing = after(Vec::new()).await;
+    let unsigned = vec![Bytes::new(), Bytes::from(vec![0; length]), Bytes::from(vec![1; length + 1])];
+    assert_eq!(after(unsigned).await, nothing);
 }
 
 /// The first storm that breaks one of these, with a defect and without any.
