@@ -17,7 +17,7 @@ use super::onlooker;
 use super::records::Records;
 use super::schedule::round_ms;
 use super::seat::{End, Living, Seat, copy_states};
-use super::store::{StormStore, over};
+use super::store::{Diary, StormStore, over};
 use super::timeline::{Action, timeline};
 use super::watch::{Watch, Watched};
 use super::weather::Weather;
@@ -50,6 +50,7 @@ pub struct Course<'a> {
     bucket: SimBucket,
     pub compute: Compute,
     looks: JoinHandle<()>,
+    diary: Diary,
 }
 
 impl<'a> Course<'a> {
@@ -87,9 +88,10 @@ impl<'a> Course<'a> {
         let observer: Arc<dyn ObjectStore> = Arc::new(link(field.nodes(), instant, Vec::new()));
         let (compute, every) = (Compute::in_place(), round_ms(&field.scenario) / LOOKS_A_ROUND);
         let ports = onlooker::ports(field, observer.clone(), clock, compute.clone());
+        let diary = Diary::default();
         let networks: Vec<_> = (0..=field.nodes()).map(|_| field.network()).collect();
         let last = networks.last().expect("of whoever comes after").clone();
-        let records = Arc::new(Mutex::new(Records::new(field.run.clone(), last, ports)));
+        let records = Arc::new(Mutex::new(Records::new(field.run.clone(), last, ports, diary.clone())));
         let looks = look_on(records.clone(), clock, every.max(1));
         Self {
             observer,
@@ -97,6 +99,7 @@ impl<'a> Course<'a> {
             watch: Arc::new(Watch::new(field.nodes())),
             records,
             looks,
+            diary,
             networks,
             compute,
             field,
@@ -267,6 +270,7 @@ impl<'a> Course<'a> {
         let (life, _) = watch::channel(false);
         let seat = &mut self.seats[node];
         let store = StormStore::new(seat.link.clone(), self.clock, self.weather.clone(), node, life.clone());
+        let store = if seat.is_honest { store } else { store.with_diary(self.diary.clone()) };
         let world = World { clock: clock.clone(), store: Arc::new(store), compute: self.compute.clone() };
         let folder = seat.folder.clone();
         let network = self.networks[node].clone();

@@ -58,6 +58,61 @@ impl Steps<'_> {
     }
 }
 
+/// A model that nodes may have before a round.
+struct Branch {
+    model: Digest,
+    /// The place of the model before, among those of the round before.
+    from: usize,
+    /// The record that leads here, unless the round is void.
+    by: Option<RoundRecord>,
+}
+
+/// The models that nodes told of.
+struct Told {
+    /// By any node: the round, and the model before it.
+    all: BTreeSet<(u64, String)>,
+    /// By how many honest nodes.
+    honest: BTreeMap<(u64, String), usize>,
+}
+
+impl Told {
+    fn counts(&self, round: u64, model: &Digest) -> usize {
+        self.honest.get(&(round, model.to_string())).copied().unwrap_or(0)
+    }
+}
+
+fn told(course: &Course<'_>) -> Told {
+    let told = course.watch.told();
+    let (mut all, mut honest) = (BTreeSet::new(), BTreeMap::new());
+    for (models, seat) in told.models.iter().zip(&course.seats) {
+        let of_node: BTreeSet<(u64, String)> = models.iter().map(|(_, round, model)| (*round, model.clone())).collect();
+        if seat.is_honest {
+            of_node.iter().for_each(|told| *honest.entry(told.clone()).or_default() += 1);
+        }
+        all.extend(of_node);
+    }
+    Told { all, honest }
+}
+
+/// The line that ends where most honest nodes are: its models, and its records.
+fn walk_back(line: &[Vec<Branch>], told: &Told) -> (Vec<Digest>, BTreeMap<u64, RoundRecord>) {
+    let (last, ends) = (line.len() as u64 - 1, line.last().expect("genesis at least"));
+    // The first of equals: most likely what its author put first.
+    let most = |at: &usize| (told.counts(last, &ends[*at].model), std::cmp::Reverse(*at));
+    let mut at = (0..ends.len()).max_by_key(most).unwrap_or(0);
+    let (mut agreed, mut counts) = (Vec::new(), BTreeMap::new());
+    for (round, branches) in line.iter().enumerate().rev() {
+        let branch = &branches[at];
+        agreed.push(branch.model);
+        if let Some(record) = &branch.by {
+            counts.insert(round as u64 - 1, record.clone());
+        }
+        at = branch.from;
+    }
+    agreed.reverse();
+    (agreed, counts)
+}
+
 /// What the records of a storm lead to, and which other models nodes may have had for a while.
 ///
 /// Those are the models that some record in the bucket led to from a model that a node had: of a void round, whose step
@@ -75,36 +130,41 @@ pub async fn led(
     let void = chain.void_rounds();
     let rounds = course.field.scenario.rounds;
 
-    let in_turn = |round: u64| {
-        let all = records.all_of(round);
-        let in_turn = all.iter().filter(|seen| records.is_in_turn(seen, &void, chain, &ports.clock));
-        let in_turn: Vec<&Seen> = in_turn.collect();
-        if in_turn.is_empty() { all.last().into_iter().collect() } else { in_turn }
-    };
-    let (mut agreed, mut counts) = (vec![network.genesis.digest], BTreeMap::new());
-    for round in 0..rounds {
-        let before = agreed[round as usize];
+    let told = told(course);
+    let mut line = vec![vec![Branch { model: network.genesis.digest, from: 0, by: None }]];
+    for round in (0..rounds).take_while(|round| void.contains(round) || !records.all_of(*round).is_empty()) {
+        let mut before: Vec<(usize, Digest)> = line[round as usize].iter().map(|of| of.model).enumerate().collect();
         if void.contains(&round) {
-            agreed.push(before);
+            line.push(before.into_iter().map(|(from, model)| Branch { model, from, by: None }).collect());
             continue;
         }
-        // If its author has replaced it, the one counts on which the next record is built.
-        let next = (round + 1..rounds).find(|next| !void.contains(next)).map(in_turn).unwrap_or_default();
-        let mut counting = None;
-        for seen in in_turn(round) {
-            let after = steps.step(&before, seen).await.unwrap_or(seen.record.model_after);
-            let goes_on = next.iter().any(|next| next.record.model_before == after);
-            if counting.is_none() || goes_on {
-                counting = Some((seen, after));
-                if goes_on {
-                    break;
+        let all = records.all_of(round);
+        let in_turn = all.iter().filter(|seen| records.is_in_turn(seen, &void, chain, &ports.clock));
+        let mut in_turn: Vec<&Seen> = in_turn.collect();
+        if in_turn.is_empty() {
+            in_turn.extend(all.last());
+        }
+        // An honest author goes on from what counts.
+        let honest = in_turn.iter().find(|seen| is_honest(&seen.record.validator));
+        if let Some(honest) = honest
+            && let Some(known) = before.iter().copied().find(|(_, model)| *model == honest.record.model_before)
+        {
+            before = vec![known];
+        }
+        let mut after: Vec<Branch> = Vec::new();
+        for (from, model) in before {
+            for seen in &in_turn {
+                let model = steps.step(&model, seen).await.unwrap_or(seen.record.model_after);
+                let is_known = after.iter().any(|branch| branch.model == model);
+                // A branch on which nobody is leads nowhere.
+                if after.is_empty() || !is_known && told.counts(round + 1, &model) > 0 {
+                    after.push(Branch { model, from, by: Some(seen.record.clone()) });
                 }
             }
         }
-        let Some((seen, after)) = counting else { break };
-        counts.insert(round, seen.record.clone());
-        agreed.push(after);
+        line.push(after);
     }
+    let (agreed, counts) = walk_back(&line, &told);
 
     let mut excused = BTreeSet::new();
     let late = UNAWARE_ROUNDS + course.field.scenario.training.checkpoint_every;
@@ -116,21 +176,16 @@ pub async fn led(
             excused.extend(round + 1..=round + late);
         }
     }
-    let aside = aside(course, &mut steps, &agreed, (&void, &excused)).await;
+    let aside = aside((&told, &mut steps), &agreed, (&void, &excused)).await;
     Led { agreed, counts, aside, excused }
 }
 
 /// The models beside the agreed ones that nodes told of, as far as records led there.
 async fn aside(
-    course: &Course<'_>,
-    steps: &mut Steps<'_>,
+    (told, steps): (&Told, &mut Steps<'_>),
     agreed: &[Digest],
     (void, excused): (&[u64], &BTreeSet<u64>),
 ) -> BTreeMap<u64, BTreeSet<Digest>> {
-    let mut told: BTreeMap<u64, BTreeSet<String>> = BTreeMap::new();
-    for (_, round, model) in course.watch.told().models.iter().flatten() {
-        told.entry(*round).or_default().insert(model.clone());
-    }
     let (records, mut aside) = (steps.records, BTreeMap::<u64, BTreeSet<Digest>>::new());
     for round in excused.iter().copied() {
         let before = round - 1;
@@ -143,7 +198,7 @@ async fn aside(
         for seen in records.all_of(before) {
             for model in &from {
                 let Some(after) = steps.step(model, seen).await else { continue };
-                if told.get(&round).is_some_and(|told| told.contains(&after.to_string())) {
+                if told.all.contains(&(round, after.to_string())) {
                     aside.entry(round).or_default().insert(after);
                 }
             }

@@ -10,11 +10,13 @@ use futures::TryStreamExt;
 use object_store::ObjectStoreExt;
 
 use super::broken::Broken;
+use super::store::Diary;
 use crate::chain::ChainView;
 use crate::node::ports::{Clock, Ports};
 use crate::node::{Agreed, KEPT_UPLOADS, Network, fetch_payloads};
 use crate::runtime::Run;
 use crate::transport::record::{self, RoundRecord};
+use crate::transport::simulated::SimClock;
 use crate::transport::{Hotkey, keys};
 
 /// A record that lay in the bucket.
@@ -35,12 +37,14 @@ pub struct Records {
     ports: Ports,
     /// By round, in the order in which they took one another's place.
     seen: BTreeMap<u64, Vec<Seen>>,
+    /// What dishonest validators put, however soon they replace it.
+    diary: Diary,
 }
 
 impl Records {
     /// None yet.
-    pub fn new(run: Arc<Run>, network: Arc<Network>, ports: Ports) -> Self {
-        Self { run, network, ports, seen: BTreeMap::new() }
+    pub fn new(run: Arc<Run>, network: Arc<Network>, ports: Ports, diary: Diary) -> Self {
+        Self { run, network, ports, seen: BTreeMap::new(), diary }
     }
 
     /// The last record of a round.
@@ -79,8 +83,25 @@ impl Records {
         found
     }
 
+    fn decoded(&self, round: u64, bytes: &[u8]) -> Option<RoundRecord> {
+        let longest = record::max_len(self.run.scenario.protocol.top_peers);
+        let is_validator = |hotkey: &Hotkey| self.run.is_validator(hotkey);
+        record::decode(bytes, longest, &self.run.id, round, is_validator).ok()
+    }
+
     /// Looks at the records that are in the bucket now, and at the payloads that they name.
     pub async fn look(&mut self) {
+        let put = std::mem::take(&mut *self.diary.lock().expect("no panic while held"));
+        for (ms, location, bytes) in put {
+            let round = keys::round_of_record(location.as_ref());
+            let Some((round, record)) = round.and_then(|round| Some((round, self.decoded(round, &bytes)?))) else {
+                continue;
+            };
+            let all = self.seen.entry(round).or_default();
+            if all.iter().all(|seen| seen.bytes != bytes) {
+                all.push(Seen { tag: None, bytes, stamp: SimClock::stamp(ms), record, payloads: None });
+            }
+        }
         let listed: Vec<_> =
             self.ports.bucket.list(Some(&keys::records())).try_collect().await.expect("no fault meets the observer");
         for meta in listed {
@@ -92,9 +113,7 @@ impl Records {
             let Ok(found) = self.ports.bucket.get(&meta.location).await else { continue };
             let (tag, stamp) = (found.meta.e_tag.clone(), found.meta.last_modified);
             let Ok(bytes) = found.bytes().await else { continue };
-            let longest = record::max_len(self.run.scenario.protocol.top_peers);
-            let is_validator = |hotkey: &Hotkey| self.run.is_validator(hotkey);
-            let Ok(record) = record::decode(&bytes, longest, &self.run.id, round, is_validator) else { continue };
+            let Some(record) = self.decoded(round, &bytes) else { continue };
             let all = self.seen.entry(round).or_default();
             match all.last_mut().filter(|last| last.bytes == bytes) {
                 Some(last) => (last.tag, last.stamp) = (tag, stamp),

@@ -87,11 +87,13 @@ fn dishonest_validators_of_a_scenario_stay_what_they_are() {
 #[test]
 fn what_was_mended_stays_so() {
     let field = field();
-    let mended: [(u64, &[usize]); 2] = [
+    let mended: [(u64, &[usize]); 3] = [
         // A validator whose clock was ahead took its own record, which was early, for the round's.
         (10, &[9]),
         // A round became void, since its validators could not read its payloads.
         (67, &[0, 2, 3]),
+        // A lead wrote second records while validators were away.
+        (116, &[9, 10, 11, 12]),
     ];
     for (seed, kept) in mended {
         let mut faults = schedule::draw(&field.scenario, seed);
