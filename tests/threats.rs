@@ -52,7 +52,7 @@ fn wrong(row: &[&str]) -> Option<String> {
     let lacks = |test: &&&str| {
         let Some((file, name)) = test.split_once("::") else { return true };
         let text = std::fs::read_to_string(root().join(file)).unwrap_or_default();
-        let after = text.split_once(&format!("fn {name}()")).map(|(before, _)| before);
+        let after = text.split_once(&format!("fn {name}(")).map(|(before, _)| before);
         // Its attribute stands right before it.
         !after.is_some_and(|before| before.rsplit("\n\n").next().is_some_and(|item| item.contains("test")))
     };
