@@ -27,6 +27,8 @@ pub enum Defect {
     NeverDeletes,
     /// A checkpoint is put only half.
     HalfCheckpoint,
+    /// A node that skips a void round goes on with the first model.
+    VoidStep,
 }
 
 thread_local! {

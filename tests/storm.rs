@@ -37,7 +37,7 @@ fn nothing_breaks_in(seeds: std::ops::Range<u64>) {
         let told: Vec<String> = outcome.broken.iter().map(ToString::to_string).collect();
         panic!("{} of {} storms break something; {command}\n{}", broken.len(), rows.len(), told.join("\n"));
     }
-    for kind in ["kill", "errors", "behind", "partition", "clock"] {
+    for kind in ["kill", "kill, together", "errors", "behind", "partition", "clock", "dishonest"] {
         let kind = gauntlet::storm::fault::KINDS.iter().position(|name| *name == kind).unwrap();
         assert!(rows.len() < 50 || rows.iter().any(|row| row.struck[kind] > 0), "a hundred storms without {kind}");
     }
@@ -76,6 +76,7 @@ fn a_table_does_not_depend_on_threads_or_on_where_it_was_stopped() {
     let (one, two) = (folder.path().join("one"), folder.path().join("two"));
     let (done, told) = sim(&one, &["--seeds", "5..9", "--threads", "1"]);
     assert!(done && told.contains("4 storms") && told.contains("0 broken"), "{told}");
+    assert!(!told.contains("warning") && !told.contains("error:"), "nodes warn of every fault: {told}");
     // The first two, then all.
     assert!(sim(&two, &["--seeds", "5..7", "--threads", "2"]).0);
     assert!(sim(&two, &["--seeds", "5..9", "--threads", "3"]).0);

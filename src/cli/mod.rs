@@ -126,8 +126,8 @@ enum Command {
     Plan(plan::Args),
     /// Run all combinations of some settings with several seeds each: means, 95 % intervals, pictures
     Sweep(sweep::Args),
-    /// Run a network under kills, failing stores, wrong clocks and hostile peers, drawn from seeds, and check what must hold
-    /// afterwards
+    /// Run a network under kills, failing stores, wrong clocks, hostile peers and dishonest validators, drawn from seeds, and
+    /// check what must hold afterwards; RUST_LOG=warn shows what its nodes warn of
     Storm(storm::Args),
     /// Compare runs and sweeps: the settings that differ, loss and pay with 95 % intervals
     Compare(compare::Args),
@@ -186,9 +186,14 @@ enum Command {
     Man(man::Args),
 }
 
-/// Logs to standard error: every round of a node, only warnings of other commands.
+/// Logs to standard error: every round of a node, only warnings of other commands. The nodes of a storm have every reason
+/// to warn, and nobody wants to read it.
 fn start_log(cli: &Cli) {
-    let default = if matches!(cli.command, Command::Peer(_) | Command::Validator(_)) { "info" } else { "warn" };
+    let default = match cli.command {
+        Command::Peer(_) | Command::Validator(_) => "info",
+        Command::Storm(_) => "off",
+        _ => "warn",
+    };
     let usual = || format!("{default},{}=info", self::log::RETRIES).into();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| usual());
     let log = tracing_subscriber::fmt()
@@ -199,7 +204,7 @@ fn start_log(cli: &Cli) {
         .with_ansi(terminal::has_colours());
     match cli.log {
         // Only nodes keep a log; the warnings of other commands are for people.
-        LogFormat::Human if default == "warn" => log.event_format(self::log::Warnings::default()).init(),
+        LogFormat::Human if default != "info" => log.event_format(self::log::Warnings::default()).init(),
         LogFormat::Human => log.init(),
         LogFormat::Json => log.json().init(),
     }

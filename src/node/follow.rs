@@ -139,7 +139,7 @@ pub async fn read_record(
 }
 
 /// The payloads of a record, in its order; `None` if one is unavailable now.
-async fn fetch_payloads(network: &Network, ports: &Ports, record: &RoundRecord, fresh: bool) -> Option<Vec<Bytes>> {
+pub async fn fetch_payloads(network: &Network, ports: &Ports, record: &RoundRecord, fresh: bool) -> Option<Vec<Bytes>> {
     let most = wire::encoded_len(network.form()) as u64;
     if fresh {
         let is_recorded = |bytes: &Bytes, included: &Included| Digest::of(bytes) == included.payload;

@@ -26,7 +26,7 @@ pub use catch_up::newest_checkpoint_round;
 pub use checkpoint::{get_checkpoint, put_checkpoint};
 pub use compute::Compute;
 pub use follow::fetch_record;
-pub(crate) use follow::follow_record;
+pub(crate) use follow::{apply, fetch_payloads, follow_record};
 pub use hardware::{Hardware, Processor};
 pub use network::{Network, OpenError, Rules};
 pub use peer::{KEPT_UPLOADS, Peer, PeerPlan};

@@ -8,14 +8,16 @@ use std::time::Duration;
 
 use object_store::{ObjectStore, PutMode, PutOptions};
 use rand::RngExt;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
+use tokio::task::JoinHandle;
 
 use super::fault::{Fault, Left, Moment, What};
 use super::field::Field;
+use super::onlooker;
 use super::records::Records;
 use super::schedule::round_ms;
 use super::seat::{End, Living, Seat, copy_states};
-use super::store::{StormStore, over};
+use super::store::{Diary, StormStore, over};
 use super::timeline::{Action, timeline};
 use super::watch::{Watch, Watched};
 use super::weather::Weather;
@@ -29,13 +31,15 @@ use crate::transport::simulated::{Link, LinkOptions, SimBucket, SimClock, SimLin
 
 /// Rounds after the last one in which nodes still may come to their end.
 const PATIENCE_ROUNDS: u64 = 16;
+/// How often somebody looks at the records in the bucket.
+const LOOKS_A_ROUND: u64 = 24;
 
 /// A storm under way.
 pub struct Course<'a> {
     pub field: &'a Field,
     pub weather: Arc<Weather>,
     pub watch: Arc<Watch>,
-    pub records: Records,
+    pub records: Arc<Mutex<Records>>,
     pub seats: Vec<Seat>,
     /// A link without faults, for those who look on.
     pub observer: Arc<dyn ObjectStore>,
@@ -44,7 +48,9 @@ pub struct Course<'a> {
     pub networks: Vec<Arc<Network>>,
     seed: u64,
     bucket: SimBucket,
-    compute: Compute,
+    pub compute: Compute,
+    looks: JoinHandle<()>,
+    diary: Diary,
 }
 
 impl<'a> Course<'a> {
@@ -79,13 +85,23 @@ impl<'a> Course<'a> {
         });
         let owners = owners.collect();
         let instant = Link { latency_ms: 0.0, bandwidth_mbps: 1e6, loss: 0.0 };
+        let observer: Arc<dyn ObjectStore> = Arc::new(link(field.nodes(), instant, Vec::new()));
+        let (compute, every) = (Compute::in_place(), round_ms(&field.scenario) / LOOKS_A_ROUND);
+        let ports = onlooker::ports(field, observer.clone(), clock, compute.clone());
+        let diary = Diary::default();
+        let networks: Vec<_> = (0..=field.nodes()).map(|_| field.network()).collect();
+        let last = networks.last().expect("of whoever comes after").clone();
+        let records = Arc::new(Mutex::new(Records::new(field.run.clone(), last, ports, diary.clone())));
+        let looks = look_on(records.clone(), clock, every.max(1));
         Self {
-            observer: Arc::new(link(field.nodes(), instant, Vec::new())),
+            observer,
             weather: Arc::new(Weather::new(seed, faults, owners)),
             watch: Arc::new(Watch::new(field.nodes())),
-            records: Records::new(field.run.clone()),
-            networks: (0..=field.nodes()).map(|_| field.network()).collect(),
-            compute: Compute::in_place(),
+            records,
+            looks,
+            diary,
+            networks,
+            compute,
             field,
             seats,
             clock,
@@ -102,7 +118,7 @@ impl<'a> Course<'a> {
             self.start(node);
         }
         let scenario = &self.field.scenario;
-        for (ms, action) in timeline(&self.weather.faults, round_ms(scenario), scenario.rounds) {
+        for (ms, action) in timeline(&self.weather.faults, round_ms(scenario)) {
             self.clock.sleep_until_ms(ms).await;
             self.act(action).await;
         }
@@ -110,8 +126,9 @@ impl<'a> Course<'a> {
         let last = round * (self.field.scenario.rounds + PATIENCE_ROUNDS);
         while self.clock.now_ms() < last && !self.is_over().await {
             self.clock.sleep_until_ms(self.clock.now_ms() + round / 2).await;
-            self.look().await;
         }
+        self.looks.abort();
+        self.records.lock().await.look().await;
     }
 
     fn fault(&self, index: usize) -> Fault {
@@ -121,7 +138,6 @@ impl<'a> Course<'a> {
 
     async fn act(&mut self, action: Action) {
         match action {
-            Action::Look => self.look().await,
             Action::SetClock(node) => {
                 let now = self.clock.now_ms();
                 if let Some(clock) = &self.seats[node].clock {
@@ -141,9 +157,22 @@ impl<'a> Course<'a> {
                 copy_states(&seat.place(), &seat.beside(index));
             }
             Action::Kill(index) => {
-                let What::Kill { node, moment: Moment::AtOnce, .. } = self.fault(index).what else { return };
-                if self.kill(node).await {
-                    self.weather.strikes(&self.fault(index));
+                let fault = self.fault(index);
+                let nodes = match &fault.what {
+                    What::Kill { node, moment: Moment::AtOnce, .. } => vec![*node],
+                    What::KillTogether { nodes } => nodes.0.clone(),
+                    _ => return,
+                };
+                let mut killed = Vec::new();
+                for node in nodes {
+                    if self.end_life(node).await {
+                        killed.push(node);
+                    }
+                }
+                // Nobody acts while the others are buried.
+                for node in killed {
+                    self.seats[node].bury().await;
+                    self.weather.strikes(&fault);
                     self.seats[node].killed_by = Some(index);
                 }
             }
@@ -151,8 +180,17 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// Ends a node's life; whether it lived.
+    /// Ends a node's life and waits until nothing of it is under way; whether it lived.
     async fn kill(&mut self, node: usize) -> bool {
+        let lived = self.end_life(node).await;
+        if lived {
+            self.seats[node].bury().await;
+        }
+        lived
+    }
+
+    /// Ends a node's life; whether it lived.
+    async fn end_life(&mut self, node: usize) -> bool {
         let seat = &mut self.seats[node];
         let lived = seat.living.as_ref().is_some_and(|living| !*living.life.borrow());
         if !lived || seat.settle().await == Some(End::Finished) {
@@ -161,12 +199,16 @@ impl<'a> Course<'a> {
         if let Some(living) = &seat.living {
             living.life.send_replace(true);
         }
-        seat.bury().await;
-        lived
+        true
     }
 
     async fn restart(&mut self, index: usize) {
         let fault = self.fault(index);
+        if let What::KillTogether { nodes } = &fault.what {
+            for node in &nodes.0 {
+                self.revive(*node, index, Left::State).await;
+            }
+        }
         let What::Kill { node, moment, left } = fault.what else { return };
         if moment != Moment::AtOnce && self.seats[node].killed_by.is_none() {
             // Its request has killed it by now, unless it made none.
@@ -179,6 +221,11 @@ impl<'a> Course<'a> {
                 self.seats[node].killed_by = Some(index);
             }
         }
+        self.revive(node, index, left).await;
+    }
+
+    /// Starts a node again that this fault has killed.
+    async fn revive(&mut self, node: usize, index: usize, left: Left) {
         if self.seats[node].killed_by != Some(index) {
             return;
         }
@@ -223,6 +270,7 @@ impl<'a> Course<'a> {
         let (life, _) = watch::channel(false);
         let seat = &mut self.seats[node];
         let store = StormStore::new(seat.link.clone(), self.clock, self.weather.clone(), node, life.clone());
+        let store = if seat.is_honest { store } else { store.with_diary(self.diary.clone()) };
         let world = World { clock: clock.clone(), store: Arc::new(store), compute: self.compute.clone() };
         let folder = seat.folder.clone();
         let network = self.networks[node].clone();
@@ -305,10 +353,6 @@ impl<'a> Course<'a> {
         tokio::spawn(async move { link.put_opts(&place, bytes.into(), options).await.is_ok() });
     }
 
-    async fn look(&mut self) {
-        self.records.look(&*self.observer).await;
-    }
-
     /// Whether all honest nodes have ended.
     async fn is_over(&mut self) -> bool {
         let mut is_over = true;
@@ -344,6 +388,16 @@ impl<'a> Course<'a> {
         };
         SimLink::new(self.bucket.clone(), options)
     }
+}
+
+/// Looks at the records in the bucket every few milliseconds, beside all that happens.
+fn look_on(records: Arc<Mutex<Records>>, clock: SimClock, every_ms: u64) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        loop {
+            clock.sleep_until_ms(clock.now_ms() + every_ms).await;
+            records.lock().await.look().await;
+        }
+    })
 }
 
 /// What the nodes of a process know of their run.

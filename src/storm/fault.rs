@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::settings::Kinded;
+
 /// A fault of a storm. Times are milliseconds since genesis, by the store's clock.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fault {
@@ -17,6 +19,8 @@ pub struct Fault {
 pub enum What {
     /// A node is killed when the fault begins, and started again when it ends.
     Kill { node: usize, moment: Moment, left: Left },
+    /// These nodes are killed when the fault begins, all at once, and started again with what they saved last when it ends.
+    KillTogether { nodes: Nodes },
     /// So many requests are refused, half of them after they have had their effect.
     Errors { nodes: Nodes, share: f64 },
     /// So many requests or answers are lost: the node learns of it only after a while.
@@ -39,8 +43,8 @@ pub enum What {
     Litter { node: usize },
     /// A peer is of this behaviour from the start to the end.
     Adversary { node: usize, behaviour: &'static str },
-    /// A validator is of the behaviour that the scenario gives it; without the fault it is honest.
-    Dishonest { node: usize },
+    /// A validator is of this behaviour from the start to the end; without the fault it is honest.
+    Dishonest { node: usize, behaviour: Kinded },
 }
 
 /// When in its round a node is killed.
@@ -82,10 +86,11 @@ impl Nodes {
 }
 
 /// Names of the kinds of faults, in the order of [`What::kind`].
-pub const KINDS: [&str; 15] = [
+pub const KINDS: [&str; 16] = [
     "kill",
     "kill, old state",
     "kill, no state",
+    "kill, together",
     "errors",
     "lossy",
     "garbled",
@@ -107,18 +112,19 @@ impl What {
             Self::Kill { left: Left::State, .. } => 0,
             Self::Kill { left: Left::OldState { .. }, .. } => 1,
             Self::Kill { left: Left::Nothing, .. } => 2,
-            Self::Errors { .. } => 3,
-            Self::Lossy { .. } => 4,
-            Self::Garbled { .. } => 5,
-            Self::Outage { .. } => 6,
-            Self::Behind { .. } => 7,
-            Self::Slow { .. } => 8,
-            Self::Partition { .. } => 9,
-            Self::Clock { .. } => 10,
-            Self::DiskFull { .. } => 11,
-            Self::Litter { .. } => 12,
-            Self::Adversary { .. } => 13,
-            Self::Dishonest { .. } => 14,
+            Self::KillTogether { .. } => 3,
+            Self::Errors { .. } => 4,
+            Self::Lossy { .. } => 5,
+            Self::Garbled { .. } => 6,
+            Self::Outage { .. } => 7,
+            Self::Behind { .. } => 8,
+            Self::Slow { .. } => 9,
+            Self::Partition { .. } => 10,
+            Self::Clock { .. } => 11,
+            Self::DiskFull { .. } => 12,
+            Self::Litter { .. } => 13,
+            Self::Adversary { .. } => 14,
+            Self::Dishonest { .. } => 15,
         }
     }
 
@@ -129,8 +135,9 @@ impl What {
             | Self::DiskFull { node }
             | Self::Litter { node }
             | Self::Adversary { node, .. }
-            | Self::Dishonest { node } => vec![*node],
-            Self::Errors { nodes, .. }
+            | Self::Dishonest { node, .. } => vec![*node],
+            Self::KillTogether { nodes }
+            | Self::Errors { nodes, .. }
             | Self::Lossy { nodes, .. }
             | Self::Garbled { nodes, .. }
             | Self::Outage { nodes }
@@ -182,11 +189,15 @@ impl fmt::Display for Fault {
             }
             What::Clock { off_ms, .. } => write!(f, ", by {:+.3} s", *off_ms as f64 / 1e3),
             What::Adversary { behaviour, .. } => write!(f, ", {behaviour}"),
-            What::Outage { .. }
+            What::Dishonest { behaviour, .. } => {
+                write!(f, ", {}", behaviour.kind.as_deref().unwrap_or_default())?;
+                behaviour.settings.iter().try_for_each(|(key, value)| write!(f, ", {key} = {value}"))
+            }
+            What::KillTogether { .. }
+            | What::Outage { .. }
             | What::Partition { .. }
             | What::DiskFull { .. }
-            | What::Litter { .. }
-            | What::Dishonest { .. } => Ok(()),
+            | What::Litter { .. } => Ok(()),
         }
     }
 }

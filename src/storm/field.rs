@@ -77,10 +77,11 @@ impl Field {
         let scenario = &self.scenario;
         if let Some(validator) = scenario.validators.get(node) {
             let mut validator = validator.clone();
-            let turns = |fault: &Fault| matches!(fault.what, What::Dishonest { node: of } if of == node);
-            if !faults.iter().any(turns) {
-                validator.behaviour = Kinded::default();
-            }
+            let turned = faults.iter().find_map(|fault| match &fault.what {
+                What::Dishonest { node: of, behaviour } if *of == node => Some(behaviour.clone()),
+                _ => None,
+            });
+            validator.behaviour = turned.unwrap_or_default();
             return Plan {
                 identities: vec![scenario.validator_identity(node)],
                 role: scenario.validator_role(&validator, Machines::Real),

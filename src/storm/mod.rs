@@ -10,8 +10,8 @@
 //! | `field` | what all storms over one network share |
 //! | `course`, `timeline`, `seat` | the nodes' lives: starts, kills, clocks, disks |
 //! | `store`, `weather` | what faults do to the requests of a node |
-//! | `watch`, `records` | what nodes and the bucket show meanwhile |
-//! | `verdict`, `broken` | what must hold |
+//! | `watch`, `records`, `onlooker` | what nodes and the bucket show meanwhile |
+//! | `verdict`, `led`, `broken` | what must hold, and the models that records lead to |
 //! | `outcome` | one storm |
 //! | `shrink` | fewer faults that break the same |
 //! | [`batch`], [`table`] | many seeds side by side, and their table |
@@ -21,6 +21,8 @@ mod broken;
 mod course;
 pub mod fault;
 mod field;
+mod led;
+mod onlooker;
 mod outcome;
 mod records;
 pub mod schedule;

@@ -1,4 +1,5 @@
-//! The records of a storm's rounds, as they come into the bucket: a record in turn, once seen, must stay what it is.
+//! The records of a storm's rounds, as they come into the bucket, each with the payloads that it names. A record in turn,
+//! once seen, must stay what it is.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,80 +7,123 @@ use std::sync::Arc;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::ObjectStoreExt;
 
 use super::broken::Broken;
+use super::store::Diary;
 use crate::chain::ChainView;
-use crate::node::Agreed;
-use crate::node::ports::Clock;
+use crate::node::ports::{Clock, Ports};
+use crate::node::{Agreed, KEPT_UPLOADS, Network, fetch_payloads};
 use crate::runtime::Run;
 use crate::transport::record::{self, RoundRecord};
+use crate::transport::simulated::SimClock;
 use crate::transport::{Hotkey, keys};
 
-/// A record as it lies in the bucket.
-struct Seen {
+/// A record that lay in the bucket.
+pub struct Seen {
     tag: Option<String>,
     bytes: Bytes,
     stamp: DateTime<Utc>,
-    record: RoundRecord,
+    pub record: RoundRecord,
+    /// The payloads that it names, once they could be had.
+    pub payloads: Option<Vec<Bytes>>,
 }
 
 /// All records seen so far.
 pub struct Records {
     run: Arc<Run>,
-    /// The newest by round.
-    seen: BTreeMap<u64, Seen>,
-    /// Those that another one has taken the place of.
-    replaced: Vec<Seen>,
+    network: Arc<Network>,
+    /// Of somebody whom no fault meets.
+    ports: Ports,
+    /// By round, in the order in which they took one another's place.
+    seen: BTreeMap<u64, Vec<Seen>>,
+    /// What dishonest validators put, however soon they replace it.
+    diary: Diary,
 }
 
 impl Records {
     /// None yet.
-    pub fn new(run: Arc<Run>) -> Self {
-        Self { run, seen: BTreeMap::new(), replaced: Vec::new() }
+    pub fn new(run: Arc<Run>, network: Arc<Network>, ports: Ports, diary: Diary) -> Self {
+        Self { run, network, ports, seen: BTreeMap::new(), diary }
     }
 
-    /// The record of a round.
+    /// The last record of a round.
     pub fn of(&self, round: u64) -> Option<&RoundRecord> {
-        self.seen.get(&round).map(|seen| &seen.record)
+        self.all_of(round).last().map(|seen| &seen.record)
     }
 
-    /// The records that were in turn and were replaced nevertheless. A record out of turn is none, and may be.
-    pub fn broken(&self, chain: &dyn ChainView, clock: &Clock) -> Vec<Broken> {
+    /// All records that a round has had, one after the other.
+    pub fn all_of(&self, round: u64) -> &[Seen] {
+        self.seen.get(&round).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a record was written in its author's turn. `void` are the rounds that do not count.
+    pub fn is_in_turn(&self, seen: &Seen, void: &[u64], chain: &dyn ChainView, clock: &Clock) -> bool {
+        let before = (0..seen.record.round).rev().find(|round| !void.contains(round));
+        let before = before.and_then(|before| self.of(before));
+        let agreed = before.map_or(Agreed::default(), |before| Agreed::default().followed(before.validator));
+        agreed.is_in_turn(chain, clock, &seen.record, seen.stamp)
+    }
+
+    /// The records that were in turn and were replaced nevertheless. A record out of turn is none, and may be. So may that
+    /// of a validator that is not honest, by the same validator: nobody can keep it from that.
+    pub fn broken(&self, chain: &dyn ChainView, clock: &Clock, is_honest: impl Fn(&Hotkey) -> bool) -> Vec<Broken> {
         let void = chain.void_rounds();
-        let in_turn = |seen: &&Seen| {
-            let before = (0..seen.record.round).rev().find(|round| !void.contains(round));
-            let before = before.and_then(|before| self.of(before));
-            let agreed = before.map_or(Agreed::default(), |before| Agreed::default().followed(before.validator));
-            agreed.is_in_turn(chain, clock, &seen.record, seen.stamp)
-        };
-        let told = |seen: &Seen| Broken {
-            what: "one record a round",
-            detail: format!("round {} had a record, and now has another", seen.record.round),
-        };
-        self.replaced.iter().filter(|seen| !void.contains(&seen.record.round)).filter(in_turn).map(told).collect()
+        let mut found = Vec::new();
+        for (round, seen) in self.seen.iter().filter(|(round, _)| !void.contains(round)) {
+            for pair in seen.windows(2) {
+                let author = pair[0].record.validator;
+                let by_itself = author == pair[1].record.validator && !is_honest(&author);
+                if !by_itself && self.is_in_turn(&pair[0], &void, chain, clock) {
+                    let detail = format!("round {round} had a record, and now has another");
+                    found.push(Broken { what: "one record a round", detail });
+                }
+            }
+        }
+        found
     }
 
-    /// Looks at the records that are in the bucket now.
-    pub async fn look(&mut self, bucket: &dyn ObjectStore) {
+    fn decoded(&self, round: u64, bytes: &[u8]) -> Option<RoundRecord> {
+        let longest = record::max_len(self.run.scenario.protocol.top_peers);
+        let is_validator = |hotkey: &Hotkey| self.run.is_validator(hotkey);
+        record::decode(bytes, longest, &self.run.id, round, is_validator).ok()
+    }
+
+    /// Looks at the records that are in the bucket now, and at the payloads that they name.
+    pub async fn look(&mut self) {
+        let put = std::mem::take(&mut *self.diary.lock().expect("no panic while held"));
+        for (ms, location, bytes) in put {
+            let round = keys::round_of_record(location.as_ref());
+            let Some((round, record)) = round.and_then(|round| Some((round, self.decoded(round, &bytes)?))) else {
+                continue;
+            };
+            let all = self.seen.entry(round).or_default();
+            if all.iter().all(|seen| seen.bytes != bytes) {
+                all.push(Seen { tag: None, bytes, stamp: SimClock::stamp(ms), record, payloads: None });
+            }
+        }
         let listed: Vec<_> =
-            bucket.list(Some(&keys::records())).try_collect().await.expect("no fault meets the observer");
+            self.ports.bucket.list(Some(&keys::records())).try_collect().await.expect("no fault meets the observer");
         for meta in listed {
             let Some(round) = keys::round_of_record(meta.location.as_ref()) else { continue };
-            if self.seen.get(&round).is_some_and(|seen| seen.tag == meta.e_tag) {
+            let last = self.seen.get(&round).and_then(|seen| seen.last());
+            if last.is_some_and(|last| last.tag == meta.e_tag) {
                 continue;
             }
-            let Ok(found) = bucket.get(&meta.location).await else { continue };
+            let Ok(found) = self.ports.bucket.get(&meta.location).await else { continue };
+            let (tag, stamp) = (found.meta.e_tag.clone(), found.meta.last_modified);
             let Ok(bytes) = found.bytes().await else { continue };
-            let longest = record::max_len(self.run.scenario.protocol.top_peers);
-            let is_validator = |hotkey: &Hotkey| self.run.is_validator(hotkey);
-            let Ok(record) = record::decode(&bytes, longest, &self.run.id, round, is_validator) else { continue };
-            let now = Seen { tag: meta.e_tag, bytes, stamp: meta.last_modified, record };
-            if let Some(before) = self.seen.insert(round, now)
-                && before.bytes != self.seen[&round].bytes
-            {
-                self.replaced.push(before);
+            let Some(record) = self.decoded(round, &bytes) else { continue };
+            let all = self.seen.entry(round).or_default();
+            match all.last_mut().filter(|last| last.bytes == bytes) {
+                Some(last) => (last.tag, last.stamp) = (tag, stamp),
+                None => all.push(Seen { tag, bytes, stamp, record, payloads: None }),
             }
+        }
+        let now = self.ports.clock.round();
+        let recent = now.saturating_sub(KEPT_UPLOADS + 2);
+        for seen in self.seen.range_mut(recent..).flat_map(|(_, seen)| seen).filter(|seen| seen.payloads.is_none()) {
+            seen.payloads = fetch_payloads(&self.network, &self.ports, &seen.record, true).await;
         }
     }
 }

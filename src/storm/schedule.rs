@@ -3,6 +3,8 @@
 use rand::RngExt;
 use rand::seq::{IndexedRandom, SliceRandom};
 
+use toml::{Table, Value};
+
 use super::fault::{Fault, Left, Moment, Nodes, What};
 use crate::random::{self, ChaCha8Rng};
 use crate::scenario::Scenario;
@@ -26,6 +28,16 @@ const ADVERSARIES: [&str; 11] = [
     "lazy",
     "offline",
 ];
+
+/// Behaviours of the validators that turn against the network.
+const DISHONEST: [&str; 7] =
+    ["copy-weights", "equivocate", "false-model", "favour", "out-of-turn", "silent", "withhold"];
+/// So many storms have dishonest validators, unless the scenario names some.
+const SHARE_DISHONEST: f64 = 0.4;
+/// In so many storms validators, or all nodes, are killed at once.
+const SHARE_TOGETHER: f64 = 0.3;
+/// In so many of those it is only the validators.
+const SHARE_ONLY_VALIDATORS: f64 = 0.6;
 
 /// Rounds at the end of a storm without any fault, in which all nodes have to find together again.
 pub fn calm_rounds(scenario: &Scenario) -> u64 {
@@ -55,7 +67,7 @@ pub fn draw(scenario: &Scenario, seed: u64) -> Vec<Fault> {
     let whole = round_ms(scenario) * scenario.rounds;
     for (node, validator) in scenario.validators.iter().enumerate() {
         if !is_honest(&validator.behaviour) {
-            drawn.push((0, whole, What::Dishonest { node }));
+            drawn.push((0, whole, What::Dishonest { node, behaviour: validator.behaviour.clone() }));
         }
     }
     // Enough peers stay honest to fill an aggregation.
@@ -79,8 +91,63 @@ pub fn draw(scenario: &Scenario, seed: u64) -> Vec<Fault> {
         let until = (from + rng.random_range(1000..longest.max(1001))).min(last.max(from + 1));
         drawn.push((from, until, what));
     }
+    // These have draws of their own, and come last: a seed keeps the other faults, and their numbers.
+    drawn.extend(draw_dishonest(scenario, seed).into_iter().map(|what| (0, whole, what)));
+    drawn.extend(draw_together(scenario, seed));
     let faults = drawn.into_iter().enumerate();
     faults.map(|(index, (from_ms, until_ms, what))| Fault { index, from_ms, until_ms, what }).collect()
+}
+
+/// Validators with strictly less than half of the stake, in some of the storms.
+fn draw_dishonest(scenario: &Scenario, seed: u64) -> Vec<What> {
+    let mut rng = random::rng(seed, "storm dishonest", 0, 0);
+    let names_some = scenario.validators.iter().any(|validator| !is_honest(&validator.behaviour));
+    if names_some || !rng.random_bool(SHARE_DISHONEST) {
+        return Vec::new();
+    }
+    let total: f64 = scenario.validators.iter().map(|validator| validator.stake).sum();
+    let mut order: Vec<usize> = (0..scenario.validators.len()).collect();
+    order.shuffle(&mut rng);
+    let (mut turned, mut stake) = (Vec::new(), 0.0);
+    for node in order {
+        if stake + scenario.validators[node].stake < total / 2.0 {
+            stake += scenario.validators[node].stake;
+            turned.push(node);
+        }
+    }
+    turned.truncate(rng.random_range(1..=turned.len().max(1)));
+    turned.sort_unstable();
+    turned.into_iter().map(|node| What::Dishonest { node, behaviour: draw_behaviour(scenario, &mut rng) }).collect()
+}
+
+fn draw_behaviour(scenario: &Scenario, rng: &mut ChaCha8Rng) -> Kinded {
+    let kind = *DISHONEST.choose(rng).expect("not empty");
+    let from = rng.random_range(0..scenario.rounds - calm_rounds(scenario)) as i64;
+    let (uid, is_worse) = (rng.random_range(0..scenario.peers_total().max(1)) as i64, rng.random_bool(0.5));
+    let settings = match kind {
+        "false-model" => vec![("before", Value::Boolean(is_worse))],
+        "favour" => vec![("uids", Value::Array(vec![Value::Integer(uid)]))],
+        "silent" => vec![("from", Value::Integer(from))],
+        "withhold" => vec![("from", Value::Integer(from)), ("invents", Value::Boolean(is_worse))],
+        _ => Vec::new(),
+    };
+    let settings: Table = settings.into_iter().map(|(key, value)| (key.to_string(), value)).collect();
+    Kinded { kind: Some(kind.to_string()), settings }
+}
+
+/// All validators, or all nodes, are killed at once in some of the storms.
+fn draw_together(scenario: &Scenario, seed: u64) -> Option<(u64, u64, What)> {
+    let mut rng = random::rng(seed, "storm together", 0, 0);
+    if !rng.random_bool(SHARE_TOGETHER) {
+        return None;
+    }
+    let (validators, peers) = (scenario.validators.len(), scenario.each_operator().count());
+    let nodes = if rng.random_bool(SHARE_ONLY_VALIDATORS) { validators } else { validators + peers };
+    let (first, last) = (round_ms(scenario) / 4, calm_from(scenario));
+    let from = rng.random_range(first..last.max(first + 1));
+    let longest = (LONGEST_ROUNDS * round_ms(scenario) as f64) as u64;
+    let until = (from + rng.random_range(1000..longest.max(1001))).min(last.max(from + 1));
+    Some((from, until, What::KillTogether { nodes: Nodes((0..nodes).collect()) }))
 }
 
 fn draw_one(rng: &mut ChaCha8Rng, validators: usize, peers: usize, round_ms: u64) -> What {

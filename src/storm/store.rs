@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,12 +18,16 @@ use object_store::{
 use tokio::sync::watch;
 
 use super::weather::{Fate, Harm, Weather};
+use crate::transport::keys;
 use crate::transport::simulated::{SimClock, SimLink};
 
 /// A lost request is noticed after this.
 const LOST: Duration = Duration::from_secs(3);
 /// More requests of a node without any time between them mean that it turns in a circle.
 const MOST_AT_ONCE: u64 = 100_000;
+
+/// Objects that a node has put where records lie: when, where, and what. One may be replaced before anybody looks.
+pub type Diary = Arc<Mutex<Vec<(u64, Path, Bytes)>>>;
 
 /// One life of a node: as long as it lives, its requests reach the link.
 #[derive(Clone)]
@@ -36,12 +40,28 @@ pub struct StormStore {
     life: watch::Sender<bool>,
     /// The last millisecond with a request, and how many it has had.
     at_once: Arc<(AtomicU64, AtomicU64)>,
+    /// Kept of a node that is not honest.
+    diary: Option<Diary>,
 }
 
 impl StormStore {
     /// The way of a node that lives until `life` says true.
     pub fn new(link: SimLink, clock: SimClock, weather: Arc<Weather>, node: usize, life: watch::Sender<bool>) -> Self {
-        Self { link, clock, weather, node, life, at_once: Arc::default() }
+        Self { link, clock, weather, node, life, at_once: Arc::default(), diary: None }
+    }
+
+    /// This life, which leaves its records in a diary.
+    pub fn with_diary(self, diary: Diary) -> Self {
+        Self { diary: Some(diary), ..self }
+    }
+
+    async fn put(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        let bytes = Bytes::from(payload.clone());
+        let put = self.link.put_opts(location, payload, options).await?;
+        if let Some(diary) = self.diary.as_ref().filter(|_| location.prefix_matches(&keys::records())) {
+            diary.lock().expect("no panic while held").push((self.clock.now_ms(), location.clone(), bytes));
+        }
+        Ok(put)
     }
 
     /// Sends a request through the storm. What a killed node has under way never ends.
@@ -205,7 +225,7 @@ impl ObjectStore for StormStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
         #[cfg(test)]
         let (payload, options) = planted(location, payload, options);
-        self.send("put", location, || self.link.put_opts(location, payload, options)).await
+        self.send("put", location, || self.put(location, payload, options)).await
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {

@@ -1,8 +1,21 @@
 //! Storms over a small network, and the defects that they must find.
 
-use super::{Field, Outcome, run, schedule};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use object_store::memory::InMemory;
+
+use super::fault::What;
+use super::{Field, Outcome, onlooker, run, schedule};
+use crate::Uid;
+use crate::digest::Digest;
+use crate::node::{Compute, apply};
 use crate::planted::{self, Defect};
 use crate::scenario::Scenario;
+use crate::transport::record::{Included, RoundRecord};
+use crate::transport::simulated::SimClock;
+use crate::transport::wire;
 
 /// Seeds within which a planted defect must be found.
 const SEEDS: u64 = 200;
@@ -26,21 +39,94 @@ fn a_seed_repeats_a_storm() {
     assert_ne!(storm(4).digest, first.digest);
 }
 
+#[test]
+fn dishonest_validators_hold_less_than_half_and_come_last() {
+    let scenario = field().scenario;
+    let total: f64 = scenario.validators.iter().map(|validator| validator.stake).sum();
+    let (mut kinds, mut together) = (BTreeSet::new(), BTreeSet::new());
+    for faults in (0..300).map(|seed| schedule::draw(&scenario, seed)) {
+        let mut stake = 0.0;
+        let mut is_new = false;
+        for fault in &faults {
+            match &fault.what {
+                What::Dishonest { node, behaviour } => {
+                    stake += scenario.validators[*node].stake;
+                    kinds.extend(behaviour.kind.clone());
+                    is_new = true;
+                }
+                What::KillTogether { nodes } => {
+                    together.insert(nodes.0.len());
+                    is_new = true;
+                }
+                _ => assert!(!is_new, "the faults of older seeds keep their numbers"),
+            }
+            assert!(fault.index < faults.len() && fault.from_ms < fault.until_ms);
+        }
+        assert!(stake < total / 2.0, "{stake} of {total}");
+    }
+    assert_eq!(kinds.len(), 7, "{kinds:?}");
+    assert_eq!(together, BTreeSet::from([3, 15]), "validators alone, and all nodes");
+}
+
+#[test]
+fn dishonest_validators_of_a_scenario_stay_what_they_are() {
+    let text = include_str!("../../scenarios/storm.toml");
+    let set = ["validators.1.behaviour=silent".to_string()];
+    let scenario = Scenario::from_toml(text, "storm.toml", &set).unwrap();
+    for seed in 0..20 {
+        let faults = schedule::draw(&scenario, seed);
+        let dishonest = faults.iter().filter_map(|fault| match &fault.what {
+            What::Dishonest { node, behaviour } => Some((*node, behaviour.kind.as_deref())),
+            _ => None,
+        });
+        assert_eq!(dishonest.collect::<Vec<_>>(), [(1, Some("silent"))]);
+    }
+}
+
 /// Storms that broke something once, with the fewest faults that did.
 #[test]
 fn what_was_mended_stays_so() {
     let field = field();
-    let mended: [(u64, &[usize]); 2] = [
+    let mended: [(u64, &[usize]); 3] = [
         // A validator whose clock was ahead took its own record, which was early, for the round's.
         (10, &[9]),
         // A round became void, since its validators could not read its payloads.
         (67, &[0, 2, 3]),
+        // A lead wrote second records while validators were away.
+        (116, &[9, 10, 11, 12]),
     ];
     for (seed, kept) in mended {
         let mut faults = schedule::draw(&field.scenario, seed);
         faults.retain(|fault| kept.contains(&fault.index));
         assert_eq!(run(&field, seed, faults).broken, [], "seed {seed}");
     }
+}
+
+/// All who follow a record leave out what its author had no right to include, and take the same step.
+#[tokio::test(start_paused = true)]
+async fn payloads_that_no_peer_signed_move_nobodys_model() {
+    let field = field();
+    let network = field.network();
+    let ports = onlooker::ports(&field, Arc::new(InMemory::new()), SimClock::showing(0), Compute::in_place());
+    let signer = field.scenario.validator_identity(0);
+    let (genesis, hotkey) = (&network.genesis, signer.hotkey());
+    let length = wire::encoded_len(network.form());
+    let after = async |payloads: Vec<Bytes>| {
+        let included = payloads.iter().enumerate();
+        let included = included.map(|(uid, bytes)| Included { uid: uid as Uid, hotkey, payload: Digest::of(bytes) });
+        let record = RoundRecord {
+            run: network.run,
+            round: 0,
+            validator: hotkey,
+            included: included.collect(),
+            model_before: genesis.digest,
+            model_after: genesis.digest,
+        };
+        apply(&network, &ports, genesis, &record, payloads).await.digest
+    };
+    let nothing = after(Vec::new()).await;
+    let unsigned = vec![Bytes::new(), Bytes::from(vec![0; length]), Bytes::from(vec![1; length + 1])];
+    assert_eq!(after(unsigned).await, nothing);
 }
 
 /// The first storm that breaks one of these, with a defect and without any.
@@ -105,6 +191,12 @@ fn a_record_taken_for_ones_own_is_found() {
 #[test]
 fn objects_that_pile_up_are_found() {
     found(Defect::NeverDeletes, &["memory is bounded"]);
+}
+
+/// After a void round a node may have the model of that round for a while, but no other.
+#[test]
+fn another_model_after_a_void_round_is_found() {
+    found(Defect::VoidStep, &[REPLICAS]);
 }
 
 #[test]

@@ -15,11 +15,10 @@ pub enum Action {
         is_full: bool,
     },
     Litter(usize),
-    Look,
 }
 
 /// What happens when, in the order of times. `round` is the length of one in milliseconds.
-pub fn timeline(faults: &[Fault], round: u64, rounds: u64) -> Vec<(u64, Action)> {
+pub fn timeline(faults: &[Fault], round: u64) -> Vec<(u64, Action)> {
     let mut line = Vec::new();
     for fault in faults {
         let Fault { index, from_ms, until_ms, .. } = *fault;
@@ -28,6 +27,10 @@ pub fn timeline(faults: &[Fault], round: u64, rounds: u64) -> Vec<(u64, Action)>
                 if let Left::OldState { age_ms } = left {
                     line.push((from_ms.saturating_sub(age_ms), Action::Keep(index)));
                 }
+                line.push((from_ms, Action::Kill(index)));
+                line.push((until_ms, Action::Restart(index)));
+            }
+            What::KillTogether { .. } => {
                 line.push((from_ms, Action::Kill(index)));
                 line.push((until_ms, Action::Restart(index)));
             }
@@ -43,8 +46,6 @@ pub fn timeline(faults: &[Fault], round: u64, rounds: u64) -> Vec<(u64, Action)>
             _ => {}
         }
     }
-    let looks = (1..=2 * rounds).map(|half| (half * round / 2, Action::Look));
-    line.extend(looks);
     line.sort_by_key(|(ms, _)| *ms);
     line
 }

@@ -9,17 +9,17 @@ use object_store::ObjectStore;
 
 use super::broken::Broken;
 use super::course::Course;
-use super::fault::What;
+use super::fault::{Fault, What};
+use super::led::{Led, led};
+use super::onlooker;
 use super::schedule::calm_from;
 use super::seat::End;
 use crate::Uid;
 use crate::chain::ChainView;
 use crate::digest::Digest;
-use crate::node::ports::{Clock, Ports};
+use crate::node::ports::Ports;
 use crate::node::{Agreed, KEPT_UPLOADS, fetch_record, follow_record, get_checkpoint};
-use crate::runtime::BucketChain;
 use crate::training::Replica;
-use crate::transport::simulated::SimClock;
 use crate::transport::{Hotkey, keys};
 
 /// Blocks after the storm in which unreadable calls are tried again, and every node sees all.
@@ -31,9 +31,6 @@ const ROUNDING: f64 = 1e-9;
 /// Objects that a life of a node may leave behind in its rounds, besides those that it keeps.
 const LEFT_A_LIFE: usize = 8;
 
-/// Rounds for which a node may not know that a round is void: as long as a fault lasts, and one more.
-const UNAWARE_ROUNDS: u64 = 6;
-
 type Found = Vec<Broken>;
 
 fn broken(what: &'static str, detail: String) -> Broken {
@@ -43,20 +40,27 @@ fn broken(what: &'static str, detail: String) -> Broken {
 /// Checks everything. The network stands still afterwards.
 pub async fn check(course: &mut Course<'_>) -> Found {
     let mut found = ends(course);
-    course.records.look(&*course.observer).await;
-    let mut void = Vec::new();
-    if let Some(ports) = reader(course) {
-        let chain = ports.chain.view().await;
-        void = chain.void_rounds();
-        found.extend(course.records.broken(&*chain, &ports.clock));
-    }
-    found.extend(records(course, &void));
-    found.extend(models(course, &void));
+    let records = course.records.clone().lock_owned().await;
+    let ports = reader(course);
+    let chain = ports.chain.view().await;
+    let void = chain.void_rounds();
+    let dishonest = dishonest(course);
+    let is_honest = |validator: &Hotkey| !dishonest.contains(validator);
+    found.extend(records.broken(&*chain, &ports.clock, is_honest));
+    let led = led(course, &records, (&ports, &*chain), is_honest).await;
+    found.extend(follow_from_one_another(course, &led, &void, is_honest));
+    found.extend(models(course, &led));
     found.extend(pay_reported(course));
     found.extend(memory(course).await);
-    found.extend(replay(course).await);
+    found.extend(replay(course, &led, is_honest).await);
     found.extend(ledger(course).await);
     found
+}
+
+/// The validators that do not do what the network asks of them.
+fn dishonest(course: &Course<'_>) -> Vec<Hotkey> {
+    let validators = course.field.run.genesis.validators.iter().zip(&course.seats);
+    validators.filter(|(_, seat)| !seat.is_honest).map(|((hotkey, _), _)| *hotkey).collect()
 }
 
 /// No node panics, refuses to start, or is stuck.
@@ -78,38 +82,38 @@ fn ends(course: &Course<'_>) -> Found {
     found
 }
 
-/// Every round is decided once, by a validator, about the model that the round before left. A void round leaves the
-/// model that it found.
-fn records(course: &Course<'_>, void: &[u64]) -> Found {
+/// Every round is decided once, by a validator. An honest one decides about the model that the rounds before left, and names
+/// the one that its payloads lead to.
+fn follow_from_one_another(course: &Course<'_>, led: &Led, void: &[u64], is_honest: impl Fn(&Hotkey) -> bool) -> Found {
     let mut found = Vec::new();
-    let mut before = course.networks[0].genesis.digest;
-    for round in 0..course.field.scenario.rounds {
-        if void.contains(&round) {
-            continue;
-        }
-        let Some(record) = course.records.of(round) else {
+    for round in (0..course.field.scenario.rounds).filter(|round| !void.contains(round)) {
+        let Some(record) = led.counts.get(&round) else {
             found.push(broken("one record a round", format!("round {round} has none")));
             return found;
         };
+        let (before, after) = (led.agreed[round as usize], led.agreed[round as usize + 1]);
+        if !is_honest(&record.validator) {
+            continue;
+        }
         if record.model_before != before {
             let detail = format!("round {round} is about {}, those before it left {before}", record.model_before);
             found.push(broken("records follow from one another", detail));
         }
-        before = record.model_after;
+        if record.model_after != after {
+            let detail = format!("round {round} leads to {after}, and its record names {}", record.model_after);
+            found.push(broken("records follow from one another", detail));
+        }
     }
     found
 }
 
-/// Every model of an honest node is that of the record. Who has taken the step of a round that became void goes back when
-/// it sees that; a fault may hide it from the node for a while.
-fn models(course: &Course<'_>, void: &[u64]) -> Found {
+/// Every model of an honest node is one that the records lead to.
+fn models(course: &Course<'_>, led: &Led) -> Found {
     let told = course.watch.told();
     let mut found = Vec::new();
     for (node, models) in told.models.iter().enumerate().filter(|(node, _)| course.seats[*node].is_honest) {
         for (at_ms, round, model) in models {
-            let record = round.checked_sub(1).and_then(|before| course.records.of(before));
-            let is_overruled = void.iter().any(|void| (1..=UNAWARE_ROUNDS).contains(&round.saturating_sub(*void)));
-            if record.is_none_or(|record| record.model_after.to_string() != *model) && !is_overruled {
+            if !led.allows(*round, model) {
                 let detail = format!("node {node} had {model} before round {round}, at {:.3} s", *at_ms as f64 / 1e3);
                 found.push(broken("honest replicas are those of the records", detail));
             }
@@ -138,7 +142,12 @@ async fn memory(course: &Course<'_>) -> Found {
     let training = &course.field.scenario.training;
     for node in 0..course.seats.len() {
         let lives = course.weather.faults.iter();
-        let lives = 1 + lives.filter(|fault| matches!(fault.what, What::Kill { node: of, .. } if of == node)).count();
+        let ends = |fault: &&Fault| match &fault.what {
+            What::Kill { node: of, .. } => *of == node,
+            What::KillTogether { nodes } => nodes.has(node),
+            _ => false,
+        };
+        let lives = 1 + lives.filter(ends).count();
         let plan = course.field.plan(node, &course.weather.faults);
         let is_validator = node < course.field.scenario.validators.len();
         let kept = if is_validator {
@@ -161,9 +170,10 @@ async fn memory(course: &Course<'_>) -> Found {
     found
 }
 
-/// Somebody who comes after the storm gets every model from the bucket.
-async fn replay(course: &Course<'_>) -> Found {
-    let Some(ports) = reader(course) else { return Vec::new() };
+/// Somebody who comes after the storm gets every model from the bucket. From rounds that a dishonest validator has decided
+/// nobody may be able to go on, and has to take the next checkpoint.
+async fn replay(course: &Course<'_>, led: &Led, is_honest: impl Fn(&Hotkey) -> bool) -> Found {
+    let ports = reader(course);
     let network = course.networks.last().expect("of whoever comes after");
     let rounds = course.field.scenario.rounds;
     let void = ports.chain.view().await.void_rounds();
@@ -185,6 +195,7 @@ async fn replay(course: &Course<'_>) -> Found {
             let key = keys::checkpoint(validator, at);
             match get_checkpoint(&ports.bucket, &key, &network.run, parameters, (at, record.model_after)).await {
                 Some(read) => drop(starts.entry(at).or_insert_with(|| network.core.replica(read.theta))),
+                None if !(is_honest(validator) && is_honest(&record.validator)) => {}
                 None => found.push(broken("checkpoints are the models of the records", key.to_string())),
             }
         }
@@ -195,7 +206,10 @@ async fn replay(course: &Course<'_>) -> Found {
     };
     // Older rounds are removed once a checkpoint stands for them.
     let kept_from = rounds.saturating_sub(course.field.scenario.training.kept_rounds());
-    let is_needed = |round: u64| round >= kept_from || starts.range(round + 1..).next().is_none();
+    let is_needed = |round: u64| {
+        let is_sound = led.counts.get(&round).is_none_or(|record| is_honest(&record.validator));
+        is_sound && (round >= kept_from || starts.range(round + 1..).next().is_none())
+    };
     let mut replica = Some(start.clone());
     let agreed = Agreed::default();
     for round in first..rounds {
@@ -213,10 +227,11 @@ async fn replay(course: &Course<'_>) -> Found {
                 }
                 match followed.map(|followed| followed.replica) {
                     None => "has no payloads".to_string(),
-                    Some(after) if after.digest == record.model_after => {
+                    Some(after) if led.agreed.get(round as usize + 1) == Some(&after.digest) => {
                         replica = Some(after);
                         continue;
                     }
+                    Some(_) if !is_honest(&record.validator) => "has another record".to_string(),
                     Some(after) => {
                         let detail = format!("round {round} leads to {}, not {}", after.digest, record.model_after);
                         found.push(broken("every agreed round can be replayed", detail));
@@ -232,23 +247,9 @@ async fn replay(course: &Course<'_>) -> Found {
     found
 }
 
-/// Ports of somebody who only reads.
-fn reader(course: &Course<'_>) -> Option<Ports> {
-    let ports = course.seats.iter().find_map(|seat| seat.ports.first())?.clone();
-    let (chain, protocol) = (&course.field.scenario.chain, &course.field.scenario.protocol);
-    let now = std::time::Duration::from_millis(course.clock.now_ms());
-    let clock = Clock::starting(now, SimClock::stamp(0), chain, protocol.put_window_seconds);
-    let bucket: Arc<dyn ObjectStore> = Arc::new(course.reader());
-    let genesis = course.field.run.chain();
-    let view = BucketChain::new(
-        course.field.run.id,
-        ports.identity.clone(),
-        bucket.clone(),
-        clock.clone(),
-        chain.clone(),
-        genesis,
-    );
-    Some(Ports { clock, own_uploads: bucket.clone(), bucket, chain: Arc::new(view.ok()?), ..ports })
+/// Ports of somebody who comes after the storm, and only reads.
+fn reader(course: &Course<'_>) -> Ports {
+    onlooker::ports(course.field, Arc::new(course.reader()), course.clock, course.compute.clone())
 }
 
 /// What a node sees of the chain.
@@ -272,17 +273,9 @@ impl Books {
 
 /// All honest nodes compute the same ledger, which pays one a round.
 async fn ledger(course: &Course<'_>) -> Found {
-    let Some(reader) = reader(course) else { return Vec::new() };
+    let reader = reader(course);
     let settings = &course.field.scenario.chain;
-    let chain = BucketChain::new(
-        course.field.run.id,
-        reader.identity.clone(),
-        reader.bucket.clone(),
-        reader.clock.clone(),
-        settings.clone(),
-        course.field.run.chain(),
-    );
-    let Ok(chain) = chain else { return Vec::new() };
+    let chain = onlooker::chain(course.field, &reader.bucket, &reader.clock);
     let honest = course.seats.iter().enumerate().filter(|(_, seat)| seat.is_honest);
     let honest: Vec<(usize, Ports)> =
         honest.filter_map(|(node, seat)| Some((node, seat.ports.first()?.clone()))).collect();
@@ -325,7 +318,8 @@ async fn ledger(course: &Course<'_>) -> Found {
 /// A digest of all that the nodes told, and of the last model.
 pub fn digest(course: &Course<'_>) -> Digest {
     let told = course.watch.told();
-    let last = course.field.scenario.rounds.checked_sub(1).and_then(|last| course.records.of(last));
+    let records = course.records.try_lock().expect("nobody looks any more");
+    let last = course.field.scenario.rounds.checked_sub(1).and_then(|last| records.of(last));
     let last = last.map_or(Digest::of(b""), |record| record.model_after);
     Digest::of_parts(told.traces.iter().chain([&last]).map(|digest| &digest.0[..]))
 }

@@ -55,6 +55,19 @@ fn bits(upload: &Upload) -> Vec<u32> {
     samples.chain(values).map(|value| value.to_bits()).chain(indices.map(|&index| index.into())).collect()
 }
 
+/// So a digest of an upload tells nothing of a guess of its values.
+#[test]
+fn who_guesses_an_upload_lacks_its_signature() {
+    let (upload, stranger) = (plain(), Identity::from_seed(7, "peer", 4));
+    let shape = shape_of(&upload);
+    let bytes = encode(&upload, &shape, &peer());
+    let guess = encode(&upload, &shape, &stranger);
+    let signed = bytes.len() - SIGNATURE_LEN;
+    assert_eq!(bytes[..signed], guess[..signed], "the guess is right");
+    assert_ne!(Digest::of(&bytes), Digest::of(&guess));
+    assert_eq!(encode(&upload, &shape, &peer()), bytes, "the peer itself finds the same bytes again");
+}
+
 #[test]
 fn each_wrong_part_has_its_own_error() {
     let (upload, good) = (plain(), expected());
