@@ -18,7 +18,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use super::nodes::{Clock, Node, NodeSettings};
 use super::s3::{ACCESS_KEY, BUCKET, Policy, S3Server, SECRET_KEY};
 use super::seat::Seat;
-use super::skew::skewed;
+use super::skew::Skew;
 use super::sky::{Processes, StormSky};
 use super::storm::{PATIENCE, Storm};
 use super::time::Time;
@@ -89,19 +89,21 @@ impl Storm {
             let (name, hotkey) = (format!("{role}-{part}"), plan.identities[0].hotkey().to_string());
             server.accounts().admit(&name, SECRET, Some(policy(role, &plan.identities)));
             let (weather, now_ms) = (weather.clone(), time.milliseconds());
-            let clock = skewed(time.address(), move || weather.clock_off_ms(number, now_ms()));
+            let skew = Skew::new(time.address(), move || weather.clock_off_ms(number, now_ms()));
             let settings = NodeSettings {
                 name: &name,
                 role,
                 bucket: &format!("s3://{BUCKET}"),
                 access_key: &name,
                 secret: SECRET,
-                clock: Clock::Shared(clock),
+                clock: Clock::Shared(skew.address),
             };
             let node = Node::of_scenario(folder.path(), &hotkey, &settings, part, &server);
-            Seat::new(number, node, plan.is_honest, processes.clone())
+            Seat::new(number, node, plan.is_honest, skew, processes.clone())
         });
         let seats = seats.collect();
+        // Every client of a store wants one, though this one speaks plain HTTP.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let reader = AmazonS3Builder::new().with_endpoint(server.endpoint()).with_allow_http(true);
         let reader = reader.with_region("us-east-1").with_bucket_name(BUCKET);
         let reader = reader.with_access_key_id(ACCESS_KEY).with_secret_access_key(SECRET_KEY).build().unwrap();

@@ -4,6 +4,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 
 use super::nodes::Node;
+use super::skew::Skew;
 use super::sky::Processes;
 
 /// A node over all its lives.
@@ -13,6 +14,7 @@ pub struct Seat {
     pub is_honest: bool,
     pub life: Life,
     pub full_disks: usize,
+    _clock: Skew,
     processes: Processes,
 }
 
@@ -31,8 +33,8 @@ pub enum Life {
 
 impl Seat {
     /// A node that does not run yet.
-    pub fn new(number: usize, node: Node, is_honest: bool, processes: Processes) -> Self {
-        Self { number, node, is_honest, life: Life::Refused, full_disks: 0, processes }
+    pub fn new(number: usize, node: Node, is_honest: bool, clock: Skew, processes: Processes) -> Self {
+        Self { number, node, is_honest, life: Life::Refused, full_disks: 0, _clock: clock, processes }
     }
 
     /// Starts a process.

@@ -24,6 +24,8 @@ pub struct StormSky {
     now_ms: Box<dyn Fn() -> u64 + Send + Sync>,
     nodes: BTreeMap<String, usize>,
     processes: Processes,
+    /// The last millisecond with a request, and how often each was made in it.
+    at_once: Mutex<(u64, BTreeMap<(usize, String), u64>)>,
     /// Nodes that a request has killed, and by which fault.
     felled: Arc<Mutex<BTreeMap<usize, usize>>>,
 }
@@ -37,12 +39,24 @@ impl StormSky {
         processes: Processes,
     ) -> Self {
         let nodes = accounts.enumerate().map(|(node, account)| (account, node)).collect();
-        Self { weather, now_ms: Box::new(now_ms), nodes, processes, felled: Arc::default() }
+        Self { weather, now_ms: Box::new(now_ms), nodes, processes, at_once: Mutex::default(), felled: Arc::default() }
     }
 
     /// The fault whose request has killed a node, once.
     pub fn felled(&self, node: usize) -> Option<usize> {
         self.felled.lock().unwrap().remove(&node)
+    }
+
+    /// The time by which the fate of a request is drawn. Held time stands still while a node reads twice, and each read has
+    /// a fate of its own: it counts as made a millisecond later.
+    fn drawn_at(&self, node: usize, request: &str, key: &str, ms: u64) -> u64 {
+        let (last, made) = &mut *self.at_once.lock().unwrap();
+        if *last != ms {
+            (*last, *made) = (ms, BTreeMap::new());
+        }
+        let times = made.entry((node, format!("{request} {key}"))).or_default();
+        *times += 1;
+        ms + *times - 1
     }
 
     /// Kills a node's process, by a fault.
@@ -79,6 +93,7 @@ impl s3::Sky for StormSky {
             fells();
             return Some(s3::Fault::Reset { before: true });
         }
+        let ms = self.drawn_at(node, request, key, ms);
         let path = Path::parse(key.trim_end_matches('/')).unwrap_or_default();
         match self.weather.fate(node, request, &path, ms) {
             Fate::Refused { has_effect: false } => return Some(s3::Fault::Error(S3ErrorCode::ServiceUnavailable)),

@@ -23,7 +23,7 @@ use super::time::Time;
 /// Rounds that nodes get to come to their end after the last one.
 const PATIENCE_ROUNDS: u64 = 16;
 /// Nothing between two looks takes longer, however slow the machine: after that the network hangs.
-pub const PATIENCE: Duration = Duration::from_secs(240);
+pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A storm under way, or over.
 pub struct Storm {
