@@ -79,9 +79,9 @@ impl StormSky {
 impl s3::Sky for StormSky {
     fn meets(&self, account: &str, request: &str, key: &str) -> Option<s3::Fault> {
         let (node, ms) = (*self.nodes.get(account)?, (self.now_ms)());
-        let kills = |fault: &&Fault| {
-            let by_request = |what: &What| matches!(what, What::Kill { node: of, moment, .. } if *of == node && *moment != Moment::AtOnce);
-            fault.is_at(ms) && by_request(&fault.what)
+        let kills = |fault: &&Fault| match fault.what {
+            What::Kill { node: of, moment, .. } => of == node && moment != Moment::AtOnce && fault.is_at(ms),
+            _ => false,
         };
         if let Some(has_effect) = self.weather.dies_at(node, request, ms)
             && let Some(fault) = self.weather.faults.iter().find(kills)

@@ -73,6 +73,12 @@ impl Storm {
             }
             self.act(Action::Look);
         }
+        // Who has left the clock still has to end, which held time does not wait for.
+        let left = Instant::now();
+        while self.seats.iter().any(is_under_way) && left.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(10));
+            self.tend();
+        }
         self.time.let_go();
     }
 
