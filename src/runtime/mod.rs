@@ -36,7 +36,7 @@ mod store_clock;
 mod sweep;
 
 pub use crate::bucket::{self, Bucket};
-pub(crate) use chain::BucketChain;
+pub use chain::BucketChain;
 pub(crate) use host::NodeHost;
 pub use metrics::Metrics;
 pub use process::Process;

@@ -13,8 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::fault::{Fault, Left, Moment, What};
 use super::field::Field;
-use super::onlooker;
-use super::records::Records;
+use super::onlooker::{self, Onlooker};
 use super::schedule::round_ms;
 use super::seat::{End, Living, Seat, copy_states};
 use super::store::{Diary, StormStore, over};
@@ -39,7 +38,7 @@ pub struct Course<'a> {
     pub field: &'a Field,
     pub weather: Arc<Weather>,
     pub watch: Arc<Watch>,
-    pub records: Arc<Mutex<Records>>,
+    pub onlooker: Arc<Mutex<Onlooker>>,
     pub seats: Vec<Seat>,
     /// A link without faults, for those who look on.
     pub observer: Arc<dyn ObjectStore>,
@@ -91,13 +90,13 @@ impl<'a> Course<'a> {
         let diary = Diary::default();
         let networks: Vec<_> = (0..=field.nodes()).map(|_| field.network()).collect();
         let last = networks.last().expect("of whoever comes after").clone();
-        let records = Arc::new(Mutex::new(Records::new(field.run.clone(), last, ports, diary.clone())));
-        let looks = look_on(records.clone(), clock, every.max(1));
+        let onlooker = Arc::new(Mutex::new(Onlooker::new(field, last, ports, diary.clone())));
+        let looks = look_on(onlooker.clone(), clock, every.max(1));
         Self {
             observer,
             weather: Arc::new(Weather::new(seed, faults, owners)),
             watch: Arc::new(Watch::new(field.nodes())),
-            records,
+            onlooker,
             looks,
             diary,
             networks,
@@ -128,7 +127,7 @@ impl<'a> Course<'a> {
             self.clock.sleep_until_ms(self.clock.now_ms() + round / 2).await;
         }
         self.looks.abort();
-        self.records.lock().await.look().await;
+        self.onlooker.lock().await.look().await;
     }
 
     fn fault(&self, index: usize) -> Fault {
@@ -391,11 +390,11 @@ impl<'a> Course<'a> {
 }
 
 /// Looks at the records in the bucket every few milliseconds, beside all that happens.
-fn look_on(records: Arc<Mutex<Records>>, clock: SimClock, every_ms: u64) -> JoinHandle<()> {
+fn look_on(onlooker: Arc<Mutex<Onlooker>>, clock: SimClock, every_ms: u64) -> JoinHandle<()> {
     tokio::spawn(async move {
         loop {
             clock.sleep_until_ms(clock.now_ms() + every_ms).await;
-            records.lock().await.look().await;
+            onlooker.lock().await.look().await;
         }
     })
 }

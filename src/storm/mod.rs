@@ -8,9 +8,9 @@
 //! |---|---|
 //! | [`fault`], [`schedule`] | faults, and which of them a seed has |
 //! | `field` | what all storms over one network share |
-//! | `course`, `timeline`, `seat` | the nodes' lives: starts, kills, clocks, disks |
-//! | `store`, `weather` | what faults do to the requests of a node |
-//! | `watch`, `records`, `onlooker` | what nodes and the bucket show meanwhile |
+//! | `course`, [`timeline`], `seat` | the nodes' lives: starts, kills, clocks, disks |
+//! | `store`, [`weather`] | what faults do to the requests of a node |
+//! | `watch`, [`records`], `onlooker` | what nodes and the bucket show meanwhile |
 //! | `verdict`, `led`, `broken` | what must hold, and the models that records lead to |
 //! | `outcome` | one storm |
 //! | `shrink` | fewer faults that break the same |
@@ -24,7 +24,7 @@ mod field;
 mod led;
 mod onlooker;
 mod outcome;
-mod records;
+pub mod records;
 pub mod schedule;
 mod seat;
 mod shrink;
@@ -32,10 +32,10 @@ mod store;
 pub mod table;
 #[cfg(test)]
 mod tests;
-mod timeline;
+pub mod timeline;
 mod verdict;
 mod watch;
-mod weather;
+pub mod weather;
 
 pub use broken::Broken;
 pub use field::Field;

@@ -1,4 +1,4 @@
-//! Somebody who only reads: the ports of a node that no fault meets, and that writes nothing.
+//! Somebody whom no fault meets, and who only reads: sees the records of a storm with the payloads that they name.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,10 +6,37 @@ use std::time::Duration;
 use object_store::ObjectStore;
 
 use super::field::Field;
+use super::records::Records;
+use super::store::Diary;
 use crate::node::ports::{Clock, Host, NodeState, OneBucket, Ports};
-use crate::node::{Compute, RoundReport};
+use crate::node::{Compute, KEPT_UPLOADS, Network, RoundReport};
 use crate::runtime::BucketChain;
 use crate::transport::simulated::SimClock;
+
+/// Whoever looks on during a storm.
+pub struct Onlooker {
+    pub records: Records,
+    network: Arc<Network>,
+    ports: Ports,
+    /// What dishonest validators put, however soon they replace it.
+    diary: Diary,
+}
+
+impl Onlooker {
+    /// Has seen nothing yet.
+    pub fn new(field: &Field, network: Arc<Network>, ports: Ports, diary: Diary) -> Self {
+        Self { records: Records::new(field.run.clone()), network, ports, diary }
+    }
+
+    /// Looks at the records that are in the bucket now, and at the payloads that they name.
+    pub async fn look(&mut self) {
+        let put = std::mem::take(&mut *self.diary.lock().expect("no panic while held"));
+        put.into_iter().for_each(|(ms, location, bytes)| self.records.note(&location, bytes, SimClock::stamp(ms)));
+        self.records.look(&*self.ports.bucket).await;
+        let recent = self.ports.clock.round().saturating_sub(KEPT_UPLOADS + 2);
+        self.records.fetch_payloads(&self.network, &self.ports, recent).await;
+    }
+}
 
 /// Nobody listens.
 struct Mute;

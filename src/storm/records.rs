@@ -7,16 +7,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
-use object_store::ObjectStoreExt;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::broken::Broken;
-use super::store::Diary;
 use crate::chain::ChainView;
 use crate::node::ports::{Clock, Ports};
-use crate::node::{Agreed, KEPT_UPLOADS, Network, fetch_payloads};
+use crate::node::{Agreed, Network, fetch_payloads};
 use crate::runtime::Run;
 use crate::transport::record::{self, RoundRecord};
-use crate::transport::simulated::SimClock;
 use crate::transport::{Hotkey, keys};
 
 /// A record that lay in the bucket.
@@ -32,19 +31,14 @@ pub struct Seen {
 /// All records seen so far.
 pub struct Records {
     run: Arc<Run>,
-    network: Arc<Network>,
-    /// Of somebody whom no fault meets.
-    ports: Ports,
     /// By round, in the order in which they took one another's place.
     seen: BTreeMap<u64, Vec<Seen>>,
-    /// What dishonest validators put, however soon they replace it.
-    diary: Diary,
 }
 
 impl Records {
     /// None yet.
-    pub fn new(run: Arc<Run>, network: Arc<Network>, ports: Ports, diary: Diary) -> Self {
-        Self { run, network, ports, seen: BTreeMap::new(), diary }
+    pub fn new(run: Arc<Run>) -> Self {
+        Self { run, seen: BTreeMap::new() }
     }
 
     /// The last record of a round.
@@ -89,28 +83,27 @@ impl Records {
         record::decode(bytes, longest, &self.run.id, round, is_validator).ok()
     }
 
-    /// Looks at the records that are in the bucket now, and at the payloads that they name.
-    pub async fn look(&mut self) {
-        let put = std::mem::take(&mut *self.diary.lock().expect("no panic while held"));
-        for (ms, location, bytes) in put {
-            let round = keys::round_of_record(location.as_ref());
-            let Some((round, record)) = round.and_then(|round| Some((round, self.decoded(round, &bytes)?))) else {
-                continue;
-            };
-            let all = self.seen.entry(round).or_default();
-            if all.iter().all(|seen| seen.bytes != bytes) {
-                all.push(Seen { tag: None, bytes, stamp: SimClock::stamp(ms), record, payloads: None });
-            }
+    /// Takes in what was put where records lie, though another one may have taken its place by now.
+    pub fn note(&mut self, location: &Path, bytes: Bytes, stamp: DateTime<Utc>) {
+        let round = keys::round_of_record(location.as_ref());
+        let Some((round, record)) = round.and_then(|round| Some((round, self.decoded(round, &bytes)?))) else { return };
+        let all = self.seen.entry(round).or_default();
+        if all.iter().all(|seen| seen.bytes != bytes) {
+            all.push(Seen { tag: None, bytes, stamp, record, payloads: None });
         }
+    }
+
+    /// Looks at the records that are in the bucket now.
+    pub async fn look(&mut self, bucket: &dyn ObjectStore) {
         let listed: Vec<_> =
-            self.ports.bucket.list(Some(&keys::records())).try_collect().await.expect("no fault meets the observer");
+            bucket.list(Some(&keys::records())).try_collect().await.expect("no fault meets the observer");
         for meta in listed {
             let Some(round) = keys::round_of_record(meta.location.as_ref()) else { continue };
             let last = self.seen.get(&round).and_then(|seen| seen.last());
             if last.is_some_and(|last| last.tag == meta.e_tag) {
                 continue;
             }
-            let Ok(found) = self.ports.bucket.get(&meta.location).await else { continue };
+            let Ok(found) = bucket.get(&meta.location).await else { continue };
             let (tag, stamp) = (found.meta.e_tag.clone(), found.meta.last_modified);
             let Ok(bytes) = found.bytes().await else { continue };
             let Some(record) = self.decoded(round, &bytes) else { continue };
@@ -120,10 +113,12 @@ impl Records {
                 None => all.push(Seen { tag, bytes, stamp, record, payloads: None }),
             }
         }
-        let now = self.ports.clock.round();
-        let recent = now.saturating_sub(KEPT_UPLOADS + 2);
-        for seen in self.seen.range_mut(recent..).flat_map(|(_, seen)| seen).filter(|seen| seen.payloads.is_none()) {
-            seen.payloads = fetch_payloads(&self.network, &self.ports, &seen.record, true).await;
+    }
+
+    /// Fetches payloads that records of this round and later ones name, as far as they can be had now.
+    pub async fn fetch_payloads(&mut self, network: &Network, ports: &Ports, from: u64) {
+        for seen in self.seen.range_mut(from..).flat_map(|(_, seen)| seen).filter(|seen| seen.payloads.is_none()) {
+            seen.payloads = fetch_payloads(network, ports, &seen.record, true).await;
         }
     }
 }

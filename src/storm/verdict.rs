@@ -40,14 +40,15 @@ fn broken(what: &'static str, detail: String) -> Broken {
 /// Checks everything. The network stands still afterwards.
 pub async fn check(course: &mut Course<'_>) -> Found {
     let mut found = ends(course);
-    let records = course.records.clone().lock_owned().await;
+    let onlooker = course.onlooker.clone().lock_owned().await;
+    let records = &onlooker.records;
     let ports = reader(course);
     let chain = ports.chain.view().await;
     let void = chain.void_rounds();
     let dishonest = dishonest(course);
     let is_honest = |validator: &Hotkey| !dishonest.contains(validator);
     found.extend(records.broken(&*chain, &ports.clock, is_honest));
-    let led = led(course, &records, (&ports, &*chain), is_honest).await;
+    let led = led(course, records, (&ports, &*chain), is_honest).await;
     found.extend(follow_from_one_another(course, &led, &void, is_honest));
     found.extend(models(course, &led));
     found.extend(pay_reported(course));
@@ -318,8 +319,8 @@ async fn ledger(course: &Course<'_>) -> Found {
 /// A digest of all that the nodes told, and of the last model.
 pub fn digest(course: &Course<'_>) -> Digest {
     let told = course.watch.told();
-    let records = course.records.try_lock().expect("nobody looks any more");
-    let last = course.field.scenario.rounds.checked_sub(1).and_then(|last| records.of(last));
+    let onlooker = course.onlooker.try_lock().expect("nobody looks any more");
+    let last = course.field.scenario.rounds.checked_sub(1).and_then(|last| onlooker.records.of(last));
     let last = last.map_or(Digest::of(b""), |record| record.model_after);
     Digest::of_parts(told.traces.iter().chain([&last]).map(|digest| &digest.0[..]))
 }

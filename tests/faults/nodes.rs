@@ -1,5 +1,7 @@
 //! Nodes as processes: started, killed, started again, and what they said.
 
+#![allow(dead_code)] // Not every test binary uses everything.
+
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -36,6 +38,7 @@ pub struct Node {
     pub name: String,
     pub hotkey: String,
     folder: PathBuf,
+    state: PathBuf,
     words: Vec<String>,
     environment: Vec<(&'static str, String)>,
     child: Option<Child>,
@@ -85,10 +88,40 @@ impl Node {
             Clock::Wrong => environment.push(("LD_PRELOAD", wrong_clock(folder))),
             Clock::Shared(address) => words.extend(["--clock".into(), address.to_string()]),
         }
+        let state = folder.join(format!("{name}.state"));
+        Self::with((folder, state), (name, hotkey), words, environment)
+    }
+
+    /// A node of the run's scenario, the `part`th of its role, on the test's clock. It says at once when the store fails
+    /// as it starts.
+    pub fn of_scenario(
+        folder: &Path,
+        hotkey: &str,
+        settings: &NodeSettings<'_>,
+        part: usize,
+        server: &S3Server,
+    ) -> Self {
+        let NodeSettings { name, role, bucket, access_key, secret, clock } = *settings;
+        let Clock::Shared(address) = clock else { panic!("{name}: only nodes on a shared clock play a part") };
+        let (part, address) = (part.to_string(), address.to_string());
+        let words = [role, "--bucket", bucket, "--as", &part, "--threads", "1", "--state", ".", "--clock", &address];
+        let mut environment = Vec::from(server.environment(access_key, secret));
+        environment.push((gauntlet::bucket::GIVE_UP, "0".into()));
+        let words = words.map(String::from).into();
+        Self::with((folder, folder.join(&hotkey[..12])), (name, hotkey), words, environment)
+    }
+
+    fn with(
+        (folder, state): (&Path, PathBuf),
+        (name, hotkey): (&str, &str),
+        words: Vec<String>,
+        environment: Vec<(&'static str, String)>,
+    ) -> Self {
         Self {
             name: name.into(),
             hotkey: hotkey.into(),
             folder: folder.into(),
+            state,
             words,
             environment,
             child: None,
@@ -99,7 +132,12 @@ impl Node {
 
     /// Its state on disk.
     pub fn state(&self) -> PathBuf {
-        self.folder.join(format!("{}.state", self.name))
+        self.state.clone()
+    }
+
+    /// The number of its process, if it has not been seen to end.
+    pub fn process(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
     }
 
     /// Starts it.

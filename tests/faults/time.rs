@@ -1,5 +1,7 @@
 //! The network's time: a clock that stands still while anybody works, and goes on when the test lets it.
 
+#![allow(dead_code)] // Not every test binary uses everything.
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +48,12 @@ impl Time {
     pub fn stamps(&self) -> impl Fn() -> DateTime<Utc> + Send + Sync + 'static {
         let lockstep = self.lockstep.clone();
         move || SimClock::stamp(lockstep.now().as_millis() as u64)
+    }
+
+    /// What tells it in milliseconds.
+    pub fn milliseconds(&self) -> impl Fn() -> u64 + Send + Sync + 'static {
+        let lockstep = self.lockstep.clone();
+        move || lockstep.now().as_millis() as u64
     }
 
     /// How many have ever come to live by it.

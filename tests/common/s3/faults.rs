@@ -5,8 +5,8 @@
 //! many clients never come in the same order twice.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use gauntlet::random;
@@ -43,8 +43,33 @@ pub struct Faults {
     state: Mutex<State>,
 }
 
+/// Decides what goes wrong with the requests of each account, instead of rates that are the same for all.
+pub trait Sky: Send + Sync {
+    /// What happens to a request: `put`, `get`, `head`, `list` or `delete`, of a key or below a prefix.
+    fn meets(&self, account: &str, request: &str, key: &str) -> Option<Fault>;
+    /// How much longer the answer takes.
+    fn delay(&self, account: &str) -> Duration;
+    /// Whether a read sees what was stamped then.
+    fn sees(&self, account: &str, stamp: SystemTime) -> bool;
+}
+
+/// What an account sees of the bucket.
+#[derive(Clone)]
+pub struct View {
+    pub sky: Arc<dyn Sky>,
+    pub account: String,
+}
+
+impl View {
+    /// Whether a read sees what was stamped then.
+    pub fn sees(&self, stamp: SystemTime) -> bool {
+        self.sky.sees(&self.account, stamp)
+    }
+}
+
 #[derive(Default)]
 struct State {
+    sky: Option<Arc<dyn Sky>>,
     rates: Rates,
     injected: Injected,
     /// Requests so far, by method and path.
@@ -54,8 +79,10 @@ struct State {
 /// What is done to the body of a get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Harm {
-    /// Ends after this share of 2^32.
+    /// Breaks off after this share of 2^32.
     Truncate(u32),
+    /// Ends there, as if that were all of it.
+    Shorten(u32),
     /// Has another bit at this share of 2^32.
     Flip(u32),
 }
@@ -66,6 +93,8 @@ pub enum Fault {
     Error(S3ErrorCode),
     /// Its connection is reset, before or after it has had its effect.
     Reset { before: bool },
+    /// Its connection is reset when it has had its effect, and this is done at that moment.
+    ResetThen(Box<dyn FnOnce() + Send>),
     /// It is a get, and its body is harmed.
     Harm(Harm),
 }
@@ -78,6 +107,15 @@ impl Faults {
     /// From now on things go wrong so often.
     pub fn set(&self, rates: Rates) {
         self.state.lock().unwrap().rates = rates;
+    }
+
+    /// From now on `sky` decides alone.
+    pub fn follow(&self, sky: Arc<dyn Sky>) {
+        self.state.lock().unwrap().sky = Some(sky);
+    }
+
+    pub(super) fn sky(&self) -> Option<Arc<dyn Sky>> {
+        self.state.lock().unwrap().sky.clone()
     }
 
     /// From now on nothing goes wrong.
@@ -128,12 +166,12 @@ impl Faults {
 }
 
 impl Harm {
-    /// The body as it is sent; its length has been announced already.
+    /// The body as it is sent.
     pub fn apply(self, body: Bytes) -> Bytes {
         let at = |share: u32, len: usize| ((u64::from(share) * len as u64) >> 32) as usize;
         match self {
             _ if body.is_empty() => body,
-            Self::Truncate(share) => body.slice(..at(share, body.len())),
+            Self::Truncate(share) | Self::Shorten(share) => body.slice(..at(share, body.len())),
             Self::Flip(share) => {
                 let bit = at(share, 8 * body.len());
                 let mut body = body.to_vec();

@@ -8,7 +8,7 @@ use s3s::{S3Request, S3Result, s3_error};
 
 use super::accounts::{Accounts, Asked};
 use super::connection::break_current;
-use super::faults::{Fault, Faults};
+use super::faults::{Fault, Faults, View};
 
 /// The gate.
 pub struct Gate {
@@ -37,20 +37,52 @@ impl Gate {
     }
 }
 
+/// What a request is about, in the words of [`Sky::meets`](super::Sky::meets).
+fn named(request: &S3AccessContext<'_>) -> (&'static str, String) {
+    let key = request.s3_path().get_object_key();
+    let what = match (request.method().as_str(), key) {
+        ("PUT", _) => "put",
+        ("HEAD", _) => "head",
+        ("GET", Some(_)) => "get",
+        ("GET", None) => "list",
+        _ => "delete",
+    };
+    let query = request.uri().query().unwrap_or_default();
+    let mut words = url::form_urlencoded::parse(query.as_bytes());
+    let prefix = || words.find(|(name, _)| name == "prefix").map(|(_, prefix)| prefix.into_owned());
+    (what, key.map(Into::into).or_else(prefix).unwrap_or_default())
+}
+
 #[async_trait::async_trait]
 impl S3Access for Gate {
     async fn check(&self, request: &mut S3AccessContext<'_>) -> S3Result<()> {
         self.admit(request)?;
-        let delay = self.faults.delay();
+        let view = self.faults.sky().zip(request.credentials());
+        let view = view.map(|(sky, credentials)| View { sky, account: credentials.access_key.clone() });
+        let delay = view.as_ref().map_or(self.faults.delay(), |view| view.sky.delay(&view.account));
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
-        match self.faults.draw(request.method().as_str(), request.uri().path()) {
+        let fault = match &view {
+            Some(view) => {
+                let (what, key) = named(request);
+                view.sky.meets(&view.account, what, &key)
+            }
+            None => self.faults.draw(request.method().as_str(), request.uri().path()),
+        };
+        if let Some(view) = view {
+            request.extensions_mut().insert(view);
+        }
+        match fault {
             None => Ok(()),
             Some(Fault::Error(code)) => Err(code.into()),
             Some(Fault::Reset { before }) => {
-                break_current();
+                break_current(|| {});
                 if before { Err(s3_error!(RequestTimeout)) } else { Ok(()) }
+            }
+            Some(Fault::ResetThen(then)) => {
+                break_current(then);
+                Ok(())
             }
             Some(Fault::Harm(harm)) => {
                 request.extensions_mut().insert(harm);

@@ -33,7 +33,7 @@ use tokio::task::JoinSet;
 
 pub use accounts::{Accounts, Policy};
 pub use bucket::{Bucket, Object};
-pub use faults::{Faults, Injected, Rates};
+pub use faults::{Fault, Faults, Harm, Injected, Rates, Sky};
 
 /// Name of the one bucket that the server has.
 pub const BUCKET: &str = "gauntlet";

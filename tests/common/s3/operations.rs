@@ -14,7 +14,7 @@ use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 
 use super::BUCKET;
 use super::bucket::{Bucket, Condition, Object, PAGE, Refused};
-use super::faults::Harm;
+use super::faults::{Harm, View};
 
 /// The protocol on a bucket.
 pub struct Operations(pub Arc<Bucket>);
@@ -27,12 +27,13 @@ impl Operations {
     /// The object that a reader asks for, on these conditions.
     fn object(
         &self,
-        bucket: &str,
-        key: &str,
+        (bucket, key): (&str, &str),
+        view: Option<&View>,
         only_if: Option<&ETagCondition>,
         unless: Option<&ETagCondition>,
     ) -> S3Result<Object> {
-        let object = self.bucket(bucket)?.object(key).ok_or_else(|| s3_error!(NoSuchKey))?;
+        let object = self.bucket(bucket)?.object(key).filter(|object| view.is_none_or(|view| view.sees(object.stamp)));
+        let object = object.ok_or_else(|| s3_error!(NoSuchKey))?;
         if only_if.is_some_and(|condition| !matches(condition, &object)) {
             return Err(s3_error!(PreconditionFailed));
         }
@@ -90,7 +91,8 @@ impl S3 for Operations {
     async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
         let harm = request.extensions.get::<Harm>().copied();
         let GetObjectInput { bucket, key, range, if_match, if_none_match, .. } = request.input;
-        let object = self.object(&bucket, &key, if_match.as_ref(), if_none_match.as_ref())?;
+        let view = request.extensions.get();
+        let object = self.object((&bucket, &key), view, if_match.as_ref(), if_none_match.as_ref())?;
         let size = object.bytes.len();
         let (part, content_range) = match range {
             None => (object.bytes, None),
@@ -100,9 +102,13 @@ impl S3 for Operations {
                 (object.bytes.slice(range.start as usize..range.end as usize), Some(told))
             }
         };
+        let part = match harm {
+            Some(harm @ Harm::Shorten(_)) => harm.apply(part),
+            _ => part,
+        };
         let content_length = Some(part.len() as i64);
         let body = match harm {
-            None => body(part),
+            None | Some(Harm::Shorten(_)) => body(part),
             Some(harm @ Harm::Flip(_)) => body(harm.apply(part)),
             Some(harm @ Harm::Truncate(_)) => body_cut_off(harm.apply(part)),
         };
@@ -118,7 +124,8 @@ impl S3 for Operations {
 
     async fn head_object(&self, request: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
         let HeadObjectInput { bucket, key, if_match, if_none_match, .. } = request.input;
-        let object = self.object(&bucket, &key, if_match.as_ref(), if_none_match.as_ref())?;
+        let view = request.extensions.get();
+        let object = self.object((&bucket, &key), view, if_match.as_ref(), if_none_match.as_ref())?;
         Ok(S3Response::new(HeadObjectOutput {
             content_length: Some(object.bytes.len() as i64),
             last_modified: Some(object.stamp.into()),
@@ -154,7 +161,10 @@ impl S3 for Operations {
         let bucket = self.bucket(&bucket)?;
         let after = continuation_token.as_deref().or(start_after.as_deref()).unwrap_or_default();
         let most = max_keys.and_then(|most| usize::try_from(most).ok()).map_or(PAGE, |most| most.min(PAGE));
-        let page = bucket.list(prefix.as_deref().unwrap_or_default(), delimiter.as_deref(), after, most);
+        let mut page = bucket.list(prefix.as_deref().unwrap_or_default(), delimiter.as_deref(), after, most);
+        if let Some(view) = request.extensions.get::<View>() {
+            page.objects.retain(|(_, object)| view.sees(object.stamp));
+        }
 
         let contents = page.objects.into_iter().map(|(key, object)| s3s::dto::Object {
             key: Some(key),
