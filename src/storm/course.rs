@@ -3,9 +3,9 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use futures::TryStreamExt;
 use object_store::{ObjectStore, PutMode, PutOptions};
 use rand::RngExt;
 use tokio::sync::{Mutex, watch};
@@ -23,8 +23,7 @@ use super::weather::Weather;
 use crate::node::ports::{Clock, Ports};
 use crate::node::{Compute, Network};
 use crate::random;
-use crate::runtime::process::{ClockKind, Process, World, start};
-use crate::runtime::{Metrics, Run};
+use crate::runtime::process::{World, start};
 use crate::transport::keys;
 use crate::transport::simulated::{Link, LinkOptions, SimBucket, SimClock, SimLink};
 
@@ -91,7 +90,7 @@ impl<'a> Course<'a> {
         let networks: Vec<_> = (0..=field.nodes()).map(|_| field.network()).collect();
         let last = networks.last().expect("of whoever comes after").clone();
         let onlooker = Arc::new(Mutex::new(Onlooker::new(field, last, ports, diary.clone())));
-        let looks = look_on(onlooker.clone(), clock, every.max(1));
+        let looks = onlooker::look_on(onlooker.clone(), clock, every.max(1));
         Self {
             observer,
             weather: Arc::new(Weather::new(seed, faults, owners)),
@@ -273,7 +272,7 @@ impl<'a> Course<'a> {
         let world = World { clock: clock.clone(), store: Arc::new(store), compute: self.compute.clone() };
         let folder = seat.folder.clone();
         let network = self.networks[node].clone();
-        let process = process(field.run.clone(), network.clone());
+        let process = field.process(network.clone());
         let (ports, host) = match process.outfit(plan.identities, None, &folder, world) {
             Ok(both) => both,
             Err(error) => {
@@ -371,7 +370,6 @@ impl<'a> Course<'a> {
 
     /// Bytes and number of the objects below a prefix.
     pub async fn objects(&self, prefix: &object_store::path::Path) -> (u64, usize) {
-        use futures::TryStreamExt;
         let listed: Vec<_> = self.observer.list(Some(prefix)).try_collect().await.unwrap_or_default();
         (listed.iter().map(|meta| meta.size).sum(), listed.len())
     }
@@ -386,28 +384,5 @@ impl<'a> Course<'a> {
             window: Duration::from_secs(1),
         };
         SimLink::new(self.bucket.clone(), options)
-    }
-}
-
-/// Looks at the records in the bucket every few milliseconds, beside all that happens.
-fn look_on(onlooker: Arc<Mutex<Onlooker>>, clock: SimClock, every_ms: u64) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        loop {
-            clock.sleep_until_ms(clock.now_ms() + every_ms).await;
-            onlooker.lock().await.look().await;
-        }
-    })
-}
-
-/// What the nodes of a process know of their run.
-fn process(run: Arc<Run>, network: Arc<Network>) -> Process {
-    Process {
-        run,
-        network,
-        nodes: Vec::new(),
-        clock: ClockKind::Real { start_in: Duration::ZERO },
-        threads: 1,
-        metrics: Metrics::default(),
-        stop: Arc::new(AtomicBool::new(false)),
     }
 }

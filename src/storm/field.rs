@@ -1,6 +1,7 @@
 //! What all storms over one network share: its scenario, its genesis, and the parts that every node has.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use object_store::memory::InMemory;
@@ -11,8 +12,9 @@ use super::schedule::is_honest;
 use super::weather::prefixes;
 use crate::model::Device;
 use crate::node::{Network, Role};
+use crate::runtime::process::{ClockKind, Process};
 use crate::runtime::run::RunError;
-use crate::runtime::{Bucket, Run};
+use crate::runtime::{Bucket, Metrics, Run};
 use crate::scenario::{Machines, Scenario, World};
 use crate::settings::Kinded;
 use crate::training::Replica;
@@ -65,6 +67,19 @@ impl Field {
         let mut network = self.scenario.network(Device::Cpu).expect("it was opened before");
         (network.run, network.genesis) = (self.run.id, self.genesis.clone());
         Arc::new(network)
+    }
+
+    /// What the nodes of a process know of their run.
+    pub fn process(&self, network: Arc<Network>) -> Process {
+        Process {
+            run: self.run.clone(),
+            network,
+            nodes: Vec::new(),
+            clock: ClockKind::Real { start_in: Duration::ZERO },
+            threads: 1,
+            metrics: Metrics::default(),
+            stop: Arc::new(AtomicBool::new(false)),
+        }
     }
 
     /// Number of nodes.

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::ObjectStore;
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 
 use super::field::Field;
 use super::records::Records;
@@ -36,6 +38,16 @@ impl Onlooker {
         let recent = self.ports.clock.round().saturating_sub(KEPT_UPLOADS + 2);
         self.records.fetch_payloads(&self.network, &self.ports, recent).await;
     }
+}
+
+/// Looks on every few milliseconds, beside all that happens.
+pub fn look_on(onlooker: Arc<Mutex<Onlooker>>, clock: SimClock, every_ms: u64) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        loop {
+            clock.sleep_until_ms(clock.now_ms() + every_ms).await;
+            onlooker.lock().await.look().await;
+        }
+    })
 }
 
 /// Nobody listens.

@@ -16,6 +16,7 @@ use crate::node::ports::{Clock, Ports};
 use crate::node::{Agreed, Network, fetch_payloads};
 use crate::runtime::Run;
 use crate::transport::record::{self, RoundRecord};
+use crate::transport::simulated::SimClock;
 use crate::transport::{Hotkey, keys};
 
 /// A record that lay in the bucket.
@@ -69,7 +70,12 @@ impl Records {
                 let author = pair[0].record.validator;
                 let by_itself = author == pair[1].record.validator && !is_honest(&author);
                 if !by_itself && self.is_in_turn(&pair[0], &void, chain, clock) {
-                    let detail = format!("round {round} had a record, and now has another");
+                    let of = |seen: &Seen| {
+                        let ms = SimClock::ms_of(seen.stamp) as f64 / 1e3;
+                        format!("{} at {ms:.3} s", seen.record.validator)
+                    };
+                    let detail =
+                        format!("round {round} had a record of {}, and now has one of {}", of(&pair[0]), of(&pair[1]));
                     found.push(Broken { what: "one record a round", detail });
                 }
             }

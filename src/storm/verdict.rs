@@ -111,6 +111,7 @@ fn follow_from_one_another(course: &Course<'_>, led: &Led, void: &[u64], is_hone
 /// Every model of an honest node is one that the records lead to.
 fn models(course: &Course<'_>, led: &Led) -> Found {
     let told = course.watch.told();
+    let last = led.counts.last_key_value().map_or(0, |(round, _)| *round);
     let mut found = Vec::new();
     for (node, models) in told.models.iter().enumerate().filter(|(node, _)| course.seats[*node].is_honest) {
         for (at_ms, round, model) in models {
@@ -119,9 +120,9 @@ fn models(course: &Course<'_>, led: &Led) -> Found {
                 found.push(broken("honest replicas are those of the records", detail));
             }
         }
-        // Who has seen the end of the calm must have the last models.
+        // Who has seen the end of the calm must have the last models. Void rounds make none.
         let newest = models.iter().map(|(_, round, _)| *round).max().unwrap_or(0);
-        if newest + 2 < course.field.scenario.rounds {
+        if newest + 1 < last {
             let detail = format!("node {node} has no model after that of round {newest}");
             found.push(broken("no node is stuck", detail));
         }
