@@ -27,6 +27,8 @@ pub struct Batch<'a> {
     pub seeds: Range<u64>,
     /// The faults to keep of each storm; all if `None`.
     pub faults: Option<Vec<usize>>,
+    /// Whether validators turn dishonest in some of the storms.
+    pub dishonest: bool,
     pub threads: usize,
     /// Where the file lies.
     pub folder: PathBuf,
@@ -99,7 +101,7 @@ impl Row {
 impl Batch<'_> {
     /// The faults of a seed that this batch keeps.
     pub fn faults_of(&self, seed: u64) -> Vec<Fault> {
-        let mut faults = schedule::draw(&self.field.scenario, seed);
+        let mut faults = schedule::draw(&self.field.scenario, seed, self.dishonest);
         if let Some(kept) = &self.faults {
             faults.retain(|fault| kept.contains(&fault.index));
         }
@@ -160,13 +162,14 @@ impl Batch<'_> {
         }
     }
 
-    /// Names the network and the faults that are kept.
+    /// Names the network, and which faults are drawn and kept.
     fn name(&self) -> String {
         let kept = self.faults.as_ref().map_or(String::new(), |kept| {
             let kept: Vec<String> = kept.iter().map(ToString::to_string).collect();
             format!("-{}", kept.join("+"))
         });
-        format!("{}{kept}", self.field.run.id.short())
+        let dishonest = if self.dishonest { "-dishonest" } else { "" };
+        format!("{}{dishonest}{kept}", self.field.run.id.short())
     }
 
     fn line(&self, row: &Row) -> Vec<u8> {

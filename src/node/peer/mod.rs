@@ -127,6 +127,11 @@ impl Peer {
     pub async fn run(mut self) {
         loop {
             let round = self.ports().clock.round();
+            if round < self.at {
+                // The clock has been set back. Its model is past this round, whose step it would take a second time.
+                self.sleep_through(self.at - 1).await;
+                continue;
+            }
             self.ports().host.between_rounds(round, &|| self.state());
             if round >= self.network.rules.rounds || self.leaves.is_some_and(|leaves| round >= leaves) {
                 return;
