@@ -107,11 +107,16 @@ fn what_was_mended_stays_so() {
 }
 
 /// All who follow a record leave out what its author had no right to include, and take the same step.
-#[tokio::test(start_paused = true)]
-async fn payloads_that_no_peer_signed_move_nobodys_model() {
+#[test]
+fn payloads_that_no_peer_signed_move_nobodys_model() {
     let field = field();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(unsigned_payloads_move_nothing(&field));
+}
+
+async fn unsigned_payloads_move_nothing(field: &Field) {
     let network = field.network();
-    let ports = onlooker::ports(&field, Arc::new(InMemory::new()), SimClock::showing(0), Compute::in_place());
+    let ports = onlooker::ports(field, Arc::new(InMemory::new()), SimClock::showing(0), Compute::in_place());
     let signer = field.scenario.validator_identity(0);
     let (genesis, hotkey) = (&network.genesis, signer.hotkey());
     let length = wire::encoded_len(network.form());
