@@ -105,8 +105,7 @@ fn a_verdict_sees_what_is_wrong() {
     };
     let state = storm.seats[0].node.state().join("state.bin");
     let whole = std::fs::read(&state).unwrap();
-    std::fs::write(&state, std::fs::read(storm.seats[3].node.state().join("state.bin")).unwrap()[..80].to_vec())
-        .unwrap();
+    std::fs::write(&state, &std::fs::read(storm.seats[3].node.state().join("state.bin")).unwrap()[..80]).unwrap();
     finds(&mut storm, "honest replicas are those of the records");
     std::fs::write(&state, whole).unwrap();
     assert_eq!(storm.verdict(), Vec::new());

@@ -82,7 +82,7 @@ fn every_row_names_a_test_or_says_why_it_is_open_and_what_it_costs() {
     }
     assert!(found.is_empty(), "docs/threats.md\n{}", found.join("\n"));
     assert!(rows > 60 && open > 0 && open < rows, "{open} of {rows} rows are open");
-    let paths = quoted(&page).filter_map(|word| is_path(word).then(|| word.split("::").next().unwrap_or(word)));
+    let paths = quoted(&page).filter(|word| is_path(word)).map(|word| word.split("::").next().unwrap_or(word));
     let missing: Vec<&str> = paths.filter(|path| !root().join(path).exists()).collect();
     assert!(missing.is_empty(), "docs/threats.md names files that do not exist: {missing:?}");
 }

@@ -18,14 +18,17 @@ const SLOW_PART: u64 = 1000;
 /// Processes by the number of their node, as long as nobody has waited for their end.
 pub type Processes = Arc<Vec<Mutex<Option<u32>>>>;
 
+/// A millisecond, and how often each node has made each request in it.
+type AtOnce = (u64, BTreeMap<(usize, String), u64>);
+
 /// The faults of a storm, by account.
 pub struct StormSky {
     pub weather: Arc<Weather>,
     now_ms: Box<dyn Fn() -> u64 + Send + Sync>,
     nodes: BTreeMap<String, usize>,
     processes: Processes,
-    /// The last millisecond with a request, and how often each was made in it.
-    at_once: Mutex<(u64, BTreeMap<(usize, String), u64>)>,
+    /// The last one with a request.
+    at_once: Mutex<AtOnce>,
     /// Nodes that a request has killed, and by which fault.
     felled: Arc<Mutex<BTreeMap<usize, usize>>>,
 }
