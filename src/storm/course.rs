@@ -156,13 +156,8 @@ impl<'a> Course<'a> {
             }
             Action::Kill(index) => {
                 let fault = self.fault(index);
-                let nodes = match &fault.what {
-                    What::Kill { node, moment: Moment::AtOnce, .. } => vec![*node],
-                    What::KillTogether { nodes } => nodes.0.clone(),
-                    _ => return,
-                };
                 let mut killed = Vec::new();
-                for node in nodes {
+                for node in fault.kills_at_once() {
                     if self.end_life(node).await {
                         killed.push(node);
                     }

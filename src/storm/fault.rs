@@ -149,6 +149,15 @@ impl What {
 }
 
 impl Fault {
+    /// The nodes that it kills when it begins, whatever they are at.
+    pub fn kills_at_once(&self) -> Vec<usize> {
+        match &self.what {
+            What::Kill { node, moment: Moment::AtOnce, .. } => vec![*node],
+            What::KillTogether { nodes } => nodes.0.clone(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether it is there at a time.
     pub fn is_at(&self, ms: u64) -> bool {
         (self.from_ms..self.until_ms).contains(&ms)

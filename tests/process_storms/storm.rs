@@ -172,12 +172,7 @@ impl Storm {
             }
             Action::Kill(index) => {
                 let fault = self.fault(index);
-                let nodes = match &fault.what {
-                    What::Kill { node, moment: Moment::AtOnce, .. } => vec![*node],
-                    What::KillTogether { nodes } => nodes.0.clone(),
-                    _ => return,
-                };
-                for node in nodes {
+                for node in fault.kills_at_once() {
                     if self.seats[node].kill(Some(index)) {
                         self.sky.weather.strikes(&fault);
                     }
