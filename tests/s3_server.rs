@@ -186,6 +186,7 @@ async fn a_wrong_secret_another_bucket_and_no_signature_are_refused() {
         .build()
         .unwrap();
     assert!(matches!(text(&anonymous, "a").await, Err(Error::PermissionDenied { .. })));
+    assert!(matches!(anonymous.put(&path("c"), "1".into()).await, Err(Error::PermissionDenied { .. })));
     let elsewhere = AmazonS3Builder::new()
         .with_endpoint(server.endpoint())
         .with_allow_http(true)

@@ -21,7 +21,6 @@ fn nothing_breaks_in(seeds: std::ops::Range<u64>) {
         field: &field,
         seeds,
         faults: None,
-        dishonest: false,
         threads: threads(),
         folder: folder.path().to_path_buf(),
         interrupt: &interrupt,
@@ -38,7 +37,7 @@ fn nothing_breaks_in(seeds: std::ops::Range<u64>) {
         let told: Vec<String> = outcome.broken.iter().map(ToString::to_string).collect();
         panic!("{} of {} storms break something; {command}\n{}", broken.len(), rows.len(), told.join("\n"));
     }
-    for kind in ["kill", "kill, together", "errors", "behind", "partition", "clock"] {
+    for kind in ["kill", "kill, together", "errors", "garbled", "behind", "partition", "clock", "litter", "dishonest"] {
         let kind = gauntlet::storm::fault::KINDS.iter().position(|name| *name == kind).unwrap();
         assert!(rows.len() < 50 || rows.iter().any(|row| row.struck[kind] > 0), "a hundred storms without {kind}");
     }

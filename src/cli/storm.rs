@@ -29,9 +29,6 @@ pub struct Args {
     /// Keep only these faults of each storm, by their numbers, such as `3,9`; `none` for a calm
     #[arg(long, value_name = "N,...", value_parser = faults)]
     faults: Option<Kept>,
-    /// In some of the storms, validators with less than half of the stake turn dishonest
-    #[arg(long)]
-    dishonest: bool,
     /// Storms that run at the same time; results do not depend on it [default: all cores]
     #[arg(long, value_name = "N", value_parser = open::thread_count)]
     threads: Option<usize>,
@@ -89,7 +86,6 @@ pub fn storm(args: Args) -> anyhow::Result<()> {
         field: &field,
         seeds: args.seeds.clone(),
         faults: args.faults.map(|kept| kept.0),
-        dishonest: args.dishonest,
         threads: open::threads(args.threads, "cpu"),
         folder: out.clone(),
         interrupt: &interrupt,
@@ -114,8 +110,7 @@ pub fn storm(args: Args) -> anyhow::Result<()> {
         let numbers: Vec<String> = fewer.iter().map(|fault| fault.index.to_string()).collect();
         let numbers = if numbers.is_empty() { "none".into() } else { numbers.join(",") };
         let seed = row.seed;
-        let dishonest = if args.dishonest { " --dishonest" } else { "" };
-        let storm = format!("{} --seeds {seed}..{}{dishonest}", args.scenario.words(), seed + 1);
+        let storm = format!("{} --seeds {seed}..{}", args.scenario.words(), seed + 1);
         say(format_args!("\nsim storm {storm} --faults {numbers}"));
         fewer.iter().for_each(|fault| say(format_args!("  fault {fault}")));
         outcome.broken.iter().take(MOST_TOLD).for_each(|broken| say(format_args!("  breaks {broken}")));

@@ -27,8 +27,6 @@ pub struct Batch<'a> {
     pub seeds: Range<u64>,
     /// The faults to keep of each storm; all if `None`.
     pub faults: Option<Vec<usize>>,
-    /// Whether validators turn dishonest in some of the storms.
-    pub dishonest: bool,
     pub threads: usize,
     /// Where the file lies.
     pub folder: PathBuf,
@@ -101,7 +99,7 @@ impl Row {
 impl Batch<'_> {
     /// The faults of a seed that this batch keeps.
     pub fn faults_of(&self, seed: u64) -> Vec<Fault> {
-        let mut faults = schedule::draw(&self.field.scenario, seed, self.dishonest);
+        let mut faults = schedule::draw(&self.field.scenario, seed);
         if let Some(kept) = &self.faults {
             faults.retain(|fault| kept.contains(&fault.index));
         }
@@ -168,8 +166,7 @@ impl Batch<'_> {
             let kept: Vec<String> = kept.iter().map(ToString::to_string).collect();
             format!("-{}", kept.join("+"))
         });
-        let dishonest = if self.dishonest { "-dishonest" } else { "" };
-        format!("{}{dishonest}{kept}", self.field.run.id.short())
+        format!("{}{kept}", self.field.run.id.short())
     }
 
     fn line(&self, row: &Row) -> Vec<u8> {

@@ -31,6 +31,16 @@ pub struct Led {
 }
 
 impl Led {
+    /// Whether the honest author of a record may have written it: about the model that the rounds before left, or about one
+    /// that a node may have had instead.
+    pub fn follows(&self, record: &RoundRecord) -> bool {
+        let (before, after) = (record.round, record.round + 1);
+        if self.agreed.get(before as usize) == Some(&record.model_before) {
+            return self.agreed.get(after as usize) == Some(&record.model_after);
+        }
+        self.allows(before, &record.model_before.to_string()) && self.allows(after, &record.model_after.to_string())
+    }
+
     /// Whether a node that does what it should may have had this model before a round.
     pub fn allows(&self, round: u64, model: &str) -> bool {
         let is_agreed = self.agreed.get(round as usize).is_some_and(|agreed| agreed.to_string() == model);
@@ -133,9 +143,9 @@ pub async fn led(
     let told = told(course);
     let mut line = vec![vec![Branch { model: network.genesis.digest, from: 0, by: None }]];
     for round in (0..rounds).take_while(|round| void.contains(round) || !records.all_of(*round).is_empty()) {
-        let mut before: Vec<(usize, Digest)> = line[round as usize].iter().map(|of| of.model).enumerate().collect();
+        let before = line[round as usize].iter().map(|of| of.model).enumerate();
         if void.contains(&round) {
-            line.push(before.into_iter().map(|(from, model)| Branch { model, from, by: None }).collect());
+            line.push(before.map(|(from, model)| Branch { model, from, by: None }).collect());
             continue;
         }
         let all = records.all_of(round);
@@ -143,13 +153,6 @@ pub async fn led(
         let mut in_turn: Vec<&Seen> = in_turn.collect();
         if in_turn.is_empty() {
             in_turn.extend(all.last());
-        }
-        // An honest author goes on from what counts.
-        let honest = in_turn.iter().find(|seen| is_honest(&seen.record.validator));
-        if let Some(honest) = honest
-            && let Some(known) = before.iter().copied().find(|(_, model)| *model == honest.record.model_before)
-        {
-            before = vec![known];
         }
         let mut after: Vec<Branch> = Vec::new();
         for (from, model) in before {

@@ -33,10 +33,12 @@ impl Onlooker {
     /// Looks at the records that are in the bucket now, and at the payloads that they name.
     pub async fn look(&mut self) {
         let put = std::mem::take(&mut *self.diary.lock().expect("no panic while held"));
-        put.into_iter().for_each(|(ms, location, bytes)| self.records.note(&location, bytes, SimClock::stamp(ms)));
+        put.into_iter().for_each(|(stamp, location, bytes)| self.records.note(&location, bytes, stamp));
         self.records.look(&*self.ports.bucket).await;
-        let recent = self.ports.clock.round().saturating_sub(KEPT_UPLOADS + 2);
-        self.records.fetch_payloads(&self.network, &self.ports, recent).await;
+        // A round may be decided long after it is over, so what counts is when its record was written.
+        let clock = &self.ports.clock;
+        let lately = clock.now().saturating_sub(clock.round_length() * (KEPT_UPLOADS as u32 + 2));
+        self.records.fetch_payloads(&self.network, &self.ports, SimClock::stamp(lately.as_millis() as u64)).await;
     }
 }
 

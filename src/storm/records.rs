@@ -23,7 +23,7 @@ use crate::transport::{Hotkey, keys};
 pub struct Seen {
     tag: Option<String>,
     bytes: Bytes,
-    stamp: DateTime<Utc>,
+    pub stamp: DateTime<Utc>,
     pub record: RoundRecord,
     /// The payloads that it names, once they could be had.
     pub payloads: Option<Vec<Bytes>>,
@@ -121,9 +121,10 @@ impl Records {
         }
     }
 
-    /// Fetches payloads that records of this round and later ones name, as far as they can be had now.
-    pub async fn fetch_payloads(&mut self, network: &Network, ports: &Ports, from: u64) {
-        for seen in self.seen.range_mut(from..).flat_map(|(_, seen)| seen).filter(|seen| seen.payloads.is_none()) {
+    /// Fetches payloads that records name which were written since, as far as they can be had now.
+    pub async fn fetch_payloads(&mut self, network: &Network, ports: &Ports, since: DateTime<Utc>) {
+        let missing = |seen: &&mut Seen| seen.payloads.is_none() && seen.stamp >= since;
+        for seen in self.seen.values_mut().flatten().filter(missing) {
             seen.payloads = fetch_payloads(network, ports, &seen.record, true).await;
         }
     }

@@ -32,7 +32,7 @@ const ADVERSARIES: [&str; 11] = [
 /// Behaviours of the validators that turn against the network.
 const DISHONEST: [&str; 7] =
     ["copy-weights", "equivocate", "false-model", "favour", "out-of-turn", "silent", "withhold"];
-/// So many storms have dishonest validators where these are drawn, unless the scenario names some.
+/// So many storms have dishonest validators, unless the scenario names some.
 const SHARE_DISHONEST: f64 = 0.4;
 /// In so many storms validators, or all nodes, are killed at once.
 const SHARE_TOGETHER: f64 = 0.3;
@@ -59,8 +59,8 @@ pub fn is_honest(behaviour: &Kinded) -> bool {
     matches!(behaviour.kind.as_deref(), None | Some("honest"))
 }
 
-/// The faults of a seed. With `dishonest`, validators turn against the network too in some of the storms.
-pub fn draw(scenario: &Scenario, seed: u64, dishonest: bool) -> Vec<Fault> {
+/// The faults of a seed.
+pub fn draw(scenario: &Scenario, seed: u64) -> Vec<Fault> {
     let mut rng = random::rng(seed, "storm", 0, 0);
     let (validators, peers) = (scenario.validators.len(), scenario.each_operator().count());
     let mut drawn: Vec<(u64, u64, What)> = Vec::new();
@@ -92,9 +92,7 @@ pub fn draw(scenario: &Scenario, seed: u64, dishonest: bool) -> Vec<Fault> {
         drawn.push((from, until, what));
     }
     // These have draws of their own, and come last: a seed keeps the other faults, and their numbers.
-    if dishonest {
-        drawn.extend(draw_dishonest(scenario, seed).into_iter().map(|what| (0, whole, what)));
-    }
+    drawn.extend(draw_dishonest(scenario, seed).into_iter().map(|what| (0, whole, what)));
     drawn.extend(draw_together(scenario, seed));
     let faults = drawn.into_iter().enumerate();
     faults.map(|(index, (from_ms, until_ms, what))| Fault { index, from_ms, until_ms, what }).collect()

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{
@@ -19,15 +20,15 @@ use tokio::sync::watch;
 
 use super::weather::{Fate, Harm, Weather};
 use crate::transport::keys;
-use crate::transport::simulated::{SimClock, SimLink};
+use crate::transport::simulated::{SimBucket, SimClock, SimLink};
 
 /// A lost request is noticed after this.
 const LOST: Duration = Duration::from_secs(3);
 /// More requests of a node without any time between them mean that it turns in a circle.
 const MOST_AT_ONCE: u64 = 100_000;
 
-/// Objects that a node has put where records lie: when, where, and what. One may be replaced before anybody looks.
-pub type Diary = Arc<Mutex<Vec<(u64, Path, Bytes)>>>;
+/// Objects that a node has put where records lie: their stamps, where, and what. One may be replaced before anybody looks.
+pub type Diary = Arc<Mutex<Vec<(DateTime<Utc>, Path, Bytes)>>>;
 
 /// One life of a node: as long as it lives, its requests reach the link.
 #[derive(Clone)]
@@ -59,7 +60,8 @@ impl StormStore {
         let bytes = Bytes::from(payload.clone());
         let put = self.link.put_opts(location, payload, options).await?;
         if let Some(diary) = self.diary.as_ref().filter(|_| location.prefix_matches(&keys::records())) {
-            diary.lock().expect("no panic while held").push((self.clock.now_ms(), location.clone(), bytes));
+            let stamp = SimBucket::stamp_of(&put).expect("an object of the simulated bucket");
+            diary.lock().expect("no panic while held").push((stamp, location.clone(), bytes));
         }
         Ok(put)
     }

@@ -83,8 +83,8 @@ fn ends(course: &Course<'_>) -> Found {
     found
 }
 
-/// Every round is decided once, by a validator. An honest one decides about the model that the rounds before left, and names
-/// the one that its payloads lead to.
+/// Every round is decided once, by a validator. An honest one decides about a model that it may have had, and names the one
+/// that its payloads lead to.
 fn follow_from_one_another(course: &Course<'_>, led: &Led, void: &[u64], is_honest: impl Fn(&Hotkey) -> bool) -> Found {
     let mut found = Vec::new();
     for round in (0..course.field.scenario.rounds).filter(|round| !void.contains(round)) {
@@ -92,16 +92,10 @@ fn follow_from_one_another(course: &Course<'_>, led: &Led, void: &[u64], is_hone
             found.push(broken("one record a round", format!("round {round} has none")));
             return found;
         };
-        let (before, after) = (led.agreed[round as usize], led.agreed[round as usize + 1]);
-        if !is_honest(&record.validator) {
-            continue;
-        }
-        if record.model_before != before {
-            let detail = format!("round {round} is about {}, those before it left {before}", record.model_before);
-            found.push(broken("records follow from one another", detail));
-        }
-        if record.model_after != after {
-            let detail = format!("round {round} leads to {after}, and its record names {}", record.model_after);
+        if is_honest(&record.validator) && !led.follows(record) {
+            let (before, after) = (led.agreed[round as usize], led.agreed[round as usize + 1]);
+            let (is_about, names) = (record.model_before, record.model_after);
+            let detail = format!("round {round} leads from {before} to {after}, its record from {is_about} to {names}");
             found.push(broken("records follow from one another", detail));
         }
     }

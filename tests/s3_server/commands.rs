@@ -103,6 +103,17 @@ fn a_busy_store_is_waited_for_as_long_as_is_asked_and_told_so() {
     assert_eq!(told(&output), (Some(2), expected.into()));
 }
 
+/// A request that gets no answer ends.
+#[test]
+fn a_store_that_answers_too_slowly_is_not_waited_for() {
+    let (place, server) = (Place::new(), S3Server::start(1));
+    server.faults().set(Rates { delay: Duration::from_secs(5), ..Rates::default() });
+    let mut command = place.on(&server, &format!("status --bucket s3://{BUCKET}/run"));
+    let began = std::time::Instant::now();
+    let output = command.env("GAUNTLET_STORE_TIMEOUT", "0.2").env("GAUNTLET_STORE_GIVE_UP", "0").output().unwrap();
+    assert!(told(&output).0 == Some(1) && began.elapsed() < Duration::from_secs(4), "{}", told(&output).1);
+}
+
 #[test]
 fn an_address_that_nothing_answers_at_is_told_once() {
     let (place, server) = (Place::new(), S3Server::start(1));

@@ -44,7 +44,7 @@ use crate::chain::{Call, ChainView, Objection};
 use crate::digest::Digest;
 use crate::mechanism::Mechanism;
 use crate::training::{Average, Replica};
-use crate::transport::Hotkey;
+use crate::transport::{Hotkey, Identity};
 use behaviour::{ValidatorBehaviour, ValidatorSurroundings};
 use roster::Roster;
 
@@ -95,6 +95,13 @@ struct Saved {
     behaviour: Vec<u8>,
 }
 
+/// Key of a validator's own draws in a run: nobody else can make this signature.
+fn secret_of(identity: &Identity, seed: u64) -> u64 {
+    let what = [b"gauntlet: draws of a validator".as_slice(), &seed.to_le_bytes()].concat();
+    let signature = Digest::of(&identity.sign(&what));
+    u64::from_le_bytes(*signature.0.first_chunk().expect("a digest has 32 bytes"))
+}
+
 impl Validator {
     /// A validator at genesis.
     pub fn new(
@@ -103,10 +110,7 @@ impl Validator {
         processor: Processor,
         behaviour: Box<dyn ValidatorBehaviour>,
     ) -> Self {
-        // Nobody else can make this signature.
-        let what = [b"gauntlet: draws of a validator".as_slice(), &network.rules.seed.known().to_le_bytes()].concat();
-        let signature = Digest::of(&ports.identity.sign(&what));
-        let secret = u64::from_le_bytes(*signature.0.first_chunk().expect("a digest has 32 bytes"));
+        let secret = secret_of(&ports.identity, network.rules.seed.known());
         Self {
             mechanism: network.rules.judge.build(secret),
             roster: Roster::default(),
@@ -342,5 +346,18 @@ impl Validator {
             }
         }
         self.owners = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn draws_are_a_validators_own() {
+        let [first, second] = [1, 2].map(|key| Identity::from_secret(&[key; 32]));
+        let secrets = [secret_of(&first, 7), secret_of(&second, 7), secret_of(&first, 8)];
+        assert_eq!(BTreeSet::from(secrets).len(), 3);
+        assert!(!secrets.contains(&7), "the seed is known to all");
     }
 }

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use object_store::path::Path;
 use object_store::{Error, ObjectMeta, PutMode, PutResult, Result};
 use serde::{Deserialize, Serialize};
@@ -82,6 +83,12 @@ impl SimBucket {
     /// An empty bucket in the world of this clock.
     pub fn new(clock: SimClock) -> Self {
         Self { clock, store: Arc::default() }
+    }
+
+    /// The stamp of an object that was put. The answer comes later than the object, and is all that whoever put it sees.
+    pub fn stamp_of(put: &PutResult) -> Option<DateTime<Utc>> {
+        let (stamp_ms, _) = put.e_tag.as_deref()?.trim_matches('"').split_once('-')?;
+        Some(SimClock::stamp(stamp_ms.parse().ok()?))
     }
 
     /// The clock that stamps its objects.

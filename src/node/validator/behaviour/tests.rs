@@ -12,14 +12,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{ValidatorBehaviour, ValidatorBehaviourSettings, ValidatorSurroundings};
 use crate::Uid;
+use crate::digest::Digest;
 use crate::engine::{Checkpoint, Observer, ObserverError, Outcome, RunOptions, Traffic, simulate};
 use crate::mechanism::Measurement;
 use crate::model::Device;
 use crate::node::RoundReport;
 use crate::scenario::{Registry, Scenario, World};
 use crate::settings::Findings;
-use crate::transport::keys;
-use crate::transport::record::RoundRecord;
+use crate::transport::record::{Included, RoundRecord};
+use crate::transport::{bundle, keys};
 
 const NETWORK: &str = r#"
 name = "odd"
@@ -33,6 +34,15 @@ mechanism = { evaluated_per_round = 3, evaluated_fraction = 0.5, bins = 2 }
 chain = { weights_every = 2 }
 peers = [{ count = 4 }, { joins = 4 }]
 "#;
+
+/// What a peer without a slot sends. It decodes for nobody.
+const STRANGER: &[u8] = b"stranger";
+
+fn with_a_stranger(bundle: Bytes) -> Bytes {
+    let uploads = bundle::decode(&bundle, usize::MAX).unwrap().into_iter().map(|(_, upload)| upload);
+    let uploads: Vec<Bytes> = uploads.chain([STRANGER.into()]).collect();
+    bundle::encode(&uploads)
+}
 
 /// Misbehaves in one way.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -67,12 +77,28 @@ impl ValidatorBehaviour for Odd {
     fn included(&self, judged: Vec<Uid>, valid: &[Uid], _around: &ValidatorSurroundings) -> Vec<Uid> {
         assert!(judged.iter().all(|uid| valid.contains(uid)));
         // Twice the last peer, one that is absent, and never the first.
-        if self.what == "partial" { vec![3, 2, 3, 99, 1] } else { judged }
+        match self.what.as_str() {
+            "partial" => vec![3, 2, 3, 99, 1],
+            "strangers" => judged.into_iter().take(2).collect(),
+            _ => judged,
+        }
     }
 
     fn bundle(&self, honest: Bytes, _around: &ValidatorSurroundings) -> Bytes {
         assert!(!honest.is_empty());
-        if self.what == "withholding" { Bytes::new() } else { honest }
+        match self.what.as_str() {
+            "withholding" => Bytes::new(),
+            "strangers" => with_a_stranger(honest),
+            _ => honest,
+        }
+    }
+
+    fn record(&self, mut honest: RoundRecord, around: &ValidatorSurroundings) -> RoundRecord {
+        if self.what == "strangers" {
+            let (hotkey, payload) = (around.ports.identity.hotkey(), Digest::of(STRANGER));
+            honest.included.push(Included { uid: 99, hotkey, payload });
+        }
+        honest
     }
 
     fn measured(&mut self, wanted: Vec<Measurement>, _around: &ValidatorSurroundings) -> Vec<Measurement> {
@@ -183,6 +209,17 @@ fn a_partial_validator_aggregates_and_pays_whom_it_likes() {
     let favourites: BTreeSet<Uid> = peers().filter(|peer| peer.incentive > 0.5).map(|peer| peer.uid).collect();
     assert!(favourites.len() >= 2, "one after the other: {favourites:?}");
     assert!(peers().all(|peer| peer.uid > 0 || peer.incentive == 0.0), "whoever is the best");
+}
+
+/// The others see on the chain that it holds no slot, long before the choice could count as unfair.
+#[test]
+fn a_lead_that_includes_a_stranger_loses_its_turn() {
+    let lead = "{ stake = 4, behaviour = { kind = \"odd\", what = \"strangers\" } }";
+    let world = Arc::new(world(&format!("[{lead}, {{ stake = 3 }}, {{ stake = 3 }}]")).unwrap());
+    let decided: Vec<_> = run(&world, None).1.reports.iter().map(|report| report.validator).collect();
+    let keys = [0, 1].map(|index| world.scenario.validator_identity(index).hotkey());
+    assert_eq!(decided[0], keys[0]);
+    assert_eq!(decided[4..], [keys[1]; 7]);
 }
 
 #[test]
