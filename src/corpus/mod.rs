@@ -9,12 +9,14 @@ mod assignment;
 mod cuts;
 mod documents;
 mod encoder;
+mod entropies;
 mod error;
 mod fetched;
 mod in_memory;
 mod inputs;
 mod joints;
 mod left_out;
+mod lexicon;
 mod memory;
 mod names;
 mod packed;
@@ -29,6 +31,7 @@ mod text;
 pub mod tokenize;
 mod tokens;
 mod url;
+mod words;
 
 pub use assignment::{Assignment, Shortage, sample};
 pub use error::{CorpusError, DocumentError, PageError};
@@ -37,9 +40,11 @@ pub use page::PageId;
 pub use settings::{CorpusKind, CorpusSettings};
 
 use crate::digest::Digest;
+use entropies::Entropies;
 use synthetic::Synthetic;
 use text::Text;
 use tokens::Shards;
+use words::Words;
 
 /// The tokens of a run: pages for training, and others for measurement.
 pub struct Corpus {
@@ -50,6 +55,7 @@ pub struct Corpus {
 
 enum Source {
     Synthetic(Synthetic),
+    Words(Words),
     Text(Text),
     Shards(Shards),
 }
@@ -82,6 +88,12 @@ impl Corpus {
                 let name = format!("synthetic {seed} {vocab_size} {sequence_length}");
                 Self { source: Source::Synthetic(source), held_out, fingerprint: Digest::of(name.as_bytes()) }
             }
+            CorpusKind::Words => {
+                let source = Words::new(seed, vocab_size, sequence_length)?;
+                let held_out = source.held_out(pages);
+                let name = format!("words {seed} {vocab_size} {sequence_length}");
+                Self { source: Source::Words(source), held_out, fingerprint: Digest::of(name.as_bytes()) }
+            }
             CorpusKind::Text => {
                 let (source, fingerprint) = Text::open(settings, vocab_size, sequence_length)?;
                 let held_out = source.held_out(pages)?;
@@ -103,7 +115,7 @@ impl Corpus {
     /// Number of training pages; their ids are below this.
     pub fn train_pages(&self) -> u64 {
         match &self.source {
-            Source::Synthetic(_) => synthetic::TRAIN_PAGES,
+            Source::Synthetic(_) | Source::Words(_) => synthetic::TRAIN_PAGES,
             Source::Text(text) => text.train_pages(),
             Source::Shards(shards) => shards.train_pages(),
         }
@@ -121,6 +133,7 @@ impl Corpus {
         pages.iter().for_each(|page| assert!(*page < all, "page {page} of a corpus of {all}"));
         match &self.source {
             Source::Synthetic(synthetic) => Ok(pages.iter().map(|&page| synthetic.page(page)).collect()),
+            Source::Words(words) => Ok(pages.iter().map(|&page| words.page(page)).collect()),
             Source::Text(text) => Ok(pages.iter().map(|&page| text.page(page)).collect()),
             Source::Shards(shards) => shards.pages(pages),
         }
@@ -136,7 +149,7 @@ impl Corpus {
     /// Its size, if it is finite.
     pub fn size(&self) -> Option<Size> {
         match &self.source {
-            Source::Synthetic(_) => None,
+            Source::Synthetic(_) | Source::Words(_) => None,
             Source::Text(text) => Some(Size { tokens: text.tokens() as u64, shards: 1 }),
             Source::Shards(shards) => {
                 let (tokens, shards) = shards.size();
@@ -158,22 +171,23 @@ impl Corpus {
 
     /// A lower bound in nats a token for any model's expected loss on a page, if known.
     pub fn entropy_floor(&self) -> Option<f64> {
-        self.synthetic().map(Synthetic::floor)
+        self.entropies().map(|known| known.floor)
     }
 
     /// Nats a token for the best model that sees only the previous token, if known.
     pub fn bigram_entropy(&self) -> Option<f64> {
-        self.synthetic().map(Synthetic::bigram)
+        self.entropies().map(|known| known.bigram)
     }
 
     /// Nats a token for the best model that knows only token frequencies, if known.
     pub fn unigram_entropy(&self) -> Option<f64> {
-        self.synthetic().map(Synthetic::unigram)
+        self.entropies().map(|known| known.unigram)
     }
 
-    fn synthetic(&self) -> Option<&Synthetic> {
+    fn entropies(&self) -> Option<&Entropies> {
         match &self.source {
-            Source::Synthetic(synthetic) => Some(synthetic),
+            Source::Synthetic(synthetic) => Some(&synthetic.entropies),
+            Source::Words(words) => Some(&words.entropies),
             Source::Text(_) | Source::Shards(_) => None,
         }
     }

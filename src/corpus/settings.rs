@@ -30,6 +30,8 @@ pub enum CorpusKind {
     /// Made from the seed, with a known entropy.
     #[default]
     Synthetic,
+    /// Words with a grammar, made from the seed, with a known entropy: most are rare, so that there is more to learn.
+    Words,
     /// A text file, as bytes or through a tokenizer.
     Text,
     /// Shards of token ids, made by `sim tokenize` or by datatrove.
@@ -48,6 +50,7 @@ impl Default for CorpusSettings {
 
 /// Why a corpus of another kind does not take this setting.
 const SYNTHETIC: &str = "corpus.kind is \"synthetic\"; or set corpus.kind to \"text\"";
+const WORDS: &str = "corpus.kind is \"words\"; or set corpus.kind to \"text\"";
 const TOKENS: &str = "corpus.kind is \"tokens\": the tokenizer has done its work";
 
 impl CorpusSettings {
@@ -55,11 +58,12 @@ impl CorpusSettings {
     pub fn check(&self, found: &mut Findings) {
         found.at_least_one("held_out_pages", self.held_out_pages as u64);
         let kind = self.kind;
-        let files = kind != CorpusKind::Synthetic;
-        set_if(found, "path", &self.path, files, files, "a path, a folder, a pattern or a URL", SYNTHETIC);
+        let files = !matches!(kind, CorpusKind::Synthetic | CorpusKind::Words);
+        let made = if kind == CorpusKind::Words { WORDS } else { SYNTHETIC };
+        set_if(found, "path", &self.path, files, files, "a path, a folder, a pattern or a URL", made);
         let documents = matches!(kind, CorpusKind::Parquet | CorpusKind::Jsonl);
         let tokenizer = documents || kind == CorpusKind::Text;
-        let otherwise = if files { TOKENS } else { SYNTHETIC };
+        let otherwise = if files { TOKENS } else { made };
         let what = "the path of a tokenizer.json";
         set_if(found, "tokenizer", &self.tokenizer, tokenizer, documents, what, otherwise);
         if let Some(bytes) = self.token_bytes {

@@ -3,6 +3,7 @@
 use rand::Rng;
 
 use super::alias::Alias;
+use super::entropies::Entropies;
 use super::error::CorpusError;
 use super::page::PageId;
 use super::process::Process;
@@ -12,7 +13,7 @@ use crate::random::rng;
 pub const TRAIN_PAGES: u64 = 1 << 40;
 
 /// The smallest vocabulary in which the classes of the process differ.
-const MIN_VOCABULARY: usize = 16;
+pub const MIN_VOCABULARY: usize = 16;
 
 /// A [`Process`] set up for fast drawing.
 pub struct Synthetic {
@@ -26,9 +27,7 @@ pub struct Synthetic {
     /// Draws the token, for each class.
     member: Vec<Alias>,
     members: Vec<Vec<u32>>,
-    unigram: f64,
-    bigram: f64,
-    rate: f64,
+    pub entropies: Entropies,
 }
 
 impl Synthetic {
@@ -45,9 +44,11 @@ impl Synthetic {
             start: Alias::new(&process.pairs),
             next: process.transition.chunks_exact(process.classes).map(Alias::new).collect(),
             member: process.member_weights.iter().map(|weights| Alias::new(weights)).collect(),
-            unigram: process.unigram(),
-            bigram: process.bigram(),
-            rate: process.rate(),
+            entropies: Entropies {
+                floor: floor(&process, sequence_length),
+                bigram: process.bigram(),
+                unigram: process.unigram(),
+            },
             members: process.members,
         })
     }
@@ -71,20 +72,13 @@ impl Synthetic {
     pub fn held_out(&self, pages: usize) -> Vec<Vec<u32>> {
         (0..pages as u64).map(|page| self.page(TRAIN_PAGES + page)).collect()
     }
+}
 
-    /// Mean entropy of a page's predicted tokens, each given the tokens before it. A page begins in the stationary
-    /// distribution, so its first predicted token has the entropy given one token, the others the entropy given two.
-    pub fn floor(&self) -> f64 {
-        self.rate + (self.bigram - self.rate) / self.sequence_length as f64
-    }
-
-    pub fn bigram(&self) -> f64 {
-        self.bigram
-    }
-
-    pub fn unigram(&self) -> f64 {
-        self.unigram
-    }
+/// Mean entropy of a page's predicted tokens, each given the tokens before it. A page begins in the stationary
+/// distribution, so its first predicted token has the entropy given one token, the others the entropy given two.
+fn floor(process: &Process, sequence_length: usize) -> f64 {
+    let (rate, bigram) = (process.rate(), process.bigram());
+    rate + (bigram - rate) / sequence_length as f64
 }
 
 #[cfg(test)]
@@ -133,7 +127,11 @@ mod tests {
             let synthetic = Synthetic::new(seed, vocab, length).unwrap();
             let pages = 400_000 / (length as u64 + 1);
             let loss = true_loss(&Process::new(seed, vocab), &synthetic, pages);
-            assert!((loss - synthetic.floor()).abs() < 0.015, "{vocab} {length}: {loss} for {}", synthetic.floor());
+            assert!(
+                (loss - synthetic.entropies.floor).abs() < 0.015,
+                "{vocab} {length}: {loss} for {}",
+                synthetic.entropies.floor
+            );
         }
     }
 
@@ -141,17 +139,17 @@ mod tests {
     fn the_bigram_entropy_is_what_counting_finds() {
         let synthetic = Synthetic::new(5, 32, 64).unwrap();
         let counted = counted_bigram(&synthetic, 32, 20_000);
-        assert!((counted - synthetic.bigram()).abs() < 0.01, "{counted} for {}", synthetic.bigram());
+        assert!((counted - synthetic.entropies.bigram).abs() < 0.01, "{counted} for {}", synthetic.entropies.bigram);
     }
 
     #[test]
     fn each_step_of_learning_pays() {
         for (seed, vocab) in (1..=8).map(|seed| (seed, 256)).chain([(1, 16), (1, 1000)]) {
-            let s = Synthetic::new(seed, vocab, 64).unwrap();
+            let Entropies { floor, bigram, unigram } = Synthetic::new(seed, vocab, 64).unwrap().entropies;
             let step: f64 = if vocab < 128 { 0.3 } else { 1.0 };
-            assert!((vocab as f64).ln() - s.unigram() > 0.15);
-            assert!(s.unigram() - s.bigram() > step.min(0.7), "{seed} {vocab}");
-            assert!(s.bigram() - s.floor() > step, "{seed} {vocab}");
+            assert!((vocab as f64).ln() - unigram > 0.15);
+            assert!(unigram - bigram > step.min(0.7), "{seed} {vocab}");
+            assert!(bigram - floor > step, "{seed} {vocab}");
         }
     }
 

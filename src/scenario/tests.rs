@@ -156,7 +156,7 @@ fn a_wrong_file_is_told_with_line_column_and_key() {
         ),
         (
             "name = \"x\"\n[corpus]\nkind = \"txt\"\n[[peers]]\n",
-            "x.toml:3:8: corpus.kind is `txt`; expected one of synthetic, text",
+            "x.toml:3:8: corpus.kind is `txt`; expected one of synthetic, words, text",
         ),
         ("name = \"x\"\n[training]\nlr = \"a\"\n[[peers]]\n", "x.toml:3:6: training.lr is \"a\"; expected a number"),
         ("name = \"x\"\n[[peers]]\ncount = 300\n", "x.toml:3:1: peers.0.count is 300; expected 250 peers at most"),
