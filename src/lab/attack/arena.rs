@@ -70,7 +70,8 @@ impl Arena {
             return None;
         }
         let bins = scenario.mechanism.settings.get("bins").and_then(|bins| bins.as_integer());
-        Some(Self { honest, space: Space::new(bins.map(|bins| bins as u64)) })
+        let space = Space::new(bins.map(|bins| bins as u64), scenario.protocol.most_pages);
+        Some(Self { honest, space })
     }
 
     /// The scenario of a network.
@@ -225,6 +226,22 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn where_peers_say_what_they_do_a_strategy_may_lie() {
+        let asked = load("averaging", &["protocol.most_pages=2".into()]).unwrap();
+        let arena = Arena::new(&asked).unwrap();
+        let mut rng = rng(2, "arena test", 0, 0);
+        let mut said = String::new();
+        for strategy in (0..20).map(|_| arena.space.drawn(&mut rng)) {
+            for stage in [Stage::Cheap, Stage::Whole] {
+                let network = arena.network(stage, &strategy, Played::BySome, 3);
+                network.unwrap_or_else(|error| panic!("{}: {error}", arena.space.words(&strategy)));
+            }
+            said += &arena.space.words(&strategy);
+        }
+        assert!(["says = 2.0", "extra = 1.0", "layers = 0.05"].iter().all(|part| said.contains(part)), "{said}");
     }
 
     #[test]

@@ -29,15 +29,17 @@ const SLOTS: &str = "slots";
 
 impl Space {
     /// All parts of the behaviour `strategy`. `bins` is the number of the mechanism's bins, if it has any: a strategy
-    /// may work only in the turns of its bin.
-    pub fn new(bins: Option<u64>) -> Self {
+    /// may work only in the turns of its bin. `most_pages` is how much more than its assigned pages a peer may say it did,
+    /// 1 where the network does not ask: where what is said is paid, a strategy may say too much, do more, or say the same
+    /// of a gradient of the last layers, which spares most of the way back through the model.
+    pub fn new(bins: Option<u64>, most_pages: f64) -> Self {
         let part = |key, values: &str| {
             let table: Table = format!("values = [{values}]").parse().expect("TOML");
             let Some(Value::Array(values)) = table.get("values") else { unreachable!("it is an array") };
             Part { key, values: values.clone() }
         };
         let turns = bins.filter(|bins| *bins > 1).map_or(String::new(), |bins| format!(", {{ bin-of = {bins} }}"));
-        Self(vec![
+        let mut parts = vec![
             part(SLOTS, &format!("1, {CARTEL}")),
             part("pages", "1.0, 0.5, 0.25, 0.125"),
             part("tokens", "1.0, 0.5, 0.25"),
@@ -55,7 +57,13 @@ impl Space {
             part("scale", "1.0, 0.5, 4.0, -1.0"),
             part("samples", "'own', 'copied'"),
             part("leaves", "false, { after = 10 }, { after = 30 }"),
-        ])
+        ];
+        if most_pages > 1.0 {
+            parts.push(part("says", &format!("1.0, 0.5, {most_pages:?}")));
+            parts.push(part("extra", &format!("0.0, {:?}", most_pages - 1.0)));
+            parts.push(part("layers", "1.0, 0.5, 0.05"));
+        }
+        Self(parts)
     }
 
     /// The number of strategies, counting those that behave alike.
@@ -192,7 +200,7 @@ mod tests {
     use crate::scenario::Registry;
 
     fn space() -> Space {
-        Space::new(Some(2))
+        Space::new(Some(2), 2.0)
     }
 
     /// A strategy with these parts changed.
@@ -229,7 +237,10 @@ mod tests {
         assert_eq!(space.words(&now), "mix = now, top = 12, wait = 0.7");
         assert_eq!(space.without(&now, space.at("mix").unwrap()), space.honest());
         assert_eq!(space.words(&with(&[("works", 4)])), "works = bin-of 2");
-        assert_eq!(Space::new(None).size() * 5.0, space.size() * 4.0, "without bins there are no turns");
+        assert_eq!(Space::new(None, 2.0).size() * 5.0, space.size() * 4.0, "without bins there are no turns");
+        let silent = Space::new(Some(2), 1.0);
+        assert_eq!(silent.size() * 18.0, space.size(), "nothing is said where nobody asks");
+        assert_eq!(space.words(&with(&[("says", 2), ("layers", 2)])), "says = 2.0, layers = 0.05");
     }
 
     #[test]
