@@ -152,7 +152,7 @@ fn ctrl_c_saves_and_it_goes_on_from_there() {
     let lines = || std::fs::read_to_string(place.path("stopped/baseline.csv")).map_or(0, |text| text.lines().count());
     while lines() < 3 {
         assert!(child.try_wait().unwrap().is_none(), "it ended before it was stopped");
-        std::thread::yield_now();
+        std::thread::sleep(std::time::Duration::from_millis(1));
     }
     Command::new("kill").arg("-INT").arg(child.id().to_string()).status().unwrap();
     let output = child.wait_with_output().unwrap();

@@ -105,6 +105,32 @@ fn column(folder: &Path, file: &str, name: &str) -> BTreeMap<(u64, String), Stri
     rows.collect()
 }
 
+/// Simulates a network into `simulated`, runs it as processes into `launched`, and compares what both tell of every round.
+/// Gauntlet's ratings are compared in the rounds before `rated`.
+fn assert_alike(folder: &Path, settings: &[&str], rated: u64) {
+    let out = |command: &[&'static str]| done(folder, &[command, settings, &["--quiet"]].concat());
+    out(&["run", "--out", "simulated", "--no-baseline"]);
+    out(&["launch", "--out", "launched", "--clock", "virtual"]);
+    let both = |file, name| ["simulated", "launched"].map(|run| column(&folder.join(run), file, name));
+    for (file, name) in [
+        ("rounds.csv", "replica_digest"),
+        ("peers.csv", "status"),
+        ("peers.csv", "aggregated"),
+        ("peers.csv", "incentive"),
+    ] {
+        let [simulated, launched] = both(file, name);
+        assert!(!simulated.is_empty());
+        assert_eq!(simulated, launched, "{settings:?}: {name}");
+    }
+    if rated > 0 {
+        let before = both("peers.csv", "rating_mu").map(|rows| {
+            rows.into_iter().filter(|((round, _), _)| *round < rated).collect::<BTreeMap<(u64, String), String>>()
+        });
+        assert!(!before[0].is_empty());
+        assert_eq!(before[0], before[1], "{settings:?}: rating_mu");
+    }
+}
+
 /// Waits until something has happened, and fails if it does not in a time that nothing here should take.
 fn wait_for(what: &str, mut happened: impl FnMut() -> bool) {
     let start = Instant::now();
@@ -159,19 +185,13 @@ fn folder() -> tempfile::TempDir {
 fn processes_make_the_models_that_the_simulator_makes() {
     let folder = folder();
     let folder = folder.path();
-    done(folder, &["run", "parity.toml", "--out", "simulated", "--no-baseline", "--quiet"]);
-    done(folder, &["launch", "parity.toml", "--out", "launched", "--clock", "virtual", "--quiet"]);
-    let both =
-        |file, name| [column(&folder.join("simulated"), file, name), column(&folder.join("launched"), file, name)];
-    let [simulated, launched] = both("rounds.csv", "replica_digest");
-    assert_eq!(simulated.len(), 24);
-    assert_eq!(simulated, launched, "the model after every round");
-    for name in ["status", "aggregated", "incentive", "rating_mu", "proof_of_computation"] {
-        let [simulated, launched] = both("peers.csv", name);
-        assert_eq!(simulated, launched, "{name}");
-    }
+    assert_alike(folder, &["parity.toml"], 24);
+    let [simulated, launched] =
+        ["simulated", "launched"].map(|run| column(&folder.join(run), "peers.csv", "proof_of_computation"));
+    assert_eq!(simulated, launched);
     // The standby took over from the lead, and peers were aggregated under it.
     let aggregated = column(&folder.join("launched"), "rounds.csv", "aggregated");
+    assert_eq!(aggregated.len(), 24);
     assert!((14..24).all(|round| aggregated[&(round, String::new())] != "0"), "{aggregated:?}");
     assert!(folder.join("launched/plots/loss.svg").exists());
     let verified = refused(folder, &["verify", "launched"]);
@@ -184,17 +204,8 @@ fn processes_judge_as_the_simulator_does_under_other_settings() {
     for setting in
         ["mechanism=templar-v2", "mechanism=marginal", "scheme={kind='sparseloco', inner='muon', inner_steps=2}"]
     {
-        let folder = folder();
-        let folder = folder.path();
-        let settings = ["parity.toml", "--rounds", "16", "--quiet", "--set", setting];
-        let settings = [&settings[..], &["--set", "mechanism.evaluated_fraction=0.5"]].concat();
-        done(folder, &[&["run", "--out", "simulated", "--no-baseline"], &settings[..]].concat());
-        done(folder, &[&["launch", "--out", "launched", "--clock", "virtual"], &settings[..]].concat());
-        for (file, name) in [("rounds.csv", "replica_digest"), ("peers.csv", "incentive"), ("peers.csv", "status")] {
-            let [simulated, launched] = ["simulated", "launched"].map(|run| column(&folder.join(run), file, name));
-            assert!(!simulated.is_empty());
-            assert_eq!(simulated, launched, "{setting}: {name}");
-        }
+        let settings = ["parity.toml", "--rounds", "16", "--set", setting, "--set", "mechanism.evaluated_fraction=0.5"];
+        assert_alike(folder().path(), &settings, 0);
     }
 }
 

@@ -94,6 +94,27 @@ fn what_cannot_be_exported_is_said() {
     assert!(error.contains("nowhere/config.json"), "{error}");
 }
 
+/// Systems give folders any bytes as their names.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_folder_whose_name_is_not_utf8_is_imported() {
+    use std::os::unix::ffi::OsStrExt;
+
+    let folder = TempDir::new().unwrap();
+    let odd = folder.path().join(std::ffi::OsStr::from_bytes(b"B\xfccher"));
+    fs::create_dir(&odd).unwrap();
+    for file in ["config.json", "model.safetensors"] {
+        fs::copy(vectors().join(file), odd.join(file)).unwrap();
+    }
+    said(sim(folder.path(), "import --to imported").arg(&odd));
+    let weights = |name: &Path| fs::read(name.join("model.safetensors")).unwrap();
+    assert!(weights(&odd) == weights(&folder.path().join("imported")));
+
+    fs::remove_file(odd.join("config.json")).unwrap();
+    let error = refused(sim(folder.path(), "import --to again").arg(&odd), 2);
+    assert!(error.contains("expected a Hugging Face folder"), "{error}");
+}
+
 #[test]
 fn a_folder_in_half_precision_comes_back_to_the_same_bytes() {
     let folder = TempDir::new().unwrap();
@@ -192,7 +213,7 @@ fn an_evaluation_that_is_stopped_goes_on() {
     let answered = || fs::metadata(unfinished(&here.join("stopped"))?).ok().map(|file| file.len());
     while answered().is_none_or(|bytes| bytes < 1000) {
         assert!(child.try_wait().unwrap().is_none(), "it ended before it was stopped");
-        std::thread::yield_now();
+        std::thread::sleep(std::time::Duration::from_millis(1));
     }
     Command::new("kill").args(["-INT", &child.id().to_string()]).assert().success();
     let output = child.wait_with_output().unwrap();

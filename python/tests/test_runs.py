@@ -134,11 +134,9 @@ except KeyboardInterrupt as stop:
 """
 
 
-@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
-def test_ctrl_c_ends_a_sweep_and_the_same_call_goes_on(tmp_path):
-    text = gauntlet.scenario(network(rounds=20)).toml()
-    folder = tmp_path / "swept"
-    command = [sys.executable, "-c", SWEPT, text, str(folder)]
+def stopped_experiment(script, text, folder):
+    """Sends Ctrl-C when two networks are done; what was told, and the files of the networks that are there."""
+    command = [sys.executable, "-c", script, text, str(folder)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     results = folder / "results"
     ends = time.monotonic() + 60
@@ -147,12 +145,44 @@ def test_ctrl_c_ends_a_sweep_and_the_same_call_goes_on(tmp_path):
     process.send_signal(signal.SIGINT)
     told, errors = process.communicate(timeout=60)
     assert process.returncode == 42, errors
-    there = len(list(results.iterdir()))
-    assert 2 <= there < 20 and told == f"{there} of 20 networks are in {folder}; the same call goes on\n"
-    kept = {file.name: file.read_bytes() for file in results.iterdir()}
+    return told, {file.name: file.read_bytes() for file in results.iterdir()}
+
+
+def are_kept(kept, folder):
+    return all((folder / "results" / name).read_bytes() == held for name, held in kept.items())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
+def test_ctrl_c_ends_a_sweep_and_the_same_call_goes_on(tmp_path):
+    text = gauntlet.scenario(network(rounds=20)).toml()
+    folder = tmp_path / "swept"
+    told, kept = stopped_experiment(SWEPT, text, folder)
+    assert 2 <= len(kept) < 20 and told == f"{len(kept)} of 20 networks are in {folder}; the same call goes on\n"
     grid = {"training.lr": [1e-3, 2e-3, 3e-3, 4e-3]}
     made = gauntlet.sweep(text, grid, seeds=5, out=folder, progress=False)
-    assert made.table.num_rows == 2 * 20 and all((results / name).read_bytes() == held for name, held in kept.items())
+    assert made.table.num_rows == 2 * 20 and are_kept(kept, folder)
+
+
+ATTACKED = """
+import gauntlet, sys
+try:
+    gauntlet.attack(sys.argv[1], budget=30, threads=1, out=sys.argv[2], progress=False)
+except KeyboardInterrupt as stop:
+    print(stop.__notes__[0])
+    sys.exit(42)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
+def test_ctrl_c_ends_a_search_and_the_same_call_goes_on(tmp_path):
+    text = gauntlet.scenario(network(rounds=20)).toml()
+    folder, undisturbed = tmp_path / "stopped", tmp_path / "undisturbed"
+    told, kept = stopped_experiment(ATTACKED, text, folder)
+    assert 2 <= len(kept) < 30 and str(folder) in told and "the same call goes on" in told, told
+    made = gauntlet.attack(text, budget=30, out=folder, progress=False)
+    assert are_kept(kept, folder)
+    whole = gauntlet.attack(text, budget=30, out=undisturbed, progress=False)
+    assert made.table == whole.table and made.table.num_rows > 0
 
 
 def test_the_default_folder_is_never_taken(tmp_path, monkeypatch):

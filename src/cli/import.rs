@@ -11,7 +11,7 @@ use super::{UsageError, export, say};
 #[derive(clap::Args)]
 pub struct Args {
     /// Folder with config.json and model.safetensors (or its shards) in fp32, bf16 or fp16
-    folder: String,
+    folder: PathBuf,
     /// Folder to write; it must not exist
     #[arg(long, value_name = "DIR")]
     to: PathBuf,
@@ -19,7 +19,7 @@ pub struct Args {
 
 /// Checks a folder, widens its weights to f32, unties its head, and prints how to start a run from it.
 pub fn import(args: Args) -> anyhow::Result<()> {
-    let from = args.folder.clone();
+    let from = args.folder.display().to_string();
     let loaded = ModelArgs { source: args.folder, round: None, average: false, tokenizer: None }.load()?;
     if !matches!(loaded.origin, Origin::Folder(_)) {
         let problem = format!("{from}: a run, not a Hugging Face folder; `sim export` writes its model");

@@ -17,7 +17,7 @@ use super::{UsageError, block_on, open};
 pub struct ModelArgs {
     /// Hugging Face folder, run folder, or bucket of a real run
     #[arg(value_name = "MODEL")]
-    pub source: String,
+    pub source: PathBuf,
     /// Use a run's model after this many rounds [default: the newest]
     #[arg(long, value_name = "N")]
     pub round: Option<u64>,
@@ -58,15 +58,15 @@ pub enum TokenizerSource {
 impl ModelArgs {
     /// Finds and reads the model.
     pub fn load(&self) -> anyhow::Result<Loaded> {
-        let path = Path::new(&self.source);
+        let path = self.source.as_path();
+        let named = path.to_string_lossy();
         if self.average && !path.join("manifest.json").exists() {
             bail!(UsageError(format!(
-                "--average: {} is no run folder; only the folder of a simulated run has averages",
-                self.source
+                "--average: {named} is no run folder; only the folder of a simulated run has averages"
             )));
         }
-        let mut loaded = if self.source.contains("://") || path.join("genesis").exists() {
-            self.of_bucket(&self.source)?
+        let mut loaded = if named.contains("://") || path.join("genesis").exists() {
+            self.of_bucket(&named)?
         } else if path.join("manifest.json").exists() {
             self.of_run(path)?
         } else if path.join("config.json").exists() {
@@ -79,8 +79,7 @@ impl ModelArgs {
             of_folder(path)?
         } else {
             bail!(UsageError(format!(
-                "{}: expected a Hugging Face folder (config.json), a run folder (manifest.json) or the bucket of a run",
-                self.source
+                "{named}: expected a Hugging Face folder (config.json), a run folder (manifest.json) or the bucket of a run"
             )));
         };
         if let Some(file) = &self.tokenizer {

@@ -1,20 +1,31 @@
 //! Runs that are stopped, killed or out of disk, and go on.
 
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use assert_cmd::assert::OutputAssertExt;
 
 use super::{NETWORK, Place, told};
 
 pub fn start(place: &Place, words: &str) -> Child {
-    place.command(words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    let mut command = place.command(words);
+    // As from a terminal, also where `nohup` started the tests.
+    // SAFETY: `signal` may be called between fork and exec, and touches no memory.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGHUP, libc::SIG_DFL);
+            Ok(())
+        });
+    }
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 /// Waits until the program has got so far that `there` is true of the folder.
 pub fn wait_until(child: &mut Child, there: impl Fn() -> bool) {
     while !there() {
         assert!(child.try_wait().unwrap().is_none(), "it ended before it was stopped");
-        std::thread::yield_now();
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use gauntlet::transport::{Identity, keys};
 
-use super::{column, done, folder};
+use super::{assert_alike, column, done, folder};
 
 /// Beside honest peers and adversaries of other kinds, an operator with two slots and a peer that mixes what it can read.
 const SEALED: [&str; 4] = [
@@ -16,20 +16,7 @@ const SEALED: [&str; 4] = [
 fn processes_make_the_models_that_the_simulator_makes_of_sealed_uploads() {
     let folder = folder();
     let folder = folder.path();
-    let settings = [&["parity.toml", "--quiet"][..], &SEALED].concat();
-    done(folder, &[&["run", "--out", "simulated", "--no-baseline"], &settings[..]].concat());
-    done(folder, &[&["launch", "--out", "launched", "--clock", "virtual"], &settings[..]].concat());
-    for (file, name) in [
-        ("rounds.csv", "replica_digest"),
-        ("peers.csv", "status"),
-        ("peers.csv", "aggregated"),
-        ("peers.csv", "incentive"),
-        ("peers.csv", "rating_mu"),
-    ] {
-        let [simulated, launched] = ["simulated", "launched"].map(|run| column(&folder.join(run), file, name));
-        assert!(!simulated.is_empty());
-        assert_eq!(simulated, launched, "{name}");
-    }
+    assert_alike(folder, &[&["parity.toml"][..], &SEALED].concat(), 24);
     // Peers were aggregated under the lead, and under the standby that took over from it.
     let aggregated = column(&folder.join("launched"), "rounds.csv", "aggregated");
     assert!((0..12).chain(14..24).all(|round| aggregated[&(round, String::new())] != "0"), "{aggregated:?}");

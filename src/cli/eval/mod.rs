@@ -92,8 +92,8 @@ pub fn eval(args: Args) -> anyhow::Result<()> {
         results.push(result);
     }
     let seconds = started.elapsed().as_secs_f64();
-    let source = &args.model.source;
-    let report = report(&results, source, source, args.limit, seconds);
+    let source = args.model.source.to_string_lossy();
+    let report = report(&results, &source, &source, args.limit, seconds);
     let path = args.out.join("results.json");
     write_file(&path, (serde_json::to_string_pretty(&report)? + "\n").as_bytes())?;
     for (task, encoded) in tasks.iter().zip(&encoded) {
