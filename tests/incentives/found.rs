@@ -1,5 +1,5 @@
-//! The worst strategies that searches found against the published mechanism (`scenarios/attacks/`), in small networks: how
-//! they are paid there, and under `coverage`.
+//! The worst strategies that searches found against a mechanism (`scenarios/attacks/`), in small networks: how they are paid
+//! there, and under `coverage`.
 
 use gauntlet::scenario::Scenario;
 use toml::{Table, Value};
@@ -27,38 +27,45 @@ fn thieves(name: &str) -> String {
     toml::to_string(&thieves).unwrap()
 }
 
-/// A finding that trains in this part of all rounds is paid too much under the published mechanism, and not under `coverage`.
-fn found(name: &str, work: f64) {
+/// A finding that does this part of the work is paid too much under the mechanism against which it was found, and not
+/// under `coverage`.
+fn found(name: &str, mechanism: &str, work: f64) {
     let thieves = thieves(name);
-    let published = as_in_snapshot(&format!("found-{name}"), fare(&thieves, SEEDS));
-    assert!(published.pay() / work > 1.5, "{}", published.pay());
+    let kind = format!("mechanism.kind={mechanism}");
+    let there = as_in_snapshot(&format!("found-{name}"), fare_under(&[&kind], &thieves, SEEDS));
+    assert!(there.pay() / work > 1.5, "{}", there.pay());
     let pay = fare_under(COVERAGE, &thieves, SEEDS).pay();
     assert!(pay / work < 1.1 && pay < 1.1, "{pay}");
 }
 
 #[test]
 fn cartel_bursts() {
-    found("cartel-bursts", 0.5);
+    found("cartel-bursts", "gauntlet", 0.5);
 }
 
 #[test]
 fn cartel_bursts_fresh() {
-    found("cartel-bursts-fresh", 0.5);
+    found("cartel-bursts-fresh", "gauntlet", 0.5);
 }
 
 #[test]
 fn cartel_fresh() {
-    found("cartel-fresh", 1.0);
+    found("cartel-fresh", "gauntlet", 1.0);
 }
 
 #[test]
 fn lone_fresh() {
-    found("lone-fresh", 1.0);
+    found("lone-fresh", "gauntlet", 1.0);
 }
 
 #[test]
 fn lone_bursts_fresh() {
-    found("lone-bursts-fresh", 0.5);
+    found("lone-bursts-fresh", "gauntlet", 0.5);
+}
+
+#[test]
+fn past_quarter() {
+    found("past-quarter", "marginal", 0.25);
 }
 
 #[test]
