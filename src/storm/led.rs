@@ -179,7 +179,7 @@ pub async fn led(
             excused.extend(round + 1..=round + late);
         }
     }
-    let aside = aside((&told, &mut steps), &agreed, (&void, &excused)).await;
+    let aside = aside((&told, &mut steps), &agreed, (&void, &excused), is_honest).await;
     Led { agreed, counts, aside, excused }
 }
 
@@ -188,6 +188,7 @@ async fn aside(
     (told, steps): (&Told, &mut Steps<'_>),
     agreed: &[Digest],
     (void, excused): (&[u64], &BTreeSet<u64>),
+    is_honest: impl Fn(&Hotkey) -> bool,
 ) -> BTreeMap<u64, BTreeSet<Digest>> {
     let (records, mut aside) = (steps.records, BTreeMap::<u64, BTreeSet<Digest>>::new());
     for round in excused.iter().copied() {
@@ -199,6 +200,11 @@ async fn aside(
         }
         from.extend(agreed.get(before as usize));
         for seen in records.all_of(before) {
+            // Its author may have put a checkpoint of the model that it names, and its record vouches for that.
+            let named = seen.record.model_after;
+            if !is_honest(&seen.record.validator) && told.all.contains(&(round, named.to_string())) {
+                aside.entry(round).or_default().insert(named);
+            }
             for model in &from {
                 let Some(after) = steps.step(model, seen).await else { continue };
                 if told.all.contains(&(round, after.to_string())) {

@@ -201,7 +201,9 @@ impl Validator {
                 continue;
             }
             if self.agreed.is_overruled(&*self.ports.chain.view().await, self.round) {
-                self.start_over().await;
+                if !self.start_over().await {
+                    wait_a_little(&self.ports).await;
+                }
                 continue;
             }
             if !self.is_late().await && self.validate().await {
@@ -247,15 +249,22 @@ impl Validator {
     }
 
     /// Goes back to a model that validators vouch for, to catch up from there. The records lead to the right model; if
-    /// that is this model again, the author of the record was wrong.
-    async fn start_over(&mut self) {
-        tracing::warn!(round = self.round, "this validator's model is not the network's; starting over");
+    /// that is this model again, the author of the record was wrong. Where no record leads on from genesis any more and
+    /// there is no checkpoint to take, it keeps its model, and returns false.
+    async fn start_over(&mut self) -> bool {
         let newest = newest_checkpoint(&self.network, &self.ports, 0).await;
+        let first = decision(&self.network, &self.ports, 0, &Agreed::default()).await;
+        if newest.is_none() && first.is_some_and(|first| first.is_none()) {
+            tracing::warn!(round = self.round, "there is nothing to start over from; keeping this validator's model");
+            return false;
+        }
+        tracing::warn!(round = self.round, "this validator's model is not the network's; starting over");
         (self.round, self.replica, self.agreed) =
             newest.unwrap_or((0, self.network.genesis.clone(), Agreed::default()));
         if let Some(average) = &mut self.average {
             average.forget();
         }
+        true
     }
 
     /// Whether the round to validate is long over and was decided without this validator. An undecided round is
