@@ -325,7 +325,10 @@ impl Network {
             }
         };
         for key in found {
-            bucket.damage(&key, |bytes| harm.apply(bytes));
+            match harm {
+                Harm::Delete => bucket.delete(&key),
+                Harm::Flip(_) | Harm::Truncate(_) => drop(bucket.damage(&key, |bytes| harm.apply(bytes))),
+            }
         }
     }
 
@@ -403,6 +406,7 @@ impl Harm {
                 bytes[bit / 8] ^= 1 << (bit % 8);
             }
             Self::Truncate(share) => bytes.truncate(at(share, bytes.len())),
+            Self::Delete => unreachable!("what is deleted has no bytes"),
         }
     }
 }

@@ -247,6 +247,14 @@ fn offline() {
     // pay for being there.
 }
 
+/// Each stays until it is paid, leaves after twenty rounds or so, and does not come back.
+#[test]
+fn gone_once_it_is_paid() {
+    let fared = snapshot!("gone", two("{ kind = \"offline\", leave = 0.05, return = 0.0 }", SEEDS));
+    let paid = fared.reports(HONEST..HONEST + 2, 0).into_iter().filter(|peer| peer.incentive > 0.0).count();
+    assert!(paid > 20 && fared.pay() < 0.01, "paid {paid} times, then {}", fared.pay());
+}
+
 #[test]
 fn late() {
     let fared = snapshot!("late", two("\"late\"", ONE_SEED));
@@ -294,6 +302,13 @@ fn averaging_with_a_quarter_of_each_page() {
 fn fresh() {
     let fared = snapshot!("fresh", two("{ kind = \"strategy\", fresh = true }", SEEDS));
     assert!(fared.pay() > 5.0 && fared.learns(), "a thief is paid {:.1} of an honest peer", fared.pay());
+}
+
+/// It spares most of the way back through the model, and the loss shows it.
+#[test]
+fn the_last_layers_alone() {
+    let fared = snapshot!("last-layers", two("{ kind = \"strategy\", layers = 0.5 }", SEEDS));
+    assert!(fared.pay() < 0.25 && fared.learns(), "paid {:.2} of an honest peer", fared.pay());
 }
 
 /// Five slots of one operator mix what all of them made, before anybody uploads.

@@ -28,7 +28,7 @@ pub enum Event {
     Faults(Rates),
     /// The store is not there for so many rounds.
     Down(u32),
-    /// A bit of what is stored turns, or its end is lost.
+    /// A bit of what is stored turns, its end is lost, or all of it.
     Damage(Damaged, Harm),
     /// Something that is no record lies where the round's record belongs.
     Squat,
@@ -50,6 +50,7 @@ pub enum Damaged {
 pub enum Harm {
     Flip(u32),
     Truncate(u32),
+    Delete,
 }
 
 /// At which point of a round something happens: none of it is a time, all can be seen in the bucket.
@@ -106,11 +107,12 @@ enum Kind {
     LeadRestarted,
     DiskFull,
     Damage,
+    Deleted,
     Squatted,
 }
 
 impl Kind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Errors,
         Self::Resets,
         Self::Garbled,
@@ -119,6 +121,7 @@ impl Kind {
         Self::LeadRestarted,
         Self::DiskFull,
         Self::Damage,
+        Self::Deleted,
         Self::Squatted,
     ];
 }
@@ -153,11 +156,12 @@ fn stretch(rng: &mut ChaCha8Rng, kind: Kind, start: u64, planned: &mut Vec<Plann
             plan(2, Moment::Begun, Event::Squat);
         }
         Kind::DiskFull => between([Event::DiskFull(other), Event::DiskFree(other)]),
-        Kind::Damage => {
+        Kind::Damage | Kind::Deleted => {
+            let mut harm = || if matches!(kind, Kind::Deleted) { Harm::Delete } else { harm(rng) };
             // The peer that is away will want the bundle; those that are there see the upload change.
-            plan(0, Moment::Decided, Event::Damage(Damaged::Bundle, harm(rng)));
-            plan(1, Moment::Uploaded(other), Event::Damage(Damaged::Upload(other), harm(rng)));
-            plan(2, Moment::Begun, Event::Damage(Damaged::Checkpoint, harm(rng)));
+            plan(0, Moment::Decided, Event::Damage(Damaged::Bundle, harm()));
+            plan(1, Moment::Uploaded(other), Event::Damage(Damaged::Upload(other), harm()));
+            plan(2, Moment::Begun, Event::Damage(Damaged::Checkpoint, harm()));
         }
     }
 }
