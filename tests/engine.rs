@@ -14,6 +14,8 @@ mod knowledge;
 mod operators;
 #[path = "engine/sealed.rs"]
 mod sealed;
+#[path = "engine/steps.rs"]
+mod steps;
 #[path = "engine/strategies.rs"]
 mod strategies;
 

@@ -8,8 +8,8 @@ use gauntlet::model::ModelSettings;
 use gauntlet::model::{Device, Llama, LlamaConfig, Memory, init_theta};
 use gauntlet::plan::{MemoryPart, Plan};
 use gauntlet::scenario::Scenario;
-use gauntlet::training::Data;
 use gauntlet::training::gradient::{gradient, gradient_on_device};
+use gauntlet::training::{Contribution, Data};
 
 /// The system's allocator, which counts.
 struct Counting;
@@ -78,7 +78,7 @@ fn kept_by_a_peer(device: Device) -> [(u64, u64); 2] {
     let sent = std::sync::Arc::new(core.train(&mut *local, &replica, &Data::whole([0]), 0).unwrap());
     for round in 0..12 {
         let name = Digest::of(&[round as u8]);
-        replica = core.advance(&replica, round, &[name], || vec![sent.clone()]);
+        replica = core.advance(&replica, round, &[name], || vec![Contribution { payload: sent.clone(), weight: 1 }]);
     }
     let kept = NOW.load(Relaxed) - before;
 

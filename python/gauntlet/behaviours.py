@@ -231,11 +231,12 @@ class Surroundings:
         return self.opens + (self.closes - self.opens) * part
 
     def assigned(self) -> npt.NDArray[np.uint64]:
-        """The pages on which this slot is expected to train, uint64 of shape (pages per round,)."""
+        """The pages on which this slot is expected to train, uint64 of shape (pages,): those assigned to it; more or fewer
+        where its group has `inner_steps` of its own."""
         return np.frombuffer(self._handle.assigned(), np.uint64)
 
     def extra(self, count: int) -> npt.NDArray[np.uint64]:
-        """Pages that nobody expects it to train on, uint64 of shape (count,)."""
+        """Further pages that nobody else has, and that nobody expects it to train on, uint64 of shape (count,)."""
         return np.frombuffer(self._handle.extra(count), np.uint64)
 
     def rng(self, purpose: str) -> Rng:
@@ -349,7 +350,7 @@ class Behaviour(_Kept):
         return own
 
     def pages_said(self, assigned: int) -> int:
-        """How many pages it says it trains on, where the network asks for it; `assigned` are expected of everybody. A peer
+        """How many pages it says it trains on, where the network asks for it; `assigned` are expected of this slot. A peer
         whose `pages` are more or fewer and who says nothing of it is judged as if it had trained on those assigned."""
         return assigned
 

@@ -124,7 +124,7 @@ impl Handle {
 
     /// Little-endian u64s.
     fn assigned<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyByteArray>> {
-        self.look(|around| bytes_of(py, around.assigned().into_iter()))
+        self.look(|around| bytes_of(py, around.pages(around.expected).into_iter()))
     }
 
     fn extra<'py>(&self, py: Python<'py>, count: usize) -> PyResult<Bound<'py, PyByteArray>> {
@@ -133,7 +133,7 @@ impl Handle {
             if count > most {
                 return Err(PyValueError::new_err(format!("extra({count}): expected {most} pages at most")));
             }
-            bytes_of(py, around.network.assignment.extra(around.uid, around.round, count).into_iter())
+            bytes_of(py, around.further(count).into_iter())
         })
     }
 

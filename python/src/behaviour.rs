@@ -256,7 +256,7 @@ impl Behaviour for Peer {
 
     fn pages(&mut self, around: &Surroundings) -> Vec<PageId> {
         if !self.class.has("pages") {
-            return around.assigned();
+            return around.pages(around.expected);
         }
         let all = around.network.core.corpus.train_pages();
         self.look("pages", around, |object, seen| {
@@ -308,12 +308,12 @@ impl Behaviour for Peer {
         self.wait("pseudo_gradient", around, call, read).await
     }
 
-    fn pages_said(&self, assigned: usize) -> usize {
+    fn pages_said(&self, expected: usize) -> usize {
         if !self.class.has("pages_said") {
-            return assigned;
+            return expected;
         }
         self.ask("pages_said", None, |object| {
-            let said = object.call_method1("pages_said", (assigned,))?;
+            let said = object.call_method1("pages_said", (expected,))?;
             said.extract().map_err(|_: PyErr| no_pages("pages_said"))
         })
     }

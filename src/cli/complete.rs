@@ -93,6 +93,7 @@ fn kinds(key: &str) -> Vec<String> {
     match key {
         "mechanism" | "mechanism.kind" => names(&mut registry.mechanisms.names()),
         "scheme" | "scheme.kind" => names(&mut registry.schemes.names()),
+        "aggregation.weights" => ["equal", "tokens"].map(String::from).into(),
         "aggregation.rule" => names(&mut registry.aggregations.names()),
         _ if !key.ends_with(".behaviour") => Vec::new(),
         _ if key.starts_with("validators.") => names(&mut registry.validator_behaviours.names()),

@@ -62,6 +62,9 @@ pub struct PeerArgs {
     /// Behaviour instead of the honest one: a name, or `{ kind = "lazy", fraction = 0.25 }`
     #[arg(long, value_name = "BEHAVIOUR", conflicts_with = "parts")]
     behaviour: Option<String>,
+    /// Inner steps of a round, if this machine is faster or slower than most [default: the scheme's]
+    #[arg(long, value_name = "N", conflicts_with = "parts")]
+    inner_steps: Option<usize>,
     /// Keep the uploads in the peer's own bucket, which the run must allow (`chain.peer_buckets`)
     #[arg(long, value_name = "URL", conflicts_with = "parts")]
     own_bucket: Option<String>,
@@ -82,6 +85,9 @@ pub fn peer(args: PeerArgs) -> anyhow::Result<()> {
     let behaviour = parse_behaviour(args.behaviour.as_deref().unwrap_or("honest"))?;
     let (run, stop) = (read_run(&node)?, interrupt::on_stop());
     let scenario = &run.scenario;
+    if let Some((steps, expected)) = args.inner_steps.and_then(|steps| Some((steps, scenario.expected_steps(steps)?))) {
+        bail!(UsageError(format!("--inner-steps is {steps}; expected {expected}")));
+    }
     let mut nodes = Vec::new();
     for path in &node.key {
         let identity = key::read(path)?;
@@ -94,6 +100,8 @@ pub fn peer(args: PeerArgs) -> anyhow::Result<()> {
             slots: 1,
             leaves: None,
             renews: behaviour.renews(),
+            inner_steps: args.inner_steps,
+            pages: scenario.pages_of_steps(args.inner_steps),
         };
         let keys = (0..behaviour.keys(scenario.rounds)).map(|number| identity.successor(number)).collect();
         let role = Role::Peer { plan, joins: 0 };

@@ -153,7 +153,7 @@ impl Shown {
         let mut progress = Progress::new(scenario.rounds, quiet);
         progress.start_at(rounds);
         let training = scenario.each_operator().filter(|operator| operator.behaviour().build().trains());
-        let pages = training.map(|operator| operator.uids).sum::<usize>() * scenario.training.pages_per_round;
+        let pages: usize = training.map(|operator| operator.uids * scenario.pages_of_steps(operator.inner_steps)).sum();
         let tokens = if manifest.central { manifest.tokens_per_round as f64 } else { (pages * sequence_length) as f64 };
         Self { writer, progress, tokens_per_round: tokens }
     }

@@ -60,6 +60,14 @@ impl Assignment {
         (first..first + self.pages_per_round).map(|place| shuffle.page(place % self.train_pages)).collect()
     }
 
+    /// The first `n` pages of `uid`: the assigned ones, then those that are reserved for it.
+    pub fn first(&self, uid: Uid, round: u64, n: usize) -> Vec<PageId> {
+        let mut pages = self.assigned(uid, round);
+        pages.extend(self.extra(uid, round, n.saturating_sub(pages.len())));
+        pages.truncate(n);
+        pages
+    }
+
     /// `n` pages that are assigned to nobody and reserved for `uid`: a peer uses them to train on more pages than its
     /// own, or on others.
     pub fn extra(&self, uid: Uid, round: u64, n: usize) -> Vec<PageId> {

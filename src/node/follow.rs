@@ -14,9 +14,9 @@ use super::ports::Ports;
 use super::{reveal, upload};
 use crate::bucket::untrusted::{get_bounded, get_stamped};
 use crate::digest::Digest;
-use crate::training::{PseudoGradient, Replica};
+use crate::training::{Contribution, PseudoGradient, Replica};
 use crate::transport::record::{self, Included, RecordError, RoundRecord};
-use crate::transport::wire::{self, Expected};
+use crate::transport::wire::{self, Expected, Upload};
 use crate::transport::{Hotkey, bundle, keys};
 
 /// A node asks at least this often for something that is not there yet.
@@ -115,7 +115,7 @@ pub async fn fetch_record(network: &Network, ports: &Ports, round: u64) -> Optio
 pub async fn aggregated(network: &Network, ports: &Ports, round: u64) -> Option<Vec<Arc<PseudoGradient>>> {
     let record = fetch_record(network, ports, round).await?;
     let payloads = fetch_payloads(network, ports, &record, true).await?;
-    Some(decode_all(network, round, &record.included, &payloads))
+    Some(decode_all(network, round, &record.included, &payloads).into_iter().map(|upload| upload.payload).collect())
 }
 
 /// Maximum length in bytes of a record of this run.
@@ -192,10 +192,14 @@ pub async fn apply(
 
 /// The lead validator checks what it includes. Should it include a payload that does not decode, all nodes leave that
 /// out alike.
-fn decode_all(network: &Network, round: u64, included: &[Included], payloads: &[Bytes]) -> Vec<Arc<PseudoGradient>> {
+fn decode_all(network: &Network, round: u64, included: &[Included], payloads: &[Bytes]) -> Vec<Contribution> {
     let decoded = included
         .iter()
         .zip(payloads)
         .filter_map(|(included, bytes)| upload::decode(network, bytes, round, included.uid, included.hotkey));
-    decoded.map(|upload| Arc::new(upload.gradient)).collect()
+    let uploads: Vec<Upload> = decoded.collect();
+    let pages: Vec<usize> = uploads.iter().map(|upload| network.pages_said(upload)).collect();
+    let weights = network.rules.weights.of(&pages);
+    let contribution = |(upload, weight): (Upload, u8)| Contribution { payload: Arc::new(upload.gradient), weight };
+    uploads.into_iter().zip(weights).map(contribution).collect()
 }

@@ -12,6 +12,7 @@ use crate::model::huggingface::HfError;
 use crate::model::{LlamaConfig, ModelError};
 use crate::protocol::ProtocolSettings;
 use crate::random::Seed;
+use crate::training::aggregate::Weights;
 use crate::training::{ChunkError, CoreError, PayloadShape, Replica, TrainingCore, TrainingSettings, Trigger};
 use crate::transport::wire::{Form, Upload};
 
@@ -23,6 +24,8 @@ pub struct Rules {
     pub rounds: u64,
     pub training: TrainingSettings,
     pub protocol: ProtocolSettings,
+    /// How much each upload counts in the aggregation.
+    pub weights: Weights,
     pub chain: ChainSettings,
     /// How validators judge.
     pub judge: Box<dyn MechanismSettings>,

@@ -56,9 +56,9 @@ impl Plan {
         self.config.layout().total()
     }
 
-    /// Tokens that one peer trains on in a round.
+    /// Tokens that one peer trains on in a round, on average.
     pub fn tokens_per_peer(&self) -> f64 {
-        (self.scenario.training.pages_per_round * self.config.sequence_length) as f64
+        self.scenario.mean_pages() * self.config.sequence_length as f64
     }
 
     /// Tokens that one validator runs forward in a round, as its mechanism counts them.
@@ -102,9 +102,10 @@ impl Plan {
         }
     }
 
-    /// Operations of Newton-Schulz in a peer's round; 0 unless Muon makes its steps.
+    /// Operations of Newton-Schulz in a peer's round, on average; 0 unless Muon makes its steps.
     pub(super) fn newton_schulz_flops(&self) -> f64 {
-        self.scheme.local_steps().map_or(0.0, |steps| steps.flops())
+        let more_steps = self.scenario.mean_pages() / self.scenario.training.pages_per_round as f64;
+        more_steps * self.scheme.local_steps().map_or(0.0, |steps| steps.flops())
     }
 
     /// The work that takes a device's time, for its `Speed`.

@@ -90,6 +90,7 @@ fn nodes(found: &mut Findings, s: &Scenario) {
         machine(found, &path, &group.hardware, &group.link);
         found.within(&format!("{path}.behaviour"), |found| s.behaviour(&group.behaviour).check(found));
         backdoor(found, s, &path, &group.behaviour);
+        steps(found, s, &path, group.inner_steps);
         stay(found, &path, group.joins, group.leaves);
     }
     for (index, group) in s.operators.iter().enumerate() {
@@ -99,6 +100,7 @@ fn nodes(found: &mut Findings, s: &Scenario) {
         machine(found, &path, &group.hardware, &group.link);
         found.within(&format!("{path}.behaviour"), |found| s.behaviour(&group.behaviour).check(found));
         backdoor(found, s, &path, &group.behaviour);
+        steps(found, s, &path, group.inner_steps);
         stay(found, &path, group.joins, group.leaves);
     }
 }
@@ -118,6 +120,12 @@ fn backdoor(found: &mut Findings, s: &Scenario, path: &str, behaviour: &Kinded) 
     let expected = format!("{longest} tokens at most, the length of a sequence");
     let got = format!("{length} tokens");
     found.require_with(length <= longest, format!("{path}.behaviour.trigger"), got, expected, Some("model"));
+}
+
+fn steps(found: &mut Findings, s: &Scenario, path: &str, steps: Option<usize>) {
+    if let Some((steps, expected)) = steps.and_then(|steps| Some((steps, s.expected_steps(steps)?))) {
+        found.require(false, format!("{path}.inner_steps"), steps, expected);
+    }
 }
 
 /// A party must join before it leaves.

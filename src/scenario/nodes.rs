@@ -1,7 +1,7 @@
 //! The nodes of a scenario: their keys and their roles.
 
 use super::operators::Operator;
-use super::peers::ValidatorSettings;
+use super::peers::{OperatorGroup, ValidatorSettings};
 use super::sections::Scenario;
 use crate::node::{PeerPlan, Processor, Role};
 use crate::transport::Identity;
@@ -51,12 +51,51 @@ impl Scenario {
         Role::Validator { processor, behaviour, leaves: settings.leaves }
     }
 
+    /// The pages of a round for a slot that makes this many inner steps: each step takes as many as one of the scheme.
+    pub fn pages_of_steps(&self, steps: Option<usize>) -> usize {
+        let assigned = self.training.pages_per_round;
+        match steps.zip(self.scheme_settings().inner_steps()) {
+            Some((steps, usual)) => assigned.saturating_mul(steps).div_ceil(usual.max(1)),
+            None => assigned,
+        }
+    }
+
+    /// What a peer's own number of inner steps should be instead; `None` if it is possible. Validators must learn how many
+    /// pages an upload is from, unless it makes as many steps as the scheme says.
+    pub fn expected_steps(&self, steps: usize) -> Option<String> {
+        let Some(usual) = self.scheme_settings().inner_steps() else {
+            return Some("nothing: with this scheme a round is one step".into());
+        };
+        let assigned = self.training.pages_per_round.max(1);
+        let most = self.protocol.pages_that_count(assigned).saturating_mul(usual) / assigned;
+        match steps {
+            _ if steps == usual || (self.protocol.says_pages() && (1..=most).contains(&steps)) => None,
+            _ if !self.protocol.says_pages() => Some(format!(
+                "{usual}, the scheme's, unless protocol.most_pages is above 1: uploads then say their pages"
+            )),
+            _ => Some(format!("1 to {most}, for as many pages as count (protocol.most_pages)")),
+        }
+    }
+
+    /// Pages of a slot in a round, on average: `training.pages_per_round`, unless some make more or fewer inner steps.
+    pub fn mean_pages(&self) -> f64 {
+        let peers = self.peers.iter().map(|group| (group.count as f64, group.inner_steps));
+        let slots = |group: &OperatorGroup| group.count as f64 * group.uids as f64;
+        let operators = self.operators.iter().map(|group| (slots(group), group.inner_steps));
+        let sum = |(slots, pages): (f64, f64), (more, steps): (f64, Option<usize>)| {
+            (slots + more, pages + more * self.pages_of_steps(steps) as f64)
+        };
+        let (slots, pages) = peers.chain(operators).fold((0.0, 0.0), sum);
+        if slots == 0.0 { self.training.pages_per_round as f64 } else { pages / slots }
+    }
+
     /// The role of a peer or an operator.
     pub fn operator_role(&self, operator: &Operator, machines: Machines) -> Role {
+        let pages = self.pages_of_steps(operator.inner_steps);
         let processor = match machines {
             Machines::Real => Processor::real(),
             Machines::Simulated { sequence_length } => {
-                self.peer_processor(operator.hardware, operator.uids, sequence_length)
+                self.peer_processor(operator.hardware, operator.uids * pages, sequence_length)
             }
         };
         let settings = operator.behaviour();
@@ -67,6 +106,8 @@ impl Scenario {
             slots: operator.uids,
             leaves: operator.leaves,
             renews: settings.renews(),
+            inner_steps: operator.inner_steps,
+            pages,
         };
         Role::Peer { plan, joins: operator.joins }
     }

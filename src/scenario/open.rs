@@ -72,6 +72,7 @@ impl Scenario {
             rounds: self.rounds,
             training: self.training.clone(),
             protocol: self.protocol.clone(),
+            weights: self.aggregation.weights,
             chain: self.chain.clone(),
             judge: self.judge(),
             backdoors: self.backdoors(),

@@ -5,6 +5,7 @@ use crate::node::Hardware;
 use crate::node::behaviour::BehaviourSettings;
 use crate::settings::Kinded;
 use crate::transport::simulated::Link;
+use crate::words::counted;
 
 /// A party that trains: a peer of `[[peers]]` with one slot, or one of `[[operators]]`.
 #[derive(Clone, Debug)]
@@ -17,6 +18,7 @@ pub struct Operator<'a> {
     /// Its name, if it is one of `[[operators]]`.
     pub name: Option<String>,
     pub behaviour: &'a Kinded,
+    pub inner_steps: Option<usize>,
     pub hardware: &'a Hardware,
     pub link: &'a Link,
     pub joins: u64,
@@ -40,9 +42,14 @@ impl Operator<'_> {
         self.behaviour().keys(ends.saturating_sub(self.joins))
     }
 
-    /// The label of its slots in tables: its behaviour, after its name if it has one.
+    /// The label of its slots in tables: its behaviour and its own number of inner steps, after its name if it has one.
     pub fn label(&self) -> String {
-        let does = self.scenario.label(self.behaviour);
+        let mut does = self.scenario.label(self.behaviour);
+        if let Some(steps) = self.inner_steps
+            && self.scenario.scheme_settings().inner_steps() != Some(steps)
+        {
+            does = format!("{does} {}", counted(steps, "step"));
+        }
         self.name.as_ref().map_or(does.clone(), |name| format!("{name}/{does}"))
     }
 }
@@ -64,6 +71,7 @@ impl Scenario {
                 uids: 1,
                 name: None,
                 behaviour: &group.behaviour,
+                inner_steps: group.inner_steps,
                 hardware: &group.hardware,
                 link: &group.link,
                 joins: group.joins,
@@ -82,6 +90,7 @@ impl Scenario {
                 None => format!("operator-{number}"),
             }),
             behaviour: &group.behaviour,
+            inner_steps: group.inner_steps,
             hardware: &group.hardware,
             link: &group.link,
             joins: group.joins,

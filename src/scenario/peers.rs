@@ -16,6 +16,10 @@ pub struct PeerGroup {
     /// Their behaviour: a kind of [`Registry::behaviours`](super::Registry) and its settings.
     #[serde(default)]
     pub behaviour: Kinded,
+    /// Inner steps that each makes in a round, on as many pages a step as one of the scheme has; default: the scheme's
+    /// `inner_steps`. Not written by default, because the names of runs cover what is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inner_steps: Option<usize>,
     #[serde(default)]
     pub hardware: Hardware,
     #[serde(default)]
@@ -48,6 +52,10 @@ pub struct OperatorGroup {
     /// Their behaviour, like that of peers.
     #[serde(default)]
     pub behaviour: Kinded,
+    /// Inner steps that each makes in a round, on as many pages a step as one of the scheme has; default: the scheme's
+    /// `inner_steps`. Not written by default, because the names of runs cover what is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inner_steps: Option<usize>,
     #[serde(default)]
     pub hardware: Hardware,
     #[serde(default)]

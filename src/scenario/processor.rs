@@ -4,10 +4,10 @@ use super::sections::Scenario;
 use crate::node::{Hardware, Processor};
 
 impl Scenario {
-    /// The processor of a peer, or of an operator with this many slots. Without a stated speed, it trains on the pages
-    /// assigned to all of them in half a round.
-    pub fn peer_processor(&self, hardware: &Hardware, uids: usize, sequence_length: usize) -> Processor {
-        let round_tokens = (uids * self.training.pages_per_round * sequence_length) as f64;
+    /// The processor of a peer, or of an operator, with this many pages a round for all its slots. Without a stated speed,
+    /// it trains on them in half a round.
+    pub fn peer_processor(&self, hardware: &Hardware, pages: usize, sequence_length: usize) -> Processor {
+        let round_tokens = (pages * sequence_length) as f64;
         Processor::of_peer(hardware, round_tokens, self.round_seconds())
     }
 
@@ -37,17 +37,17 @@ mod tests {
         let scenario = scenario(&["training.pages_per_round=8"]);
         let seconds = |speed| {
             let hardware = Hardware { tokens_per_second: speed, ..Hardware::default() };
-            scenario.peer_processor(&hardware, 1, 64).training(512.0).as_secs_f64()
+            scenario.peer_processor(&hardware, 8, 64).training(512.0).as_secs_f64()
         };
         assert!((seconds(None) - 42.0).abs() < 1e-6);
         assert!((seconds(Some(51.2)) - 10.0).abs() < 1e-6);
         let eight = Hardware { tokens_per_second: Some(6.4), devices: 8 };
-        let together = scenario.peer_processor(&eight, 1, 64).training(512.0);
+        let together = scenario.peer_processor(&eight, 8, 64).training(512.0);
         assert!((together.as_secs_f64() - 10.0).abs() < 1e-6, "the stated speed is that of each device");
         let unstated = Hardware { devices: 8, ..Hardware::default() };
-        let together = scenario.peer_processor(&unstated, 1, 64).training(512.0);
+        let together = scenario.peer_processor(&unstated, 8, 64).training(512.0);
         assert!((together.as_secs_f64() - 42.0).abs() < 1e-6, "half a round, with any number of devices");
-        let of_three = scenario.peer_processor(&Hardware::default(), 3, 64);
+        let of_three = scenario.peer_processor(&Hardware::default(), 3 * 8, 64);
         assert!((of_three.training(3.0 * 512.0).as_secs_f64() - 42.0).abs() < 1e-6, "three slots, one after the other");
     }
 

@@ -95,7 +95,7 @@ impl Resolver<'_> {
         let name = registry.aggregations.kind_of(&rule).to_string();
         if !aggregation.is_default() && registry.aggregations.names().any(|known| known == name) {
             self.complete(&registry.aggregations, &mut rule, "rule", "aggregation");
-            *aggregation = AggregationSettings { rule: rule.kind, settings: rule.settings };
+            *aggregation = AggregationSettings { rule: rule.kind, settings: rule.settings, ..*aggregation };
         }
     }
 

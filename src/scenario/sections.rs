@@ -138,9 +138,10 @@ impl Scenario {
         self.chain.block_seconds * self.chain.blocks_per_round as f64
     }
 
-    /// Pages in a step of the AdamW baseline: as many as all aggregated peers train on, unless it is set.
+    /// Pages in a step of the AdamW baseline: as many as all aggregated peers train on, on average, unless it is set.
     pub fn baseline_pages(&self) -> usize {
-        self.baseline.pages_per_round.unwrap_or(self.protocol.top_peers * self.training.pages_per_round)
+        let aggregated = || (self.protocol.top_peers as f64 * self.mean_pages()).round() as usize;
+        self.baseline.pages_per_round.unwrap_or_else(aggregated)
     }
 
     /// Rounds whose records stay in the bucket.

@@ -250,6 +250,9 @@ fn a_wrong_override_is_told_with_its_text() {
         ("corpus.path=a.txt", "or set corpus.kind to \"text\""),
         ("aggregation.rule=sign-off-mean", "aggregation.rule is `sign-off-mean`; expected one of sign-of-mean"),
         ("aggregation.rule=sign-off-mean", "which the scheme `demo` sends; did you mean `sign-of-mean`?"),
+        ("peers.1.inner_steps=4", "peers.1.inner_steps is 4; expected nothing: with this scheme a round is one step"),
+        ("aggregation.weights=token", "aggregation.weights is `token`; expected one of equal, tokens"),
+        ("aggregation.weights=tokens", "expected equal, unless uploads say how many pages they are from"),
         ("aggregation.rule=clipped-mean", "the rules for coefficients of the DCT, which the scheme `demo` sends"),
         (
             "aggregation.ruel=sign-of-mean",

@@ -206,8 +206,9 @@ fn a_key_waits_for_stamps_of_whole_seconds_and_for_clocks() {
         let network = field.network();
         for round in 0..50 {
             let window = ports.clock.put_window(round);
-            let (uids, own) = (&[Some(0)][..], &[][..]);
-            let around = Surroundings { network: &network, ports: &ports, uid: 0, slot: 0, uids, own, round, window };
+            let (uids, own, expected) = (&[Some(0)][..], &[][..], 1);
+            let around =
+                Surroundings { network: &network, ports: &ports, uid: 0, slot: 0, uids, own, round, window, expected };
             assert!(around.reveal_spread() >= window.closes + second + Duration::from_millis(250));
             assert!(around.reveal_spread() < ports.clock.reveal_window(round).closes);
         }

@@ -138,7 +138,7 @@ impl TrainingCore {
         let tokens = self.tokens_of_page(data.part);
         pages.iter_mut().for_each(|page| page.truncate(tokens + 1));
         data.poison.spoil(&mut pages, self.config.vocab_size);
-        let round = Round { number: round, lr: self.schedule.lr(round) };
+        let round = Round { number: round, lr: self.schedule.lr(round), steps: data.steps };
         Ok(local.train(&self.evaluator.with_labels(data.poison.labels), replica, &pages, round))
     }
 
@@ -210,7 +210,7 @@ impl TrainingCore {
         before: &Arc<Replica>,
         round: u64,
         payloads: &[Digest],
-        contributions: impl FnOnce() -> Vec<Arc<PseudoGradient>>,
+        contributions: impl FnOnce() -> Vec<Contribution>,
     ) -> Arc<Replica> {
         if payloads.is_empty() {
             // Without payloads, no rule moves the model, and a copy of a large one is expensive.
@@ -223,11 +223,21 @@ impl TrainingCore {
         let cell = self.advanced.lock().expect("no panic while held").cell(key, most);
         cell.get_or_init(|| {
             let contributions = contributions();
-            let payloads = Weighted::equally(contributions.iter().map(Arc::as_ref));
+            let payloads: Vec<Weighted> = contributions
+                .iter()
+                .map(|Contribution { payload, weight }| Weighted { payload, weight: *weight })
+                .collect();
             self.replica(self.aggregation.step(&before.theta, &payloads, self.rate(round)))
         })
         .clone()
     }
+}
+
+/// A payload that a round aggregates, and how often it counts.
+#[derive(Clone, Debug)]
+pub struct Contribution {
+    pub payload: Arc<PseudoGradient>,
+    pub weight: u8,
 }
 
 impl Advanced {

@@ -146,7 +146,7 @@ mod tests {
             let made = |peer: u32| {
                 let pages: Vec<Vec<u32>> =
                     (0..2).map(|page| (0..17).map(|at| (at * (peer + 3) + page * 7) % 97).collect()).collect();
-                scheme.local().train(&evaluator, &replica, &pages, Round { number: 0, lr: 1e-3 })
+                scheme.local().train(&evaluator, &replica, &pages, Round { number: 0, lr: 1e-3, steps: None })
             };
             let payloads: Vec<PseudoGradient> = (0..3).map(made).collect();
             let weights = [0.5, 0.25, -0.25];

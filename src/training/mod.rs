@@ -29,7 +29,7 @@ mod settings;
 
 pub use average::Average;
 pub use chunks::{Basis, ChunkError, ChunkLayout, MAX_CHUNK, PayloadLayout, TensorChunks};
-pub use core::{CoreError, CoreSettings, TrainingCore, remembered};
+pub use core::{Contribution, CoreError, CoreSettings, TrainingCore, remembered};
 pub use evaluator::Evaluator;
 pub use gradient::Labels;
 pub use poison::{Data, Poison, Trigger};

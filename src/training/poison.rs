@@ -13,6 +13,8 @@ pub struct Data {
     /// The part of each page that is used, from its first token.
     pub part: f64,
     pub poison: Poison,
+    /// Inner steps to make of it, if not as many as the scheme says.
+    pub steps: Option<usize>,
 }
 
 /// How a peer changes its pages.
@@ -36,7 +38,7 @@ pub struct Trigger {
 impl Data {
     /// These pages in full and unchanged.
     pub fn whole(pages: impl Into<Vec<PageId>>) -> Self {
-        Self { pages: pages.into(), part: 1.0, poison: Poison::default() }
+        Self { pages: pages.into(), part: 1.0, poison: Poison::default(), steps: None }
     }
 }
 

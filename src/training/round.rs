@@ -6,4 +6,6 @@ pub struct Round {
     pub number: u64,
     /// Learning rate of the round.
     pub lr: f64,
+    /// Steps that the peer makes alone, where the scheme has such steps; `None` for as many as the scheme says.
+    pub steps: Option<usize>,
 }

@@ -66,6 +66,7 @@ impl Arena {
         keep_honest(&mut honest);
         // Strategies are measured by single honest peers, so an honest operator of several slots has no part in it.
         honest.operators.clear();
+        honest.peers.iter_mut().for_each(|group| group.inner_steps = None);
         if honest.peers.is_empty() {
             return None;
         }
@@ -121,6 +122,7 @@ impl Arena {
                 count: (players / uids).max(1),
                 uids,
                 behaviour,
+                inner_steps: None,
                 hardware: like.hardware,
                 link: like.link,
                 joins: 0,

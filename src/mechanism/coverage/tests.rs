@@ -20,9 +20,12 @@ struct Peer {
     second_half: bool,
     /// One round in so many is worked and uploaded in.
     every: u64,
+    /// The work that it says it does, relative to what is assigned.
+    says: f64,
 }
 
-const HONEST: Peer = Peer { pages: 1.0, stretches: 1.0, quality: 0.01, first_half: true, second_half: true, every: 1 };
+const HONEST: Peer =
+    Peer { pages: 1.0, stretches: 1.0, quality: 0.01, first_half: true, second_half: true, every: 1, says: 1.0 };
 
 /// A number in 0..1, fixed for each purpose, peer and round.
 fn chance(purpose: &str, uid: Uid, round: u64) -> f64 {
@@ -35,9 +38,9 @@ fn network(peers: &[Peer], settings: CoverageSettings) -> Coverage {
     coverage
 }
 
-fn observe(coverage: &mut Coverage, round: u64, outcomes: impl Iterator<Item = (Uid, Status)>) {
+fn observe(coverage: &mut Coverage, round: u64, outcomes: impl Iterator<Item = (Uid, Status, f64)>) {
     let peer =
-        |(uid, arrival)| PeerFacts { uid, arrival, stamp_ms: None, steps_behind: Some(0.0), work: 1.0, paid: 0.0 };
+        |(uid, arrival, work)| PeerFacts { uid, arrival, stamp_ms: None, steps_behind: Some(0.0), work, paid: 0.0 };
     coverage.observe(&Facts { round, peers: outcomes.map(peer).collect(), uploads: &Alike(Vec::new()) });
 }
 
@@ -63,7 +66,7 @@ fn play(coverage: &mut Coverage, peers: &[Peer], rounds: std::ops::Range<u64>) -
     let mut total = vec![0.0; peers.len()];
     for round in rounds {
         let status = |every| if round % every == 0 { Status::Passed } else { Status::Absent };
-        let outcomes = peers.iter().enumerate().map(|(uid, peer)| (uid as Uid, status(peer.every)));
+        let outcomes = peers.iter().enumerate().map(|(uid, peer)| (uid as Uid, status(peer.every), peer.says));
         observe(coverage, round, outcomes);
         let measured = coverage.measure(round, &[]);
         let losses = measured.into_iter().map(|what| Measured { loss: Some(loss(peers, &what, round)), what });
@@ -95,6 +98,22 @@ fn pay_follows_the_share_of_the_work_that_was_done() {
     assert!(nothing < 0.005, "{nothing}");
     let spread = paid[5..].iter().map(|paid| (paid / honest - 1.0).abs()).fold(0.0, f64::max);
     assert!(spread < 0.03, "equal peers are paid alike: {spread}");
+}
+
+/// A check of a larger claim is of a larger piece, which more than half of the time holds a page that was left out.
+#[test]
+fn a_claim_is_paid_as_far_as_its_work_is_found() {
+    let mut peers = vec![HONEST; 16];
+    peers[1] = Peer { says: 2.0, ..HONEST };
+    peers[2] = Peer { says: 2.0, pages: 0.5, stretches: 0.5, ..HONEST };
+    peers[3] = Peer { says: 0.5, ..HONEST };
+    let coverage = &mut network(&peers, CoverageSettings::default());
+    play(coverage, &peers, 0..200);
+    let paid = play(coverage, &peers, 200..1200);
+    let honest = mean(&paid[4..]);
+    let [twice, in_words, half] = [1, 2, 3].map(|uid| paid[uid] / honest);
+    assert!((twice - 2.0).abs() < 0.05 && (half - 0.5).abs() < 0.05, "{twice} {half}");
+    assert!(in_words < 0.5, "{in_words}");
 }
 
 #[test]
@@ -152,7 +171,7 @@ fn a_check_is_not_to_be_foreseen_from_the_last_one() {
     let (mut checked, mut again) = (0, 0);
     let mut before: Vec<Uid> = Vec::new();
     for round in 50..2050 {
-        observe(&mut coverage, round, (0..16).map(|uid| (uid, Status::Passed)));
+        observe(&mut coverage, round, (0..16).map(|uid| (uid, Status::Passed, 1.0)));
         let now: Vec<Uid> = coverage.chosen(round).into_iter().map(|(of, _)| of.uid).collect();
         assert_eq!(now.len(), 5);
         checked += before.len();
@@ -170,7 +189,7 @@ fn newcomers_are_sure_of_half_of_the_checks_and_have_no_pay_before_them() {
     let mut coverage = network(&peers[..10], CoverageSettings { evaluated_per_round: 6, ..Default::default() });
     play(&mut coverage, &peers[..10], 0..100);
     (10..20).for_each(|uid| coverage.arrive(uid));
-    observe(&mut coverage, 100, (0..20).map(|uid| (uid, Status::Passed)));
+    observe(&mut coverage, 100, (0..20).map(|uid| (uid, Status::Passed, 1.0)));
     let chosen = coverage.chosen(100);
     assert!(chosen.iter().filter(|(of, _)| of.uid >= 10).count() >= 3, "{chosen:?}");
     assert!(coverage.pay().iter().all(|&(uid, share)| (uid < 10) == (share > 0.0)));
@@ -195,7 +214,7 @@ proptest! {
     fn nothing_a_peer_does_breaks_the_pay(losses in proptest::collection::vec(any::<f64>(), 64), round in 0u64..9) {
         let mut coverage = network(&[HONEST; 6], CoverageSettings::default());
         for round in 0..=round {
-            observe(&mut coverage, round, (0..6).map(|uid| (uid, Status::Passed)));
+            observe(&mut coverage, round, (0..6).map(|uid| (uid, Status::Passed, 1.0)));
             let wanted = coverage.measure(round, &[]).into_iter().enumerate();
             let measured = wanted.map(|(at, what)| Measured { loss: Some(losses[at % 64]), what });
             coverage.learn(round, &[], &Losses(measured.collect()));

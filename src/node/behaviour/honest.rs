@@ -45,17 +45,11 @@ struct Honest {
 
 impl Behaviour for Honest {
     fn pages(&mut self, around: &Surroundings) -> Vec<PageId> {
-        let mut pages = around.assigned();
-        let wanted = self.pages_said(pages.len());
-        if wanted > pages.len() {
-            pages.extend(around.network.assignment.extra(around.uid, around.round, wanted - pages.len()));
-        }
-        pages.truncate(wanted);
-        pages
+        around.pages(self.pages_said(around.expected))
     }
 
-    fn pages_said(&self, assigned: usize) -> usize {
-        (assigned as f64 * self.data).round().max(1.0) as usize
+    fn pages_said(&self, expected: usize) -> usize {
+        (expected as f64 * self.data).round().max(1.0) as usize
     }
 }
 

@@ -73,12 +73,19 @@ pub struct Surroundings<'a> {
     pub round: u64,
     /// The time in which an upload of this round counts.
     pub window: PutWindow,
+    /// How many pages each slot has in a round: as many as are assigned, unless the operator makes more or fewer inner steps.
+    pub expected: usize,
 }
 
 impl Surroundings<'_> {
-    /// The pages on which this peer is expected to train.
-    pub fn assigned(&self) -> Vec<PageId> {
-        self.network.assignment.assigned(self.uid, self.round)
+    /// The first `count` pages of this slot: the assigned ones, then others that nobody else has.
+    pub fn pages(&self, count: usize) -> Vec<PageId> {
+        self.network.assignment.first(self.uid, self.round, count)
+    }
+
+    /// The next `count` pages of this slot, after the expected ones.
+    pub fn further(&self, count: usize) -> Vec<PageId> {
+        self.pages(self.expected + count).split_off(self.expected)
     }
 
     /// A generator for this slot's draws in this round.
@@ -122,7 +129,7 @@ impl Surroundings<'_> {
     /// What a peer's upload of a round says about its model; `None` as for [`upload_of`](Self::upload_of).
     pub async fn claim_of(&self, round: u64, uid: Uid, hotkey: Hotkey) -> Option<Claim> {
         let upload = self.fetch(round, uid, hotkey).await?;
-        let pages = upload.pages.map_or(self.assigned().len(), usize::from);
+        let pages = upload.pages.map_or(self.network.rules.training.pages_per_round, usize::from);
         Some(Claim { model: upload.model, samples: upload.samples, pages })
     }
 
@@ -181,7 +188,7 @@ pub trait Behaviour: Send + Sync {
 
     /// Which data?
     fn pages(&mut self, around: &Surroundings) -> Vec<PageId> {
-        around.assigned()
+        around.pages(around.expected)
     }
 
     /// How does it change its data?
@@ -204,9 +211,10 @@ pub trait Behaviour: Send + Sync {
         own
     }
 
-    /// How many pages does it say it trains on, if `assigned` are expected? Only where the network asks for it.
-    fn pages_said(&self, assigned: usize) -> usize {
-        assigned
+    /// How many pages does it say it trains on, if an honest peer that makes as many steps has `expected`? Only where the
+    /// network asks for it.
+    fn pages_said(&self, expected: usize) -> usize {
+        expected
     }
 
     /// What does the upload say about the model that it was computed on? `own` is the truth.

@@ -42,6 +42,9 @@ pub struct Peer {
     index: u64,
     leaves: Option<u64>,
     renews: Option<u64>,
+    inner_steps: Option<usize>,
+    /// Pages of a slot in a round, if it is honest.
+    pages: usize,
     /// The first round in which it took part.
     began: Option<u64>,
     /// The models before `at`, newest last: as many as the behaviour may compute on.
@@ -63,6 +66,10 @@ pub struct PeerPlan {
     pub leaves: Option<u64>,
     /// Rounds after which it registers again, under the next key of each slot.
     pub renews: Option<u64>,
+    /// Inner steps in a round, if not as many as the scheme says.
+    pub inner_steps: Option<usize>,
+    /// Pages of a slot in a round, if it is honest.
+    pub pages: usize,
 }
 
 /// A round in progress.
@@ -77,13 +84,15 @@ struct Round {
     own: Vec<Option<PseudoGradient>>,
     /// Whether each slot may have something to send.
     sends: Vec<bool>,
+    /// Pages of a slot.
+    expected: usize,
 }
 
 impl Round {
     /// The view of a slot that the behaviour gets.
     fn around<'a>(&'a self, network: &'a Network, ports: &'a Ports, (slot, uid): (usize, Uid)) -> Surroundings<'a> {
-        let (uids, own) = (&self.uids, &self.own);
-        Surroundings { network, ports, uid, slot, uids, own, round: self.number, window: self.window }
+        let Self { number: round, window, ref uids, ref own, expected, .. } = *self;
+        Surroundings { network, ports, uid, slot, uids, own, round, window, expected }
     }
 
     /// The slots that may have something to send, with their indices.
@@ -112,6 +121,8 @@ impl Peer {
             index: plan.index,
             leaves: plan.leaves,
             renews: plan.renews,
+            inner_steps: plan.inner_steps,
+            pages: plan.pages,
             began: None,
             at: 0,
             agreed: Agreed::default(),
@@ -179,7 +190,8 @@ impl Peer {
         let window = ports.clock.put_window(round);
         let uids = self.slots.iter().map(|slot| slot.uid).collect();
         let (own, sends) = (vec![None; self.slots.len()], vec![true; self.slots.len()]);
-        let mut under_way = Round { number: round, window, replica: self.computed_on(), uids, own, sends };
+        let expected = self.pages;
+        let mut under_way = Round { number: round, window, replica: self.computed_on(), uids, own, sends, expected };
         self.train_all(&mut under_way).await;
         let sent = self.send_all(&under_way).await;
         for ((slot, _), _) in under_way.slots().zip(sent).filter(|(_, sent)| *sent) {
@@ -226,7 +238,7 @@ impl Peer {
             let around = round.around(&self.network, ports, of_slot);
             let own = round.own[slot].clone();
             let Some(gradient) = self.behaviour.pseudo_gradient(own, &around).await else { return false };
-            let pages = self.behaviour.pages_said(self.network.rules.training.pages_per_round);
+            let pages = self.behaviour.pages_said(around.expected);
             let claim = Claim::of(&self.network, &round.replica, round.number, pages);
             let claim = self.behaviour.claim(claim, &around).await;
             let signed = upload::sign(&self.network, &ports.identity, uid, round.number, claim, gradient);
@@ -275,7 +287,7 @@ impl Peer {
         let ports = slot.ports().clone();
         let around = round.around(&self.network, &ports, of_slot);
         let (part, poison) = (self.behaviour.part_of_page(), self.behaviour.poison(&around));
-        let data = Data { pages: self.behaviour.pages(&around), part, poison };
+        let data = Data { pages: self.behaviour.pages(&around), part, poison, steps: self.inner_steps };
         let cost = self.processor.training(self.network.tokens(&data.pages) * part);
         let tokens = data.pages.len() * self.network.core.tokens_of_page(part);
         ports.host.trained(&ports.identity.hotkey(), tokens as u64);
@@ -291,7 +303,7 @@ impl Peer {
         let (local, sent) = ports.run(cost, work).await;
         slot.local = Some(local);
         // They arrive while the round ends and the next begins.
-        let next = self.network.assignment.assigned(of_slot.1, number + 1);
+        let next = self.network.assignment.first(of_slot.1, number + 1, self.pages);
         self.network.core.corpus.fetch_ahead(&next);
         sent
     }

@@ -71,7 +71,11 @@ impl Validator {
         }
         // Each once: a payload can be large, and be in many measurements.
         let named: BTreeSet<Uid> = wanted.iter().flat_map(|what| &what.payloads).map(|(uid, _)| *uid).collect();
-        let payloads = named.into_iter().map(|uid| (uid, gathered.valid[&uid].upload.gradient.clone())).collect();
+        let payloads = named.into_iter().map(|uid| {
+            let upload = &gathered.valid[&uid].upload;
+            (uid, (upload.gradient.clone(), self.network.pages_said(upload)))
+        });
+        let payloads = payloads.collect();
         Material { network: self.network.clone(), before: before.clone(), round: self.round, payloads, sets }
     }
 
@@ -135,7 +139,8 @@ struct Material {
     network: Arc<Network>,
     before: Arc<Replica>,
     round: u64,
-    payloads: BTreeMap<Uid, PseudoGradient>,
+    /// Payloads, and the pages that each is said to be from.
+    payloads: BTreeMap<Uid, (PseudoGradient, usize)>,
     sets: Vec<PageSet>,
 }
 
@@ -174,10 +179,14 @@ impl Material {
             let readable: Vec<&[Vec<u32>]> =
                 sets.iter().filter_map(|set| set.as_ref().ok()).map(Vec::as_slice).collect();
             let Measurement { payloads, fraction, tensors, .. } = &step[0];
-            let parts: Vec<(Cow<PseudoGradient>, u8)> =
-                payloads.iter().map(|(uid, weight)| (part(&self.payloads[uid], *tensors), *weight)).collect();
+            let of = |(uid, _): &(Uid, u8)| &self.payloads[uid];
+            let parts: Vec<Cow<PseudoGradient>> = payloads.iter().map(|what| part(&of(what).0, *tensors)).collect();
+            // Each counts as it does in the round's aggregation.
+            let pages: Vec<usize> = payloads.iter().map(|what| of(what).1).collect();
+            let counts = self.network.rules.weights.of(&pages);
+            let weights = payloads.iter().zip(counts).map(|((_, weight), counts)| weight.saturating_mul(counts));
             let payloads: Vec<Weighted> =
-                parts.iter().map(|(payload, weight)| Weighted { payload, weight: *weight }).collect();
+                parts.iter().zip(weights).map(|(payload, weight)| Weighted { payload, weight }).collect();
             let core = &self.network.core;
             let mut losses = core.losses_after(&self.before, self.round, &payloads, *fraction, &readable).into_iter();
             for (what, set) in step.iter().zip(sets) {

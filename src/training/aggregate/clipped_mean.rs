@@ -4,9 +4,9 @@
 //! The mean is over all peers; a coefficient that a peer did not send counts as 0. Sums are of whole numbers
 //! ([`exact`](super::exact)), here in units of 2^-32 of the median size of the peers' payloads:
 //!
-//! 1. **Size** of a peer's tensor: the root mean square of its values. The median of all peers' sizes is weighted, and
-//!    the lower one if two are in the middle, so raising it takes half of the weight. All peers send equally many
-//!    values, so this is also the median of the L2 norms.
+//! 1. **Size** of a peer's tensor: the root mean square of its values. The median of all peers' sizes is the lower one if
+//!    two are in the middle, and does not depend on weights, so raising it takes half of the peers. All peers send equally
+//!    many values, so this is also the median of the L2 norms.
 //! 2. **Value**: `v / max(size, median)` in f64, which clips a peer's tensor to the median norm; clamped to +-32,
 //!    times 2^32, rounded: 2^37 at most. A median of 0 leaves the tensor as it is.
 //! 3. **Sum** of weight times value over the peers. The total weight is below 2^16, so the sum is below 2^53 and exact
@@ -40,6 +40,10 @@ impl RuleSettings for ClippedMeanSettings {
         sent == Basis::Values
     }
 
+    fn takes_weights(&self) -> bool {
+        true
+    }
+
     fn build(&self, payloads: &PayloadLayout, _device: Device) -> Box<dyn Aggregation> {
         Box::new(ClippedMean::new(payloads.chunks.clone()))
     }
@@ -68,15 +72,16 @@ impl Aggregation for ClippedMean {
         let mut after = theta.to_vec();
         let mut sums = Vec::new();
         for (tensor, chunks) in self.layout.tensors.iter().enumerate() {
-            let of_tensor = |weighted: &Weighted| (rms(&weighted.payload.tensors[tensor].values), weighted.weight);
-            let sizes: Vec<(f64, u8)> = payloads.iter().map(of_tensor).collect();
-            let median = lower_median(sizes.clone(), total);
+            let of_tensor = |weighted: &Weighted| rms(&weighted.payload.tensors[tensor].values);
+            let sizes: Vec<f64> = payloads.iter().map(of_tensor).collect();
+            let counted = payloads.iter().zip(&sizes).filter(|(weighted, _)| weighted.weight > 0);
+            let median = lower_median(counted.map(|(_, size)| *size).collect());
             if median == 0.0 {
                 continue;
             }
             sums.clear();
             sums.resize(chunks.range.len(), 0.0);
-            for (weighted, (size, _)) in payloads.iter().zip(sizes) {
+            for (weighted, size) in payloads.iter().zip(sizes) {
                 let sparse = &weighted.payload.tensors[tensor];
                 add(chunks, sparse, size.max(median), weighted.weight.into(), &mut sums);
             }
@@ -102,17 +107,10 @@ fn add(chunks: &TensorChunks, sparse: &SparseTensor, unit: f64, weight: f64, sum
     }
 }
 
-/// The weighted median: the smallest value such that at least half of the total weight is at or below it; 0 for no
-/// values.
-fn lower_median(mut values: Vec<(f64, u8)>, total: u32) -> f64 {
-    values.retain(|&(_, weight)| weight > 0);
-    values.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-    let mut up_to = 0;
-    let middle = values.into_iter().find(|&(_, weight)| {
-        up_to += u32::from(weight);
-        2 * up_to >= total
-    });
-    middle.map_or(0.0, |(value, _)| value)
+/// The median, the lower one if two are in the middle; 0 for no values.
+fn lower_median(mut values: Vec<f64>) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    values.get(values.len().saturating_sub(1) / 2).copied().unwrap_or(0.0)
 }
 
 #[cfg(test)]
@@ -132,12 +130,14 @@ mod tests {
     /// The documented rule with sums in whole numbers of 128 bits, parameter by parameter.
     fn by_the_book(layout: &ChunkLayout, theta: &[f32], payloads: &[Weighted], rate: f64) -> Vec<f32> {
         let mut after = theta.to_vec();
-        // A weight stands for that many identical payloads.
+        let counted: Vec<&PseudoGradient> =
+            payloads.iter().filter(|weighted| weighted.weight > 0).map(|weighted| weighted.payload).collect();
+        // In the sums, a weight stands for that many identical payloads.
         let peers: Vec<&PseudoGradient> = (payloads.iter())
             .flat_map(|weighted| std::iter::repeat_n(weighted.payload, weighted.weight.into()))
             .collect();
         for (t, chunks) in layout.tensors.iter().enumerate() {
-            let mut sizes: Vec<f64> = peers.iter().map(|peer| rms(&peer.tensors[t].values)).collect();
+            let mut sizes: Vec<f64> = counted.iter().map(|peer| rms(&peer.tensors[t].values)).collect();
             sizes.sort_by(f64::total_cmp);
             let Some(&median) = sizes.get((sizes.len().max(1) - 1) / 2).filter(|&&median| median > 0.0) else {
                 continue;
@@ -211,6 +211,16 @@ mod tests {
             assert_eq!(step(&layout, &[0.5, -0.5], &Weighted::equally(peers.iter().copied()), 1.0), [0.5, -0.5]);
         }
         assert_eq!(step(&layout, &[0.5, -0.5], &[Weighted::once(&loud)], 0.25), [0.25, -0.75]);
+    }
+
+    /// A peer that claims much work counts as much, but makes no room for a large payload.
+    #[test]
+    fn a_large_weight_does_not_raise_the_median() {
+        let layout = layout(&[vec![2]], 2, 2);
+        let (first, second, large) = (plain(&[1.0, 1.0]), plain(&[1.0, -1.0]), plain(&[1e6, 1e6]));
+        let claims = Weighted { payload: &large, weight: 5 };
+        let moved = step(&layout, &[0.0, 0.0], &[Weighted::once(&first), Weighted::once(&second), claims], 1.0);
+        assert_eq!(moved, [-1.0, (-5.0f64 / 7.0) as f32]);
     }
 
     #[test]

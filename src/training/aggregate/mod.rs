@@ -11,6 +11,7 @@
 //! | `robust` | rules that tolerate dishonest payloads |
 //! | `seam` | the interface of a rule |
 //! | `exact` | the arithmetic of the rules |
+//! | `weights` | how much each payload counts |
 //! | `settings` | `[aggregation]` in a scenario |
 
 pub mod clipped_mean;
@@ -21,9 +22,11 @@ mod settings;
 pub mod sign_of_mean;
 #[cfg(test)]
 pub(super) mod testing;
+mod weights;
 
 pub use seam::{Aggregation, MOST_WEIGHT, RuleSettings, Weighted, total_weight};
 pub use settings::AggregationSettings;
+pub use weights::Weights;
 
 use crate::settings::Kinds;
 use clipped_mean::ClippedMeanSettings;

@@ -25,7 +25,7 @@ pub trait Aggregation: Send + Sync {
 }
 
 /// Largest total weight of payloads that are aggregated together. Sums of whole numbers then stay exact, as 2^37 times
-/// it is below 2^53. The 250 slots of a chain stay below it even with the largest weight each.
+/// it is below 2^53.
 pub const MOST_WEIGHT: u32 = (1 << 16) - 1;
 
 /// A payload and its weight. Weights are whole numbers so that weighted sums are exact. A payload of weight 0 is
@@ -66,6 +66,12 @@ pub trait RuleSettings: Send + Sync {
 
     /// Whether the rule takes payloads of this kind.
     fn works_on(&self, sent: Basis) -> bool;
+
+    /// Whether payloads may count unequally. A rule that looks for the odd ones among equals cannot tell a large weight from
+    /// many that agree.
+    fn takes_weights(&self) -> bool {
+        false
+    }
 
     /// The rule for payloads of this layout, with its heavy work on the device.
     fn build(&self, payloads: &PayloadLayout, device: Device) -> Box<dyn Aggregation>;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
+use super::weights::Weights;
 use crate::settings::Kinded;
 
 /// How payloads are combined into one update: a kind of
@@ -13,9 +14,16 @@ pub struct AggregationSettings {
     /// Name of the rule; default: the scheme's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
+    /// How much each upload counts.
+    #[serde(skip_serializing_if = "is_equal")]
+    pub weights: Weights,
     /// The rule's settings.
     #[serde(flatten)]
     pub settings: Table,
+}
+
+fn is_equal(weights: &Weights) -> bool {
+    *weights == Weights::Equal
 }
 
 impl AggregationSettings {

@@ -45,6 +45,10 @@ impl RuleSettings for SignOfMeanSettings {
         sent == Basis::Dct
     }
 
+    fn takes_weights(&self) -> bool {
+        true
+    }
+
     fn build(&self, payloads: &PayloadLayout, device: Device) -> Box<dyn Aggregation> {
         Box::new(SignOfMean::new(payloads.chunks.clone(), device))
     }

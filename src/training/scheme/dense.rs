@@ -110,6 +110,10 @@ impl SchemeSettings for DenseSettings {
         }
     }
 
+    fn inner_steps(&self) -> Option<usize> {
+        (self.update != DenseUpdate::Gradient).then_some(self.inner_steps)
+    }
+
     fn basis(&self) -> Basis {
         BASIS
     }
@@ -217,7 +221,7 @@ impl LocalTraining for Local {
                 gradient
             }
             DenseUpdate::Adamw | DenseUpdate::Steps => {
-                self.scheme.steps.update(evaluator, &mut self.moments, replica, pages, round.lr)
+                self.scheme.steps.update(evaluator, &mut self.moments, replica, pages, round)
             }
         };
         self.scheme.layout.whole(&update)

@@ -7,7 +7,7 @@ use crate::model::ParamLayout;
 use crate::settings::Findings;
 use crate::training::adamw::Moments;
 use crate::training::optimiser::{Optimiser, OptimiserKind, OptimiserSettings};
-use crate::training::{Evaluator, Replica};
+use crate::training::{Evaluator, Replica, Round};
 
 /// A peer's own steps in a round.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -129,9 +129,9 @@ impl LocalSteps {
         moments: &mut Moments,
         replica: &Replica,
         pages: &[Vec<u32>],
-        lr: f64,
+        round: Round,
     ) -> Vec<f32> {
-        let steps = self.steps.min(pages.len());
+        let steps = round.steps.unwrap_or(self.steps).min(pages.len());
         let mut theta = replica.theta.clone();
         for step in 0..steps {
             let pages = &pages[step * pages.len() / steps..(step + 1) * pages.len() / steps];
@@ -139,7 +139,7 @@ impl LocalSteps {
                 0 => evaluator.gradient(&replica.model, pages),
                 _ => evaluator.gradient(&evaluator.model(&theta), pages),
             };
-            self.optimiser.step(&evaluator.device, moments, &mut theta, &gradient.values, lr);
+            self.optimiser.step(&evaluator.device, moments, &mut theta, &gradient.values, round.lr);
         }
         theta.iter_mut().zip(&replica.theta).for_each(|(local, agreed)| *local = agreed - *local);
         theta

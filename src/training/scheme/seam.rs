@@ -21,6 +21,11 @@ pub trait SchemeSettings: Send + Sync {
         Table::new()
     }
 
+    /// Steps that a peer makes alone in a round; `None` where it makes none.
+    fn inner_steps(&self) -> Option<usize> {
+        None
+    }
+
     /// The meaning of the coefficients that a peer sends. Only aggregation rules for this basis fit the scheme.
     fn basis(&self) -> Basis {
         Basis::Values

@@ -101,6 +101,10 @@ impl SchemeSettings for SparseLocoSettings {
         self.inner().dependent_defaults(pages_per_round)
     }
 
+    fn inner_steps(&self) -> Option<usize> {
+        Some(self.inner_steps)
+    }
+
     fn basis(&self) -> Basis {
         BASIS
     }
@@ -215,7 +219,7 @@ struct State {
 impl LocalTraining for Local {
     fn train(&mut self, evaluator: &Evaluator, replica: &Replica, pages: &[Vec<u32>], round: Round) -> PseudoGradient {
         let Self { scheme, state } = self;
-        let update = scheme.steps.update(evaluator, &mut state.moments, replica, pages, round.lr);
+        let update = scheme.steps.update(evaluator, &mut state.moments, replica, pages, round);
         scheme.encode(&mut state.error, &update)
     }
 

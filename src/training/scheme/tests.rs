@@ -3,7 +3,10 @@
 use toml::Table;
 
 use super::{DemoSettings, DenseSettings, DenseUpdate, SparseLocoSettings, shipped};
+use crate::digest::Digest;
+use crate::model::{Device, LlamaConfig, ModelSettings, init_theta};
 use crate::settings::{Findings, Kinded};
+use crate::training::{Evaluator, Replica, Round};
 
 #[derive(serde::Deserialize)]
 struct File {
@@ -78,5 +81,27 @@ fn muon_is_written_only_where_it_is_set() {
         let mut found = Findings::default();
         shipped().resolve(&whole).unwrap().settings.check(&mut found, 4);
         assert_eq!(found.into_vec(), [], "{kind}");
+    }
+}
+
+/// A peer that says how many steps it makes, makes what a scheme with so many would.
+#[test]
+fn a_peer_makes_as_many_steps_as_it_says() {
+    let config = LlamaConfig::from_settings(&ModelSettings { preset: "nano".into(), ..Default::default() }).unwrap();
+    let evaluator = Evaluator::new(config.clone(), Device::Cpu, 2);
+    let theta = init_theta(&config, 3);
+    let replica = Replica { digest: Digest::of_f32(&theta), model: evaluator.model(&theta), theta };
+    let pages: Vec<Vec<u32>> = (0..4).map(|page| (0..17).map(|at| (at * 5 + page * 7) % 97).collect()).collect();
+    for kind in ["sparseloco", "dense"] {
+        let made = |of_scheme: usize, steps: Option<usize>| {
+            let settings = format!("inner_steps = {of_scheme}").parse().unwrap();
+            let settings = shipped().resolve(&Kinded { settings, ..Kinded::of(kind) }).unwrap().settings;
+            assert_eq!(settings.inner_steps(), Some(of_scheme));
+            let scheme = settings.build(&config.layout()).unwrap();
+            scheme.local().train(&evaluator, &replica, &pages, Round { number: 0, lr: 1e-3, steps })
+        };
+        assert_eq!(made(2, Some(4)), made(4, None), "{kind}");
+        assert_ne!(made(2, Some(4)), made(2, None), "{kind}");
+        assert_eq!(made(2, Some(9)), made(4, None), "{kind}: a step has a page at least");
     }
 }

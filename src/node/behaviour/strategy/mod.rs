@@ -85,19 +85,16 @@ impl Behaviour for Strategy {
     }
 
     fn pages(&mut self, around: &Surroundings) -> Vec<PageId> {
-        let mut pages = around.assigned();
-        let part = |of: f64| (pages.len() as f64 * of).round() as usize;
-        let (assigned, extra) = (part(self.settings.pages), part(self.settings.extra));
-        pages.truncate(if extra == 0 { assigned.max(1) } else { assigned });
-        if extra > 0 {
-            pages.extend(around.network.assignment.extra(around.uid, around.round, extra));
-        }
+        let part = |of: f64| (around.expected as f64 * of).round() as usize;
+        let (own, extra) = (part(self.settings.pages), part(self.settings.extra));
+        let mut pages = around.pages(if extra == 0 { own.max(1) } else { own });
+        pages.extend(around.further(extra));
         pages
     }
 
-    fn pages_said(&self, assigned: usize) -> usize {
+    fn pages_said(&self, expected: usize) -> usize {
         let said = self.settings.says.unwrap_or(1.0 + self.settings.extra);
-        (assigned as f64 * said).round().max(1.0) as usize
+        (expected as f64 * said).round().max(1.0) as usize
     }
 
     fn model_age(&self) -> usize {

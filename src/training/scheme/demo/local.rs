@@ -118,7 +118,7 @@ mod tests {
         let round = |number| {
             let pages: Vec<Vec<u32>> =
                 (0..3).map(|page| (0..33).map(|at| (at * (page + 3) * 7 + number as u32) % 97).collect()).collect();
-            let sent = local.train(&evaluator, &replica, &pages, Round { number, lr: 0.01 });
+            let sent = local.train(&evaluator, &replica, &pages, Round { number, lr: 0.01, steps: None });
             if number == 1 {
                 let mut saved = Vec::new();
                 local.save(&mut saved);
