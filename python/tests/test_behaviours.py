@@ -271,6 +271,24 @@ def test_a_class_says_how_many_pages_it_did(simulated, data):
     assert simulated(source, kinds=[Silent]).digest != shipped.digest, "what an upload says counts"
 
 
+class Plain(gauntlet.Behaviour):
+    """The shipped honest one, which has as many pages as its steps take."""
+
+    kind = "honest"
+    data: float = 1.0
+
+    def pages(self, around):
+        assert len(around.assigned()) in (4, 8)
+        assert not set(around.assigned()) & set(around.extra(4)), "further pages are others"
+        return around.assigned()
+
+
+def test_a_group_with_inner_steps_of_its_own_has_other_pages(simulated):
+    source = of_coverage({"kind": "honest"}, scheme={"kind": "sparseloco", "inner_steps": 2})
+    source["peers"][-1]["inner_steps"] = 4
+    assert simulated(source, kinds=[Plain]).digest == simulated(source).digest
+
+
 def test_claims_of_others_have_their_pages(simulated):
     class Reader(gauntlet.Behaviour):
         async def pseudo_gradient(self, own, around):
