@@ -60,8 +60,14 @@ impl Lettering {
 
     /// Approximate width of a text in pixels, as the reader's fonts are not known here.
     pub fn width_of(&self, text: &str) -> f64 {
-        let per_letter = if self.bold { 0.56 } else { 0.51 };
-        text.chars().count() as f64 * per_letter * self.size
+        let em = |letter: char| match letter {
+            'i' | 'j' | 'l' | 'f' | 't' | 'r' | ' ' | '.' | ',' | ':' | '(' | ')' | '\'' | '|' | '-' => 0.36,
+            'm' | 'w' | 'M' | 'W' | '%' | '±' => 0.88,
+            'A'..='Z' | '0'..='9' => 0.62,
+            _ => 0.57,
+        };
+        let bold = if self.bold { 1.1 } else { 1.0 };
+        text.chars().map(em).sum::<f64>() * bold * self.size
     }
 }
 
