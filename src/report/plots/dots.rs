@@ -108,16 +108,17 @@ fn range(marks: &[Mark], reference: Option<f64>) -> (std::ops::Range<f64>, bool)
 
 /// A label shortened to fit its column.
 fn shortened(label: &str, look: Lettering) -> String {
-    let width = look.width_of(label);
-    if width <= WIDEST {
+    if look.width_of(label) <= WIDEST {
         return label.to_string();
     }
     let letters: Vec<char> = label.chars().collect();
-    let kept = (letters.len() as f64 * WIDEST / width) as usize;
     // Labels often differ at their ends.
-    let half = kept.saturating_sub(1) / 2;
-    let (start, end) = (&letters[..half], &letters[letters.len() - half..]);
-    format!("{}\u{2026}{}", start.iter().collect::<String>(), end.iter().collect::<String>())
+    let with_ends = |half: usize| {
+        let (start, end) = (&letters[..half], &letters[letters.len() - half..]);
+        format!("{}\u{2026}{}", start.iter().collect::<String>(), end.iter().collect::<String>())
+    };
+    let mut halves = (0..=letters.len() / 2).rev().map(with_ends);
+    halves.find(|short| look.width_of(short) <= WIDEST).unwrap_or_default()
 }
 
 #[cfg(test)]
