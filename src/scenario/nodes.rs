@@ -112,3 +112,40 @@ impl Scenario {
         Role::Peer { plan, joins: operator.joins }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 20 peers, and one of its own speed.
+    #[test]
+    fn a_group_makes_other_numbers_of_inner_steps_where_uploads_say_so() {
+        let scheme = ["scheme=sparseloco", "training.pages_per_round=8", "scheme.inner_steps=4"];
+        let said = |more: &[&str]| {
+            let settings: Vec<String> = scheme.iter().chain(more).map(|text| text.to_string()).collect();
+            Scenario::from_toml("name = 'n'\n[[peers]]\ncount = 20\n[[peers]]\n", "n.toml", &settings)
+        };
+        let scenario = said(&["protocol.most_pages=2", "peers.1.inner_steps=8"]).unwrap();
+        assert_eq!([Some(8), Some(3), None].map(|steps| scenario.pages_of_steps(steps)), [16, 6, 8]);
+        assert!((scenario.mean_pages() - 176.0 / 21.0).abs() < 1e-9);
+        assert_eq!(scenario.expected_steps(0), scenario.expected_steps(9));
+        for (set, expected) in [
+            (&["protocol.most_pages=2", "peers.1.inner_steps=9"][..], "peers.1.inner_steps is 9; expected 1 to 8"),
+            (&["protocol.most_pages=2", "peers.1.inner_steps=9223372036854775807"], "expected 1 to 8"),
+            (&["protocol.most_pages=2", "peers.1.inner_steps=0"], "peers.1.inner_steps is 0; expected 1 to 8"),
+            (&["peers.1.inner_steps=8"], "peers.1.inner_steps is 8; expected 4, the scheme's"),
+            (&["scheme.inner_steps=0", "peers.1.inner_steps=8"], "scheme.inner_steps is 0"),
+            (
+                &["protocol.most_pages=2", "aggregation.weights=tokens", "aggregation.rule=median"],
+                "aggregation.weights is `tokens`; expected equal with the rule `median`",
+            ),
+        ] {
+            let message = said(set).unwrap_err().to_string();
+            assert!(message.contains(expected), "{message}\nlacks\n{expected}");
+        }
+        let weighed = said(&["protocol.most_pages=2", "aggregation.weights=tokens"]).unwrap();
+        assert!(weighed.to_toml().contains("weights = \"tokens\"") && !weighed.to_toml().contains("inner_steps = 8"));
+        assert_eq!(Scenario::from_toml(&weighed.to_toml(), "again.toml", &[]).unwrap(), weighed);
+        assert!(!said(&["peers.1.inner_steps=4"]).unwrap().each_uid().any(|(_, peer)| peer.label().contains("step")));
+    }
+}

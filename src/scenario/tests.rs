@@ -325,35 +325,6 @@ fn the_rule_of_aggregation_is_written_only_where_it_is_set() {
     with(&["scheme=dense", "scheme.inner_steps=1", "aggregation.rule=clipped-mean"]).unwrap();
 }
 
-/// 20 peers, and one of its own speed.
-#[test]
-fn a_group_makes_other_numbers_of_inner_steps_where_uploads_say_so() {
-    let scheme = ["scheme=sparseloco", "training.pages_per_round=8", "scheme.inner_steps=4"];
-    let said = |more: &[&'static str]| with(&[&scheme, more].concat());
-    let scenario = said(&["protocol.most_pages=2", "peers.1.inner_steps=8"]).unwrap();
-    assert_eq!([Some(8), Some(3), None].map(|steps| scenario.pages_of_steps(steps)), [16, 6, 8]);
-    assert!((scenario.mean_pages() - 176.0 / 21.0).abs() < 1e-9);
-    assert_eq!(scenario.expected_steps(0), scenario.expected_steps(9));
-    for (set, expected) in [
-        (&["protocol.most_pages=2", "peers.1.inner_steps=9"][..], "peers.1.inner_steps is 9; expected 1 to 8"),
-        (&["protocol.most_pages=2", "peers.1.inner_steps=9223372036854775807"], "expected 1 to 8"),
-        (&["protocol.most_pages=2", "peers.1.inner_steps=0"], "peers.1.inner_steps is 0; expected 1 to 8"),
-        (&["peers.1.inner_steps=8"], "peers.1.inner_steps is 8; expected 4, the scheme's"),
-        (&["scheme.inner_steps=0", "peers.1.inner_steps=8"], "scheme.inner_steps is 0"),
-        (
-            &["protocol.most_pages=2", "aggregation.weights=tokens", "aggregation.rule=median"],
-            "aggregation.weights is `tokens`; expected equal with the rule `median`",
-        ),
-    ] {
-        let message = said(set).unwrap_err();
-        assert!(message.contains(expected), "{message}\nlacks\n{expected}");
-    }
-    let weighed = said(&["protocol.most_pages=2", "aggregation.weights=tokens"]).unwrap();
-    assert!(weighed.to_toml().contains("weights = \"tokens\"") && !weighed.to_toml().contains("inner_steps = 8"));
-    assert_eq!(Scenario::from_toml(&weighed.to_toml(), "again.toml", &[]).unwrap(), weighed);
-    assert!(!said(&["peers.1.inner_steps=4"]).unwrap().each_uid().any(|(_, peer)| peer.label().contains("step")));
-}
-
 #[test]
 fn peers_are_listed_in_the_order_of_the_file() {
     let scenario = with(&[]).unwrap();
