@@ -137,9 +137,7 @@ impl Amounts {
         let (peers, rounds) = (scenario.peers_total() as f64, scenario.rounds as f64);
         let included = scenario.protocol.top_peers as f64;
         let tokens = (scenario.mean_pages() * config.sequence_length as f64).round() as usize;
-        let more_steps = scenario.mean_pages() / scenario.training.pages_per_round as f64;
-        let steps = more_steps * scheme.local_steps().map_or(0.0, |steps| steps.flops());
-        let flops = tokens as f64 * config.flops_per_token() as f64 + steps;
+        let flops = tokens as f64 * config.flops_per_token() as f64 + scenario.mean_step_flops(scheme);
         let kept = 4.0 * scheme.kept_values() as f64 * peers;
         let up = upload as f64 * peers;
         Self {

@@ -104,8 +104,7 @@ impl Plan {
 
     /// Operations of Newton-Schulz in a peer's round, on average; 0 unless Muon makes its steps.
     pub(super) fn newton_schulz_flops(&self) -> f64 {
-        let more_steps = self.scenario.mean_pages() / self.scenario.training.pages_per_round as f64;
-        more_steps * self.scheme.local_steps().map_or(0.0, |steps| steps.flops())
+        self.scenario.mean_step_flops(&*self.scheme)
     }
 
     /// The work that takes a device's time, for its `Speed`.

@@ -4,6 +4,7 @@ use super::operators::Operator;
 use super::peers::{OperatorGroup, ValidatorSettings};
 use super::sections::Scenario;
 use crate::node::{PeerPlan, Processor, Role};
+use crate::training::scheme::Scheme;
 use crate::transport::Identity;
 
 /// The speed of the machines that nodes run on.
@@ -87,6 +88,12 @@ impl Scenario {
         };
         let (slots, pages) = peers.chain(operators).fold((0.0, 0.0), sum);
         if slots == 0.0 { self.training.pages_per_round as f64 } else { pages / slots }
+    }
+
+    /// Floating-point operations of a slot's own steps in a round beside their gradients, on average; 0 where it makes none.
+    pub fn mean_step_flops(&self, scheme: &dyn Scheme) -> f64 {
+        let of_scheme = scheme.local_steps().map_or(0.0, |steps| steps.flops());
+        of_scheme * self.mean_pages() / self.training.pages_per_round as f64
     }
 
     /// The role of a peer or an operator.
