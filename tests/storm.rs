@@ -31,6 +31,7 @@ fn nothing_breaks_in(seeds: std::ops::Range<u64>) {
     if let Some(row) = broken.first() {
         let faults = batch.faults_of(row.seed);
         let outcome = run(&field, row.seed, faults.clone());
+        assert_eq!(outcome.digest, row.digest, "the same storm goes another way when it is repeated: {row:?}");
         let (faults, outcome) = shrink(&field, outcome, faults);
         let numbers: Vec<String> = faults.iter().map(|fault| fault.index.to_string()).collect();
         let command = format!("sim storm storm --seeds {}..{} --faults {}", row.seed, row.seed + 1, numbers.join(","));

@@ -36,7 +36,7 @@ pub struct StateFolder {
     run: Digest,
     hotkey: Hotkey,
     /// Held while the node lives. A second process with the same key would overwrite the state.
-    _lock: File,
+    lock: File,
 }
 
 /// A state read from disk.
@@ -67,7 +67,7 @@ impl StateFolder {
         std::fs::create_dir_all(path).map_err(io)?;
         let lock = File::create(path.join(LOCK)).map_err(io)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.into(), run, hotkey, _lock: lock }),
+            Ok(()) => Ok(Self { path: path.into(), run, hotkey, lock }),
             Err(TryLockError::WouldBlock) => Err(StateError::InUse(path.into())),
             Err(TryLockError::Error(source)) => Err(io(source)),
         }
@@ -172,6 +172,14 @@ impl StateFolder {
         let bytes = pieces.bytes(length)?;
         pieces.end()?;
         Ok(SavedState { round, bytes, replicas })
+    }
+}
+
+impl Drop for StateFolder {
+    fn drop(&mut self) {
+        // A child that this process is just starting has all its files until it runs its own program. Closing this one
+        // would leave the lock to the child, and the node could not start again meanwhile.
+        let _ = self.lock.unlock();
     }
 }
 
@@ -312,5 +320,18 @@ mod tests {
         bytes[200] ^= 1;
         std::fs::write(&file, bytes).unwrap();
         assert!(refused(run, hotkey(0)));
+    }
+
+    #[test]
+    fn a_node_starts_again_while_a_child_that_is_being_started_has_its_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || StateFolder::open(folder.path(), Digest::of(b"run"), hotkey(0));
+        let first = open().unwrap();
+        // Between fork and exec.
+        let of_child = first.lock.try_clone().unwrap();
+        assert!(matches!(open(), Err(StateError::InUse(_))));
+        drop(first);
+        assert!(open().is_ok());
+        drop(of_child);
     }
 }
