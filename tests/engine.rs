@@ -8,6 +8,8 @@ mod averages;
 mod common;
 #[path = "engine/costs.rs"]
 mod costs;
+#[path = "engine/influence.rs"]
+mod influence;
 #[path = "engine/knowledge.rs"]
 mod knowledge;
 #[path = "engine/operators.rs"]

@@ -27,6 +27,7 @@ from .lab import Attack, Comparison, Plan, Sweep, attack, compare, explain, plan
 from .mechanisms import (
     Column,
     Facts,
+    Influence,
     Measurement,
     Mechanism,
     Overlap,
@@ -49,6 +50,7 @@ __all__ = [
     "Comparison",
     "Facts",
     "GauntletError",
+    "Influence",
     "Measurement",
     "Mechanism",
     "Overlap",

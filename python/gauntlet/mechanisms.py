@@ -41,6 +41,7 @@ from .behaviours import _Kept
 __all__ = [
     "Column",
     "Facts",
+    "Influence",
     "Measurement",
     "Mechanism",
     "Overlap",
@@ -81,7 +82,7 @@ class PeerFacts(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Facts:
-    """What a validator knows of a round before it measures any loss. Arrays have shape (registered peers,), by uid."""
+    """What a validator knows of a round before it measures anything. Arrays have shape (registered peers,), by uid."""
 
     round: int
     uids: npt.NDArray[np.uint16]
@@ -144,14 +145,10 @@ class Measurement:
     hidden: bool = False
     """Of pages assigned to nobody: drawn by the validator's secret among all of them. Otherwise they are as many as a peer has,
     the same for all validators, and everybody knows them beforehand."""
-    tensors: Literal["all", "first-half", "second-half"] = "all"
-    """The tensors of the model that the step moves, in its order from the embedding to the head."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "payloads", tuple((uid, weight) for uid, weight in self.payloads))
-        if self.hidden and self.assigned_to is not None:
-            uid = self.assigned_to
-            raise ValueError(f"a Measurement of hidden pages assigned to uid {uid}; hidden pages are assigned to nobody")
+        _check_hidden(self)
 
     @classmethod
     def before(
@@ -170,10 +167,9 @@ class Measurement:
         *,
         stretch: float = 1.0,
         hidden: bool = False,
-        tensors: Literal["all", "first-half", "second-half"] = "all",
     ) -> Measurement:
         """After a fraction of the step that one payload makes alone."""
-        return cls(((uid, 1),), fraction, assigned_to, sample, stretch, hidden, tensors)
+        return cls(((uid, 1),), fraction, assigned_to, sample, stretch, hidden)
 
     @classmethod
     def after_all(
@@ -184,11 +180,40 @@ class Measurement:
         *,
         stretch: float = 1.0,
         hidden: bool = False,
-        tensors: Literal["all", "first-half", "second-half"] = "all",
     ) -> Measurement:
         """After the full step of several payloads of equal weight."""
         payloads = tuple((uid, 1) for uid in uids)
-        return cls(payloads, 1.0 if payloads else 0.0, assigned_to, sample, stretch, hidden, tensors)
+        return cls(payloads, 1.0 if payloads else 0.0, assigned_to, sample, stretch, hidden)
+
+
+@dataclasses.dataclass(frozen=True)
+class Influence:
+    """How much of the gradient of the loss on some pages is in what is a peer's own in its upload: without what the uploads of
+    others, or its own of the round before, explain of it. To first order it says by how many nats a token what is the peer's
+    own lowers the loss there, if its upload has size 1. It costs three forward passes of the pages, and on pages of nobody no
+    more for several peers."""
+
+    uid: int
+    beside: tuple[int, ...] = ()
+    """The peers whose uploads the peer's is compared with, each once. Itself does not count, nor do those whose uploads are
+    missing."""
+    half: Literal["first", "second"] = "first"
+    """The half of the model's tensors that is looked at, in their order from the embedding to the head."""
+    assigned_to: int | None = None
+    """As in a `Measurement`, like all that follow."""
+    sample: float = 1.0
+    stretch: float = 1.0
+    hidden: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "beside", tuple(self.beside))
+        _check_hidden(self)
+
+
+def _check_hidden(what: Measurement | Influence) -> None:
+    if what.hidden and what.assigned_to is not None:
+        name = type(what).__name__
+        raise ValueError(f"{name} of hidden pages assigned to uid {what.assigned_to}; hidden pages are assigned to nobody")
 
 
 class Ranking(NamedTuple):
@@ -252,13 +277,15 @@ class Mechanism(_Kept):
         """The peers that may be aggregated now, best first, except those in `without`."""
         raise NotImplementedError
 
-    def measure(self, round: int, aggregated: list[int]) -> Sequence[Measurement]:
-        """The losses to measure in a round that aggregated these uids."""
+    def measure(self, round: int, aggregated: list[int]) -> Sequence[Measurement | Influence]:
+        """What to measure in a round that aggregated these uids."""
         return ()
 
-    def learn(self, round: int, aggregated: list[int], losses: Mapping[Measurement, float | None]) -> None:
-        """The losses asked for, nats a token, in the order asked. None: a page could not be read. A hostile payload may
-        make a loss infinite or NaN."""
+    def learn(
+        self, round: int, aggregated: list[int], results: Mapping[Measurement | Influence, float | None]
+    ) -> None:
+        """What was asked for, nats a token, in the order asked. None: a page could not be read. A hostile payload may make a
+        result infinite or NaN."""
 
     def pay(self) -> Mapping[int, float] | Sequence[tuple[int, float]]:
         """The share of the pay of each uid; shares sum to 1, or are all 0."""

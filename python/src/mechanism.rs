@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use gauntlet::Uid;
 use gauntlet::mechanism::{
-    Column, ColumnKind, Facts, Losses, Measurement, Mechanism, MechanismSettings, Pages, Ranking, Status, Tensors,
-    Whose,
+    Column, ColumnKind, Facts, Half, Influence, Measurement, Mechanism, MechanismSettings, Pages, Ranking, Results,
+    Status, Whose,
 };
 use gauntlet::settings::Findings;
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -71,38 +71,51 @@ impl Judge {
     }
 }
 
-/// The names of parts of the model.
-const TENSORS: [(&str, Tensors); 3] =
-    [("all", Tensors::All), ("first-half", Tensors::FirstHalf), ("second-half", Tensors::SecondHalf)];
+/// The names of the halves of the model.
+const HALVES: [(&str, Half); 2] = [("first", Half::First), ("second", Half::Second)];
 
-/// `gauntlet.Measurement`.
-fn measurement<'py>(class: &Bound<'py, PyAny>, what: &Measurement) -> PyResult<Bound<'py, PyAny>> {
-    let Pages { whose, sample, stretch } = what.pages;
-    let is_hidden = whose == Whose::Hidden;
-    let (tensors, _) = TENSORS.into_iter().find(|(_, tensors)| *tensors == what.tensors).expect("each has a name");
-    let assigned_to = what.pages.assigned_to();
-    class.call1((what.payloads.clone(), what.fraction, assigned_to, sample, stretch, is_hidden, tensors))
+/// `gauntlet.Measurement` or `gauntlet.Influence`.
+fn measurement<'py>(module: &Bound<'py, PyModule>, what: &Measurement) -> PyResult<Bound<'py, PyAny>> {
+    let Pages { whose, sample, stretch } = *what.pages();
+    let (assigned_to, is_hidden) = (what.pages().assigned_to(), whose == Whose::Hidden);
+    match what {
+        Measurement::Loss { payloads, fraction, .. } => {
+            let class = module.getattr("Measurement")?;
+            class.call1((payloads.clone(), *fraction, assigned_to, sample, stretch, is_hidden))
+        }
+        Measurement::Influence(Influence { uid, beside, half, .. }) => {
+            let (half, _) = HALVES.into_iter().find(|(_, other)| other == half).expect("each has a name");
+            let class = module.getattr("Influence")?;
+            class.call1((*uid, beside.clone(), half, assigned_to, sample, stretch, is_hidden))
+        }
+    }
 }
 
 fn measurement_of(asked: &Bound<'_, PyAny>) -> PyResult<Measurement> {
     let number = |name: &str| -> PyResult<f64> { asked.getattr(name)?.extract() };
-    let (fraction, sample, stretch) = (number("fraction")?, number("sample")?, number("stretch")?);
-    if !(fraction.is_finite() && (0.0..=1.0).contains(&sample) && stretch > 0.0 && stretch <= 1.0) {
-        return Err(PyValueError::new_err(format!(
-            "a Measurement of fraction={fraction}, sample={sample} and stretch={stretch}; expected a finite fraction, a \
-             sample of 0 to 1, and a stretch above 0, 1 at most"
-        )));
+    let (sample, stretch) = (number("sample")?, number("stretch")?);
+    let refused = |expected: &str| Err(PyValueError::new_err(format!("{}; expected {expected}", asked.repr()?)));
+    if !((0.0..=1.0).contains(&sample) && stretch > 0.0 && stretch <= 1.0) {
+        return refused("a sample of 0 to 1, and a stretch above 0, 1 at most");
     }
-    let payloads = asked.getattr("payloads")?.try_iter()?.map(|pair| pair?.extract()).collect::<PyResult<_>>()?;
     let whole = Pages::whole(asked.getattr("assigned_to")?.extract()?, sample);
     let is_hidden: bool = asked.getattr("hidden")?.extract()?;
     let whose = if is_hidden { Whose::Hidden } else { whole.whose };
-    let said: String = asked.getattr("tensors")?.extract()?;
-    let Some((_, tensors)) = TENSORS.into_iter().find(|(name, _)| *name == said) else {
-        let names = TENSORS.map(|(name, _)| format!("\"{name}\"")).join(", ");
-        return Err(PyValueError::new_err(format!("a Measurement of tensors=\"{said}\"; expected one of {names}")));
+    let pages = Pages { whose, stretch, ..whole };
+    if !asked.is_instance(&asked.py().import("gauntlet.mechanisms")?.getattr("Influence")?)? {
+        let fraction = number("fraction")?;
+        if !fraction.is_finite() {
+            return refused("a finite fraction");
+        }
+        let payloads = asked.getattr("payloads")?.try_iter()?.map(|pair| pair?.extract()).collect::<PyResult<_>>()?;
+        return Ok(Measurement::Loss { payloads, fraction, pages });
+    }
+    let said: String = asked.getattr("half")?.extract()?;
+    let Some((_, half)) = HALVES.into_iter().find(|(name, _)| *name == said) else {
+        return refused(&format!("half={}", HALVES.map(|(name, _)| format!("\"{name}\"")).join(" or ")));
     };
-    Ok(Measurement { payloads, fraction, tensors, pages: Pages { whose, stretch, ..whole } })
+    let (uid, beside) = (asked.getattr("uid")?.extract()?, asked.getattr("beside")?.extract()?);
+    Ok(Measurement::Influence(Influence { uid, beside, half, pages }))
 }
 
 fn ranking_of(answer: &Bound<'_, PyAny>) -> PyResult<Ranking> {
@@ -191,17 +204,17 @@ impl Mechanism for Judge {
         })
     }
 
-    fn learn(&mut self, round: u64, aggregated: &[Uid], losses: &Losses) {
+    fn learn(&mut self, round: u64, aggregated: &[Uid], results: &Results) {
         if !self.class.has("learn") {
             return;
         }
         self.ask("learn", Some(round), |object| {
             let py = object.py();
-            let (told, class) = (PyDict::new(py), py.import("gauntlet.mechanisms")?.getattr("Measurement")?);
-            for measured in &losses.0 {
-                let what = measurement(&class, &measured.what)?;
+            let (told, module) = (PyDict::new(py), py.import("gauntlet.mechanisms")?);
+            for measured in &results.0 {
+                let what = measurement(&module, &measured.what)?;
                 if !told.contains(&what)? {
-                    told.set_item(what, measured.loss)?;
+                    told.set_item(what, measured.value)?;
                 }
             }
             object.call_method1("learn", (round, PyList::new(py, aggregated)?, told)).map(|_| ())

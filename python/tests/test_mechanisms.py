@@ -109,21 +109,28 @@ class Looks(Novelty):
         super().observe(facts)
         assert facts.work.tolist() == [1.0, 1.0, 1.0, 2.0] == [peer.work for peer in facts.peers]
 
+    def forward_passes(self, pages, aggregated):
+        return 12.0 * pages  # A validator that is too slow for it finds no uploads any more.
+
     def measure(self, round, aggregated):
         self.asked = [
             gauntlet.Measurement.before(hidden=True),
             gauntlet.Measurement.before(0, stretch=0.25),
             gauntlet.Measurement.after_all(aggregated, hidden=True, stretch=0.5, sample=0.5),
             gauntlet.Measurement.after_one(0, 0.5, assigned_to=0, stretch=0.25),
-            gauntlet.Measurement.after_one(0, 0.5, assigned_to=0, stretch=0.25, tensors="first-half"),
-            gauntlet.Measurement.after_one(0, 0.5, assigned_to=0, stretch=0.25, tensors="second-half"),
             gauntlet.Measurement.before(),
+            gauntlet.Influence(0, aggregated, "first", assigned_to=0),
+            gauntlet.Influence(0, aggregated, "second", assigned_to=0, stretch=0.25),
+            gauntlet.Influence(0, aggregated, "first", hidden=True, sample=0.5),
         ]
         return self.asked
 
-    def learn(self, round, aggregated, losses):
-        assert list(losses) == self.asked and len(set(losses.values())) == 7
-        assert all(0.0 < loss < 10.0 for loss in losses.values())
+    def learn(self, round, aggregated, results):
+        assert list(results) == self.asked and len(set(results.values())) == 8
+        values = list(results.values())
+        assert all(0.0 < loss < 10.0 for loss in values[:5])
+        # An upload has more of the pages of its peer than of others.
+        assert all(math.isfinite(influence) for influence in values[5:]) and values[5] > values[7]
 
     def save(self):
         return b""
@@ -149,9 +156,9 @@ def test_pages_can_be_hidden_and_cut(simulated):
 
     class Third(Novelty):
         def measure(self, round, aggregated):
-            return [gauntlet.Measurement.after_one(0, 0.5, tensors="third")]
+            return [gauntlet.Influence(0, half="third")]
 
-    with pytest.raises(ValueError, match='tensors="third"; expected one of "all", "first-half", "second-half"'):
+    with pytest.raises(ValueError, match="half='third'.*; expected half=\"first\" or \"second\""):
         simulated(network(mechanism=Third))
 
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::column::Column;
 use super::facts::Facts;
-use super::measure::{Losses, Measurement};
+use super::measure::{Measurement, Results};
 use super::ranking::{Candidate, Ranking};
 use super::seam::{Mechanism, MechanismSettings};
 use super::shares::shares;
@@ -87,7 +87,7 @@ impl Mechanism for Equal {
         Vec::new()
     }
 
-    fn learn(&mut self, _round: u64, _aggregated: &[Uid], _losses: &Losses) {}
+    fn learn(&mut self, _round: u64, _aggregated: &[Uid], _results: &Results) {}
 
     fn pay(&self) -> Vec<(Uid, f64)> {
         let newest = self.peers.values().flatten().map(|(round, _)| *round).max();

@@ -1,4 +1,4 @@
-//! What a validator knows about a round's uploads before it measures any loss.
+//! What a validator knows about a round's uploads before it measures anything.
 
 use super::status::Status;
 use crate::Uid;

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::gauntlet::{Gains, Gauntlet, GauntletSettings, Rule};
-use super::measure::{Losses, Measured, Measurement, Pages};
+use super::measure::{Measured, Measurement, Pages, Results};
 use super::proof::LossScores;
 use super::seam::{Mechanism, MechanismSettings, sampled};
 use crate::Uid;
@@ -44,13 +44,14 @@ impl Rule for NoProof {
         [Measurement::before(pages)].into_iter().chain(after).collect()
     }
 
-    fn gains(&self, settings: &GauntletSettings, _aggregated: &[Uid], losses: &Losses) -> Vec<(Uid, Gains)> {
+    fn gains(&self, settings: &GauntletSettings, _aggregated: &[Uid], losses: &Results) -> Vec<(Uid, Gains)> {
         let pages = Self::pages(settings);
         let Some(unassigned_before) = losses.get(&Measurement::before(pages)) else { return Vec::new() };
         let gains = |measured: &Measured| {
-            let [(uid, _)] = measured.what.payloads[..] else { return None };
+            let Measurement::Loss { payloads, .. } = &measured.what else { return None };
+            let [(uid, _)] = payloads[..] else { return None };
             let (assigned_before, assigned_after) = (f64::NAN, f64::NAN);
-            let unassigned_after = measured.loss?;
+            let unassigned_after = measured.value?;
             let losses = LossScores { uid, assigned_before, assigned_after, unassigned_before, unassigned_after };
             Some((uid, Gains { losses, rank_by: losses.unassigned_gain(), proof: None }))
         };

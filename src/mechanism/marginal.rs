@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::gauntlet::{Gains, Gauntlet, GauntletSettings, Rule, own_losses, own_steps};
-use super::measure::{Losses, Measurement, Pages};
+use super::measure::{Measurement, Pages, Results};
 use super::proof::LossScores;
 use super::seam::{Mechanism, MechanismSettings, sampled};
 use crate::Uid;
@@ -56,7 +56,7 @@ impl Rule for LeaveOneOut {
         own_steps(settings, chosen).into_iter().chain(pairs).collect()
     }
 
-    fn gains(&self, settings: &GauntletSettings, aggregated: &[Uid], losses: &Losses) -> Vec<(Uid, Gains)> {
+    fn gains(&self, settings: &GauntletSettings, aggregated: &[Uid], losses: &Results) -> Vec<(Uid, Gains)> {
         let gains = |own: LossScores| {
             let [with, without] = Self::pair(settings, own.uid, aggregated);
             let (with, without) = (losses.get(&with)?, losses.get(&without)?);

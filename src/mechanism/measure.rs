@@ -1,46 +1,99 @@
-//! Losses that a mechanism asks for.
+//! What a mechanism may ask a validator to measure.
+
+use std::ops::Range;
 
 use crate::Uid;
 
-/// The loss on some pages of the model before the round, after a fraction of the step that some payloads make together.
+/// A gradient costs as much as so many forward passes.
+pub const PASSES_OF_GRADIENT: usize = 3;
+
+/// Something to measure about the model before the round and the round's uploads.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Measurement {
-    /// Payloads and their weights in the aggregation; without any, the model is not moved.
-    pub payloads: Vec<(Uid, u8)>,
-    /// Fraction of their full step.
-    pub fraction: f64,
-    /// The tensors that the step moves.
-    pub tensors: Tensors,
+pub enum Measurement {
+    /// The mean loss on some pages after a fraction of the step that some payloads make together, in nats per token.
+    Loss {
+        /// Payloads and their weights in the aggregation; without any, the model is not moved.
+        payloads: Vec<(Uid, u8)>,
+        /// Fraction of their full step.
+        fraction: f64,
+        /// The pages to run forward.
+        pages: Pages,
+    },
+    /// How much of the gradient of the loss on some pages is in what is a peer's own in its upload. It costs
+    /// [`PASSES_OF_GRADIENT`] forward passes of these pages; on pages that are nobody's once a round.
+    Influence(Influence),
+}
+
+/// An inner product: of the gradient on some pages, and of a peer's upload without the part that other uploads, or its own
+/// of the round before, explain. To first order it says by how many nats per token what is the peer's own lowers the loss
+/// there, if its upload has size 1 (compare TracIn, Pruthi et al., arXiv 2002.08484).
+///
+/// Both are taken in the coefficients that payloads consist of. Uploads are scaled to size 1 first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Influence {
+    /// Whose upload is looked at.
+    pub uid: Uid,
+    /// The peers whose uploads it is compared with. Itself does not count, nor do those whose uploads are missing.
+    pub beside: Vec<Uid>,
+    /// The tensors that are looked at.
+    pub half: Half,
+    /// The pages of the gradient.
     pub pages: Pages,
 }
 
-/// Which tensors a step moves, in the order of the model: from the embedding to the head.
+/// A half of the model's tensors, in their order from the embedding to the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tensors {
-    All,
-    FirstHalf,
-    SecondHalf,
+pub enum Half {
+    /// With the embedding.
+    First,
+    /// With the head.
+    Second,
+}
+
+impl Half {
+    /// Those of so many tensors.
+    pub fn of(self, tensors: usize) -> Range<usize> {
+        let middle = tensors.div_ceil(2);
+        match self {
+            Self::First => 0..middle,
+            Self::Second => middle..tensors,
+        }
+    }
 }
 
 impl Measurement {
-    /// The model before the round.
+    /// The loss of the model before the round.
     pub fn before(pages: Pages) -> Self {
-        Self { payloads: Vec::new(), fraction: 0.0, tensors: Tensors::All, pages }
+        Self::Loss { payloads: Vec::new(), fraction: 0.0, pages }
     }
 
-    /// After a fraction of the step that one payload would make alone, as a LossScore measures it (arXiv 2505.21684).
+    /// The loss after a fraction of the step that one payload would make alone, as a LossScore measures it (arXiv
+    /// 2505.21684).
     pub fn after_one(uid: Uid, fraction: f64, pages: Pages) -> Self {
-        Self { payloads: vec![(uid, 1)], fraction, tensors: Tensors::All, pages }
+        Self::Loss { payloads: vec![(uid, 1)], fraction, pages }
     }
 
-    /// After the full step of several payloads of equal weight.
+    /// The loss after the full step of several payloads of equal weight.
     pub fn after_all(uids: impl IntoIterator<Item = Uid>, pages: Pages) -> Self {
         let payloads: Vec<(Uid, u8)> = uids.into_iter().map(|uid| (uid, 1)).collect();
         // Without payloads the model does not move.
-        if payloads.is_empty() {
-            Self::before(pages)
-        } else {
-            Self { payloads, fraction: 1.0, tensors: Tensors::All, pages }
+        let fraction = if payloads.is_empty() { 0.0 } else { 1.0 };
+        Self::Loss { payloads, fraction, pages }
+    }
+
+    /// The pages that it is about.
+    pub fn pages(&self) -> &Pages {
+        match self {
+            Self::Loss { pages, .. } => pages,
+            Self::Influence(influence) => &influence.pages,
+        }
+    }
+
+    /// The peers without whose uploads of the round it cannot be made.
+    pub fn uploads(&self) -> Vec<Uid> {
+        match self {
+            Self::Loss { payloads, .. } => payloads.iter().map(|(uid, _)| *uid).collect(),
+            Self::Influence(influence) => vec![influence.uid],
         }
     }
 }
@@ -81,31 +134,21 @@ impl Pages {
     }
 }
 
-/// A measurement and its loss.
+/// A measurement and its value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measured {
     pub what: Measurement,
-    /// Mean loss in nats per token; `None` if a page could not be read.
-    pub loss: Option<f64>,
+    /// `None` if a page could not be read.
+    pub value: Option<f64>,
 }
 
-/// All losses measured in a round.
+/// All that was measured in a round.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Losses(pub Vec<Measured>);
+pub struct Results(pub Vec<Measured>);
 
-impl Losses {
-    /// The loss of one measurement, if it was made.
+impl Results {
+    /// The value of one measurement, if it was made.
     pub fn get(&self, what: &Measurement) -> Option<f64> {
-        self.0.iter().find(|measured| measured.what == *what)?.loss
-    }
-
-    /// Mean loss of the model before the round on pages assigned to peers.
-    pub fn before_on_assigned(&self) -> Option<f64> {
-        let on_assigned = |m: &&Measured| {
-            let Pages { whose, stretch, .. } = m.what.pages;
-            m.what.payloads.is_empty() && matches!(whose, Whose::Peer(_)) && stretch == 1.0
-        };
-        let losses: Vec<f64> = self.0.iter().filter(on_assigned).filter_map(|measured| measured.loss).collect();
-        (!losses.is_empty()).then(|| losses.iter().sum::<f64>() / losses.len() as f64)
+        self.0.iter().find(|measured| measured.what == *what)?.value
     }
 }

@@ -7,13 +7,14 @@
 //!    formed, and its distance from the validator's model. Uploads can be compared on request.
 //! 2. [`include`](Mechanism::include) for the peers to aggregate, best first. The number of them, and how often the list
 //!    is renewed, belong to the network's [`protocol`](crate::protocol).
-//! 3. [`measure`](Mechanism::measure) for the losses it needs: of the model before the round plus any weighted set of
-//!    payloads, on any named set of pages. The validator computes each distinct loss once.
-//! 4. [`learn`](Mechanism::learn) with these losses.
+//! 3. [`measure`](Mechanism::measure) for what it needs on any named set of pages: the loss of the model before the round
+//!    plus any weighted set of payloads, or how much of the gradient there is in what is a peer's own in its upload. The validator
+//!    measures each distinct thing once.
+//! 4. [`learn`](Mechanism::learn) with the results.
 //! 5. [`pay`](Mechanism::pay) for the shares of the pay, and [`columns`](Mechanism::columns) for named numbers of each
 //!    peer, which reports carry without knowing what they mean.
 //!
-//! Losses and samples of a hostile upload can have any value. A peer must never gain by them.
+//! Results and samples of a hostile upload can have any value. A peer must never gain by them.
 //!
 //! A mechanism is a file or folder with its settings, their checks and the rule, and a line in [`shipped`].
 
@@ -42,7 +43,7 @@ pub use equal::EqualSettings;
 pub use facts::{Comparisons, Facts, Overlap, PeerFacts};
 pub use loss_only::LossOnlySettings;
 pub use marginal::MarginalSettings;
-pub use measure::{Losses, Measured, Measurement, Pages, Tensors, Whose};
+pub use measure::{Half, Influence, Measured, Measurement, PASSES_OF_GRADIENT, Pages, Results, Whose};
 pub use ranking::{Candidate, Ranking};
 pub use seam::{Mechanism, MechanismSettings};
 pub use status::Status;

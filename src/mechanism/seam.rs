@@ -2,7 +2,7 @@
 
 use super::column::Column;
 use super::facts::Facts;
-use super::measure::{Losses, Measurement};
+use super::measure::{Measurement, Results};
 use super::ranking::Ranking;
 use super::status::Status;
 use crate::Uid;
@@ -24,14 +24,14 @@ pub trait Mechanism: Send + Sync {
     /// The peers that may be aggregated now, except those in `except`.
     fn include(&self, round: u64, except: &[Uid]) -> Ranking;
 
-    /// The losses to measure in a round that aggregated `aggregated`.
+    /// What to measure in a round that aggregated `aggregated`.
     fn measure(&mut self, _round: u64, _aggregated: &[Uid]) -> Vec<Measurement> {
         Vec::new()
     }
 
-    /// The losses asked for in [`measure`](Mechanism::measure). A loss is missing if a page could not be read. A
-    /// hostile payload may make a loss infinite or NaN.
-    fn learn(&mut self, _round: u64, _aggregated: &[Uid], _losses: &Losses) {}
+    /// What was asked for in [`measure`](Mechanism::measure). A value is missing if a page could not be read. A hostile
+    /// payload may make it infinite or NaN.
+    fn learn(&mut self, _round: u64, _aggregated: &[Uid], _results: &Results) {}
 
     /// The pay of each peer as a share: they sum to 1, or are all 0.
     fn pay(&self) -> Vec<(Uid, f64)>;
@@ -71,6 +71,12 @@ pub trait MechanismSettings: Send + Sync {
     /// the speed that a validator's hardware needs.
     fn forward_passes(&self, _pages: usize, _aggregated: usize) -> f64 {
         0.0
+    }
+
+    /// Uploads of the round before that a validator fetches again in a round, to measure an
+    /// [`Influence`](super::Influence).
+    fn past_uploads(&self) -> usize {
+        0
     }
 }
 

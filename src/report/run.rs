@@ -136,7 +136,7 @@ mod tests {
     use super::*;
     use crate::Uid;
     use crate::mechanism::{
-        Column, ColumnKind, Facts, Losses, Measurement, Mechanism, MechanismSettings, Ranking, Status, shipped,
+        Column, ColumnKind, Facts, Measurement, Mechanism, MechanismSettings, Ranking, Results, Status, shipped,
     };
     use crate::report::{load, tables};
     use crate::scenario::Registry;
@@ -176,8 +176,8 @@ mod tests {
         fn measure(&mut self, round: u64, aggregated: &[Uid]) -> Vec<Measurement> {
             self.0.measure(round, aggregated)
         }
-        fn learn(&mut self, round: u64, aggregated: &[Uid], losses: &Losses) {
-            self.0.learn(round, aggregated, losses);
+        fn learn(&mut self, round: u64, aggregated: &[Uid], results: &Results) {
+            self.0.learn(round, aggregated, results);
         }
         fn pay(&self) -> Vec<(Uid, f64)> {
             self.0.pay()

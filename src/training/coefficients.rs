@@ -1,4 +1,4 @@
-//! Payloads as dense vectors, for attacks that compute from others' payloads.
+//! The coefficients of payloads, for attacks that compute from others' payloads and for checks of them.
 
 use super::aggregate::exact::rms;
 use super::scheme::TopK;

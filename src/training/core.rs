@@ -11,6 +11,8 @@ use thiserror::Error;
 
 use super::aggregate::{Aggregation, RuleSettings, Weighted};
 use super::baseline::Baseline;
+use super::gradient::Gradient;
+use super::influence::Coefficients;
 use super::schedule::Schedule;
 use super::scheme::{LocalTraining, Scheme, SchemeSettings};
 use super::{
@@ -171,6 +173,12 @@ impl TrainingCore {
         self.loss(&self.evaluator.model(theta), pages)
     }
 
+    /// The gradient of the mean loss of a model on these pages in the coefficients of payloads, and that loss.
+    pub fn gradient(&self, model: &Llama, pages: &[Vec<u32>]) -> (Coefficients, f64) {
+        let Gradient { values, loss } = self.evaluator.gradient(model, pages);
+        (Coefficients::of(&self.scheme.payloads(), &values), loss)
+    }
+
     /// The central baseline from a replica, on this core's device. The learning rate's cosine ends after `rounds` rounds.
     pub fn baseline(&self, from: &Replica, settings: &BaselineSettings, rounds: u64) -> Baseline {
         let Evaluator { config, device, micro_batch, .. } = &self.evaluator;
@@ -260,8 +268,10 @@ impl Advanced {
 mod tests {
     use super::*;
     use crate::corpus::CorpusSettings;
+    use crate::corpus::PageId;
     use crate::model::{ModelSettings, init_theta};
     use crate::settings::Kinded;
+    use crate::training::influence::OwnPart;
     use crate::training::{aggregate, scheme};
 
     /// The result is what the rule itself gives.
@@ -281,6 +291,40 @@ mod tests {
             let before = core.replica(init_theta(&config, 2));
             assert!(Arc::ptr_eq(&before, &core.advance(&before, 7, &[], Vec::new)), "{kind}");
             assert!(core.aggregation.step(&before.theta, &[], core.rate(7)) == before.theta, "{kind}");
+        }
+    }
+
+    /// What a check of work looks for.
+    #[test]
+    fn an_upload_has_more_of_the_pages_that_it_is_from_under_every_scheme() {
+        let config =
+            LlamaConfig::from_settings(&ModelSettings { preset: "nano".into(), ..Default::default() }).unwrap();
+        let schemes = scheme::shipped();
+        for kind in schemes.names() {
+            let scheme = schemes.resolve(&Kinded::of(kind)).unwrap().settings;
+            let corpus =
+                Corpus::open(&CorpusSettings::default(), 2, config.vocab_size, config.sequence_length).unwrap();
+            let training = TrainingSettings::default();
+            let rule = aggregate::shipped().resolve(&Kinded::of(scheme.default_rule())).unwrap().settings;
+            let settings = CoreSettings { training: &training, scheme: &*scheme, rule: &*rule, rounds: 100 };
+            let core = TrainingCore::new(settings, config.clone(), corpus, Device::Cpu).unwrap();
+            let replica = core.replica(init_theta(&config, 2));
+            let pages = |of: u64| (8 * of..8 * of + 8).collect::<Vec<PageId>>();
+            let upload = |of| {
+                let data = Data { pages: pages(of), part: 1.0, poison: Default::default(), steps: None };
+                core.train(&mut *core.local(), &replica, &data, 0).unwrap()
+            };
+            let (upload, others) = (upload(0), [1, 2, 3].map(upload));
+            let others: Vec<&PseudoGradient> = others.iter().collect();
+            for tensors in [0..5, 5..core.layout.tensors.len()] {
+                let own = OwnPart::new((core.shape(), core.basis()), tensors, &upload, &others, None);
+                let influence = |of| {
+                    let pages = core.corpus.pages(&pages(of)).unwrap();
+                    own.influence(&core.gradient(&replica.model, &pages).0)
+                };
+                let (there, elsewhere) = (influence(0), influence(4));
+                assert!(there > elsewhere, "{kind}: {there} and {elsewhere}");
+            }
         }
     }
 

@@ -14,6 +14,7 @@ mod core;
 mod dct;
 mod evaluator;
 pub mod gradient;
+pub mod influence;
 mod lanes;
 pub mod mix;
 pub mod muon;

@@ -13,13 +13,18 @@ fn text(name: &str) -> String {
     std::fs::read_to_string(format!("{FOLDER}/{name}.toml")).unwrap()
 }
 
-/// The groups of peers and operators of a finding, without its honest peers.
-fn thieves(name: &str) -> String {
+/// The groups of peers and operators of a finding, without its honest peers. They do `instead` of what they are for, if that
+/// is said.
+fn thieves(name: &str, instead: Option<&str>) -> String {
     let mut scenario: Table = text(name).parse().unwrap();
     let mut thieves = Table::new();
     for (key, honest) in [("peers", 1), ("operators", 0)] {
         if let Some(Value::Array(groups)) = scenario.remove(key) {
-            thieves.insert(key.into(), Value::Array(groups[honest..].to_vec()));
+            let mut groups = groups[honest..].to_vec();
+            for group in groups.iter_mut().filter_map(Value::as_table_mut) {
+                instead.map(|behaviour| group.insert("behaviour".into(), behaviour.into()));
+            }
+            thieves.insert(key.into(), Value::Array(groups));
         }
     }
     // As further `[[peers]]` of the network.
@@ -27,15 +32,17 @@ fn thieves(name: &str) -> String {
     toml::to_string(&thieves).unwrap()
 }
 
-/// A finding that does this part of the work is paid too much under the mechanism against which it was found, and not
-/// under `coverage`.
+/// A finding that does this part of the work is paid too much under the mechanism against which it was found. Under
+/// `coverage` it is not, compared with honest peers in its place: the same checks are drawn for them, and three seeds of
+/// such small networks alone would say more about luck.
 fn found(name: &str, mechanism: &str, work: f64) {
-    let thieves = thieves(name);
+    let (thieves, honest) = (thieves(name, None), thieves(name, Some("honest")));
     let kind = format!("mechanism.kind={mechanism}");
     let there = as_in_snapshot(&format!("found-{name}"), fare_under(&[&kind], &thieves, SEEDS));
     assert!(there.pay() / work > 1.5, "{}", there.pay());
-    let pay = fare_under(COVERAGE, &thieves, SEEDS).pay();
-    assert!(pay / work < 1.1 && pay < 1.1, "{pay}");
+    let [pay, in_its_place] = [thieves, honest].map(|peers| fare_under(COVERAGE, &peers, SEEDS).pay());
+    println!("{name}: {pay}, honest peers in its place {in_its_place}");
+    assert!(pay / in_its_place / work < 1.1, "{pay}, honest peers in its place {in_its_place}");
 }
 
 #[test]

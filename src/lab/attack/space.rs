@@ -30,8 +30,8 @@ const SLOTS: &str = "slots";
 impl Space {
     /// All parts of the behaviour `strategy`. `bins` is the number of the mechanism's bins, if it has any: a strategy
     /// may work only in the turns of its bin. `most_pages` is how much more than its assigned pages a peer may say it did,
-    /// 1 where the network does not ask: where what is said is paid, a strategy may say too much, do more, or say the same
-    /// of a gradient of the last layers, which spares most of the way back through the model.
+    /// 1 where the network does not ask: where what is said is paid, a strategy may say too much, do more, leave out a little,
+    /// or say the same of a gradient of the last layers, which spares most of the way back through the model.
     pub fn new(bins: Option<u64>, most_pages: f64) -> Self {
         let part = |key, values: &str| {
             let table: Table = format!("values = [{values}]").parse().expect("TOML");
@@ -41,8 +41,8 @@ impl Space {
         let turns = bins.filter(|bins| *bins > 1).map_or(String::new(), |bins| format!(", {{ bin-of = {bins} }}"));
         let mut parts = vec![
             part(SLOTS, &format!("1, {CARTEL}")),
-            part("pages", "1.0, 0.5, 0.25, 0.125"),
-            part("tokens", "1.0, 0.5, 0.25"),
+            part("pages", &format!("1.0, 0.5, 0.25, 0.125{}", if most_pages > 1.0 { ", 0.875" } else { "" })),
+            part("tokens", &format!("1.0, 0.5, 0.25{}", if most_pages > 1.0 { ", 0.75" } else { "" })),
             part("fresh", "false, true"),
             part("stale", "0, 1, 4"),
             part("works", &format!("'always', {{ every = 2 }}, {{ every = 4 }}, 'unpaid'{turns}")),
@@ -239,7 +239,7 @@ mod tests {
         assert_eq!(space.words(&with(&[("works", 4)])), "works = bin-of 2");
         assert_eq!(Space::new(None, 2.0).size() * 5.0, space.size() * 4.0, "without bins there are no turns");
         let silent = Space::new(Some(2), 1.0);
-        assert_eq!(silent.size() * 18.0, space.size(), "nothing is said where nobody asks");
+        assert_eq!(silent.size() * 30.0, space.size(), "nothing is said where nobody asks");
         assert_eq!(space.words(&with(&[("says", 2), ("layers", 2)])), "says = 2.0, layers = 0.05");
     }
 

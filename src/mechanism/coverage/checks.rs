@@ -4,14 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::settings::CoverageSettings;
 use crate::Uid;
-use crate::mechanism::measure::{Losses, Measurement, Pages, Tensors, Whose};
+use crate::mechanism::measure::{Half, Influence, Measurement, Pages, Results, Whose};
 
 /// Stretches of a page, each as long as the others.
 const STRETCHES: f64 = 4.0;
 /// Checks without a result that a new peer starts with.
 const PRIOR: f64 = 0.5;
-/// Below that many aggregated uploads, the one that is checked would be too large a part of the network's step.
-const MANY: usize = 5;
 
 /// What a check looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,67 +27,44 @@ pub struct Checked {
     /// How much the peer says it did (1 = what is assigned to everybody).
     pub work: f64,
     /// The tensors in which the check looks for the work.
-    pub tensors: Tensors,
+    pub half: Half,
 }
 
 impl Kind {
-    /// The piece of the work of a peer that says it does so much, or hidden pages. A page of a larger work has less weight
-    /// in the upload, so its piece is larger.
-    fn pages(self, settings: &CoverageSettings, whose: Whose, work: f64) -> Pages {
-        let piece = settings.piece * if whose == Whose::Hidden { 1.0 } else { work.max(1.0) };
+    /// The piece of the work of a peer that says it does so much. A page of a larger work has less weight in the upload, so
+    /// its piece is larger.
+    fn piece(self, settings: &CoverageSettings, uid: Uid, work: f64) -> Pages {
+        let (whose, piece) = (Whose::Peer(uid), settings.piece * work.max(1.0));
         match self {
             Self::Pages => Pages { whose, sample: piece, stretch: 1.0 },
             Self::Stretches => Pages { whose, sample: STRETCHES * piece, stretch: 1.0 / STRETCHES },
         }
     }
 
-    /// The losses that a check of a peer compares with, on its piece and on hidden pages. For a single page they are those
-    /// after a small step of the network's own, because what makes a page easy helps every step. In stretches of several
-    /// pages this averages out, and the model before the round compares more sharply.
-    fn references(self, settings: &CoverageSettings, of: Checked, aggregated: &[Uid]) -> [Measurement; 2] {
-        let Checked { uid, work, tensors } = of;
-        let others = aggregated.iter().filter(|&&other| other != uid || aggregated.len() >= MANY);
-        let payloads: Vec<(Uid, u8)> = others.map(|&uid| (uid, 1)).collect();
-        [Whose::Peer(uid), Whose::Hidden].map(|whose| {
-            let (payloads, pages) = (payloads.clone(), self.pages(settings, whose, work));
-            if self == Self::Stretches || payloads.is_empty() {
-                return Measurement::before(pages);
-            }
-            Measurement { payloads, fraction: settings.beta_fraction, tensors, pages }
+    /// What a check of a peer needs: its influence on its piece, and on as many tokens that nobody was to train on, the same
+    /// for all checks of a round. They have the form of a piece, because an upload has more of some forms than of others.
+    /// `beside` are the uploads that the peer's is compared with.
+    pub fn measurements(self, settings: &CoverageSettings, of: Checked, beside: &[Uid]) -> [Measurement; 2] {
+        let hidden = Pages { whose: Whose::Hidden, ..self.piece(settings, of.uid, 1.0) };
+        [self.piece(settings, of.uid, of.work), hidden].map(|pages| {
+            Measurement::Influence(Influence { uid: of.uid, beside: beside.to_vec(), half: of.half, pages })
         })
     }
 
-    /// The losses that a check of a peer needs: two to compare with, then those after a small step along its upload.
-    pub fn measurements(self, settings: &CoverageSettings, of: Checked, aggregated: &[Uid]) -> [Measurement; 4] {
-        let [piece, elsewhere] = self.references(settings, of, aggregated);
-        let after = |whose| Measurement {
-            tensors: of.tensors,
-            ..Measurement::after_one(of.uid, settings.beta_fraction, self.pages(settings, whose, of.work))
-        };
-        [piece, elsewhere, after(Whose::Peer(of.uid)), after(Whose::Hidden)]
-    }
-
-    /// The result of a check, if all of its losses were measured.
-    pub fn result(
-        self,
-        settings: &CoverageSettings,
-        of: Checked,
-        aggregated: &[Uid],
-        losses: &Losses,
-    ) -> Option<Check> {
-        let [of_piece, of_rest, piece, rest] =
-            self.measurements(settings, of, aggregated).map(|what| losses.get(&what));
-        Some(Check { own: of_piece? - piece?, elsewhere: of_rest? - rest? })
+    /// The result of a check, if all that it needs was measured.
+    pub fn result(self, settings: &CoverageSettings, of: Checked, beside: &[Uid], results: &Results) -> Option<Check> {
+        let [own, elsewhere] = self.measurements(settings, of, beside).map(|what| results.get(&what));
+        Some(Check { own: own?, elsewhere: elsewhere? })
     }
 }
 
-/// How much lower the loss is after a small step along a peer's upload than the reference, in nats per token. A hostile
-/// upload can make either any number, NaN included.
+/// The influence of what is a peer's own in its upload, in nats per token of an upload of size 1. A hostile upload can make
+/// either any number, NaN included.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Check {
     /// On the piece that the peer was to train on.
     pub own: f64,
-    /// On as many tokens that nobody was to train on.
+    /// On tokens that nobody was to train on.
     pub elsewhere: f64,
 }
 
@@ -191,11 +166,13 @@ mod tests {
     #[test]
     fn a_piece_grows_with_the_work_and_hidden_pages_do_not() {
         let settings = CoverageSettings::default();
+        let of = |work| Checked { uid: 1, work, half: Half::First };
         for kind in [Kind::Pages, Kind::Stretches] {
-            let sample = |whose, work| kind.pages(&settings, whose, work).sample;
-            assert_eq!(sample(Whose::Peer(1), 2.0), 2.0 * sample(Whose::Peer(1), 1.0));
-            assert_eq!(sample(Whose::Peer(1), 0.5), sample(Whose::Peer(1), 1.0));
-            assert_eq!(sample(Whose::Hidden, 2.0), sample(Whose::Hidden, 1.0));
+            let samples = |work| kind.measurements(&settings, of(work), &[1, 2]).map(|what| what.pages().sample);
+            let [[one, hidden], [two, still_hidden], [half, _]] = [1.0, 2.0, 0.5].map(samples);
+            assert_eq!((two, half, hidden, still_hidden), (2.0 * one, one, one, one));
+            let stretches = kind.measurements(&settings, of(1.0), &[]).map(|what| what.pages().stretch);
+            assert_eq!(stretches[0], stretches[1]);
         }
     }
 
@@ -203,7 +180,7 @@ mod tests {
     fn both_kinds_run_as_many_tokens() {
         let settings = CoverageSettings::default();
         let tokens = |kind: Kind| {
-            let pages = kind.pages(&settings, Whose::Hidden, 1.0);
+            let pages = kind.piece(&settings, 1, 1.0);
             pages.sample * pages.stretch
         };
         assert_eq!(tokens(Kind::Pages), tokens(Kind::Stretches));

@@ -1,18 +1,22 @@
 //! Pay for work that is found in the uploads.
 //!
 //! The pages of a round are assigned, so a validator knows what each peer is to train on. In each round it draws a few
-//! peers in secret, and checks a small piece of the work of each: does the upload lower the loss more on this piece than
-//! on tokens that nobody was to train on? That is Gauntlet's proof of
-//! computation (Lidin et al., arXiv 2505.21684), asked about a piece so small that leaving it out shows. An upload passes where the peer trained, and in one case of
-//! two where it did not. So passes minus failures estimate the share of the work that the peer did, whatever else it
-//! put into the upload. Pay follows that share.
+//! peers in secret, and checks a small piece of the work of each: is there more of the gradient of this piece in the upload
+//! than of tokens that nobody was to train on? That is Gauntlet's proof of computation (Lidin et al., arXiv 2505.21684),
+//! asked about a piece so small that leaving it out shows. An upload passes where the peer trained, and in one case of two
+//! where it did not. So passes minus failures estimate the share of the work that the peer did, whatever else it put into
+//! the upload. Pay follows that share.
+//!
+//! What the uploads of others, or the peer's own of the round before, explain of an upload is taken out of it first: it is
+//! noise in a check. Otherwise an honest peer, whose upload has momentum in it, would fail more often than one that keeps
+//! nothing from round to round.
 //!
 //! Nothing here asks how good an upload is, because every such measure can be won without work: by averaging with
 //! others, by repeating what everybody knows, by a gradient without momentum. Neither does the size of a proof count:
 //! a peer that trains on fewer tokens has more of each in its upload.
 //!
-//! A check moves one half of the model's tensors, drawn by lot. Otherwise the gradient of the last layer would do, which
-//! costs a third of the computation.
+//! A check looks at one half of the model's tensors, drawn by lot. Otherwise the gradient of the last layer would do,
+//! which costs a third of the computation.
 //!
 //! Draws have no memory. Otherwise a peer that has just been checked would know that it may rest.
 
@@ -28,7 +32,7 @@ use self::checks::{Check, Checked, Kind, Share};
 pub use self::settings::CoverageSettings;
 use super::column::{Column, ColumnKind};
 use super::facts::Facts;
-use super::measure::{Losses, Measurement, Tensors};
+use super::measure::{Half, Measurement, PASSES_OF_GRADIENT, Results};
 use super::ranking::{Candidate, Ranking};
 use super::seam::{Mechanism, MechanismSettings, sampled};
 use super::selection::draw_for_evaluation;
@@ -61,11 +65,18 @@ impl Record {
         self.seen.is_some_and(|(seen, status)| seen == round && status.may_be_aggregated())
     }
 
-    /// The share of the work that checks have found, 0 to 1. The share of each page counts twice: a peer learns
-    /// something about the rest of a page from the part that it trains on, so that leaving out tokens shows less than
-    /// leaving out pages.
+    /// What checks of a kind have found.
+    fn share(&self, kind: Kind) -> &Share {
+        match kind {
+            Kind::Pages => &self.pages,
+            Kind::Stretches => &self.stretches,
+        }
+    }
+
+    /// How much of the work checks have found, 0 to 1. Squared, because leaving out work must cost more than it spares: a
+    /// peer learns something about what it leaves out from the rest, so leaving it out shows less.
     fn coverage(&self) -> f64 {
-        self.pages.found() * self.stretches.found().powi(2)
+        (self.pages.found() * self.stretches.found()).powi(2)
     }
 
     /// The work that the peer claims, as far as checks were about as much: who claims more than before waits for them.
@@ -92,44 +103,41 @@ struct Coverage {
 }
 
 impl Coverage {
-    /// The peers that passed.
-    fn candidates(&self, round: u64) -> Vec<Candidate> {
+    /// The kind of a round's checks, drawn by lot.
+    fn kind(&self, round: u64) -> Kind {
+        if self.draw("kind of checks", round).next_u64() >> 63 == 0 { Kind::Pages } else { Kind::Stretches }
+    }
+
+    /// The peers that passed. A newcomer is one that has had no check of this kind yet.
+    fn candidates(&self, round: u64, kind: Kind) -> Vec<Candidate> {
         let passed = self.peers.iter().filter(|(_, record)| record.passed_in(round));
         let candidate = |(&uid, record): (&Uid, &Record)| Candidate {
             uid,
             score: record.coverage() * record.backed(),
             waited: 0,
-            newcomer: !record.pages.is_known() || !record.stretches.is_known(),
+            newcomer: !record.share(kind).is_known(),
             past_incentive: 0.0,
         };
         passed.map(candidate).collect()
     }
 
-    /// The peers to check in a round and how, by uid. The half of the tensors is drawn too, and the kind, except that a
-    /// newcomer needs one of each.
-    fn chosen(&self, round: u64) -> Vec<(Checked, Kind)> {
-        let random = &mut self.draw("evaluation", round);
-        let drawn = draw_for_evaluation(self.candidates(round), self.settings.evaluated_per_round, 1, |_| 0, random);
+    /// The peers to check in a round, by uid. The half of the tensors is drawn too.
+    fn chosen(&self, round: u64) -> Vec<Checked> {
+        let (random, candidates) = (&mut self.draw("evaluation", round), self.candidates(round, self.kind(round)));
+        let drawn = draw_for_evaluation(candidates, self.settings.evaluated_per_round, 1, |_| 0, random);
         let how = |uid| {
-            let lot = random.next_u64();
-            let by_lot = if lot >> 63 == 0 { Kind::Pages } else { Kind::Stretches };
-            let tensors = if lot >> 62 & 1 == 0 { Tensors::FirstHalf } else { Tensors::SecondHalf };
-            let record = &self.peers[&uid];
-            let kind = match (record.pages.is_known(), record.stretches.is_known()) {
-                (true, false) => Kind::Stretches,
-                (false, true) => Kind::Pages,
-                _ => by_lot,
-            };
-            (Checked { uid, work: record.work, tensors }, kind)
+            let half = if random.next_u64() >> 63 == 0 { Half::First } else { Half::Second };
+            Checked { uid, work: self.peers[&uid].work, half }
         };
         drawn.into_iter().map(how).collect()
     }
 
-    /// The aggregated peers whose uploads this validator has. One that serves its upload only to the validator that
-    /// decides would otherwise prevent the checks of all others.
-    fn present(&self, aggregated: &[Uid], round: u64) -> Vec<Uid> {
-        let passed = |uid: &&Uid| self.peers.get(uid).is_some_and(|record| record.passed_in(round));
-        aggregated.iter().filter(passed).copied().collect()
+    /// The aggregated peers that a checked one is compared with: those in whose uploads work was found. What is a copy of one
+    /// upload would take out of it what is its own.
+    fn beside(&self, aggregated: &[Uid]) -> Vec<Uid> {
+        let typical = self.typical();
+        let has_work = |uid: &&Uid| self.peers.get(uid).is_some_and(|of| of.score(&self.settings, typical) > 0.0);
+        aggregated.iter().filter(has_work).copied().collect()
     }
 
     /// The coverage of a peer that does all of its work: the median over the work that all peers say they do. How often
@@ -177,26 +185,21 @@ impl Mechanism for Coverage {
     }
 
     fn include(&self, round: u64, except: &[Uid]) -> Ranking {
-        let mut candidates = self.candidates(round);
+        let mut candidates = self.candidates(round, self.kind(round));
         candidates.retain(|candidate| !except.contains(&candidate.uid));
         Ranking::by_score(candidates, &mut self.draw("included", round))
     }
 
     fn measure(&mut self, round: u64, aggregated: &[Uid]) -> Vec<Measurement> {
-        let mut chosen = self.chosen(round);
-        // References after one step of the network are adjacent, so that the model is moved once for them.
-        chosen.sort_by_key(|(of, kind)| (*kind == Kind::Stretches, of.tensors == Tensors::SecondHalf));
-        let aggregated = self.present(aggregated, round);
-        let of_each: Vec<_> =
-            chosen.into_iter().map(|(of, kind)| kind.measurements(&self.settings, of, &aggregated)).collect();
-        let references = of_each.iter().flat_map(|of_one| of_one[..2].to_vec());
-        references.chain(of_each.iter().flat_map(|of_one| of_one[2..].to_vec())).collect()
+        let (kind, beside) = (self.kind(round), self.beside(aggregated));
+        let chosen = self.chosen(round).into_iter();
+        chosen.flat_map(|of| kind.measurements(&self.settings, of, &beside)).collect()
     }
 
-    fn learn(&mut self, round: u64, aggregated: &[Uid], losses: &Losses) {
-        let aggregated = self.present(aggregated, round);
-        for (of, kind) in self.chosen(round) {
-            let Some(found) = kind.result(&self.settings, of, &aggregated, losses) else { continue };
+    fn learn(&mut self, round: u64, aggregated: &[Uid], results: &Results) {
+        let (kind, beside) = (self.kind(round), self.beside(aggregated));
+        for of in self.chosen(round) {
+            let Some(found) = kind.result(&self.settings, of, &beside, results) else { continue };
             let Some(record) = self.peers.get_mut(&of.uid) else { continue };
             let share = match kind {
                 Kind::Pages => &mut record.pages,
@@ -221,7 +224,7 @@ impl Mechanism for Coverage {
         vec![
             Column::new(
                 "margin",
-                "how much more of its own piece than of other tokens is in it (nats per token)",
+                "how much more of its own piece than of other tokens is in its upload (nats per token, for size 1)",
                 Measured,
             ),
             Column::new("pages_found", "share of its pages that checks found", Standing),
@@ -262,10 +265,13 @@ impl MechanismSettings for CoverageSettings {
         Box::new(Coverage { settings: self.clone(), secret, peers: BTreeMap::new() })
     }
 
-    /// Per check, its piece with and without the peer's step, and hidden tokens with it. Those without are measured once
-    /// for stretches, and once for pages after each half of the network's step.
+    fn past_uploads(&self) -> usize {
+        self.evaluated_per_round
+    }
+
+    /// The gradient of a piece per check, and of the hidden pages once.
     fn forward_passes(&self, pages: usize, _aggregated: usize) -> f64 {
-        sampled(self.piece, pages) * (3.0 + 3.0 * self.evaluated_per_round as f64)
+        PASSES_OF_GRADIENT as f64 * sampled(self.piece, pages) * (1.0 + self.evaluated_per_round as f64)
     }
 }
 

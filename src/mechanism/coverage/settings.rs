@@ -15,13 +15,11 @@ pub struct CoverageSettings {
     /// Fraction of a peer's pages in one check. A check sees whether the peer trained on them, not on which part of
     /// them; so the smaller it is, the less work can be left out unseen, and the more often chance decides.
     pub piece: f64,
-    /// Step of a check, as a fraction of the step that the payload would make alone.
-    pub beta_fraction: f64,
     /// The part of a peer's earlier checks that remains after another one.
     pub memory: f64,
     /// Coverage up to which nothing is paid, relative to that of a typical peer.
     pub nothing_to: f64,
-    /// Coverage from which all is paid, likewise.
+    /// Coverage from which all is paid, likewise. Below 1, chance and slightly sharper proofs decide less.
     pub all_from: f64,
     /// The least that counts as a typical peer's coverage, so that peers who all do less are not all paid in full.
     pub typical_at_least: f64,
@@ -36,10 +34,9 @@ impl Default for CoverageSettings {
             max_steps_behind: 3.0,
             evaluated_per_round: 5,
             piece: 0.125,
-            beta_fraction: 0.2,
             memory: 0.95,
             nothing_to: 0.25,
-            all_from: 0.9,
+            all_from: 0.8,
             typical_at_least: 0.5,
             claims_memory: 0.95,
         }
@@ -54,7 +51,6 @@ impl CoverageSettings {
         found.positive_fraction("piece", self.piece);
         // A check of stretches takes four times as many pages.
         found.at_most("piece", self.piece, 0.25);
-        found.positive("beta_fraction", self.beta_fraction);
         found.below_one("memory", self.memory);
         found.below_one("nothing_to", self.nothing_to);
         found.positive_fraction("all_from", self.all_from);

@@ -25,7 +25,7 @@ pub use standing::PeerRecord;
 
 use super::column::{Column, rated};
 use super::facts::Facts;
-use super::measure::{Losses, Measurement};
+use super::measure::{Measurement, Results};
 use super::openskill::{self, Rating};
 use super::ranking::{Candidate, Ranking};
 use super::seam::{Mechanism, MechanismSettings, sampled};
@@ -160,7 +160,7 @@ impl<R: Rule> Mechanism for Gauntlet<R> {
 
     /// Ranks the evaluated peers by their gain, and updates ratings, proofs of computation and scores. An upload with
     /// an infinite or NaN loss ranks last.
-    fn learn(&mut self, round: u64, aggregated: &[Uid], losses: &Losses) {
+    fn learn(&mut self, round: u64, aggregated: &[Uid], losses: &Results) {
         let evaluated: BTreeMap<Uid, Gains> = self.rule.gains(&self.settings, aggregated, losses).into_iter().collect();
         let known: Vec<(Uid, Gains)> =
             evaluated.into_iter().filter(|(uid, _)| self.state.peers.contains_key(uid)).collect();

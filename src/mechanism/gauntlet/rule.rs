@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::settings::GauntletSettings;
 use crate::Uid;
-use crate::mechanism::measure::{Losses, Measurement, Pages};
+use crate::mechanism::measure::{Measurement, Pages, Results};
 use crate::mechanism::proof::LossScores;
 
 /// Result of a peer's evaluation.
@@ -24,7 +24,7 @@ pub trait Rule: Send + Sync {
     fn measure(&self, settings: &GauntletSettings, chosen: &[Uid], aggregated: &[Uid]) -> Vec<Measurement>;
 
     /// The gains of each peer whose losses were all measured.
-    fn gains(&self, settings: &GauntletSettings, aggregated: &[Uid], losses: &Losses) -> Vec<(Uid, Gains)>;
+    fn gains(&self, settings: &GauntletSettings, aggregated: &[Uid], losses: &Results) -> Vec<(Uid, Gains)>;
 }
 
 /// The published rule. Peers are ranked by the relative gain of a small step along their own upload on unassigned
@@ -37,7 +37,7 @@ impl Rule for Published {
         own_steps(settings, chosen)
     }
 
-    fn gains(&self, settings: &GauntletSettings, _aggregated: &[Uid], losses: &Losses) -> Vec<(Uid, Gains)> {
+    fn gains(&self, settings: &GauntletSettings, _aggregated: &[Uid], losses: &Results) -> Vec<(Uid, Gains)> {
         let gains =
             |losses: LossScores| Gains { losses, rank_by: losses.unassigned_gain(), proof: Some(losses.proof()) };
         own_losses(settings, losses).into_iter().map(|losses| (losses.uid, gains(losses))).collect()
@@ -65,12 +65,12 @@ pub fn own_steps(settings: &GauntletSettings, chosen: &[Uid]) -> Vec<Measurement
 }
 
 /// The losses measured for [`own_steps`], of each peer for which they are complete.
-pub fn own_losses(settings: &GauntletSettings, losses: &Losses) -> Vec<LossScores> {
+pub fn own_losses(settings: &GauntletSettings, losses: &Results) -> Vec<LossScores> {
     let beta = settings.beta_fraction;
     let Some(unassigned_before) = losses.get(&Measurement::before(unassigned(settings))) else { return Vec::new() };
-    let peers = losses.0.iter().filter_map(|measured| {
-        let what = &measured.what;
-        if what.payloads.is_empty() { what.pages.assigned_to() } else { None }
+    let peers = losses.0.iter().filter_map(|measured| match &measured.what {
+        Measurement::Loss { payloads, pages, .. } if payloads.is_empty() => pages.assigned_to(),
+        _ => None,
     });
     let scores = |uid| {
         Some(LossScores {

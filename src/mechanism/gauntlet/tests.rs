@@ -28,21 +28,21 @@ fn observe(gauntlet: &mut Gauntlet, round: u64, outcomes: &[(Uid, Outcome)], pai
 }
 
 /// The losses of an evaluation, as a validator would measure them.
-fn measured(gauntlet: &Gauntlet, results: &[LossScores]) -> Losses {
+fn measured(gauntlet: &Gauntlet, results: &[LossScores]) -> Results {
     let settings = &gauntlet.settings;
     let uids: Vec<Uid> = results.iter().map(|scores| scores.uid).collect();
     let loss = |what: &Measurement| {
         let peer = |uid| results.iter().find(|scores| scores.uid == uid).unwrap();
-        match (&what.payloads[..], what.pages.assigned_to()) {
+        match (&what.uploads()[..], what.pages().assigned_to()) {
             ([], None) => results[0].unassigned_before,
             ([], Some(uid)) => peer(uid).assigned_before,
-            ([(uid, _)], None) => peer(*uid).unassigned_after,
-            ([(uid, _)], Some(_)) => peer(*uid).assigned_after,
+            ([uid], None) => peer(*uid).unassigned_after,
+            ([uid], Some(_)) => peer(*uid).assigned_after,
             _ => unreachable!("only single payloads are asked for"),
         }
     };
     let wanted = if uids.is_empty() { Vec::new() } else { own_steps(settings, &uids) };
-    Losses(wanted.into_iter().map(|what| Measured { loss: Some(loss(&what)), what }).collect())
+    Results(wanted.into_iter().map(|what| Measured { value: Some(loss(&what)), what }).collect())
 }
 
 fn included(gauntlet: &Gauntlet, round: u64) -> Vec<Uid> {

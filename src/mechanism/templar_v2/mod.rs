@@ -22,7 +22,7 @@ pub use settings::TemplarV2Settings;
 
 use super::column::{Column, ColumnKind, rated};
 use super::facts::Facts;
-use super::measure::{Losses, Measurement, Pages};
+use super::measure::{Measurement, Pages, Results};
 use super::openskill::{self, Rating};
 use super::proof::{LossScores, averaged};
 use super::ranking::{Candidate, Ranking, sort_by_score};
@@ -242,7 +242,7 @@ impl Mechanism for TemplarV2 {
         before.into_iter().chain(of_peer).collect()
     }
 
-    fn learn(&mut self, round: u64, _aggregated: &[Uid], losses: &Losses) {
+    fn learn(&mut self, round: u64, _aggregated: &[Uid], losses: &Results) {
         let (unassigned, beta) = (self.pages(None), self.settings.beta_fraction);
         let Some(unassigned_before) = losses.get(&Measurement::before(unassigned)) else { return };
         let scores = |uid: Uid| {

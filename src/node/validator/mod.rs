@@ -9,7 +9,7 @@
 //! | `judge` | the facts for the mechanism, and the peers to aggregate |
 //! | `roster` | the list of peers to aggregate |
 //! | `watch` | objections to records of other validators |
-//! | `evaluate` | the losses that the mechanism asks for |
+//! | `evaluate` | the measurements that the mechanism asks for |
 //! | `weigh` | weights, set at once or by commitments |
 //! | `behaviour` | what a validator may do instead of the honest thing |
 //! | `report` | the report of the round |
@@ -314,7 +314,7 @@ impl Validator {
         let around = ValidatorSurroundings { network: &network, ports: &ports, round, chain: &*chain };
         let wanted = self.behaviour.measured(self.mechanism.measure(round, &decided.included), &around);
         let evaluation = ports.phase("evaluate", self.evaluate(&before, &gathered, wanted)).await;
-        self.mechanism.learn(round, &decided.included, &evaluation.losses);
+        self.mechanism.learn(round, &decided.included, &evaluation.results);
         let rules = &network.rules;
         // The next round has begun; before the one after it the chain may hold an epoch.
         if (round + 2).is_multiple_of(rules.chain.weights_every) {

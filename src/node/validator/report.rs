@@ -35,7 +35,7 @@ impl Validator {
             loss,
             average_loss,
             backdoor,
-            train_loss: evaluation.losses.before_on_assigned(),
+            train_loss: evaluation.train_loss,
             forward_passes: evaluation.forward_passes,
             uploads: gathered.found,
             ..self.empty_report()

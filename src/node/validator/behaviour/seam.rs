@@ -55,7 +55,7 @@ pub trait ValidatorBehaviour: Send + Sync {
         honest
     }
 
-    /// Which losses does it measure? Its mechanism lacks those that it leaves out.
+    /// What does it measure? Its mechanism lacks what it leaves out.
     fn measured(&mut self, wanted: Vec<Measurement>, _around: &ValidatorSurroundings) -> Vec<Measurement> {
         wanted
     }

@@ -1,0 +1,180 @@
+//! The inputs of a round's measurements, and the measurements.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+use super::jobs::Job;
+use crate::Uid;
+use crate::corpus::{PageError, PageId};
+use crate::mechanism::{Influence, Measured, Measurement, Pages};
+use crate::node::network::Network;
+use crate::training::aggregate::Weighted;
+use crate::training::influence::{Coefficients, OwnPart};
+use crate::training::{PseudoGradient, Replica};
+
+/// The inputs of a round's measurements.
+pub struct Material {
+    /// The run that they are of.
+    pub network: Arc<Network>,
+    /// The model before the round.
+    pub before: Arc<Replica>,
+    /// The round whose uploads are measured.
+    pub round: u64,
+    /// Payloads, and the pages that each is said to be from.
+    pub payloads: BTreeMap<Uid, (PseudoGradient, usize)>,
+    /// Payloads of the round before, of peers whose influence is measured.
+    pub past_payloads: BTreeMap<Uid, PseudoGradient>,
+    /// All pages that are asked for.
+    pub sets: Vec<PageSet>,
+}
+
+/// A set of pages, read on first use.
+pub struct PageSet {
+    /// What a mechanism calls it.
+    pub pages: Pages,
+    ids: Vec<PageId>,
+    /// The tokens to predict in each page.
+    stretch: Range<usize>,
+    read: OnceLock<Result<Vec<Vec<u32>>, PageError>>,
+    /// The gradient on pages that are nobody's, which several measurements need. That of a peer's pages only one needs, and
+    /// it is as large as the model.
+    gradient: OnceLock<Coefficients>,
+}
+
+impl PageSet {
+    /// Not read yet.
+    pub fn new(pages: Pages, ids: Vec<PageId>, stretch: Range<usize>) -> Self {
+        Self { pages, ids, stretch, read: OnceLock::new(), gradient: OnceLock::new() }
+    }
+
+    /// Whether its loss is one of training: on whole pages of a peer.
+    fn is_assigned(&self) -> bool {
+        self.pages.assigned_to().is_some() && self.pages.stretch == 1.0
+    }
+}
+
+/// What a job has found.
+#[derive(Default)]
+pub struct JobResults {
+    pub measured: Vec<Measured>,
+    /// Losses of the model before the round on whole assigned pages.
+    pub on_assigned: Vec<f64>,
+    /// A page that could not be read.
+    pub failed: Option<PageError>,
+}
+
+impl Material {
+    /// The results of a job.
+    pub fn measure(&self, job: Job) -> JobResults {
+        let mut results = JobResults::default();
+        // Measurements of one step, or of one upload, are adjacent: the model is moved once for all of them, or the upload
+        // compared with others.
+        for of_one in job.measurements.chunk_by(is_of_one) {
+            let values = match &of_one[0] {
+                Measurement::Loss { payloads, fraction, .. } => {
+                    self.losses(payloads, *fraction, of_one, &mut results.on_assigned)
+                }
+                Measurement::Influence(what) => self.influences(what, of_one, &mut results.on_assigned),
+            };
+            let failed = values.iter().find_map(|value| value.as_ref().err());
+            results.failed = results.failed.or(failed.cloned());
+            let measured = of_one.iter().zip(values);
+            results.measured.extend(measured.map(|(what, value)| Measured { what: what.clone(), value: value.ok() }));
+        }
+        results
+    }
+
+    /// The losses after one step.
+    fn losses(
+        &self,
+        payloads: &[(Uid, u8)],
+        fraction: f64,
+        wanted: &[Measurement],
+        on_assigned: &mut Vec<f64>,
+    ) -> Vec<Result<f64, PageError>> {
+        let sets: Vec<&PageSet> = wanted.iter().map(|what| self.set(what.pages())).collect();
+        let pages: Vec<_> = sets.iter().map(|set| self.read(set)).collect();
+        let readable: Vec<&[Vec<u32>]> = pages.iter().filter_map(|pages| pages.ok()).collect();
+        let of = |(uid, _): &(Uid, u8)| &self.payloads[uid];
+        // Each counts as it does in the round's aggregation.
+        let said: Vec<usize> = payloads.iter().map(|what| of(what).1).collect();
+        let counts = self.network.rules.weights.of(&said);
+        let weighted = payloads.iter().zip(counts);
+        let weighted = weighted
+            .map(|(what, counts)| Weighted { payload: &of(what).0, weight: what.1.saturating_mul(counts) })
+            .collect::<Vec<_>>();
+        let core = &self.network.core;
+        let mut losses = core.losses_after(&self.before, self.round, &weighted, fraction, &readable).into_iter();
+        let mut loss = |(pages, set): (Result<_, &PageError>, &PageSet)| {
+            pages.map_err(Clone::clone)?;
+            let loss = losses.next().expect("a loss of each set that was read");
+            on_assigned.extend((payloads.is_empty() && set.is_assigned()).then_some(loss));
+            Ok(loss)
+        };
+        pages.into_iter().zip(sets).map(&mut loss).collect()
+    }
+
+    /// The influences of one upload.
+    fn influences(
+        &self,
+        Influence { uid, beside, half, .. }: &Influence,
+        wanted: &[Measurement],
+        on_assigned: &mut Vec<f64>,
+    ) -> Vec<Result<f64, PageError>> {
+        let core = &self.network.core;
+        let payload = |uid: &Uid| self.payloads.get(uid).map(|(payload, _)| payload);
+        let others = beside.iter().filter(|other| *other != uid).filter_map(payload);
+        let others: Vec<&PseudoGradient> = others.collect();
+        let tensors = half.of(core.layout.tensors.len());
+        let own = OwnPart::new(
+            (core.shape(), core.basis()),
+            tensors,
+            payload(uid).expect("a measurement is made of uploads that are there"),
+            &others,
+            self.past_payloads.get(uid),
+        );
+        let mut influence = |what: &Measurement| {
+            let set = self.set(what.pages());
+            let pages = self.read(set).map_err(Clone::clone)?;
+            let gradient = || core.gradient(&self.before.model, pages);
+            if set.pages.assigned_to().is_none() {
+                return Ok(own.influence(set.gradient.get_or_init(|| gradient().0)));
+            }
+            let (gradient, loss) = gradient();
+            on_assigned.extend(set.is_assigned().then_some(loss));
+            Ok(own.influence(&gradient))
+        };
+        wanted.iter().map(&mut influence).collect()
+    }
+
+    fn set(&self, pages: &Pages) -> &PageSet {
+        self.sets.iter().find(|set| set.pages == *pages).expect("every set that is wanted is there")
+    }
+
+    /// The pages of a set, or the stretches of them.
+    fn read<'a>(&self, set: &'a PageSet) -> Result<&'a [Vec<u32>], &'a PageError> {
+        let read = set.read.get_or_init(|| {
+            let mut pages = self.network.core.corpus.pages(&set.ids)?;
+            // The first token of a stretch is only context, like that of a page.
+            let Range { start, end } = set.stretch;
+            pages.iter_mut().for_each(|page| *page = page[start..=end].to_vec());
+            Ok(pages)
+        });
+        read.as_ref().map(Vec::as_slice)
+    }
+}
+
+/// Whether two measurements are of one step, or of one upload.
+fn is_of_one(a: &Measurement, b: &Measurement) -> bool {
+    match (a, b) {
+        (
+            Measurement::Loss { payloads, fraction, .. },
+            Measurement::Loss { payloads: of_other, fraction: other, .. },
+        ) => payloads == of_other && fraction == other,
+        (Measurement::Influence(a), Measurement::Influence(b)) => {
+            (a.uid, &a.beside, a.half) == (b.uid, &b.beside, b.half)
+        }
+        _ => false,
+    }
+}

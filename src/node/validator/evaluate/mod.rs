@@ -1,0 +1,168 @@
+//! Measures what a mechanism asks for: each distinct thing once, several at a time.
+
+mod jobs;
+mod material;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use rand::RngExt;
+
+use self::jobs::{Job, jobs, possible};
+use self::material::{JobResults, Material, PageSet};
+use super::Validator;
+use super::gather::Gathered;
+use crate::Uid;
+use crate::corpus::{self, PageId};
+use crate::mechanism::{Influence, Measurement, PASSES_OF_GRADIENT, Pages, Results, Whose};
+use crate::node::upload::{self, Fetched};
+use crate::random::rng;
+use crate::training::{PseudoGradient, Replica};
+
+/// The results of a round's measurements.
+pub struct Evaluation {
+    pub results: Results,
+    /// Mean loss of the model before the round on the assigned pages among those that were measured.
+    pub train_loss: Option<f64>,
+    /// Pages that were run forward. Stretches of pages count by their length, and gradients three times.
+    pub forward_passes: u64,
+}
+
+impl Validator {
+    /// Makes the measurements, in the time that the validator's hardware needs.
+    pub async fn evaluate(&self, before: &Arc<Replica>, gathered: &Gathered, wanted: Vec<Measurement>) -> Evaluation {
+        let wanted = possible(wanted, |uid| gathered.valid.contains_key(&uid));
+        let material = Arc::new(self.material(before, gathered, &wanted).await);
+        let jobs = jobs(wanted);
+        let tokens = self.forward_tokens(&jobs, gathered);
+        let forward_passes = tokens.iter().sum::<usize>().div_ceil(self.network.core.config.sequence_length) as u64;
+        let mut jobs = jobs.into_iter().zip(tokens.into_iter().map(|tokens| self.processor.evaluation(tokens as f64)));
+        let mut of_jobs = Vec::new();
+        // What several jobs need, the first one measures.
+        if let Some((first, cost)) = jobs.next() {
+            of_jobs.push(self.measure(&material, first, cost).await);
+        }
+        // The validator's hardware does one job after the other.
+        let mut due = Duration::ZERO;
+        let others = jobs.map(|(job, cost)| {
+            due += cost;
+            self.measure(&material, job, due)
+        });
+        of_jobs.extend(join_all(others).await);
+        let losses: Vec<f64> = of_jobs.iter().flat_map(|of_job| &of_job.on_assigned).copied().collect();
+        let train_loss = (!losses.is_empty()).then(|| losses.iter().sum::<f64>() / losses.len() as f64);
+        let results = Results(of_jobs.into_iter().flat_map(|of_job| of_job.measured).collect());
+        Evaluation { results, train_loss, forward_passes }
+    }
+
+    /// The inputs of the measurements.
+    async fn material(&self, before: &Arc<Replica>, gathered: &Gathered, wanted: &[Measurement]) -> Material {
+        let mut sets: Vec<PageSet> = Vec::new();
+        for pages in wanted.iter().map(Measurement::pages) {
+            if !sets.iter().any(|set| set.pages == *pages) {
+                sets.push(PageSet::new(*pages, self.pages(pages, gathered), self.stretch(pages)));
+            }
+        }
+        // Each once: a payload can be large, and be in many measurements.
+        let of_influences = || {
+            wanted.iter().filter_map(|what| match what {
+                Measurement::Influence(influence) => Some(influence),
+                Measurement::Loss { .. } => None,
+            })
+        };
+        let beside = of_influences().flat_map(|influence| &influence.beside).copied();
+        let named: BTreeSet<Uid> = wanted.iter().flat_map(Measurement::uploads).chain(beside).collect();
+        let payload = |uid| {
+            let upload = &gathered.valid.get(&uid)?.upload;
+            Some((uid, (upload.gradient.clone(), self.network.pages_said(upload))))
+        };
+        let payloads = named.into_iter().filter_map(payload).collect();
+        let past_payloads = self.payloads_before(of_influences().map(|influence| influence.uid).collect()).await;
+        let (network, before) = (self.network.clone(), before.clone());
+        Material { network, before, round: self.round, payloads, past_payloads, sets }
+    }
+
+    /// What these peers uploaded in the round before, as far as it was in time and is still there. A peer that has put
+    /// something else there meanwhile, or removed it, gains nothing: it is only taken out of its upload. A validator that is
+    /// more than [`KEPT_UPLOADS`](crate::node::KEPT_UPLOADS) rounds late finds none.
+    async fn payloads_before(&self, uids: BTreeSet<Uid>) -> BTreeMap<Uid, PseudoGradient> {
+        let Some(round) = self.round.checked_sub(1) else { return BTreeMap::new() };
+        let (network, ports) = (&self.network, &self.ports);
+        let fetch = async |uid| {
+            let fetched = upload::fetch(network, ports, round, uid, *self.owners.get(&uid)?).await;
+            let Fetched::Valid(received) = fetched else { return None };
+            let is_in_time = self.mistimed(round, received.stamp).is_none();
+            is_in_time.then_some((uid, received.upload.gradient))
+        };
+        join_all(uids.into_iter().map(fetch)).await.into_iter().flatten().collect()
+    }
+
+    /// A job's results, available when the hardware is done with the job.
+    async fn measure(&self, material: &Arc<Material>, job: Job, due: Duration) -> JobResults {
+        let material = material.clone();
+        let results = self.ports.run(due, move || material.measure(job)).await;
+        if let Some(error) = &results.failed {
+            self.ports.host.without_page(error);
+        }
+        results
+    }
+
+    /// The tokens that each job runs forward. The gradient on pages that are nobody's is computed once.
+    fn forward_tokens(&self, jobs: &[Job], gathered: &Gathered) -> Vec<usize> {
+        let mut known: Vec<&Pages> = Vec::new();
+        let mut of_one = |what| {
+            let tokens = self.tokens(Measurement::pages(what), gathered);
+            match what {
+                Measurement::Loss { .. } => tokens,
+                Measurement::Influence(Influence { pages, .. }) if known.contains(&pages) => 0,
+                Measurement::Influence(Influence { pages, .. }) => {
+                    known.extend(pages.assigned_to().is_none().then_some(pages));
+                    PASSES_OF_GRADIENT * tokens
+                }
+            }
+        };
+        jobs.iter().map(|job| job.measurements.iter().map(&mut of_one).sum()).collect()
+    }
+
+    /// Tokens to predict in a set of pages.
+    fn tokens(&self, pages: &Pages, gathered: &Gathered) -> usize {
+        self.pages(pages, gathered).len() * self.stretch(pages).len()
+    }
+
+    /// The pages of a set. This validator's secret draws the sample: as many pages for everybody, among all on which a
+    /// peer says it trained.
+    fn pages(&self, pages: &Pages, gathered: &Gathered) -> Vec<PageId> {
+        let (assignment, round) = (&self.network.assignment, self.round);
+        let expected = self.network.rules.training.pages_per_round;
+        let uid = match pages.whose {
+            Whose::Peer(uid) => uid,
+            Whose::Nobodys => {
+                let all = assignment.unassigned(round, expected);
+                return corpus::sample(self.secret, Uid::MAX, round, pages.sample, &all);
+            }
+            Whose::Hidden => {
+                let count = ((expected as f64 * pages.sample).round() as usize).clamp(1, expected);
+                return assignment.hidden(round, count, &mut rng(self.secret, "hidden pages", 0, round));
+            }
+        };
+        let mut all = assignment.assigned(uid, round);
+        let said = gathered.valid.get(&uid).map_or(expected, |received| self.network.pages_said(&received.upload));
+        all.extend(assignment.extra(uid, round, said.saturating_sub(expected)));
+        all.truncate(said.max(1));
+        let sample = pages.sample * expected as f64 / all.len() as f64;
+        corpus::sample(self.secret, uid, round, sample.min(1.0), &all)
+    }
+
+    /// The tokens to predict in each page of a set. This validator's secret draws the stretch among those that make up
+    /// a page.
+    fn stretch(&self, pages: &Pages) -> Range<usize> {
+        let tokens = self.network.core.config.sequence_length;
+        let stretches = ((1.0 / pages.stretch).round() as usize).clamp(1, tokens);
+        let who = pages.assigned_to().map_or(u64::MAX, u64::from);
+        let at = rng(self.secret, "evaluation stretch", who, self.round).random_range(0..stretches);
+        at * tokens / stretches..(at + 1) * tokens / stretches
+    }
+}

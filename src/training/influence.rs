@@ -1,0 +1,333 @@
+//! How much of a gradient is in what is a peer's own in its upload.
+
+use std::ops::Range;
+
+use super::coefficients::{of_chunk, unit};
+use super::dct::{FUSED_BASELINE, forward, tables};
+use super::{Basis, PayloadLayout, PayloadShape, PseudoGradient, SparseTensor, TensorChunks, TensorShape};
+
+/// Two directions whose squared sine is less than this count as one.
+const ONE_DIRECTION: f64 = 1e-9;
+
+/// A whole gradient in the coefficients that payloads consist of: tensor after tensor, chunk after chunk.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Coefficients(Vec<f32>);
+
+impl Coefficients {
+    /// Of these values of all parameters, in the order of the model's layout.
+    ///
+    /// # Panics
+    /// If there are fewer values than the layout has.
+    pub fn of(layout: &PayloadLayout, values: &[f32]) -> Self {
+        let mut coefficients = Vec::with_capacity(layout.chunks.total());
+        for tensor in &layout.chunks.tensors {
+            let (from, of_tensor) = (coefficients.len(), &values[tensor.range.clone()]);
+            for corner in (0..tensor.chunks()).map(|chunk| tensor.corner(chunk)) {
+                let rows = of_tensor[corner..].chunks(tensor.cols).take(tensor.height);
+                rows.for_each(|row| coefficients.extend_from_slice(&row[..tensor.width]));
+            }
+            if layout.basis == Basis::Dct {
+                transform(tensor, &mut coefficients[from..]);
+            }
+        }
+        Self(coefficients)
+    }
+}
+
+/// Replaces the values of a tensor's chunks by the coefficients of their DCT.
+fn transform(chunks: &TensorChunks, values: &mut [f32]) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx2,fma")]
+        fn fused(chunks: &TensorChunks, values: &mut [f32]) {
+            transform_with::<true>(chunks, values);
+        }
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            // SAFETY: the CPU has both features.
+            return unsafe { fused(chunks, values) };
+        }
+    }
+    transform_with::<FUSED_BASELINE>(chunks, values);
+}
+
+#[inline(always)]
+fn transform_with<const FUSED: bool>(chunks: &TensorChunks, values: &mut [f32]) {
+    let (rows, cols) = (tables::forward(chunks.height), tables::forward(chunks.width));
+    let (mut half_done, mut unordered) = (vec![0.0; chunks.size()], vec![0.0; chunks.size()]);
+    for chunk in values.chunks_exact_mut(chunks.size()) {
+        forward::<FUSED>(rows, cols, chunk, &mut half_done, &mut unordered);
+        for (row, unordered) in rows.frequency.iter().zip(unordered.chunks_exact(chunks.width)) {
+            for (col, &value) in cols.frequency.iter().zip(unordered) {
+                chunk[usize::from(*row) * chunks.width + usize::from(*col)] = value;
+            }
+        }
+    }
+}
+
+/// An upload of size 1 in some tensors.
+struct Scaled<'a> {
+    payload: &'a PseudoGradient,
+    tensors: Range<usize>,
+    /// The factor of the values of each of these tensors.
+    factors: Vec<f64>,
+}
+
+impl<'a> Scaled<'a> {
+    fn new(payload: &'a PseudoGradient, basis: Basis, tensors: &Range<usize>) -> Self {
+        let of_range = &payload.tensors[tensors.clone()];
+        let inverse = |size: f64| if size > 0.0 { 1.0 / size } else { 0.0 };
+        let factors: Vec<f64> = of_range.iter().map(|sparse| inverse(unit(basis, sparse))).collect();
+        let square = |(sparse, factor): (&SparseTensor, &f64)| -> f64 {
+            sparse.values.iter().map(|value| (f64::from(*value) * factor).powi(2)).sum()
+        };
+        let size = of_range.iter().zip(&factors).map(square).sum::<f64>().sqrt();
+        let factors = factors.into_iter().map(|factor| factor * inverse(size)).collect();
+        Self { payload, tensors: tensors.clone(), factors }
+    }
+
+    /// Its coefficients of a chunk of one of the tensors: indices and values.
+    fn chunk(&self, tensor: usize, shape: &TensorShape, chunk: usize) -> impl Iterator<Item = (usize, f64)> {
+        let factor = self.factors[tensor - self.tensors.start];
+        of_chunk(&self.payload.tensors[tensor], shape, chunk).map(move |(index, value)| (index, factor * value))
+    }
+
+    /// Adds up the products with a dense chunk.
+    fn product(&self, tensor: usize, shape: &TensorShape, chunk: usize, dense: impl Fn(usize) -> f64) -> f64 {
+        self.chunk(tensor, shape, chunk).map(|(index, value)| value * dense(index)).sum()
+    }
+}
+
+/// What is a peer's own in its upload, in some tensors: the upload without its projection on the sum of others' uploads and
+/// on its own upload of the round before. What all uploads have in common, and what a peer carries along from round to
+/// round, says nothing of the pages of this round.
+pub struct OwnPart<'a> {
+    shape: &'a PayloadShape,
+    tensors: Range<usize>,
+    /// Uploads, and how often each counts.
+    parts: Vec<(f64, Scaled<'a>)>,
+}
+
+impl<'a> OwnPart<'a> {
+    /// Of an upload in these tensors.
+    ///
+    /// # Panics
+    /// If a payload does not pass [`PayloadShape::check`].
+    pub fn new(
+        (shape, basis): (&'a PayloadShape, Basis),
+        tensors: Range<usize>,
+        upload: &'a PseudoGradient,
+        others: &[&'a PseudoGradient],
+        before: Option<&'a PseudoGradient>,
+    ) -> Self {
+        let scaled = |payload| Scaled::new(payload, basis, &tensors);
+        let (upload, before) = (scaled(upload), before.map(scaled));
+        let others: Vec<Scaled> = others.iter().map(|other| scaled(other)).collect();
+        let products = Products::of(shape, &tensors, &upload, &others, before.as_ref());
+        let (of_others, of_before) = products.projection();
+        let others = others.into_iter().map(|other| (-of_others, other));
+        let before = before.map(|before| (-of_before, before));
+        let parts = [(1.0, upload)].into_iter().chain(others).chain(before).collect();
+        Self { shape, tensors, parts }
+    }
+
+    /// The inner product with a gradient.
+    pub fn influence(&self, gradient: &Coefficients) -> f64 {
+        let mut rest = &gradient.0[..];
+        let mut sum = 0.0;
+        for (tensor, shape) in self.shape.tensors.iter().enumerate() {
+            let (of_tensor, others) = rest.split_at(shape.chunks * shape.chunk_len);
+            rest = others;
+            if !self.tensors.contains(&tensor) {
+                continue;
+            }
+            for (counts, part) in &self.parts {
+                let chunks = of_tensor.chunks_exact(shape.chunk_len).enumerate();
+                let product = |(chunk, dense): (usize, &[f32])| {
+                    part.product(tensor, shape, chunk, |index| f64::from(dense[index]))
+                };
+                sum += counts * chunks.map(product).sum::<f64>();
+            }
+        }
+        sum
+    }
+}
+
+/// Inner products of an upload, the sum of others' uploads, and the upload of the round before.
+#[derive(Default)]
+struct Products {
+    others_others: f64,
+    upload_others: f64,
+    before_others: f64,
+    upload_before: f64,
+    before_before: f64,
+}
+
+impl Products {
+    fn of(
+        shape: &PayloadShape,
+        tensors: &Range<usize>,
+        upload: &Scaled,
+        others: &[Scaled],
+        before: Option<&Scaled>,
+    ) -> Self {
+        let mut products = Self::default();
+        for tensor in tensors.clone() {
+            let shape = &shape.tensors[tensor];
+            let (mut sum, mut past) = (vec![0.0; shape.chunk_len], vec![0.0; shape.chunk_len]);
+            for chunk in 0..shape.chunks {
+                sum.fill(0.0);
+                others.iter().for_each(|other| {
+                    other.chunk(tensor, shape, chunk).for_each(|(index, value)| sum[index] += value);
+                });
+                products.others_others += sum.iter().map(|value| value * value).sum::<f64>();
+                products.upload_others += upload.product(tensor, shape, chunk, |index| sum[index]);
+                let Some(before) = before else { continue };
+                past.fill(0.0);
+                before.chunk(tensor, shape, chunk).for_each(|(index, value)| past[index] = value);
+                products.before_others += before.product(tensor, shape, chunk, |index| sum[index]);
+                products.before_before += before.product(tensor, shape, chunk, |index| past[index]);
+                products.upload_before += upload.product(tensor, shape, chunk, |index| past[index]);
+            }
+        }
+        products
+    }
+
+    /// How often the sum of the others, and the upload before, are in the upload's projection on both.
+    fn projection(&self) -> (f64, f64) {
+        let Self { others_others, upload_others, before_others, upload_before, before_before } = *self;
+        let area = others_others * before_before - before_others * before_others;
+        if area > ONE_DIRECTION * others_others * before_before {
+            let of_others = (upload_others * before_before - upload_before * before_others) / area;
+            let of_before = (upload_before * others_others - upload_others * before_others) / area;
+            (of_others, of_before)
+        } else if others_others > 0.0 {
+            (upload_others / others_others, 0.0)
+        } else if before_before > 0.0 {
+            (0.0, upload_before / before_before)
+        } else {
+            (0.0, 0.0)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ParamLayout, TensorSpec};
+    use crate::training::ChunkLayout;
+
+    /// Two tensors: 4 x 6 values in chunks of 2 x 3, and 5 values in one.
+    fn layout(basis: Basis, topk: usize) -> PayloadLayout {
+        let tensor =
+            |name: &str, shape: &[usize], range| TensorSpec { name: name.into(), shape: shape.to_vec(), range };
+        let tensors = vec![tensor("matrix", &[4, 6], 0..24), tensor("vector", &[5], 24..29)];
+        let chunks = ChunkLayout::new(&ParamLayout { tensors }, 5, topk).unwrap();
+        PayloadLayout { chunks: chunks.into(), basis }
+    }
+
+    fn values(salt: usize) -> Vec<f32> {
+        (0..29).map(|at| ((at * 7919 + salt * 104_729 + 13) % 1009) as f32 / 1009.0 - 0.5).collect()
+    }
+
+    /// A payload of all coefficients of these values.
+    fn whole(layout: &PayloadLayout, values: &[f32]) -> PseudoGradient {
+        let mut payload = layout.chunks.whole(values);
+        let Coefficients(all) = Coefficients::of(layout, values);
+        let mut rest = &all[..];
+        for tensor in &mut payload.tensors {
+            let (of_tensor, others) = rest.split_at(tensor.values.len());
+            tensor.values.copy_from_slice(of_tensor);
+            rest = others;
+        }
+        payload
+    }
+
+    fn of(
+        layout: &PayloadLayout,
+        upload: &PseudoGradient,
+        others: &[&PseudoGradient],
+        before: Option<&PseudoGradient>,
+        gradient: &[f32],
+    ) -> f64 {
+        let shape = layout.chunks.shape(32);
+        OwnPart::new((&shape, layout.basis), 0..1, upload, others, before)
+            .influence(&Coefficients::of(layout, gradient))
+    }
+
+    fn product(a: &[f32], b: &[f32]) -> f64 {
+        a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+    }
+
+    #[test]
+    fn a_product_of_coefficients_is_one_of_parameters() {
+        let (a, b) = (values(1), values(2));
+        for basis in [Basis::Values, Basis::Dct] {
+            let layout = layout(basis, 30);
+            let expected = product(&a[..24], &b[..24]) / product(&a[..24], &a[..24]).sqrt();
+            let found = of(&layout, &whole(&layout, &a), &[], None, &b);
+            assert!((found - expected).abs() < 1e-6, "{basis}: {found}, {expected}");
+        }
+    }
+
+    #[test]
+    fn coefficients_have_the_indices_of_payloads() {
+        let layout = layout(Basis::Dct, 30);
+        let TensorChunks { height, width, .. } = layout.chunks.tensors[0];
+        for (row, col) in (0..height).flat_map(|row| (0..width).map(move |col| (row, col))) {
+            // The basis function of a frequency, in every chunk.
+            let wave = |at: usize, of: usize, frequency: usize| {
+                libm::cos(std::f64::consts::PI * (at as f64 + 0.5) * frequency as f64 / of as f64) as f32
+            };
+            let wave = |at: usize| wave(at / 6 % height, height, row) * wave(at % 6 % width, width, col);
+            let gradient: Vec<f32> = (0..29).map(|at| if at < 24 { wave(at) } else { 0.0 }).collect();
+            let Coefficients(found) = Coefficients::of(&layout, &gradient);
+            for (at, value) in found[..24].iter().enumerate() {
+                let is_its_own = at % (height * width) == row * width + col;
+                assert_eq!(value.abs() > 1e-3, is_its_own, "({row}, {col}) at {at}: {value}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_others_and_the_past_explain_is_no_ones_own() {
+        let (common, past, own) = (values(1), values(2), values(3));
+        let sum = |parts: &[(f32, &[f32])]| -> Vec<f32> {
+            (0..29).map(|at| parts.iter().map(|(factor, part)| factor * part[at]).sum()).collect()
+        };
+        for basis in [Basis::Values, Basis::Dct] {
+            let layout = layout(basis, 30);
+            let payload = |values: &[f32]| whole(&layout, values);
+            let upload = payload(&sum(&[(2.0, &common), (1.0, &past), (0.5, &own)]));
+            let (others, before) = ([payload(&common), payload(&common)], payload(&past));
+            let others: Vec<&PseudoGradient> = others.iter().collect();
+            let on = |gradient: &[f32]| of(&layout, &upload, &others, Some(&before), gradient);
+            for explained in [&common, &past] {
+                assert!(on(explained).abs() < 1e-6, "{basis}: {}", on(explained));
+            }
+            assert!(on(&own) > 0.01, "{basis}: {}", on(&own));
+            // A copy, a repetition and nothing at all have nothing of their own.
+            for (copy, before) in [(others[0], None), (&before, Some(&before)), (&payload(&[0.0; 29]), None)] {
+                assert!(of(&layout, copy, &others, before, &own).abs() < 1e-6);
+            }
+            // The same direction twice is taken out once.
+            let twice = of(&layout, &upload, &others, Some(others[0]), &own);
+            assert_eq!(twice, of(&layout, &upload, &others, None, &own));
+        }
+    }
+
+    #[test]
+    fn any_upload_gives_a_number() {
+        let layout = layout(Basis::Values, 2);
+        let tensor = |chunks: usize, values: [f32; 2]| SparseTensor {
+            indices: [0, 1].repeat(chunks),
+            values: values.repeat(chunks),
+        };
+        let payload = |values| PseudoGradient { tensors: vec![tensor(4, values), tensor(1, values)] };
+        for extreme in [[f32::MAX, -f32::MAX], [f32::MIN_POSITIVE / 2.0, 0.0], [0.0, 0.0], [f32::MAX, 1e-40]] {
+            let others = [payload([1.0, 2.0]), payload(extreme)];
+            let before = payload([-2.0, 1.0]);
+            let found = of(&layout, &payload(extreme), &[&others[0], &others[1]], Some(&before), &values(4));
+            assert!(found.is_finite(), "{extreme:?}: {found}");
+        }
+    }
+}
