@@ -267,28 +267,33 @@ impl Advanced {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::corpus::CorpusSettings;
-    use crate::corpus::PageId;
+    use crate::corpus::{CorpusSettings, PageId};
     use crate::model::{ModelSettings, init_theta};
     use crate::settings::Kinded;
     use crate::training::influence::OwnPart;
     use crate::training::{aggregate, scheme};
 
-    /// The result is what the rule itself gives.
-    #[test]
-    fn a_round_without_payloads_leaves_the_model_under_every_scheme() {
+    /// Small ones, each with the rule that its scheme is published with.
+    fn of_every_scheme() -> Vec<(String, TrainingCore)> {
         let config =
             LlamaConfig::from_settings(&ModelSettings { preset: "nano".into(), ..Default::default() }).unwrap();
-        let schemes = scheme::shipped();
-        for kind in schemes.names() {
+        let (schemes, training) = (scheme::shipped(), TrainingSettings::default());
+        let core = |kind: &str| {
             let scheme = schemes.resolve(&Kinded::of(kind)).unwrap().settings;
             let corpus =
                 Corpus::open(&CorpusSettings::default(), 2, config.vocab_size, config.sequence_length).unwrap();
-            let training = TrainingSettings::default();
             let rule = aggregate::shipped().resolve(&Kinded::of(scheme.default_rule())).unwrap().settings;
             let settings = CoreSettings { training: &training, scheme: &*scheme, rule: &*rule, rounds: 100 };
-            let core = TrainingCore::new(settings, config.clone(), corpus, Device::Cpu).unwrap();
-            let before = core.replica(init_theta(&config, 2));
+            (kind.to_string(), TrainingCore::new(settings, config.clone(), corpus, Device::Cpu).unwrap())
+        };
+        schemes.names().map(core).collect()
+    }
+
+    /// The result is what the rule itself gives.
+    #[test]
+    fn a_round_without_payloads_leaves_the_model_under_every_scheme() {
+        for (kind, core) in of_every_scheme() {
+            let before = core.replica(init_theta(&core.config, 2));
             assert!(Arc::ptr_eq(&before, &core.advance(&before, 7, &[], Vec::new)), "{kind}");
             assert!(core.aggregation.step(&before.theta, &[], core.rate(7)) == before.theta, "{kind}");
         }
@@ -297,18 +302,8 @@ mod tests {
     /// What a check of work looks for.
     #[test]
     fn an_upload_has_more_of_the_pages_that_it_is_from_under_every_scheme() {
-        let config =
-            LlamaConfig::from_settings(&ModelSettings { preset: "nano".into(), ..Default::default() }).unwrap();
-        let schemes = scheme::shipped();
-        for kind in schemes.names() {
-            let scheme = schemes.resolve(&Kinded::of(kind)).unwrap().settings;
-            let corpus =
-                Corpus::open(&CorpusSettings::default(), 2, config.vocab_size, config.sequence_length).unwrap();
-            let training = TrainingSettings::default();
-            let rule = aggregate::shipped().resolve(&Kinded::of(scheme.default_rule())).unwrap().settings;
-            let settings = CoreSettings { training: &training, scheme: &*scheme, rule: &*rule, rounds: 100 };
-            let core = TrainingCore::new(settings, config.clone(), corpus, Device::Cpu).unwrap();
-            let replica = core.replica(init_theta(&config, 2));
+        for (kind, core) in of_every_scheme() {
+            let replica = core.replica(init_theta(&core.config, 2));
             let pages = |of: u64| (8 * of..8 * of + 8).collect::<Vec<PageId>>();
             let upload = |of| {
                 let data = Data { pages: pages(of), part: 1.0, poison: Default::default(), steps: None };
