@@ -6,10 +6,10 @@ mod attacks;
 #[path = "engine/averages.rs"]
 mod averages;
 mod common;
+#[path = "engine/contrast.rs"]
+mod contrast;
 #[path = "engine/costs.rs"]
 mod costs;
-#[path = "engine/influence.rs"]
-mod influence;
 #[path = "engine/knowledge.rs"]
 mod knowledge;
 #[path = "engine/operators.rs"]

@@ -40,11 +40,12 @@ from .behaviours import _Kept
 
 __all__ = [
     "Column",
+    "Contrast",
     "Facts",
-    "Influence",
     "Measurement",
     "Mechanism",
     "Overlap",
+    "Pages",
     "PeerFacts",
     "Ranking",
     "Status",
@@ -187,30 +188,45 @@ class Measurement:
 
 
 @dataclasses.dataclass(frozen=True)
-class Influence:
-    """How much of the gradient of the loss on some pages is in what is a peer's own in its upload: without what the uploads of
-    others, or its own of the round before, explain of it. To first order it says by how many nats a token what is the peer's
-    own lowers the loss there, if its upload has size 1. It costs three forward passes of the pages, and on pages of nobody no
-    more for several peers."""
+class Pages:
+    """A set of pages, as in a `Measurement`."""
 
-    uid: int
-    beside: tuple[int, ...] = ()
-    """The peers whose uploads the peer's is compared with, each once. Itself does not count, nor do those whose uploads are
-    missing."""
-    half: Literal["first", "second"] = "first"
-    """The half of the model's tensors that is looked at, in their order from the embedding to the head."""
     assigned_to: int | None = None
-    """As in a `Measurement`, like all that follow."""
     sample: float = 1.0
     stretch: float = 1.0
     hidden: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "beside", tuple(self.beside))
         _check_hidden(self)
 
 
-def _check_hidden(what: Measurement | Influence) -> None:
+@dataclasses.dataclass(frozen=True)
+class Contrast:
+    """How much more of some pages than of others is in what is a peer's own in its upload: without what the uploads of others,
+    or its own of the round before, explain of it. The gradients of the loss on the two sets are compared coefficient by
+    coefficient. The value is between -1 and 1, and above 0 if there is more of `pages`; an upload that does not depend on either
+    has more of them in one case of two, if both sets have one size and form. It costs three forward passes of all of these
+    pages; those of nobody count once for all peers."""
+
+    uid: int
+    pages: Pages
+    """The pages of which the upload may have more."""
+    than: Pages
+    """The pages that these are compared with."""
+    beside: tuple[int, ...] = ()
+    """The peers whose uploads the peer's is compared with, each once. Itself does not count, nor do those whose uploads are
+    missing."""
+    half: Literal["first", "second"] = "first"
+    """The half of the model's tensors that is looked at, in their order from the embedding to the head."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "beside", tuple(self.beside))
+        for name in ("pages", "than"):
+            if not isinstance(getattr(self, name), Pages):
+                raise TypeError(f"{name}={getattr(self, name)!r}; expected Pages(...)")
+
+
+def _check_hidden(what: Measurement | Pages) -> None:
     if what.hidden and what.assigned_to is not None:
         name = type(what).__name__
         raise ValueError(f"{name} of hidden pages assigned to uid {what.assigned_to}; hidden pages are assigned to nobody")
@@ -277,15 +293,15 @@ class Mechanism(_Kept):
         """The peers that may be aggregated now, best first, except those in `without`."""
         raise NotImplementedError
 
-    def measure(self, round: int, aggregated: list[int]) -> Sequence[Measurement | Influence]:
+    def measure(self, round: int, aggregated: list[int]) -> Sequence[Measurement | Contrast]:
         """What to measure in a round that aggregated these uids."""
         return ()
 
     def learn(
-        self, round: int, aggregated: list[int], results: Mapping[Measurement | Influence, float | None]
+        self, round: int, aggregated: list[int], results: Mapping[Measurement | Contrast, float | None]
     ) -> None:
-        """What was asked for, nats a token, in the order asked. None: a page could not be read. A hostile payload may make a
-        result infinite or NaN."""
+        """What was asked for, in the order asked: losses in nats a token, contrasts from -1 to 1. None: a page could not be
+        read. A hostile payload may make a loss infinite or NaN."""
 
     def pay(self) -> Mapping[int, float] | Sequence[tuple[int, float]]:
         """The share of the pay of each uid; shares sum to 1, or are all 0."""

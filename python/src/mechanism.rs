@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gauntlet::Uid;
 use gauntlet::mechanism::{
-    Column, ColumnKind, Facts, Half, Influence, Measurement, Mechanism, MechanismSettings, Pages, Ranking, Results,
+    Column, ColumnKind, Contrast, Facts, Half, Measurement, Mechanism, MechanismSettings, Pages, Ranking, Results,
     Status, Whose,
 };
 use gauntlet::settings::Findings;
@@ -74,48 +74,63 @@ impl Judge {
 /// The names of the halves of the model.
 const HALVES: [(&str, Half); 2] = [("first", Half::First), ("second", Half::Second)];
 
-/// `gauntlet.Measurement` or `gauntlet.Influence`.
+/// `assigned_to`, `sample`, `stretch` and `hidden`, as `gauntlet.Measurement` and `gauntlet.Pages` have them.
+type PagesFields = (Option<Uid>, f64, f64, bool);
+
+fn fields_of(pages: &Pages) -> PagesFields {
+    (pages.assigned_to(), pages.sample, pages.stretch, pages.whose == Whose::Hidden)
+}
+
+/// `gauntlet.Measurement` or `gauntlet.Contrast`.
 fn measurement<'py>(module: &Bound<'py, PyModule>, what: &Measurement) -> PyResult<Bound<'py, PyAny>> {
-    let Pages { whose, sample, stretch } = *what.pages();
-    let (assigned_to, is_hidden) = (what.pages().assigned_to(), whose == Whose::Hidden);
     match what {
-        Measurement::Loss { payloads, fraction, .. } => {
+        Measurement::Loss { payloads, fraction, pages } => {
+            let (assigned_to, sample, stretch, hidden) = fields_of(pages);
             let class = module.getattr("Measurement")?;
-            class.call1((payloads.clone(), *fraction, assigned_to, sample, stretch, is_hidden))
+            class.call1((payloads.clone(), *fraction, assigned_to, sample, stretch, hidden))
         }
-        Measurement::Influence(Influence { uid, beside, half, .. }) => {
+        Measurement::Contrast(Contrast { uid, beside, half, pages, than }) => {
             let (half, _) = HALVES.into_iter().find(|(_, other)| other == half).expect("each has a name");
-            let class = module.getattr("Influence")?;
-            class.call1((*uid, beside.clone(), half, assigned_to, sample, stretch, is_hidden))
+            let class = module.getattr("Pages")?;
+            let [pages, than] = [pages, than].map(|pages| class.call1(fields_of(pages)));
+            module.getattr("Contrast")?.call1((*uid, pages?, than?, beside.clone(), half))
         }
     }
 }
 
-fn measurement_of(asked: &Bound<'_, PyAny>) -> PyResult<Measurement> {
+fn pages_of(asked: &Bound<'_, PyAny>) -> PyResult<Pages> {
     let number = |name: &str| -> PyResult<f64> { asked.getattr(name)?.extract() };
     let (sample, stretch) = (number("sample")?, number("stretch")?);
-    let refused = |expected: &str| Err(PyValueError::new_err(format!("{}; expected {expected}", asked.repr()?)));
     if !((0.0..=1.0).contains(&sample) && stretch > 0.0 && stretch <= 1.0) {
-        return refused("a sample of 0 to 1, and a stretch above 0, 1 at most");
+        return refused(asked, "a sample of 0 to 1, and a stretch above 0, 1 at most");
     }
     let whole = Pages::whole(asked.getattr("assigned_to")?.extract()?, sample);
     let is_hidden: bool = asked.getattr("hidden")?.extract()?;
     let whose = if is_hidden { Whose::Hidden } else { whole.whose };
-    let pages = Pages { whose, stretch, ..whole };
-    if !asked.is_instance(&asked.py().import("gauntlet.mechanisms")?.getattr("Influence")?)? {
-        let fraction = number("fraction")?;
+    Ok(Pages { whose, stretch, ..whole })
+}
+
+fn measurement_of(asked: &Bound<'_, PyAny>) -> PyResult<Measurement> {
+    if !asked.is_instance(&asked.py().import("gauntlet.mechanisms")?.getattr("Contrast")?)? {
+        let pages = pages_of(asked)?;
+        let fraction: f64 = asked.getattr("fraction")?.extract()?;
         if !fraction.is_finite() {
-            return refused("a finite fraction");
+            return refused(asked, "a finite fraction");
         }
         let payloads = asked.getattr("payloads")?.try_iter()?.map(|pair| pair?.extract()).collect::<PyResult<_>>()?;
         return Ok(Measurement::Loss { payloads, fraction, pages });
     }
     let said: String = asked.getattr("half")?.extract()?;
     let Some((_, half)) = HALVES.into_iter().find(|(name, _)| *name == said) else {
-        return refused(&format!("half={}", HALVES.map(|(name, _)| format!("\"{name}\"")).join(" or ")));
+        return refused(asked, &format!("half={}", HALVES.map(|(name, _)| format!("\"{name}\"")).join(" or ")));
     };
     let (uid, beside) = (asked.getattr("uid")?.extract()?, asked.getattr("beside")?.extract()?);
-    Ok(Measurement::Influence(Influence { uid, beside, half, pages }))
+    let (pages, than) = (pages_of(&asked.getattr("pages")?)?, pages_of(&asked.getattr("than")?)?);
+    Ok(Measurement::Contrast(Contrast { uid, beside, half, pages, than }))
+}
+
+fn refused<T>(asked: &Bound<'_, PyAny>, expected: &str) -> PyResult<T> {
+    Err(PyValueError::new_err(format!("{}; expected {expected}", asked.repr()?)))
 }
 
 fn ranking_of(answer: &Bound<'_, PyAny>) -> PyResult<Ranking> {

@@ -119,9 +119,9 @@ class Looks(Novelty):
             gauntlet.Measurement.after_all(aggregated, hidden=True, stretch=0.5, sample=0.5),
             gauntlet.Measurement.after_one(0, 0.5, assigned_to=0, stretch=0.25),
             gauntlet.Measurement.before(),
-            gauntlet.Influence(0, aggregated, "first", assigned_to=0),
-            gauntlet.Influence(0, aggregated, "second", assigned_to=0, stretch=0.25),
-            gauntlet.Influence(0, aggregated, "first", hidden=True, sample=0.5),
+            gauntlet.Contrast(0, gauntlet.Pages(0), gauntlet.Pages(hidden=True), aggregated, "first"),
+            gauntlet.Contrast(0, gauntlet.Pages(hidden=True), gauntlet.Pages(0), aggregated, "first"),
+            gauntlet.Contrast(0, gauntlet.Pages(0, stretch=0.25), gauntlet.Pages(stretch=0.25), aggregated, "second"),
         ]
         return self.asked
 
@@ -130,7 +130,7 @@ class Looks(Novelty):
         values = list(results.values())
         assert all(0.0 < loss < 10.0 for loss in values[:5])
         # An upload has more of the pages of its peer than of others.
-        assert all(math.isfinite(influence) for influence in values[5:]) and values[5] > values[7]
+        assert 0.0 < values[5] < 1.0 and values[6] == -values[5] and -1.0 < values[7] < 1.0
 
     def save(self):
         return b""
@@ -154,9 +154,12 @@ def test_pages_can_be_hidden_and_cut(simulated):
     with pytest.raises(ValueError, match="a stretch above 0, 1 at most"):
         simulated(network(mechanism=Long))
 
+    with pytest.raises(TypeError, match=r"than=3; expected Pages"):
+        gauntlet.Contrast(0, gauntlet.Pages(0), 3)
+
     class Third(Novelty):
         def measure(self, round, aggregated):
-            return [gauntlet.Influence(0, half="third")]
+            return [gauntlet.Contrast(0, gauntlet.Pages(0), gauntlet.Pages(), half="third")]
 
     with pytest.raises(ValueError, match="half='third'.*; expected half=\"first\" or \"second\""):
         simulated(network(mechanism=Third))

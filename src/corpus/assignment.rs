@@ -216,6 +216,23 @@ mod tests {
         }
 
         #[test]
+        fn hidden_pages_are_nobodys_and_follow_the_secret(seed: u64, round: u64, n in 1usize..20) {
+            let assignment = Assignment::new(seed, 6, 8, 100_000);
+            let hidden = |secret| assignment.hidden(round, n, &mut rng(secret, "hidden pages", 0, round));
+            let (of_one, of_other) = (hidden(1), hidden(2));
+            let known: BTreeSet<PageId> = assignment.unassigned(round, 8).into_iter().collect();
+            let assigned: BTreeSet<PageId> = (0..6).flat_map(|uid| assignment.assigned(uid, round)).collect();
+            for pages in [&of_one, &of_other] {
+                prop_assert_eq!(pages.iter().collect::<BTreeSet<_>>().len(), n);
+                prop_assert!(pages.iter().all(|page| *page < assignment.train_pages && !assigned.contains(page)));
+            }
+            prop_assert_eq!(&of_one, &hidden(1));
+            // Among a hundred thousand pages, two draws of twenty have none in common but in one case of 250.
+            let in_common = of_one.iter().filter(|page| of_other.contains(page) || known.contains(page)).count();
+            prop_assert!(in_common <= 2);
+        }
+
+        #[test]
         fn a_sample_is_a_part_of_the_pages(seed: u64, uid: Uid, round: u64, fraction in 0.0f64..=1.0, n in 1usize..60) {
             let pages: Vec<PageId> = (100..100 + n as u64).collect();
             let part = sample(seed, uid, round, fraction, &pages);

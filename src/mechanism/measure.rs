@@ -19,26 +19,30 @@ pub enum Measurement {
         /// The pages to run forward.
         pages: Pages,
     },
-    /// How much of the gradient of the loss on some pages is in what is a peer's own in its upload. It costs
-    /// [`PASSES_OF_GRADIENT`] forward passes of these pages; on pages that are nobody's once a round.
-    Influence(Influence),
+    /// How much more of some pages than of others is in what is a peer's own in its upload. It costs
+    /// [`PASSES_OF_GRADIENT`] forward passes of all these pages; those that are nobody's count once a round.
+    Contrast(Contrast),
 }
 
-/// An inner product: of the gradient on some pages, and of a peer's upload without the part that other uploads, or its own
-/// of the round before, explain. To first order it says by how many nats per token what is the peer's own lowers the loss
-/// there, if its upload has size 1 (compare TracIn, Pruthi et al., arXiv 2002.08484).
+/// Compares the gradients on two sets of pages, by a peer's upload without the part that other uploads, or its own of the
+/// round before, explain: of which of them has it more? Above 0 it is `pages`; the value is between -1 and 1. An upload
+/// that does not depend on either set has more of `pages` in one case of two, if both are drawn alike: of one size and
+/// form. 0 if nothing is the peer's own.
 ///
-/// Both are taken in the coefficients that payloads consist of. Uploads are scaled to size 1 first.
+/// It is taken in the coefficients that payloads consist of. Uploads are scaled to size 1 first. The idea that an upload has
+/// more of its own pages than of others is Gauntlet's proof of computation (arXiv 2505.21684).
 #[derive(Clone, Debug, PartialEq)]
-pub struct Influence {
+pub struct Contrast {
     /// Whose upload is looked at.
     pub uid: Uid,
     /// The peers whose uploads it is compared with. Itself does not count, nor do those whose uploads are missing.
     pub beside: Vec<Uid>,
     /// The tensors that are looked at.
     pub half: Half,
-    /// The pages of the gradient.
+    /// The pages of which it may have more.
     pub pages: Pages,
+    /// The pages that these are compared with.
+    pub than: Pages,
 }
 
 /// A half of the model's tensors, in their order from the embedding to the head.
@@ -81,11 +85,11 @@ impl Measurement {
         Self::Loss { payloads, fraction, pages }
     }
 
-    /// The pages that it is about.
-    pub fn pages(&self) -> &Pages {
+    /// The sets of pages that it is about.
+    pub fn pages(&self) -> Vec<Pages> {
         match self {
-            Self::Loss { pages, .. } => pages,
-            Self::Influence(influence) => &influence.pages,
+            Self::Loss { pages, .. } => vec![*pages],
+            Self::Contrast(contrast) => vec![contrast.pages, contrast.than],
         }
     }
 
@@ -93,7 +97,7 @@ impl Measurement {
     pub fn uploads(&self) -> Vec<Uid> {
         match self {
             Self::Loss { payloads, .. } => payloads.iter().map(|(uid, _)| *uid).collect(),
-            Self::Influence(influence) => vec![influence.uid],
+            Self::Contrast(contrast) => vec![contrast.uid],
         }
     }
 }

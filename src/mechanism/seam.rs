@@ -73,8 +73,8 @@ pub trait MechanismSettings: Send + Sync {
         0.0
     }
 
-    /// Uploads of the round before that a validator fetches again in a round, to measure an
-    /// [`Influence`](super::Influence).
+    /// Uploads of the round before that a validator fetches again in a round, to measure a
+    /// [`Contrast`](super::Contrast).
     fn past_uploads(&self) -> usize {
         0
     }

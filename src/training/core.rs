@@ -11,8 +11,8 @@ use thiserror::Error;
 
 use super::aggregate::{Aggregation, RuleSettings, Weighted};
 use super::baseline::Baseline;
+use super::contrast::Coefficients;
 use super::gradient::Gradient;
-use super::influence::Coefficients;
 use super::schedule::Schedule;
 use super::scheme::{LocalTraining, Scheme, SchemeSettings};
 use super::{
@@ -270,7 +270,7 @@ mod tests {
     use crate::corpus::{CorpusSettings, PageId};
     use crate::model::{ModelSettings, init_theta};
     use crate::settings::Kinded;
-    use crate::training::influence::OwnPart;
+    use crate::training::contrast::OwnPart;
     use crate::training::{aggregate, scheme};
 
     /// Small ones, each with the rule that its scheme is published with.
@@ -313,12 +313,13 @@ mod tests {
             let others: Vec<&PseudoGradient> = others.iter().collect();
             for tensors in [0..5, 5..core.layout.tensors.len()] {
                 let own = OwnPart::new((core.shape(), core.basis()), tensors, &upload, &others, None);
-                let influence = |of| {
+                let [there, elsewhere] = [0, 4].map(|of| {
                     let pages = core.corpus.pages(&pages(of)).unwrap();
-                    own.influence(&core.gradient(&replica.model, &pages).0)
-                };
-                let (there, elsewhere) = (influence(0), influence(4));
-                assert!(there > elsewhere, "{kind}: {there} and {elsewhere}");
+                    core.gradient(&replica.model, &pages).0
+                });
+                let contrast = own.contrast(&there, &elsewhere);
+                assert!(contrast > 0.0 && contrast < 1.0, "{kind}: {contrast}");
+                assert_eq!(own.contrast(&elsewhere, &there), -contrast, "{kind}");
             }
         }
     }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::settings::CoverageSettings;
 use crate::Uid;
-use crate::mechanism::measure::{Half, Influence, Measurement, Pages, Results, Whose};
+use crate::mechanism::measure::{Contrast, Half, Measurement, Pages, Whose};
 
 /// Stretches of a page, each as long as the others.
 const STRETCHES: f64 = 4.0;
@@ -32,53 +32,34 @@ pub struct Checked {
 
 impl Kind {
     /// The piece of the work of a peer that says it does so much. A page of a larger work has less weight in the upload, so
-    /// its piece is larger.
-    fn piece(self, settings: &CoverageSettings, uid: Uid, work: f64) -> Pages {
-        let (whose, piece) = (Whose::Peer(uid), settings.piece * work.max(1.0));
+    /// its piece is larger: by whole numbers, because each size needs hidden tokens of its own. It is no larger than the work.
+    fn piece(self, settings: &CoverageSettings, whose: Whose, work: f64) -> Pages {
+        let piece = settings.piece * work.max(1.0).ceil();
         match self {
-            Self::Pages => Pages { whose, sample: piece, stretch: 1.0 },
-            Self::Stretches => Pages { whose, sample: STRETCHES * piece, stretch: 1.0 / STRETCHES },
+            Self::Pages => Pages { whose, sample: piece.min(work), stretch: 1.0 },
+            Self::Stretches => Pages { whose, sample: (STRETCHES * piece).min(work), stretch: 1.0 / STRETCHES },
         }
     }
 
-    /// What a check of a peer needs: its influence on its piece, and on as many tokens that nobody was to train on, the same
-    /// for all checks of a round. They have the form of a piece, because an upload has more of some forms than of others.
+    /// A check of a peer: has its upload more of its piece than of hidden tokens, the same for all checks of a round that are
+    /// of pieces of this size? They have the size and form of the piece. Otherwise the gradient with less noise would agree
+    /// more with any upload, and one that is made without the piece would not pass in one case of two.
     /// `beside` are the uploads that the peer's is compared with.
-    pub fn measurements(self, settings: &CoverageSettings, of: Checked, beside: &[Uid]) -> [Measurement; 2] {
-        let hidden = Pages { whose: Whose::Hidden, ..self.piece(settings, of.uid, 1.0) };
-        [self.piece(settings, of.uid, of.work), hidden].map(|pages| {
-            Measurement::Influence(Influence { uid: of.uid, beside: beside.to_vec(), half: of.half, pages })
+    pub fn measurement(self, settings: &CoverageSettings, of: Checked, beside: &[Uid]) -> Measurement {
+        Measurement::Contrast(Contrast {
+            uid: of.uid,
+            beside: beside.to_vec(),
+            half: of.half,
+            pages: self.piece(settings, Whose::Peer(of.uid), of.work),
+            than: self.piece(settings, Whose::Hidden, of.work),
         })
     }
-
-    /// The result of a check, if all that it needs was measured.
-    pub fn result(self, settings: &CoverageSettings, of: Checked, beside: &[Uid], results: &Results) -> Option<Check> {
-        let [own, elsewhere] = self.measurements(settings, of, beside).map(|what| results.get(&what));
-        Some(Check { own: own?, elsewhere: elsewhere? })
-    }
 }
 
-/// The influence of what is a peer's own in its upload, in nats per token of an upload of size 1. A hostile upload can make
-/// either any number, NaN included.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Check {
-    /// On the piece that the peer was to train on.
-    pub own: f64,
-    /// On tokens that nobody was to train on.
-    pub elsewhere: f64,
-}
-
-impl Check {
-    /// How much more the upload has of its piece than of other tokens.
-    pub fn margin(&self) -> f64 {
-        self.own - self.elsewhere
-    }
-
-    /// +1 if the upload has more of its piece than of other tokens, otherwise -1.
-    pub fn proof(&self) -> f64 {
-        let margin = self.margin();
-        if margin.is_finite() && margin > 0.0 { 1.0 } else { -1.0 }
-    }
+/// The result of a check, by how much more of its piece than of other tokens is in the upload: +1 if there is more, otherwise
+/// -1.
+pub fn proof(margin: f64) -> f64 {
+    if margin > 0.0 { 1.0 } else { -1.0 }
 }
 
 /// How much of a peer's work one kind of check has found, over time.
@@ -155,24 +136,20 @@ mod tests {
     }
 
     #[test]
-    fn only_a_finite_margin_proves() {
-        let proof = |own, elsewhere| Check { own, elsewhere }.proof();
-        assert_eq!((proof(0.3, 0.2), proof(0.2, 0.3), proof(0.2, 0.2)), (1.0, -1.0, -1.0));
-        for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-            assert_eq!((proof(bad, 0.1), proof(0.1, bad), proof(bad, bad)), (-1.0, -1.0, -1.0), "{bad}");
-        }
+    fn what_is_not_known_proves_nothing() {
+        assert_eq!([0.1, 0.0, -0.1, f64::NAN].map(proof), [1.0, -1.0, -1.0, -1.0]);
     }
 
     #[test]
-    fn a_piece_grows_with_the_work_and_hidden_pages_do_not() {
+    fn a_piece_is_compared_with_hidden_pages_of_its_size_and_form() {
         let settings = CoverageSettings::default();
-        let of = |work| Checked { uid: 1, work, half: Half::First };
-        for kind in [Kind::Pages, Kind::Stretches] {
-            let samples = |work| kind.measurements(&settings, of(work), &[1, 2]).map(|what| what.pages().sample);
-            let [[one, hidden], [two, still_hidden], [half, _]] = [1.0, 2.0, 0.5].map(samples);
-            assert_eq!((two, half, hidden, still_hidden), (2.0 * one, one, one, one));
-            let stretches = kind.measurements(&settings, of(1.0), &[]).map(|what| what.pages().stretch);
-            assert_eq!(stretches[0], stretches[1]);
+        for (kind, least) in [(Kind::Pages, 0.125), (Kind::Stretches, 0.5)] {
+            for (work, sample) in [(1.0, least), (2.0, 2.0 * least), (1.25, 2.0 * least), (0.5, least), (0.1, 0.1)] {
+                let of = Checked { uid: 1, work, half: Half::First };
+                let [piece, hidden] = kind.measurement(&settings, of, &[1, 2]).pages()[..] else { panic!("two sets") };
+                assert_eq!((piece.whose, piece.sample), (Whose::Peer(1), sample));
+                assert_eq!(hidden, Pages { whose: Whose::Hidden, ..piece });
+            }
         }
     }
 
@@ -180,7 +157,7 @@ mod tests {
     fn both_kinds_run_as_many_tokens() {
         let settings = CoverageSettings::default();
         let tokens = |kind: Kind| {
-            let pages = kind.piece(&settings, 1, 1.0);
+            let pages = kind.piece(&settings, Whose::Hidden, 1.0);
             pages.sample * pages.stretch
         };
         assert_eq!(tokens(Kind::Pages), tokens(Kind::Stretches));

@@ -1,8 +1,8 @@
 //! Pay for work that is found in the uploads.
 //!
 //! The pages of a round are assigned, so a validator knows what each peer is to train on. In each round it draws a few
-//! peers in secret, and checks a small piece of the work of each: is there more of the gradient of this piece in the upload
-//! than of tokens that nobody was to train on? That is Gauntlet's proof of computation (Lidin et al., arXiv 2505.21684),
+//! peers in secret, and checks a small piece of the work of each: is there more of this piece in the upload than of tokens
+//! that nobody was to train on? That is Gauntlet's proof of computation (Lidin et al., arXiv 2505.21684),
 //! asked about a piece so small that leaving it out shows. An upload passes where the peer trained, and in one case of two
 //! where it did not. So passes minus failures estimate the share of the work that the peer did, whatever else it put into
 //! the upload. Pay follows that share.
@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use self::checks::{Check, Checked, Kind, Share};
+use self::checks::{Checked, Kind, Share, proof};
 pub use self::settings::CoverageSettings;
 use super::column::{Column, ColumnKind};
 use super::facts::Facts;
@@ -56,8 +56,8 @@ struct Record {
     pages: Share,
     /// What checks of stretches have found.
     stretches: Share,
-    /// Round and result of the last check.
-    checked: Option<(u64, Check)>,
+    /// Round of the last check, and how much more of its piece than of other tokens was in the upload, -1 to 1.
+    checked: Option<(u64, f64)>,
 }
 
 impl Record {
@@ -193,20 +193,20 @@ impl Mechanism for Coverage {
     fn measure(&mut self, round: u64, aggregated: &[Uid]) -> Vec<Measurement> {
         let (kind, beside) = (self.kind(round), self.beside(aggregated));
         let chosen = self.chosen(round).into_iter();
-        chosen.flat_map(|of| kind.measurements(&self.settings, of, &beside)).collect()
+        chosen.map(|of| kind.measurement(&self.settings, of, &beside)).collect()
     }
 
     fn learn(&mut self, round: u64, aggregated: &[Uid], results: &Results) {
         let (kind, beside) = (self.kind(round), self.beside(aggregated));
         for of in self.chosen(round) {
-            let Some(found) = kind.result(&self.settings, of, &beside, results) else { continue };
+            let Some(margin) = results.get(&kind.measurement(&self.settings, of, &beside)) else { continue };
             let Some(record) = self.peers.get_mut(&of.uid) else { continue };
             let share = match kind {
                 Kind::Pages => &mut record.pages,
                 Kind::Stretches => &mut record.stretches,
             };
-            share.add(found.proof(), record.work, self.settings.memory);
-            record.checked = Some((round, found));
+            share.add(proof(margin), record.work, self.settings.memory);
+            record.checked = Some((round, margin));
         }
     }
 
@@ -224,7 +224,7 @@ impl Mechanism for Coverage {
         vec![
             Column::new(
                 "margin",
-                "how much more of its own piece than of other tokens is in its upload (nats per token, for size 1)",
+                "how much more of its own piece than of other tokens is in its upload (-1 to 1)",
                 Measured,
             ),
             Column::new("pages_found", "share of its pages that checks found", Standing),
@@ -238,7 +238,7 @@ impl Mechanism for Coverage {
         let Some(record) = self.peers.get(&uid) else { return vec![None; self.columns().len()] };
         let checked = record.checked.filter(|(checked, _)| *checked == round);
         vec![
-            checked.map(|(_, check)| check.margin()),
+            checked.map(|(_, margin)| margin),
             Some(record.pages.found()),
             Some(record.stretches.found()),
             Some(record.claimed),

@@ -33,7 +33,7 @@ fn measured(gauntlet: &Gauntlet, results: &[LossScores]) -> Results {
     let uids: Vec<Uid> = results.iter().map(|scores| scores.uid).collect();
     let loss = |what: &Measurement| {
         let peer = |uid| results.iter().find(|scores| scores.uid == uid).unwrap();
-        match (&what.uploads()[..], what.pages().assigned_to()) {
+        match (&what.uploads()[..], what.pages()[0].assigned_to()) {
             ([], None) => results[0].unassigned_before,
             ([], Some(uid)) => peer(uid).assigned_before,
             ([uid], None) => peer(*uid).unassigned_after,

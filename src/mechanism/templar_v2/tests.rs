@@ -27,7 +27,7 @@ fn play(mechanism: &mut TemplarV2, rounds: std::ops::Range<u64>) {
         let loss = |what: &Measurement| {
             let uploads = what.uploads();
             let gain = uploads.first().map_or(0.0, |uid| 0.001 * f64::from(*uid) - 0.002);
-            3.0 - gain - if what.pages().assigned_to().is_some() && !uploads.is_empty() { 0.01 } else { 0.0 }
+            3.0 - gain - if what.pages()[0].assigned_to().is_some() && !uploads.is_empty() { 0.01 } else { 0.0 }
         };
         let measured = wanted.into_iter().map(|what| super::super::Measured { value: Some(loss(&what)), what });
         mechanism.learn(round, &[], &Results(measured.collect()));

@@ -29,7 +29,7 @@ pub fn jobs(wanted: Vec<Measurement>) -> Vec<Job> {
         Several(Vec<(Uid, u8)>),
     }
     let about = |what: &Measurement| match what {
-        Measurement::Influence(influence) => About::Peer(influence.uid),
+        Measurement::Contrast(contrast) => About::Peer(contrast.uid),
         Measurement::Loss { payloads, pages, .. } => match (&payloads[..], pages.assigned_to()) {
             ([], None) => About::Nobody,
             ([], Some(uid)) => About::Peer(uid),
@@ -50,14 +50,16 @@ pub fn jobs(wanted: Vec<Measurement>) -> Vec<Job> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mechanism::{Half, Influence, Pages, Whose};
+    use crate::mechanism::{Contrast, Half, Pages, Whose};
 
     #[test]
-    fn the_influences_of_one_upload_are_measured_together() {
-        let influence =
-            |uid, pages| Measurement::Influence(Influence { uid, beside: vec![1, 2, 3], half: Half::First, pages });
-        let hidden = Pages { whose: Whose::Hidden, ..Pages::whole(None, 0.1) };
-        let of = |uid| [influence(uid, Pages::whole(Some(uid), 0.1)), influence(uid, hidden)];
+    fn the_contrasts_of_one_upload_are_measured_together() {
+        let than = Pages { whose: Whose::Hidden, ..Pages::whole(None, 0.1) };
+        let contrast = |uid, half| {
+            let pages = Pages::whole(Some(uid), 0.1);
+            Measurement::Contrast(Contrast { uid, beside: vec![1, 2, 3], half, pages, than })
+        };
+        let of = |uid| [contrast(uid, Half::First), contrast(uid, Half::Second)];
         let wanted: Vec<Measurement> = [of(1), of(2), of(3)].concat();
         let sizes: Vec<usize> =
             jobs(possible(wanted.clone(), |_| true)).iter().map(|job| job.measurements.len()).collect();

@@ -1,5 +1,6 @@
 //! The inputs of a round's measurements, and the measurements.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -7,10 +8,10 @@ use std::sync::{Arc, OnceLock};
 use super::jobs::Job;
 use crate::Uid;
 use crate::corpus::{PageError, PageId};
-use crate::mechanism::{Influence, Measured, Measurement, Pages};
+use crate::mechanism::{Contrast, Measured, Measurement, Pages};
 use crate::node::network::Network;
 use crate::training::aggregate::Weighted;
-use crate::training::influence::{Coefficients, OwnPart};
+use crate::training::contrast::{Coefficients, OwnPart};
 use crate::training::{PseudoGradient, Replica};
 
 /// The inputs of a round's measurements.
@@ -23,7 +24,7 @@ pub struct Material {
     pub round: u64,
     /// Payloads, and the pages that each is said to be from.
     pub payloads: BTreeMap<Uid, (PseudoGradient, usize)>,
-    /// Payloads of the round before, of peers whose influence is measured.
+    /// Payloads of the round before, of peers whose uploads are looked at for what is their own.
     pub past_payloads: BTreeMap<Uid, PseudoGradient>,
     /// All pages that are asked for.
     pub sets: Vec<PageSet>,
@@ -37,8 +38,8 @@ pub struct PageSet {
     /// The tokens to predict in each page.
     stretch: Range<usize>,
     read: OnceLock<Result<Vec<Vec<u32>>, PageError>>,
-    /// The gradient on pages that are nobody's, which several measurements need. That of a peer's pages only one needs, and
-    /// it is as large as the model.
+    /// The gradient on pages that are nobody's, which several measurements need. That of a peer's pages is computed for each
+    /// measurement, because it is as large as the model, and seldom needed twice.
     gradient: OnceLock<Coefficients>,
 }
 
@@ -68,14 +69,13 @@ impl Material {
     /// The results of a job.
     pub fn measure(&self, job: Job) -> JobResults {
         let mut results = JobResults::default();
-        // Measurements of one step, or of one upload, are adjacent: the model is moved once for all of them, or the upload
-        // compared with others.
-        for of_one in job.measurements.chunk_by(is_of_one) {
+        // Losses after one step are adjacent: the model is moved once for all of them.
+        for of_one in job.measurements.chunk_by(are_after_one_step) {
             let values = match &of_one[0] {
                 Measurement::Loss { payloads, fraction, .. } => {
                     self.losses(payloads, *fraction, of_one, &mut results.on_assigned)
                 }
-                Measurement::Influence(what) => self.influences(what, of_one, &mut results.on_assigned),
+                Measurement::Contrast(what) => vec![self.contrast(what, &mut results.on_assigned)],
             };
             let failed = values.iter().find_map(|value| value.as_ref().err());
             results.failed = results.failed.or(failed.cloned());
@@ -93,7 +93,7 @@ impl Material {
         wanted: &[Measurement],
         on_assigned: &mut Vec<f64>,
     ) -> Vec<Result<f64, PageError>> {
-        let sets: Vec<&PageSet> = wanted.iter().map(|what| self.set(what.pages())).collect();
+        let sets: Vec<&PageSet> = wanted.iter().flat_map(Measurement::pages).map(|pages| self.set(&pages)).collect();
         let pages: Vec<_> = sets.iter().map(|set| self.read(set)).collect();
         let readable: Vec<&[Vec<u32>]> = pages.iter().filter_map(|pages| pages.ok()).collect();
         let of = |(uid, _): &(Uid, u8)| &self.payloads[uid];
@@ -115,37 +115,35 @@ impl Material {
         pages.into_iter().zip(sets).map(&mut loss).collect()
     }
 
-    /// The influences of one upload.
-    fn influences(
+    /// How much more of some pages than of others is in an upload.
+    fn contrast(
         &self,
-        Influence { uid, beside, half, .. }: &Influence,
-        wanted: &[Measurement],
+        Contrast { uid, beside, half, pages, than }: &Contrast,
         on_assigned: &mut Vec<f64>,
-    ) -> Vec<Result<f64, PageError>> {
+    ) -> Result<f64, PageError> {
+        // What all measurements share comes first, even if the rest fails.
+        let than = self.gradient(than, on_assigned)?;
         let core = &self.network.core;
         let payload = |uid: &Uid| self.payloads.get(uid).map(|(payload, _)| payload);
-        let others = beside.iter().filter(|other| *other != uid).filter_map(payload);
-        let others: Vec<&PseudoGradient> = others.collect();
+        let others: Vec<&PseudoGradient> = beside.iter().filter(|other| *other != uid).filter_map(payload).collect();
+        let upload = payload(uid).expect("a measurement is made of uploads that are there");
         let tensors = half.of(core.layout.tensors.len());
-        let own = OwnPart::new(
-            (core.shape(), core.basis()),
-            tensors,
-            payload(uid).expect("a measurement is made of uploads that are there"),
-            &others,
-            self.past_payloads.get(uid),
-        );
-        let mut influence = |what: &Measurement| {
-            let set = self.set(what.pages());
-            let pages = self.read(set).map_err(Clone::clone)?;
-            let gradient = || core.gradient(&self.before.model, pages);
-            if set.pages.assigned_to().is_none() {
-                return Ok(own.influence(set.gradient.get_or_init(|| gradient().0)));
-            }
-            let (gradient, loss) = gradient();
-            on_assigned.extend(set.is_assigned().then_some(loss));
-            Ok(own.influence(&gradient))
-        };
-        wanted.iter().map(&mut influence).collect()
+        let before = self.past_payloads.get(uid);
+        let own = OwnPart::new((core.shape(), core.basis()), tensors, upload, &others, before);
+        Ok(own.contrast(&*self.gradient(pages, on_assigned)?, &than))
+    }
+
+    /// The gradient on a set of pages.
+    fn gradient(&self, pages: &Pages, on_assigned: &mut Vec<f64>) -> Result<Cow<'_, Coefficients>, PageError> {
+        let set = self.set(pages);
+        let pages = self.read(set).map_err(Clone::clone)?;
+        let gradient = || self.network.core.gradient(&self.before.model, pages);
+        if set.pages.assigned_to().is_none() {
+            return Ok(Cow::Borrowed(set.gradient.get_or_init(|| gradient().0)));
+        }
+        let (gradient, loss) = gradient();
+        on_assigned.extend(set.is_assigned().then_some(loss));
+        Ok(Cow::Owned(gradient))
     }
 
     fn set(&self, pages: &Pages) -> &PageSet {
@@ -165,16 +163,13 @@ impl Material {
     }
 }
 
-/// Whether two measurements are of one step, or of one upload.
-fn is_of_one(a: &Measurement, b: &Measurement) -> bool {
+/// Whether two measurements are losses after one step.
+fn are_after_one_step(a: &Measurement, b: &Measurement) -> bool {
     match (a, b) {
         (
             Measurement::Loss { payloads, fraction, .. },
             Measurement::Loss { payloads: of_other, fraction: other, .. },
         ) => payloads == of_other && fraction == other,
-        (Measurement::Influence(a), Measurement::Influence(b)) => {
-            (a.uid, &a.beside, a.half) == (b.uid, &b.beside, b.half)
-        }
         _ => false,
     }
 }

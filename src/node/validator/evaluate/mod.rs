@@ -17,7 +17,7 @@ use super::Validator;
 use super::gather::Gathered;
 use crate::Uid;
 use crate::corpus::{self, PageId};
-use crate::mechanism::{Influence, Measurement, PASSES_OF_GRADIENT, Pages, Results, Whose};
+use crate::mechanism::{Contrast, Measurement, PASSES_OF_GRADIENT, Pages, Results, Whose};
 use crate::node::upload::{self, Fetched};
 use crate::random::rng;
 use crate::training::{PseudoGradient, Replica};
@@ -61,26 +61,26 @@ impl Validator {
     /// The inputs of the measurements.
     async fn material(&self, before: &Arc<Replica>, gathered: &Gathered, wanted: &[Measurement]) -> Material {
         let mut sets: Vec<PageSet> = Vec::new();
-        for pages in wanted.iter().map(Measurement::pages) {
-            if !sets.iter().any(|set| set.pages == *pages) {
-                sets.push(PageSet::new(*pages, self.pages(pages, gathered), self.stretch(pages)));
+        for pages in wanted.iter().flat_map(Measurement::pages) {
+            if !sets.iter().any(|set| set.pages == pages) {
+                sets.push(PageSet::new(pages, self.pages(&pages, gathered), self.stretch(&pages)));
             }
         }
         // Each once: a payload can be large, and be in many measurements.
-        let of_influences = || {
+        let contrasts = || {
             wanted.iter().filter_map(|what| match what {
-                Measurement::Influence(influence) => Some(influence),
+                Measurement::Contrast(contrast) => Some(contrast),
                 Measurement::Loss { .. } => None,
             })
         };
-        let beside = of_influences().flat_map(|influence| &influence.beside).copied();
+        let beside = contrasts().flat_map(|contrast| &contrast.beside).copied();
         let named: BTreeSet<Uid> = wanted.iter().flat_map(Measurement::uploads).chain(beside).collect();
         let payload = |uid| {
             let upload = &gathered.valid.get(&uid)?.upload;
             Some((uid, (upload.gradient.clone(), self.network.pages_said(upload))))
         };
         let payloads = named.into_iter().filter_map(payload).collect();
-        let past_payloads = self.payloads_before(of_influences().map(|influence| influence.uid).collect()).await;
+        let past_payloads = self.payloads_before(contrasts().map(|contrast| contrast.uid).collect()).await;
         let (network, before) = (self.network.clone(), before.clone());
         Material { network, before, round: self.round, payloads, past_payloads, sets }
     }
@@ -112,17 +112,17 @@ impl Validator {
 
     /// The tokens that each job runs forward. The gradient on pages that are nobody's is computed once.
     fn forward_tokens(&self, jobs: &[Job], gathered: &Gathered) -> Vec<usize> {
-        let mut known: Vec<&Pages> = Vec::new();
-        let mut of_one = |what| {
-            let tokens = self.tokens(Measurement::pages(what), gathered);
-            match what {
-                Measurement::Loss { .. } => tokens,
-                Measurement::Influence(Influence { pages, .. }) if known.contains(&pages) => 0,
-                Measurement::Influence(Influence { pages, .. }) => {
-                    known.extend(pages.assigned_to().is_none().then_some(pages));
-                    PASSES_OF_GRADIENT * tokens
-                }
+        let mut known: Vec<Pages> = Vec::new();
+        let mut of_gradient = |pages: Pages| {
+            if known.contains(&pages) {
+                return 0;
             }
+            known.extend(pages.assigned_to().is_none().then_some(pages));
+            PASSES_OF_GRADIENT * self.tokens(&pages, gathered)
+        };
+        let mut of_one = |what: &Measurement| match what {
+            Measurement::Loss { pages, .. } => self.tokens(pages, gathered),
+            Measurement::Contrast(Contrast { pages, than, .. }) => of_gradient(*pages) + of_gradient(*than),
         };
         jobs.iter().map(|job| job.measurements.iter().map(&mut of_one).sum()).collect()
     }
@@ -144,7 +144,7 @@ impl Validator {
                 return corpus::sample(self.secret, Uid::MAX, round, pages.sample, &all);
             }
             Whose::Hidden => {
-                let count = ((expected as f64 * pages.sample).round() as usize).clamp(1, expected);
+                let count = ((expected as f64 * pages.sample).round() as usize).max(1);
                 return assignment.hidden(round, count, &mut rng(self.secret, "hidden pages", 0, round));
             }
         };

@@ -1,4 +1,4 @@
-//! How much of a gradient is in what is a peer's own in its upload.
+//! Of which of two gradients there is more in what is a peer's own in its upload.
 
 use std::ops::Range;
 
@@ -91,7 +91,7 @@ impl<'a> Scaled<'a> {
         of_chunk(&self.payload.tensors[tensor], shape, chunk).map(move |(index, value)| (index, factor * value))
     }
 
-    /// Adds up the products with a dense chunk.
+    /// The sum of the products with a dense chunk.
     fn product(&self, tensor: usize, shape: &TensorShape, chunk: usize, dense: impl Fn(usize) -> f64) -> f64 {
         self.chunk(tensor, shape, chunk).map(|(index, value)| value * dense(index)).sum()
     }
@@ -130,26 +130,46 @@ impl<'a> OwnPart<'a> {
         Self { shape, tensors, parts }
     }
 
-    /// The inner product with a gradient.
-    pub fn influence(&self, gradient: &Coefficients) -> f64 {
-        let mut rest = &gradient.0[..];
-        let mut sum = 0.0;
+    /// How much more of one gradient than of another is in it, from -1 to 1: the mean over its coefficients of
+    ///
+    /// ```text
+    /// sign(own) * (one - other) / (|one| + |other|)
+    /// ```
+    ///
+    /// weighted by |own|. Each coefficient tells between two numbers, whatever their size: those of gradients have long
+    /// tails, and a few would decide an inner product. To exchange the gradients changes the sign and nothing else. The one
+    /// with less noise agrees more with most uploads, so compare gradients of equally many tokens. 0 if nothing is the
+    /// peer's own.
+    pub fn contrast(&self, one: &Coefficients, other: &Coefficients) -> f64 {
+        let (mut end, mut sum, mut size, mut squares) = (0, 0.0, 0.0, 0.0);
         for (tensor, shape) in self.shape.tensors.iter().enumerate() {
-            let (of_tensor, others) = rest.split_at(shape.chunks * shape.chunk_len);
-            rest = others;
+            let of_tensor = end..end + shape.chunks * shape.chunk_len;
+            end = of_tensor.end;
             if !self.tensors.contains(&tensor) {
                 continue;
             }
-            for (counts, part) in &self.parts {
-                let chunks = of_tensor.chunks_exact(shape.chunk_len).enumerate();
-                let product = |(chunk, dense): (usize, &[f32])| {
-                    part.product(tensor, shape, chunk, |index| f64::from(dense[index]))
-                };
-                sum += counts * chunks.map(product).sum::<f64>();
+            let [of_one, of_other] = [one, other].map(|of| of.0[of_tensor.clone()].chunks_exact(shape.chunk_len));
+            let mut own = vec![0.0; shape.chunk_len];
+            for (chunk, (of_one, of_other)) in of_one.zip(of_other).enumerate() {
+                own.fill(0.0);
+                for (counts, part) in &self.parts {
+                    part.chunk(tensor, shape, chunk).for_each(|(index, value)| own[index] += counts * value);
+                }
+                for (value, (&a, &b)) in own.iter().zip(of_one.iter().zip(of_other)) {
+                    sum += value * relative(a.into(), b.into());
+                    size += value.abs();
+                    squares += value * value;
+                }
             }
         }
-        sum
+        if squares > ONE_DIRECTION { sum / size } else { 0.0 }
     }
+}
+
+/// The difference of two numbers, relative to their sizes: -1 to 1.
+fn relative(one: f64, other: f64) -> f64 {
+    let sizes = one.abs() + other.abs();
+    if sizes > 0.0 { (one - other) / sizes } else { 0.0 }
 }
 
 /// Inner products of an upload, the sum of others' uploads, and the upload of the round before.
@@ -242,30 +262,33 @@ mod tests {
         payload
     }
 
-    fn of(
-        layout: &PayloadLayout,
+    /// What is a peer's own in the first tensor of its upload, up to a factor.
+    fn own(
         upload: &PseudoGradient,
+        layout: &PayloadLayout,
         others: &[&PseudoGradient],
         before: Option<&PseudoGradient>,
-        gradient: &[f32],
-    ) -> f64 {
+    ) -> Vec<f64> {
         let shape = layout.chunks.shape(32);
-        OwnPart::new((&shape, layout.basis), 0..1, upload, others, before)
-            .influence(&Coefficients::of(layout, gradient))
+        let own = OwnPart::new((&shape, layout.basis), 0..1, upload, others, before);
+        let nothing = Coefficients(vec![0.0; 29]);
+        let one = |at: usize| Coefficients((0..29).map(|other| if other == at { 1.0 } else { 0.0 }).collect());
+        (0..24).map(|at| own.contrast(&one(at), &nothing)).collect()
     }
 
-    fn product(a: &[f32], b: &[f32]) -> f64 {
-        a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+    fn product(own: &[f64], layout: &PayloadLayout, values: &[f32]) -> f64 {
+        own.iter().zip(&Coefficients::of(layout, values).0).map(|(a, b)| a * f64::from(*b)).sum()
     }
 
     #[test]
     fn a_product_of_coefficients_is_one_of_parameters() {
         let (a, b) = (values(1), values(2));
+        let expected: f64 = a.iter().zip(&b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
         for basis in [Basis::Values, Basis::Dct] {
             let layout = layout(basis, 30);
-            let expected = product(&a[..24], &b[..24]) / product(&a[..24], &a[..24]).sqrt();
-            let found = of(&layout, &whole(&layout, &a), &[], None, &b);
-            assert!((found - expected).abs() < 1e-6, "{basis}: {found}, {expected}");
+            let of_a: Vec<f64> = Coefficients::of(&layout, &a).0.into_iter().map(f64::from).collect();
+            let found = product(&of_a, &layout, &b);
+            assert!((found - expected).abs() < 1e-5, "{basis}: {found}, {expected}");
         }
     }
 
@@ -290,34 +313,61 @@ mod tests {
 
     #[test]
     fn what_others_and_the_past_explain_is_no_ones_own() {
-        let (common, past, own) = (values(1), values(2), values(3));
+        let (common, past, own_values) = (values(1), values(2), values(3));
         let sum = |parts: &[(f32, &[f32])]| -> Vec<f32> {
             (0..29).map(|at| parts.iter().map(|(factor, part)| factor * part[at]).sum()).collect()
         };
         for basis in [Basis::Values, Basis::Dct] {
             let layout = layout(basis, 30);
             let payload = |values: &[f32]| whole(&layout, values);
-            let upload = payload(&sum(&[(2.0, &common), (1.0, &past), (0.5, &own)]));
+            let upload = payload(&sum(&[(2.0, &common), (1.0, &past), (0.5, &own_values)]));
             let (others, before) = ([payload(&common), payload(&common)], payload(&past));
             let others: Vec<&PseudoGradient> = others.iter().collect();
-            let on = |gradient: &[f32]| of(&layout, &upload, &others, Some(&before), gradient);
+            let of = |upload, before| own(upload, &layout, &others, before);
+            let found = of(&upload, Some(&before));
             for explained in [&common, &past] {
-                assert!(on(explained).abs() < 1e-6, "{basis}: {}", on(explained));
+                assert!(product(&found, &layout, explained).abs() < 1e-7, "{basis}");
             }
-            assert!(on(&own) > 0.01, "{basis}: {}", on(&own));
+            assert!(product(&found, &layout, &own_values) > 0.1, "{basis}");
             // A copy, a repetition and nothing at all have nothing of their own.
-            for (copy, before) in [(others[0], None), (&before, Some(&before)), (&payload(&[0.0; 29]), None)] {
-                assert!(of(&layout, copy, &others, before, &own).abs() < 1e-6);
+            let nothing = payload(&[0.0; 29]);
+            for (copy, before) in [(others[0], None), (&before, Some(&before)), (&nothing, None)] {
+                assert_eq!(of(copy, before), [0.0; 24], "{basis}");
             }
             // The same direction twice is taken out once.
-            let twice = of(&layout, &upload, &others, Some(others[0]), &own);
-            assert_eq!(twice, of(&layout, &upload, &others, None, &own));
+            assert_eq!(of(&upload, Some(others[0])), of(&upload, None));
+        }
+    }
+
+    #[test]
+    fn each_coefficient_tells_between_two_numbers_whatever_their_size() {
+        let layout = layout(Basis::Values, 30);
+        let (shape, upload) = (layout.chunks.shape(32), whole(&layout, &[vec![3.0, -1.0], vec![0.0; 27]].concat()));
+        let own = OwnPart::new((&shape, Basis::Values), 0..1, &upload, &[], None);
+        let contrast = |more: [f32; 2], less: [f32; 2]| {
+            let [more, less] = [more, less].map(|first| Coefficients([&first[..], &[7.0; 27]].concat()));
+            let found = own.contrast(&more, &less);
+            assert_eq!(own.contrast(&less, &more), -found);
+            found
+        };
+        // 3 of 4 parts of the upload are in the first coefficient.
+        let cases = [
+            ([1e-3, 0.0], [0.0, 0.0], 0.75),
+            ([1e9, 0.0], [0.0, 5.0], 1.0),
+            ([3.0, 1.0], [1.0, 1.0], 0.75 * 0.5),
+            ([-2.0, -1.0], [2.0, 1.0], -0.75 + 0.25),
+            ([2.0, 1.0], [2.0, 1.0], 0.0),
+        ];
+        for (more, less, expected) in cases {
+            let found = contrast(more, less);
+            assert!((found - expected).abs() < 1e-12, "{more:?}, {less:?}: {found}");
         }
     }
 
     #[test]
     fn any_upload_gives_a_number() {
         let layout = layout(Basis::Values, 2);
+        let shape = layout.chunks.shape(32);
         let tensor = |chunks: usize, values: [f32; 2]| SparseTensor {
             indices: [0, 1].repeat(chunks),
             values: values.repeat(chunks),
@@ -326,8 +376,14 @@ mod tests {
         for extreme in [[f32::MAX, -f32::MAX], [f32::MIN_POSITIVE / 2.0, 0.0], [0.0, 0.0], [f32::MAX, 1e-40]] {
             let others = [payload([1.0, 2.0]), payload(extreme)];
             let before = payload([-2.0, 1.0]);
-            let found = of(&layout, &payload(extreme), &[&others[0], &others[1]], Some(&before), &values(4));
-            assert!(found.is_finite(), "{extreme:?}: {found}");
+            let upload = payload(extreme);
+            let own = OwnPart::new((&shape, Basis::Values), 0..1, &upload, &[&others[0], &others[1]], Some(&before));
+            let found = own.contrast(&Coefficients(values(4)), &Coefficients(values(5)));
+            assert!((-1.0..=1.0).contains(&found), "{extreme:?}: {found}");
+            // Beside one other, something is its own.
+            let own = OwnPart::new((&shape, Basis::Values), 0..1, &upload, &[&others[0]], None);
+            let found = own.contrast(&Coefficients(values(4)), &Coefficients(values(5)));
+            assert!(found.abs() <= 1.0 && (found != 0.0) == (extreme != [0.0, 0.0]), "{extreme:?}: {found}");
         }
     }
 }
