@@ -31,13 +31,15 @@ pub struct Checked {
 }
 
 impl Kind {
-    /// The piece of the work of a peer that says it does so much. A page of a larger work has less weight in the upload, so
-    /// its piece is larger: by whole numbers, because each size needs hidden tokens of its own. It is no larger than the work.
+    /// The piece of the work of a peer that says it does so much. A page has less weight in the upload of a larger work, so
+    /// that its piece has more pages, and more in that of a smaller one, so that its piece has a part of each page. The size
+    /// goes by whole multiples and parts, because each needs hidden tokens of its own.
     fn piece(self, settings: &CoverageSettings, whose: Whose, work: f64) -> Pages {
-        let piece = settings.piece * work.max(1.0).ceil();
+        let size = if work < 1.0 { 1.0 / (1.0 / work).round() } else { work.ceil() };
+        let (piece, stretch) = (settings.piece * size.max(1.0), size.min(1.0));
         match self {
-            Self::Pages => Pages { whose, sample: piece.min(work), stretch: 1.0 },
-            Self::Stretches => Pages { whose, sample: (STRETCHES * piece).min(work), stretch: 1.0 / STRETCHES },
+            Self::Pages => Pages { whose, sample: piece.min(work), stretch },
+            Self::Stretches => Pages { whose, sample: (STRETCHES * piece).min(work), stretch: stretch / STRETCHES },
         }
     }
 
@@ -144,10 +146,18 @@ mod tests {
     fn a_piece_is_compared_with_hidden_pages_of_its_size_and_form() {
         let settings = CoverageSettings::default();
         for (kind, least) in [(Kind::Pages, 0.125), (Kind::Stretches, 0.5)] {
-            for (work, sample) in [(1.0, least), (2.0, 2.0 * least), (1.25, 2.0 * least), (0.5, least), (0.1, 0.1)] {
+            let sizes = [
+                (1.0, least, 1.0),
+                (2.0, 2.0 * least, 1.0),
+                (1.25, 2.0 * least, 1.0),
+                (0.5, least, 0.5),
+                (0.1, 0.1, 0.1),
+            ];
+            for (work, sample, stretch) in sizes {
                 let of = Checked { uid: 1, work, half: Half::First };
                 let [piece, hidden] = kind.measurement(&settings, of, &[1, 2]).pages()[..] else { panic!("two sets") };
                 assert_eq!((piece.whose, piece.sample), (Whose::Peer(1), sample));
+                assert_eq!(piece.stretch, if kind == Kind::Pages { stretch } else { stretch / 4.0 });
                 assert_eq!(hidden, Pages { whose: Whose::Hidden, ..piece });
             }
         }
@@ -156,10 +166,13 @@ mod tests {
     #[test]
     fn both_kinds_run_as_many_tokens() {
         let settings = CoverageSettings::default();
-        let tokens = |kind: Kind| {
-            let pages = kind.piece(&settings, Whose::Hidden, 1.0);
-            pages.sample * pages.stretch
-        };
-        assert_eq!(tokens(Kind::Pages), tokens(Kind::Stretches));
+        for work in [0.5, 1.0, 2.0] {
+            let tokens = |kind: Kind| {
+                let pages = kind.piece(&settings, Whose::Hidden, work);
+                pages.sample * pages.stretch
+            };
+            assert_eq!(tokens(Kind::Pages), work * settings.piece);
+            assert_eq!(tokens(Kind::Stretches), work * settings.piece);
+        }
     }
 }

@@ -45,7 +45,7 @@ fn observe(coverage: &mut Coverage, round: u64, outcomes: impl Iterator<Item = (
 fn contrast(peers: &[Peer], what: &Measurement, round: u64) -> f64 {
     let Measurement::Contrast(Contrast { uid, half, pages, .. }) = what else { unreachable!("it asks for no loss") };
     let (uid, peer) = (*uid, peers[usize::from(*uid)]);
-    let (share, purpose) = if pages.stretch < 1.0 { (peer.stretches, "stretch") } else { (peer.pages, "pages") };
+    let (share, purpose) = if pages.stretch <= 0.25 { (peer.stretches, "stretch") } else { (peer.pages, "pages") };
     let there = match half {
         Half::First => peer.first_half,
         Half::Second => peer.second_half,
