@@ -269,7 +269,7 @@ impl MechanismSettings for CoverageSettings {
         self.evaluated_per_round
     }
 
-    /// The gradient of a piece per check, and of the hidden pages once.
+    /// The gradient of a piece per check, and of the hidden pages once: as if all said that they do what is assigned.
     fn forward_passes(&self, pages: usize, _aggregated: usize) -> f64 {
         PASSES_OF_GRADIENT as f64 * sampled(self.piece, pages) * (1.0 + self.evaluated_per_round as f64)
     }
