@@ -14,6 +14,7 @@ use crate::protocol::ProtocolSettings;
 use crate::random::Seed;
 use crate::training::aggregate::Weights;
 use crate::training::{ChunkError, CoreError, PayloadShape, Replica, TrainingCore, TrainingSettings, Trigger};
+use crate::transport::verified::Verified;
 use crate::transport::wire::{Form, Upload};
 
 /// The rules that all nodes follow.
@@ -44,6 +45,8 @@ pub struct Network {
     pub shape: PayloadShape,
     /// The replica that everybody starts from.
     pub genesis: Arc<Replica>,
+    /// Uploads' signatures that its nodes in this process have verified.
+    pub verified: Verified,
 }
 
 /// Why settings make no network: they contradict each other, or the corpus cannot be read.
@@ -97,7 +100,7 @@ impl Network {
         let (slots, pages) = (rules.chain.slots, rules.training.pages_per_round);
         let assignment = Assignment::new(rules.seed.known(), slots, pages, core.corpus.train_pages());
         let shape = core.shape().clone();
-        Self { rules, run, core, assignment, shape, genesis }
+        Self { rules, run, core, assignment, shape, genesis, verified: Verified::default() }
     }
 
     /// What all uploads have in common.

@@ -77,7 +77,7 @@ pub async fn put_key(ports: &Ports, round: u64, key: Bytes) {
 }
 
 fn envelope_of(network: &Network, expected: &Expected, bytes: &Bytes) -> Option<Envelope> {
-    Envelope::read(bytes, wire::encoded_len(network.form()), expected).ok()
+    Envelope::read(bytes, wire::encoded_len(network.form()), expected, &network.verified).ok()
 }
 
 /// Decrypts on the pool: an upload can be large.

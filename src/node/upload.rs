@@ -130,7 +130,7 @@ pub async fn fetch(network: &Network, ports: &Ports, round: u64, uid: Uid, hotke
 /// shape.
 pub fn decode(network: &Network, bytes: &[u8], round: u64, uid: Uid, hotkey: Hotkey) -> Option<Upload> {
     let expected = Expected { run: network.run, round, uid, hotkey };
-    let upload = wire::decode(bytes, network.form(), &expected).ok()?;
+    let upload = wire::decode(bytes, network.form(), &expected, &network.verified).ok()?;
     network.shape.check(&upload.gradient).ok()?;
     Some(upload)
 }

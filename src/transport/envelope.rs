@@ -34,6 +34,7 @@ use chacha20poly1305::aead::{AeadInOut, KeyInit};
 use chacha20poly1305::{ChaCha20Poly1305, Key, Nonce, Tag};
 
 use super::identity::SIGNATURE_LEN;
+use super::verified::Verified;
 use super::wire::{self, Expected, HEADER_LEN, WireError};
 use super::{Identity, take};
 use crate::digest::Digest;
@@ -124,7 +125,7 @@ impl Envelope {
     ///
     /// # Errors
     /// Checks in this order: format, length, run, round and peer, signature. Nothing is allocated.
-    pub fn read(bytes: &Bytes, plain: usize, expected: &Expected) -> Result<Self, EnvelopeError> {
+    pub fn read(bytes: &Bytes, plain: usize, expected: &Expected, verified: &Verified) -> Result<Self, EnvelopeError> {
         let mut rest = &bytes[..];
         if take(&mut rest) != Some(MAGIC) {
             return Err(EnvelopeError::NotSealed);
@@ -139,7 +140,7 @@ impl Envelope {
             return Err(length);
         }
         let payload = wire::check_header(&mut rest, expected)?;
-        wire::check_signature(bytes, &expected.hotkey)?;
+        wire::check_signature(bytes, &expected.hotkey, verified)?;
         Ok(Self { payload, bytes: bytes.clone() })
     }
 

@@ -16,6 +16,7 @@
 //! | [`wire`] | a peer's upload |
 //! | [`envelope`] | a sealed upload, and its key |
 //! | [`sealed`] | signed JSON |
+//! | [`verified`] | signatures that are known to be valid |
 //! | [`record`] | the record of a round |
 //! | [`bundle`] | the included uploads of a round in one object |
 //! | [`checkpoint`] | a model to start from |
@@ -35,6 +36,7 @@ pub mod retry;
 pub mod samples;
 pub mod sealed;
 pub mod simulated;
+pub mod verified;
 pub mod wire;
 
 pub use identity::{Hotkey, Identity};

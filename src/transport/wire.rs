@@ -22,6 +22,7 @@ mod packed;
 use bytes::Bytes;
 
 use super::identity::SIGNATURE_LEN;
+use super::verified::Verified;
 use super::{Hotkey, Identity, floats, take};
 use crate::Uid;
 use crate::digest::Digest;
@@ -142,11 +143,16 @@ pub fn encode<'a>(upload: &Upload, form: impl Into<Form<'a>>, identity: &Identit
 /// # Errors
 /// Checks in this order: format, length, run, round and peer, signature. Nothing is allocated before the length is
 /// right, and no content is read before the signature is.
-pub fn decode<'a>(bytes: &[u8], form: impl Into<Form<'a>>, expected: &Expected) -> Result<Upload, WireError> {
+pub fn decode<'a>(
+    bytes: &[u8],
+    form: impl Into<Form<'a>>,
+    expected: &Expected,
+    verified: &Verified,
+) -> Result<Upload, WireError> {
     let form = form.into();
     let (mut header, mut body) = check_length(bytes, encoded_len(form))?;
     let model = check_header(&mut header, expected)?;
-    check_signature(bytes, &expected.hotkey)?;
+    check_signature(bytes, &expected.hotkey, verified)?;
     let pages = if form.says_pages { take(&mut body).map(u16::from_le_bytes) } else { None };
     let (samples, tensors) = body.split_at(8 * form.shape.tensors.len());
     Ok(Upload {
@@ -184,9 +190,9 @@ fn check_length(bytes: &[u8], expected: usize) -> Result<(&[u8], &[u8]), WireErr
 }
 
 /// Checks the signature at the end of an upload.
-pub(super) fn check_signature(bytes: &[u8], hotkey: &Hotkey) -> Result<(), WireError> {
+pub(super) fn check_signature(bytes: &[u8], hotkey: &Hotkey, verified: &Verified) -> Result<(), WireError> {
     let (signed, signature) = bytes.split_last_chunk::<SIGNATURE_LEN>().ok_or(WireError::NotAnUpload)?;
-    let is_theirs = hotkey.verify(&Digest::of(signed).0, signature);
+    let is_theirs = verified.verify(hotkey, &Digest::of(signed), signature);
     if is_theirs { Ok(()) } else { Err(WireError::Signature { hotkey: *hotkey }) }
 }
 

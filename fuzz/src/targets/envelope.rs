@@ -6,6 +6,7 @@ use super::super::change::{change, take};
 use bytes::Bytes;
 use gauntlet::digest::Digest;
 use gauntlet::transport::envelope::{self, Envelope};
+use gauntlet::transport::verified::Verified;
 use gauntlet::transport::wire::Expected;
 use gauntlet::transport::{Identity, identity::SIGNATURE_LEN};
 
@@ -27,7 +28,7 @@ pub fn run(input: &[u8]) {
     let mut input = input;
     let [mode, split] = take(&mut input);
     if mode % 4 == 0 {
-        let read = Envelope::read(&Bytes::copy_from_slice(input), PLAIN.len(), &EXPECTED);
+        let read = Envelope::read(&Bytes::copy_from_slice(input), PLAIN.len(), &EXPECTED, &Verified::default());
         assert!(read.is_err(), "it is not signed");
         return;
     }
@@ -38,7 +39,7 @@ pub fn run(input: &[u8]) {
     let signature = PEER.sign(&Digest::of(&bytes).0);
     bytes.extend(signature);
     let bytes = Bytes::from(bytes);
-    let Ok(envelope) = Envelope::read(&bytes, PLAIN.len(), &EXPECTED) else { return };
+    let Ok(envelope) = Envelope::read(&bytes, PLAIN.len(), &EXPECTED, &Verified::default()) else { return };
     let Ok(plain) = envelope.open(&key) else { return };
     assert_eq!(Digest::of(&plain).0, bytes[DIGEST_AT..DIGEST_AT + 32], "the signed digest");
 }

@@ -9,6 +9,7 @@ use gauntlet::settings::Kinded;
 use gauntlet::training::aggregate::{self, Aggregation, Weighted};
 use gauntlet::training::scheme::{DemoSettings, Scheme, SchemeSettings, SparseLocoSettings};
 use gauntlet::training::{PayloadShape, PseudoGradient, SparseTensor, TensorShape};
+use gauntlet::transport::verified::Verified;
 use gauntlet::transport::wire::{self, Expected, Upload};
 use gauntlet::transport::{Identity, identity::SIGNATURE_LEN};
 
@@ -67,7 +68,7 @@ fn coefficients(shape: &TensorShape) -> SparseTensor {
 }
 
 fn read(bytes: &[u8], shape: &PayloadShape) -> Option<Upload> {
-    wire::decode(bytes, shape, &EXPECTED).ok()
+    wire::decode(bytes, shape, &EXPECTED, &Verified::default()).ok()
 }
 
 /// Reads an input.

@@ -16,7 +16,12 @@ fn expected() -> Expected {
 }
 
 fn read(bytes: &Bytes) -> Result<Envelope, EnvelopeError> {
-    Envelope::read(bytes, PLAIN.len(), &expected())
+    read_as(bytes, PLAIN.len(), &expected())
+}
+
+/// By a reader that has verified nothing yet.
+fn read_as(bytes: &Bytes, plain: usize, expected: &Expected) -> Result<Envelope, EnvelopeError> {
+    Envelope::read(bytes, plain, expected, &Verified::default())
 }
 
 /// A sealed upload with one byte changed, signed again.
@@ -98,7 +103,7 @@ fn header_text_and_tag_belong_together() {
 fn an_envelope_of_another_cannot_be_posted_again() {
     let (sealed, _) = seal(PLAIN, &expected(), &peer());
     let thief = Identity::from_seed(7, "peer", 4).hotkey();
-    let read = |expected| Envelope::read(&sealed, PLAIN.len(), &expected);
+    let read = |expected| read_as(&sealed, PLAIN.len(), &expected);
     for other in [
         Expected { run: Digest::of(b"other"), ..expected() },
         Expected { round: 13, ..expected() },
@@ -132,7 +137,7 @@ proptest! {
     fn arbitrary_bytes_open_nothing(bytes in prop::collection::vec(any::<u8>(), 0..400), key in prop::collection::vec(any::<u8>(), 0..100)) {
         let bytes = Bytes::from(bytes);
         for plain in [0, PLAIN.len(), bytes.len().saturating_sub(sealed_len(0))] {
-            prop_assert!(Envelope::read(&bytes, plain, &expected()).is_err());
+            prop_assert!(read_as(&bytes, plain, &expected()).is_err());
         }
         let (sealed, _) = seal(PLAIN, &expected(), &peer());
         prop_assert_eq!(read(&sealed).unwrap().open(&key), Err(KeyError::Wrong));
@@ -141,7 +146,7 @@ proptest! {
     #[test]
     fn any_text_comes_back(plain in prop::collection::vec(any::<u8>(), 0..600)) {
         let (sealed, key) = seal(&plain, &expected(), &peer());
-        let envelope = Envelope::read(&sealed, plain.len(), &expected()).unwrap();
+        let envelope = read_as(&sealed, plain.len(), &expected()).unwrap();
         prop_assert_eq!(envelope.open(&key).unwrap(), plain);
     }
 

@@ -9,6 +9,11 @@ fn peer() -> Identity {
     Identity::from_seed(7, "peer", 3)
 }
 
+/// Of a reader that has verified nothing yet.
+fn decode(bytes: &[u8], shape: &PayloadShape, expected: &Expected) -> Result<Upload, WireError> {
+    super::decode(bytes, shape, expected, &Verified::default())
+}
+
 fn expected() -> Expected {
     Expected { run: Digest::of(b"run"), round: 12, uid: 3, hotkey: peer().hotkey() }
 }
