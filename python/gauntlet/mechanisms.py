@@ -216,8 +216,10 @@ class Contrast:
     beside: tuple[int, ...] = ()
     """The peers whose uploads the peer's is compared with, each once. Itself does not count, nor do those whose uploads are
     missing."""
-    half: Literal["first", "second"] = "first"
-    """The half of the model's tensors that is looked at, in their order from the embedding to the head."""
+    half: Literal["first", "second", "both"] = "first"
+    """The half of the model's tensors that is looked at, in their order from the embedding to the head, or both."""
+    past: bool = True
+    """Whether what its own upload of the round before explains is left out."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "beside", tuple(self.beside))

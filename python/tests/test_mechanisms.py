@@ -122,15 +122,16 @@ class Looks(Novelty):
             gauntlet.Contrast(0, gauntlet.Pages(0), gauntlet.Pages(hidden=True), aggregated, "first"),
             gauntlet.Contrast(0, gauntlet.Pages(hidden=True), gauntlet.Pages(0), aggregated, "first"),
             gauntlet.Contrast(0, gauntlet.Pages(0, stretch=0.25), gauntlet.Pages(stretch=0.25), aggregated, "second"),
+            gauntlet.Contrast(0, gauntlet.Pages(0), gauntlet.Pages(hidden=True), aggregated, "both", past=False),
         ]
         return self.asked
 
     def learn(self, round, aggregated, results):
-        assert list(results) == self.asked and len(set(results.values())) == 8
+        assert list(results) == self.asked and len(set(results.values())) == 9
         values = list(results.values())
         assert all(0.0 < loss < 10.0 for loss in values[:5])
         # An upload has more of the pages of its peer than of others.
-        assert 0.0 < values[5] < 1.0 and values[6] == -values[5] and -1.0 < values[7] < 1.0
+        assert 0.0 < values[5] < 1.0 and values[6] == -values[5] and -1.0 < values[7] < 1.0 and 0.0 < values[8] < 1.0
 
     def save(self):
         return b""
@@ -161,7 +162,7 @@ def test_pages_can_be_hidden_and_cut(simulated):
         def measure(self, round, aggregated):
             return [gauntlet.Contrast(0, gauntlet.Pages(0), gauntlet.Pages(), half="third")]
 
-    with pytest.raises(ValueError, match="half='third'.*; expected half=\"first\" or \"second\""):
+    with pytest.raises(ValueError, match="half='third'.*; expected half=\"first\" or \"second\" or \"both\""):
         simulated(network(mechanism=Third))
 
 

@@ -37,6 +37,8 @@ pub struct Contrast {
     pub uid: Uid,
     /// The peers whose uploads it is compared with. Itself does not count, nor do those whose uploads are missing.
     pub beside: Vec<Uid>,
+    /// Whether it is compared with its own upload of the round before too.
+    pub past: bool,
     /// The tensors that are looked at.
     pub half: Half,
     /// The pages of which it may have more.
@@ -45,13 +47,15 @@ pub struct Contrast {
     pub than: Pages,
 }
 
-/// A half of the model's tensors, in their order from the embedding to the head.
+/// A half of the model's tensors, in their order from the embedding to the head, or both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Half {
     /// With the embedding.
     First,
     /// With the head.
     Second,
+    /// All tensors.
+    Both,
 }
 
 impl Half {
@@ -61,6 +65,7 @@ impl Half {
         match self {
             Self::First => 0..middle,
             Self::Second => middle..tensors,
+            Self::Both => 0..tensors,
         }
     }
 }

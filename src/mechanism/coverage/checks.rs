@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::parts::Part;
 use super::settings::CoverageSettings;
 use crate::Uid;
 use crate::mechanism::measure::{Contrast, Half, Measurement, Pages, Whose};
@@ -51,6 +52,7 @@ impl Kind {
         Measurement::Contrast(Contrast {
             uid: of.uid,
             beside: beside.to_vec(),
+            past: settings.has(Part::Past),
             half: of.half,
             pages: self.piece(settings, Whose::Peer(of.uid), of.work),
             than: self.piece(settings, Whose::Hidden, of.work),

@@ -21,6 +21,7 @@
 //! Draws have no memory. Otherwise a peer that has just been checked would know that it may rest.
 
 mod checks;
+mod parts;
 mod settings;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use self::checks::{Checked, Kind, Share, proof};
+use self::parts::Part;
 pub use self::settings::CoverageSettings;
 use super::column::{Column, ColumnKind};
 use super::facts::Facts;
@@ -75,8 +77,9 @@ impl Record {
 
     /// How much of the work checks have found, 0 to 1. Squared, because leaving out work must cost more than it spares: a
     /// peer learns something about what it leaves out from the rest, so leaving it out shows less.
-    fn coverage(&self) -> f64 {
-        (self.pages.found() * self.stretches.found()).powi(2)
+    fn coverage(&self, settings: &CoverageSettings) -> f64 {
+        let found = settings.kinds().map(|kind| self.share(kind).found()).product::<f64>();
+        if settings.has(Part::Square) { found.powi(2) } else { found }
     }
 
     /// The work that the peer claims, as far as checks were about as much: who claims more than before waits for them.
@@ -90,7 +93,7 @@ impl Record {
     /// about `typical` coverage.
     fn score(&self, settings: &CoverageSettings, typical: f64) -> f64 {
         let CoverageSettings { nothing_to, all_from, .. } = *settings;
-        let paid = (self.coverage() / typical - nothing_to) / (all_from - nothing_to);
+        let paid = (self.coverage(settings) / typical - nothing_to) / (all_from - nothing_to);
         paid.clamp(0.0, 1.0) * self.backed()
     }
 }
@@ -105,7 +108,11 @@ struct Coverage {
 impl Coverage {
     /// The kind of a round's checks, drawn by lot.
     fn kind(&self, round: u64) -> Kind {
-        if self.draw("kind of checks", round).next_u64() >> 63 == 0 { Kind::Pages } else { Kind::Stretches }
+        let drawn =
+            if self.draw("kind of checks", round).next_u64() >> 63 == 0 { Kind::Pages } else { Kind::Stretches };
+        let mut kinds = self.settings.kinds();
+        let first = kinds.next().expect("the settings have been checked");
+        if kinds.next().is_some() { drawn } else { first }
     }
 
     /// The peers that passed. A newcomer is one that has had no check of this kind yet.
@@ -113,7 +120,7 @@ impl Coverage {
         let passed = self.peers.iter().filter(|(_, record)| record.passed_in(round));
         let candidate = |(&uid, record): (&Uid, &Record)| Candidate {
             uid,
-            score: record.coverage() * record.backed(),
+            score: record.coverage(&self.settings) * record.backed(),
             waited: 0,
             newcomer: !record.share(kind).is_known(),
             past_incentive: 0.0,
@@ -126,7 +133,8 @@ impl Coverage {
         let (random, candidates) = (&mut self.draw("evaluation", round), self.candidates(round, self.kind(round)));
         let drawn = draw_for_evaluation(candidates, self.settings.evaluated_per_round, 1, |_| 0, random);
         let how = |uid| {
-            let half = if random.next_u64() >> 63 == 0 { Half::First } else { Half::Second };
+            let drawn = if random.next_u64() >> 63 == 0 { Half::First } else { Half::Second };
+            let half = if self.settings.has(Part::Halves) { drawn } else { Half::Both };
             Checked { uid, work: self.peers[&uid].work, half }
         };
         drawn.into_iter().map(how).collect()
@@ -135,15 +143,21 @@ impl Coverage {
     /// The aggregated peers that a checked one is compared with: those in whose uploads work was found. What is a copy of one
     /// upload would take out of it what is its own.
     fn beside(&self, aggregated: &[Uid]) -> Vec<Uid> {
-        let typical = self.typical();
-        let has_work = |uid: &&Uid| self.peers.get(uid).is_some_and(|of| of.score(&self.settings, typical) > 0.0);
-        aggregated.iter().filter(has_work).copied().collect()
+        let (settings, typical) = (&self.settings, self.typical());
+        if !settings.has(Part::Others) {
+            return Vec::new();
+        }
+        let has_work = |uid: &Uid| self.peers.get(uid).is_some_and(|of| of.score(settings, typical) > 0.0);
+        aggregated.iter().copied().filter(|uid| !settings.has(Part::Trust) || has_work(uid)).collect()
     }
 
     /// The coverage of a peer that does all of its work: the median over the work that all peers say they do. How often
     /// chance fails an honest check depends on model, scheme and round, the same for all peers.
     fn typical(&self) -> f64 {
-        let backed = self.peers.values().map(|record| (record.coverage(), record.backed()));
+        if !self.settings.has(Part::Typical) {
+            return 1.0;
+        }
+        let backed = self.peers.values().map(|record| (record.coverage(&self.settings), record.backed()));
         let mut known: Vec<(f64, f64)> = backed.filter(|(_, work)| *work > 0.0).collect();
         known.sort_by(|a, b| a.0.total_cmp(&b.0));
         let half = known.iter().map(|(_, work)| work).sum::<f64>() / 2.0;

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::checks::Kind;
+use super::parts::Part;
 use crate::settings::Findings;
 
 /// Pay for the work that checks find in the uploads.
@@ -26,6 +28,9 @@ pub struct CoverageSettings {
     /// The part of a peer's earlier claims of work that remains after another round. A round that it misses counts as a
     /// claim of nothing.
     pub claims_memory: f64,
+    /// Parts that are left out, to see what they are for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<Part>,
 }
 
 impl Default for CoverageSettings {
@@ -39,11 +44,23 @@ impl Default for CoverageSettings {
             all_from: 0.8,
             typical_at_least: 0.5,
             claims_memory: 0.95,
+            without: Vec::new(),
         }
     }
 }
 
 impl CoverageSettings {
+    /// Whether a part is there.
+    pub fn has(&self, part: Part) -> bool {
+        !self.without.contains(&part)
+    }
+
+    /// The kinds of checks.
+    pub fn kinds(&self) -> impl Iterator<Item = Kind> {
+        let both = [(Part::Pages, Kind::Pages), (Part::Stretches, Kind::Stretches)];
+        both.into_iter().filter(|(part, _)| self.has(*part)).map(|(_, kind)| kind)
+    }
+
     /// Checks ranges that types cannot express; paths are relative to the section.
     pub fn check(&self, found: &mut Findings) {
         found.not_negative("max_steps_behind", self.max_steps_behind);
@@ -59,5 +76,12 @@ impl CoverageSettings {
         found.require_with(all > nothing, "all_from", all, expected, Some("mechanism.nothing_to"));
         found.positive_fraction("typical_at_least", self.typical_at_least);
         found.below_one("claims_memory", self.claims_memory);
+        let checks = self.has(Part::Pages) || self.has(Part::Stretches);
+        found.require(
+            checks,
+            "without",
+            r#"both "pages" and "stretches""#,
+            "one of them at most, or nothing is checked",
+        );
     }
 }

@@ -49,6 +49,8 @@ fn contrast(peers: &[Peer], what: &Measurement, round: u64) -> f64 {
     let there = match half {
         Half::First => peer.first_half,
         Half::Second => peer.second_half,
+        // The gradient of a half agrees with itself.
+        Half::Both => peer.first_half || peer.second_half,
     };
     let trained = there && chance(purpose, uid, round) < share;
     0.04 * (chance("margin", uid, round) - 0.5) + if trained { 0.05 } else { 0.0 }
@@ -140,19 +142,69 @@ fn many_that_leave_out_work_do_not_become_typical() {
     assert!(ratio < 0.5, "{ratio}");
 }
 
+/// What the parts that a network measures are for is shown in docs/mechanism.md.
+#[test]
+fn without_a_part_of_the_pay_less_work_is_paid_more() {
+    let half_pages = Peer { pages: 0.5, ..HONEST };
+    let half_tokens = Peer { stretches: 0.5, ..HONEST };
+    let half_model = Peer { first_half: false, ..HONEST };
+    let cases = [
+        (Part::Pages, half_pages, 0.9),
+        (Part::Stretches, half_tokens, 0.9),
+        (Part::Halves, half_model, 0.9),
+        (Part::Square, half_pages, 0.4),
+    ];
+    for (part, peer, least) in cases {
+        let mut peers = vec![HONEST; 12];
+        peers[0] = peer;
+        let paid = |without| {
+            let settings = CoverageSettings { without, ..Default::default() };
+            let paid = play(&mut network(&peers, settings), &peers, 0..1000);
+            paid[0] / mean(&paid[1..])
+        };
+        let (with, without) = (paid(vec![]), paid(vec![part]));
+        assert!(with < 0.25 && without > least, "{part:?}: {with} with it, {without} without");
+    }
+}
+
+#[test]
+fn without_a_typical_peer_chance_pays_those_whom_it_spares() {
+    let mut peers = vec![Peer { pages: 0.85, stretches: 0.85, ..HONEST }; 12];
+    peers[..4].fill(HONEST);
+    let ratio = |without| {
+        let paid = play(&mut network(&peers, CoverageSettings { without, ..Default::default() }), &peers, 0..1000);
+        mean(&paid[..4]) / mean(&paid[4..])
+    };
+    let (with, without) = (ratio(vec![]), ratio(vec![Part::Typical]));
+    assert!(without > with + 0.2, "{with} with it, {without} without");
+}
+
 /// Copies of an upload would take out of it what is its own.
 #[test]
 fn uploads_are_compared_with_those_that_have_work_in_them() {
     let mut peers = vec![HONEST; 12];
     peers[8..].fill(Peer { pages: 0.0, stretches: 0.0, ..HONEST });
-    let mut coverage = network(&peers, CoverageSettings::default());
-    play(&mut coverage, &peers, 0..100);
-    observe(&mut coverage, 100, (0..12).map(|uid| (uid, Status::Passed, 1.0)));
     let all: Vec<Uid> = (0..12).collect();
-    for what in coverage.measure(100, &all) {
-        let Measurement::Contrast(Contrast { beside, .. }) = what else { unreachable!("it asks for no loss") };
-        assert_eq!(beside, all[..8]);
+    let cases =
+        [(vec![], 8, true), (vec![Part::Trust], 12, true), (vec![Part::Others], 0, true), (vec![Part::Past], 8, false)];
+    for (without, compared, with_past) in cases {
+        let mut coverage = network(&peers, CoverageSettings { without, ..Default::default() });
+        play(&mut coverage, &peers, 0..100);
+        observe(&mut coverage, 100, (0..12).map(|uid| (uid, Status::Passed, 1.0)));
+        for what in coverage.measure(100, &all) {
+            let Measurement::Contrast(Contrast { beside, past, .. }) = what else {
+                unreachable!("it asks for no loss")
+            };
+            assert_eq!((&beside[..], past), (&all[..compared], with_past));
+        }
     }
+}
+
+#[test]
+fn something_is_checked() {
+    let mut found = Findings::default();
+    CoverageSettings { without: vec![Part::Pages, Part::Stretches], ..Default::default() }.check(&mut found);
+    assert_eq!(found.into_vec().len(), 1);
 }
 
 #[test]

@@ -118,7 +118,7 @@ impl Material {
     /// How much more of some pages than of others is in an upload.
     fn contrast(
         &self,
-        Contrast { uid, beside, half, pages, than }: &Contrast,
+        Contrast { uid, beside, past, half, pages, than }: &Contrast,
         on_assigned: &mut Vec<f64>,
     ) -> Result<f64, PageError> {
         // What all measurements share comes first, even if the rest fails.
@@ -128,7 +128,7 @@ impl Material {
         let others: Vec<&PseudoGradient> = beside.iter().filter(|other| *other != uid).filter_map(payload).collect();
         let upload = payload(uid).expect("a measurement is made of uploads that are there");
         let tensors = half.of(core.layout.tensors.len());
-        let before = self.past_payloads.get(uid);
+        let before = self.past_payloads.get(uid).filter(|_| *past);
         let own = OwnPart::new((core.shape(), core.basis()), tensors, upload, &others, before);
         Ok(own.contrast(&*self.gradient(pages, on_assigned)?, &than))
     }

@@ -80,7 +80,8 @@ impl Validator {
             Some((uid, (upload.gradient.clone(), self.network.pages_said(upload))))
         };
         let payloads = named.into_iter().filter_map(payload).collect();
-        let past_payloads = self.payloads_before(contrasts().map(|contrast| contrast.uid).collect()).await;
+        let with_past = contrasts().filter(|contrast| contrast.past).map(|contrast| contrast.uid);
+        let past_payloads = self.payloads_before(with_past.collect()).await;
         let (network, before) = (self.network.clone(), before.clone());
         Material { network, before, round: self.round, payloads, past_payloads, sets }
     }

@@ -1,0 +1,25 @@
+//! The parts of the mechanism, each of which can be left out, to see what it is for.
+
+use serde::{Deserialize, Serialize};
+
+/// A part that `mechanism.without` can leave out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    /// Checks of whole pages: all are of stretches.
+    Pages,
+    /// Checks of stretches: all are of whole pages.
+    Stretches,
+    /// The lot that decides in which half of the tensors a check looks for the work: it looks in all of them.
+    Halves,
+    /// What other uploads explain of an upload stays in it.
+    Others,
+    /// What the peer's upload of the round before explains of it stays in it.
+    Past,
+    /// The condition that work has been found in those others: it is compared with all that are aggregated.
+    Trust,
+    /// The square of what both kinds of checks have found.
+    Square,
+    /// The median of all peers as the measure of coverage: it is 1.
+    Typical,
+}
