@@ -160,6 +160,7 @@ fn make_room(network: &mut Scenario) {
 
 /// Makes a network small. The mechanism and the peers' behaviours stay.
 fn cheapen(network: &mut Scenario) {
+    let shorter = network.rounds as f64 / network.rounds.min(MOST_ROUNDS) as f64;
     network.rounds = network.rounds.min(MOST_ROUNDS);
     network.model = ModelSettings { preset: "nano".into(), sequence_length: Some(64), ..ModelSettings::default() };
     network.corpus = CorpusSettings { held_out_pages: 8, ..CorpusSettings::default() };
@@ -188,8 +189,15 @@ fn cheapen(network: &mut Scenario) {
     if let Some(Value::Float(fraction)) = settings.get_mut("evaluated_fraction") {
         *fraction = fraction.max(1.0 / training.pages_per_round as f64);
     }
-
     let before: usize = network.peers.iter().map(|group| group.count).sum();
+    // A mechanism that learns slowly knows as much of each peer in the end as in the whole network. Where peers have turns,
+    // their part of each round stays, because some strategies foresee it.
+    let has_turns = settings.contains_key("bins");
+    if let Some(Value::Integer(evaluated)) = settings.get_mut("evaluated_per_round").filter(|_| !has_turns) {
+        let most = before.min(MOST_HONEST) + PLAYERS;
+        *evaluated = ((*evaluated as f64 * shorter) as i64).min(most as i64).max(*evaluated);
+    }
+
     if before > MOST_HONEST {
         network.peers.iter_mut().for_each(|group| group.count = (group.count * MOST_HONEST / before).max(1));
         let now: usize = network.peers.iter().map(|group| group.count).sum();
@@ -244,6 +252,19 @@ mod tests {
             said += &arena.space.words(&strategy);
         }
         assert!(["says = 2.0", "extra = 1.0", "layers = 0.05"].iter().all(|part| said.contains(part)), "{said}");
+    }
+
+    #[test]
+    fn shorter_networks_know_as_much_of_each_peer_unless_peers_have_turns() {
+        let evaluated = |settings: &[&str]| {
+            let settings: Vec<String> = settings.iter().map(|setting| (*setting).into()).collect();
+            let arena = Arena::new(&load("averaging", &settings).unwrap()).unwrap();
+            let network = arena.network(Stage::Cheap, &arena.space.honest(), Played::BySome, 1).unwrap();
+            network.mechanism.settings["evaluated_per_round"].as_integer()
+        };
+        assert_eq!(evaluated(&[]), Some(6));
+        assert_eq!(evaluated(&["mechanism=coverage", "mechanism.evaluated_per_round=2"]), Some(10));
+        assert_eq!(evaluated(&["mechanism=coverage", "mechanism.evaluated_per_round=6"]), Some(16));
     }
 
     #[test]
