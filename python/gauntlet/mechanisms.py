@@ -86,6 +86,8 @@ class Facts:
     """What a validator knows of a round before it measures anything. Arrays have shape (registered peers,), by uid."""
 
     round: int
+    weights_every: int
+    """Rounds from one setting of weights to the next. What a mechanism says of pay in between pays nobody."""
     uids: npt.NDArray[np.uint16]
     arrivals: list[Status]
     """"passed": a well-formed upload in time; otherwise "absent", "too_early", "too_late" or "malformed"."""
@@ -102,7 +104,7 @@ class Facts:
     @classmethod
     def _of(
         cls,
-        round: int,
+        rounds: tuple[int, int],
         uids: bytearray,
         arrivals: list[Status],
         numbers: tuple[bytearray, bytearray, bytearray, bytearray],
@@ -110,7 +112,7 @@ class Facts:
     ) -> Facts:
         """`numbers`: steps behind, stamps, shares of the pay, work."""
         steps, stamps, paid, work = (np.frombuffer(part, np.float64) for part in numbers)
-        return cls(round, np.frombuffer(uids, np.uint16), arrivals, steps, stamps, paid, work, uploads)
+        return cls(*rounds, np.frombuffer(uids, np.uint16), arrivals, steps, stamps, paid, work, uploads)
 
     @property
     def peers(self) -> list[PeerFacts]:

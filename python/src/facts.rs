@@ -80,5 +80,8 @@ pub fn to_python<'py>(py: Python<'py>, facts: &Facts, loan: &Loan<'_>) -> PyResu
     let work = numbers(&|at| Some(peers[at].work))?;
     let uploads = Bound::new(py, Uploads(loan.0.clone()))?;
     let class = py.import("gauntlet.mechanisms")?.getattr("Facts")?;
-    class.call_method1("_of", (facts.round, uids, arrivals, (behind, stamps, paid, work), uploads))
+    class.call_method1(
+        "_of",
+        ((facts.round, facts.weights_every), uids, arrivals, (behind, stamps, paid, work), uploads),
+    )
 }

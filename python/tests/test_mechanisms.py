@@ -107,6 +107,7 @@ class Looks(Novelty):
 
     def observe(self, facts):
         super().observe(facts)
+        assert facts.weights_every > 0
         assert facts.work.tolist() == [1.0, 1.0, 1.0, 2.0] == [peer.work for peer in facts.peers]
 
     def forward_passes(self, pages, aggregated):

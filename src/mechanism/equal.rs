@@ -136,7 +136,7 @@ mod tests {
             peer(2, Status::TooLate, None),
             peer(3, Status::Passed, Some(1.0)),
         ];
-        equal.observe(&Facts { round: 7, peers, uploads: &Alike(Vec::new()) });
+        equal.observe(&Facts { round: 7, weights_every: 1, peers, uploads: &Alike(Vec::new()) });
         assert_eq!(equal.pay(), [(0, 0.5), (1, 0.0), (2, 0.0), (3, 0.5)]);
         assert_eq!(equal.status(1, 7), Some(Status::OutOfSync));
         let ranking = equal.include(7, &[0]);

@@ -6,6 +6,8 @@ use crate::Uid;
 /// The facts of a round.
 pub struct Facts<'a> {
     pub round: u64,
+    /// Rounds from one setting of weights to the next. Whatever a mechanism says of pay in between pays nobody.
+    pub weights_every: u64,
     /// One entry for each registered peer, by uid.
     pub peers: Vec<PeerFacts>,
     /// Compares the uploads that arrived in time and are well formed.

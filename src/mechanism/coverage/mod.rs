@@ -24,7 +24,7 @@ mod checks;
 mod parts;
 mod settings;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use rand::Rng;
 use serde::{Deserialize, Serialize};
@@ -44,16 +44,18 @@ use crate::Uid;
 use crate::random::{ChaCha8Rng, rng};
 use crate::settings::Findings;
 
+/// Most rounds whose claims are kept of each peer.
+const MOST_CLAIMS: u64 = 1000;
+
 /// What a validator knows about a peer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Record {
     /// The last round that was observed, and how the peer fared.
     seen: Option<(u64, Status)>,
-    /// The work that it says it does a round, an average over all rounds, 0 for those in which it did not pass. Later
-    /// rounds weigh more.
+    /// The work that it said it did in each of the last rounds, 0 in those in which it did not pass.
+    claims: VecDeque<f64>,
+    /// Their mean, where rounds before it came count as 0.
     claimed: f64,
-    /// The same of the last round.
-    work: f64,
     /// What checks of whole pages have found.
     pages: Share,
     /// What checks of stretches have found.
@@ -80,6 +82,20 @@ impl Record {
     fn coverage(&self, settings: &CoverageSettings) -> f64 {
         let found = settings.kinds().map(|kind| self.share(kind).found()).product::<f64>();
         if settings.has(Part::Square) { found.powi(2) } else { found }
+    }
+
+    /// The work of the last round.
+    fn work(&self) -> f64 {
+        self.claims.back().copied().unwrap_or(0.0)
+    }
+
+    /// Takes in the work of another round. The mean is over all rounds from one setting of weights to the next: each counts
+    /// once, so that nobody may rest in those that nobody is paid for.
+    fn claim(&mut self, work: f64, weights_every: u64) {
+        let rounds = weights_every.clamp(1, MOST_CLAIMS) as usize;
+        self.claims.push_back(work);
+        self.claims.drain(..self.claims.len().saturating_sub(rounds));
+        self.claimed = self.claims.iter().sum::<f64>() / rounds as f64;
     }
 
     /// The work that the peer claims, as far as checks were about as much: who claims more than before waits for them.
@@ -135,7 +151,7 @@ impl Coverage {
         let how = |uid| {
             let drawn = if random.next_u64() >> 63 == 0 { Half::First } else { Half::Second };
             let half = if self.settings.has(Part::Halves) { drawn } else { Half::Both };
-            Checked { uid, work: self.peers[&uid].work, half }
+            Checked { uid, work: self.peers[&uid].work(), half }
         };
         drawn.into_iter().map(how).collect()
     }
@@ -190,9 +206,7 @@ impl Mechanism for Coverage {
             let status = if peer.arrival == Status::Passed && !in_sync { Status::OutOfSync } else { peer.arrival };
             // A validator that starts over from a checkpoint sees some rounds twice.
             if record.seen.is_none_or(|(seen, _)| seen < facts.round) {
-                let memory = self.settings.claims_memory;
-                record.work = if status.may_be_aggregated() { peer.work } else { 0.0 };
-                record.claimed = memory * record.claimed + (1.0 - memory) * record.work;
+                record.claim(if status.may_be_aggregated() { peer.work } else { 0.0 }, facts.weights_every);
                 record.seen = Some((facts.round, status));
             }
         }
@@ -215,11 +229,12 @@ impl Mechanism for Coverage {
         for of in self.chosen(round) {
             let Some(margin) = results.get(&kind.measurement(&self.settings, of, &beside)) else { continue };
             let Some(record) = self.peers.get_mut(&of.uid) else { continue };
+            let work = record.work();
             let share = match kind {
                 Kind::Pages => &mut record.pages,
                 Kind::Stretches => &mut record.stretches,
             };
-            share.add(proof(margin), record.work, self.settings.memory);
+            share.add(proof(margin), work, self.settings.memory);
             record.checked = Some((round, margin));
         }
     }

@@ -25,9 +25,6 @@ pub struct CoverageSettings {
     pub all_from: f64,
     /// The least that counts as a typical peer's coverage, so that peers who all do less are not all paid in full.
     pub typical_at_least: f64,
-    /// The part of a peer's earlier claims of work that remains after another round. A round that it misses counts as a
-    /// claim of nothing.
-    pub claims_memory: f64,
     /// Parts that are left out, to see what they are for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<Part>,
@@ -43,7 +40,6 @@ impl Default for CoverageSettings {
             nothing_to: 0.25,
             all_from: 0.8,
             typical_at_least: 0.5,
-            claims_memory: 0.95,
             without: Vec::new(),
         }
     }
@@ -75,7 +71,6 @@ impl CoverageSettings {
         let expected = format!("more than {nothing}, as mechanism.nothing_to");
         found.require_with(all > nothing, "all_from", all, expected, Some("mechanism.nothing_to"));
         found.positive_fraction("typical_at_least", self.typical_at_least);
-        found.below_one("claims_memory", self.claims_memory);
         let checks = self.has(Part::Pages) || self.has(Part::Stretches);
         found.require(
             checks,

@@ -24,6 +24,9 @@ struct Peer {
 
 const HONEST: Peer = Peer { pages: 1.0, stretches: 1.0, first_half: true, second_half: true, every: 1, says: 1.0 };
 
+/// Rounds between two settings of weights.
+const EVERY: u64 = 5;
+
 /// A number in 0..1, fixed for each purpose, peer and round.
 fn chance(purpose: &str, uid: Uid, round: u64) -> f64 {
     (rng(5, purpose, uid.into(), round).next_u64() >> 11) as f64 / (1u64 << 53) as f64
@@ -38,7 +41,8 @@ fn network(peers: &[Peer], settings: CoverageSettings) -> Coverage {
 fn observe(coverage: &mut Coverage, round: u64, outcomes: impl Iterator<Item = (Uid, Status, f64)>) {
     let peer =
         |(uid, arrival, work)| PeerFacts { uid, arrival, stamp_ms: None, steps_behind: Some(0.0), work, paid: 0.0 };
-    coverage.observe(&Facts { round, peers: outcomes.map(peer).collect(), uploads: &Alike(Vec::new()) });
+    let peers = outcomes.map(peer).collect();
+    coverage.observe(&Facts { round, weights_every: EVERY, peers, uploads: &Alike(Vec::new()) });
 }
 
 /// What a validator would measure.
@@ -109,6 +113,45 @@ fn a_claim_is_paid_as_far_as_its_work_is_found() {
     let [twice, in_words, half] = [1, 2, 3].map(|uid| paid[uid] / honest);
     assert!((twice - 2.0).abs() < 0.05 && (half - 0.5).abs() < 0.05, "{twice} {half}");
     assert!(in_words < 0.5, "{in_words}");
+}
+
+/// Weights are set once in five rounds. A peer that rests in between, and shows up for the last two, is paid for two.
+#[test]
+fn each_round_counts_once_whenever_weights_are_set() {
+    for rests in 0..EVERY {
+        let mut coverage = network(&[HONEST; 4], CoverageSettings::default());
+        let mut paid = [0.0; 4];
+        for round in 0..20 * EVERY {
+            let works = |uid: Uid| uid > 0 || round % EVERY >= rests;
+            let status = |uid| if works(uid) { Status::Passed } else { Status::Absent };
+            observe(&mut coverage, round, (0..4).map(|uid| (uid, status(uid), 1.0)));
+            let measured = coverage.measure(round, &[]).into_iter();
+            coverage.learn(round, &[], &Results(measured.map(|what| Measured { value: Some(0.1), what }).collect()));
+            if (round + 1).is_multiple_of(EVERY) && round > 10 * EVERY {
+                coverage.pay().into_iter().for_each(|(uid, share)| paid[usize::from(uid)] += share);
+            }
+        }
+        let (ratio, share) = (paid[0] / mean(&paid[1..]), (EVERY - rests) as f64 / EVERY as f64);
+        assert!((ratio - share).abs() < 1e-9, "{ratio} for {share}");
+    }
+}
+
+/// A peer that stops is paid for the rounds in which it worked, and no longer.
+#[test]
+fn a_peer_that_stops_is_not_paid_for_long() {
+    let mut coverage = network(&[HONEST; 4], CoverageSettings::default());
+    play(&mut coverage, &[HONEST; 4], 0..40);
+    let shares: Vec<f64> = (40..40 + EVERY)
+        .map(|round| {
+            observe(
+                &mut coverage,
+                round,
+                (0..4).map(|uid| (uid, if uid > 0 { Status::Passed } else { Status::Absent }, 1.0)),
+            );
+            coverage.pay()[0].1
+        })
+        .collect();
+    assert!(shares.windows(2).all(|pair| pair[0] > pair[1]) && shares[4] == 0.0, "{shares:?}");
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn observe(gauntlet: &mut Gauntlet, round: u64, outcomes: &[(Uid, Outcome)], pai
         paid,
     };
     let peers = outcomes.iter().map(peer).collect();
-    gauntlet.observe(&Facts { round, peers, uploads: &Alike(alike) });
+    gauntlet.observe(&Facts { round, weights_every: 1, peers, uploads: &Alike(alike) });
 }
 
 /// The losses of an evaluation, as a validator would measure them.

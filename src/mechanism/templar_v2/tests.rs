@@ -16,7 +16,7 @@ fn observe(mechanism: &mut TemplarV2, round: u64, arrival: impl Fn(Uid) -> Statu
         PeerFacts { uid, arrival: arrival(uid), stamp_ms: None, steps_behind, work: 1.0, paid: 0.0 }
     };
     let peers = mechanism.peers.keys().copied().map(peer).collect();
-    mechanism.observe(&Facts { round, peers, uploads: &Alike(alike) });
+    mechanism.observe(&Facts { round, weights_every: 1, peers, uploads: &Alike(alike) });
 }
 
 /// Plays rounds in which peers with higher uids gain more.

@@ -13,7 +13,8 @@ impl Validator {
         let mut peers = gathered.peers.clone();
         peers.iter_mut().for_each(|peer| peer.paid = chain.incentive(peer.uid));
         let uploads = Uploads { shape: &self.network.shape, valid: &gathered.valid };
-        self.mechanism.observe(&Facts { round: self.round, peers, uploads: &uploads });
+        let weights_every = self.network.rules.chain.weights_every;
+        self.mechanism.observe(&Facts { round: self.round, weights_every, peers, uploads: &uploads });
         self.roster.renew(&self.network.rules.protocol, &*self.mechanism, self.round);
     }
 

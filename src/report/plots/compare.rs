@@ -1,10 +1,10 @@
-//! `compare-loss.svg` and its variants: the held-out losses of several runs on the same axes, by round, by tokens, by
-//! bytes that a peer has sent, and by virtual time. Runs that differ only in the seed become one line: their mean, in a
-//! band of their spread.
+//! `compare-loss.svg` and its variants: the held-out losses of several runs on the same axes, by round, by round without
+//! the initial fall, by tokens, by bytes that a peer has sent, and by virtual time. Runs that differ only in the seed
+//! become one line: their mean, in a band of their spread.
 
 use std::collections::BTreeMap;
 
-use super::loss::{Curve, adamw, draw};
+use super::loss::{Curve, adamw, draw, draw_late, late};
 use super::palette::{BLACK, Dash, LINES, Stroke};
 use crate::report::{ReportError, RunData};
 use crate::scenario::Scenario;
@@ -57,7 +57,15 @@ impl Over {
 
 /// The pictures of several runs: file names and SVG texts.
 pub fn compare(runs: &[&RunData]) -> Result<Vec<(&'static str, String)>, ReportError> {
-    Over::ALL.into_iter().map(|over| Ok((over.file(), losses(runs, over)?))).collect()
+    let pictures = Over::ALL.into_iter().map(|over| Ok((over.file(), losses(runs, over)?)));
+    let late = late_losses(runs).transpose().map(|svg| Ok(("compare-loss-late.svg", svg?)));
+    pictures.chain(late).collect()
+}
+
+/// Losses by round after the first tenth; `None` if there are too few.
+fn late_losses(runs: &[&RunData]) -> Result<Option<String>, ReportError> {
+    let late = late(&curves(&groups(runs), Over::Rounds));
+    late.map(|late| draw_late(runs, "Held-out loss after the first tenth", &late)).transpose()
 }
 
 /// The first picture: losses by round.
@@ -242,7 +250,9 @@ mod tests {
         let rounds = run.rounds.iter().find(|row| row.loss.is_some()).unwrap().round + 1;
         let expected = (rounds as f64 * run.manifest.upload_bytes as f64).log10();
         assert_eq!(curves[0].points[0].0, expected);
-        for (file, svg) in compare(&[&run, &run]).unwrap() {
+        let pictures = compare(&[&run, &run]).unwrap();
+        assert_eq!(pictures.len(), 5);
+        for (file, svg) in pictures {
             assert!(svg.starts_with("<svg") && !svg.contains("NaN"), "{file}");
         }
     }

@@ -16,7 +16,7 @@ const RIGHT: f64 = 150.0;
 const ROUNDS: &str = "communication rounds done";
 const EXPLANATION: &str = "mean cross-entropy on held-out data, of the model that all honest peers share";
 
-/// The share of the rounds that [`late_loss`] leaves out.
+/// The share of the rounds that pictures of late losses leave out.
 const EARLY: f64 = 0.1;
 /// The late picture is drawn if the remaining losses span at most this share of all losses, too little to tell them
 /// apart.
@@ -42,24 +42,36 @@ pub fn loss(run: &RunData) -> Result<String, ReportError> {
 /// Draws the losses without the first rounds, if the later lines are too close to tell apart otherwise.
 pub fn late_loss(run: &RunData) -> Result<Option<String>, ReportError> {
     let all = curves(run);
-    let last = all.iter().flat_map(|curve| &curve.points).fold(0.0, |last: f64, point| last.max(point.0));
-    let is_late = |point: &Point| point.0 >= EARLY * last;
-    let late: Vec<Curve> = all
-        .iter()
-        .map(|curve| Curve { points: curve.points.iter().copied().filter(is_late).collect(), ..curve.clone() })
-        .collect();
     let height = |curves: &[Curve]| {
         let y = range_of(curves.iter().flat_map(|curve| &curve.points).map(|point| point.1), 0.0);
         y.end - y.start
     };
-    if late.iter().any(|curve| curve.points.len() < 2) || height(&late) > CLOSE * height(&all) {
-        return Ok(None);
-    }
-    let highest = late.iter().flat_map(|curve| &curve.points).fold(f64::MIN, |highest, point| highest.max(point.1));
-    let levels: Vec<Level> = levels(&[run]).into_iter().filter(|level| level.y < highest).collect();
     let settings = &run.manifest.scenario;
     let title = format!("Held-out loss after the first tenth: {}, seed {}", settings.name, run.manifest.seed);
-    draw_with(&levels, f64::INFINITY, &title, ROUNDS, &late).map(Some)
+    match late(&all).filter(|late| height(late) <= CLOSE * height(&all)) {
+        Some(late) => draw_late(&[run], &title, &late).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The curves after the first tenth of the rounds; `None` if one of them has no line there.
+pub(super) fn late(all: &[Curve]) -> Option<Vec<Curve>> {
+    let last = all.iter().flat_map(|curve| &curve.points).fold(0.0, |last: f64, point| last.max(point.0));
+    let is_late = |x: f64| x >= EARLY * last;
+    let late = |curve: &Curve| Curve {
+        points: curve.points.iter().copied().filter(|point| is_late(point.0)).collect(),
+        spread: curve.spread.iter().copied().filter(|spread| is_late(spread.0)).collect(),
+        ..curve.clone()
+    };
+    let late: Vec<Curve> = all.iter().map(late).collect();
+    (!late.is_empty() && late.iter().all(|curve| curve.points.len() > 1)).then_some(late)
+}
+
+/// Draws late curves over the rounds, with those reference losses that are among them.
+pub(super) fn draw_late(runs: &[&RunData], title: &str, late: &[Curve]) -> Result<String, ReportError> {
+    let highest = late.iter().flat_map(|curve| &curve.points).fold(f64::MIN, |highest, point| highest.max(point.1));
+    let levels: Vec<Level> = levels(runs).into_iter().filter(|level| level.y < highest).collect();
+    draw_with(&levels, f64::INFINITY, title, ROUNDS, late)
 }
 
 fn curves(run: &RunData) -> Vec<Curve> {
