@@ -80,7 +80,10 @@ fn runs_are_drawn_again_and_compared() {
     place.succeed("plot runs/net-1");
     assert_eq!(place.read("runs/net-1/plots/loss.svg"), drawn);
     let drawn = place.succeed("plot runs/net-1 runs/net-2");
-    assert_eq!(drawn, ["", "-tokens", "-bytes", "-time"].map(|by| format!("plots/compare-loss{by}.svg\n")).concat());
+    assert_eq!(
+        drawn,
+        ["", "-tokens", "-bytes", "-time", "-late"].map(|by| format!("plots/compare-loss{by}.svg\n")).concat()
+    );
     let both = place.read("plots/compare-loss.svg");
     assert!(both.contains("net (2 seeds)"));
     place.succeed("plot runs/net-1 runs/net-2 --out elsewhere");

@@ -75,6 +75,20 @@ fn past_quarter() {
     found("past-quarter", "marginal", 0.25);
 }
 
+/// A search found that it was paid more for its work than honest peers, while claims were a moving average: it was paid for
+/// long after it had stopped.
+#[test]
+fn works_while_it_is_not_paid() {
+    let unpaid = "[[peers]]\ncount = 2\nbehaviour = { kind = \"strategy\", works = \"unpaid\" }\n";
+    let fared = fare_under(COVERAGE, unpaid, SEEDS);
+    let pay = |peers| mean(fared.reports(peers, 0).into_iter().map(|report| report.incentive));
+    let passed = |report: &PeerReport| f64::from(u8::from(report.status == Status::Passed));
+    let work = mean(fared.reports(HONEST..HONEST + 2, 0).into_iter().map(passed));
+    let profit = pay(HONEST..HONEST + 2) / pay(0..HONEST) / work;
+    println!("work {work}, profit {profit}");
+    assert!(work > 0.2 && work < 0.8 && profit < 1.1, "work {work}, profit {profit}");
+}
+
 #[test]
 fn every_finding_is_a_scenario_by_its_name_and_has_a_test() {
     let tested = include_str!("found.rs");

@@ -190,20 +190,22 @@ fn cheapen(network: &mut Scenario) {
         *fraction = fraction.max(1.0 / training.pages_per_round as f64);
     }
     let before: usize = network.peers.iter().map(|group| group.count).sum();
-    // A mechanism that learns slowly knows as much of each peer in the end as in the whole network. Where peers have turns,
-    // their part of each round stays, because some strategies foresee it.
-    let has_turns = settings.contains_key("bins");
-    if let Some(Value::Integer(evaluated)) = settings.get_mut("evaluated_per_round").filter(|_| !has_turns) {
-        let most = before.min(MOST_HONEST) + PLAYERS;
-        *evaluated = ((*evaluated as f64 * shorter) as i64).min(most as i64).max(*evaluated);
-    }
-
     if before > MOST_HONEST {
         network.peers.iter_mut().for_each(|group| group.count = (group.count * MOST_HONEST / before).max(1));
         let now: usize = network.peers.iter().map(|group| group.count).sum();
         let top = network.protocol.top_peers * (now + PLAYERS);
         network.protocol.top_peers = top.div_ceil(before + PLAYERS).max(1);
         network.protocol.min_peers = network.protocol.min_peers.min(network.protocol.top_peers);
+    }
+
+    // A mechanism that learns slowly checks each peer as often as in the whole network, but at most once in a round. Where
+    // peers have turns, their part of each round stays, because some strategies foresee it.
+    let now = network.peers.iter().map(|group| group.count).sum::<usize>() + PLAYERS;
+    let fewer = now as f64 / (before + PLAYERS) as f64;
+    let settings = &mut network.mechanism.settings;
+    let has_turns = settings.contains_key("bins");
+    if let Some(Value::Integer(evaluated)) = settings.get_mut("evaluated_per_round").filter(|_| !has_turns) {
+        *evaluated = ((*evaluated as f64 * shorter * fewer).round() as i64).clamp(1, now as i64);
     }
 }
 
@@ -255,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn shorter_networks_know_as_much_of_each_peer_unless_peers_have_turns() {
+    fn small_networks_check_each_peer_as_often_unless_peers_have_turns() {
         let evaluated = |settings: &[&str]| {
             let settings: Vec<String> = settings.iter().map(|setting| (*setting).into()).collect();
             let arena = Arena::new(&load("averaging", &settings).unwrap()).unwrap();
@@ -265,6 +267,12 @@ mod tests {
         assert_eq!(evaluated(&[]), Some(6));
         assert_eq!(evaluated(&["mechanism=coverage", "mechanism.evaluated_per_round=2"]), Some(10));
         assert_eq!(evaluated(&["mechanism=coverage", "mechanism.evaluated_per_round=6"]), Some(16));
+        let large = ["mechanism=coverage", "mechanism.evaluated_per_round=6", "peers.0.count=76", "rounds=60"];
+        assert_eq!(
+            evaluated(&large),
+            Some(3),
+            "60 rounds of 80 peers are as many checks a peer as 30 rounds of 20 with 3"
+        );
     }
 
     #[test]

@@ -21,15 +21,17 @@
 //! Draws have no memory. Otherwise a peer that has just been checked would know that it may rest.
 
 mod checks;
+mod claims;
 mod parts;
 mod settings;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use self::checks::{Checked, Kind, Share, proof};
+use self::claims::Claims;
 use self::parts::Part;
 pub use self::settings::CoverageSettings;
 use super::column::{Column, ColumnKind};
@@ -44,18 +46,13 @@ use crate::Uid;
 use crate::random::{ChaCha8Rng, rng};
 use crate::settings::Findings;
 
-/// Most rounds whose claims are kept of each peer.
-const MOST_CLAIMS: u64 = 1000;
-
 /// What a validator knows about a peer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Record {
     /// The last round that was observed, and how the peer fared.
     seen: Option<(u64, Status)>,
-    /// The work that it said it did in each of the last rounds, 0 in those in which it did not pass.
-    claims: VecDeque<f64>,
-    /// Their mean, where rounds before it came count as 0.
-    claimed: f64,
+    /// The work that it says it does.
+    claims: Claims,
     /// What checks of whole pages have found.
     pages: Share,
     /// What checks of stretches have found.
@@ -84,25 +81,11 @@ impl Record {
         if settings.has(Part::Square) { found.powi(2) } else { found }
     }
 
-    /// The work of the last round.
-    fn work(&self) -> f64 {
-        self.claims.back().copied().unwrap_or(0.0)
-    }
-
-    /// Takes in the work of another round. The mean is over all rounds from one setting of weights to the next: each counts
-    /// once, so that nobody may rest in those that nobody is paid for.
-    fn claim(&mut self, work: f64, weights_every: u64) {
-        let rounds = weights_every.clamp(1, MOST_CLAIMS) as usize;
-        self.claims.push_back(work);
-        self.claims.drain(..self.claims.len().saturating_sub(rounds));
-        self.claimed = self.claims.iter().sum::<f64>() / rounds as f64;
-    }
-
     /// The work that the peer claims, as far as checks were about as much: who claims more than before waits for them.
     fn backed(&self) -> f64 {
         let ((pages, of_pages), (stretches, of_stretches)) = (self.pages.checked(), self.stretches.checked());
         let checks = of_pages + of_stretches;
-        if checks > 0.0 { self.claimed.min((pages + stretches) / checks) } else { 0.0 }
+        if checks > 0.0 { self.claims.mean().min((pages + stretches) / checks) } else { 0.0 }
     }
 
     /// What the peer is paid for: its claimed work, as far as it was found, where a peer that does all of its work has
@@ -151,7 +134,7 @@ impl Coverage {
         let how = |uid| {
             let drawn = if random.next_u64() >> 63 == 0 { Half::First } else { Half::Second };
             let half = if self.settings.has(Part::Halves) { drawn } else { Half::Both };
-            Checked { uid, work: self.peers[&uid].work(), half }
+            Checked { uid, work: self.peers[&uid].claims.last(), half }
         };
         drawn.into_iter().map(how).collect()
     }
@@ -206,7 +189,8 @@ impl Mechanism for Coverage {
             let status = if peer.arrival == Status::Passed && !in_sync { Status::OutOfSync } else { peer.arrival };
             // A validator that starts over from a checkpoint sees some rounds twice.
             if record.seen.is_none_or(|(seen, _)| seen < facts.round) {
-                record.claim(if status.may_be_aggregated() { peer.work } else { 0.0 }, facts.weights_every);
+                let work = if status.may_be_aggregated() { peer.work } else { 0.0 };
+                record.claims.add(facts.round, work, facts.weights_every);
                 record.seen = Some((facts.round, status));
             }
         }
@@ -229,7 +213,7 @@ impl Mechanism for Coverage {
         for of in self.chosen(round) {
             let Some(margin) = results.get(&kind.measurement(&self.settings, of, &beside)) else { continue };
             let Some(record) = self.peers.get_mut(&of.uid) else { continue };
-            let work = record.work();
+            let work = record.claims.last();
             let share = match kind {
                 Kind::Pages => &mut record.pages,
                 Kind::Stretches => &mut record.stretches,
@@ -270,7 +254,7 @@ impl Mechanism for Coverage {
             checked.map(|(_, margin)| margin),
             Some(record.pages.found()),
             Some(record.stretches.found()),
-            Some(record.claimed),
+            Some(record.claims.mean()),
             Some(record.score(&self.settings, self.typical())),
         ]
     }
@@ -295,7 +279,7 @@ impl MechanismSettings for CoverageSettings {
     }
 
     fn past_uploads(&self) -> usize {
-        self.evaluated_per_round
+        if self.has(Part::Past) { self.evaluated_per_round } else { 0 }
     }
 
     /// The gradient of a piece per check, and of the hidden pages once: as if all said that they do what is assigned.

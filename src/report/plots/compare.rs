@@ -55,6 +55,9 @@ impl Over {
     }
 }
 
+/// What a title says of lines that stand for several seeds.
+const MEANS: &str = ": means and spreads";
+
 /// The pictures of several runs: file names and SVG texts.
 pub fn compare(runs: &[&RunData]) -> Result<Vec<(&'static str, String)>, ReportError> {
     let pictures = Over::ALL.into_iter().map(|over| Ok((over.file(), losses(runs, over)?)));
@@ -64,8 +67,9 @@ pub fn compare(runs: &[&RunData]) -> Result<Vec<(&'static str, String)>, ReportE
 
 /// Losses by round after the first tenth; `None` if there are too few.
 fn late_losses(runs: &[&RunData]) -> Result<Option<String>, ReportError> {
-    let late = late(&curves(&groups(runs), Over::Rounds));
-    late.map(|late| draw_late(runs, "Held-out loss after the first tenth", &late)).transpose()
+    let groups = groups(runs);
+    let title = format!("Held-out loss after the first tenth{}", if groups.len() < runs.len() { MEANS } else { "" });
+    late(&curves(&groups, Over::Rounds)).map(|late| draw_late(runs, &title, &late)).transpose()
 }
 
 /// The first picture: losses by round.
@@ -75,7 +79,7 @@ pub fn compared_losses(runs: &[&RunData]) -> Result<String, ReportError> {
 
 fn losses(runs: &[&RunData], over: Over) -> Result<String, ReportError> {
     let groups = groups(runs);
-    let title = format!("Held-out loss{}", if groups.len() < runs.len() { ": means and spreads" } else { "" });
+    let title = format!("Held-out loss{}", if groups.len() < runs.len() { MEANS } else { "" });
     draw(runs, &title, over.title(), &curves(&groups, over))
 }
 

@@ -54,7 +54,7 @@ pub fn late_loss(run: &RunData) -> Result<Option<String>, ReportError> {
     }
 }
 
-/// The curves after the first tenth of the rounds; `None` if one of them has no line there.
+/// The curves after the first tenth of the rounds, without those that end before; `None` if none is left.
 pub(super) fn late(all: &[Curve]) -> Option<Vec<Curve>> {
     let last = all.iter().flat_map(|curve| &curve.points).fold(0.0, |last: f64, point| last.max(point.0));
     let is_late = |x: f64| x >= EARLY * last;
@@ -63,15 +63,15 @@ pub(super) fn late(all: &[Curve]) -> Option<Vec<Curve>> {
         spread: curve.spread.iter().copied().filter(|spread| is_late(spread.0)).collect(),
         ..curve.clone()
     };
-    let late: Vec<Curve> = all.iter().map(late).collect();
-    (!late.is_empty() && late.iter().all(|curve| curve.points.len() > 1)).then_some(late)
+    let late: Vec<Curve> = all.iter().map(late).filter(|curve| curve.points.len() > 1).collect();
+    (!late.is_empty()).then_some(late)
 }
 
 /// Draws late curves over the rounds, with those reference losses that are among them.
 pub(super) fn draw_late(runs: &[&RunData], title: &str, late: &[Curve]) -> Result<String, ReportError> {
     let highest = late.iter().flat_map(|curve| &curve.points).fold(f64::MIN, |highest, point| highest.max(point.1));
     let levels: Vec<Level> = levels(runs).into_iter().filter(|level| level.y < highest).collect();
-    draw_with(&levels, f64::INFINITY, title, ROUNDS, late)
+    draw_with(&levels, ceiling(runs), title, ROUNDS, late)
 }
 
 fn curves(run: &RunData) -> Vec<Curve> {
@@ -129,15 +129,19 @@ pub(crate) fn adamw(run: &RunData) -> String {
 
 /// Draws loss curves on the same axes, with the runs' reference losses.
 pub(super) fn draw(runs: &[&RunData], title: &str, x_title: &str, curves: &[Curve]) -> Result<String, ReportError> {
-    let start = runs.iter().filter_map(|run| run.manifest.initial_loss).fold(f64::NEG_INFINITY, f64::max);
-    // A diverged run is drawn along the upper edge.
-    let ceiling = if start.is_finite() { 1.5 * start } else { f64::INFINITY };
+    let ceiling = ceiling(runs);
     let mut levels = levels(runs);
     if curves.iter().flat_map(|curve| &curve.points).any(|point| point.1 > ceiling) {
         let (label, stroke) = (format!("off scale above {ceiling:.1}"), Stroke::solid(SHADE, 1.2).dash(Dash::Dotted));
         levels.push(Level { y: ceiling, label, stroke });
     }
     draw_with(&levels, ceiling, title, x_title, curves)
+}
+
+/// The highest loss that is drawn. A diverged run is drawn along the upper edge.
+fn ceiling(runs: &[&RunData]) -> f64 {
+    let start = runs.iter().filter_map(|run| run.manifest.initial_loss).fold(f64::NEG_INFINITY, f64::max);
+    if start.is_finite() { 1.5 * start } else { f64::INFINITY }
 }
 
 /// Draws loss curves up to `ceiling`, with these reference lines.
@@ -151,7 +155,9 @@ fn draw_with(
     let x = || curves.iter().flat_map(|curve| &curve.points).map(|point| point.0);
     let x = x().fold(f64::INFINITY, f64::min).min(1e300)..x().fold(f64::NEG_INFINITY, f64::max).max(-1e300);
     let x = if x.start < x.end { x } else { 0.0..1.0 };
-    let values = curves.iter().flat_map(|curve| &curve.points).map(|point| point.1.min(ceiling));
+    let points = curves.iter().flat_map(|curve| &curve.points).map(|point| point.1);
+    let spreads = curves.iter().flat_map(|curve| &curve.spread).flat_map(|(_, low, high)| [*low, *high]);
+    let values = points.chain(spreads).map(|loss| loss.min(ceiling));
     let y = range_of(values.chain(levels.iter().map(|level| level.y)), 0.04);
 
     let sample = |curve: &Curve| {
