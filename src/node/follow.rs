@@ -135,7 +135,7 @@ pub async fn read_record(
 ) -> Result<RoundRecord, RecordError> {
     let chain = ports.chain.view().await;
     let is_validator = |hotkey: &Hotkey| chain.validators().iter().any(|(validator, _)| *validator == hotkey.0);
-    record::decode(bytes, max_record_len(network), &network.run, round, is_validator)
+    record::decode(bytes, max_record_len(network), &network.run, round, is_validator, &network.verified)
 }
 
 /// The payloads of a record, in its order; `None` if one is unavailable now.

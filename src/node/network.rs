@@ -45,7 +45,7 @@ pub struct Network {
     pub shape: PayloadShape,
     /// The replica that everybody starts from.
     pub genesis: Arc<Replica>,
-    /// Uploads' signatures that its nodes in this process have verified.
+    /// Signatures of uploads and records that its nodes in this process have verified.
     pub verified: Verified,
 }
 

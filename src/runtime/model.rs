@@ -8,6 +8,7 @@ use super::run::RunError;
 use crate::bucket::untrusted::get_bounded;
 use crate::model::LlamaConfig;
 use crate::node::{OpenError, get_checkpoint};
+use crate::transport::verified::Verified;
 use crate::transport::{Hotkey, keys, record};
 
 impl Run {
@@ -57,7 +58,7 @@ impl Run {
         let longest = record::max_len(self.scenario.protocol.top_peers);
         let bytes = get_bounded(&self.bucket.store, &keys::record(round), longest as u64).await?;
         let is_validator = |hotkey: &Hotkey| self.is_validator(hotkey);
-        let record = record::decode(&bytes, longest, &self.id, round, is_validator).ok()?;
+        let record = record::decode(&bytes, longest, &self.id, round, is_validator, &Verified::default()).ok()?;
         let (key, expected) = (keys::checkpoint(validator, at), (at, record.model_after));
         Some(get_checkpoint(&self.bucket.store, &key, &self.id, parameters, expected).await?.theta)
     }

@@ -17,6 +17,7 @@ use crate::node::{Agreed, Network, fetch_payloads};
 use crate::runtime::Run;
 use crate::transport::record::{self, RoundRecord};
 use crate::transport::simulated::SimClock;
+use crate::transport::verified::Verified;
 use crate::transport::{Hotkey, keys};
 
 /// A record that lay in the bucket.
@@ -86,7 +87,7 @@ impl Records {
     fn decoded(&self, round: u64, bytes: &[u8]) -> Option<RoundRecord> {
         let longest = record::max_len(self.run.scenario.protocol.top_peers);
         let is_validator = |hotkey: &Hotkey| self.run.is_validator(hotkey);
-        record::decode(bytes, longest, &self.run.id, round, is_validator).ok()
+        record::decode(bytes, longest, &self.run.id, round, is_validator, &Verified::default()).ok()
     }
 
     /// Takes in what was put where records lie, though another one may have taken its place by now.

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::sealed::{self, SealError};
+use super::verified::Verified;
 use super::{Hotkey, Identity};
 use crate::Uid;
 use crate::digest::Digest;
@@ -78,8 +79,9 @@ pub fn decode(
     run: &Digest,
     round: u64,
     is_validator: impl Fn(&Hotkey) -> bool,
+    verified: &Verified,
 ) -> Result<RoundRecord, RecordError> {
-    let (record, signer): (RoundRecord, Hotkey) = sealed::open(KIND, bytes, max_len)?;
+    let (record, signer): (RoundRecord, Hotkey) = sealed::open_again(KIND, bytes, max_len, verified)?;
     if !is_validator(&signer) {
         return Err(RecordError::NotAValidator { signer });
     }
@@ -125,7 +127,8 @@ mod tests {
     }
 
     fn read(bytes: &[u8]) -> Result<RoundRecord, RecordError> {
-        decode(bytes, max_len(50), &Digest::of(b"run"), 12, |hotkey| *hotkey == validator().hotkey())
+        let is_validator = |hotkey: &Hotkey| *hotkey == validator().hotkey();
+        decode(bytes, max_len(50), &Digest::of(b"run"), 12, is_validator, &Verified::default())
     }
 
     #[test]
@@ -134,7 +137,8 @@ mod tests {
             let record = RoundRecord { round: u64::MAX, ..record(included) };
             let bytes = encode(&record, &validator());
             assert!(bytes.len() <= max_len(included.into()), "{} of {included}", bytes.len());
-            let decoded = decode(&bytes, max_len(included.into()), &record.run, record.round, |_| true).unwrap();
+            let longest = max_len(included.into());
+            let decoded = decode(&bytes, longest, &record.run, record.round, |_| true, &Verified::default()).unwrap();
             assert_eq!(decoded, record);
         }
     }

@@ -6,8 +6,9 @@ use std::sync::LazyLock;
 use super::super::change::reseal;
 use bytes::Bytes;
 use gauntlet::digest::Digest;
-use gauntlet::transport::Identity;
 use gauntlet::transport::record::{self, Included, RoundRecord};
+use gauntlet::transport::verified::Verified;
+use gauntlet::transport::{Hotkey, Identity};
 
 struct World {
     validator: Identity,
@@ -36,8 +37,8 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
 /// Reads an input.
 pub fn run(input: &[u8]) {
     let World { validator, run, valid } = &*WORLD;
-    let read =
-        |bytes: &[u8]| record::decode(bytes, record::max_len(15), run, 12, |signer| *signer == validator.hotkey());
+    let is_validator = |signer: &Hotkey| *signer == validator.hotkey();
+    let read = |bytes: &[u8]| record::decode(bytes, record::max_len(15), run, 12, is_validator, &Verified::default());
     let Some((mode, input)) = input.split_first() else { return };
     if mode % 4 == 0 {
         assert!(read(input).is_err(), "it is not signed");
