@@ -32,6 +32,12 @@ pub struct Checked {
 }
 
 impl Kind {
+    /// The kinds that these settings have.
+    pub fn of(settings: &CoverageSettings) -> impl Iterator<Item = Self> {
+        let both = [(Part::Pages, Self::Pages), (Part::Stretches, Self::Stretches)];
+        both.into_iter().filter(|(part, _)| settings.has(*part)).map(|(_, kind)| kind)
+    }
+
     /// The piece of the work of a peer that says it does so much. A page has less weight in the upload of a larger work, so
     /// that its piece has more pages, and more in that of a smaller one, so that its piece has a part of each page. The size
     /// goes by whole multiples and parts, because each needs hidden tokens of its own.

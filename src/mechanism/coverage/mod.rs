@@ -77,7 +77,7 @@ impl Record {
     /// How much of the work checks have found, 0 to 1. Squared, because leaving out work must cost more than it spares: a
     /// peer learns something about what it leaves out from the rest, so leaving it out shows less.
     fn coverage(&self, settings: &CoverageSettings) -> f64 {
-        let found = settings.kinds().map(|kind| self.share(kind).found()).product::<f64>();
+        let found = Kind::of(settings).map(|kind| self.share(kind).found()).product::<f64>();
         if settings.has(Part::Square) { found.powi(2) } else { found }
     }
 
@@ -109,7 +109,7 @@ impl Coverage {
     fn kind(&self, round: u64) -> Kind {
         let drawn =
             if self.draw("kind of checks", round).next_u64() >> 63 == 0 { Kind::Pages } else { Kind::Stretches };
-        let mut kinds = self.settings.kinds();
+        let mut kinds = Kind::of(&self.settings);
         let first = kinds.next().expect("the settings have been checked");
         if kinds.next().is_some() { drawn } else { first }
     }

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::checks::Kind;
 use super::parts::Part;
 use crate::settings::Findings;
 
@@ -49,12 +48,6 @@ impl CoverageSettings {
     /// Whether a part is there.
     pub fn has(&self, part: Part) -> bool {
         !self.without.contains(&part)
-    }
-
-    /// The kinds of checks.
-    pub fn kinds(&self) -> impl Iterator<Item = Kind> {
-        let both = [(Part::Pages, Kind::Pages), (Part::Stretches, Kind::Stretches)];
-        both.into_iter().filter(|(part, _)| self.has(*part)).map(|(_, kind)| kind)
     }
 
     /// Checks ranges that types cannot express; paths are relative to the section.
