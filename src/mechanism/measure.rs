@@ -25,8 +25,8 @@ pub enum Measurement {
 }
 
 /// Compares the gradients on two sets of pages, by a peer's upload without the part that other uploads, and its own of the
-/// round before if that is asked for, explain: of which of them has it more? Above 0 it is `pages`; the value is between -1 and 1. An upload
-/// that does not depend on either set has more of `pages` in one case of two, if both are drawn alike: of one size and
+/// round before if `past`, explain: of which of them has it more? Above 0 it is `pages`; the value is between -1 and 1. An
+/// upload that does not depend on either set has more of `pages` in one case of two, if both are drawn alike: of one size and
 /// form. 0 if nothing is the peer's own.
 ///
 /// It is taken in the coefficients that payloads consist of. Uploads are scaled to size 1 first. The idea that an upload has
