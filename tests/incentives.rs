@@ -6,10 +6,14 @@
 //! snapshot.
 
 mod common;
+#[path = "incentives/coverage.rs"]
+mod coverage;
 #[path = "incentives/found.rs"]
 mod found;
 #[path = "incentives/muon.rs"]
 mod muon;
+#[path = "incentives/table.rs"]
+mod table;
 #[path = "incentives/validators.rs"]
 mod validators;
 
@@ -136,45 +140,6 @@ impl Fared {
     fn learns(&self) -> bool {
         let (initial, last) = self.losses();
         last < initial - 1.5
-    }
-
-    /// A line for each behaviour.
-    fn table(&self) -> String {
-        let mut table = String::from("behaviour   peers  pay   aggregated  proof of computation  mostly\n");
-        let honest = mean(self.last_third(0..HONEST).into_iter().map(|report| report.incentive));
-        let columns = self.networks[0].1.reports[0].columns.clone();
-        let mut first = 0;
-        let scenario = &self.networks[0].0.scenario;
-        let mut groups: Vec<(String, usize)> = Vec::new();
-        for (_, operator) in scenario.each_uid() {
-            match groups.last_mut() {
-                Some((label, count)) if *label == operator.label() => *count += 1,
-                _ => groups.push((operator.label(), 1)),
-            }
-        }
-        for (behaviour, count) in groups {
-            let reports = self.last_third(first..first + count);
-            first += count;
-            let share = |of: &dyn Fn(&PeerReport) -> f64| mean(reports.iter().map(|report| of(report)));
-            let pay = match share(&|report| report.incentive) / honest {
-                pay if pay < 0.05 => "none",
-                pay if pay > 1.5 && behaviour != "honest" => "more",
-                _ => "some",
-            };
-            let aggregated = share(&|report| f64::from(u8::from(report.aggregated)));
-            let aggregated = if aggregated < 0.05 { "never" } else { "at times" };
-            let proof = match share(&|report| report.number(&columns, "proof_of_computation").unwrap()) {
-                proof if proof > 0.5 => "high",
-                proof if proof < -0.5 => "negative",
-                _ => "about 0",
-            };
-            let mut statuses: BTreeMap<&str, usize> = BTreeMap::new();
-            reports.iter().for_each(|report| *statuses.entry(report.status.name()).or_default() += 1);
-            let (status, _) = statuses.into_iter().max_by_key(|(_, count)| *count).unwrap();
-            table += &format!("{behaviour:10}  {count:5}  {pay:4}  {aggregated:10}  {proof:20}  {status}\n");
-        }
-        let (initial, last) = self.losses();
-        table + &format!("held-out loss from {initial:.1} to {last:.0}\n")
     }
 }
 

@@ -204,9 +204,8 @@ class Pages:
 
 @dataclasses.dataclass(frozen=True)
 class Contrast:
-    """How much more of some pages than of others is in what is a peer's own in its upload: without what the uploads of others,
-    and its own of the round before if `past`, explain of it. The gradients of the loss on the two sets are compared coefficient by
-    coefficient. The value is between -1 and 1, and above 0 if there is more of `pages`; an upload that does not depend on either
+    """How much more of some pages than of others is in what is a peer's own in its upload: without what the uploads of others
+    explain of it. The gradients of the loss on the two sets are compared coefficient by coefficient. The value is between -1 and 1, and above 0 if there is more of `pages`; an upload that does not depend on either
     has more of them in one case of two, if both sets have one size and form. It costs three forward passes of all of these
     pages; those of nobody count once for all peers."""
 
@@ -220,8 +219,6 @@ class Contrast:
     missing."""
     half: Literal["first", "second", "both"] = "first"
     """The half of the model's tensors that is looked at, in their order from the embedding to the head, or both."""
-    past: bool = True
-    """Whether it is compared with its own upload of the round before too."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "beside", tuple(self.beside))

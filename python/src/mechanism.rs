@@ -89,11 +89,11 @@ fn measurement<'py>(module: &Bound<'py, PyModule>, what: &Measurement) -> PyResu
             let class = module.getattr("Measurement")?;
             class.call1((payloads.clone(), *fraction, assigned_to, sample, stretch, hidden))
         }
-        Measurement::Contrast(Contrast { uid, beside, past, half, pages, than }) => {
+        Measurement::Contrast(Contrast { uid, beside, half, pages, than }) => {
             let (half, _) = HALVES.into_iter().find(|(_, other)| other == half).expect("each has a name");
             let class = module.getattr("Pages")?;
             let [pages, than] = [pages, than].map(|pages| class.call1(fields_of(pages)));
-            module.getattr("Contrast")?.call1((*uid, pages?, than?, beside.clone(), half, *past))
+            module.getattr("Contrast")?.call1((*uid, pages?, than?, beside.clone(), half))
         }
     }
 }
@@ -125,9 +125,8 @@ fn measurement_of(asked: &Bound<'_, PyAny>) -> PyResult<Measurement> {
         return refused(asked, &format!("half={}", HALVES.map(|(name, _)| format!("\"{name}\"")).join(" or ")));
     };
     let (uid, beside) = (asked.getattr("uid")?.extract()?, asked.getattr("beside")?.extract()?);
-    let past = asked.getattr("past")?.extract()?;
     let (pages, than) = (pages_of(&asked.getattr("pages")?)?, pages_of(&asked.getattr("than")?)?);
-    Ok(Measurement::Contrast(Contrast { uid, beside, past, half, pages, than }))
+    Ok(Measurement::Contrast(Contrast { uid, beside, half, pages, than }))
 }
 
 fn refused<T>(asked: &Bound<'_, PyAny>, expected: &str) -> PyResult<T> {

@@ -123,7 +123,7 @@ class Looks(Novelty):
             gauntlet.Contrast(0, gauntlet.Pages(0), gauntlet.Pages(hidden=True), aggregated, "first"),
             gauntlet.Contrast(0, gauntlet.Pages(hidden=True), gauntlet.Pages(0), aggregated, "first"),
             gauntlet.Contrast(0, gauntlet.Pages(0, stretch=0.25), gauntlet.Pages(stretch=0.25), aggregated, "second"),
-            gauntlet.Contrast(0, gauntlet.Pages(0), gauntlet.Pages(hidden=True), aggregated, "both", past=False),
+            gauntlet.Contrast(0, gauntlet.Pages(0), gauntlet.Pages(hidden=True), aggregated, "both"),
         ]
         return self.asked
 

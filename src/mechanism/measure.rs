@@ -24,8 +24,8 @@ pub enum Measurement {
     Contrast(Contrast),
 }
 
-/// Compares the gradients on two sets of pages, by a peer's upload without the part that other uploads, and its own of the
-/// round before if `past`, explain: of which of them has it more? Above 0 it is `pages`; the value is between -1 and 1. An
+/// Compares the gradients on two sets of pages, by a peer's upload without the part that other uploads explain: of which of
+/// them has it more? Above 0 it is `pages`; the value is between -1 and 1. An
 /// upload that does not depend on either set has more of `pages` in one case of two, if both are drawn alike: of one size and
 /// form. 0 if nothing is the peer's own.
 ///
@@ -37,8 +37,6 @@ pub struct Contrast {
     pub uid: Uid,
     /// The peers whose uploads it is compared with. Itself does not count, nor do those whose uploads are missing.
     pub beside: Vec<Uid>,
-    /// Whether it is compared with its own upload of the round before too.
-    pub past: bool,
     /// The tensors that are looked at.
     pub half: Half,
     /// The pages of which it may have more.

@@ -72,12 +72,6 @@ pub trait MechanismSettings: Send + Sync {
     fn forward_passes(&self, _pages: usize, _aggregated: usize) -> f64 {
         0.0
     }
-
-    /// Uploads of the round before that a validator fetches again in a round, to measure a
-    /// [`Contrast`](super::Contrast).
-    fn past_uploads(&self) -> usize {
-        0
-    }
 }
 
 /// Pages in a sample of a peer's pages.

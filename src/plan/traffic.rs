@@ -32,12 +32,11 @@ impl Plan {
         let (included, plain) = (settings.top_peers, wire::encoded_len(self.form()));
         let upload = if settings.sealed { envelope::sealed_len(plain) + envelope::KEY_LEN } else { plain };
         let record = record::max_len(included);
-        let again = self.scenario.judge().past_uploads().min(self.registered());
         Traffic {
             upload: upload as u64,
             peer_down: (included * upload + record) as u64,
             validator_up: (bundle::encoded_len(included, plain) + record) as u64,
-            validator_down: ((self.registered() + again) * upload) as u64,
+            validator_down: (self.registered() * upload) as u64,
             checkpoint: checkpoint::encoded_len(self.parameters()) as u64,
             put_window_mbps: mbps(upload as u64, settings.put_window_seconds),
         }

@@ -97,9 +97,8 @@ impl<'a> Scaled<'a> {
     }
 }
 
-/// What is a peer's own in its upload, in some tensors: the upload without its projection on the sum of others' uploads and
-/// on its own upload of the round before. What all uploads have in common, and what a peer carries along from round to
-/// round, says nothing of the pages of this round.
+/// What is a peer's own in its upload, in some tensors: the upload without its projection on the sum of others' uploads. What
+/// all uploads have in common says nothing of a peer's pages.
 pub struct OwnPart<'a> {
     shape: &'a PayloadShape,
     tensors: Range<usize>,
@@ -117,16 +116,13 @@ impl<'a> OwnPart<'a> {
         tensors: Range<usize>,
         upload: &'a PseudoGradient,
         others: &[&'a PseudoGradient],
-        before: Option<&'a PseudoGradient>,
     ) -> Self {
         let scaled = |payload| Scaled::new(payload, basis, &tensors);
-        let (upload, before) = (scaled(upload), before.map(scaled));
+        let upload = scaled(upload);
         let others: Vec<Scaled> = others.iter().map(|other| scaled(other)).collect();
-        let products = Products::of(shape, &tensors, &upload, &others, before.as_ref());
-        let (of_others, of_before) = products.projection();
+        let of_others = projection(shape, &tensors, &upload, &others);
         let others = others.into_iter().map(|other| (-of_others, other));
-        let before = before.map(|before| (-of_before, before));
-        let parts = [(1.0, upload)].into_iter().chain(others).chain(before).collect();
+        let parts = [(1.0, upload)].into_iter().chain(others).collect();
         Self { shape, tensors, parts }
     }
 
@@ -172,62 +168,22 @@ fn relative(one: f64, other: f64) -> f64 {
     if sizes > 0.0 { (one - other) / sizes } else { 0.0 }
 }
 
-/// Inner products of an upload, the sum of others' uploads, and the upload of the round before.
-#[derive(Default)]
-struct Products {
-    others_others: f64,
-    upload_others: f64,
-    before_others: f64,
-    upload_before: f64,
-    before_before: f64,
-}
-
-impl Products {
-    fn of(
-        shape: &PayloadShape,
-        tensors: &Range<usize>,
-        upload: &Scaled,
-        others: &[Scaled],
-        before: Option<&Scaled>,
-    ) -> Self {
-        let mut products = Self::default();
-        for tensor in tensors.clone() {
-            let shape = &shape.tensors[tensor];
-            let (mut sum, mut past) = (vec![0.0; shape.chunk_len], vec![0.0; shape.chunk_len]);
-            for chunk in 0..shape.chunks {
-                sum.fill(0.0);
-                others.iter().for_each(|other| {
-                    other.chunk(tensor, shape, chunk).for_each(|(index, value)| sum[index] += value);
-                });
-                products.others_others += sum.iter().map(|value| value * value).sum::<f64>();
-                products.upload_others += upload.product(tensor, shape, chunk, |index| sum[index]);
-                let Some(before) = before else { continue };
-                past.fill(0.0);
-                before.chunk(tensor, shape, chunk).for_each(|(index, value)| past[index] = value);
-                products.before_others += before.product(tensor, shape, chunk, |index| sum[index]);
-                products.before_before += before.product(tensor, shape, chunk, |index| past[index]);
-                products.upload_before += upload.product(tensor, shape, chunk, |index| past[index]);
-            }
-        }
-        products
-    }
-
-    /// How often the sum of the others, and the upload before, are in the upload's projection on both.
-    fn projection(&self) -> (f64, f64) {
-        let Self { others_others, upload_others, before_others, upload_before, before_before } = *self;
-        let area = others_others * before_before - before_others * before_others;
-        if area > ONE_DIRECTION * others_others * before_before {
-            let of_others = (upload_others * before_before - upload_before * before_others) / area;
-            let of_before = (upload_before * others_others - upload_others * before_others) / area;
-            (of_others, of_before)
-        } else if others_others > 0.0 {
-            (upload_others / others_others, 0.0)
-        } else if before_before > 0.0 {
-            (0.0, upload_before / before_before)
-        } else {
-            (0.0, 0.0)
+/// How often the sum of the others is in the upload's projection on it.
+fn projection(shape: &PayloadShape, tensors: &Range<usize>, upload: &Scaled, others: &[Scaled]) -> f64 {
+    let (mut square, mut product) = (0.0, 0.0);
+    for tensor in tensors.clone() {
+        let shape = &shape.tensors[tensor];
+        let mut sum = vec![0.0; shape.chunk_len];
+        for chunk in 0..shape.chunks {
+            sum.fill(0.0);
+            others.iter().for_each(|other| {
+                other.chunk(tensor, shape, chunk).for_each(|(index, value)| sum[index] += value);
+            });
+            square += sum.iter().map(|value| value * value).sum::<f64>();
+            product += upload.product(tensor, shape, chunk, |index| sum[index]);
         }
     }
+    if square > 0.0 { product / square } else { 0.0 }
 }
 
 #[cfg(test)]
@@ -263,14 +219,9 @@ mod tests {
     }
 
     /// What is a peer's own in the first tensor of its upload, up to a factor.
-    fn own(
-        upload: &PseudoGradient,
-        layout: &PayloadLayout,
-        others: &[&PseudoGradient],
-        before: Option<&PseudoGradient>,
-    ) -> Vec<f64> {
+    fn own(upload: &PseudoGradient, layout: &PayloadLayout, others: &[&PseudoGradient]) -> Vec<f64> {
         let shape = layout.chunks.shape(32);
-        let own = OwnPart::new((&shape, layout.basis), 0..1, upload, others, before);
+        let own = OwnPart::new((&shape, layout.basis), 0..1, upload, others);
         let nothing = Coefficients(vec![0.0; 29]);
         let one = |at: usize| Coefficients((0..29).map(|other| if other == at { 1.0 } else { 0.0 }).collect());
         (0..24).map(|at| own.contrast(&one(at), &nothing)).collect()
@@ -312,30 +263,22 @@ mod tests {
     }
 
     #[test]
-    fn what_others_and_the_past_explain_is_no_ones_own() {
-        let (common, past, own_values) = (values(1), values(2), values(3));
-        let sum = |parts: &[(f32, &[f32])]| -> Vec<f32> {
-            (0..29).map(|at| parts.iter().map(|(factor, part)| factor * part[at]).sum()).collect()
-        };
+    fn what_others_explain_is_no_ones_own() {
+        let (common, own_values) = (values(1), values(3));
+        let sum: Vec<f32> = common.iter().zip(&own_values).map(|(common, own)| 2.0 * common + 0.5 * own).collect();
         for basis in [Basis::Values, Basis::Dct] {
             let layout = layout(basis, 30);
             let payload = |values: &[f32]| whole(&layout, values);
-            let upload = payload(&sum(&[(2.0, &common), (1.0, &past), (0.5, &own_values)]));
-            let (others, before) = ([payload(&common), payload(&common)], payload(&past));
+            let (upload, others) = (payload(&sum), [payload(&common), payload(&common)]);
             let others: Vec<&PseudoGradient> = others.iter().collect();
-            let of = |upload, before| own(upload, &layout, &others, before);
-            let found = of(&upload, Some(&before));
-            for explained in [&common, &past] {
-                assert!(product(&found, &layout, explained).abs() < 1e-7, "{basis}");
-            }
+            let of = |upload| own(upload, &layout, &others);
+            let found = of(&upload);
+            assert!(product(&found, &layout, &common).abs() < 1e-7, "{basis}");
             assert!(product(&found, &layout, &own_values) > 0.1, "{basis}");
-            // A copy, a repetition and nothing at all have nothing of their own.
-            let nothing = payload(&[0.0; 29]);
-            for (copy, before) in [(others[0], None), (&before, Some(&before)), (&nothing, None)] {
-                assert_eq!(of(copy, before), [0.0; 24], "{basis}");
+            // A copy and nothing at all have nothing of their own.
+            for nothing in [others[0], &payload(&[0.0; 29])] {
+                assert_eq!(of(nothing), [0.0; 24], "{basis}");
             }
-            // The same direction twice is taken out once.
-            assert_eq!(of(&upload, Some(others[0])), of(&upload, None));
         }
     }
 
@@ -343,7 +286,7 @@ mod tests {
     fn each_coefficient_tells_between_two_numbers_whatever_their_size() {
         let layout = layout(Basis::Values, 30);
         let (shape, upload) = (layout.chunks.shape(32), whole(&layout, &[vec![3.0, -1.0], vec![0.0; 27]].concat()));
-        let own = OwnPart::new((&shape, Basis::Values), 0..1, &upload, &[], None);
+        let own = OwnPart::new((&shape, Basis::Values), 0..1, &upload, &[]);
         let contrast = |more: [f32; 2], less: [f32; 2]| {
             let [more, less] = [more, less].map(|first| Coefficients([&first[..], &[7.0; 27]].concat()));
             let found = own.contrast(&more, &less);
@@ -375,13 +318,12 @@ mod tests {
         let payload = |values| PseudoGradient { tensors: vec![tensor(4, values), tensor(1, values)] };
         for extreme in [[f32::MAX, -f32::MAX], [f32::MIN_POSITIVE / 2.0, 0.0], [0.0, 0.0], [f32::MAX, 1e-40]] {
             let others = [payload([1.0, 2.0]), payload(extreme)];
-            let before = payload([-2.0, 1.0]);
             let upload = payload(extreme);
-            let own = OwnPart::new((&shape, Basis::Values), 0..1, &upload, &[&others[0], &others[1]], Some(&before));
+            let own = OwnPart::new((&shape, Basis::Values), 0..1, &upload, &[&others[0], &others[1]]);
             let found = own.contrast(&Coefficients(values(4)), &Coefficients(values(5)));
             assert!((-1.0..=1.0).contains(&found), "{extreme:?}: {found}");
             // Beside one other, something is its own.
-            let own = OwnPart::new((&shape, Basis::Values), 0..1, &upload, &[&others[0]], None);
+            let own = OwnPart::new((&shape, Basis::Values), 0..1, &upload, &[&others[0]]);
             let found = own.contrast(&Coefficients(values(4)), &Coefficients(values(5)));
             assert!(found.abs() <= 1.0 && (found != 0.0) == (extreme != [0.0, 0.0]), "{extreme:?}: {found}");
         }

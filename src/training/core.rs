@@ -312,7 +312,7 @@ mod tests {
             let (upload, others) = (upload(0), [1, 2, 3].map(upload));
             let others: Vec<&PseudoGradient> = others.iter().collect();
             for tensors in [0..5, 5..core.layout.tensors.len()] {
-                let own = OwnPart::new((core.shape(), core.basis()), tensors, &upload, &others, None);
+                let own = OwnPart::new((core.shape(), core.basis()), tensors, &upload, &others);
                 let [there, elsewhere] = [0, 4].map(|of| {
                     let pages = core.corpus.pages(&pages(of)).unwrap();
                     core.gradient(&replica.model, &pages).0

@@ -4,9 +4,9 @@
 use gauntlet::scenario::Scenario;
 use toml::{Table, Value};
 
+use super::coverage::COVERAGE;
 use super::*;
 
-const COVERAGE: &[&str] = &["mechanism={kind='coverage', evaluated_per_round=6}"];
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/attacks");
 
 fn text(name: &str) -> String {
@@ -42,7 +42,7 @@ fn found(name: &str, mechanism: &str, work: f64) {
         let there = as_in_snapshot(&format!("found-{name}"), fare_under(&[&kind], &thieves, SEEDS));
         assert!(there.pay() / work > 1.5, "{}", there.pay());
     }
-    let [pay, in_its_place] = [thieves, honest].map(|peers| fare_under(COVERAGE, &peers, SEEDS).pay());
+    let [pay, in_its_place] = [thieves, honest].map(|peers| fare_under(&[COVERAGE], &peers, SEEDS).pay());
     println!("{name}: {pay}, honest peers in its place {in_its_place}");
     assert!(pay / in_its_place / work < 1.1, "{pay}, honest peers in its place {in_its_place}");
 }
@@ -82,18 +82,24 @@ fn past_quarter() {
     found("past-quarter", "marginal", 0.25);
 }
 
+/// How often two peers in eight are found at work, and so what they are paid, is luck in three of these networks.
+const EIGHT_SEEDS: [u64; 8] = [5, 6, 7, 8, 9, 10, 11, 12];
+
 /// A search found that it was paid more for its work than honest peers, while claims were a moving average: it was paid for
 /// long after it had stopped.
 #[test]
 fn works_while_it_is_not_paid() {
-    let unpaid = "[[peers]]\ncount = 2\nbehaviour = { kind = \"strategy\", works = \"unpaid\" }\n";
-    let fared = fare_under(COVERAGE, unpaid, SEEDS);
-    let pay = |peers| mean(fared.reports(peers, 0).into_iter().map(|report| report.incentive));
-    let passed = |report: &PeerReport| f64::from(u8::from(report.status == Status::Passed));
-    let work = mean(fared.reports(HONEST..HONEST + 2, 0).into_iter().map(passed));
-    let profit = pay(HONEST..HONEST + 2) / pay(0..HONEST) / work;
-    println!("work {work}, profit {profit}");
-    assert!(work > 0.2 && work < 0.8 && profit < 1.1, "work {work}, profit {profit}");
+    let profit = |behaviour: &str| {
+        let fared = fare_under(&[COVERAGE], &format!("[[peers]]\ncount = 2\nbehaviour = {behaviour}\n"), &EIGHT_SEEDS);
+        let pay = |peers| mean(fared.reports(peers, 0).into_iter().map(|report| report.incentive));
+        let passed = |report: &PeerReport| f64::from(u8::from(report.status == Status::Passed));
+        let work = mean(fared.reports(HONEST..HONEST + 2, 0).into_iter().map(passed));
+        (work, pay(HONEST..HONEST + 2) / pay(0..HONEST) / work)
+    };
+    let (work, unpaid) = profit("{ kind = \"strategy\", works = \"unpaid\" }");
+    let (_, honest) = profit("\"honest\"");
+    println!("work {work}, profit {unpaid}, of honest peers in its place {honest}");
+    assert!(work > 0.2 && work < 0.8 && unpaid / honest < 1.1, "work {work}, profit {unpaid}, honest {honest}");
 }
 
 #[test]

@@ -58,7 +58,6 @@ impl Kind {
         Measurement::Contrast(Contrast {
             uid: of.uid,
             beside: beside.to_vec(),
-            past: settings.has(Part::Past),
             half: of.half,
             pages: self.piece(settings, Whose::Peer(of.uid), of.work),
             than: self.piece(settings, Whose::Hidden, of.work),

@@ -7,9 +7,8 @@
 //! where it did not. So passes minus failures estimate the share of the work that the peer did, whatever else it put into
 //! the upload. Pay follows that share.
 //!
-//! What the uploads of others, or the peer's own of the round before, explain of an upload is taken out of it first: it is
-//! noise in a check. Otherwise an honest peer, whose upload has momentum in it, would fail more often than one that keeps
-//! nothing from round to round.
+//! What the uploads of others explain of an upload is taken out of it first: it is noise in a check. Otherwise an honest
+//! peer, whose upload has momentum in it, would fail more often than one that keeps nothing from round to round.
 //!
 //! Nothing here asks how good an upload is, because every such measure can be won without work: by averaging with
 //! others, by repeating what everybody knows, by a gradient without momentum. Neither does the size of a proof count:
@@ -139,15 +138,9 @@ impl Coverage {
         drawn.into_iter().map(how).collect()
     }
 
-    /// The aggregated peers that a checked one is compared with: those in whose uploads work was found. What is a copy of one
-    /// upload would take out of it what is its own.
+    /// The aggregated peers that a checked one is compared with.
     fn beside(&self, aggregated: &[Uid]) -> Vec<Uid> {
-        let (settings, typical) = (&self.settings, self.typical());
-        if !settings.has(Part::Others) {
-            return Vec::new();
-        }
-        let has_work = |uid: &Uid| self.peers.get(uid).is_some_and(|of| of.score(settings, typical) > 0.0);
-        aggregated.iter().copied().filter(|uid| !settings.has(Part::Trust) || has_work(uid)).collect()
+        if self.settings.has(Part::Others) { aggregated.to_vec() } else { Vec::new() }
     }
 
     /// The coverage of a peer that does all of its work: the median over the work that all peers say they do. How often
@@ -276,10 +269,6 @@ impl MechanismSettings for CoverageSettings {
 
     fn build(&self, secret: u64) -> Box<dyn Mechanism> {
         Box::new(Coverage { settings: self.clone(), secret, peers: BTreeMap::new() })
-    }
-
-    fn past_uploads(&self) -> usize {
-        if self.has(Part::Past) { self.evaluated_per_round } else { 0 }
     }
 
     /// The gradient of a piece per check, and of the hidden pages once: as if all said that they do what is assigned.

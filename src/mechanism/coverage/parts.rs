@@ -14,10 +14,6 @@ pub enum Part {
     Halves,
     /// What other uploads explain of an upload stays in it.
     Others,
-    /// What the peer's upload of the round before explains of it stays in it.
-    Past,
-    /// The condition that work has been found in those others: it is compared with all that are aggregated.
-    Trust,
     /// The square of what both kinds of checks have found.
     Square,
     /// The median of all peers as the measure of coverage: it is 1.

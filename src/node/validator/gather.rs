@@ -69,20 +69,16 @@ impl Validator {
         late_key.then_some(Status::LateKey)
     }
 
-    /// What is wrong with the stamp of a round's upload, if anything.
-    pub fn mistimed(&self, round: u64, stamp: Duration) -> Option<Status> {
-        let window = self.ports.clock.put_window(round);
-        // A stamp in whole seconds may stand for a time almost a second later.
-        mistimed(stamp, window.opens.saturating_sub(self.ports.clock.stamp_resolution()), window.closes)
-    }
-
     fn arrival(&self, fetched: &Fetched) -> Status {
         let stamp = match fetched {
             Fetched::Absent => return Status::Absent,
             Fetched::Malformed { stamp } | Fetched::Sealed { stamp, .. } => *stamp,
             Fetched::Valid(received) => received.stamp,
         };
-        match (self.mistimed(self.round, stamp), fetched) {
+        let window = self.ports.clock.put_window(self.round);
+        // A stamp in whole seconds may stand for a time almost a second later.
+        let opens = window.opens.saturating_sub(self.ports.clock.stamp_resolution());
+        match (mistimed(stamp, opens, window.closes), fetched) {
             (Some(status), _) => status,
             (None, Fetched::Valid(_)) => Status::Passed,
             (None, Fetched::Sealed { fault, .. }) => match fault {

@@ -57,7 +57,7 @@ mod tests {
         let than = Pages { whose: Whose::Hidden, ..Pages::whole(None, 0.1) };
         let contrast = |uid, half| {
             let pages = Pages::whole(Some(uid), 0.1);
-            Measurement::Contrast(Contrast { uid, beside: vec![1, 2, 3], past: true, half, pages, than })
+            Measurement::Contrast(Contrast { uid, beside: vec![1, 2, 3], half, pages, than })
         };
         let of = |uid| [contrast(uid, Half::First), contrast(uid, Half::Second)];
         let wanted: Vec<Measurement> = [of(1), of(2), of(3)].concat();

@@ -24,8 +24,6 @@ pub struct Material {
     pub round: u64,
     /// Payloads, and the pages that each is said to be from.
     pub payloads: BTreeMap<Uid, (PseudoGradient, usize)>,
-    /// Payloads of the round before, of peers whose uploads are looked at for what is their own.
-    pub past_payloads: BTreeMap<Uid, PseudoGradient>,
     /// All pages that are asked for.
     pub sets: Vec<PageSet>,
 }
@@ -118,7 +116,7 @@ impl Material {
     /// How much more of some pages than of others is in an upload.
     fn contrast(
         &self,
-        Contrast { uid, beside, past, half, pages, than }: &Contrast,
+        Contrast { uid, beside, half, pages, than }: &Contrast,
         on_assigned: &mut Vec<f64>,
     ) -> Result<f64, PageError> {
         // What all measurements share comes first, even if the rest fails.
@@ -128,8 +126,7 @@ impl Material {
         let others: Vec<&PseudoGradient> = beside.iter().filter(|other| *other != uid).filter_map(payload).collect();
         let upload = payload(uid).expect("a measurement is made of uploads that are there");
         let tensors = half.of(core.layout.tensors.len());
-        let before = self.past_payloads.get(uid).filter(|_| *past);
-        let own = OwnPart::new((core.shape(), core.basis()), tensors, upload, &others, before);
+        let own = OwnPart::new((core.shape(), core.basis()), tensors, upload, &others);
         Ok(own.contrast(&*self.gradient(pages, on_assigned)?, &than))
     }
 

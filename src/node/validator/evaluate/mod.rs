@@ -3,7 +3,7 @@
 mod jobs;
 mod material;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,9 +18,8 @@ use super::gather::Gathered;
 use crate::Uid;
 use crate::corpus::{self, PageId};
 use crate::mechanism::{Contrast, Measurement, PASSES_OF_GRADIENT, Pages, Results, Whose};
-use crate::node::upload::{self, Fetched};
 use crate::random::rng;
-use crate::training::{PseudoGradient, Replica};
+use crate::training::Replica;
 
 /// The results of a round's measurements.
 pub struct Evaluation {
@@ -35,7 +34,7 @@ impl Validator {
     /// Makes the measurements, in the time that the validator's hardware needs.
     pub async fn evaluate(&self, before: &Arc<Replica>, gathered: &Gathered, wanted: Vec<Measurement>) -> Evaluation {
         let wanted = possible(wanted, |uid| gathered.valid.contains_key(&uid));
-        let material = Arc::new(self.material(before, gathered, &wanted).await);
+        let material = Arc::new(self.material(before, gathered, &wanted));
         let jobs = jobs(wanted);
         let tokens = self.forward_tokens(&jobs, gathered);
         let forward_passes = tokens.iter().sum::<usize>().div_ceil(self.network.core.config.sequence_length) as u64;
@@ -59,7 +58,7 @@ impl Validator {
     }
 
     /// The inputs of the measurements.
-    async fn material(&self, before: &Arc<Replica>, gathered: &Gathered, wanted: &[Measurement]) -> Material {
+    fn material(&self, before: &Arc<Replica>, gathered: &Gathered, wanted: &[Measurement]) -> Material {
         let mut sets: Vec<PageSet> = Vec::new();
         for pages in wanted.iter().flat_map(Measurement::pages) {
             if !sets.iter().any(|set| set.pages == pages) {
@@ -67,38 +66,18 @@ impl Validator {
             }
         }
         // Each once: a payload can be large, and be in many measurements.
-        let contrasts = || {
-            wanted.iter().filter_map(|what| match what {
-                Measurement::Contrast(contrast) => Some(contrast),
-                Measurement::Loss { .. } => None,
-            })
-        };
-        let beside = contrasts().flat_map(|contrast| &contrast.beside).copied();
-        let named: BTreeSet<Uid> = wanted.iter().flat_map(Measurement::uploads).chain(beside).collect();
+        let beside = wanted.iter().flat_map(|what| match what {
+            Measurement::Contrast(contrast) => &contrast.beside[..],
+            Measurement::Loss { .. } => &[],
+        });
+        let named: BTreeSet<Uid> = wanted.iter().flat_map(Measurement::uploads).chain(beside.copied()).collect();
         let payload = |uid| {
             let upload = &gathered.valid.get(&uid)?.upload;
             Some((uid, (upload.gradient.clone(), self.network.pages_said(upload))))
         };
         let payloads = named.into_iter().filter_map(payload).collect();
-        let with_past = contrasts().filter(|contrast| contrast.past).map(|contrast| contrast.uid);
-        let past_payloads = self.payloads_before(with_past.collect()).await;
         let (network, before) = (self.network.clone(), before.clone());
-        Material { network, before, round: self.round, payloads, past_payloads, sets }
-    }
-
-    /// What these peers uploaded in the round before, as far as it was in time and is still there. A peer that has put
-    /// something else there meanwhile, or removed it, gains nothing: it is only taken out of its upload. A validator that is
-    /// more than [`KEPT_UPLOADS`](crate::node::KEPT_UPLOADS) rounds late finds none.
-    async fn payloads_before(&self, uids: BTreeSet<Uid>) -> BTreeMap<Uid, PseudoGradient> {
-        let Some(round) = self.round.checked_sub(1) else { return BTreeMap::new() };
-        let (network, ports) = (&self.network, &self.ports);
-        let fetch = async |uid| {
-            let fetched = upload::fetch(network, ports, round, uid, *self.owners.get(&uid)?).await;
-            let Fetched::Valid(received) = fetched else { return None };
-            let is_in_time = self.mistimed(round, received.stamp).is_none();
-            is_in_time.then_some((uid, received.upload.gradient))
-        };
-        join_all(uids.into_iter().map(fetch)).await.into_iter().flatten().collect()
+        Material { network, before, round: self.round, payloads, sets }
     }
 
     /// A job's results, available when the hardware is done with the job.
