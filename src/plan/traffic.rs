@@ -12,7 +12,7 @@ pub struct Traffic {
     pub peer_down: u64,
     /// What the deciding validator sends in a round: the bundle of included uploads and the record.
     pub validator_up: u64,
-    /// What a validator receives in a round: all uploads, and those of the round before that its mechanism looks at again.
+    /// What a validator receives in a round: all uploads.
     pub validator_down: u64,
     /// A checkpoint. The deciding validator sends one at a fixed interval, and each newcomer receives one.
     pub checkpoint: u64,
