@@ -204,10 +204,12 @@ class Pages:
 
 @dataclasses.dataclass(frozen=True)
 class Contrast:
-    """How much more of some pages than of others is in what is a peer's own in its upload: without what the uploads of others
-    explain of it. The gradients of the loss on the two sets are compared coefficient by coefficient. The value is between -1 and 1, and above 0 if there is more of `pages`; an upload that does not depend on either
-    has more of them in one case of two, if both sets have one size and form. It costs three forward passes of all of these
-    pages; those of nobody count once for all peers."""
+    """In how much of the model there is more of some pages than of others in what is a peer's own in its upload: without what the
+    uploads of others explain of it. The gradients of the loss on the two sets are compared coefficient by coefficient, in each
+    matrix of the model for itself, without embedding and norms. The value is the number of weights of those that have more of
+    `pages`, minus that of the others, relative to all: 1 if all have, -1 if none has. The mean over uploads that do not depend on
+    either set is 0 at most, if both have one size and form. It costs three forward passes of all of these pages; those of
+    nobody count once for all peers."""
 
     uid: int
     pages: Pages
@@ -217,8 +219,8 @@ class Contrast:
     beside: tuple[int, ...] = ()
     """The peers whose uploads the peer's is compared with, each once. Itself does not count, nor do those whose uploads are
     missing."""
-    half: Literal["first", "second", "both"] = "first"
-    """The half of the model's tensors that is looked at, in their order from the embedding to the head, or both."""
+    by_matrices: bool = True
+    """Whether each matrix counts for itself. Otherwise the whole model is looked at at once, and the value is 1 or -1."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "beside", tuple(self.beside))

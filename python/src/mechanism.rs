@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use gauntlet::Uid;
 use gauntlet::mechanism::{
-    Column, ColumnKind, Contrast, Facts, Half, Measurement, Mechanism, MechanismSettings, Pages, Ranking, Results,
-    Status, Whose,
+    Column, ColumnKind, Contrast, Facts, Measurement, Mechanism, MechanismSettings, Pages, Ranking, Results, Status,
+    Whose,
 };
 use gauntlet::settings::Findings;
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -71,9 +71,6 @@ impl Judge {
     }
 }
 
-/// The names of the halves of the model.
-const HALVES: [(&str, Half); 3] = [("first", Half::First), ("second", Half::Second), ("both", Half::Both)];
-
 /// `assigned_to`, `sample`, `stretch` and `hidden`, as `gauntlet.Measurement` and `gauntlet.Pages` have them.
 type PagesFields = (Option<Uid>, f64, f64, bool);
 
@@ -89,11 +86,10 @@ fn measurement<'py>(module: &Bound<'py, PyModule>, what: &Measurement) -> PyResu
             let class = module.getattr("Measurement")?;
             class.call1((payloads.clone(), *fraction, assigned_to, sample, stretch, hidden))
         }
-        Measurement::Contrast(Contrast { uid, beside, half, pages, than }) => {
-            let (half, _) = HALVES.into_iter().find(|(_, other)| other == half).expect("each has a name");
+        Measurement::Contrast(Contrast { uid, beside, by_matrices, pages, than }) => {
             let class = module.getattr("Pages")?;
             let [pages, than] = [pages, than].map(|pages| class.call1(fields_of(pages)));
-            module.getattr("Contrast")?.call1((*uid, pages?, than?, beside.clone(), half))
+            module.getattr("Contrast")?.call1((*uid, pages?, than?, beside.clone(), *by_matrices))
         }
     }
 }
@@ -120,13 +116,10 @@ fn measurement_of(asked: &Bound<'_, PyAny>) -> PyResult<Measurement> {
         let payloads = asked.getattr("payloads")?.try_iter()?.map(|pair| pair?.extract()).collect::<PyResult<_>>()?;
         return Ok(Measurement::Loss { payloads, fraction, pages });
     }
-    let said: String = asked.getattr("half")?.extract()?;
-    let Some((_, half)) = HALVES.into_iter().find(|(name, _)| *name == said) else {
-        return refused(asked, &format!("half={}", HALVES.map(|(name, _)| format!("\"{name}\"")).join(" or ")));
-    };
+    let by_matrices = asked.getattr("by_matrices")?.extract()?;
     let (uid, beside) = (asked.getattr("uid")?.extract()?, asked.getattr("beside")?.extract()?);
     let (pages, than) = (pages_of(&asked.getattr("pages")?)?, pages_of(&asked.getattr("than")?)?);
-    Ok(Measurement::Contrast(Contrast { uid, beside, half, pages, than }))
+    Ok(Measurement::Contrast(Contrast { uid, beside, by_matrices, pages, than }))
 }
 
 fn refused<T>(asked: &Bound<'_, PyAny>, expected: &str) -> PyResult<T> {

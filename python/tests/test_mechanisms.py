@@ -159,13 +159,6 @@ def test_pages_can_be_hidden_and_cut(simulated):
     with pytest.raises(TypeError, match=r"than=3; expected Pages"):
         gauntlet.Contrast(0, gauntlet.Pages(0), 3)
 
-    class Third(Novelty):
-        def measure(self, round, aggregated):
-            return [gauntlet.Contrast(0, gauntlet.Pages(0), gauntlet.Pages(), half="third")]
-
-    with pytest.raises(ValueError, match="half='third'.*; expected half=\"first\" or \"second\" or \"both\""):
-        simulated(network(mechanism=Third))
-
 
 def test_the_generator_and_the_ratings_are_the_projects():
     rng = gauntlet.Rng(1, "a", 2, 3)

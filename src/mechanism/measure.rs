@@ -1,7 +1,5 @@
 //! What a mechanism may ask a validator to measure.
 
-use std::ops::Range;
-
 use crate::Uid;
 
 /// A gradient costs as much as so many forward passes.
@@ -19,15 +17,16 @@ pub enum Measurement {
         /// The pages to run forward.
         pages: Pages,
     },
-    /// How much more of some pages than of others is in what is a peer's own in its upload. It costs
+    /// In how much of the model there is more of some pages than of others in what is a peer's own in its upload. It costs
     /// [`PASSES_OF_GRADIENT`] forward passes of all these pages; those that are nobody's count once a round.
     Contrast(Contrast),
 }
 
 /// Compares the gradients on two sets of pages, by a peer's upload without the part that other uploads explain: of which of
-/// them has it more? Above 0 it is `pages`; the value is between -1 and 1. An
-/// upload that does not depend on either set has more of `pages` in one case of two, if both are drawn alike: of one size and
-/// form. 0 if nothing is the peer's own.
+/// them has it more? The question is asked of each matrix of the model for itself, without embedding and norms. The value is the
+/// number of weights of those that have more of `pages`, minus that of the others, relative to all: 1 if all have, -1 if none
+/// has. A matrix in which nothing is the peer's own has not. The mean over many uploads that do not depend on either set is 0 at
+/// most, if both are drawn alike: of one size and form.
 ///
 /// It is taken in the coefficients that payloads consist of. Uploads are scaled to size 1 first. The idea that an upload has
 /// more of its own pages than of others is Gauntlet's proof of computation (arXiv 2505.21684).
@@ -37,35 +36,12 @@ pub struct Contrast {
     pub uid: Uid,
     /// The peers whose uploads it is compared with. Itself does not count, nor do those whose uploads are missing.
     pub beside: Vec<Uid>,
-    /// The tensors that are looked at.
-    pub half: Half,
+    /// Whether each matrix counts for itself. Otherwise the whole model is looked at at once, and the value is 1 or -1.
+    pub by_matrices: bool,
     /// The pages of which it may have more.
     pub pages: Pages,
     /// The pages that these are compared with.
     pub than: Pages,
-}
-
-/// A half of the model's tensors, in their order from the embedding to the head, or both.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Half {
-    /// With the embedding.
-    First,
-    /// With the head.
-    Second,
-    /// All tensors.
-    Both,
-}
-
-impl Half {
-    /// Those of so many tensors.
-    pub fn of(self, tensors: usize) -> Range<usize> {
-        let middle = tensors.div_ceil(2);
-        match self {
-            Self::First => 0..middle,
-            Self::Second => middle..tensors,
-            Self::Both => 0..tensors,
-        }
-    }
 }
 
 impl Measurement {

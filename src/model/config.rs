@@ -222,6 +222,18 @@ impl LlamaConfig {
 mod tests {
     use super::*;
 
+    #[test]
+    fn the_products_have_the_weights_that_are_computed_with() {
+        for name in LlamaConfig::presets() {
+            let config = preset(name);
+            let layout = config.layout();
+            let products = layout.tensors.iter().filter(|tensor| tensor.is_product());
+            let weights: usize = products.map(|tensor| tensor.range.len()).sum();
+            let scores = config.num_layers * config.query_size() * config.sequence_length;
+            assert_eq!(6 * weights as u64 + 12 * scores as u64, config.flops_per_token(), "{name}");
+        }
+    }
+
     fn preset(name: &str) -> LlamaConfig {
         LlamaConfig::from_settings(&ModelSettings { preset: name.into(), ..Default::default() }).unwrap()
     }

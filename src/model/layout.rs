@@ -31,9 +31,19 @@ impl TensorSpec {
         [self.range.len() / columns.max(1), columns]
     }
 
+    /// The number of its transformer block; none of the embedding, the last norm and the head.
+    pub fn block(&self) -> Option<usize> {
+        self.name.strip_prefix("model.layers.")?.split('.').next()?.parse().ok()
+    }
+
+    /// Whether its values are the weights of a matrix product. The embedding is a look-up.
+    pub fn is_product(&self) -> bool {
+        self.shape.len() == 2 && !self.name.contains("embed")
+    }
+
     /// Whether it is a matrix of a transformer block: neither the embedding, the head nor the gains of a norm.
     pub fn is_block_matrix(&self) -> bool {
-        self.shape.len() == 2 && self.name.starts_with("model.layers.")
+        self.shape.len() == 2 && self.block().is_some()
     }
 }
 

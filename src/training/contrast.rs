@@ -1,7 +1,5 @@
 //! Of which of two gradients there is more in what is a peer's own in its upload.
 
-use std::ops::Range;
-
 use super::coefficients::{of_chunk, unit};
 use super::dct::{FUSED_BASELINE, forward, tables};
 use super::{Basis, PayloadLayout, PayloadShape, PseudoGradient, SparseTensor, TensorChunks, TensorShape};
@@ -67,33 +65,33 @@ fn transform_with<const FUSED: bool>(chunks: &TensorChunks, values: &mut [f32]) 
 /// An upload of size 1 in some tensors.
 struct Scaled<'a> {
     payload: &'a PseudoGradient,
-    tensors: Range<usize>,
+    tensors: &'a [usize],
     /// The factor of the values of each of these tensors.
     factors: Vec<f64>,
 }
 
 impl<'a> Scaled<'a> {
-    fn new(payload: &'a PseudoGradient, basis: Basis, tensors: &Range<usize>) -> Self {
-        let of_range = &payload.tensors[tensors.clone()];
+    fn new(payload: &'a PseudoGradient, basis: Basis, tensors: &'a [usize]) -> Self {
+        let of_tensors = || tensors.iter().map(|tensor| &payload.tensors[*tensor]);
         let inverse = |size: f64| if size > 0.0 { 1.0 / size } else { 0.0 };
-        let factors: Vec<f64> = of_range.iter().map(|sparse| inverse(unit(basis, sparse))).collect();
+        let factors: Vec<f64> = of_tensors().map(|sparse| inverse(unit(basis, sparse))).collect();
         let square = |(sparse, factor): (&SparseTensor, &f64)| -> f64 {
             sparse.values.iter().map(|value| (f64::from(*value) * factor).powi(2)).sum()
         };
-        let size = of_range.iter().zip(&factors).map(square).sum::<f64>().sqrt();
+        let size = of_tensors().zip(&factors).map(square).sum::<f64>().sqrt();
         let factors = factors.into_iter().map(|factor| factor * inverse(size)).collect();
-        Self { payload, tensors: tensors.clone(), factors }
+        Self { payload, tensors, factors }
     }
 
-    /// Its coefficients of a chunk of one of the tensors: indices and values.
-    fn chunk(&self, tensor: usize, shape: &TensorShape, chunk: usize) -> impl Iterator<Item = (usize, f64)> {
-        let factor = self.factors[tensor - self.tensors.start];
-        of_chunk(&self.payload.tensors[tensor], shape, chunk).map(move |(index, value)| (index, factor * value))
+    /// Its coefficients of a chunk of the `at`th of the tensors: indices and values.
+    fn chunk(&self, at: usize, shape: &TensorShape, chunk: usize) -> impl Iterator<Item = (usize, f64)> {
+        let (tensor, factor) = (&self.payload.tensors[self.tensors[at]], self.factors[at]);
+        of_chunk(tensor, shape, chunk).map(move |(index, value)| (index, factor * value))
     }
 
     /// The sum of the products with a dense chunk.
-    fn product(&self, tensor: usize, shape: &TensorShape, chunk: usize, dense: impl Fn(usize) -> f64) -> f64 {
-        self.chunk(tensor, shape, chunk).map(|(index, value)| value * dense(index)).sum()
+    fn product(&self, at: usize, shape: &TensorShape, chunk: usize, dense: impl Fn(usize) -> f64) -> f64 {
+        self.chunk(at, shape, chunk).map(|(index, value)| value * dense(index)).sum()
     }
 }
 
@@ -101,7 +99,7 @@ impl<'a> Scaled<'a> {
 /// all uploads have in common says nothing of a peer's pages.
 pub struct OwnPart<'a> {
     shape: &'a PayloadShape,
-    tensors: Range<usize>,
+    tensors: &'a [usize],
     /// Uploads, and how often each counts.
     parts: Vec<(f64, Scaled<'a>)>,
 }
@@ -113,14 +111,14 @@ impl<'a> OwnPart<'a> {
     /// If a payload does not pass [`PayloadShape::check`].
     pub fn new(
         (shape, basis): (&'a PayloadShape, Basis),
-        tensors: Range<usize>,
+        tensors: &'a [usize],
         upload: &'a PseudoGradient,
         others: &[&'a PseudoGradient],
     ) -> Self {
-        let scaled = |payload| Scaled::new(payload, basis, &tensors);
+        let scaled = |payload| Scaled::new(payload, basis, tensors);
         let upload = scaled(upload);
         let others: Vec<Scaled> = others.iter().map(|other| scaled(other)).collect();
-        let of_others = projection(shape, &tensors, &upload, &others);
+        let of_others = projection(shape, tensors, &upload, &others);
         let others = others.into_iter().map(|other| (-of_others, other));
         let parts = [(1.0, upload)].into_iter().chain(others).collect();
         Self { shape, tensors, parts }
@@ -137,19 +135,18 @@ impl<'a> OwnPart<'a> {
     /// with less noise agrees more with most uploads, so compare gradients of equally many tokens. 0 if nothing is the
     /// peer's own.
     pub fn contrast(&self, one: &Coefficients, other: &Coefficients) -> f64 {
-        let (mut end, mut sum, mut size, mut squares) = (0, 0.0, 0.0, 0.0);
-        for (tensor, shape) in self.shape.tensors.iter().enumerate() {
-            let of_tensor = end..end + shape.chunks * shape.chunk_len;
-            end = of_tensor.end;
-            if !self.tensors.contains(&tensor) {
-                continue;
-            }
+        let (mut sum, mut size, mut squares) = (0.0, 0.0, 0.0);
+        let length = |shape: &TensorShape| shape.chunks * shape.chunk_len;
+        for (at, &tensor) in self.tensors.iter().enumerate() {
+            let shape = &self.shape.tensors[tensor];
+            let start: usize = self.shape.tensors[..tensor].iter().map(length).sum();
+            let of_tensor = start..start + length(shape);
             let [of_one, of_other] = [one, other].map(|of| of.0[of_tensor.clone()].chunks_exact(shape.chunk_len));
             let mut own = vec![0.0; shape.chunk_len];
             for (chunk, (of_one, of_other)) in of_one.zip(of_other).enumerate() {
                 own.fill(0.0);
                 for (counts, part) in &self.parts {
-                    part.chunk(tensor, shape, chunk).for_each(|(index, value)| own[index] += counts * value);
+                    part.chunk(at, shape, chunk).for_each(|(index, value)| own[index] += counts * value);
                 }
                 for (value, (&a, &b)) in own.iter().zip(of_one.iter().zip(of_other)) {
                     sum += value * relative(a.into(), b.into());
@@ -169,18 +166,18 @@ fn relative(one: f64, other: f64) -> f64 {
 }
 
 /// How often the sum of the others is in the upload's projection on it.
-fn projection(shape: &PayloadShape, tensors: &Range<usize>, upload: &Scaled, others: &[Scaled]) -> f64 {
+fn projection(shape: &PayloadShape, tensors: &[usize], upload: &Scaled, others: &[Scaled]) -> f64 {
     let (mut square, mut product) = (0.0, 0.0);
-    for tensor in tensors.clone() {
+    for (at, &tensor) in tensors.iter().enumerate() {
         let shape = &shape.tensors[tensor];
         let mut sum = vec![0.0; shape.chunk_len];
         for chunk in 0..shape.chunks {
             sum.fill(0.0);
             others.iter().for_each(|other| {
-                other.chunk(tensor, shape, chunk).for_each(|(index, value)| sum[index] += value);
+                other.chunk(at, shape, chunk).for_each(|(index, value)| sum[index] += value);
             });
             square += sum.iter().map(|value| value * value).sum::<f64>();
-            product += upload.product(tensor, shape, chunk, |index| sum[index]);
+            product += upload.product(at, shape, chunk, |index| sum[index]);
         }
     }
     if square > 0.0 { product / square } else { 0.0 }
@@ -221,7 +218,7 @@ mod tests {
     /// What is a peer's own in the first tensor of its upload, up to a factor.
     fn own(upload: &PseudoGradient, layout: &PayloadLayout, others: &[&PseudoGradient]) -> Vec<f64> {
         let shape = layout.chunks.shape(32);
-        let own = OwnPart::new((&shape, layout.basis), 0..1, upload, others);
+        let own = OwnPart::new((&shape, layout.basis), &[0], upload, others);
         let nothing = Coefficients(vec![0.0; 29]);
         let one = |at: usize| Coefficients((0..29).map(|other| if other == at { 1.0 } else { 0.0 }).collect());
         (0..24).map(|at| own.contrast(&one(at), &nothing)).collect()
@@ -286,7 +283,7 @@ mod tests {
     fn each_coefficient_tells_between_two_numbers_whatever_their_size() {
         let layout = layout(Basis::Values, 30);
         let (shape, upload) = (layout.chunks.shape(32), whole(&layout, &[vec![3.0, -1.0], vec![0.0; 27]].concat()));
-        let own = OwnPart::new((&shape, Basis::Values), 0..1, &upload, &[]);
+        let own = OwnPart::new((&shape, Basis::Values), &[0], &upload, &[]);
         let contrast = |more: [f32; 2], less: [f32; 2]| {
             let [more, less] = [more, less].map(|first| Coefficients([&first[..], &[7.0; 27]].concat()));
             let found = own.contrast(&more, &less);
@@ -319,11 +316,11 @@ mod tests {
         for extreme in [[f32::MAX, -f32::MAX], [f32::MIN_POSITIVE / 2.0, 0.0], [0.0, 0.0], [f32::MAX, 1e-40]] {
             let others = [payload([1.0, 2.0]), payload(extreme)];
             let upload = payload(extreme);
-            let own = OwnPart::new((&shape, Basis::Values), 0..1, &upload, &[&others[0], &others[1]]);
+            let own = OwnPart::new((&shape, Basis::Values), &[0], &upload, &[&others[0], &others[1]]);
             let found = own.contrast(&Coefficients(values(4)), &Coefficients(values(5)));
             assert!((-1.0..=1.0).contains(&found), "{extreme:?}: {found}");
             // Beside one other, something is its own.
-            let own = OwnPart::new((&shape, Basis::Values), 0..1, &upload, &[&others[0]]);
+            let own = OwnPart::new((&shape, Basis::Values), &[0], &upload, &[&others[0]]);
             let found = own.contrast(&Coefficients(values(4)), &Coefficients(values(5)));
             assert!(found.abs() <= 1.0 && (found != 0.0) == (extreme != [0.0, 0.0]), "{extreme:?}: {found}");
         }

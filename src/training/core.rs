@@ -15,6 +15,7 @@ use super::contrast::Coefficients;
 use super::gradient::Gradient;
 use super::schedule::Schedule;
 use super::scheme::{LocalTraining, Scheme, SchemeSettings};
+use super::thinned::Kept;
 use super::{
     BaselineSettings, Basis, ChunkError, Data, Evaluator, PayloadShape, PseudoGradient, Replica, Round,
     TrainingSettings, Trigger,
@@ -118,6 +119,11 @@ impl TrainingCore {
     pub fn replica(&self, theta: Vec<f32>) -> Arc<Replica> {
         let model = self.evaluator.model(&theta);
         Arc::new(Replica { digest: Digest::of_f32(&theta), theta, model })
+    }
+
+    /// The replica as a peer computes on it that leaves out a part of the model.
+    pub fn thinned(&self, replica: &Replica, kept: Kept) -> Arc<Replica> {
+        self.replica(kept.of(&self.config, &replica.theta))
     }
 
     /// How many tokens a peer trains on of each page when it takes a part of it.
@@ -311,8 +317,8 @@ mod tests {
             };
             let (upload, others) = (upload(0), [1, 2, 3].map(upload));
             let others: Vec<&PseudoGradient> = others.iter().collect();
-            for tensors in [0..5, 5..core.layout.tensors.len()] {
-                let own = OwnPart::new((core.shape(), core.basis()), tensors, &upload, &others);
+            for tensors in [(0..5).collect::<Vec<_>>(), (5..core.layout.tensors.len()).collect()] {
+                let own = OwnPart::new((core.shape(), core.basis()), &tensors, &upload, &others);
                 let [there, elsewhere] = [0, 4].map(|of| {
                     let pages = core.corpus.pages(&pages(of)).unwrap();
                     core.gradient(&replica.model, &pages).0

@@ -27,6 +27,7 @@ mod round;
 pub mod schedule;
 pub mod scheme;
 mod settings;
+mod thinned;
 
 pub use average::Average;
 pub use chunks::{Basis, ChunkError, ChunkLayout, MAX_CHUNK, PayloadLayout, TensorChunks};
@@ -38,3 +39,4 @@ pub use pseudo_gradient::{PayloadError, PayloadShape, PseudoGradient, SparseTens
 pub use replica::Replica;
 pub use round::Round;
 pub use settings::{BaselineSettings, TrainingSettings};
+pub use thinned::Kept;

@@ -31,7 +31,8 @@ impl Space {
     /// All parts of the behaviour `strategy`. `bins` is the number of the mechanism's bins, if it has any: a strategy
     /// may work only in the turns of its bin. `most_pages` is how much more than its assigned pages a peer may say it did,
     /// 1 where the network does not ask: where what is said is paid, a strategy may say too much, do more, leave out a little,
-    /// or say the same of a gradient of the last layers, which spares most of the way back through the model.
+    /// or say the same of a gradient of the last layers, which spares most of the way back through the model, or of a model without
+    /// its blocks.
     pub fn new(bins: Option<u64>, most_pages: f64) -> Self {
         let part = |key, values: &str| {
             let table: Table = format!("values = [{values}]").parse().expect("TOML");
@@ -62,6 +63,7 @@ impl Space {
             parts.push(part("says", &format!("1.0, 0.5, {most_pages:?}")));
             parts.push(part("extra", &format!("0.0, {:?}", most_pages - 1.0)));
             parts.push(part("layers", "1.0, 0.5, 0.05"));
+            parts.push(part("blocks", "1.0, 0.0"));
         }
         Self(parts)
     }
@@ -239,7 +241,7 @@ mod tests {
         assert_eq!(space.words(&with(&[("works", 4)])), "works = bin-of 2");
         assert_eq!(Space::new(None, 2.0).size() * 5.0, space.size() * 4.0, "without bins there are no turns");
         let silent = Space::new(Some(2), 1.0);
-        assert_eq!(silent.size() * 30.0, space.size(), "nothing is said where nobody asks");
+        assert_eq!(silent.size() * 60.0, space.size(), "nothing is said where nobody asks");
         assert_eq!(space.words(&with(&[("says", 2), ("layers", 2)])), "says = 2.0, layers = 0.05");
     }
 

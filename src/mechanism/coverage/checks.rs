@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::parts::Part;
 use super::settings::CoverageSettings;
 use crate::Uid;
-use crate::mechanism::measure::{Contrast, Half, Measurement, Pages, Whose};
+use crate::mechanism::measure::{Contrast, Measurement, Pages, Whose};
 
 /// Stretches of a page, each as long as the others.
 const STRETCHES: f64 = 4.0;
@@ -27,8 +27,6 @@ pub struct Checked {
     pub uid: Uid,
     /// How much the peer says it did (1 = what is assigned to everybody).
     pub work: f64,
-    /// The tensors in which the check looks for the work.
-    pub half: Half,
 }
 
 impl Kind {
@@ -58,23 +56,22 @@ impl Kind {
         Measurement::Contrast(Contrast {
             uid: of.uid,
             beside: beside.to_vec(),
-            half: of.half,
+            by_matrices: settings.has(Part::Matrices),
             pages: self.piece(settings, Whose::Peer(of.uid), of.work),
             than: self.piece(settings, Whose::Hidden, of.work),
         })
     }
 }
 
-/// The result of a check, by how much more of its piece than of other tokens is in the upload: +1 if there is more, otherwise
-/// -1.
-pub fn proof(margin: f64) -> f64 {
-    if margin > 0.0 { 1.0 } else { -1.0 }
+/// The result of a check, by what was measured: a number from -1 to 1, where nothing is known -1.
+pub fn result(measured: f64) -> f64 {
+    if measured.is_nan() { -1.0 } else { measured.clamp(-1.0, 1.0) }
 }
 
 /// How much of a peer's work one kind of check has found, over time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Share {
-    /// Sum of the results, +1 or -1 each, by the work that they stand for; older ones weigh less.
+    /// Sum of the results, -1 to 1 each, by the work that they stand for; older ones weigh less.
     sum: f64,
     /// Sum of the work.
     work: f64,
@@ -85,8 +82,8 @@ pub struct Share {
 impl Share {
     /// Takes in the result of another check of a round in which the peer claims so much work. A check that weighed as
     /// much with little work as with much would let a peer pass with little, and be paid for much in other rounds.
-    pub fn add(&mut self, proof: f64, work: f64, memory: f64) {
-        self.sum = memory * self.sum + work * proof;
+    pub fn add(&mut self, result: f64, work: f64, memory: f64) {
+        self.sum = memory * self.sum + work * result;
         self.work = memory * self.work + work;
         self.checks = memory * self.checks + 1.0;
     }
@@ -96,8 +93,8 @@ impl Share {
         self.checks > 0.0
     }
 
-    /// The share of the work that was found, 0 to 1. A check of work that was not done passes in one case of two, so
-    /// passes minus failures estimate the share without bias. What is not known yet counts as not done.
+    /// The share of the work that was found, 0 to 1. The results of checks of work that was not done are 0 in the mean, those of
+    /// work that was done nearly 1, so their mean estimates the share. What is not known yet counts as not done.
     pub fn found(&self) -> f64 {
         if !self.is_known() {
             return 0.0;
@@ -146,7 +143,7 @@ mod tests {
 
     #[test]
     fn what_is_not_known_proves_nothing() {
-        assert_eq!([0.1, 0.0, -0.1, f64::NAN].map(proof), [1.0, -1.0, -1.0, -1.0]);
+        assert_eq!([0.1, 7.0, -0.1, f64::NAN].map(result), [0.1, 1.0, -0.1, -1.0]);
     }
 
     #[test]
@@ -161,7 +158,7 @@ mod tests {
                 (0.1, 0.1, 0.1),
             ];
             for (work, sample, stretch) in sizes {
-                let of = Checked { uid: 1, work, half: Half::First };
+                let of = Checked { uid: 1, work };
                 let [piece, hidden] = kind.measurement(&settings, of, &[1, 2]).pages()[..] else { panic!("two sets") };
                 assert_eq!((piece.whose, piece.sample), (Whose::Peer(1), sample));
                 assert_eq!(piece.stretch, if kind == Kind::Pages { stretch } else { stretch / 4.0 });

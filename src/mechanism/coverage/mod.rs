@@ -7,15 +7,15 @@
 //! where it did not. So passes minus failures estimate the share of the work that the peer did, whatever else it put into
 //! the upload. Pay follows that share.
 //!
+//! A check asks this of each matrix of the model for itself, because a peer can leave out a part of the model as well as a part
+//! of the pages.
+//!
 //! What the uploads of others explain of an upload is taken out of it first: it is noise in a check. Otherwise an honest
 //! peer, whose upload has momentum in it, would fail more often than one that keeps nothing from round to round.
 //!
 //! Nothing here asks how good an upload is, because every such measure can be won without work: by averaging with
 //! others, by repeating what everybody knows, by a gradient without momentum. Neither does the size of a proof count:
 //! a peer that trains on fewer tokens has more of each in its upload.
-//!
-//! A check looks at one half of the model's tensors, drawn by lot. Otherwise the gradient of the last layer would do,
-//! which costs a third of the computation.
 //!
 //! Draws have no memory. Otherwise a peer that has just been checked would know that it may rest.
 
@@ -29,13 +29,13 @@ use std::collections::BTreeMap;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use self::checks::{Checked, Kind, Share, proof};
+use self::checks::{Checked, Kind, Share, result};
 use self::claims::Claims;
 use self::parts::Part;
 pub use self::settings::CoverageSettings;
 use super::column::{Column, ColumnKind};
 use super::facts::Facts;
-use super::measure::{Half, Measurement, PASSES_OF_GRADIENT, Results};
+use super::measure::{Measurement, PASSES_OF_GRADIENT, Results};
 use super::ranking::{Candidate, Ranking};
 use super::seam::{Mechanism, MechanismSettings, sampled};
 use super::selection::draw_for_evaluation;
@@ -56,7 +56,7 @@ struct Record {
     pages: Share,
     /// What checks of stretches have found.
     stretches: Share,
-    /// Round of the last check, and how much more of its piece than of other tokens was in the upload, -1 to 1.
+    /// Round of the last check, and its result.
     checked: Option<(u64, f64)>,
 }
 
@@ -73,11 +73,9 @@ impl Record {
         }
     }
 
-    /// How much of the work checks have found, 0 to 1. Squared, because leaving out work must cost more than it spares: a
-    /// peer learns something about what it leaves out from the rest, so leaving it out shows less.
+    /// How much of the work checks have found, 0 to 1.
     fn coverage(&self, settings: &CoverageSettings) -> f64 {
-        let found = Kind::of(settings).map(|kind| self.share(kind).found()).product::<f64>();
-        if settings.has(Part::Square) { found.powi(2) } else { found }
+        Kind::of(settings).map(|kind| self.share(kind).found()).product()
     }
 
     /// The work that the peer claims, as far as checks were about as much: who claims more than before waits for them.
@@ -126,16 +124,11 @@ impl Coverage {
         passed.map(candidate).collect()
     }
 
-    /// The peers to check in a round, by uid. The half of the tensors is drawn too.
+    /// The peers to check in a round, by uid.
     fn chosen(&self, round: u64) -> Vec<Checked> {
         let (random, candidates) = (&mut self.draw("evaluation", round), self.candidates(round, self.kind(round)));
         let drawn = draw_for_evaluation(candidates, self.settings.evaluated_per_round, 1, |_| 0, random);
-        let how = |uid| {
-            let drawn = if random.next_u64() >> 63 == 0 { Half::First } else { Half::Second };
-            let half = if self.settings.has(Part::Halves) { drawn } else { Half::Both };
-            Checked { uid, work: self.peers[&uid].claims.last(), half }
-        };
-        drawn.into_iter().map(how).collect()
+        drawn.into_iter().map(|uid| Checked { uid, work: self.peers[&uid].claims.last() }).collect()
     }
 
     /// The aggregated peers that a checked one is compared with.
@@ -204,15 +197,15 @@ impl Mechanism for Coverage {
     fn learn(&mut self, round: u64, aggregated: &[Uid], results: &Results) {
         let (kind, beside) = (self.kind(round), self.beside(aggregated));
         for of in self.chosen(round) {
-            let Some(margin) = results.get(&kind.measurement(&self.settings, of, &beside)) else { continue };
+            let Some(measured) = results.get(&kind.measurement(&self.settings, of, &beside)) else { continue };
             let Some(record) = self.peers.get_mut(&of.uid) else { continue };
             let work = record.claims.last();
             let share = match kind {
                 Kind::Pages => &mut record.pages,
                 Kind::Stretches => &mut record.stretches,
             };
-            share.add(proof(margin), work, self.settings.memory);
-            record.checked = Some((round, margin));
+            share.add(result(measured), work, self.settings.memory);
+            record.checked = Some((round, result(measured)));
         }
     }
 
@@ -229,8 +222,8 @@ impl Mechanism for Coverage {
         use ColumnKind::{Measured, Score, Standing};
         vec![
             Column::new(
-                "margin",
-                "how much more of its own piece than of other tokens is in its upload (-1 to 1)",
+                "check",
+                "whether its upload has more of its own piece than of other tokens (1: in all of the model, -1: nowhere)",
                 Measured,
             ),
             Column::new("pages_found", "share of its pages that checks found", Standing),
@@ -244,7 +237,7 @@ impl Mechanism for Coverage {
         let Some(record) = self.peers.get(&uid) else { return vec![None; self.columns().len()] };
         let checked = record.checked.filter(|(checked, _)| *checked == round);
         vec![
-            checked.map(|(_, margin)| margin),
+            checked.map(|(_, result)| result),
             Some(record.pages.found()),
             Some(record.stretches.found()),
             Some(record.claims.mean()),

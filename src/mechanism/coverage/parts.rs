@@ -10,12 +10,10 @@ pub enum Part {
     Pages,
     /// Checks of stretches: all are of whole pages.
     Stretches,
-    /// The lot that decides in which half of the tensors a check looks for the work: it looks in all of them.
-    Halves,
+    /// Looking at each matrix of the model for itself: a check looks at the whole model at once.
+    Matrices,
     /// What other uploads explain of an upload stays in it.
     Others,
-    /// The square of what both kinds of checks have found.
-    Square,
     /// The median of all peers as the measure of coverage: it is 1.
     Typical,
 }

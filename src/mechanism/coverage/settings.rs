@@ -36,9 +36,9 @@ impl Default for CoverageSettings {
             evaluated_per_round: 5,
             piece: 0.125,
             memory: 0.95,
-            nothing_to: 0.25,
-            all_from: 0.8,
-            typical_at_least: 0.5,
+            nothing_to: 0.6,
+            all_from: 0.95,
+            typical_at_least: 0.3,
             without: Vec::new(),
         }
     }

@@ -16,7 +16,7 @@ pub use crate::node::upload::Claim;
 use crate::node::{follow, reveal, upload};
 use crate::random::Seed;
 use crate::settings::Findings;
-use crate::training::{Poison, PseudoGradient, Trigger};
+use crate::training::{Kept, Poison, PseudoGradient, Trigger};
 use crate::transport::Hotkey;
 use crate::transport::wire::{Expected, Upload};
 
@@ -184,6 +184,11 @@ pub trait Behaviour: Send + Sync {
     /// Which part of each page does it train on?
     fn part_of_page(&self) -> f64 {
         1.0
+    }
+
+    /// Which part of the model does it compute?
+    fn part_of_model(&self) -> Kept {
+        Kept::ALL
     }
 
     /// Which data?

@@ -25,7 +25,7 @@ use crate::Uid;
 use crate::chain::PutWindow;
 use crate::corpus::PageError;
 use crate::digest::Digest;
-use crate::training::{Data, PseudoGradient, Replica};
+use crate::training::{Data, Kept, PseudoGradient, Replica};
 use crate::transport::envelope;
 use crate::transport::wire::Expected;
 
@@ -288,16 +288,21 @@ impl Peer {
         let around = round.around(&self.network, &ports, of_slot);
         let (part, poison) = (self.behaviour.part_of_page(), self.behaviour.poison(&around));
         let data = Data { pages: self.behaviour.pages(&around), part, poison, steps: self.inner_steps };
-        let cost = self.processor.training(self.network.tokens(&data.pages) * part);
+        let kept = self.behaviour.part_of_model();
+        let computed = kept.computed(&self.network.core.config);
+        let cost = self.processor.training(self.network.tokens(&data.pages) * part * computed);
         let tokens = data.pages.len() * self.network.core.tokens_of_page(part);
-        ports.host.trained(&ports.identity.hotkey(), tokens as u64);
+        // Less of the model is as much work as fewer tokens.
+        ports.host.trained(&ports.identity.hotkey(), (tokens as f64 * computed).round() as u64);
         let (network, replica, number) = (self.network.clone(), round.replica.clone(), round.number);
         let mut local = slot.local.take().expect("it trains once at a time");
         if self.behaviour.forgets() {
             local = network.core.local();
         }
         let work = move || {
-            let sent = network.core.train(&mut *local, &replica, &data, number);
+            let core = &network.core;
+            let replica = if kept == Kept::ALL { replica } else { core.thinned(&replica, kept) };
+            let sent = core.train(&mut *local, &replica, &data, number);
             (local, sent)
         };
         let (local, sent) = ports.run(cost, work).await;

@@ -26,10 +26,10 @@ use super::values::map_values;
 use crate::corpus::PageId;
 use crate::random::normal;
 use crate::settings::Findings;
-use crate::training::PseudoGradient;
 use crate::training::aggregate::exact::rms;
 use crate::training::coefficients::bounded;
 use crate::training::mix::{Part, mix};
+use crate::training::{Kept, PseudoGradient};
 
 pub use self::settings::StrategySettings;
 pub use self::source::{Of, Source, uploads};
@@ -82,6 +82,10 @@ impl Behaviour for Strategy {
 
     fn part_of_page(&self) -> f64 {
         self.settings.tokens
+    }
+
+    fn part_of_model(&self) -> Kept {
+        Kept { blocks: self.settings.blocks, width: self.settings.width }
     }
 
     fn pages(&mut self, around: &Surroundings) -> Vec<PageId> {

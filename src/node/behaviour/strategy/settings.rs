@@ -33,6 +33,13 @@ pub struct StrategySettings {
     /// The part of the model's tensors, from the last one, whose gradient it computes. Those of the others are zero.
     #[serde(skip_serializing_if = "is_one")]
     pub layers: f64,
+    /// The part of the model's transformer blocks that it computes, from the first. It skips the others as if they were not
+    /// there.
+    #[serde(skip_serializing_if = "is_one")]
+    pub blocks: f64,
+    /// The part of the heads and neurons of each block that it computes, likewise.
+    #[serde(skip_serializing_if = "is_one")]
+    pub width: f64,
     /// Drops momentum, error feedback and moments before every round.
     pub fresh: bool,
     /// Age in rounds of the model that it computes on.
@@ -115,6 +122,8 @@ impl Default for StrategySettings {
             says: None,
             tokens: 1.0,
             layers: 1.0,
+            blocks: 1.0,
+            width: 1.0,
             fresh: false,
             stale: 0,
             works: Works::Always,
@@ -147,6 +156,8 @@ impl StrategySettings {
         }
         found.positive_fraction("tokens", self.tokens);
         found.positive_fraction("layers", self.layers);
+        found.fraction("blocks", self.blocks);
+        found.positive_fraction("width", self.width);
         found.at_most("stale", self.stale as f64, MOST_STALE as f64);
         found.at_least_one("top", self.top as u64);
         found.fraction("own", self.own);
@@ -181,6 +192,8 @@ mod tests {
             ("says = 101.0", "says"),
             ("tokens = 1.5", "tokens"),
             ("layers = 0.0", "layers"),
+            ("blocks = -0.5", "blocks"),
+            ("width = 0.0", "width"),
             ("stale = 1001", "stale"),
             ("top = 0", "top"),
             ("own = -0.1", "own"),

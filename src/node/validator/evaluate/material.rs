@@ -113,10 +113,10 @@ impl Material {
         pages.into_iter().zip(sets).map(&mut loss).collect()
     }
 
-    /// How much more of some pages than of others is in an upload.
+    /// In how much of the model there is more of some pages than of others in an upload.
     fn contrast(
         &self,
-        Contrast { uid, beside, half, pages, than }: &Contrast,
+        Contrast { uid, beside, by_matrices, pages, than }: &Contrast,
         on_assigned: &mut Vec<f64>,
     ) -> Result<f64, PageError> {
         // What all measurements share comes first, even if the rest fails.
@@ -125,9 +125,23 @@ impl Material {
         let payload = |uid: &Uid| self.payloads.get(uid).map(|(payload, _)| payload);
         let others: Vec<&PseudoGradient> = beside.iter().filter(|other| *other != uid).filter_map(payload).collect();
         let upload = payload(uid).expect("a measurement is made of uploads that are there");
-        let tensors = half.of(core.layout.tensors.len());
-        let own = OwnPart::new((core.shape(), core.basis()), tensors, upload, &others);
-        Ok(own.contrast(&*self.gradient(pages, on_assigned)?, &than))
+        let pages = self.gradient(pages, on_assigned)?;
+        let is_more = |tensors: &[usize]| {
+            let own = OwnPart::new((core.shape(), core.basis()), tensors, upload, &others);
+            if own.contrast(&pages, &than) > 0.0 { 1.0 } else { -1.0 }
+        };
+        let all: Vec<usize> = (0..core.layout.tensors.len()).collect();
+        if !by_matrices {
+            return Ok(is_more(&all));
+        }
+        let products = all.into_iter().filter(|tensor| core.layout.tensors[*tensor].is_product());
+        let (mut more, mut weights) = (0.0, 0.0);
+        for tensor in products {
+            let weight = core.layout.tensors[tensor].range.len() as f64;
+            more += weight * is_more(&[tensor]);
+            weights += weight;
+        }
+        Ok(more / weights)
     }
 
     /// The gradient on a set of pages.
