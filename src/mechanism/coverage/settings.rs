@@ -37,7 +37,7 @@ impl Default for CoverageSettings {
             piece: 0.125,
             memory: 0.95,
             nothing_to: 0.6,
-            all_from: 0.95,
+            all_from: 0.9,
             typical_at_least: 0.3,
             without: Vec::new(),
         }
