@@ -39,9 +39,8 @@ fn under(scheme: &str) -> String {
     let mut table = String::from("paid  of work  what two of eight peers do\n");
     for (behaviour, work, most) in ADVERSARIES {
         let peers = format!("[[peers]]\ncount = 2\nbehaviour = {behaviour}\n");
-        // Luck decides little where little is paid. Who does nothing is found out early.
-        let seeds = if *most > 0.2 { SEEDS } else { ONE_SEED };
-        let rounds = if *most > 0.0 { "rounds=90" } else { "rounds=60" };
+        // Who does nothing is found out early.
+        let (seeds, rounds) = if *most > 0.0 { (SEEDS, "rounds=90") } else { (ONE_SEED, "rounds=60") };
         let fared = fare_under(&[scheme, COVERAGE, rounds], &peers, seeds);
         let pay = fared.pay();
         println!("{scheme}, {behaviour}: {pay:.3}");

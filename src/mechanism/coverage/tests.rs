@@ -147,7 +147,7 @@ fn each_round_counts_once_whenever_weights_are_set() {
             }
         }
         let (ratio, share) = (paid[0] / mean(&paid[1..]), (EVERY - rests) as f64 / EVERY as f64);
-        assert!((ratio - share).abs() < 0.01, "{ratio} for {share}");
+        assert!((ratio - share).abs() < 1e-9, "{ratio} for {share}");
     }
 }
 

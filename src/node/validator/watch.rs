@@ -16,7 +16,7 @@ use crate::transport::Hotkey;
 use crate::transport::record::RoundRecord;
 
 /// The least part of the pay of this validator's own choice that a fair record carries.
-const FAIR: f64 = 0.6;
+const FAIR: f64 = 0.75;
 
 impl Validator {
     /// Objects to another validator's record if it names a model that its payloads do not lead to, includes somebody
