@@ -42,6 +42,7 @@ __all__ = [
     "Column",
     "Contrast",
     "Facts",
+    "Margin",
     "Measurement",
     "Mechanism",
     "Overlap",
@@ -197,19 +198,24 @@ class Pages:
     sample: float = 1.0
     stretch: float = 1.0
     hidden: bool = False
+    round: int | None = None
+    """The earlier round in which they were assigned to the peer; None for this one."""
+    work: float = 1.0
+    """How much the peer said it did in that round, as in `PeerFacts`."""
 
     def __post_init__(self) -> None:
         _check_hidden(self)
+        if self.round is not None and self.assigned_to is None:
+            raise ValueError(f"Pages of round {self.round} assigned to nobody; expected the uid of a peer in assigned_to")
 
 
 @dataclasses.dataclass(frozen=True)
 class Contrast:
-    """In how much of the model there is more of some pages than of others in what is a peer's own in its upload: without what the
-    uploads of others explain of it. The gradients of the loss on the two sets are compared coefficient by coefficient, in each
-    matrix of the model for itself, without embedding and norms. The value is the number of weights of those that have more of
-    `pages`, minus that of the others, relative to all: 1 if all have, -1 if none has. The mean over uploads that do not depend on
-    either set is 0 at most, if both have one size and form. It costs three forward passes of all of these pages; those of
-    nobody count once for all peers."""
+    """How much more of some pages than of others there is in what is a peer's own in its upload: without what the uploads of
+    others explain of it. The gradients of the loss on the two sets are compared coefficient by coefficient, in each matrix of
+    the model for itself, without embedding and norms. What is found is a list of `Margin`, one of each matrix. The mean over
+    uploads that do not depend on either set is 0, if both have one size and form. It costs three forward passes of all of these
+    pages; those of nobody count once for all peers."""
 
     uid: int
     pages: Pages
@@ -220,13 +226,22 @@ class Contrast:
     """The peers whose uploads the peer's is compared with, each once. Itself does not count, nor do those whose uploads are
     missing."""
     by_matrices: bool = True
-    """Whether each matrix counts for itself. Otherwise the whole model is looked at at once, and the value is 1 or -1."""
+    """Whether there is a margin of each matrix. Otherwise there is one, of the whole model."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "beside", tuple(self.beside))
         for name in ("pages", "than"):
             if not isinstance(getattr(self, name), Pages):
                 raise TypeError(f"{name}={getattr(self, name)!r}; expected Pages(...)")
+
+
+class Margin(NamedTuple):
+    """How much more of some pages than of others there is in what is a peer's own in a part of its upload."""
+
+    weights: float
+    """Number of weights of this part of the model."""
+    value: float
+    """-1 to 1; 0 where nothing is the peer's own."""
 
 
 def _check_hidden(what: Measurement | Pages) -> None:
@@ -301,10 +316,10 @@ class Mechanism(_Kept):
         return ()
 
     def learn(
-        self, round: int, aggregated: list[int], results: Mapping[Measurement | Contrast, float | None]
+        self, round: int, aggregated: list[int], results: Mapping[Measurement | Contrast, float | list[Margin] | None]
     ) -> None:
-        """What was asked for, in the order asked: losses in nats a token, contrasts from -1 to 1. None: a page could not be
-        read. A hostile payload may make a loss infinite or NaN."""
+        """What was asked for, in the order asked: losses in nats a token, and lists of margins. None: a page could not be read. A
+        hostile payload may make a loss infinite or NaN."""
 
     def pay(self) -> Mapping[int, float] | Sequence[tuple[int, float]]:
         """The share of the pay of each uid; shares sum to 1, or are all 0."""

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use gauntlet::Uid;
 use gauntlet::mechanism::{
-    Column, ColumnKind, Contrast, Facts, Measurement, Mechanism, MechanismSettings, Pages, Ranking, Results, Status,
-    Whose,
+    Column, ColumnKind, Contrast, Earlier, Facts, Measurement, Mechanism, MechanismSettings, Pages, Ranking, Results,
+    Status, Value, Whose,
 };
 use gauntlet::settings::Findings;
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -75,7 +75,17 @@ impl Judge {
 type PagesFields = (Option<Uid>, f64, f64, bool);
 
 fn fields_of(pages: &Pages) -> PagesFields {
-    (pages.assigned_to(), pages.sample, pages.stretch, pages.whose == Whose::Hidden)
+    (pages.peer(), pages.sample, pages.stretch, pages.whose == Whose::Hidden)
+}
+
+/// `gauntlet.Pages`.
+fn set_of_pages<'py>(module: &Bound<'py, PyModule>, pages: &Pages) -> PyResult<Bound<'py, PyAny>> {
+    let (assigned_to, sample, stretch, hidden) = fields_of(pages);
+    let (round, work) = match pages.whose {
+        Whose::Earlier(Earlier { round, work, .. }) => (Some(round), work),
+        _ => (None, 1.0),
+    };
+    module.getattr("Pages")?.call1((assigned_to, sample, stretch, hidden, round, work))
 }
 
 /// `gauntlet.Measurement` or `gauntlet.Contrast`.
@@ -87,8 +97,7 @@ fn measurement<'py>(module: &Bound<'py, PyModule>, what: &Measurement) -> PyResu
             class.call1((payloads.clone(), *fraction, assigned_to, sample, stretch, hidden))
         }
         Measurement::Contrast(Contrast { uid, beside, by_matrices, pages, than }) => {
-            let class = module.getattr("Pages")?;
-            let [pages, than] = [pages, than].map(|pages| class.call1(fields_of(pages)));
+            let [pages, than] = [pages, than].map(|pages| set_of_pages(module, pages));
             module.getattr("Contrast")?.call1((*uid, pages?, than?, beside.clone(), *by_matrices))
         }
     }
@@ -106,6 +115,17 @@ fn pages_of(asked: &Bound<'_, PyAny>) -> PyResult<Pages> {
     Ok(Pages { whose, stretch, ..whole })
 }
 
+/// The pages of a `gauntlet.Pages`, which may be of an earlier round.
+fn pages_of_any_round(asked: &Bound<'_, PyAny>) -> PyResult<Pages> {
+    let pages = pages_of(asked)?;
+    let (Some(uid), Some(round)) = (pages.assigned_to(), asked.getattr("round")?.extract()?) else { return Ok(pages) };
+    let work: f64 = asked.getattr("work")?.extract()?;
+    if !(work > 0.0 && work.is_finite()) {
+        return refused(asked, "a finite amount of work above 0");
+    }
+    Ok(Pages { whose: Whose::Earlier(Earlier { uid, round, work }), ..pages })
+}
+
 fn measurement_of(asked: &Bound<'_, PyAny>) -> PyResult<Measurement> {
     if !asked.is_instance(&asked.py().import("gauntlet.mechanisms")?.getattr("Contrast")?)? {
         let pages = pages_of(asked)?;
@@ -118,8 +138,22 @@ fn measurement_of(asked: &Bound<'_, PyAny>) -> PyResult<Measurement> {
     }
     let by_matrices = asked.getattr("by_matrices")?.extract()?;
     let (uid, beside) = (asked.getattr("uid")?.extract()?, asked.getattr("beside")?.extract()?);
-    let (pages, than) = (pages_of(&asked.getattr("pages")?)?, pages_of(&asked.getattr("than")?)?);
-    Ok(Measurement::Contrast(Contrast { uid, beside, by_matrices, pages, than }))
+    let [pages, than] = ["pages", "than"].map(|name| pages_of_any_round(&asked.getattr(name)?));
+    Ok(Measurement::Contrast(Contrast { uid, beside, by_matrices, pages: pages?, than: than? }))
+}
+
+/// A loss, a list of `gauntlet.Margin`, or `None`.
+fn value<'py>(module: &Bound<'py, PyModule>, found: Option<&Value>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = module.py();
+    Ok(match found {
+        None => None,
+        Some(Value::Loss(loss)) => Some(loss.into_pyobject(py)?.into_any()),
+        Some(Value::Margins(margins)) => {
+            let class = module.getattr("Margin")?;
+            let margins = margins.iter().map(|margin| class.call1((margin.weights, margin.value)));
+            Some(PyList::new(py, margins.collect::<PyResult<Vec<_>>>()?)?.into_any())
+        }
+    })
 }
 
 fn refused<T>(asked: &Bound<'_, PyAny>, expected: &str) -> PyResult<T> {
@@ -222,7 +256,7 @@ impl Mechanism for Judge {
             for measured in &results.0 {
                 let what = measurement(&module, &measured.what)?;
                 if !told.contains(&what)? {
-                    told.set_item(what, measured.value)?;
+                    told.set_item(what, value(&module, measured.value.as_ref())?)?;
                 }
             }
             object.call_method1("learn", (round, PyList::new(py, aggregated)?, told)).map(|_| ())

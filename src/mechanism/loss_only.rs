@@ -46,12 +46,12 @@ impl Rule for NoProof {
 
     fn gains(&self, settings: &GauntletSettings, _aggregated: &[Uid], losses: &Results) -> Vec<(Uid, Gains)> {
         let pages = Self::pages(settings);
-        let Some(unassigned_before) = losses.get(&Measurement::before(pages)) else { return Vec::new() };
+        let Some(unassigned_before) = losses.loss(&Measurement::before(pages)) else { return Vec::new() };
         let gains = |measured: &Measured| {
             let Measurement::Loss { payloads, .. } = &measured.what else { return None };
             let [(uid, _)] = payloads[..] else { return None };
             let (assigned_before, assigned_after) = (f64::NAN, f64::NAN);
-            let unassigned_after = measured.value?;
+            let unassigned_after = measured.loss()?;
             let losses = LossScores { uid, assigned_before, assigned_after, unassigned_before, unassigned_after };
             Some((uid, Gains { losses, rank_by: losses.unassigned_gain(), proof: None }))
         };

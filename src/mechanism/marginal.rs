@@ -59,7 +59,7 @@ impl Rule for LeaveOneOut {
     fn gains(&self, settings: &GauntletSettings, aggregated: &[Uid], losses: &Results) -> Vec<(Uid, Gains)> {
         let gains = |own: LossScores| {
             let [with, without] = Self::pair(settings, own.uid, aggregated);
-            let (with, without) = (losses.get(&with)?, losses.get(&without)?);
+            let (with, without) = (losses.loss(&with)?, losses.loss(&without)?);
             let gain = (without - with) / own.unassigned_before;
             let rank_by = if gain.is_finite() { gain } else { f64::NEG_INFINITY };
             Some((own.uid, Gains { losses: own, rank_by, proof: Some(own.proof()) }))

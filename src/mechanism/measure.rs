@@ -1,5 +1,7 @@
 //! What a mechanism may ask a validator to measure.
 
+use serde::{Deserialize, Serialize};
+
 use crate::Uid;
 
 /// A gradient costs as much as so many forward passes.
@@ -17,16 +19,14 @@ pub enum Measurement {
         /// The pages to run forward.
         pages: Pages,
     },
-    /// In how much of the model there is more of some pages than of others in what is a peer's own in its upload. It costs
+    /// How much more of some pages than of others there is in what is a peer's own in its upload. It costs
     /// [`PASSES_OF_GRADIENT`] forward passes of all these pages; those that are nobody's count once a round.
     Contrast(Contrast),
 }
 
 /// Compares the gradients on two sets of pages, by a peer's upload without the part that other uploads explain: of which of
-/// them has it more? The question is asked of each matrix of the model for itself, without embedding and norms. The value is the
-/// number of weights of those that have more of `pages`, minus that of the others, relative to all: 1 if all have, -1 if none
-/// has. A matrix in which nothing is the peer's own has not. The mean over many uploads that do not depend on either set is 0 at
-/// most, if both are drawn alike: of one size and form.
+/// them has it more? The question is asked of each matrix of the model for itself, without embedding and norms. The mean of a
+/// margin over many uploads that do not depend on either set is 0, if both are drawn alike: of one size and form.
 ///
 /// It is taken in the coefficients that payloads consist of. Uploads are scaled to size 1 first. The idea that an upload has
 /// more of its own pages than of others is Gauntlet's proof of computation (arXiv 2505.21684).
@@ -36,7 +36,7 @@ pub struct Contrast {
     pub uid: Uid,
     /// The peers whose uploads it is compared with. Itself does not count, nor do those whose uploads are missing.
     pub beside: Vec<Uid>,
-    /// Whether each matrix counts for itself. Otherwise the whole model is looked at at once, and the value is 1 or -1.
+    /// Whether there is a margin of each matrix. Otherwise there is one, of the whole model.
     pub by_matrices: bool,
     /// The pages of which it may have more.
     pub pages: Pages,
@@ -92,14 +92,25 @@ pub struct Pages {
 }
 
 /// To whom a round assigns pages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Whose {
     /// To this peer.
     Peer(Uid),
+    /// To this peer, in an earlier round.
+    Earlier(Earlier),
     /// To nobody: as many as a peer has, the same for all validators. Everybody knows them beforehand.
     Nobodys,
     /// To nobody either, but drawn by this validator's secret among all of these.
     Hidden,
+}
+
+/// The work of a peer in an earlier round.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Earlier {
+    pub uid: Uid,
+    pub round: u64,
+    /// How much the peer said it did, relative to what is assigned to everybody.
+    pub work: f64,
 }
 
 impl Pages {
@@ -108,13 +119,39 @@ impl Pages {
         Self { whose: assigned_to.map_or(Whose::Nobodys, Whose::Peer), sample, stretch: 1.0 }
     }
 
-    /// The peer to which the pages are assigned.
+    /// The peer to which the pages are assigned in this round.
     pub fn assigned_to(&self) -> Option<Uid> {
         match self.whose {
             Whose::Peer(uid) => Some(uid),
+            Whose::Earlier(_) | Whose::Nobodys | Whose::Hidden => None,
+        }
+    }
+
+    /// The peer to which the pages are or were assigned.
+    pub fn peer(&self) -> Option<Uid> {
+        match self.whose {
+            Whose::Peer(uid) | Whose::Earlier(Earlier { uid, .. }) => Some(uid),
             Whose::Nobodys | Whose::Hidden => None,
         }
     }
+}
+
+/// How much more of some pages than of others there is in what is a peer's own in a part of its upload.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Margin {
+    /// Number of weights of this part of the model.
+    pub weights: f64,
+    /// -1 to 1; 0 where nothing is the peer's own.
+    pub value: f64,
+}
+
+/// What a measurement has found.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// Of [`Measurement::Loss`].
+    Loss(f64),
+    /// Of [`Measurement::Contrast`]: one of each matrix, in the order of the model's parameters, or one in all.
+    Margins(Vec<Margin>),
 }
 
 /// A measurement and its value.
@@ -122,7 +159,17 @@ impl Pages {
 pub struct Measured {
     pub what: Measurement,
     /// `None` if a page could not be read.
-    pub value: Option<f64>,
+    pub value: Option<Value>,
+}
+
+impl Measured {
+    /// The loss that was measured.
+    pub fn loss(&self) -> Option<f64> {
+        match self.value {
+            Some(Value::Loss(loss)) => Some(loss),
+            _ => None,
+        }
+    }
 }
 
 /// All that was measured in a round.
@@ -130,8 +177,20 @@ pub struct Measured {
 pub struct Results(pub Vec<Measured>);
 
 impl Results {
-    /// The value of one measurement, if it was made.
-    pub fn get(&self, what: &Measurement) -> Option<f64> {
-        self.0.iter().find(|measured| measured.what == *what)?.value
+    /// The loss that one measurement has found, if it was made.
+    pub fn loss(&self, what: &Measurement) -> Option<f64> {
+        self.of(what)?.loss()
+    }
+
+    /// The margins that one measurement has found, if it was made.
+    pub fn margins(&self, what: &Measurement) -> Option<&[Margin]> {
+        match &self.of(what)?.value {
+            Some(Value::Margins(margins)) => Some(margins),
+            _ => None,
+        }
+    }
+
+    fn of(&self, what: &Measurement) -> Option<&Measured> {
+        self.0.iter().find(|measured| measured.what == *what)
     }
 }

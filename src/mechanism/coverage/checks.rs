@@ -1,24 +1,28 @@
-//! The two kinds of checks, and what they show over time.
+//! The kinds of checks, and what they show over time.
 
 use serde::{Deserialize, Serialize};
 
 use super::parts::Part;
 use super::settings::CoverageSettings;
 use crate::Uid;
-use crate::mechanism::measure::{Contrast, Measurement, Pages, Whose};
+use crate::mechanism::measure::{Contrast, Earlier, Measurement, Pages, Whose};
 
 /// Stretches of a page, each as long as the others.
 const STRETCHES: f64 = 4.0;
 /// Checks without a result that a new peer starts with.
 const PRIOR: f64 = 0.5;
+/// Checks with the result of a typical peer's that a new peer starts with, where it is spared until it is known.
+const SPARED: f64 = 5.0;
 
 /// What a check looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Kind {
     /// A few whole pages. A peer that leaves out pages fails in proportion.
     Pages,
     /// One stretch of each of several pages, as many tokens in all. A peer that leaves out a part of every page fails.
     Stretches,
+    /// Stretches of the pages of an earlier round. A peer that keeps nothing of a round for the next ones fails.
+    Kept,
 }
 
 /// Whose upload a check looks at.
@@ -27,13 +31,15 @@ pub struct Checked {
     pub uid: Uid,
     /// How much the peer says it did (1 = what is assigned to everybody).
     pub work: f64,
+    /// Its last round before this one.
+    pub before: Option<Earlier>,
 }
 
 impl Kind {
     /// The kinds that these settings have.
     pub fn of(settings: &CoverageSettings) -> impl Iterator<Item = Self> {
-        let both = [(Part::Pages, Self::Pages), (Part::Stretches, Self::Stretches)];
-        both.into_iter().filter(|(part, _)| settings.has(*part)).map(|(_, kind)| kind)
+        let all = [(Part::Pages, Self::Pages), (Part::Stretches, Self::Stretches), (Part::Kept, Self::Kept)];
+        all.into_iter().filter(|(part, _)| settings.has(*part)).map(|(_, kind)| kind)
     }
 
     /// The piece of the work of a peer that says it does so much. A page has less weight in the upload of a larger work, so
@@ -44,7 +50,9 @@ impl Kind {
         let (piece, stretch) = (settings.piece * size.max(1.0), size.min(1.0));
         match self {
             Self::Pages => Pages { whose, sample: piece.min(work), stretch },
-            Self::Stretches => Pages { whose, sample: (STRETCHES * piece).min(work), stretch: stretch / STRETCHES },
+            Self::Stretches | Self::Kept => {
+                Pages { whose, sample: (STRETCHES * piece).min(work), stretch: stretch / STRETCHES }
+            }
         }
     }
 
@@ -53,25 +61,24 @@ impl Kind {
     /// more with any upload, and one that is made without the piece would not pass in one case of two.
     /// `beside` are the uploads that the peer's is compared with.
     pub fn measurement(self, settings: &CoverageSettings, of: Checked, beside: &[Uid]) -> Measurement {
+        let (whose, work) = match of.before {
+            Some(before) if self == Self::Kept => (Whose::Earlier(before), before.work),
+            _ => (Whose::Peer(of.uid), of.work),
+        };
         Measurement::Contrast(Contrast {
             uid: of.uid,
             beside: beside.to_vec(),
             by_matrices: settings.has(Part::Matrices),
-            pages: self.piece(settings, Whose::Peer(of.uid), of.work),
-            than: self.piece(settings, Whose::Hidden, of.work),
+            pages: self.piece(settings, whose, work),
+            than: self.piece(settings, Whose::Hidden, work),
         })
     }
-}
-
-/// The result of a check, by what was measured: a number from -1 to 1, where nothing is known -1.
-pub fn result(measured: f64) -> f64 {
-    if measured.is_nan() { -1.0 } else { measured.clamp(-1.0, 1.0) }
 }
 
 /// How much of a peer's work one kind of check has found, over time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Share {
-    /// Sum of the results, -1 to 1 each, by the work that they stand for; older ones weigh less.
+    /// Sum of the results by the work that they stand for; older ones weigh less.
     sum: f64,
     /// Sum of the work.
     work: f64,
@@ -93,14 +100,20 @@ impl Share {
         self.checks > 0.0
     }
 
-    /// The share of the work that was found, 0 to 1. The results of checks of work that was not done are 0 in the mean, those of
-    /// work that was done nearly 1, so their mean estimates the share. What is not known yet counts as not done.
+    /// The share of the work that was found. The results of checks of work that was not done are 0 in the mean, those of work
+    /// that was done nearly 1, so their mean estimates the share. What is not known yet counts as not done.
     pub fn found(&self) -> f64 {
         if !self.is_known() {
             return 0.0;
         }
         let unknown = PRIOR / self.checks;
         (self.sum / (self.work * (1.0 + unknown))).max(0.0)
+    }
+
+    /// The mean result, where what is not known yet counts as a typical peer's.
+    pub fn shrunk_to(&self, typical: f64) -> f64 {
+        let mean = if self.is_known() { self.sum / self.work } else { typical };
+        (self.checks * mean + SPARED * typical) / (self.checks + SPARED)
     }
 
     /// Work and number of the checks.
@@ -142,8 +155,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_proves_nothing() {
-        assert_eq!([0.1, 7.0, -0.1, f64::NAN].map(result), [0.1, 1.0, -0.1, -1.0]);
+    fn a_new_peer_is_spared_until_it_is_known() {
+        let mut share = Share::default();
+        assert_eq!(share.shrunk_to(0.6), 0.6);
+        (0..5).for_each(|check| share.add(if check % 2 == 0 { 0.5 } else { -0.5 }, 2.0, 1.0));
+        assert!((share.shrunk_to(0.6) - 0.35).abs() < 1e-12);
+        (0..200).for_each(|check| share.add(if check % 2 == 0 { 0.5 } else { -0.5 }, 2.0, 0.95));
+        assert!(share.shrunk_to(0.6).abs() < 0.15);
     }
 
     #[test]
@@ -158,7 +176,7 @@ mod tests {
                 (0.1, 0.1, 0.1),
             ];
             for (work, sample, stretch) in sizes {
-                let of = Checked { uid: 1, work };
+                let of = Checked { uid: 1, work, before: None };
                 let [piece, hidden] = kind.measurement(&settings, of, &[1, 2]).pages()[..] else { panic!("two sets") };
                 assert_eq!((piece.whose, piece.sample), (Whose::Peer(1), sample));
                 assert_eq!(piece.stretch, if kind == Kind::Pages { stretch } else { stretch / 4.0 });

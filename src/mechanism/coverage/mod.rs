@@ -7,35 +7,41 @@
 //! where it did not. So passes minus failures estimate the share of the work that the peer did, whatever else it put into
 //! the upload. Pay follows that share.
 //!
+//! Some checks ask about the pages of an earlier round, because honest uploads hold back a part of each round for the next
+//! ones. Uploads of nothing but this round's work have more of it, and could leave out more; and they are of less use.
+//!
 //! A check asks this of each matrix of the model for itself, because a peer can leave out a part of the model as well as a part
-//! of the pages.
+//! of the pages. It asks how much more there is, up to what is usual: gradients that are cheaper all over have less.
 //!
 //! What the uploads of others explain of an upload is taken out of it first: it is noise in a check. Otherwise an honest
 //! peer, whose upload has momentum in it, would fail more often than one that keeps nothing from round to round.
 //!
 //! Nothing here asks how good an upload is, because every such measure can be won without work: by averaging with
-//! others, by repeating what everybody knows, by a gradient without momentum. Neither does the size of a proof count:
-//! a peer that trains on fewer tokens has more of each in its upload.
+//! others, by repeating what everybody knows. Neither does a proof count that is larger than usual: a peer that trains on
+//! fewer tokens has more of each in its upload.
 //!
 //! Draws have no memory. Otherwise a peer that has just been checked would know that it may rest.
 
 mod checks;
 mod claims;
 mod parts;
+mod record;
 mod settings;
+mod usual;
 
 use std::collections::BTreeMap;
 
-use rand::Rng;
+use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-use self::checks::{Checked, Kind, Share, result};
-use self::claims::Claims;
+use self::checks::{Checked, Kind};
 use self::parts::Part;
+use self::record::{Record, Typical};
 pub use self::settings::CoverageSettings;
+use self::usual::{Usual, by_signs};
 use super::column::{Column, ColumnKind};
 use super::facts::Facts;
-use super::measure::{Measurement, PASSES_OF_GRADIENT, Results};
+use super::measure::{Earlier, Margin, Measurement, PASSES_OF_GRADIENT, Results};
 use super::ranking::{Candidate, Ranking};
 use super::seam::{Mechanism, MechanismSettings, sampled};
 use super::selection::draw_for_evaluation;
@@ -45,78 +51,35 @@ use crate::Uid;
 use crate::random::{ChaCha8Rng, rng};
 use crate::settings::Findings;
 
-/// What a validator knows about a peer.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Record {
-    /// The last round that was observed, and how the peer fared.
-    seen: Option<(u64, Status)>,
-    /// The work that it says it does.
-    claims: Claims,
-    /// What checks of whole pages have found.
-    pages: Share,
-    /// What checks of stretches have found.
-    stretches: Share,
-    /// Round of the last check, and its result.
-    checked: Option<(u64, f64)>,
-}
-
-impl Record {
-    fn passed_in(&self, round: u64) -> bool {
-        self.seen.is_some_and(|(seen, status)| seen == round && status.may_be_aggregated())
-    }
-
-    /// What checks of a kind have found.
-    fn share(&self, kind: Kind) -> &Share {
-        match kind {
-            Kind::Pages => &self.pages,
-            Kind::Stretches => &self.stretches,
-        }
-    }
-
-    /// How much of the work checks have found, 0 to 1.
-    fn coverage(&self, settings: &CoverageSettings) -> f64 {
-        Kind::of(settings).map(|kind| self.share(kind).found()).product()
-    }
-
-    /// The work that the peer claims, as far as checks were about as much: who claims more than before waits for them.
-    fn backed(&self) -> f64 {
-        let ((pages, of_pages), (stretches, of_stretches)) = (self.pages.checked(), self.stretches.checked());
-        let checks = of_pages + of_stretches;
-        if checks > 0.0 { self.claims.mean().min((pages + stretches) / checks) } else { 0.0 }
-    }
-
-    /// What the peer is paid for: its claimed work, as far as it was found, where a peer that does all of its work has
-    /// about `typical` coverage.
-    fn score(&self, settings: &CoverageSettings, typical: f64) -> f64 {
-        let CoverageSettings { nothing_to, all_from, .. } = *settings;
-        let paid = (self.coverage(settings) / typical - nothing_to) / (all_from - nothing_to);
-        paid.clamp(0.0, 1.0) * self.backed()
-    }
-}
-
-/// One validator's knowledge of all peers.
+/// One validator's judge.
 struct Coverage {
     settings: CoverageSettings,
     secret: u64,
+    known: Known,
+}
+
+/// What it knows.
+#[derive(Default, Serialize, Deserialize)]
+struct Known {
     peers: BTreeMap<Uid, Record>,
+    /// The usual margins of each kind of checks.
+    usual: BTreeMap<Kind, Usual>,
 }
 
 impl Coverage {
     /// The kind of a round's checks, drawn by lot.
     fn kind(&self, round: u64) -> Kind {
-        let drawn =
-            if self.draw("kind of checks", round).next_u64() >> 63 == 0 { Kind::Pages } else { Kind::Stretches };
-        let mut kinds = Kind::of(&self.settings);
-        let first = kinds.next().expect("the settings have been checked");
-        if kinds.next().is_some() { drawn } else { first }
+        let kinds: Vec<Kind> = Kind::of(&self.settings).collect();
+        kinds[self.draw("kind of checks", round).random_range(0..kinds.len())]
     }
 
     /// The peers that passed. A newcomer is one that has had no check of this kind yet.
     fn candidates(&self, round: u64, kind: Kind) -> Vec<Candidate> {
-        let passed = self.peers.iter().filter(|(_, record)| record.passed_in(round));
+        let passed = self.known.peers.iter().filter(|(_, record)| record.passed_in(round));
+        let (settings, kept) = (&self.settings, self.typical().kept);
         let candidate = |(&uid, record): (&Uid, &Record)| Candidate {
             uid,
-            score: record.coverage(&self.settings) * record.backed(),
+            score: record.coverage(settings) * record.keeps(settings, kept) * record.backed(),
             waited: 0,
             newcomer: !record.share(kind).is_known(),
             past_incentive: 0.0,
@@ -126,9 +89,15 @@ impl Coverage {
 
     /// The peers to check in a round, by uid.
     fn chosen(&self, round: u64) -> Vec<Checked> {
-        let (random, candidates) = (&mut self.draw("evaluation", round), self.candidates(round, self.kind(round)));
+        let kind = self.kind(round);
+        let (random, mut candidates) = (&mut self.draw("evaluation", round), self.candidates(round, kind));
+        candidates.retain(|candidate| self.known.peers[&candidate.uid].can_be_checked(kind, round));
         let drawn = draw_for_evaluation(candidates, self.settings.evaluated_per_round, 1, |_| 0, random);
-        drawn.into_iter().map(|uid| Checked { uid, work: self.peers[&uid].claims.last() }).collect()
+        let checked = |uid| {
+            let record = &self.known.peers[&uid];
+            Checked { uid, work: record.claims.last(), before: record.before }
+        };
+        drawn.into_iter().map(checked).collect()
     }
 
     /// The aggregated peers that a checked one is compared with.
@@ -136,22 +105,8 @@ impl Coverage {
         if self.settings.has(Part::Others) { aggregated.to_vec() } else { Vec::new() }
     }
 
-    /// The coverage of a peer that does all of its work: the median over the work that all peers say they do. How often
-    /// chance fails an honest check depends on model, scheme and round, the same for all peers.
-    fn typical(&self) -> f64 {
-        if !self.settings.has(Part::Typical) {
-            return 1.0;
-        }
-        let backed = self.peers.values().map(|record| (record.coverage(&self.settings), record.backed()));
-        let mut known: Vec<(f64, f64)> = backed.filter(|(_, work)| *work > 0.0).collect();
-        known.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let half = known.iter().map(|(_, work)| work).sum::<f64>() / 2.0;
-        let mut below = 0.0;
-        let median = known.into_iter().find(|(_, work)| {
-            below += work;
-            below >= half
-        });
-        median.map_or(1.0, |(coverage, _)| coverage).clamp(self.settings.typical_at_least, 1.0)
+    fn typical(&self) -> Typical {
+        Typical::of(&self.settings, self.known.peers.values())
     }
 
     fn draw(&self, purpose: &str, round: u64) -> ChaCha8Rng {
@@ -161,20 +116,23 @@ impl Coverage {
 
 impl Mechanism for Coverage {
     fn arrive(&mut self, uid: Uid) {
-        self.peers.insert(uid, Record::default());
+        self.known.peers.insert(uid, Record::default());
     }
 
     fn leave(&mut self, uid: Uid) {
-        self.peers.remove(&uid);
+        self.known.peers.remove(&uid);
     }
 
     fn observe(&mut self, facts: &Facts) {
         for peer in &facts.peers {
-            let Some(record) = self.peers.get_mut(&peer.uid) else { continue };
+            let Some(record) = self.known.peers.get_mut(&peer.uid) else { continue };
             let in_sync = peer.steps_behind.is_some_and(|steps| steps <= self.settings.max_steps_behind);
             let status = if peer.arrival == Status::Passed && !in_sync { Status::OutOfSync } else { peer.arrival };
             // A validator that starts over from a checkpoint sees some rounds twice.
             if record.seen.is_none_or(|(seen, _)| seen < facts.round) {
+                if let Some((round, _)) = record.seen.filter(|(_, status)| status.may_be_aggregated()) {
+                    record.before = Some(Earlier { uid: peer.uid, round, work: record.claims.last() });
+                }
                 let work = if status.may_be_aggregated() { peer.work } else { 0.0 };
                 record.claims.add(facts.round, work, facts.weights_every);
                 record.seen = Some((facts.round, status));
@@ -196,26 +154,31 @@ impl Mechanism for Coverage {
 
     fn learn(&mut self, round: u64, aggregated: &[Uid], results: &Results) {
         let (kind, beside) = (self.kind(round), self.beside(aggregated));
-        for of in self.chosen(round) {
-            let Some(measured) = results.get(&kind.measurement(&self.settings, of, &beside)) else { continue };
-            let Some(record) = self.peers.get_mut(&of.uid) else { continue };
-            let work = record.claims.last();
-            let share = match kind {
-                Kind::Pages => &mut record.pages,
-                Kind::Stretches => &mut record.stretches,
+        let margins = |of| Some((of, results.margins(&kind.measurement(&self.settings, of, &beside))?));
+        let checks: Vec<(Checked, &[Margin])> = self.chosen(round).into_iter().filter_map(margins).collect();
+        let usual = self.known.usual.entry(kind).or_default();
+        usual.add(&checks.iter().map(|(_, margins)| *margins).collect::<Vec<_>>());
+        let sizes = self.settings.has(Part::Sizes);
+        for (of, margins) in checks {
+            let Some(record) = self.known.peers.get_mut(&of.uid) else { continue };
+            let result = if sizes { usual.result(margins) } else { by_signs(margins) };
+            let (share, work) = match kind {
+                Kind::Pages => (&mut record.pages, of.work),
+                Kind::Stretches => (&mut record.stretches, of.work),
+                Kind::Kept => (&mut record.kept, of.before.map_or(0.0, |before| before.work)),
             };
-            share.add(result(measured), work, self.settings.memory);
-            record.checked = Some((round, result(measured)));
+            share.add(result, work, self.settings.memory);
+            record.checked = Some((round, result));
         }
     }
 
     fn pay(&self) -> Vec<(Uid, f64)> {
         let typical = self.typical();
-        shares(self.peers.iter().map(|(&uid, record)| (uid, record.score(&self.settings, typical))), 1.0)
+        shares(self.known.peers.iter().map(|(&uid, record)| (uid, record.score(&self.settings, typical))), 1.0)
     }
 
     fn status(&self, uid: Uid, round: u64) -> Option<Status> {
-        self.peers.get(&uid)?.seen.filter(|(seen, _)| *seen == round).map(|(_, status)| status)
+        self.known.peers.get(&uid)?.seen.filter(|(seen, _)| *seen == round).map(|(_, status)| status)
     }
 
     fn columns(&self) -> Vec<Column> {
@@ -223,34 +186,36 @@ impl Mechanism for Coverage {
         vec![
             Column::new(
                 "check",
-                "whether its upload has more of its own piece than of other tokens (1: in all of the model, -1: nowhere)",
+                "how much more its upload has of its own piece than of other tokens (1: as much as usual)",
                 Measured,
             ),
             Column::new("pages_found", "share of its pages that checks found", Standing),
             Column::new("stretches_found", "share of its tokens within pages that checks found", Standing),
+            Column::new("kept_found", "share of its work of earlier rounds that checks found in its uploads", Standing),
             Column::new("claimed", "work that it says it does a round (1 = what is assigned to everybody)", Standing),
             Column::new("peer_score", "score", Score),
         ]
     }
 
     fn numbers(&self, uid: Uid, round: u64) -> Vec<Option<f64>> {
-        let Some(record) = self.peers.get(&uid) else { return vec![None; self.columns().len()] };
+        let Some(record) = self.known.peers.get(&uid) else { return vec![None; self.columns().len()] };
         let checked = record.checked.filter(|(checked, _)| *checked == round);
         vec![
             checked.map(|(_, result)| result),
             Some(record.pages.found()),
             Some(record.stretches.found()),
+            Some(record.kept.found()),
             Some(record.claims.mean()),
             Some(record.score(&self.settings, self.typical())),
         ]
     }
 
     fn save(&self) -> Vec<u8> {
-        postcard::to_stdvec(&self.peers).expect("a plain structure")
+        postcard::to_stdvec(&self.known).expect("a plain structure")
     }
 
     fn restore(&mut self, saved: &[u8]) -> Result<(), String> {
-        self.peers = postcard::from_bytes(saved).map_err(|error| error.to_string())?;
+        self.known = postcard::from_bytes(saved).map_err(|error| error.to_string())?;
         Ok(())
     }
 }
@@ -261,7 +226,7 @@ impl MechanismSettings for CoverageSettings {
     }
 
     fn build(&self, secret: u64) -> Box<dyn Mechanism> {
-        Box::new(Coverage { settings: self.clone(), secret, peers: BTreeMap::new() })
+        Box::new(Coverage { settings: self.clone(), secret, known: Known::default() })
     }
 
     /// The gradient of a piece per check, and of the hidden pages once: as if all said that they do what is assigned.

@@ -10,8 +10,12 @@ pub enum Part {
     Pages,
     /// Checks of stretches: all are of whole pages.
     Stretches,
+    /// Checks for what is kept of earlier rounds.
+    Kept,
     /// Looking at each matrix of the model for itself: a check looks at the whole model at once.
     Matrices,
+    /// How large margins are, up to the usual size: only their signs count.
+    Sizes,
     /// What other uploads explain of an upload stays in it.
     Others,
     /// The median of all peers as the measure of coverage: it is 1.

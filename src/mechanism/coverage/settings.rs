@@ -36,9 +36,9 @@ impl Default for CoverageSettings {
             evaluated_per_round: 5,
             piece: 0.125,
             memory: 0.95,
-            nothing_to: 0.6,
-            all_from: 0.9,
-            typical_at_least: 0.3,
+            nothing_to: 0.7,
+            all_from: 0.85,
+            typical_at_least: 0.35,
             without: Vec::new(),
         }
     }

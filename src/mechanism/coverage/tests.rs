@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::mechanism::testing::Alike;
-use crate::mechanism::{Contrast, Measured, PeerFacts};
+use crate::mechanism::{Contrast, Measured, PeerFacts, Value, Whose};
 
 /// A peer of a made-up network.
 #[derive(Clone, Copy)]
@@ -13,8 +13,12 @@ struct Peer {
     pages: f64,
     /// Probability that it has trained on the stretches of a check.
     stretches: f64,
+    /// Probability that its upload has in it what it kept of a page of the round before.
+    kept: f64,
     /// The part of the model whose gradient it computes.
     matrices: f64,
+    /// The margins of work that was done, relative to those of honest uploads.
+    size: f64,
     /// Probability that a matrix for which it has done the work passes.
     sharp: f64,
     /// One round in so many is worked and uploaded in.
@@ -23,7 +27,8 @@ struct Peer {
     says: f64,
 }
 
-const HONEST: Peer = Peer { pages: 1.0, stretches: 1.0, matrices: 1.0, sharp: 1.0, every: 1, says: 1.0 };
+const HONEST: Peer =
+    Peer { pages: 1.0, stretches: 1.0, kept: 0.8, matrices: 1.0, size: 1.0, sharp: 1.0, every: 1, says: 1.0 };
 
 /// Rounds between two settings of weights.
 const EVERY: u64 = 5;
@@ -34,7 +39,7 @@ fn chance(purpose: &str, uid: Uid, round: u64) -> f64 {
 }
 
 fn network(peers: &[Peer], settings: CoverageSettings) -> Coverage {
-    let mut coverage = Coverage { settings, secret: 11, peers: BTreeMap::new() };
+    let mut coverage = Coverage { settings, secret: 11, known: Known::default() };
     (0..peers.len()).for_each(|uid| coverage.arrive(uid as Uid));
     coverage
 }
@@ -48,31 +53,36 @@ fn observe(coverage: &mut Coverage, round: u64, outcomes: impl Iterator<Item = (
 
 /// Matrices of the model.
 const MATRICES: usize = 8;
+/// The margin of an honest check.
+const MARGIN: f64 = 0.1;
 
 /// What a validator would measure.
-fn contrast(peers: &[Peer], what: &Measurement, round: u64) -> f64 {
+fn contrast(peers: &[Peer], what: &Measurement, round: u64) -> Value {
     let Measurement::Contrast(Contrast { uid, by_matrices, pages, .. }) = what else {
         unreachable!("it asks for no loss")
     };
     let (uid, peer) = (*uid, peers[usize::from(*uid)]);
-    let (share, purpose) = if pages.stretch <= 0.25 { (peer.stretches, "stretch") } else { (peer.pages, "pages") };
+    let (share, purpose) = match pages.whose {
+        Whose::Earlier(_) => (peer.kept, "kept"),
+        _ if pages.stretch <= 0.25 => (peer.stretches, "stretch"),
+        _ => (peer.pages, "pages"),
+    };
     let trained = chance(purpose, uid, round) < share;
-    let by_chance = if chance("luck", uid, round) < 0.5 { 1.0 } else { -1.0 };
-    let result = |matrix: usize| {
+    let by_chance = if chance("luck", uid, round) < 0.5 { MARGIN } else { -MARGIN };
+    let margin = |matrix: usize| {
         // Where it computes nothing, it sends nothing.
         let there = (matrix as f64) < peer.matrices * MATRICES as f64;
         let passes = chance(&format!("matrix {matrix}"), uid, round) < peer.sharp;
-        let found = if !trained {
-            by_chance
-        } else if passes {
-            1.0
-        } else {
-            -1.0
+        let value = match (there, trained, passes) {
+            (false, ..) => 0.0,
+            (true, false, _) => by_chance,
+            (true, true, true) => peer.size * MARGIN,
+            (true, true, false) => -MARGIN,
         };
-        if there { found } else { -1.0 }
+        Margin { weights: 1.0, value }
     };
     // A part of the model agrees with itself.
-    if *by_matrices { mean(&(0..MATRICES).map(result).collect::<Vec<_>>()) } else { result(0) }
+    Value::Margins(if *by_matrices { (0..MATRICES).map(margin).collect() } else { vec![margin(0)] })
 }
 
 /// The pay of each peer over so many rounds.
@@ -100,7 +110,7 @@ fn pay_follows_the_share_of_the_work_that_was_done() {
     peers[1] = Peer { pages: 0.5, ..HONEST };
     peers[2] = Peer { stretches: 0.5, ..HONEST };
     peers[3] = Peer { every: 2, ..HONEST };
-    peers[4] = Peer { pages: 0.0, stretches: 0.0, ..HONEST };
+    peers[4] = Peer { pages: 0.0, stretches: 0.0, kept: 0.0, ..HONEST };
     let coverage = &mut network(&peers, CoverageSettings::default());
     play(coverage, &peers, 0..200);
     let paid = play(coverage, &peers, 200..10_200);
@@ -141,7 +151,13 @@ fn each_round_counts_once_whenever_weights_are_set() {
             let status = |uid| if works(uid) { Status::Passed } else { Status::Absent };
             observe(&mut coverage, round, (0..4).map(|uid| (uid, status(uid), 1.0)));
             let measured = coverage.measure(round, &[]).into_iter();
-            coverage.learn(round, &[], &Results(measured.map(|what| Measured { value: Some(1.0), what }).collect()));
+            coverage.learn(
+                round,
+                &[],
+                &Results(
+                    measured.map(|what| Measured { value: Some(contrast(&[HONEST; 4], &what, round)), what }).collect(),
+                ),
+            );
             if (round + 1).is_multiple_of(EVERY) && round > 50 * EVERY {
                 coverage.pay().into_iter().for_each(|(uid, share)| paid[usize::from(uid)] += share);
             }
@@ -182,6 +198,24 @@ fn the_gradient_of_a_part_of_the_model_is_not_enough() {
 }
 
 #[test]
+fn gradients_that_are_cheaper_all_over_are_paid_less_and_larger_proofs_are_not_paid_more() {
+    let mut peers = vec![Peer { sharp: 0.95, ..HONEST }; 16];
+    peers[0].size = 0.65;
+    peers[1].size = 2.0;
+    // What is trained on has more weight where half of it is left out.
+    peers[2] = Peer { size: 2.0, stretches: 0.5, ..peers[2] };
+    let ratios = |without: Vec<Part>| {
+        let settings = CoverageSettings { without, ..Default::default() };
+        let paid = play(&mut network(&peers, settings), &peers, 0..1000);
+        [0, 1, 2].map(|uid| paid[uid] / mean(&paid[3..]))
+    };
+    let [cheap, large, half] = ratios(vec![]);
+    assert!(cheap < 0.3 && (0.95..1.1).contains(&large) && half < 0.3, "{cheap} {large} {half}");
+    let [by_sign, ..] = ratios(vec![Part::Sizes]);
+    assert!(by_sign > 0.9, "{by_sign}");
+}
+
+#[test]
 fn proofs_that_chance_spares_are_paid_little_more() {
     let mut peers = vec![Peer { sharp: 0.95, ..HONEST }; 12];
     peers[..4].fill(HONEST);
@@ -197,6 +231,62 @@ fn many_that_leave_out_work_do_not_become_typical() {
     let paid = play(&mut network(&peers, CoverageSettings::default()), &peers, 0..1000);
     let ratio = mean(&paid[3..]) / mean(&paid[..3]);
     assert!(ratio < 0.5, "{ratio}");
+}
+
+#[test]
+fn a_peer_that_keeps_nothing_is_found_out_and_one_that_keeps_less_is_not() {
+    let mut peers = vec![HONEST; 12];
+    peers[0] = Peer { kept: 0.0, ..HONEST };
+    peers[1] = Peer { kept: 0.6, ..HONEST };
+    let paid = |without: Vec<Part>| {
+        let coverage = &mut network(&peers, CoverageSettings { without, ..Default::default() });
+        let first = play(coverage, &peers, 0..200);
+        let paid = play(coverage, &peers, 200..1200);
+        [first[0] / mean(&first[2..]), paid[0] / mean(&paid[2..]), paid[1] / mean(&paid[2..])]
+    };
+    let [first, nothing, less] = paid(vec![]);
+    assert!((0.05..0.6).contains(&first), "it takes a while: {first}");
+    assert!(nothing < 0.2 && less > 0.8, "{nothing} {less}");
+    assert!(paid(vec![Part::Kept]).into_iter().all(|paid| (paid - 1.0).abs() < 0.05));
+}
+
+/// Not every scheme keeps something.
+#[test]
+fn where_nobody_keeps_anything_nobody_has_to() {
+    let peers = [Peer { kept: 0.0, ..HONEST }; 12];
+    let paid = play(&mut network(&peers, CoverageSettings::default()), &peers, 0..1000);
+    assert!(paid.iter().all(|&one| (one / mean(&paid) - 1.0).abs() < 0.1), "{paid:?}");
+}
+
+#[test]
+fn what_was_kept_is_that_of_the_last_round_in_which_the_peer_passed() {
+    let mut coverage = network(&[HONEST; 2], CoverageSettings::default());
+    // Peer 1 says that it does twice as much in every second round, and is away from round 4 to 8.
+    let says = |round: u64| if round.is_multiple_of(2) { 2.0 } else { 1.0 };
+    for round in 0..40 {
+        let away = (4..=8).contains(&round);
+        let status = |uid| if uid == 1 && away { Status::Absent } else { Status::Passed };
+        observe(&mut coverage, round, (0..2).map(|uid| (uid, status(uid), if uid == 1 { says(round) } else { 1.0 })));
+        let earlier = coverage
+            .measure(round, &[])
+            .iter()
+            .filter_map(|what| match what.pages()[0].whose {
+                Whose::Earlier(earlier) if earlier.uid == 1 => Some(earlier),
+                _ => None,
+            })
+            .collect::<Vec<_>>();
+        if coverage.kind(round) != Kind::Kept {
+            assert!(earlier.is_empty());
+            continue;
+        }
+        let expected = match round {
+            // In round 9 its last round is too long ago.
+            0 | 4..=9 => vec![],
+            _ => vec![Earlier { uid: 1, round: round - 1, work: says(round - 1) }],
+        };
+        assert_eq!(earlier, expected, "round {round}");
+    }
+    assert!((0..40).filter(|round| coverage.kind(*round) == Kind::Kept).any(|round| (10..40).contains(&round)));
 }
 
 /// What the parts are for that need uploads is to be seen in networks.
@@ -277,8 +367,9 @@ fn newcomers_are_sure_of_half_of_the_checks_and_have_no_pay_before_them() {
     let mut coverage = network(&peers[..10], CoverageSettings { evaluated_per_round: 6, ..Default::default() });
     play(&mut coverage, &peers[..10], 0..100);
     (10..20).for_each(|uid| coverage.arrive(uid));
-    observe(&mut coverage, 100, (0..20).map(|uid| (uid, Status::Passed, 1.0)));
-    let chosen = coverage.chosen(100);
+    let round = (100..).find(|round| coverage.kind(*round) != Kind::Kept).unwrap();
+    observe(&mut coverage, round, (0..20).map(|uid| (uid, Status::Passed, 1.0)));
+    let chosen = coverage.chosen(round);
     assert!(chosen.iter().filter(|of| of.uid >= 10).count() >= 3, "{chosen:?}");
     assert!(coverage.pay().iter().all(|&(uid, share)| (uid < 10) == (share > 0.0)));
     // A slot with another owner starts anew.
@@ -304,7 +395,9 @@ proptest! {
         for round in 0..=round {
             observe(&mut coverage, round, (0..6).map(|uid| (uid, Status::Passed, 1.0)));
             let wanted = coverage.measure(round, &[]).into_iter().enumerate();
-            let measured = wanted.map(|(at, what)| Measured { value: Some(values[at % 64]), what });
+            let margin = |at: usize| Margin { weights: 1.0, value: values[at % 64] };
+            let margins = |at: usize| Some(Value::Margins((at..at + 8).map(margin).collect()));
+            let measured = wanted.map(|(at, what)| Measured { value: margins(at), what });
             coverage.learn(round, &[], &Results(measured.collect()));
         }
         let pay = coverage.pay();

@@ -67,7 +67,7 @@ pub fn own_steps(settings: &GauntletSettings, chosen: &[Uid]) -> Vec<Measurement
 /// The losses measured for [`own_steps`], of each peer for which they are complete.
 pub fn own_losses(settings: &GauntletSettings, losses: &Results) -> Vec<LossScores> {
     let beta = settings.beta_fraction;
-    let Some(unassigned_before) = losses.get(&Measurement::before(unassigned(settings))) else { return Vec::new() };
+    let Some(unassigned_before) = losses.loss(&Measurement::before(unassigned(settings))) else { return Vec::new() };
     let peers = losses.0.iter().filter_map(|measured| match &measured.what {
         Measurement::Loss { payloads, pages, .. } if payloads.is_empty() => pages.assigned_to(),
         _ => None,
@@ -75,10 +75,10 @@ pub fn own_losses(settings: &GauntletSettings, losses: &Results) -> Vec<LossScor
     let scores = |uid| {
         Some(LossScores {
             uid,
-            assigned_before: losses.get(&Measurement::before(assigned(settings, uid)))?,
-            assigned_after: losses.get(&Measurement::after_one(uid, beta, assigned(settings, uid)))?,
+            assigned_before: losses.loss(&Measurement::before(assigned(settings, uid)))?,
+            assigned_after: losses.loss(&Measurement::after_one(uid, beta, assigned(settings, uid)))?,
             unassigned_before,
-            unassigned_after: losses.get(&Measurement::after_one(uid, beta, unassigned(settings)))?,
+            unassigned_after: losses.loss(&Measurement::after_one(uid, beta, unassigned(settings)))?,
         })
     };
     peers.filter_map(scores).collect()

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::mechanism::proof::LossScores;
 use crate::mechanism::testing::Alike;
-use crate::mechanism::{Measured, Overlap, PeerFacts};
+use crate::mechanism::{Measured, Overlap, PeerFacts, Value};
 
 /// How a peer fares in a round, and how far behind its model is.
 type Outcome = (Status, Option<f64>);
@@ -42,7 +42,7 @@ fn measured(gauntlet: &Gauntlet, results: &[LossScores]) -> Results {
         }
     };
     let wanted = if uids.is_empty() { Vec::new() } else { own_steps(settings, &uids) };
-    Results(wanted.into_iter().map(|what| Measured { value: Some(loss(&what)), what }).collect())
+    Results(wanted.into_iter().map(|what| Measured { value: Some(Value::Loss(loss(&what))), what }).collect())
 }
 
 fn included(gauntlet: &Gauntlet, round: u64) -> Vec<Uid> {

@@ -244,15 +244,15 @@ impl Mechanism for TemplarV2 {
 
     fn learn(&mut self, round: u64, _aggregated: &[Uid], losses: &Results) {
         let (unassigned, beta) = (self.pages(None), self.settings.beta_fraction);
-        let Some(unassigned_before) = losses.get(&Measurement::before(unassigned)) else { return };
+        let Some(unassigned_before) = losses.loss(&Measurement::before(unassigned)) else { return };
         let scores = |uid: Uid| {
             let own = self.pages(Some(uid));
             Some(LossScores {
                 uid,
-                assigned_before: losses.get(&Measurement::before(own))?,
-                assigned_after: losses.get(&Measurement::after_one(uid, beta, own))?,
+                assigned_before: losses.loss(&Measurement::before(own))?,
+                assigned_after: losses.loss(&Measurement::after_one(uid, beta, own))?,
                 unassigned_before,
-                unassigned_after: losses.get(&Measurement::after_one(uid, beta, unassigned))?,
+                unassigned_after: losses.loss(&Measurement::after_one(uid, beta, unassigned))?,
             })
         };
         let evaluated: Vec<LossScores> = self.peers.keys().copied().filter_map(scores).collect();

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::mechanism::testing::Alike;
-use crate::mechanism::{MechanismSettings, Overlap, PeerFacts};
+use crate::mechanism::{Measured, MechanismSettings, Overlap, PeerFacts, Value};
 
 fn network(peers: Uid) -> TemplarV2 {
     let mut mechanism = TemplarV2::new(TemplarV2Settings::default(), 3);
@@ -29,7 +29,7 @@ fn play(mechanism: &mut TemplarV2, rounds: std::ops::Range<u64>) {
             let gain = uploads.first().map_or(0.0, |uid| 0.001 * f64::from(*uid) - 0.002);
             3.0 - gain - if what.pages()[0].assigned_to().is_some() && !uploads.is_empty() { 0.01 } else { 0.0 }
         };
-        let measured = wanted.into_iter().map(|what| super::super::Measured { value: Some(loss(&what)), what });
+        let measured = wanted.into_iter().map(|what| Measured { value: Some(Value::Loss(loss(&what))), what });
         mechanism.learn(round, &[], &Results(measured.collect()));
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use super::jobs::Job;
 use crate::Uid;
 use crate::corpus::{PageError, PageId};
-use crate::mechanism::{Contrast, Measured, Measurement, Pages};
+use crate::mechanism::{Contrast, Margin, Measured, Measurement, Pages, Value};
 use crate::node::network::Network;
 use crate::training::aggregate::Weighted;
 use crate::training::contrast::{Coefficients, OwnPart};
@@ -90,7 +90,7 @@ impl Material {
         fraction: f64,
         wanted: &[Measurement],
         on_assigned: &mut Vec<f64>,
-    ) -> Vec<Result<f64, PageError>> {
+    ) -> Vec<Result<Value, PageError>> {
         let sets: Vec<&PageSet> = wanted.iter().flat_map(Measurement::pages).map(|pages| self.set(&pages)).collect();
         let pages: Vec<_> = sets.iter().map(|set| self.read(set)).collect();
         let readable: Vec<&[Vec<u32>]> = pages.iter().filter_map(|pages| pages.ok()).collect();
@@ -108,17 +108,17 @@ impl Material {
             pages.map_err(Clone::clone)?;
             let loss = losses.next().expect("a loss of each set that was read");
             on_assigned.extend((payloads.is_empty() && set.is_assigned()).then_some(loss));
-            Ok(loss)
+            Ok(Value::Loss(loss))
         };
         pages.into_iter().zip(sets).map(&mut loss).collect()
     }
 
-    /// In how much of the model there is more of some pages than of others in an upload.
+    /// How much more of some pages than of others there is in an upload.
     fn contrast(
         &self,
         Contrast { uid, beside, by_matrices, pages, than }: &Contrast,
         on_assigned: &mut Vec<f64>,
-    ) -> Result<f64, PageError> {
+    ) -> Result<Value, PageError> {
         // What all measurements share comes first, even if the rest fails.
         let than = self.gradient(than, on_assigned)?;
         let core = &self.network.core;
@@ -126,22 +126,18 @@ impl Material {
         let others: Vec<&PseudoGradient> = beside.iter().filter(|other| *other != uid).filter_map(payload).collect();
         let upload = payload(uid).expect("a measurement is made of uploads that are there");
         let pages = self.gradient(pages, on_assigned)?;
-        let is_more = |tensors: &[usize]| {
-            let own = OwnPart::new((core.shape(), core.basis()), tensors, upload, &others);
-            if own.contrast(&pages, &than) > 0.0 { 1.0 } else { -1.0 }
+        let tensors = &core.layout.tensors;
+        let margin = |of: &[usize]| {
+            let own = OwnPart::new((core.shape(), core.basis()), of, upload, &others);
+            let weights = of.iter().map(|tensor| tensors[*tensor].range.len() as f64).sum();
+            Margin { weights, value: own.contrast(&pages, &than) }
         };
-        let all: Vec<usize> = (0..core.layout.tensors.len()).collect();
-        if !by_matrices {
-            return Ok(is_more(&all));
-        }
-        let products = all.into_iter().filter(|tensor| core.layout.tensors[*tensor].is_product());
-        let (mut more, mut weights) = (0.0, 0.0);
-        for tensor in products {
-            let weight = core.layout.tensors[tensor].range.len() as f64;
-            more += weight * is_more(&[tensor]);
-            weights += weight;
-        }
-        Ok(more / weights)
+        let all: Vec<usize> = (0..tensors.len()).collect();
+        let parts: Vec<&[usize]> = match by_matrices {
+            true => all.chunks(1).filter(|tensor| tensors[tensor[0]].is_product()).collect(),
+            false => vec![&all],
+        };
+        Ok(Value::Margins(parts.into_iter().map(margin).collect()))
     }
 
     /// The gradient on a set of pages.
@@ -149,7 +145,7 @@ impl Material {
         let set = self.set(pages);
         let pages = self.read(set).map_err(Clone::clone)?;
         let gradient = || self.network.core.gradient(&self.before.model, pages);
-        if set.pages.assigned_to().is_none() {
+        if set.pages.peer().is_none() {
             return Ok(Cow::Borrowed(set.gradient.get_or_init(|| gradient().0)));
         }
         let (gradient, loss) = gradient();

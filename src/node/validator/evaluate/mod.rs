@@ -17,7 +17,7 @@ use super::Validator;
 use super::gather::Gathered;
 use crate::Uid;
 use crate::corpus::{self, PageId};
-use crate::mechanism::{Contrast, Measurement, PASSES_OF_GRADIENT, Pages, Results, Whose};
+use crate::mechanism::{Contrast, Earlier, Measurement, PASSES_OF_GRADIENT, Pages, Results, Whose};
 use crate::random::rng;
 use crate::training::Replica;
 
@@ -97,7 +97,7 @@ impl Validator {
             if known.contains(&pages) {
                 return 0;
             }
-            known.extend(pages.assigned_to().is_none().then_some(pages));
+            known.extend(pages.peer().is_none().then_some(pages));
             PASSES_OF_GRADIENT * self.tokens(&pages, gathered)
         };
         let mut of_one = |what: &Measurement| match what {
@@ -117,8 +117,15 @@ impl Validator {
     fn pages(&self, pages: &Pages, gathered: &Gathered) -> Vec<PageId> {
         let (assignment, round) = (&self.network.assignment, self.round);
         let expected = self.network.rules.training.pages_per_round;
-        let uid = match pages.whose {
-            Whose::Peer(uid) => uid,
+        let (uid, assigned_in, said) = match pages.whose {
+            Whose::Peer(uid) => {
+                let received = gathered.valid.get(&uid);
+                (uid, round, received.map_or(expected, |received| self.network.pages_said(&received.upload)))
+            }
+            Whose::Earlier(Earlier { uid, round, work }) => {
+                let most = self.network.rules.protocol.pages_that_count(expected);
+                (uid, round, ((expected as f64 * work).round() as usize).min(most))
+            }
             Whose::Nobodys => {
                 let all = assignment.unassigned(round, expected);
                 return corpus::sample(self.secret, Uid::MAX, round, pages.sample, &all);
@@ -128,10 +135,7 @@ impl Validator {
                 return assignment.hidden(round, count, &mut rng(self.secret, "hidden pages", 0, round));
             }
         };
-        let mut all = assignment.assigned(uid, round);
-        let said = gathered.valid.get(&uid).map_or(expected, |received| self.network.pages_said(&received.upload));
-        all.extend(assignment.extra(uid, round, said.saturating_sub(expected)));
-        all.truncate(said.max(1));
+        let all = assignment.first(uid, assigned_in, said.max(1));
         let sample = pages.sample * expected as f64 / all.len() as f64;
         corpus::sample(self.secret, uid, round, sample.min(1.0), &all)
     }
@@ -141,7 +145,7 @@ impl Validator {
     fn stretch(&self, pages: &Pages) -> Range<usize> {
         let tokens = self.network.core.config.sequence_length;
         let stretches = ((1.0 / pages.stretch).round() as usize).clamp(1, tokens);
-        let who = pages.assigned_to().map_or(u64::MAX, u64::from);
+        let who = pages.peer().map_or(u64::MAX, u64::from);
         let at = rng(self.secret, "evaluation stretch", who, self.round).random_range(0..stretches);
         at * tokens / stretches..(at + 1) * tokens / stretches
     }

@@ -1,0 +1,122 @@
+//! How large the margins of checks usually are.
+
+use serde::{Deserialize, Serialize};
+
+use crate::mechanism::measure::Margin;
+
+/// The part of the earlier rounds that remains after another one.
+const MEMORY: f64 = 0.9;
+/// A margin counts as far as it is usual, and no more than so much.
+const MOST: f64 = 1.25;
+
+/// The usual margins of one kind of checks, one of each matrix.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Usual {
+    /// Sums of the median margins of rounds; older ones weigh less.
+    sums: Vec<f64>,
+    /// Number of rounds; older ones count less.
+    rounds: f64,
+}
+
+impl Usual {
+    /// Takes in the margins of all checks of a round.
+    pub fn add(&mut self, checks: &[&[Margin]]) {
+        let Some(first) = checks.first() else { return };
+        self.sums.resize(first.len(), 0.0);
+        self.rounds = MEMORY * self.rounds + 1.0;
+        for (at, sum) in self.sums.iter_mut().enumerate() {
+            let mut values: Vec<f64> = checks.iter().filter_map(|check| check.get(at)).map(known).collect();
+            values.sort_by(f64::total_cmp);
+            let (below, above) = (values[(values.len() - 1) / 2], values[values.len() / 2]);
+            *sum = MEMORY * *sum + (below + above) / 2.0;
+        }
+    }
+
+    /// The result of a check: the mean over all weights of the margins relative to usual ones, 1.25 at most, because an upload
+    /// of fewer tokens has more of each.
+    pub fn result(&self, margins: &[Margin]) -> f64 {
+        let (mut sum, mut weights) = (0.0, 0.0);
+        for (at, margin) in margins.iter().enumerate() {
+            let usual = self.sums.get(at).map_or(0.0, |sum| sum / self.rounds);
+            sum += margin.weights * relative(known(margin), usual);
+            weights += margin.weights;
+        }
+        if weights > 0.0 { sum / weights } else { -1.0 }
+    }
+}
+
+/// The result of a check by the signs of its margins.
+pub fn by_signs(margins: &[Margin]) -> f64 {
+    Usual::default().result(margins)
+}
+
+/// A margin from -1 to 1. Where nothing is the peer's own, nothing is shown.
+fn known(margin: &Margin) -> f64 {
+    if margin.value.is_nan() || margin.value == 0.0 { -1.0 } else { margin.value.clamp(-1.0, 1.0) }
+}
+
+/// A margin relative to a usual one. Where there is usually none, its sign counts.
+fn relative(margin: f64, usual: f64) -> f64 {
+    if usual > 0.0 { (margin / usual).clamp(-MOST, MOST) } else { margin.signum() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn margins(values: [f64; 2]) -> [Margin; 2] {
+        [Margin { weights: 3.0, value: values[0] }, Margin { weights: 1.0, value: values[1] }]
+    }
+
+    fn after(rounds: &[&[[f64; 2]]]) -> Usual {
+        let mut usual = Usual::default();
+        for round in rounds {
+            let checks: Vec<[Margin; 2]> = round.iter().map(|values| margins(*values)).collect();
+            usual.add(&checks.iter().map(|check| &check[..]).collect::<Vec<_>>());
+        }
+        usual
+    }
+
+    #[test]
+    fn margins_count_by_their_size_up_to_a_quarter_more_than_usual() {
+        let usual = after(&[&[[0.2, 0.4], [0.9, 0.4], [-1.0, 0.4]], &[[0.1, 0.4], [0.3, 0.4]]]);
+        for (values, expected) in [
+            ([0.25, 0.5], 1.25),
+            ([0.2, 0.4], 1.0),
+            ([0.1, 0.2], 0.5),
+            ([0.9, 0.9], 1.25),
+            ([-0.1, 0.2], 0.25 * (-3.0 * 0.5 + 0.5)),
+            ([-0.9, -0.9], -1.25),
+        ] {
+            let found = usual.result(&margins(values));
+            assert!((found - expected).abs() < 1e-12, "{values:?}: {found}");
+        }
+    }
+
+    #[test]
+    fn where_no_size_is_usual_signs_count() {
+        for usual in [Usual::default(), after(&[&[[-0.1, -0.2]]])] {
+            assert_eq!(usual.result(&margins([0.01, 0.9])), 1.0);
+            assert_eq!(usual.result(&margins([0.01, -0.9])), 0.5);
+        }
+        assert_eq!(by_signs(&margins([-0.01, 0.9])), -0.5);
+    }
+
+    #[test]
+    fn what_shows_nothing_counts_as_the_opposite() {
+        let usual = after(&[&[[0.2, 0.2]]]);
+        for nothing in [0.0, f64::NAN, f64::NEG_INFINITY] {
+            assert_eq!(usual.result(&margins([nothing, nothing])), -1.25);
+            assert_eq!(by_signs(&margins([nothing, nothing])), -1.0);
+        }
+        assert_eq!(usual.result(&[]), -1.0);
+        assert!(after(&[&[[f64::NAN, f64::INFINITY]], &[]]).result(&margins([0.1, 0.1])).is_finite());
+    }
+
+    #[test]
+    fn what_is_usual_follows_the_rounds() {
+        let many = [&[[0.4, 0.4]][..]; 60];
+        let usual = after(&[&[&[[0.1, 0.1]][..]; 60][..], &many].concat());
+        assert!((usual.result(&margins([0.2, 0.2])) - 0.5).abs() < 1e-2);
+    }
+}
