@@ -207,6 +207,8 @@ class Pages:
         _check_hidden(self)
         if self.round is not None and self.assigned_to is None:
             raise ValueError(f"Pages of round {self.round} assigned to nobody; expected the uid of a peer in assigned_to")
+        if self.round is None and self.work != 1.0:
+            raise ValueError(f"Pages with work={self.work} of this round; expected the earlier round of that work in round")
 
 
 @dataclasses.dataclass(frozen=True)

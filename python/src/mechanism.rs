@@ -116,9 +116,12 @@ fn pages_of(asked: &Bound<'_, PyAny>) -> PyResult<Pages> {
 }
 
 /// The pages of a `gauntlet.Pages`, which may be of an earlier round.
-fn pages_of_any_round(asked: &Bound<'_, PyAny>) -> PyResult<Pages> {
+fn pages_of_any_round(asked: &Bound<'_, PyAny>, now: u64) -> PyResult<Pages> {
     let pages = pages_of(asked)?;
     let (Some(uid), Some(round)) = (pages.assigned_to(), asked.getattr("round")?.extract()?) else { return Ok(pages) };
+    if round >= now {
+        return refused(asked, &format!("a round before {now}"));
+    }
     let work: f64 = asked.getattr("work")?.extract()?;
     if !(work > 0.0 && work.is_finite()) {
         return refused(asked, "a finite amount of work above 0");
@@ -126,7 +129,7 @@ fn pages_of_any_round(asked: &Bound<'_, PyAny>) -> PyResult<Pages> {
     Ok(Pages { whose: Whose::Earlier(Earlier { uid, round, work }), ..pages })
 }
 
-fn measurement_of(asked: &Bound<'_, PyAny>) -> PyResult<Measurement> {
+fn measurement_of(asked: &Bound<'_, PyAny>, now: u64) -> PyResult<Measurement> {
     if !asked.is_instance(&asked.py().import("gauntlet.mechanisms")?.getattr("Contrast")?)? {
         let pages = pages_of(asked)?;
         let fraction: f64 = asked.getattr("fraction")?.extract()?;
@@ -138,7 +141,7 @@ fn measurement_of(asked: &Bound<'_, PyAny>) -> PyResult<Measurement> {
     }
     let by_matrices = asked.getattr("by_matrices")?.extract()?;
     let (uid, beside) = (asked.getattr("uid")?.extract()?, asked.getattr("beside")?.extract()?);
-    let [pages, than] = ["pages", "than"].map(|name| pages_of_any_round(&asked.getattr(name)?));
+    let [pages, than] = ["pages", "than"].map(|name| pages_of_any_round(&asked.getattr(name)?, now));
     Ok(Measurement::Contrast(Contrast { uid, beside, by_matrices, pages: pages?, than: than? }))
 }
 
@@ -242,7 +245,7 @@ impl Mechanism for Judge {
         }
         self.ask("measure", Some(round), |object| {
             let asked = object.call_method1("measure", (round, PyList::new(object.py(), aggregated)?))?;
-            asked.try_iter()?.map(|asked| measurement_of(&asked?)).collect()
+            asked.try_iter()?.map(|asked| measurement_of(&asked?, round)).collect()
         })
     }
 

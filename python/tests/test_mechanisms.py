@@ -166,6 +166,15 @@ def test_pages_can_be_hidden_and_cut(simulated):
         gauntlet.Contrast(0, gauntlet.Pages(0), 3)
     with pytest.raises(ValueError, match="Pages of round 3 assigned to nobody"):
         gauntlet.Pages(round=3)
+    with pytest.raises(ValueError, match="work=2.0 of this round; expected the earlier round"):
+        gauntlet.Pages(0, work=2.0)
+
+    class Ahead(Novelty):
+        def measure(self, round, aggregated):
+            return [gauntlet.Contrast(0, gauntlet.Pages(0, round=round), gauntlet.Pages(hidden=True))]
+
+    with pytest.raises(ValueError, match="expected a round before 0"):
+        simulated(network(mechanism=Ahead))
 
 
 def test_the_generator_and_the_ratings_are_the_projects():

@@ -110,10 +110,16 @@ impl Share {
         (self.sum / (self.work * (1.0 + unknown))).max(0.0)
     }
 
-    /// The mean result, where what is not known yet counts as a typical peer's.
-    pub fn shrunk_to(&self, typical: f64) -> f64 {
-        let mean = if self.is_known() { self.sum / self.work } else { typical };
-        (self.checks * mean + SPARED * typical) / (self.checks + SPARED)
+    /// The mean result, if there was any.
+    pub fn mean(&self) -> Option<f64> {
+        self.is_known().then(|| self.sum / self.work)
+    }
+
+    /// The mean result, where what is not known yet counts as a typical peer's. It is forgotten as a check is.
+    pub fn shrunk_to(&self, typical: f64, memory: f64) -> f64 {
+        // After n checks, `checks` is (1 - memory^n) / (1 - memory).
+        let spared = SPARED * (1.0 - self.checks * (1.0 - memory)).max(0.0);
+        self.mean().map_or(typical, |mean| (self.checks * mean + spared * typical) / (self.checks + spared))
     }
 
     /// Work and number of the checks.
@@ -157,11 +163,11 @@ mod tests {
     #[test]
     fn a_new_peer_is_spared_until_it_is_known() {
         let mut share = Share::default();
-        assert_eq!(share.shrunk_to(0.6), 0.6);
-        (0..5).for_each(|check| share.add(if check % 2 == 0 { 0.5 } else { -0.5 }, 2.0, 1.0));
-        assert!((share.shrunk_to(0.6) - 0.35).abs() < 1e-12);
-        (0..200).for_each(|check| share.add(if check % 2 == 0 { 0.5 } else { -0.5 }, 2.0, 0.95));
-        assert!(share.shrunk_to(0.6).abs() < 0.15);
+        assert_eq!(share.shrunk_to(0.6, 0.95), 0.6);
+        share.add(-0.5, 2.0, 0.95);
+        assert!((share.shrunk_to(0.6, 0.95) - (-0.5 + 4.75 * 0.6) / 5.75).abs() < 1e-12);
+        (0..200).for_each(|_| share.add(-0.5, 2.0, 0.95));
+        assert!((share.shrunk_to(0.6, 0.95) + 0.5).abs() < 1e-3, "mercy ends");
     }
 
     #[test]

@@ -76,10 +76,10 @@ impl Coverage {
     /// The peers that passed. A newcomer is one that has had no check of this kind yet.
     fn candidates(&self, round: u64, kind: Kind) -> Vec<Candidate> {
         let passed = self.known.peers.iter().filter(|(_, record)| record.passed_in(round));
-        let (settings, kept) = (&self.settings, self.typical().kept);
+        let typical = self.typical();
         let candidate = |(&uid, record): (&Uid, &Record)| Candidate {
             uid,
-            score: record.coverage(settings) * record.keeps(settings, kept) * record.backed(),
+            score: record.rank(&self.settings, typical),
             waited: 0,
             newcomer: !record.share(kind).is_known(),
             past_incentive: 0.0,
@@ -91,7 +91,7 @@ impl Coverage {
     fn chosen(&self, round: u64) -> Vec<Checked> {
         let kind = self.kind(round);
         let (random, mut candidates) = (&mut self.draw("evaluation", round), self.candidates(round, kind));
-        candidates.retain(|candidate| self.known.peers[&candidate.uid].can_be_checked(kind, round));
+        candidates.retain(|candidate| self.known.peers[&candidate.uid].can_be_checked(kind));
         let drawn = draw_for_evaluation(candidates, self.settings.evaluated_per_round, 1, |_| 0, random);
         let checked = |uid| {
             let record = &self.known.peers[&uid];
@@ -156,18 +156,21 @@ impl Mechanism for Coverage {
         let (kind, beside) = (self.kind(round), self.beside(aggregated));
         let margins = |of| Some((of, results.margins(&kind.measurement(&self.settings, of, &beside))?));
         let checks: Vec<(Checked, &[Margin])> = self.chosen(round).into_iter().filter_map(margins).collect();
+        let typical = self.typical();
+        let work = |uid| self.known.peers.get(uid).map_or(0.0, |record| record.rank(&self.settings, typical));
+        let known: Vec<(&[Margin], f64)> = checks.iter().map(|(of, margins)| (*margins, work(&of.uid))).collect();
         let usual = self.known.usual.entry(kind).or_default();
-        usual.add(&checks.iter().map(|(_, margins)| *margins).collect::<Vec<_>>());
+        usual.add(&known);
         let sizes = self.settings.has(Part::Sizes);
         for (of, margins) in checks {
             let Some(record) = self.known.peers.get_mut(&of.uid) else { continue };
             let result = if sizes { usual.result(margins) } else { by_signs(margins) };
-            let (share, work) = match kind {
-                Kind::Pages => (&mut record.pages, of.work),
-                Kind::Stretches => (&mut record.stretches, of.work),
-                Kind::Kept => (&mut record.kept, of.before.map_or(0.0, |before| before.work)),
+            let share = match kind {
+                Kind::Pages => &mut record.pages,
+                Kind::Stretches => &mut record.stretches,
+                Kind::Kept => &mut record.kept,
             };
-            share.add(result, work, self.settings.memory);
+            share.add(result, of.work, self.settings.memory);
             record.checked = Some((round, result));
         }
     }
@@ -235,5 +238,7 @@ impl MechanismSettings for CoverageSettings {
     }
 }
 
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;

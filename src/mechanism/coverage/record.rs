@@ -9,12 +9,11 @@ use super::settings::CoverageSettings;
 use crate::mechanism::measure::Earlier;
 use crate::mechanism::status::Status;
 
-/// A peer's last round counts as long as it is at most so many rounds ago.
-const LAST_ROUNDS: u64 = 4;
 /// The share of the work of earlier rounds, relative to a typical peer's, up to which nothing is paid, and from which all is.
 const KEPT: (f64, f64) = (0.3, 0.7);
-/// Where a typical peer has less than this, peers keep nothing from round to round, and none has to.
-const KEPT_AT_LEAST: f64 = 0.1;
+/// Where a typical peer has no more than the first, peers keep nothing from round to round, and none has to. Where it has the second,
+/// all have to.
+const USED: (f64, f64) = (0.05, 0.15);
 
 /// What a validator knows about a peer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -50,9 +49,10 @@ impl Record {
         }
     }
 
-    /// Whether there can be a check of a kind in a round in which the peer passed.
-    pub fn can_be_checked(&self, kind: Kind, round: u64) -> bool {
-        kind != Kind::Kept || self.before.is_some_and(|before| round - before.round <= LAST_ROUNDS)
+    /// Whether there can be a check of a kind in a round in which the peer passed. Any earlier round will do, however long ago:
+    /// otherwise a peer that works seldom would never be asked.
+    pub fn can_be_checked(&self, kind: Kind) -> bool {
+        kind != Kind::Kept || self.before.is_some()
     }
 
     /// How much of a round's work checks have found in its upload.
@@ -62,11 +62,12 @@ impl Record {
 
     /// Whether its uploads have in them what it kept of earlier rounds: 0 if not, 1 if as much as a typical peer's, or nearly.
     pub fn keeps(&self, settings: &CoverageSettings, typical: f64) -> f64 {
-        if !settings.has(Part::Kept) || typical < KEPT_AT_LEAST {
+        let used = rise(typical, USED);
+        if !settings.has(Part::Kept) || used == 0.0 {
             return 1.0;
         }
-        let (nothing_to, all_from) = KEPT;
-        ((self.kept.shrunk_to(typical) / typical - nothing_to) / (all_from - nothing_to)).clamp(0.0, 1.0)
+        let share = self.kept.shrunk_to(typical, settings.memory) / typical;
+        1.0 - used * (1.0 - rise(share, KEPT))
     }
 
     /// The work that the peer claims, as far as checks were about as much: who claims more than before waits for them.
@@ -79,10 +80,19 @@ impl Record {
     /// What the peer is paid for: its claimed work, as far as it was found, where a peer that does all of its work has
     /// about `typical` coverage.
     pub fn score(&self, settings: &CoverageSettings, typical: Typical) -> f64 {
-        let CoverageSettings { nothing_to, all_from, .. } = *settings;
-        let paid = (self.coverage(settings) / typical.coverage - nothing_to) / (all_from - nothing_to);
-        paid.clamp(0.0, 1.0) * self.keeps(settings, typical.kept) * self.backed()
+        let found = rise(self.coverage(settings) / typical.coverage, (settings.nothing_to, settings.all_from));
+        found * self.keeps(settings, typical.kept) * self.backed()
     }
+
+    /// By what the peer is chosen for the aggregation: the work that was found, all of it.
+    pub fn rank(&self, settings: &CoverageSettings, typical: Typical) -> f64 {
+        self.coverage(settings) * self.keeps(settings, typical.kept) * self.backed()
+    }
+}
+
+/// 0 up to the first number, 1 from the second on, and a straight line in between.
+fn rise(number: f64, (nothing_to, all_from): (f64, f64)) -> f64 {
+    ((number - nothing_to) / (all_from - nothing_to)).clamp(0.0, 1.0)
 }
 
 /// What checks find of a peer that does all of its work: the median over the work that all peers say they do. How often chance
@@ -102,11 +112,10 @@ impl Typical {
             peers.map(|record| (record, record.backed())).filter(|(_, work)| *work > 0.0).collect();
         let coverage = median(working.iter().map(|(record, work)| (record.coverage(settings), *work)));
         // Newcomers, of whom no such check can have been made yet, do not count.
-        let keeping = working.iter().filter(|(record, _)| record.kept.is_known());
-        let kept = median(keeping.map(|(record, work)| (record.kept.found(), *work)));
+        let kept = median(working.iter().filter_map(|(record, work)| Some((record.kept.mean()?, *work))));
         Self {
             coverage: match coverage {
-                Some(coverage) if settings.has(Part::Typical) => coverage.clamp(settings.typical_at_least, 1.0),
+                Some(coverage) if settings.has(Part::Typical) => coverage.max(settings.typical_at_least),
                 _ => 1.0,
             },
             kept: kept.unwrap_or(0.0),
@@ -115,7 +124,7 @@ impl Typical {
 }
 
 /// The median of numbers that have weights.
-fn median(weighted: impl Iterator<Item = (f64, f64)>) -> Option<f64> {
+pub fn median(weighted: impl Iterator<Item = (f64, f64)>) -> Option<f64> {
     let mut weighted: Vec<(f64, f64)> = weighted.collect();
     weighted.sort_by(|a, b| a.0.total_cmp(&b.0));
     let half = weighted.iter().map(|(_, weight)| weight).sum::<f64>() / 2.0;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::record::median;
 use crate::mechanism::measure::Margin;
 
 /// The part of the earlier rounds that remains after another one.
@@ -19,26 +20,25 @@ pub struct Usual {
 }
 
 impl Usual {
-    /// Takes in the margins of all checks of a round.
-    pub fn add(&mut self, checks: &[&[Margin]]) {
-        let Some(first) = checks.first() else { return };
+    /// Takes in the margins of a round's checks, each with the work that earlier checks have found. Without any, nothing changes: peers of which nothing is known do not say what is usual.
+    pub fn add(&mut self, checks: &[(&[Margin], f64)]) {
+        let working = || checks.iter().filter(|(_, work)| *work > 0.0);
+        let Some((first, _)) = working().next() else { return };
         self.sums.resize(first.len(), 0.0);
         self.rounds = MEMORY * self.rounds + 1.0;
         for (at, sum) in self.sums.iter_mut().enumerate() {
-            let mut values: Vec<f64> = checks.iter().filter_map(|check| check.get(at)).map(known).collect();
-            values.sort_by(f64::total_cmp);
-            let (below, above) = (values[(values.len() - 1) / 2], values[values.len() / 2]);
-            *sum = MEMORY * *sum + (below + above) / 2.0;
+            let values = working().map(|(margins, work)| (margins.get(at).and_then(shown).unwrap_or(0.0), *work));
+            *sum = MEMORY * *sum + median(values).unwrap_or(0.0);
         }
     }
 
     /// The result of a check: the mean over all weights of the margins relative to usual ones, 1.25 at most, because an upload
-    /// of fewer tokens has more of each.
+    /// of fewer tokens has more of each. Where nothing is the peer's own, -1.
     pub fn result(&self, margins: &[Margin]) -> f64 {
         let (mut sum, mut weights) = (0.0, 0.0);
         for (at, margin) in margins.iter().enumerate() {
             let usual = self.sums.get(at).map_or(0.0, |sum| sum / self.rounds);
-            sum += margin.weights * relative(known(margin), usual);
+            sum += margin.weights * shown(margin).map_or(-1.0, |value| relative(value, usual));
             weights += margin.weights;
         }
         if weights > 0.0 { sum / weights } else { -1.0 }
@@ -50,9 +50,9 @@ pub fn by_signs(margins: &[Margin]) -> f64 {
     Usual::default().result(margins)
 }
 
-/// A margin from -1 to 1. Where nothing is the peer's own, nothing is shown.
-fn known(margin: &Margin) -> f64 {
-    if margin.value.is_nan() || margin.value == 0.0 { -1.0 } else { margin.value.clamp(-1.0, 1.0) }
+/// A margin from -1 to 1, unless nothing is the peer's own.
+fn shown(margin: &Margin) -> Option<f64> {
+    (!margin.value.is_nan() && margin.value != 0.0).then(|| margin.value.clamp(-1.0, 1.0))
 }
 
 /// A margin relative to a usual one. Where there is usually none, its sign counts.
@@ -72,14 +72,14 @@ mod tests {
         let mut usual = Usual::default();
         for round in rounds {
             let checks: Vec<[Margin; 2]> = round.iter().map(|values| margins(*values)).collect();
-            usual.add(&checks.iter().map(|check| &check[..]).collect::<Vec<_>>());
+            usual.add(&checks.iter().map(|check| (&check[..], 1.0)).collect::<Vec<_>>());
         }
         usual
     }
 
     #[test]
     fn margins_count_by_their_size_up_to_a_quarter_more_than_usual() {
-        let usual = after(&[&[[0.2, 0.4], [0.9, 0.4], [-1.0, 0.4]], &[[0.1, 0.4], [0.3, 0.4]]]);
+        let usual = after(&[&[[0.2, 0.4], [0.9, 0.4], [-1.0, 0.4]], &[[0.1, 0.4], [0.2, 0.4], [0.3, 0.4]]]);
         for (values, expected) in [
             ([0.25, 0.5], 1.25),
             ([0.2, 0.4], 1.0),
@@ -105,12 +105,24 @@ mod tests {
     #[test]
     fn what_shows_nothing_counts_as_the_opposite() {
         let usual = after(&[&[[0.2, 0.2]]]);
-        for nothing in [0.0, f64::NAN, f64::NEG_INFINITY] {
-            assert_eq!(usual.result(&margins([nothing, nothing])), -1.25);
+        for nothing in [0.0, f64::NAN] {
+            assert_eq!(usual.result(&margins([nothing, nothing])), -1.0);
             assert_eq!(by_signs(&margins([nothing, nothing])), -1.0);
         }
         assert_eq!(usual.result(&[]), -1.0);
         assert!(after(&[&[[f64::NAN, f64::INFINITY]], &[]]).result(&margins([0.1, 0.1])).is_finite());
+    }
+
+    #[test]
+    fn only_those_who_are_known_to_work_say_what_is_usual() {
+        let (work, idle) = (margins([0.2, 0.2]), margins([-0.3, 0.0]));
+        let mut usual = Usual::default();
+        usual.add(&[(&idle, 0.0)]);
+        assert_eq!(usual, Usual::default());
+        usual.add(&[(&idle, 0.0), (&work, 1.0), (&idle, 0.0)]);
+        assert_eq!(usual.result(&margins([0.1, 0.1])), 0.5);
+        usual.add(&[(&idle, 0.4), (&work, 1.0), (&idle, 0.4)]);
+        assert!((usual.result(&margins([0.1, 0.1])) - 0.5).abs() < 1e-12);
     }
 
     #[test]
