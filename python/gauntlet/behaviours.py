@@ -314,8 +314,9 @@ class Behaviour(_Kept):
     """The backdoor that it puts into the model; its success is then measured."""
     trains: ClassVar[bool] = True
     """Whether it computes a gradient at all."""
-    forgets: ClassVar[bool] = False
-    """Whether it drops momentum and error feedback of earlier rounds."""
+    forgets: ClassVar[bool | float] = False
+    """Whether it drops its training state of earlier rounds; a number below 1 is the part of momentum and error feedback that it
+    drops."""
     part_of_page: ClassVar[float] = 1.0
     """The part of each page that it trains on, above 0 and at most 1."""
     model_age: ClassVar[int] = 0

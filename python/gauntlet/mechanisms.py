@@ -214,8 +214,9 @@ class Pages:
 @dataclasses.dataclass(frozen=True)
 class Contrast:
     """How much more of some pages than of others there is in what is a peer's own in its upload: without what the uploads of
-    others explain of it. The gradients of the loss on the two sets are compared coefficient by coefficient, in each matrix of
-    the model for itself, without embedding and norms. What is found is a list of `Margin`, one of each matrix. The mean over
+    others explain of it. The gradients of the loss on the two sets are compared parameter by parameter, in each row and each
+    column of each matrix of the model for itself, without embedding and norms. What is found is a list of `Margin`, one of each
+    matrix: the mean over its rows, that over its columns, or that of the whole matrix, whichever is nearest to 0. The mean over
     uploads that do not depend on either set is 0, if both have one size and form. It costs three forward passes of all of these
     pages; those of nobody count once for all peers."""
 
@@ -227,14 +228,16 @@ class Contrast:
     beside: tuple[int, ...] = ()
     """The peers whose uploads the peer's is compared with, each once. Itself does not count, nor do those whose uploads are
     missing."""
-    by_matrices: bool = True
-    """Whether there is a margin of each matrix. Otherwise there is one, of the whole model."""
+    each: Literal["model", "matrix", "line"] = "line"
+    """Of what: "matrix" does without rows and columns, and "model" finds one margin, of the whole model."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "beside", tuple(self.beside))
         for name in ("pages", "than"):
             if not isinstance(getattr(self, name), Pages):
                 raise TypeError(f"{name}={getattr(self, name)!r}; expected Pages(...)")
+        if self.each not in ("model", "matrix", "line"):
+            raise ValueError(f"each={self.each!r}; expected \"model\", \"matrix\" or \"line\"")
 
 
 class Margin(NamedTuple):

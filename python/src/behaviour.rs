@@ -241,8 +241,11 @@ impl Behaviour for Peer {
             .await
     }
 
-    fn forgets(&self) -> bool {
-        self.attribute("forgets", false, |forgets| forgets.extract())
+    fn forgets(&self) -> f64 {
+        self.attribute("forgets", 0.0, |part| match part.extract()? {
+            part if (0.0..=1.0).contains(&part) => Ok(part),
+            part => Err(PyValueError::new_err(format!("forgets is {part}; expected a bool or a fraction from 0 to 1"))),
+        })
     }
 
     fn part_of_page(&self) -> f64 {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use gauntlet::Uid;
 use gauntlet::mechanism::{
-    Column, ColumnKind, Contrast, Earlier, Facts, Measurement, Mechanism, MechanismSettings, Pages, Ranking, Results,
-    Status, Value, Whose,
+    Column, ColumnKind, Contrast, Each, Earlier, Facts, Measurement, Mechanism, MechanismSettings, Pages, Ranking,
+    Results, Status, Value, Whose,
 };
 use gauntlet::settings::Findings;
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -88,6 +88,18 @@ fn set_of_pages<'py>(module: &Bound<'py, PyModule>, pages: &Pages) -> PyResult<B
     module.getattr("Pages")?.call1((assigned_to, sample, stretch, hidden, round, work))
 }
 
+/// What a contrast may be taken of.
+const EACH: [Each; 3] = [Each::Model, Each::Matrix, Each::Line];
+
+/// The name of what a contrast is taken of.
+fn name_of(each: Each) -> &'static str {
+    match each {
+        Each::Model => "model",
+        Each::Matrix => "matrix",
+        Each::Line => "line",
+    }
+}
+
 /// `gauntlet.Measurement` or `gauntlet.Contrast`.
 fn measurement<'py>(module: &Bound<'py, PyModule>, what: &Measurement) -> PyResult<Bound<'py, PyAny>> {
     match what {
@@ -96,9 +108,9 @@ fn measurement<'py>(module: &Bound<'py, PyModule>, what: &Measurement) -> PyResu
             let class = module.getattr("Measurement")?;
             class.call1((payloads.clone(), *fraction, assigned_to, sample, stretch, hidden))
         }
-        Measurement::Contrast(Contrast { uid, beside, by_matrices, pages, than }) => {
+        Measurement::Contrast(Contrast { uid, beside, each, pages, than }) => {
             let [pages, than] = [pages, than].map(|pages| set_of_pages(module, pages));
-            module.getattr("Contrast")?.call1((*uid, pages?, than?, beside.clone(), *by_matrices))
+            module.getattr("Contrast")?.call1((*uid, pages?, than?, beside.clone(), name_of(*each)))
         }
     }
 }
@@ -139,10 +151,13 @@ fn measurement_of(asked: &Bound<'_, PyAny>, now: u64) -> PyResult<Measurement> {
         let payloads = asked.getattr("payloads")?.try_iter()?.map(|pair| pair?.extract()).collect::<PyResult<_>>()?;
         return Ok(Measurement::Loss { payloads, fraction, pages });
     }
-    let by_matrices = asked.getattr("by_matrices")?.extract()?;
+    let each: String = asked.getattr("each")?.extract()?;
+    let Some(each) = EACH.into_iter().find(|of| name_of(*of) == each) else {
+        return refused(asked, "each to be \"model\", \"matrix\" or \"line\"");
+    };
     let (uid, beside) = (asked.getattr("uid")?.extract()?, asked.getattr("beside")?.extract()?);
     let [pages, than] = ["pages", "than"].map(|name| pages_of_any_round(&asked.getattr(name)?, now));
-    Ok(Measurement::Contrast(Contrast { uid, beside, by_matrices, pages: pages?, than: than? }))
+    Ok(Measurement::Contrast(Contrast { uid, beside, each, pages: pages?, than: than? }))
 }
 
 /// A loss, a list of `gauntlet.Margin`, or `None`.

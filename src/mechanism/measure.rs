@@ -24,11 +24,11 @@ pub enum Measurement {
     Contrast(Contrast),
 }
 
-/// Compares the gradients on two sets of pages, by a peer's upload without the part that other uploads explain: of which of
-/// them has it more? The question is asked of each matrix of the model for itself, without embedding and norms. The mean of a
-/// margin over many uploads that do not depend on either set is 0, if both are drawn alike: of one size and form.
+/// Compares the gradients on two sets of pages, parameter by parameter, by a peer's upload without the part that other uploads
+/// explain: of which of them has it more? The mean of a margin over many uploads that do not depend on either set is 0, if both
+/// are drawn alike: of one size and form.
 ///
-/// It is taken in the coefficients that payloads consist of. Uploads are scaled to size 1 first. The idea that an upload has
+/// Uploads are scaled to size 1 first. The idea that an upload has
 /// more of its own pages than of others is Gauntlet's proof of computation (arXiv 2505.21684).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contrast {
@@ -36,12 +36,25 @@ pub struct Contrast {
     pub uid: Uid,
     /// The peers whose uploads it is compared with. Itself does not count, nor do those whose uploads are missing.
     pub beside: Vec<Uid>,
-    /// Whether there is a margin of each matrix. Otherwise there is one, of the whole model.
-    pub by_matrices: bool,
+    /// What has a margin of its own.
+    pub each: Each,
     /// The pages of which it may have more.
     pub pages: Pages,
     /// The pages that these are compared with.
     pub than: Pages,
+}
+
+/// What has a margin of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Each {
+    /// The whole model: there is one margin.
+    Model,
+    /// Each matrix for itself, without embedding and norms.
+    Matrix,
+    /// Likewise, but of each line of a matrix first, which is a row or a column: the margin of the matrix is the mean over its
+    /// rows, that over its columns, or that of the whole, whichever is nearest to 0. All rows count alike, however much of the
+    /// upload is in them.
+    Line,
 }
 
 impl Measurement {

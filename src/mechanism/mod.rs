@@ -43,7 +43,9 @@ pub use equal::EqualSettings;
 pub use facts::{Comparisons, Facts, Overlap, PeerFacts};
 pub use loss_only::LossOnlySettings;
 pub use marginal::MarginalSettings;
-pub use measure::{Contrast, Earlier, Margin, Measured, Measurement, PASSES_OF_GRADIENT, Pages, Results, Value, Whose};
+pub use measure::{
+    Contrast, Each, Earlier, Margin, Measured, Measurement, PASSES_OF_GRADIENT, Pages, Results, Value, Whose,
+};
 pub use ranking::{Candidate, Ranking};
 pub use seam::{Mechanism, MechanismSettings};
 pub use status::Status;

@@ -1,8 +1,9 @@
 //! The coefficients of payloads, for attacks that compute from others' payloads and for checks of them.
 
 use super::aggregate::exact::rms;
+use super::dct::{Coefficient, FUSED_BASELINE, SparseInverse};
 use super::scheme::TopK;
-use super::{Basis, PayloadShape, PseudoGradient, SparseTensor, TensorShape};
+use super::{Basis, PayloadShape, PseudoGradient, SparseTensor, TensorChunks, TensorShape};
 
 /// Limits a value to finite f32s, as no payload may hold anything else.
 pub fn bounded(value: f64) -> f32 {
@@ -48,6 +49,55 @@ pub fn unit(basis: Basis, sparse: &SparseTensor) -> f64 {
         Basis::Dct => rms(&sparse.values),
         Basis::Values => 1.0,
     }
+}
+
+/// The parameters of a tensor of which these are the coefficients of all chunks.
+pub fn parameters(chunks: &TensorChunks, basis: Basis, coefficients: &[f64]) -> Vec<f32> {
+    if basis == Basis::Dct {
+        return transform_back(chunks, coefficients);
+    }
+    let mut parameters = vec![0.0; coefficients.len()];
+    for (chunk, values) in coefficients.chunks_exact(chunks.size()).enumerate() {
+        let chunk = &mut parameters[chunks.corner(chunk)..];
+        values.iter().enumerate().for_each(|(index, value)| chunk[chunks.offset(index as u16)] = *value as f32);
+    }
+    parameters
+}
+
+fn transform_back(chunks: &TensorChunks, coefficients: &[f64]) -> Vec<f32> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx2,fma")]
+        fn fused(chunks: &TensorChunks, coefficients: &[f64]) -> Vec<f32> {
+            transform_back_with::<true>(chunks, coefficients)
+        }
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            // SAFETY: the CPU has both features.
+            return unsafe { fused(chunks, coefficients) };
+        }
+    }
+    transform_back_with::<FUSED_BASELINE>(chunks, coefficients)
+}
+
+#[inline(always)]
+fn transform_back_with<const FUSED: bool>(chunks: &TensorChunks, coefficients: &[f64]) -> Vec<f32> {
+    let mut inverse = SparseInverse::new(chunks.height, chunks.width);
+    let mut parameters = vec![0.0; coefficients.len()];
+    for (chunk, values) in coefficients.chunks_exact(chunks.size()).enumerate() {
+        let corner = chunks.corner(chunk);
+        let there = values.iter().enumerate().filter(|(_, value)| **value != 0.0).map(|(index, value)| Coefficient {
+            row: (index / chunks.width) as u16,
+            col: (index % chunks.width) as u16,
+            value: *value as f32,
+        });
+        inverse.run::<FUSED>(there, |row, even, odd, sum| {
+            let row = &mut parameters[corner + row * chunks.cols..][..chunks.width];
+            for ((value, &even), &odd) in row.iter_mut().zip(even).zip(odd) {
+                *value = if sum { even + odd } else { even - odd };
+            }
+        });
+    }
+    parameters
 }
 
 /// A payload computed from the mean and standard deviation of each coefficient over other payloads, where a coefficient

@@ -1,66 +1,10 @@
 //! Of which of two gradients there is more in what is a peer's own in its upload.
 
-use super::coefficients::{of_chunk, unit};
-use super::dct::{FUSED_BASELINE, forward, tables};
-use super::{Basis, PayloadLayout, PayloadShape, PseudoGradient, SparseTensor, TensorChunks, TensorShape};
+use super::coefficients::{parameters, unit};
+use super::{Basis, PayloadLayout, PseudoGradient, SparseTensor, TensorChunks};
 
 /// Two directions whose squared sine is less than this count as one.
 const ONE_DIRECTION: f64 = 1e-9;
-
-/// A whole gradient in the coefficients that payloads consist of: tensor after tensor, chunk after chunk.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Coefficients(Vec<f32>);
-
-impl Coefficients {
-    /// Of these values of all parameters, in the order of the model's layout.
-    ///
-    /// # Panics
-    /// If there are fewer values than the layout has.
-    pub fn of(layout: &PayloadLayout, values: &[f32]) -> Self {
-        let mut coefficients = Vec::with_capacity(layout.chunks.total());
-        for tensor in &layout.chunks.tensors {
-            let (from, of_tensor) = (coefficients.len(), &values[tensor.range.clone()]);
-            for corner in (0..tensor.chunks()).map(|chunk| tensor.corner(chunk)) {
-                let rows = of_tensor[corner..].chunks(tensor.cols).take(tensor.height);
-                rows.for_each(|row| coefficients.extend_from_slice(&row[..tensor.width]));
-            }
-            if layout.basis == Basis::Dct {
-                transform(tensor, &mut coefficients[from..]);
-            }
-        }
-        Self(coefficients)
-    }
-}
-
-/// Replaces the values of a tensor's chunks by the coefficients of their DCT.
-fn transform(chunks: &TensorChunks, values: &mut [f32]) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx2,fma")]
-        fn fused(chunks: &TensorChunks, values: &mut [f32]) {
-            transform_with::<true>(chunks, values);
-        }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            // SAFETY: the CPU has both features.
-            return unsafe { fused(chunks, values) };
-        }
-    }
-    transform_with::<FUSED_BASELINE>(chunks, values);
-}
-
-#[inline(always)]
-fn transform_with<const FUSED: bool>(chunks: &TensorChunks, values: &mut [f32]) {
-    let (rows, cols) = (tables::forward(chunks.height), tables::forward(chunks.width));
-    let (mut half_done, mut unordered) = (vec![0.0; chunks.size()], vec![0.0; chunks.size()]);
-    for chunk in values.chunks_exact_mut(chunks.size()) {
-        forward::<FUSED>(rows, cols, chunk, &mut half_done, &mut unordered);
-        for (row, unordered) in rows.frequency.iter().zip(unordered.chunks_exact(chunks.width)) {
-            for (col, &value) in cols.frequency.iter().zip(unordered) {
-                chunk[usize::from(*row) * chunks.width + usize::from(*col)] = value;
-            }
-        }
-    }
-}
 
 /// An upload of size 1 in some tensors.
 struct Scaled<'a> {
@@ -83,79 +27,159 @@ impl<'a> Scaled<'a> {
         Self { payload, tensors, factors }
     }
 
-    /// Its coefficients of a chunk of the `at`th of the tensors: indices and values.
-    fn chunk(&self, at: usize, shape: &TensorShape, chunk: usize) -> impl Iterator<Item = (usize, f64)> {
-        let (tensor, factor) = (&self.payload.tensors[self.tensors[at]], self.factors[at]);
-        of_chunk(tensor, shape, chunk).map(move |(index, value)| (index, factor * value))
-    }
-
-    /// The sum of the products with a dense chunk.
-    fn product(&self, at: usize, shape: &TensorShape, chunk: usize, dense: impl Fn(usize) -> f64) -> f64 {
-        self.chunk(at, shape, chunk).map(|(index, value)| value * dense(index)).sum()
+    /// Hands each coefficient of the `at`th of its tensors to `sink`: its place among those of all chunks, and its value.
+    fn each(&self, at: usize, chunks: &TensorChunks, mut sink: impl FnMut(usize, f64)) {
+        let (sparse, factor) = (&self.payload.tensors[self.tensors[at]], self.factors[at]);
+        let of_chunks = sparse.indices.chunks_exact(chunks.k).zip(sparse.values.chunks_exact(chunks.k));
+        for (chunk, (indices, values)) in of_chunks.enumerate() {
+            let first = chunk * chunks.size();
+            indices.iter().zip(values).for_each(|(index, value)| {
+                sink(first + usize::from(*index), factor * f64::from(*value));
+            });
+        }
     }
 }
 
 /// What is a peer's own in its upload, in some tensors: the upload without its projection on the sum of others' uploads. What
 /// all uploads have in common says nothing of a peer's pages.
-pub struct OwnPart<'a> {
-    shape: &'a PayloadShape,
-    tensors: &'a [usize],
-    /// Uploads, and how often each counts.
-    parts: Vec<(f64, Scaled<'a>)>,
+///
+/// It is in the parameters of the model, whatever payloads consist of.
+pub struct OwnPart {
+    tensors: Vec<OwnTensor>,
+    /// Whether the upload has any.
+    is_any: bool,
 }
 
-impl<'a> OwnPart<'a> {
+/// What is a peer's own in a tensor.
+struct OwnTensor {
+    /// Of its first parameter among those of the model.
+    start: usize,
+    columns: usize,
+    /// [rows, columns]
+    values: Vec<f32>,
+}
+
+impl OwnPart {
     /// Of an upload in these tensors.
     ///
     /// # Panics
-    /// If a payload does not pass [`PayloadShape::check`].
-    pub fn new(
-        (shape, basis): (&'a PayloadShape, Basis),
-        tensors: &'a [usize],
-        upload: &'a PseudoGradient,
-        others: &[&'a PseudoGradient],
-    ) -> Self {
-        let scaled = |payload| Scaled::new(payload, basis, tensors);
-        let upload = scaled(upload);
-        let others: Vec<Scaled> = others.iter().map(|other| scaled(other)).collect();
-        let of_others = projection(shape, tensors, &upload, &others);
-        let others = others.into_iter().map(|other| (-of_others, other));
-        let parts = [(1.0, upload)].into_iter().chain(others).collect();
-        Self { shape, tensors, parts }
+    /// If a payload does not pass [`PayloadShape::check`](super::PayloadShape::check).
+    pub fn new(layout: &PayloadLayout, tensors: &[usize], upload: &PseudoGradient, others: &[&PseudoGradient]) -> Self {
+        let scaled = |payload| Scaled::new(payload, layout.basis, tensors);
+        let (upload, others) = (scaled(upload), others.iter().copied().map(scaled).collect::<Vec<_>>());
+        let chunks = || tensors.iter().map(|tensor| &layout.chunks.tensors[*tensor]).enumerate();
+        let (mut square, mut product) = (0.0, 0.0);
+        let sums: Vec<Vec<f64>> = chunks()
+            .map(|(at, chunks)| {
+                let mut sum = vec![0.0; chunks.chunks() * chunks.size()];
+                others.iter().for_each(|other| other.each(at, chunks, |index, value| sum[index] += value));
+                square += sum.iter().map(|value| value * value).sum::<f64>();
+                upload.each(at, chunks, |index, value| product += value * sum[index]);
+                sum
+            })
+            .collect();
+        let explained = if square > 0.0 { product / square } else { 0.0 };
+        let mut squares = 0.0;
+        let tensors = chunks().zip(sums).map(|((at, chunks), mut own)| {
+            own.iter_mut().for_each(|other| *other *= -explained);
+            upload.each(at, chunks, |index, value| own[index] += value);
+            squares += own.iter().map(|value| value * value).sum::<f64>();
+            OwnTensor {
+                start: chunks.range.start,
+                columns: chunks.cols,
+                values: parameters(chunks, layout.basis, &own),
+            }
+        });
+        Self { tensors: tensors.collect(), is_any: squares > ONE_DIRECTION }
     }
 
-    /// How much more of one gradient than of another is in it, from -1 to 1: the mean over its coefficients of
+    /// How much more of one gradient than of another is in it, from -1 to 1: the mean over its parameters of
     ///
     /// ```text
     /// sign(own) * (one - other) / (|one| + |other|)
     /// ```
     ///
-    /// weighted by |own|. Each coefficient tells between two numbers, whatever their size: those of gradients have long
+    /// weighted by |own|. Each parameter tells between two numbers, whatever their size: those of gradients have long
     /// tails, and a few would decide an inner product. To exchange the gradients changes the sign and nothing else. The one
     /// with less noise agrees more with most uploads, so compare gradients of equally many tokens. 0 if nothing is the
     /// peer's own.
-    pub fn contrast(&self, one: &Coefficients, other: &Coefficients) -> f64 {
-        let (mut sum, mut size, mut squares) = (0.0, 0.0, 0.0);
-        let length = |shape: &TensorShape| shape.chunks * shape.chunk_len;
-        for (at, &tensor) in self.tensors.iter().enumerate() {
-            let shape = &self.shape.tensors[tensor];
-            let start: usize = self.shape.tensors[..tensor].iter().map(length).sum();
-            let of_tensor = start..start + length(shape);
-            let [of_one, of_other] = [one, other].map(|of| of.0[of_tensor.clone()].chunks_exact(shape.chunk_len));
-            let mut own = vec![0.0; shape.chunk_len];
-            for (chunk, (of_one, of_other)) in of_one.zip(of_other).enumerate() {
-                own.fill(0.0);
-                for (counts, part) in &self.parts {
-                    part.chunk(at, shape, chunk).for_each(|(index, value)| own[index] += counts * value);
-                }
-                for (value, (&a, &b)) in own.iter().zip(of_one.iter().zip(of_other)) {
-                    sum += value * relative(a.into(), b.into());
-                    size += value.abs();
-                    squares += value * value;
-                }
-            }
+    ///
+    /// Gradients have a value for each parameter of the model.
+    pub fn contrast(&self, one: &[f32], other: &[f32]) -> f64 {
+        if self.is_any { self.lines(one, other).whole() } else { 0.0 }
+    }
+
+    /// The mean of such contrasts of the rows, that of the columns, or the contrast of all, whichever is nearest to 0; or that of
+    /// all, if it has another sign. Each row and each column counts like any other, however much of the upload is in it. So an
+    /// upload that lacks some of them has less, and so has one of which most is something else in a few of them.
+    pub fn contrast_by_lines(&self, one: &[f32], other: &[f32]) -> f64 {
+        if !self.is_any {
+            return 0.0;
         }
-        if squares > ONE_DIRECTION { sum / size } else { 0.0 }
+        let lines = self.lines(one, other);
+        let whole = lines.whole();
+        let of_lines = [&lines.rows, &lines.columns].map(|lines| Lines::mean(lines));
+        let nearest =
+            of_lines.into_iter().fold(whole, |nearest, of| if of.abs() < nearest.abs() { of } else { nearest });
+        if nearest * whole < 0.0 { whole } else { nearest }
+    }
+
+    /// The contrasts of the rows and of the columns of all of its tensors.
+    fn lines(&self, one: &[f32], other: &[f32]) -> Lines {
+        let mut lines = Lines::default();
+        for OwnTensor { start, columns, values } in &self.tensors {
+            let [one, other] = [one, other].map(|of| of[*start..][..values.len()].chunks_exact(*columns));
+            let mut of_columns = vec![Mean::default(); *columns];
+            for ((own, one), other) in values.chunks_exact(*columns).zip(one).zip(other) {
+                let mut row = Mean::default();
+                for (((own, one), other), column) in own.iter().zip(one).zip(other).zip(&mut of_columns) {
+                    let (own, more) = (f64::from(*own), relative(f64::from(*one), f64::from(*other)));
+                    row.add(own, more);
+                    column.add(own, more);
+                }
+                lines.rows.push(row);
+            }
+            lines.columns.extend(of_columns);
+        }
+        lines
+    }
+}
+
+/// The contrast of each line of some matrices: a row or a column.
+#[derive(Default)]
+struct Lines {
+    rows: Vec<Mean>,
+    columns: Vec<Mean>,
+}
+
+impl Lines {
+    /// The mean over lines.
+    fn mean(lines: &[Mean]) -> f64 {
+        lines.iter().map(Mean::value).sum::<f64>() / lines.len() as f64
+    }
+
+    /// The contrast of all that is in the lines.
+    fn whole(&self) -> f64 {
+        let whole = |sum: Mean, row: &Mean| Mean { sum: sum.sum + row.sum, weights: sum.weights + row.weights };
+        self.rows.iter().fold(Mean::default(), whole).value()
+    }
+}
+
+/// A mean weighted by what is a peer's own.
+#[derive(Clone, Copy, Default)]
+struct Mean {
+    sum: f64,
+    weights: f64,
+}
+
+impl Mean {
+    fn add(&mut self, own: f64, more: f64) {
+        self.sum += own * more;
+        self.weights += own.abs();
+    }
+
+    fn value(&self) -> f64 {
+        if self.weights > 0.0 { self.sum / self.weights } else { 0.0 }
     }
 }
 
@@ -165,31 +189,13 @@ fn relative(one: f64, other: f64) -> f64 {
     if sizes > 0.0 { (one - other) / sizes } else { 0.0 }
 }
 
-/// How often the sum of the others is in the upload's projection on it.
-fn projection(shape: &PayloadShape, tensors: &[usize], upload: &Scaled, others: &[Scaled]) -> f64 {
-    let (mut square, mut product) = (0.0, 0.0);
-    for (at, &tensor) in tensors.iter().enumerate() {
-        let shape = &shape.tensors[tensor];
-        let mut sum = vec![0.0; shape.chunk_len];
-        for chunk in 0..shape.chunks {
-            sum.fill(0.0);
-            others.iter().for_each(|other| {
-                other.chunk(at, shape, chunk).for_each(|(index, value)| sum[index] += value);
-            });
-            square += sum.iter().map(|value| value * value).sum::<f64>();
-            product += upload.product(at, shape, chunk, |index| sum[index]);
-        }
-    }
-    if square > 0.0 { product / square } else { 0.0 }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::{ParamLayout, TensorSpec};
     use crate::training::ChunkLayout;
 
-    /// Two tensors: 4 x 6 values in chunks of 2 x 3, and 5 values in one.
+    /// Two tensors: 4 x 6 values in chunks of 4 x 3, and 5 values in one.
     fn layout(basis: Basis, topk: usize) -> PayloadLayout {
         let tensor =
             |name: &str, shape: &[usize], range| TensorSpec { name: name.into(), shape: shape.to_vec(), range };
@@ -202,59 +208,61 @@ mod tests {
         (0..29).map(|at| ((at * 7919 + salt * 104_729 + 13) % 1009) as f32 / 1009.0 - 0.5).collect()
     }
 
+    /// All coefficients of these values, tensor after tensor, by the definition of the DCT.
+    fn coefficients(layout: &PayloadLayout, values: &[f32]) -> Vec<Vec<f64>> {
+        let wave = |at: usize, of: usize, frequency: usize| {
+            let scale = (if frequency == 0 { 1.0 } else { 2.0 } / of as f64).sqrt();
+            scale * libm::cos(std::f64::consts::PI * (at as f64 + 0.5) * frequency as f64 / of as f64)
+        };
+        let of_tensor = |tensor: &TensorChunks| {
+            let values = &values[tensor.range.clone()];
+            let at = |chunk: usize, index: usize| f64::from(values[tensor.corner(chunk) + tensor.offset(index as u16)]);
+            let coefficient = |chunk: usize, index: usize| match layout.basis {
+                Basis::Values => at(chunk, index),
+                Basis::Dct => (0..tensor.size())
+                    .map(|other| {
+                        let row = wave(other / tensor.width, tensor.height, index / tensor.width);
+                        row * wave(other % tensor.width, tensor.width, index % tensor.width) * at(chunk, other)
+                    })
+                    .sum(),
+            };
+            (0..tensor.chunks())
+                .flat_map(|chunk| (0..tensor.size()).map(move |index| (chunk, index)))
+                .map(|(chunk, index)| coefficient(chunk, index))
+                .collect()
+        };
+        layout.chunks.tensors.iter().map(of_tensor).collect()
+    }
+
     /// A payload of all coefficients of these values.
     fn whole(layout: &PayloadLayout, values: &[f32]) -> PseudoGradient {
         let mut payload = layout.chunks.whole(values);
-        let Coefficients(all) = Coefficients::of(layout, values);
-        let mut rest = &all[..];
-        for tensor in &mut payload.tensors {
-            let (of_tensor, others) = rest.split_at(tensor.values.len());
-            tensor.values.copy_from_slice(of_tensor);
-            rest = others;
+        for (tensor, coefficients) in payload.tensors.iter_mut().zip(coefficients(layout, values)) {
+            tensor.values = coefficients.into_iter().map(|value| value as f32).collect();
         }
         payload
     }
 
     /// What is a peer's own in the first tensor of its upload, up to a factor.
     fn own(upload: &PseudoGradient, layout: &PayloadLayout, others: &[&PseudoGradient]) -> Vec<f64> {
-        let shape = layout.chunks.shape(32);
-        let own = OwnPart::new((&shape, layout.basis), &[0], upload, others);
-        let nothing = Coefficients(vec![0.0; 29]);
-        let one = |at: usize| Coefficients((0..29).map(|other| if other == at { 1.0 } else { 0.0 }).collect());
-        (0..24).map(|at| own.contrast(&one(at), &nothing)).collect()
+        let own = OwnPart::new(layout, &[0], upload, others);
+        let one = |at: usize| (0..29).map(|other| if other == at { 1.0 } else { 0.0 }).collect::<Vec<f32>>();
+        (0..24).map(|at| own.contrast(&one(at), &[0.0; 29])).collect()
     }
 
-    fn product(own: &[f64], layout: &PayloadLayout, values: &[f32]) -> f64 {
-        own.iter().zip(&Coefficients::of(layout, values).0).map(|(a, b)| a * f64::from(*b)).sum()
+    fn product(own: &[f64], values: &[f32]) -> f64 {
+        own.iter().zip(values).map(|(a, b)| a * f64::from(*b)).sum()
     }
 
     #[test]
-    fn a_product_of_coefficients_is_one_of_parameters() {
-        let (a, b) = (values(1), values(2));
-        let expected: f64 = a.iter().zip(&b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+    fn the_parameters_of_all_coefficients_are_the_values() {
         for basis in [Basis::Values, Basis::Dct] {
-            let layout = layout(basis, 30);
-            let of_a: Vec<f64> = Coefficients::of(&layout, &a).0.into_iter().map(f64::from).collect();
-            let found = product(&of_a, &layout, &b);
-            assert!((found - expected).abs() < 1e-5, "{basis}: {found}, {expected}");
-        }
-    }
-
-    #[test]
-    fn coefficients_have_the_indices_of_payloads() {
-        let layout = layout(Basis::Dct, 30);
-        let TensorChunks { height, width, .. } = layout.chunks.tensors[0];
-        for (row, col) in (0..height).flat_map(|row| (0..width).map(move |col| (row, col))) {
-            // The basis function of a frequency, in every chunk.
-            let wave = |at: usize, of: usize, frequency: usize| {
-                libm::cos(std::f64::consts::PI * (at as f64 + 0.5) * frequency as f64 / of as f64) as f32
-            };
-            let wave = |at: usize| wave(at / 6 % height, height, row) * wave(at % 6 % width, width, col);
-            let gradient: Vec<f32> = (0..29).map(|at| if at < 24 { wave(at) } else { 0.0 }).collect();
-            let Coefficients(found) = Coefficients::of(&layout, &gradient);
-            for (at, value) in found[..24].iter().enumerate() {
-                let is_its_own = at % (height * width) == row * width + col;
-                assert_eq!(value.abs() > 1e-3, is_its_own, "({row}, {col}) at {at}: {value}");
+            let (layout, values) = (layout(basis, 30), values(1));
+            for (tensor, coefficients) in layout.chunks.tensors.iter().zip(coefficients(&layout, &values)) {
+                let found = parameters(tensor, basis, &coefficients);
+                for (found, expected) in found.iter().zip(&values[tensor.range.clone()]) {
+                    assert!((found - expected).abs() < 1e-6, "{basis}: {found}, {expected}");
+                }
             }
         }
     }
@@ -270,8 +278,8 @@ mod tests {
             let others: Vec<&PseudoGradient> = others.iter().collect();
             let of = |upload| own(upload, &layout, &others);
             let found = of(&upload);
-            assert!(product(&found, &layout, &common).abs() < 1e-7, "{basis}");
-            assert!(product(&found, &layout, &own_values) > 0.1, "{basis}");
+            assert!(product(&found, &common).abs() < 1e-6, "{basis}");
+            assert!(product(&found, &own_values) > 0.1, "{basis}");
             // A copy and nothing at all have nothing of their own.
             for nothing in [others[0], &payload(&[0.0; 29])] {
                 assert_eq!(of(nothing), [0.0; 24], "{basis}");
@@ -280,17 +288,17 @@ mod tests {
     }
 
     #[test]
-    fn each_coefficient_tells_between_two_numbers_whatever_their_size() {
+    fn each_parameter_tells_between_two_numbers_whatever_their_size() {
         let layout = layout(Basis::Values, 30);
-        let (shape, upload) = (layout.chunks.shape(32), whole(&layout, &[vec![3.0, -1.0], vec![0.0; 27]].concat()));
-        let own = OwnPart::new((&shape, Basis::Values), &[0], &upload, &[]);
+        let upload = whole(&layout, &[vec![3.0, -1.0], vec![0.0; 27]].concat());
+        let own = OwnPart::new(&layout, &[0], &upload, &[]);
         let contrast = |more: [f32; 2], less: [f32; 2]| {
-            let [more, less] = [more, less].map(|first| Coefficients([&first[..], &[7.0; 27]].concat()));
+            let [more, less] = [more, less].map(|first| [&first[..], &[7.0; 27]].concat());
             let found = own.contrast(&more, &less);
             assert_eq!(own.contrast(&less, &more), -found);
             found
         };
-        // 3 of 4 parts of the upload are in the first coefficient.
+        // 3 of 4 parts of the upload are in the first parameter.
         let cases = [
             ([1e-3, 0.0], [0.0, 0.0], 0.75),
             ([1e9, 0.0], [0.0, 5.0], 1.0),
@@ -300,28 +308,78 @@ mod tests {
         ];
         for (more, less, expected) in cases {
             let found = contrast(more, less);
-            assert!((found - expected).abs() < 1e-12, "{more:?}, {less:?}: {found}");
+            assert!((found - expected).abs() < 1e-6, "{more:?}, {less:?}: {found}");
+        }
+    }
+
+    /// By lines, how much more of a gradient of ones than of nothing is in an upload of these values by row and column.
+    fn by_lines(basis: Basis, value: impl Fn(usize, usize) -> f32) -> f64 {
+        let layout = layout(basis, 30);
+        let values: Vec<f32> = (0..29).map(|at| if at < 24 { value(at / 6, at % 6) } else { 0.0 }).collect();
+        let (upload, ones) = (whole(&layout, &values), [1.0; 29]);
+        let own = OwnPart::new(&layout, &[0], &upload, &[]);
+        let found = own.contrast_by_lines(&ones, &[0.0; 29]);
+        assert_eq!(own.contrast_by_lines(&[0.0; 29], &ones), -found);
+        found
+    }
+
+    #[test]
+    fn rows_and_columns_count_alike_however_much_is_in_them() {
+        // A hundred times as much in the first row, and nothing elsewhere.
+        let only = |has: fn(usize, usize) -> bool| {
+            by_lines(Basis::Values, |row, column| match has(row, column) {
+                true if row == 0 => 100.0,
+                true => 1.0,
+                false => 0.0,
+            })
+        };
+        assert_eq!(only(|_, _| true), 1.0);
+        assert_eq!(only(|row, _| row < 2), 0.5);
+        assert_eq!(only(|row, _| row == 0), 0.25);
+        assert_eq!(only(|_, column| column >= 3), 0.5);
+        assert_eq!(only(|row, column| row != 1 && column < 3), 0.5);
+        assert_eq!(only(|_, _| false), 0.0);
+    }
+
+    #[test]
+    fn little_that_agrees_everywhere_does_not_hide_much_that_does_not() {
+        for basis in [Basis::Values, Basis::Dct] {
+            // The first row disagrees: its share of the rows is a quarter, of the upload nearly all.
+            let loud = |size: f32| by_lines(basis, move |row, _| if row == 0 { -size } else { 1.0 });
+            assert!((loud(1.0) - 0.5).abs() < 1e-6, "{basis}: {}", loud(1.0));
+            assert!(loud(3.0).abs() < 1e-6, "{basis}: {}", loud(3.0));
+            assert!((loud(9.0) + 0.5).abs() < 1e-6, "{basis}: {}", loud(9.0));
+            assert!((loud(27.0) + 0.8).abs() < 1e-6, "{basis}: {}", loud(27.0));
+            assert!((loud(-1000.0) - 1.0).abs() < 1e-6, "{basis}");
+            // What has no sign of its own shows nothing, however much agrees in most of the lines.
+            let noise = by_lines(basis, |row, column| match row {
+                0 if column % 2 == 0 => 1000.0,
+                0 => -1000.0,
+                _ => 1.0,
+            });
+            assert!(noise.abs() < 1e-2, "{basis}: {noise}");
         }
     }
 
     #[test]
     fn any_upload_gives_a_number() {
         let layout = layout(Basis::Values, 2);
-        let shape = layout.chunks.shape(32);
         let tensor = |chunks: usize, values: [f32; 2]| SparseTensor {
             indices: [0, 1].repeat(chunks),
             values: values.repeat(chunks),
         };
-        let payload = |values| PseudoGradient { tensors: vec![tensor(4, values), tensor(1, values)] };
+        let payload = |values| PseudoGradient { tensors: vec![tensor(2, values), tensor(1, values)] };
         for extreme in [[f32::MAX, -f32::MAX], [f32::MIN_POSITIVE / 2.0, 0.0], [0.0, 0.0], [f32::MAX, 1e-40]] {
             let others = [payload([1.0, 2.0]), payload(extreme)];
             let upload = payload(extreme);
-            let own = OwnPart::new((&shape, Basis::Values), &[0], &upload, &[&others[0], &others[1]]);
-            let found = own.contrast(&Coefficients(values(4)), &Coefficients(values(5)));
-            assert!((-1.0..=1.0).contains(&found), "{extreme:?}: {found}");
+            let own = OwnPart::new(&layout, &[0], &upload, &[&others[0], &others[1]]);
+            for contrast in [OwnPart::contrast, OwnPart::contrast_by_lines] {
+                let found = contrast(&own, &values(4), &values(5));
+                assert!((-1.0..=1.0).contains(&found), "{extreme:?}: {found}");
+            }
             // Beside one other, something is its own.
-            let own = OwnPart::new((&shape, Basis::Values), &[0], &upload, &[&others[0]]);
-            let found = own.contrast(&Coefficients(values(4)), &Coefficients(values(5)));
+            let own = OwnPart::new(&layout, &[0], &upload, &[&others[0]]);
+            let found = own.contrast(&values(4), &values(5));
             assert!(found.abs() <= 1.0 && (found != 0.0) == (extreme != [0.0, 0.0]), "{extreme:?}: {found}");
         }
     }

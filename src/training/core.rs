@@ -11,13 +11,12 @@ use thiserror::Error;
 
 use super::aggregate::{Aggregation, RuleSettings, Weighted};
 use super::baseline::Baseline;
-use super::contrast::Coefficients;
 use super::gradient::Gradient;
 use super::schedule::Schedule;
 use super::scheme::{LocalTraining, Scheme, SchemeSettings};
 use super::thinned::Kept;
 use super::{
-    BaselineSettings, Basis, ChunkError, Data, Evaluator, PayloadShape, PseudoGradient, Replica, Round,
+    BaselineSettings, Basis, ChunkError, Data, Evaluator, PayloadLayout, PayloadShape, PseudoGradient, Replica, Round,
     TrainingSettings, Trigger,
 };
 use crate::corpus::{Corpus, PageError};
@@ -105,6 +104,11 @@ impl TrainingCore {
         self.scheme.shape()
     }
 
+    /// How pseudo-gradients are cut into chunks, and what their coefficients are.
+    pub fn payloads(&self) -> PayloadLayout {
+        self.scheme.payloads()
+    }
+
     /// The training state of a new peer.
     pub fn local(&self) -> Box<dyn LocalTraining> {
         self.scheme.local()
@@ -179,10 +183,9 @@ impl TrainingCore {
         self.loss(&self.evaluator.model(theta), pages)
     }
 
-    /// The gradient of the mean loss of a model on these pages in the coefficients of payloads, and that loss.
-    pub fn gradient(&self, model: &Llama, pages: &[Vec<u32>]) -> (Coefficients, f64) {
-        let Gradient { values, loss } = self.evaluator.gradient(model, pages);
-        (Coefficients::of(&self.scheme.payloads(), &values), loss)
+    /// The gradient of the mean loss of a model on these pages, and that loss.
+    pub fn gradient(&self, model: &Llama, pages: &[Vec<u32>]) -> Gradient {
+        self.evaluator.gradient(model, pages)
     }
 
     /// The central baseline from a replica, on this core's device. The learning rate's cosine ends after `rounds` rounds.
@@ -318,15 +321,39 @@ mod tests {
             let (upload, others) = (upload(0), [1, 2, 3].map(upload));
             let others: Vec<&PseudoGradient> = others.iter().collect();
             for tensors in [(0..5).collect::<Vec<_>>(), (5..core.layout.tensors.len()).collect()] {
-                let own = OwnPart::new((core.shape(), core.basis()), &tensors, &upload, &others);
+                let own = OwnPart::new(&core.payloads(), &tensors, &upload, &others);
                 let [there, elsewhere] = [0, 4].map(|of| {
                     let pages = core.corpus.pages(&pages(of)).unwrap();
-                    core.gradient(&replica.model, &pages).0
+                    core.gradient(&replica.model, &pages).values
                 });
-                let contrast = own.contrast(&there, &elsewhere);
-                assert!(contrast > 0.0 && contrast < 1.0, "{kind}: {contrast}");
-                assert_eq!(own.contrast(&elsewhere, &there), -contrast, "{kind}");
+                for contrast in [OwnPart::contrast, OwnPart::contrast_by_lines] {
+                    let found = contrast(&own, &there, &elsewhere);
+                    assert!(found > 0.0 && found < 1.0, "{kind}: {found}");
+                    assert_eq!(contrast(&own, &elsewhere, &there), -found, "{kind}");
+                }
             }
+        }
+    }
+
+    #[test]
+    fn what_is_kept_of_earlier_rounds_can_be_scaled_under_every_scheme() {
+        for (kind, core) in of_every_scheme() {
+            let replica = core.replica(init_theta(&core.config, 2));
+            let train = |local: &mut dyn LocalTraining, round: u64| {
+                let data = Data { pages: vec![round, round + 2], part: 1.0, poison: Default::default(), steps: None };
+                core.train(local, &replica, &data, round).unwrap()
+            };
+            let second = |factor: f32| {
+                let mut local = core.local();
+                train(&mut *local, 0);
+                local.scale_kept(factor);
+                train(&mut *local, 1)
+            };
+            let [all, half, nothing] = [1.0, 0.5, 0.0].map(second);
+            // A dense upload is all of a round. DeMo keeps nothing but momentum, the others moments too.
+            let differ = kind != "dense";
+            assert_eq!((all != half, half != nothing, all != nothing), (differ, differ, differ), "{kind}");
+            assert_eq!(nothing == train(&mut *core.local(), 1), kind == "demo", "{kind}");
         }
     }
 

@@ -32,7 +32,7 @@ impl Space {
     /// may work only in the turns of its bin. `most_pages` is how much more than its assigned pages a peer may say it did,
     /// 1 where the network does not ask: where what is said is paid, a strategy may say too much, do more, leave out a little,
     /// or say the same of a gradient of the last layers, which spares most of the way back through the model, or of a model without
-    /// its blocks.
+    /// its blocks or half of their width; and may forget a part of what it kept.
     pub fn new(bins: Option<u64>, most_pages: f64) -> Self {
         let part = |key, values: &str| {
             let table: Table = format!("values = [{values}]").parse().expect("TOML");
@@ -44,7 +44,7 @@ impl Space {
             part(SLOTS, &format!("1, {CARTEL}")),
             part("pages", &format!("1.0, 0.5, 0.25, 0.125{}", if most_pages > 1.0 { ", 0.875" } else { "" })),
             part("tokens", &format!("1.0, 0.5, 0.25{}", if most_pages > 1.0 { ", 0.75" } else { "" })),
-            part("fresh", "false, true"),
+            part("fresh", &format!("false, true{}", if most_pages > 1.0 { ", 0.5" } else { "" })),
             part("stale", "0, 1, 4"),
             part("works", &format!("'always', {{ every = 2 }}, {{ every = 4 }}, 'unpaid'{turns}")),
             part("mix", "'none', 'now', 'past', 'average', 'aggregate', 'operator'"),
@@ -64,6 +64,7 @@ impl Space {
             parts.push(part("extra", &format!("0.0, {:?}", most_pages - 1.0)));
             parts.push(part("layers", "1.0, 0.5, 0.05"));
             parts.push(part("blocks", "1.0, 0.0"));
+            parts.push(part("width", "1.0, 0.5"));
         }
         Self(parts)
     }
@@ -110,6 +111,10 @@ impl Space {
         let is = |strategy: &Strategy, key: &str, value: &str| {
             self.value(strategy, key).is_some_and(|found| found.as_str() == Some(value))
         };
+        // Of no block there is no half of the width.
+        if self.value(&strategy, "blocks").is_some_and(|blocks| blocks.as_float() == Some(0.0)) {
+            self.reset(&mut strategy, "width");
+        }
         // An operator of one slot has no other slots. A strategy that mixes nothing has no mixture to send.
         if self.slots(&strategy) == 1 && is(&strategy, "mix", "operator") {
             self.reset(&mut strategy, "mix");
@@ -236,12 +241,13 @@ mod tests {
         assert_eq!(space.plain(idle), with(&[("works", 1)]), "without a mixture there is none to send");
         let now = with(&[("mix", 1), ("wait", 2), ("top", 3)]);
         assert_eq!(space.plain(now.clone()), now);
+        assert_eq!(space.plain(with(&[("blocks", 1), ("width", 1)])), with(&[("blocks", 1)]));
         assert_eq!(space.words(&now), "mix = now, top = 12, wait = 0.7");
         assert_eq!(space.without(&now, space.at("mix").unwrap()), space.honest());
         assert_eq!(space.words(&with(&[("works", 4)])), "works = bin-of 2");
         assert_eq!(Space::new(None, 2.0).size() * 5.0, space.size() * 4.0, "without bins there are no turns");
         let silent = Space::new(Some(2), 1.0);
-        assert_eq!(silent.size() * 60.0, space.size(), "nothing is said where nobody asks");
+        assert_eq!(silent.size() * 180.0, space.size(), "nothing is said where nobody asks");
         assert_eq!(space.words(&with(&[("says", 2), ("layers", 2)])), "says = 2.0, layers = 0.05");
     }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::parts::Part;
 use super::settings::CoverageSettings;
 use crate::Uid;
-use crate::mechanism::measure::{Contrast, Earlier, Measurement, Pages, Whose};
+use crate::mechanism::measure::{Contrast, Each, Earlier, Measurement, Pages, Whose};
 
 /// Stretches of a page, each as long as the others.
 const STRETCHES: f64 = 4.0;
@@ -68,7 +68,11 @@ impl Kind {
         Measurement::Contrast(Contrast {
             uid: of.uid,
             beside: beside.to_vec(),
-            by_matrices: settings.has(Part::Matrices),
+            each: match (settings.has(Part::Matrices), settings.has(Part::Lines)) {
+                (true, true) => Each::Line,
+                (true, false) => Each::Matrix,
+                (false, _) => Each::Model,
+            },
             pages: self.piece(settings, whose, work),
             than: self.piece(settings, Whose::Hidden, work),
         })
@@ -188,6 +192,18 @@ mod tests {
                 assert_eq!(piece.stretch, if kind == Kind::Pages { stretch } else { stretch / 4.0 });
                 assert_eq!(hidden, Pages { whose: Whose::Hidden, ..piece });
             }
+        }
+    }
+
+    #[test]
+    fn a_check_is_as_fine_as_its_parts_make_it() {
+        for (without, expected) in
+            [(vec![], Each::Line), (vec![Part::Lines], Each::Matrix), (vec![Part::Matrices], Each::Model)]
+        {
+            let settings = CoverageSettings { without, ..Default::default() };
+            let of = Checked { uid: 1, work: 1.0, before: None };
+            let Measurement::Contrast(contrast) = Kind::Pages.measurement(&settings, of, &[]) else { panic!("one") };
+            assert_eq!(contrast.each, expected);
         }
     }
 

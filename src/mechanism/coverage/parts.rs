@@ -14,6 +14,8 @@ pub enum Part {
     Kept,
     /// Looking at each matrix of the model for itself: a check looks at the whole model at once.
     Matrices,
+    /// Looking at each row and column of a matrix for itself: a check looks at the whole matrix at once.
+    Lines,
     /// How large margins are, up to the usual size: only their signs count.
     Sizes,
     /// What other uploads explain of an upload stays in it.

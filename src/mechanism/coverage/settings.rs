@@ -36,8 +36,8 @@ impl Default for CoverageSettings {
             evaluated_per_round: 5,
             piece: 0.125,
             memory: 0.95,
-            nothing_to: 0.7,
-            all_from: 0.85,
+            nothing_to: 0.75,
+            all_from: 0.95,
             typical_at_least: 0.35,
             without: Vec::new(),
         }

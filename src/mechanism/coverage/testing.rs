@@ -4,7 +4,7 @@ use rand::Rng;
 
 use super::*;
 use crate::mechanism::testing::Alike;
-use crate::mechanism::{Contrast, Measured, PeerFacts, Value, Whose};
+use crate::mechanism::{Contrast, Each, Measured, PeerFacts, Value, Whose};
 
 /// A peer of a made-up network.
 #[derive(Clone, Copy)]
@@ -58,9 +58,7 @@ pub const MARGIN: f64 = 0.1;
 
 /// What a validator would measure.
 pub fn contrast(peers: &[Peer], what: &Measurement, round: u64) -> Value {
-    let Measurement::Contrast(Contrast { uid, by_matrices, pages, .. }) = what else {
-        unreachable!("it asks for no loss")
-    };
+    let Measurement::Contrast(Contrast { uid, each, pages, .. }) = what else { unreachable!("it asks for no loss") };
     let (uid, peer) = (*uid, peers[usize::from(*uid)]);
     let (share, purpose) = match pages.whose {
         Whose::Earlier(_) => (peer.kept, "kept"),
@@ -82,7 +80,7 @@ pub fn contrast(peers: &[Peer], what: &Measurement, round: u64) -> Value {
         Margin { weights: 1.0, value }
     };
     // A part of the model agrees with itself.
-    Value::Margins(if *by_matrices { (0..MATRICES).map(margin).collect() } else { vec![margin(0)] })
+    Value::Margins(if *each == Each::Model { vec![margin(0)] } else { (0..MATRICES).map(margin).collect() })
 }
 
 /// The pay of each peer over so many rounds.

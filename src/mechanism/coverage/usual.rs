@@ -7,8 +7,9 @@ use crate::mechanism::measure::Margin;
 
 /// The part of the earlier rounds that remains after another one.
 const MEMORY: f64 = 0.9;
-/// A margin counts as far as it is usual, and no more than so much.
-const MOST: f64 = 1.25;
+/// The part of a usual margin that is enough: more does not count. Chance decides less where it is smaller, and gradients that are
+/// cheaper all over are told less well.
+const ENOUGH: f64 = 0.75;
 
 /// The usual margins of one kind of checks, one of each matrix.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -32,8 +33,8 @@ impl Usual {
         }
     }
 
-    /// The result of a check: the mean over all weights of the margins relative to usual ones, 1.25 at most, because an upload
-    /// of fewer tokens has more of each. Where nothing is the peer's own, -1.
+    /// The result of a check: the mean over all weights of the margins relative to three quarters of usual ones, 1 at most, because
+    /// an upload of fewer tokens has more of each. Where nothing is the peer's own, -1.
     pub fn result(&self, margins: &[Margin]) -> f64 {
         let (mut sum, mut weights) = (0.0, 0.0);
         for (at, margin) in margins.iter().enumerate() {
@@ -55,9 +56,9 @@ fn shown(margin: &Margin) -> Option<f64> {
     (!margin.value.is_nan() && margin.value != 0.0).then(|| margin.value.clamp(-1.0, 1.0))
 }
 
-/// A margin relative to a usual one. Where there is usually none, its sign counts.
+/// A margin relative to one that is enough. Where there is usually none, its sign counts.
 fn relative(margin: f64, usual: f64) -> f64 {
-    if usual > 0.0 { (margin / usual).clamp(-MOST, MOST) } else { margin.signum() }
+    if usual > 0.0 { (margin / (ENOUGH * usual)).clamp(-1.0, 1.0) } else { margin.signum() }
 }
 
 #[cfg(test)]
@@ -78,15 +79,15 @@ mod tests {
     }
 
     #[test]
-    fn margins_count_by_their_size_up_to_a_quarter_more_than_usual() {
+    fn margins_count_by_their_size_up_to_three_quarters_of_the_usual() {
         let usual = after(&[&[[0.2, 0.4], [0.9, 0.4], [-1.0, 0.4]], &[[0.1, 0.4], [0.2, 0.4], [0.3, 0.4]]]);
         for (values, expected) in [
-            ([0.25, 0.5], 1.25),
             ([0.2, 0.4], 1.0),
-            ([0.1, 0.2], 0.5),
-            ([0.9, 0.9], 1.25),
-            ([-0.1, 0.2], 0.25 * (-3.0 * 0.5 + 0.5)),
-            ([-0.9, -0.9], -1.25),
+            ([0.15, 0.3], 1.0),
+            ([0.075, 0.15], 0.5),
+            ([0.9, 0.9], 1.0),
+            ([-0.075, 0.15], 0.25 * (-3.0 * 0.5 + 0.5)),
+            ([-0.9, -0.9], -1.0),
         ] {
             let found = usual.result(&margins(values));
             assert!((found - expected).abs() < 1e-12, "{values:?}: {found}");
@@ -120,15 +121,15 @@ mod tests {
         usual.add(&[(&idle, 0.0)]);
         assert_eq!(usual, Usual::default());
         usual.add(&[(&idle, 0.0), (&work, 1.0), (&idle, 0.0)]);
-        assert_eq!(usual.result(&margins([0.1, 0.1])), 0.5);
+        assert!((usual.result(&margins([0.075, 0.075])) - 0.5).abs() < 1e-12);
         usual.add(&[(&idle, 0.4), (&work, 1.0), (&idle, 0.4)]);
-        assert!((usual.result(&margins([0.1, 0.1])) - 0.5).abs() < 1e-12);
+        assert!((usual.result(&margins([0.075, 0.075])) - 0.5).abs() < 1e-12);
     }
 
     #[test]
     fn what_is_usual_follows_the_rounds() {
         let many = [&[[0.4, 0.4]][..]; 60];
         let usual = after(&[&[&[[0.1, 0.1]][..]; 60][..], &many].concat());
-        assert!((usual.result(&margins([0.2, 0.2])) - 0.5).abs() < 1e-2);
+        assert!((usual.result(&margins([0.15, 0.15])) - 0.5).abs() < 1e-2);
     }
 }

@@ -176,9 +176,10 @@ pub trait Behaviour: Send + Sync {
         true
     }
 
-    /// Does it drop the training state of earlier rounds, such as momentum and error feedback?
-    fn forgets(&self) -> bool {
-        false
+    /// Which part of what it keeps of earlier rounds, momentum and error feedback, does it drop before it trains? From 0 to 1; 1
+    /// drops its whole training state, moments too.
+    fn forgets(&self) -> f64 {
+        0.0
     }
 
     /// Which part of each page does it train on?

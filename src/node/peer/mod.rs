@@ -296,8 +296,10 @@ impl Peer {
         ports.host.trained(&ports.identity.hotkey(), (tokens as f64 * computed).round() as u64);
         let (network, replica, number) = (self.network.clone(), round.replica.clone(), round.number);
         let mut local = slot.local.take().expect("it trains once at a time");
-        if self.behaviour.forgets() {
-            local = network.core.local();
+        match self.behaviour.forgets() {
+            0.0 => {}
+            1.0 => local = network.core.local(),
+            part => local.scale_kept((1.0 - part) as f32),
         }
         let work = move || {
             let core = &network.core;

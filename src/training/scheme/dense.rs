@@ -227,6 +227,9 @@ impl LocalTraining for Local {
         self.scheme.layout.whole(&update)
     }
 
+    /// All of a round is sent at once.
+    fn scale_kept(&mut self, _factor: f32) {}
+
     fn save(&self, state: &mut Vec<u8>) {
         append(&self.moments, self.scheme.kept_values(), state);
     }

@@ -27,6 +27,11 @@ where
         (self.train)(&mut self.values, evaluator, replica, pages, round)
     }
 
+    /// Scales all of the vector.
+    fn scale_kept(&mut self, factor: f32) {
+        self.values.iter_mut().for_each(|value| *value *= factor);
+    }
+
     fn save(&self, state: &mut Vec<u8>) {
         append(&self.values, self.values.len(), state);
     }

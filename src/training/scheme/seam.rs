@@ -87,6 +87,10 @@ pub trait LocalTraining: Send + Sync {
     /// Trains on `pages`, from `replica`, at the round's learning rate. Returns what the peer sends.
     fn train(&mut self, evaluator: &Evaluator, replica: &Replica, pages: &[Vec<u32>], round: Round) -> PseudoGradient;
 
+    /// Scales what is kept of earlier rounds to be sent in later ones, momentum and error feedback. The moments of an inner
+    /// optimiser stay.
+    fn scale_kept(&mut self, factor: f32);
+
     /// Appends the state to `state`. Makes at most one copy of it, because it can take gigabytes.
     fn save(&self, state: &mut Vec<u8>);
 

@@ -223,6 +223,10 @@ impl LocalTraining for Local {
         scheme.encode(&mut state.error, &update)
     }
 
+    fn scale_kept(&mut self, factor: f32) {
+        self.state.error.iter_mut().for_each(|error| *error *= factor);
+    }
+
     fn save(&self, state: &mut Vec<u8>) {
         append(&self.state, self.scheme.kept_values(), state);
     }

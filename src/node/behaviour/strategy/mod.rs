@@ -76,8 +76,8 @@ impl Behaviour for Strategy {
         self.settings.works.now(around).await
     }
 
-    fn forgets(&self) -> bool {
-        self.settings.fresh
+    fn forgets(&self) -> f64 {
+        self.settings.fresh.part()
     }
 
     fn part_of_page(&self) -> f64 {

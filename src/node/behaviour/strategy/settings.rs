@@ -40,8 +40,8 @@ pub struct StrategySettings {
     /// The part of the heads and neurons of each block that it computes, likewise.
     #[serde(skip_serializing_if = "is_one")]
     pub width: f64,
-    /// Drops momentum, error feedback and moments before every round.
-    pub fresh: bool,
+    /// Which part of momentum and error feedback it drops before every round. `true` or 1 drops all, moments too.
+    pub fresh: Fresh,
     /// Age in rounds of the model that it computes on.
     #[serde(skip_serializing_if = "is_default")]
     pub stale: usize,
@@ -114,6 +114,26 @@ pub struct Leaves {
     pub after: u64,
 }
 
+/// How much a peer drops of what it keeps of earlier rounds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "true, false or a number from 0 to 1")]
+pub enum Fresh {
+    /// All or nothing.
+    All(bool),
+    /// A part, from 0 to 1.
+    Part(f64),
+}
+
+impl Fresh {
+    /// The part that it drops.
+    pub fn part(self) -> f64 {
+        match self {
+            Self::All(all) => f64::from(u8::from(all)),
+            Self::Part(part) => part,
+        }
+    }
+}
+
 impl Default for StrategySettings {
     fn default() -> Self {
         Self {
@@ -124,7 +144,7 @@ impl Default for StrategySettings {
             layers: 1.0,
             blocks: 1.0,
             width: 1.0,
-            fresh: false,
+            fresh: Fresh::All(false),
             stale: 0,
             works: Works::Always,
             mix: Source::None,
@@ -154,6 +174,7 @@ impl StrategySettings {
         } else {
             found.positive_fraction("pages", self.pages);
         }
+        found.fraction("fresh", self.fresh.part());
         found.positive_fraction("tokens", self.tokens);
         found.positive_fraction("layers", self.layers);
         found.fraction("blocks", self.blocks);
@@ -191,6 +212,7 @@ mod tests {
             ("says = 0.0", "says"),
             ("says = 101.0", "says"),
             ("tokens = 1.5", "tokens"),
+            ("fresh = 1.5", "fresh"),
             ("layers = 0.0", "layers"),
             ("blocks = -0.5", "blocks"),
             ("width = 0.0", "width"),

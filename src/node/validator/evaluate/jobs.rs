@@ -50,16 +50,16 @@ pub fn jobs(wanted: Vec<Measurement>) -> Vec<Job> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mechanism::{Contrast, Pages, Whose};
+    use crate::mechanism::{Contrast, Each, Pages, Whose};
 
     #[test]
     fn the_contrasts_of_one_upload_are_measured_together() {
         let than = Pages { whose: Whose::Hidden, ..Pages::whole(None, 0.1) };
-        let contrast = |uid, by_matrices| {
+        let contrast = |uid, each| {
             let pages = Pages::whole(Some(uid), 0.1);
-            Measurement::Contrast(Contrast { uid, beside: vec![1, 2, 3], by_matrices, pages, than })
+            Measurement::Contrast(Contrast { uid, beside: vec![1, 2, 3], each, pages, than })
         };
-        let of = |uid| [contrast(uid, true), contrast(uid, false)];
+        let of = |uid| [contrast(uid, Each::Line), contrast(uid, Each::Model)];
         let wanted: Vec<Measurement> = [of(1), of(2), of(3)].concat();
         let sizes: Vec<usize> =
             jobs(possible(wanted.clone(), |_| true)).iter().map(|job| job.measurements.len()).collect();

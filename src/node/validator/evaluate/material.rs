@@ -8,10 +8,11 @@ use std::sync::{Arc, OnceLock};
 use super::jobs::Job;
 use crate::Uid;
 use crate::corpus::{PageError, PageId};
-use crate::mechanism::{Contrast, Margin, Measured, Measurement, Pages, Value};
+use crate::mechanism::{Contrast, Each, Margin, Measured, Measurement, Pages, Value};
 use crate::node::network::Network;
 use crate::training::aggregate::Weighted;
-use crate::training::contrast::{Coefficients, OwnPart};
+use crate::training::contrast::OwnPart;
+use crate::training::gradient::Gradient;
 use crate::training::{PseudoGradient, Replica};
 
 /// The inputs of a round's measurements.
@@ -38,7 +39,7 @@ pub struct PageSet {
     read: OnceLock<Result<Vec<Vec<u32>>, PageError>>,
     /// The gradient on pages that are nobody's, which several measurements need. That of a peer's pages is computed for each
     /// measurement, because it is as large as the model, and seldom needed twice.
-    gradient: OnceLock<Coefficients>,
+    gradient: OnceLock<Vec<f32>>,
 }
 
 impl PageSet {
@@ -116,7 +117,7 @@ impl Material {
     /// How much more of some pages than of others there is in an upload.
     fn contrast(
         &self,
-        Contrast { uid, beside, by_matrices, pages, than }: &Contrast,
+        Contrast { uid, beside, each, pages, than }: &Contrast,
         on_assigned: &mut Vec<f64>,
     ) -> Result<Value, PageError> {
         // What all measurements share comes first, even if the rest fails.
@@ -127,30 +128,34 @@ impl Material {
         let upload = payload(uid).expect("a measurement is made of uploads that are there");
         let pages = self.gradient(pages, on_assigned)?;
         let tensors = &core.layout.tensors;
+        let payloads = core.payloads();
         let margin = |of: &[usize]| {
-            let own = OwnPart::new((core.shape(), core.basis()), of, upload, &others);
-            let weights = of.iter().map(|tensor| tensors[*tensor].range.len() as f64).sum();
-            Margin { weights, value: own.contrast(&pages, &than) }
+            let own = OwnPart::new(&payloads, of, upload, &others);
+            let value = match each {
+                Each::Model | Each::Matrix => own.contrast(&pages, &than),
+                Each::Line => own.contrast_by_lines(&pages, &than),
+            };
+            Margin { weights: of.iter().map(|tensor| tensors[*tensor].range.len() as f64).sum(), value }
         };
         let all: Vec<usize> = (0..tensors.len()).collect();
-        let parts: Vec<&[usize]> = match by_matrices {
-            true => all.chunks(1).filter(|tensor| tensors[tensor[0]].is_product()).collect(),
-            false => vec![&all],
+        let parts: Vec<&[usize]> = match each {
+            Each::Model => vec![&all],
+            Each::Matrix | Each::Line => all.chunks(1).filter(|tensor| tensors[tensor[0]].is_product()).collect(),
         };
         Ok(Value::Margins(parts.into_iter().map(margin).collect()))
     }
 
     /// The gradient on a set of pages.
-    fn gradient(&self, pages: &Pages, on_assigned: &mut Vec<f64>) -> Result<Cow<'_, Coefficients>, PageError> {
+    fn gradient(&self, pages: &Pages, on_assigned: &mut Vec<f64>) -> Result<Cow<'_, [f32]>, PageError> {
         let set = self.set(pages);
         let pages = self.read(set).map_err(Clone::clone)?;
         let gradient = || self.network.core.gradient(&self.before.model, pages);
         if set.pages.peer().is_none() {
-            return Ok(Cow::Borrowed(set.gradient.get_or_init(|| gradient().0)));
+            return Ok(Cow::Borrowed(set.gradient.get_or_init(|| gradient().values)));
         }
-        let (gradient, loss) = gradient();
+        let Gradient { values, loss } = gradient();
         on_assigned.extend(set.is_assigned().then_some(loss));
-        Ok(Cow::Owned(gradient))
+        Ok(Cow::Owned(values))
     }
 
     fn set(&self, pages: &Pages) -> &PageSet {

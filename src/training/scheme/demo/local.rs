@@ -61,6 +61,16 @@ impl LocalTraining for Momentum {
         self.demo.encode(values, &gradient.values, round.lr as f32, round.number)
     }
 
+    fn scale_kept(&mut self, factor: f32) {
+        match &mut self.values {
+            Values::Zero => {}
+            Values::Host(values) => values.iter_mut().for_each(|value| *value *= factor),
+            Values::Device(tensors) => {
+                tensors.tensors.iter_mut().for_each(|tensor| *tensor = tensor.clone().mul_scalar(factor));
+            }
+        }
+    }
+
     /// Saves the values, little-endian; nothing before the first round.
     fn save(&self, state: &mut Vec<u8>) {
         if !matches!(self.values, Values::Zero) {
