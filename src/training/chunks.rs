@@ -121,7 +121,10 @@ impl ChunkLayout {
 
     /// The shape of payloads that send this layout's coefficients with this many bits a value.
     pub fn shape(&self, value_bits: u32) -> PayloadShape {
-        PayloadShape { tensors: self.tensors.iter().map(|tensor| tensor.shape(value_bits)).collect() }
+        let tensor = |chunks: &TensorChunks| {
+            TensorShape::new(&chunks.name, chunks.chunks(), chunks.size(), chunks.k, value_bits)
+        };
+        PayloadShape { tensors: self.tensors.iter().map(tensor).collect() }
     }
 }
 
@@ -135,11 +138,6 @@ impl TensorChunks {
         let (height, width) = (largest_divisor(rows, chunk), largest_divisor(cols, chunk));
         let k = topk.min(height * width);
         Ok(Self { name: tensor.name.clone(), range: tensor.range.clone(), rows, cols, height, width, k })
-    }
-
-    /// The shape of the tensor in payloads that send this many bits a value.
-    pub fn shape(&self, value_bits: u32) -> TensorShape {
-        TensorShape::new(&self.name, self.chunks(), self.size(), self.k, value_bits)
     }
 
     /// Number of chunks.

@@ -20,7 +20,7 @@ pub struct CoverageSettings {
     pub memory: f64,
     /// Coverage up to which nothing is paid, relative to that of a typical peer.
     pub nothing_to: f64,
-    /// Coverage from which all is paid, likewise. Below 1, chance and slightly sharper proofs decide less.
+    /// Coverage from which all is paid, likewise. Below 1, chance decides less, and that much work may be left out unpunished.
     pub all_from: f64,
     /// The least that counts as a typical peer's coverage, so that peers who all do less are not all paid in full.
     pub typical_at_least: f64,
@@ -36,7 +36,7 @@ impl Default for CoverageSettings {
             evaluated_per_round: 5,
             piece: 0.125,
             memory: 0.95,
-            nothing_to: 0.75,
+            nothing_to: 0.6,
             all_from: 0.95,
             typical_at_least: 0.35,
             without: Vec::new(),

@@ -7,9 +7,9 @@ use crate::mechanism::measure::Margin;
 
 /// The part of the earlier rounds that remains after another one.
 const MEMORY: f64 = 0.9;
-/// The part of a usual margin that is enough: more does not count. Chance decides less where it is smaller, and gradients that are
-/// cheaper all over are told less well.
-const ENOUGH: f64 = 0.75;
+/// The part of a usual margin that is enough: more does not count. Where it is smaller, chance and sharper proofs decide less, and
+/// gradients that are cheaper all over are told less well.
+const ENOUGH: f64 = 0.6;
 
 /// The usual margins of one kind of checks, one of each matrix.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -33,8 +33,8 @@ impl Usual {
         }
     }
 
-    /// The result of a check: the mean over all weights of the margins relative to three quarters of usual ones, 1 at most, because
-    /// an upload of fewer tokens has more of each. Where nothing is the peer's own, -1.
+    /// The result of a check: the mean over all weights of the margins relative to what is enough, 1 at most, because an
+    /// upload of fewer tokens has more of each. Where nothing is the peer's own, -1.
     pub fn result(&self, margins: &[Margin]) -> f64 {
         let (mut sum, mut weights) = (0.0, 0.0);
         for (at, margin) in margins.iter().enumerate() {
@@ -79,14 +79,14 @@ mod tests {
     }
 
     #[test]
-    fn margins_count_by_their_size_up_to_three_quarters_of_the_usual() {
+    fn margins_count_by_their_size_up_to_what_is_enough() {
         let usual = after(&[&[[0.2, 0.4], [0.9, 0.4], [-1.0, 0.4]], &[[0.1, 0.4], [0.2, 0.4], [0.3, 0.4]]]);
         for (values, expected) in [
             ([0.2, 0.4], 1.0),
-            ([0.15, 0.3], 1.0),
-            ([0.075, 0.15], 0.5),
+            ([0.12, 0.24], 1.0),
+            ([0.06, 0.12], 0.5),
             ([0.9, 0.9], 1.0),
-            ([-0.075, 0.15], 0.25 * (-3.0 * 0.5 + 0.5)),
+            ([-0.06, 0.12], 0.25 * (-3.0 * 0.5 + 0.5)),
             ([-0.9, -0.9], -1.0),
         ] {
             let found = usual.result(&margins(values));
@@ -111,7 +111,7 @@ mod tests {
             assert_eq!(by_signs(&margins([nothing, nothing])), -1.0);
         }
         assert_eq!(usual.result(&[]), -1.0);
-        assert!(after(&[&[[f64::NAN, f64::INFINITY]], &[]]).result(&margins([0.1, 0.1])).is_finite());
+        assert!(after(&[&[[f64::NAN, f64::INFINITY]], &[]]).result(&margins([0.06, 0.06])).is_finite());
     }
 
     #[test]
@@ -121,15 +121,15 @@ mod tests {
         usual.add(&[(&idle, 0.0)]);
         assert_eq!(usual, Usual::default());
         usual.add(&[(&idle, 0.0), (&work, 1.0), (&idle, 0.0)]);
-        assert!((usual.result(&margins([0.075, 0.075])) - 0.5).abs() < 1e-12);
+        assert!((usual.result(&margins([0.06, 0.06])) - 0.5).abs() < 1e-12);
         usual.add(&[(&idle, 0.4), (&work, 1.0), (&idle, 0.4)]);
-        assert!((usual.result(&margins([0.075, 0.075])) - 0.5).abs() < 1e-12);
+        assert!((usual.result(&margins([0.06, 0.06])) - 0.5).abs() < 1e-12);
     }
 
     #[test]
     fn what_is_usual_follows_the_rounds() {
         let many = [&[[0.4, 0.4]][..]; 60];
-        let usual = after(&[&[&[[0.1, 0.1]][..]; 60][..], &many].concat());
-        assert!((usual.result(&margins([0.15, 0.15])) - 0.5).abs() < 1e-2);
+        let usual = after(&[&[&[[0.06, 0.06]][..]; 60][..], &many].concat());
+        assert!((usual.result(&margins([0.12, 0.12])) - 0.5).abs() < 1e-2);
     }
 }
