@@ -11,8 +11,8 @@
 //! ones. Uploads of nothing but this round's work have more of it, and could leave out more; and they are of less use.
 //!
 //! A check asks this of each row and column of each matrix of the model for itself, because a peer can leave out a part of the
-//! model as well as a part of the pages. It asks how much more there is, up to what is usual: gradients that are cheaper all
-//! over have less.
+//! model as well as a part of the pages. It asks how much more there is, up to most of what is usual: gradients that are
+//! cheaper all over have less.
 //!
 //! What the uploads of others explain of an upload is taken out of it first: it is noise in a check. Otherwise an honest
 //! peer, whose upload has momentum in it, would fail more often than one that keeps nothing from round to round.
