@@ -11,8 +11,8 @@
 //! ones. Uploads of nothing but this round's work have more of it, and could leave out more; and they are of less use.
 //!
 //! A check asks this of each row and column of each matrix of the model for itself, because a peer can leave out a part of the
-//! model as well as a part of the pages. It asks how much more there is, up to most of what is usual: gradients that are
-//! cheaper all over have less.
+//! model as well as a part of the pages. It asks how much more there is, up to a part of what is usual: to ask for all would let
+//! luck decide. Gradients that are cheaper all over have less, and that shows in the mean of many checks.
 //!
 //! What the uploads of others explain of an upload is taken out of it first: it is noise in a check. Otherwise an honest
 //! peer, whose upload has momentum in it, would fail more often than one that keeps nothing from round to round.
@@ -172,6 +172,9 @@ impl Mechanism for Coverage {
                 Kind::Kept => &mut record.kept,
             };
             share.add(result, of.work, self.settings.memory);
+            if kind != Kind::Kept {
+                record.strength.add(usual.strength(margins), of.work, self.settings.memory);
+            }
             record.checked = Some((round, result));
         }
     }
@@ -196,6 +199,11 @@ impl Mechanism for Coverage {
             Column::new("pages_found", "share of its pages that checks found", Standing),
             Column::new("stretches_found", "share of its tokens within pages that checks found", Standing),
             Column::new("kept_found", "share of its work of earlier rounds that checks found in its uploads", Standing),
+            Column::new(
+                "strength",
+                "how much its uploads have of its work in the mean of its checks (1: as much as usual)",
+                Standing,
+            ),
             Column::new("claimed", "work that it says it does a round (1 = what is assigned to everybody)", Standing),
             Column::new("peer_score", "score", Score),
         ]
@@ -209,6 +217,7 @@ impl Mechanism for Coverage {
             Some(record.pages.found()),
             Some(record.stretches.found()),
             Some(record.kept.found()),
+            record.strength.mean(),
             Some(record.claims.mean()),
             Some(record.score(&self.settings, self.typical())),
         ]

@@ -18,6 +18,8 @@ pub enum Part {
     Lines,
     /// How large margins are, up to the usual size: only their signs count.
     Sizes,
+    /// How large the margins are in the mean of many checks, relative to a typical peer's.
+    Strength,
     /// What other uploads explain of an upload stays in it.
     Others,
     /// The median of all peers as the measure of coverage: it is 1.

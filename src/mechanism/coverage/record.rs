@@ -11,6 +11,8 @@ use crate::mechanism::status::Status;
 
 /// The share of the work of earlier rounds, relative to a typical peer's, up to which nothing is paid, and from which all is.
 const KEPT: (f64, f64) = (0.3, 0.7);
+/// The strength of uploads, relative to a typical peer's, up to which nothing is paid, and from which all is.
+const STRONG: (f64, f64) = (0.7, 0.85);
 /// Where a typical peer has no more than the first, peers keep nothing from round to round, and none has to. Where it has the second,
 /// all have to.
 const USED: (f64, f64) = (0.05, 0.15);
@@ -28,6 +30,8 @@ pub struct Record {
     pub stretches: Share,
     /// What checks of earlier rounds' work have found.
     pub kept: Share,
+    /// How strong checks of the round's own work have found it, whatever they looked at.
+    pub strength: Share,
     /// The last round in which it passed, before the one that was observed last.
     pub before: Option<Earlier>,
     /// Round of the last check, and its result.
@@ -70,6 +74,15 @@ impl Record {
         1.0 - used * (1.0 - rise(share, KEPT))
     }
 
+    /// Whether its uploads have as much of its work as a typical peer's, or nearly: 1 if so, 0 if they have far less, as where
+    /// the gradient is cheaper all over. One check says little about it, the mean of many much.
+    fn strong(&self, settings: &CoverageSettings, typical: f64) -> f64 {
+        match self.strength.mean() {
+            Some(strength) if settings.has(Part::Strength) && typical > 0.0 => rise(strength / typical, STRONG),
+            _ => 1.0,
+        }
+    }
+
     /// The work that the peer claims, as far as checks were about as much: who claims more than before waits for them.
     pub fn backed(&self) -> f64 {
         let ((pages, of_pages), (stretches, of_stretches)) = (self.pages.checked(), self.stretches.checked());
@@ -81,7 +94,7 @@ impl Record {
     /// about `typical` coverage.
     pub fn score(&self, settings: &CoverageSettings, typical: Typical) -> f64 {
         let found = rise(self.coverage(settings) / typical.coverage, (settings.nothing_to, settings.all_from));
-        found * self.keeps(settings, typical.kept) * self.backed()
+        found * self.keeps(settings, typical.kept) * self.strong(settings, typical.strength) * self.backed()
     }
 
     /// By what the peer is chosen for the aggregation: the work that was found, all of it.
@@ -103,6 +116,8 @@ pub struct Typical {
     pub coverage: f64,
     /// Of earlier rounds.
     pub kept: f64,
+    /// Of the strength of uploads.
+    pub strength: f64,
 }
 
 impl Typical {
@@ -112,13 +127,16 @@ impl Typical {
             peers.map(|record| (record, record.backed())).filter(|(_, work)| *work > 0.0).collect();
         let coverage = median(working.iter().map(|(record, work)| (record.coverage(settings), *work)));
         // Newcomers, of whom no such check can have been made yet, do not count.
-        let kept = median(working.iter().filter_map(|(record, work)| Some((record.kept.mean()?, *work))));
+        let mean = |of: fn(&Record) -> &Share| {
+            median(working.iter().filter_map(|(record, work)| Some((of(record).mean()?, *work)))).unwrap_or(0.0)
+        };
         Self {
             coverage: match coverage {
                 Some(coverage) if settings.has(Part::Typical) => coverage.max(settings.typical_at_least),
                 _ => 1.0,
             },
-            kept: kept.unwrap_or(0.0),
+            kept: mean(|record| &record.kept),
+            strength: mean(|record| &record.strength),
         }
     }
 }

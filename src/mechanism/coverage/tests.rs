@@ -115,8 +115,24 @@ fn gradients_that_are_cheaper_all_over_are_paid_less_and_larger_proofs_are_not_p
     };
     let [cheap, large, half] = ratios(vec![]);
     assert!(cheap < 0.3 && (0.95..1.1).contains(&large) && half < 0.4, "{cheap} {large} {half}");
-    let [by_sign, ..] = ratios(vec![Part::Sizes]);
+    let [by_sign, ..] = ratios(vec![Part::Sizes, Part::Strength]);
     assert!(by_sign > 0.9, "{by_sign}");
+}
+
+#[test]
+fn gradients_that_have_enough_of_each_page_and_less_than_usual_of_all_are_not_paid() {
+    let mut peers = vec![HONEST; 16];
+    peers[0].size = 0.65;
+    peers[1].size = 0.9;
+    let ratios = |without: Vec<Part>| {
+        let settings = CoverageSettings { without, ..Default::default() };
+        let paid = play(&mut network(&peers, settings), &peers, 0..500);
+        [0, 1].map(|uid| paid[uid] / mean(&paid[2..]))
+    };
+    let [cheap, nearly] = ratios(vec![]);
+    assert!(cheap < 0.05 && nearly > 0.95, "{cheap} {nearly}");
+    let [by_share, _] = ratios(vec![Part::Strength]);
+    assert!(by_share > 0.95, "{by_share}");
 }
 
 #[test]

@@ -10,6 +10,9 @@ const MEMORY: f64 = 0.9;
 /// The part of a usual margin that is enough: more does not count. Where it is smaller, chance and sharper proofs decide less, and
 /// gradients that are cheaper all over are told less well.
 const ENOUGH: f64 = 0.6;
+/// The most that a margin counts in the strength of an upload, relative to the usual one. Chance makes many margins larger than usual.
+/// If that did not count, chance would take more from honest uploads than from those of cheaper gradients.
+const MOST: f64 = 2.0;
 
 /// The usual margins of one kind of checks, one of each matrix.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -36,10 +39,22 @@ impl Usual {
     /// The result of a check: the mean over all weights of the margins relative to what is enough, 1 at most, because an
     /// upload of fewer tokens has more of each. Where nothing is the peer's own, -1.
     pub fn result(&self, margins: &[Margin]) -> f64 {
+        self.mean(margins, |relative| (relative / ENOUGH).clamp(-1.0, 1.0))
+    }
+
+    /// How strong a check finds the work: the mean over all weights of the margins relative to the usual ones, 1 where they are
+    /// as large. Where nothing is the peer's own, -1.
+    pub fn strength(&self, margins: &[Margin]) -> f64 {
+        self.mean(margins, |relative| relative.clamp(-MOST, MOST))
+    }
+
+    /// The mean over all weights of what margins relative to the usual ones are worth. Where there is usually none, the sign counts.
+    fn mean(&self, margins: &[Margin], worth: impl Fn(f64) -> f64) -> f64 {
         let (mut sum, mut weights) = (0.0, 0.0);
         for (at, margin) in margins.iter().enumerate() {
             let usual = self.sums.get(at).map_or(0.0, |sum| sum / self.rounds);
-            sum += margin.weights * shown(margin).map_or(-1.0, |value| relative(value, usual));
+            let relative = |value: f64| if usual > 0.0 { value / usual } else { value.signum() };
+            sum += margin.weights * shown(margin).map_or(-1.0, |value| worth(relative(value)));
             weights += margin.weights;
         }
         if weights > 0.0 { sum / weights } else { -1.0 }
@@ -54,11 +69,6 @@ pub fn by_signs(margins: &[Margin]) -> f64 {
 /// A margin from -1 to 1, unless nothing is the peer's own.
 fn shown(margin: &Margin) -> Option<f64> {
     (!margin.value.is_nan() && margin.value != 0.0).then(|| margin.value.clamp(-1.0, 1.0))
-}
-
-/// A margin relative to one that is enough. Where there is usually none, its sign counts.
-fn relative(margin: f64, usual: f64) -> f64 {
-    if usual > 0.0 { (margin / (ENOUGH * usual)).clamp(-1.0, 1.0) } else { margin.signum() }
 }
 
 #[cfg(test)]
@@ -92,6 +102,24 @@ mod tests {
             let found = usual.result(&margins(values));
             assert!((found - expected).abs() < 1e-12, "{values:?}: {found}");
         }
+    }
+
+    #[test]
+    fn strength_is_the_size_of_margins_up_to_twice_the_usual() {
+        let usual = after(&[&[[0.2, 0.4]]]);
+        for (values, expected) in [
+            ([0.2, 0.4], 1.0),
+            ([0.1, 0.2], 0.5),
+            ([0.3, 0.6], 1.5),
+            ([0.9, 0.4], 0.25 * (3.0 * 2.0 + 1.0)),
+            ([-0.9, 0.4], 0.25 * (-3.0 * 2.0 + 1.0)),
+            ([0.2, 0.0], 0.25 * (3.0 - 1.0)),
+        ] {
+            let found = usual.strength(&margins(values));
+            assert!((found - expected).abs() < 1e-12, "{values:?}: {found}");
+        }
+        assert_eq!(Usual::default().strength(&margins([0.3, -0.1])), 0.5, "signs, where nothing is usual");
+        assert_eq!(usual.strength(&[]), -1.0);
     }
 
     #[test]
