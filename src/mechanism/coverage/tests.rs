@@ -123,7 +123,7 @@ fn gradients_that_are_cheaper_all_over_are_paid_less_and_larger_proofs_are_not_p
 fn gradients_that_have_enough_of_each_page_and_less_than_usual_of_all_are_not_paid() {
     let mut peers = vec![HONEST; 16];
     peers[0].size = 0.65;
-    peers[1].size = 0.9;
+    peers[1].size = 0.95;
     let ratios = |without: Vec<Part>| {
         let settings = CoverageSettings { without, ..Default::default() };
         let paid = play(&mut network(&peers, settings), &peers, 0..500);
