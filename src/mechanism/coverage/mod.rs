@@ -10,16 +10,16 @@
 //! Some checks ask about the pages of an earlier round, because honest uploads hold back a part of each round for the next
 //! ones. Uploads of nothing but this round's work have more of it, and could leave out more; and they are of less use.
 //!
-//! A check asks this of each row and column of each matrix of the model for itself, because a peer can leave out a part of the
-//! model as well as a part of the pages. It asks how much more there is, up to a part of what is usual: to ask for all would let
-//! luck decide. Gradients that are cheaper all over have less, and that shows in the mean of many checks.
+//! A check asks this of each matrix of the model for itself, because a peer can leave out a part of the model as well as a part of
+//! the pages. How much more there is, in each row and column, says little in one check. In the mean of many it shows gradients that are
+//! cheaper all over, as of half of the heads and neurons.
 //!
 //! What the uploads of others explain of an upload is taken out of it first: it is noise in a check. Otherwise an honest
 //! peer, whose upload has momentum in it, would fail more often than one that keeps nothing from round to round.
 //!
 //! Nothing here asks how good an upload is, because every such measure can be won without work: by averaging with
-//! others, by repeating what everybody knows. Neither does a proof count that is larger than usual: a peer that trains on
-//! fewer tokens has more of each in its upload.
+//! others, by repeating what everybody knows. Neither is a larger proof paid more: a peer that trains on fewer tokens has more
+//! of each in its upload.
 //!
 //! Draws have no memory. Otherwise a peer that has just been checked would know that it may rest.
 
@@ -39,7 +39,7 @@ use self::checks::{Checked, Kind};
 use self::parts::Part;
 use self::record::{Record, Typical};
 pub use self::settings::CoverageSettings;
-use self::usual::{Usual, by_signs};
+use self::usual::{Usual, result};
 use super::column::{Column, ColumnKind};
 use super::facts::Facts;
 use super::measure::{Earlier, Margin, Measurement, PASSES_OF_GRADIENT, Results};
@@ -63,7 +63,7 @@ struct Coverage {
 #[derive(Default, Serialize, Deserialize)]
 struct Known {
     peers: BTreeMap<Uid, Record>,
-    /// The usual margins of each kind of checks.
+    /// The usual margins of each kind of checks of this round's work.
     usual: BTreeMap<Kind, Usual>,
 }
 
@@ -160,20 +160,22 @@ impl Mechanism for Coverage {
         let typical = self.typical();
         let work = |uid| self.known.peers.get(uid).map_or(0.0, |record| record.rank(&self.settings, typical));
         let known: Vec<(&[Margin], f64)> = checks.iter().map(|(of, margins)| (*margins, work(&of.uid))).collect();
-        let usual = self.known.usual.entry(kind).or_default();
-        usual.add(&known);
-        let sizes = self.settings.has(Part::Sizes);
+        let usual = (kind != Kind::Kept).then(|| {
+            let usual = self.known.usual.entry(kind).or_default();
+            usual.add(&known);
+            &*usual
+        });
         for (of, margins) in checks {
             let Some(record) = self.known.peers.get_mut(&of.uid) else { continue };
-            let result = if sizes { usual.result(margins) } else { by_signs(margins) };
-            let share = match kind {
-                Kind::Pages => &mut record.pages,
-                Kind::Stretches => &mut record.stretches,
-                Kind::Kept => &mut record.kept,
-            };
-            share.add(result, of.work, self.settings.memory);
-            if kind != Kind::Kept {
-                record.strength.add(usual.strength(margins), of.work, self.settings.memory);
+            let memory = self.settings.memory;
+            let result = result(margins);
+            match kind {
+                Kind::Kept => record.kept.add(result, of.work, memory),
+                Kind::Pages => record.pages.add(result, of.work, memory),
+                Kind::Stretches => record.stretches.add(result, of.work, memory),
+            }
+            if let Some(usual) = usual {
+                record.strength.add(usual.strength(margins), of.work, memory);
             }
             record.checked = Some((round, result));
         }
@@ -193,7 +195,7 @@ impl Mechanism for Coverage {
         vec![
             Column::new(
                 "check",
-                "how much more its upload has of its own piece than of other tokens (1: as much as usual)",
+                "part of the model in which its upload has more of its own piece than of other tokens, less the other part",
                 Measured,
             ),
             Column::new("pages_found", "share of its pages that checks found", Standing),

@@ -16,8 +16,6 @@ pub enum Part {
     Matrices,
     /// Looking at each row and column of a matrix for itself: a check looks at the whole matrix at once.
     Lines,
-    /// How large margins are, up to the usual size: only their signs count.
-    Sizes,
     /// How large the margins are in the mean of many checks, relative to a typical peer's.
     Strength,
     /// What other uploads explain of an upload stays in it.

@@ -12,7 +12,7 @@ use crate::mechanism::status::Status;
 /// The share of the work of earlier rounds, relative to a typical peer's, up to which nothing is paid, and from which all is.
 const KEPT: (f64, f64) = (0.3, 0.7);
 /// The strength of uploads, relative to a typical peer's, up to which nothing is paid, and from which all is.
-const STRONG: (f64, f64) = (0.7, 0.9);
+const STRONG: (f64, f64) = (0.7, 0.95);
 /// Where a typical peer has no more than the first, peers keep nothing from round to round, and none has to. Where it has the second,
 /// all have to.
 const USED: (f64, f64) = (0.05, 0.15);
