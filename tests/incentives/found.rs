@@ -33,8 +33,8 @@ fn thieves(name: &str, instead: Option<&str>) -> String {
 }
 
 /// A finding that does this part of the work is paid too much under the mechanism against which it was found, unless that is
-/// `coverage`. Under `coverage` it is not, compared with honest peers in its place: the same checks are drawn for them, and three seeds of
-/// such small networks alone would say more about luck. What was found against `coverage` is near to the bound, so it takes eight.
+/// `coverage`. Under `coverage` it is not, compared with honest peers in its place: the same checks are drawn for them. In such small
+/// networks three seeds would say more about luck, so it takes eight.
 fn found(name: &str, mechanism: &str, work: f64) {
     let (thieves, honest) = (thieves(name, None), thieves(name, Some("honest")));
     if mechanism != "coverage" {
@@ -42,8 +42,7 @@ fn found(name: &str, mechanism: &str, work: f64) {
         let there = as_in_snapshot(&format!("found-{name}"), fare_under(&[&kind], &thieves, SEEDS));
         assert!(there.pay() / work > 1.5, "{}", there.pay());
     }
-    let seeds = if mechanism == "coverage" { &EIGHT_SEEDS } else { SEEDS };
-    let [pay, in_its_place] = [thieves, honest].map(|peers| fare_under(&[COVERAGE], &peers, seeds).pay());
+    let [pay, in_its_place] = [thieves, honest].map(|peers| fare_under(&[COVERAGE], &peers, &EIGHT_SEEDS).pay());
     println!("{name}: {pay}, honest peers in its place {in_its_place}");
     assert!(pay / in_its_place / work < 1.1, "{pay}, honest peers in its place {in_its_place}");
 }

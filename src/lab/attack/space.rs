@@ -32,7 +32,7 @@ impl Space {
     /// may work only in the turns of its bin. `most_pages` is how much more than its assigned pages a peer may say it did,
     /// 1 where the network does not ask: where what is said is paid, a strategy may say too much, do more, leave out a little,
     /// or say the same of a gradient of the last layers, which spares most of the way back through the model, or of a model without
-    /// its blocks or half of their width; and may forget a part of what it kept.
+    /// its blocks or a part of their width; and may forget a part of what it kept.
     pub fn new(bins: Option<u64>, most_pages: f64) -> Self {
         let part = |key, values: &str| {
             let table: Table = format!("values = [{values}]").parse().expect("TOML");
@@ -64,7 +64,7 @@ impl Space {
             parts.push(part("extra", &format!("0.0, {:?}", most_pages - 1.0)));
             parts.push(part("layers", "1.0, 0.5, 0.05"));
             parts.push(part("blocks", "1.0, 0.0"));
-            parts.push(part("width", "1.0, 0.5"));
+            parts.push(part("width", "1.0, 0.5, 0.75"));
         }
         Self(parts)
     }

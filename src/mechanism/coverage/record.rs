@@ -12,7 +12,7 @@ use crate::mechanism::status::Status;
 /// The share of the work of earlier rounds, relative to a typical peer's, up to which nothing is paid, and from which all is.
 const KEPT: (f64, f64) = (0.3, 0.7);
 /// The strength of uploads, relative to a typical peer's, up to which nothing is paid, and from which all is.
-const STRONG: (f64, f64) = (0.7, 0.95);
+const STRONG: (f64, f64) = (0.7, 0.9);
 /// Where a typical peer has no more than the first, peers keep nothing from round to round, and none has to. Where it has the second,
 /// all have to.
 const USED: (f64, f64) = (0.05, 0.15);
@@ -77,10 +77,10 @@ impl Record {
     /// Whether its uploads have as much of its work as a typical peer's, or nearly: 1 if so, 0 if they have far less, as where
     /// the gradient is cheaper all over. One check says little about it, the mean of many much.
     fn strong(&self, settings: &CoverageSettings, typical: f64) -> f64 {
-        match self.strength.mean() {
-            Some(strength) if settings.has(Part::Strength) && typical > 0.0 => rise(strength / typical, STRONG),
-            _ => 1.0,
+        if !settings.has(Part::Strength) || typical <= 0.0 {
+            return 1.0;
         }
+        rise(self.strength.shrunk_to(typical, settings.memory) / typical, STRONG)
     }
 
     /// The work that the peer claims, as far as checks were about as much: who claims more than before waits for them.
@@ -127,16 +127,19 @@ impl Typical {
             peers.map(|record| (record, record.backed())).filter(|(_, work)| *work > 0.0).collect();
         let coverage = median(working.iter().map(|(record, work)| (record.coverage(settings), *work)));
         // Newcomers, of whom no such check can have been made yet, do not count.
-        let mean = |of: fn(&Record) -> &Share| {
-            median(working.iter().filter_map(|(record, work)| Some((of(record).mean()?, *work)))).unwrap_or(0.0)
-        };
+        let kept =
+            median(working.iter().filter_map(|(record, work)| Some((record.kept.mean()?, *work)))).unwrap_or(0.0);
+        // Uploads that keep nothing are stronger, and do not say how strong honest ones are.
+        let strength = working
+            .iter()
+            .filter_map(|(record, work)| Some((record.strength.mean()?, *work * record.keeps(settings, kept))));
         Self {
             coverage: match coverage {
                 Some(coverage) if settings.has(Part::Typical) => coverage.max(settings.typical_at_least),
                 _ => 1.0,
             },
-            kept: mean(|record| &record.kept),
-            strength: mean(|record| &record.strength),
+            kept,
+            strength: median(strength.filter(|(_, work)| *work > 0.0)).unwrap_or(0.0),
         }
     }
 }
