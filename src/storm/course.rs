@@ -24,8 +24,8 @@ use crate::node::ports::{Clock, Ports};
 use crate::node::{Compute, Network};
 use crate::random;
 use crate::runtime::process::{World, start};
-use crate::transport::keys;
 use crate::transport::simulated::{Link, LinkOptions, SimBucket, SimClock, SimLink};
+use crate::transport::{Hotkey, keys};
 
 /// Rounds after the last one in which nodes still may come to their end.
 const PATIENCE_ROUNDS: u64 = 16;
@@ -76,7 +76,7 @@ impl<'a> Course<'a> {
                 full_disks: 0,
             }
         });
-        let seats = seats.collect();
+        let seats: Vec<Seat> = seats.collect();
         let owners = nodes.map(|node| {
             let hotkeys: Vec<_> = field.plan(node, &[]).identities.iter().map(|identity| identity.hotkey()).collect();
             super::weather::prefixes(&hotkeys)
@@ -89,7 +89,8 @@ impl<'a> Course<'a> {
         let diary = Diary::default();
         let networks: Vec<_> = (0..=field.nodes()).map(|_| field.network()).collect();
         let last = networks.last().expect("of whoever comes after").clone();
-        let onlooker = Arc::new(Mutex::new(Onlooker::new(field, last, ports, diary.clone())));
+        let dishonest = (diary.clone(), dishonest(field, &seats));
+        let onlooker = Arc::new(Mutex::new(Onlooker::new(field, last, ports, dishonest)));
         let looks = onlooker::look_on(onlooker.clone(), clock, every.max(1));
         Self {
             observer,
@@ -380,4 +381,10 @@ impl<'a> Course<'a> {
         };
         SimLink::new(self.bucket.clone(), options)
     }
+}
+
+/// The validators that do not do what the network asks of them.
+pub fn dishonest(field: &Field, seats: &[Seat]) -> Vec<Hotkey> {
+    let validators = field.run.genesis.validators.iter().zip(seats);
+    validators.filter(|(_, seat)| !seat.is_honest).map(|((hotkey, _), _)| *hotkey).collect()
 }

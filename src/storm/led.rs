@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::checkpoints::Checkpoints;
 use super::course::Course;
+use super::onlooker::Onlooker;
 use super::records::{Records, Seen};
 use crate::chain::ChainView;
 use crate::digest::Digest;
@@ -52,6 +54,7 @@ impl Led {
 /// Computes models from the records.
 struct Steps<'a> {
     records: &'a Records,
+    checkpoints: &'a Checkpoints,
     network: &'a Arc<Network>,
     ports: &'a Ports,
     replicas: BTreeMap<Digest, Arc<Replica>>,
@@ -129,14 +132,15 @@ fn walk_back(line: &[Vec<Branch>], told: &Told) -> (Vec<Digest>, BTreeMap<u64, R
 /// nodes take back when they learn of it, and of a round in which a dishonest validator has written another one.
 pub async fn led(
     course: &Course<'_>,
-    records: &Records,
+    Onlooker { records, checkpoints, .. }: &Onlooker,
     (ports, chain): (&Ports, &dyn ChainView),
     is_honest: impl Fn(&Hotkey) -> bool,
 ) -> Led {
     let network = course.networks.last().expect("of whoever comes after");
     let genesis = network.genesis.clone();
-    let replicas = BTreeMap::from([(genesis.digest, genesis)]);
-    let mut steps = Steps { records, network, ports, replicas };
+    // Nodes may go on from a checkpoint whose model nobody else can compute.
+    let replicas = checkpoints.models().chain([(genesis.digest, genesis)]).collect();
+    let mut steps = Steps { records, checkpoints, network, ports, replicas };
     let void = chain.void_rounds();
     let rounds = course.field.scenario.rounds;
 
@@ -202,7 +206,10 @@ async fn aside(
         for seen in records.all_of(before) {
             // Its author may have put a checkpoint of the model that it names, and its record vouches for that.
             let named = seen.record.model_after;
-            if !is_honest(&seen.record.validator) && told.all.contains(&(round, named.to_string())) {
+            if !is_honest(&seen.record.validator)
+                && steps.checkpoints.has(round, &named)
+                && told.all.contains(&(round, named.to_string()))
+            {
                 aside.entry(round).or_default().insert(named);
             }
             for model in &from {

@@ -10,7 +10,7 @@
 //! | `field` | what all storms over one network share |
 //! | `course`, [`timeline`], `seat` | the nodes' lives: starts, kills, clocks, disks |
 //! | `store`, [`weather`] | what faults do to the requests of a node |
-//! | `watch`, [`records`], `onlooker` | what nodes and the bucket show meanwhile |
+//! | `watch`, [`records`], `checkpoints`, `onlooker` | what nodes and the bucket show meanwhile |
 //! | `verdict`, `led`, `broken` | what must hold, and the models that records lead to |
 //! | `outcome` | one storm |
 //! | `shrink` | fewer faults that break the same |
@@ -18,6 +18,7 @@
 
 pub mod batch;
 mod broken;
+mod checkpoints;
 mod course;
 pub mod fault;
 mod field;

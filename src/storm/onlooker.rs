@@ -1,4 +1,5 @@
-//! Somebody whom no fault meets, and who only reads: sees the records of a storm with the payloads that they name.
+//! Somebody whom no fault meets, and who only reads: sees the records of a storm with the payloads that they name, and the
+//! models that dishonest validators put as checkpoints.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,17 +8,20 @@ use object_store::ObjectStore;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
+use super::checkpoints::Checkpoints;
 use super::field::Field;
 use super::records::Records;
 use super::store::Diary;
 use crate::node::ports::{Clock, Host, NodeState, OneBucket, Ports};
 use crate::node::{Compute, KEPT_UPLOADS, Network, RoundReport};
 use crate::runtime::BucketChain;
+use crate::transport::Hotkey;
 use crate::transport::simulated::SimClock;
 
 /// Whoever looks on during a storm.
 pub struct Onlooker {
     pub records: Records,
+    pub checkpoints: Checkpoints,
     network: Arc<Network>,
     ports: Ports,
     /// What dishonest validators put, however soon they replace it.
@@ -25,16 +29,18 @@ pub struct Onlooker {
 }
 
 impl Onlooker {
-    /// Has seen nothing yet.
-    pub fn new(field: &Field, network: Arc<Network>, ports: Ports, diary: Diary) -> Self {
-        Self { records: Records::new(field.run.clone()), network, ports, diary }
+    /// Has seen nothing yet. `dishonest` are the validators that do not do what the network asks of them.
+    pub fn new(field: &Field, network: Arc<Network>, ports: Ports, (diary, dishonest): (Diary, Vec<Hotkey>)) -> Self {
+        let checkpoints = Checkpoints::new(dishonest, network.clone());
+        Self { records: Records::new(field.run.clone()), checkpoints, network, ports, diary }
     }
 
-    /// Looks at the records that are in the bucket now, and at the payloads that they name.
+    /// Looks at the records that are in the bucket now, and at the payloads and checkpoints of the models that they name.
     pub async fn look(&mut self) {
         let put = std::mem::take(&mut *self.diary.lock().expect("no panic while held"));
         put.into_iter().for_each(|(stamp, location, bytes)| self.records.note(&location, bytes, stamp));
         self.records.look(&*self.ports.bucket).await;
+        self.checkpoints.look(&self.ports.bucket, &self.records).await;
         // A round may be decided long after it is over, so what counts is when its record was written.
         let clock = &self.ports.clock;
         let lately = clock.now().saturating_sub(clock.round_length() * (KEPT_UPLOADS as u32 + 2));

@@ -8,7 +8,7 @@ use futures::future::join_all;
 use object_store::ObjectStore;
 
 use super::broken::Broken;
-use super::course::Course;
+use super::course::{Course, dishonest};
 use super::fault::{Fault, What};
 use super::led::{Led, led};
 use super::onlooker;
@@ -45,10 +45,10 @@ pub async fn check(course: &mut Course<'_>) -> Found {
     let ports = reader(course);
     let chain = ports.chain.view().await;
     let void = chain.void_rounds();
-    let dishonest = dishonest(course);
+    let dishonest = dishonest(course.field, &course.seats);
     let is_honest = |validator: &Hotkey| !dishonest.contains(validator);
     found.extend(records.broken(&*chain, &ports.clock, is_honest));
-    let led = led(course, records, (&ports, &*chain), is_honest).await;
+    let led = led(course, &onlooker, (&ports, &*chain), is_honest).await;
     found.extend(follow_from_one_another(course, &led, &void, is_honest));
     found.extend(models(course, &led));
     found.extend(pay_reported(course));
@@ -56,12 +56,6 @@ pub async fn check(course: &mut Course<'_>) -> Found {
     found.extend(replay(course, &led, is_honest).await);
     found.extend(ledger(course).await);
     found
-}
-
-/// The validators that do not do what the network asks of them.
-fn dishonest(course: &Course<'_>) -> Vec<Hotkey> {
-    let validators = course.field.run.genesis.validators.iter().zip(&course.seats);
-    validators.filter(|(_, seat)| !seat.is_honest).map(|((hotkey, _), _)| *hotkey).collect()
 }
 
 /// No node panics, refuses to start, or is stuck.
