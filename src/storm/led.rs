@@ -163,8 +163,9 @@ pub async fn led(
             for seen in &in_turn {
                 let model = steps.step(&model, seen).await.unwrap_or(seen.record.model_after);
                 let is_known = after.iter().any(|branch| branch.model == model);
-                // A branch on which nobody is leads nowhere.
-                if after.is_empty() || !is_known && told.counts(round + 1, &model) > 0 {
+                // A branch on which nobody is leads nowhere. Where only a dishonest validator is, others may follow it later, by
+                // its checkpoint.
+                if after.is_empty() || !is_known && told.all.contains(&(round + 1, model.to_string())) {
                     after.push(Branch { model, from, by: Some(seen.record.clone()) });
                 }
             }

@@ -96,7 +96,7 @@ fn dishonest_validators_of_a_scenario_stay_what_they_are() {
 #[test]
 fn what_was_mended_stays_so() {
     let field = field();
-    let mended: [(u64, &[usize]); 11] = [
+    let mended: [(u64, &[usize]); 12] = [
         // A validator whose clock was ahead took its own record, which was early, for the round's.
         (10, &[9]),
         // A round became void, since its validators could not read its payloads.
@@ -114,6 +114,8 @@ fn what_was_mended_stays_so() {
         (656, &[11, 15]),
         // The check did not know what records lead to from a checkpoint whose model follows from payloads that nobody has.
         (201_144_151_137_310, &[3, 8, 13, 14]),
+        // Nor did it follow second records that nobody but their author had followed, until it put a checkpoint.
+        (201_144_151_137_345, &[17, 23]),
         // A validator that lied about the model in every round made the others replay until there was nothing left to.
         (434, &[3, 6, 7, 12]),
     ];
