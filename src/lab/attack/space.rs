@@ -32,7 +32,7 @@ impl Space {
     /// may work only in the turns of its bin. `most_pages` is how much more than its assigned pages a peer may say it did,
     /// 1 where the network does not ask: where what is said is paid, a strategy may say too much, do more, leave out a little,
     /// or say the same of a gradient of the last layers, which spares most of the way back through the model, or of a model without
-    /// its blocks or a part of their width; and may forget a part of what it kept.
+    /// its blocks or a part of their width; and may forget a part of what it kept, or send more of what it is sure of.
     pub fn new(bins: Option<u64>, most_pages: f64) -> Self {
         let part = |key, values: &str| {
             let table: Table = format!("values = [{values}]").parse().expect("TOML");
@@ -65,6 +65,7 @@ impl Space {
             parts.push(part("layers", "1.0, 0.5, 0.05"));
             parts.push(part("blocks", "1.0, 0.0"));
             parts.push(part("width", "1.0, 0.5, 0.75"));
+            parts.push(part("power", "1.0, 2.0"));
         }
         Self(parts)
     }
@@ -247,7 +248,7 @@ mod tests {
         assert_eq!(space.words(&with(&[("works", 4)])), "works = bin-of 2");
         assert_eq!(Space::new(None, 2.0).size() * 5.0, space.size() * 4.0, "without bins there are no turns");
         let silent = Space::new(Some(2), 1.0);
-        assert_eq!(silent.size() * 180.0, space.size(), "nothing is said where nobody asks");
+        assert_eq!(silent.size() * 540.0, space.size(), "nothing is said where nobody asks");
         assert_eq!(space.words(&with(&[("says", 2), ("layers", 2)])), "says = 2.0, layers = 0.05");
     }
 

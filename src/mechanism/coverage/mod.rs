@@ -18,8 +18,8 @@
 //! peer, whose upload has momentum in it, would fail more often than one that keeps nothing from round to round.
 //!
 //! Nothing here asks how good an upload is, because every such measure can be won without work: by averaging with
-//! others, by repeating what everybody knows. Neither is a larger proof paid more: a peer that trains on fewer tokens has more
-//! of each in its upload.
+//! others, by repeating what everybody knows. Neither is a proof paid more for being larger than a typical peer's: a peer that trains
+//! on fewer tokens has more of each in its upload.
 //!
 //! Draws have no memory. Otherwise a peer that has just been checked would know that it may rest.
 
@@ -63,7 +63,7 @@ struct Coverage {
 #[derive(Default, Serialize, Deserialize)]
 struct Known {
     peers: BTreeMap<Uid, Record>,
-    /// The usual margins of each kind of checks of this round's work.
+    /// The usual margins of each kind of checks.
     usual: BTreeMap<Kind, Usual>,
 }
 
@@ -160,22 +160,14 @@ impl Mechanism for Coverage {
         let typical = self.typical();
         let work = |uid| self.known.peers.get(uid).map_or(0.0, |record| record.rank(&self.settings, typical));
         let known: Vec<(&[Margin], f64)> = checks.iter().map(|(of, margins)| (*margins, work(&of.uid))).collect();
-        let usual = (kind != Kind::Kept).then(|| {
-            let usual = self.known.usual.entry(kind).or_default();
-            usual.add(&known);
-            &*usual
-        });
+        let usual = self.known.usual.entry(kind).or_default();
+        usual.add(&known);
         for (of, margins) in checks {
             let Some(record) = self.known.peers.get_mut(&of.uid) else { continue };
-            let memory = self.settings.memory;
-            let result = result(margins);
-            match kind {
-                Kind::Kept => record.kept.add(result, of.work, memory),
-                Kind::Pages => record.pages.add(result, of.work, memory),
-                Kind::Stretches => record.stretches.add(result, of.work, memory),
-            }
-            if let Some(usual) = usual {
-                record.strength.add(usual.strength(margins), of.work, memory);
+            let (result, strength) = (result(margins), usual.strength(margins));
+            record.share_mut(kind).add(result, of.work, self.settings.memory);
+            if kind != Kind::Kept {
+                record.strength.add(strength, of.work, self.settings.memory);
             }
             record.checked = Some((round, result));
         }
@@ -203,7 +195,7 @@ impl Mechanism for Coverage {
             Column::new("kept_found", "share of its work of earlier rounds that checks found in its uploads", Standing),
             Column::new(
                 "strength",
-                "how much its uploads have of its work in the mean of its checks (1: as much as usual)",
+                "how much its uploads have of its work in the mean of its checks, relative to usual margins; pay compares it with a typical peer's",
                 Standing,
             ),
             Column::new("claimed", "work that it says it does a round (1 = what is assigned to everybody)", Standing),
@@ -230,7 +222,11 @@ impl Mechanism for Coverage {
     }
 
     fn restore(&mut self, saved: &[u8]) -> Result<(), String> {
-        self.known = postcard::from_bytes(saved).map_err(|error| error.to_string())?;
+        let (known, rest) = postcard::take_from_bytes(saved).map_err(|error| error.to_string())?;
+        if !rest.is_empty() {
+            return Err(format!("{} bytes too many", rest.len()));
+        }
+        self.known = known;
         Ok(())
     }
 }

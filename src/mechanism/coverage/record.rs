@@ -53,6 +53,15 @@ impl Record {
         }
     }
 
+    /// The same, for another check.
+    pub fn share_mut(&mut self, kind: Kind) -> &mut Share {
+        match kind {
+            Kind::Pages => &mut self.pages,
+            Kind::Stretches => &mut self.stretches,
+            Kind::Kept => &mut self.kept,
+        }
+    }
+
     /// Whether there can be a check of a kind in a round in which the peer passed. Any earlier round will do, however long ago:
     /// otherwise a peer that works seldom would never be asked.
     pub fn can_be_checked(&self, kind: Kind) -> bool {
@@ -76,7 +85,7 @@ impl Record {
 
     /// Whether its uploads have as much of its work as a typical peer's, or nearly: 1 if so, 0 if they have far less, as where
     /// the gradient is cheaper all over. One check says little about it, the mean of many much.
-    fn strong(&self, settings: &CoverageSettings, typical: f64) -> f64 {
+    fn whole(&self, settings: &CoverageSettings, typical: f64) -> f64 {
         if !settings.has(Part::Strength) || typical <= 0.0 {
             return 1.0;
         }
@@ -94,7 +103,7 @@ impl Record {
     /// about `typical` coverage.
     pub fn score(&self, settings: &CoverageSettings, typical: Typical) -> f64 {
         let found = rise(self.coverage(settings) / typical.coverage, (settings.nothing_to, settings.all_from));
-        found * self.keeps(settings, typical.kept) * self.strong(settings, typical.strength) * self.backed()
+        found * self.keeps(settings, typical.kept) * self.whole(settings, typical.strength) * self.backed()
     }
 
     /// By what the peer is chosen for the aggregation: the work that was found, all of it.
@@ -129,17 +138,18 @@ impl Typical {
         // Newcomers, of whom no such check can have been made yet, do not count.
         let kept =
             median(working.iter().filter_map(|(record, work)| Some((record.kept.mean()?, *work)))).unwrap_or(0.0);
-        // Uploads that keep nothing are stronger, and do not say how strong honest ones are.
-        let strength = working
-            .iter()
-            .filter_map(|(record, work)| Some((record.strength.mean()?, *work * record.keeps(settings, kept))));
+        // Uploads that keep nothing are stronger, and those without the work weaker: neither says how strong honest ones are.
+        let strength = working.iter().filter_map(|(record, work)| {
+            let found = record.coverage(settings) * record.keeps(settings, kept) * work;
+            Some((record.strength.mean()?, found)).filter(|_| found > 0.0)
+        });
         Self {
             coverage: match coverage {
                 Some(coverage) if settings.has(Part::Typical) => coverage.max(settings.typical_at_least),
                 _ => 1.0,
             },
             kept,
-            strength: median(strength.filter(|(_, work)| *work > 0.0)).unwrap_or(0.0),
+            strength: median(strength).unwrap_or(0.0),
         }
     }
 }

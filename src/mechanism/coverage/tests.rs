@@ -122,6 +122,40 @@ fn gradients_that_are_cheaper_all_over_are_paid_less_and_larger_proofs_are_not_p
 }
 
 #[test]
+fn weak_work_is_paid_in_part_once_it_is_known() {
+    let mut peers = vec![HONEST; 12];
+    peers[0].size = 0.8;
+    peers[1].size = 0.6;
+    let coverage = &mut network(&peers, CoverageSettings::default());
+    let first = play(coverage, &peers, 0..12);
+    let later = play(coverage, &peers, 12..500);
+    let ratio = |paid: &[f64], uid: usize| paid[uid] / mean(&paid[2..]);
+    assert!((0.4..0.6).contains(&ratio(&later, 0)) && ratio(&later, 1) < 0.1, "{later:?}");
+    assert!(ratio(&first, 1) > ratio(&later, 1) + 0.2, "a new peer is spared: {first:?}");
+}
+
+/// Neither uploads without kept state, which are stronger, nor those without work say how strong a typical one is.
+#[test]
+fn only_those_who_work_and_keep_say_what_is_typical() {
+    let honest = |others: Peer, others_there: usize| {
+        let mut peers = vec![Peer { size: 0.95, ..HONEST }; 11];
+        peers[..others_there].fill(others);
+        // One whose work is too weak beside honest ones.
+        peers[10].size = 0.7;
+        let coverage = &mut network(&peers, CoverageSettings::default());
+        play(coverage, &peers, 0..100);
+        let paid = play(coverage, &peers, 100..400);
+        [coverage.typical().strength, paid[10] / mean(&paid[others_there..10])]
+    };
+    let [alone, weak] = honest(HONEST, 0);
+    assert!(weak < 0.3, "{weak}");
+    for others in [Peer { size: 1.6, kept: 0.0, ..HONEST }, Peer { pages: 0.0, stretches: 0.0, ..HONEST }] {
+        let [beside, weak] = honest(others, 5);
+        assert!((beside / alone - 1.0).abs() < 0.1 && weak < 0.4, "{beside} beside them, {alone} alone, {weak}");
+    }
+}
+
+#[test]
 fn proofs_that_chance_spares_are_paid_little_more() {
     let mut peers = vec![Peer { sharp: 0.95, ..HONEST }; 12];
     peers[..4].fill(HONEST);
@@ -135,7 +169,8 @@ fn many_that_leave_out_work_do_not_become_typical() {
     let mut peers = vec![Peer { pages: 0.15, ..HONEST }; 12];
     peers[..3].fill(HONEST);
     let ratio = |typical_at_least: f64| {
-        let settings = CoverageSettings { typical_at_least, ..Default::default() };
+        // They are weak, too.
+        let settings = CoverageSettings { typical_at_least, without: vec![Part::Strength], ..Default::default() };
         let paid = play(&mut network(&peers, settings), &peers, 0..1000);
         mean(&paid[3..]) / mean(&paid[..3])
     };
@@ -304,12 +339,15 @@ fn newcomers_are_sure_of_half_of_the_checks_and_have_no_pay_before_them() {
 
 #[test]
 fn a_saved_state_goes_on_bit_for_bit() {
-    let peers = [HONEST; 8];
+    let sizes = [0.75, 0.82, 0.9, 1.0, 1.0, 1.0, 1.1, 1.3];
+    let peers = sizes.map(|size| Peer { size, sharp: 0.95, ..HONEST });
     let mut whole = network(&peers, CoverageSettings::default());
     play(&mut whole, &peers, 0..40);
+    let saved = whole.save();
     let mut restored = network(&peers, CoverageSettings::default());
-    restored.restore(&whole.save()).unwrap();
+    restored.restore(&saved).unwrap();
     assert_eq!(play(&mut whole, &peers, 40..80), play(&mut restored, &peers, 40..80));
+    assert!(restored.restore(&[&saved[..], &[0]].concat()).is_err());
     assert!(restored.restore(&[1, 2, 3]).is_err());
 }
 

@@ -124,10 +124,11 @@ mod tests {
         let mut usual = Usual::default();
         usual.add(&[(&idle, 0.0)]);
         assert_eq!(usual, Usual::default());
+        let half = margins([0.1, 0.1]);
         usual.add(&[(&idle, 0.0), (&work, 1.0), (&idle, 0.0)]);
-        assert!((usual.strength(&work) - 1.0).abs() < 1e-12);
+        assert!((usual.strength(&half) - 0.5).abs() < 1e-12);
         usual.add(&[(&idle, 0.4), (&work, 1.0), (&idle, 0.4)]);
-        assert!((usual.strength(&work) - 1.0).abs() < 1e-12);
+        assert!((usual.strength(&half) - 0.5).abs() < 1e-12);
     }
 
     #[test]

@@ -184,13 +184,16 @@ impl Strategy {
         average.as_ref().map(|(_, payload)| payload.clone())
     }
 
-    /// Adds noise and scale to a payload.
+    /// Adds power, noise and scale to a payload.
     fn finished(&self, made: PseudoGradient, around: &Surroundings) -> PseudoGradient {
         let (noise, scale) = (self.settings.noise, self.settings.scale);
         let mut made = made;
         let computed = (made.tensors.len() as f64 * self.settings.layers).ceil() as usize;
         let left_out = made.tensors.len().saturating_sub(computed);
         made.tensors[..left_out].iter_mut().for_each(|tensor| tensor.values.fill(0.0));
+        if self.settings.power != 1.0 {
+            made.tensors.iter_mut().for_each(|tensor| raise(&mut tensor.values, self.settings.power));
+        }
         if noise > 0.0 {
             let mut rng = around.rng("strategy noise");
             for tensor in &mut made.tensors {
@@ -203,11 +206,35 @@ impl Strategy {
     }
 }
 
+/// Raises values to a power, relative to their root mean square. Their signs stay.
+fn raise(values: &mut [f32], power: f64) {
+    let size = rms(values);
+    if size > 0.0 {
+        let raised = |value: f64| size * (value.abs() / size).powf(power).copysign(value);
+        values.iter_mut().for_each(|value| *value = bounded(raised(f64::from(*value))));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::node::behaviour::testing::said;
     use crate::training::SparseTensor;
+
+    #[test]
+    fn a_power_keeps_signs_and_spreads_sizes() {
+        let mut values = [3.0, -1.0, 0.0, 0.5];
+        let size = rms(&values);
+        raise(&mut values, 2.0);
+        let expected = [9.0, -1.0, 0.0, 0.25].map(|value| (value / size) as f32);
+        assert!(values.iter().zip(expected).all(|(value, expected)| (value - expected).abs() < 1e-6), "{values:?}");
+        let mut huge = [f32::MAX, 1e-30, 0.0];
+        raise(&mut huge, 16.0);
+        assert!(huge.iter().all(|value| value.is_finite()));
+        let mut nothing = [0.0; 2];
+        raise(&mut nothing, 2.0);
+        assert_eq!(nothing, [0.0; 2]);
+    }
 
     #[test]
     fn a_state_comes_back() {

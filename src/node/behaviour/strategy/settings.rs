@@ -8,6 +8,8 @@ use crate::settings::Findings;
 
 /// Largest factor for a payload's values.
 const MOST_SCALE: f64 = 1e9;
+/// Largest power of a payload's values.
+const MOST_POWER: f64 = 16.0;
 /// Most extra pages, as a multiple of the assigned ones.
 const MOST_EXTRA: f64 = 100.0;
 /// Most old models to keep.
@@ -66,6 +68,10 @@ pub struct StrategySettings {
     pub noise: f64,
     /// Factor of all values; a negative one flips the sign.
     pub scale: f64,
+    /// The power to which it raises its values, relative to their root mean square and with their signs. Above 1, it sends more of
+    /// what it is sure of, and less of the rest.
+    #[serde(skip_serializing_if = "is_one")]
+    pub power: f64,
     /// Which model's samples it signs.
     #[serde(skip_serializing_if = "is_default")]
     pub samples: Samples,
@@ -156,6 +162,7 @@ impl Default for StrategySettings {
             idle: Idle::Nothing,
             noise: 0.0,
             scale: 1.0,
+            power: 1.0,
             samples: Samples::Own,
             leaves: None,
         }
@@ -188,6 +195,8 @@ impl StrategySettings {
         found.at_most("noise", self.noise, MOST_SCALE);
         let expected = format!("-{MOST_SCALE} to {MOST_SCALE}, and not 0");
         found.require(self.scale != 0.0 && self.scale.abs() <= MOST_SCALE, "scale", self.scale, expected);
+        found.positive("power", self.power);
+        found.at_most("power", self.power, MOST_POWER);
         self.works.check(found);
         let nothing = self.idle == Idle::Mix && self.mix == Source::None;
         found.require(!nothing, "idle", "`mix`", "`nothing` or `last`, as `mix` is `none`");
@@ -225,6 +234,8 @@ mod tests {
             ("decay = 1.0", "decay"),
             ("noise = -1.0", "noise"),
             ("scale = 0.0", "scale"),
+            ("power = 0.0", "power"),
+            ("power = 17.0", "power"),
             ("works = { every = 0 }", "works.every"),
             ("works = { bin-of = 0 }", "works.bin-of"),
             ("works = { slots = 0 }", "works.slots"),
