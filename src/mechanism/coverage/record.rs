@@ -138,10 +138,11 @@ impl Typical {
         // Newcomers, of whom no such check can have been made yet, do not count.
         let kept =
             median(working.iter().filter_map(|(record, work)| Some((record.kept.mean()?, *work)))).unwrap_or(0.0);
-        // Uploads that keep nothing are stronger, and those without the work weaker: neither says how strong honest ones are.
+        // Uploads that keep nothing are stronger, and do not say how strong honest ones are. What was found does not weigh here: of
+        // stronger uploads more is found.
         let strength = working.iter().filter_map(|(record, work)| {
-            let found = record.coverage(settings) * record.keeps(settings, kept) * work;
-            Some((record.strength.mean()?, found)).filter(|_| found > 0.0)
+            let weight = record.keeps(settings, kept) * work;
+            Some((record.strength.mean()?, weight)).filter(|_| weight > 0.0)
         });
         Self {
             coverage: match coverage {
