@@ -137,7 +137,7 @@ fn weak_work_is_paid_in_part_once_it_is_known() {
 /// Uploads without kept state are stronger. They do not say how strong a typical one is.
 #[test]
 fn only_those_who_keep_something_say_what_is_typical() {
-    let honest = |others: Peer| {
+    let beside = |others: Peer| {
         let mut peers = vec![Peer { size: 0.95, ..HONEST }; 11];
         peers[..5].fill(others);
         // One whose work is too weak beside honest ones.
@@ -147,10 +147,10 @@ fn only_those_who_keep_something_say_what_is_typical() {
         let paid = play(coverage, &peers, 100..400);
         [coverage.typical().strength, paid[10] / mean(&paid[5..10])]
     };
-    let [alone, weak] = honest(Peer { size: 0.95, ..HONEST });
+    let [alone, weak] = beside(Peer { size: 0.95, ..HONEST });
     assert!(weak < 0.3, "{weak}");
-    let [beside, weak] = honest(Peer { size: 1.6, kept: 0.0, ..HONEST });
-    assert!((beside / alone - 1.0).abs() < 0.1 && weak < 0.4, "{beside} beside them, {alone} alone, {weak}");
+    let [there, weak] = beside(Peer { size: 1.6, kept: 0.0, ..HONEST });
+    assert!((there / alone - 1.0).abs() < 0.1 && weak < 0.4, "{there} beside them, {alone} alone, {weak}");
 }
 
 #[test]
