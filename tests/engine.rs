@@ -3,6 +3,8 @@
 
 #[path = "engine/attacks.rs"]
 mod attacks;
+#[path = "engine/audits.rs"]
+mod audits;
 #[path = "engine/averages.rs"]
 mod averages;
 mod common;

@@ -132,8 +132,7 @@ struct Amounts {
 impl Amounts {
     fn of(scenario: &Scenario, config: &LlamaConfig, scheme: &dyn Scheme) -> Self {
         let parameters = config.layout().total();
-        let upload =
-            wire::encoded_len(wire::Form { shape: scheme.shape(), says_pages: scenario.protocol.says_pages() });
+        let upload = wire::encoded_len(scenario.form(scheme.shape()));
         let (peers, rounds) = (scenario.peers_total() as f64, scenario.rounds as f64);
         let included = scenario.protocol.top_peers as f64;
         let tokens = (scenario.mean_pages() * config.sequence_length as f64).round() as usize;

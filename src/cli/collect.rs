@@ -76,9 +76,7 @@ impl Collector {
             manifest.parameters = config.layout().total() as u64;
             manifest.tokens_per_round = (scenario.baseline_pages() * config.sequence_length) as u64;
             let scheme = scenario.scheme_settings().build(&config.layout())?;
-            manifest.upload_bytes =
-                wire::encoded_len(wire::Form { shape: scheme.shape(), says_pages: scenario.protocol.says_pages() })
-                    as u64;
+            manifest.upload_bytes = wire::encoded_len(scenario.form(scheme.shape())) as u64;
             manifest.references = references(scenario, &config);
             let folder = RunFolder::create(root, &manifest.columns)?;
             folder.write_manifest(&manifest)?;

@@ -128,8 +128,15 @@ mod tests {
     fn peers_that_passed_the_last_round_are_paid_the_same() {
         let mut equal = EqualSettings::default().build(1);
         (0..4).for_each(|uid| equal.arrive(uid));
-        let peer =
-            |uid, arrival, steps| PeerFacts { uid, arrival, stamp_ms: None, steps_behind: steps, work: 1.0, paid: 0.0 };
+        let peer = |uid, arrival, steps| PeerFacts {
+            uid,
+            arrival,
+            stamp_ms: None,
+            steps_behind: steps,
+            work: 1.0,
+            paid: 0.0,
+            states: None,
+        };
         let peers = vec![
             peer(0, Status::Passed, Some(0.0)),
             peer(1, Status::Passed, Some(9.0)),

@@ -2,6 +2,7 @@
 
 use super::status::Status;
 use crate::Uid;
+use crate::digest::Digest;
 
 /// The facts of a round.
 pub struct Facts<'a> {
@@ -29,6 +30,17 @@ pub struct PeerFacts {
     pub work: f64,
     /// The peer's share of the pay on the chain in this round.
     pub paid: f64,
+    /// The training states that its upload commits to, if it passed and the network audits.
+    pub states: Option<States>,
+}
+
+/// Digests of what a peer keeps from round to round to train with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct States {
+    /// Of what the work of the round started from.
+    pub before: Digest,
+    /// Of what it ended with.
+    pub after: Digest,
 }
 
 /// Compares the uploads of a round with each other.

@@ -22,6 +22,9 @@ pub enum Measurement {
     /// How much more of some pages than of others there is in what is a peer's own in its upload. It costs
     /// [`PASSES_OF_GRADIENT`] forward passes of all these pages; those that are nobody's count once a round.
     Contrast(Contrast),
+    /// Whether a peer's upload is what honest work makes of the peer's pages: the validator does this work again, from the training
+    /// state that the upload commits to. It costs [`PASSES_OF_GRADIENT`] forward passes of the pages that the peer says it trained on.
+    Audit(Uid),
 }
 
 /// Compares the gradients on two sets of pages, parameter by parameter, by a peer's upload without the part that other uploads
@@ -82,6 +85,7 @@ impl Measurement {
         match self {
             Self::Loss { pages, .. } => vec![*pages],
             Self::Contrast(contrast) => vec![contrast.pages, contrast.than],
+            Self::Audit(_) => Vec::new(),
         }
     }
 
@@ -90,6 +94,7 @@ impl Measurement {
         match self {
             Self::Loss { payloads, .. } => payloads.iter().map(|(uid, _)| *uid).collect(),
             Self::Contrast(contrast) => vec![contrast.uid],
+            Self::Audit(uid) => vec![*uid],
         }
     }
 }
@@ -165,13 +170,26 @@ pub enum Value {
     Loss(f64),
     /// Of [`Measurement::Contrast`]: one of each matrix, in the order of the model's parameters, or one in all.
     Margins(Vec<Margin>),
+    /// Of [`Measurement::Audit`].
+    Audit(Outcome),
+}
+
+/// What came of an audit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// The same upload, and the state that the peer commits to.
+    Same,
+    /// Something else.
+    Differs,
+    /// The peer did not show the state that its work started from, in time.
+    NotShown,
 }
 
 /// A measurement and its value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measured {
     pub what: Measurement,
-    /// `None` if a page could not be read.
+    /// `None` if a page could not be read, or the peer could not be asked.
     pub value: Option<Value>,
 }
 
@@ -199,6 +217,14 @@ impl Results {
     pub fn margins(&self, what: &Measurement) -> Option<&[Margin]> {
         match &self.of(what)?.value {
             Some(Value::Margins(margins)) => Some(margins),
+            _ => None,
+        }
+    }
+
+    /// What came of a peer's audit, if it was made.
+    pub fn audit(&self, uid: Uid) -> Option<Outcome> {
+        match self.of(&Measurement::Audit(uid))?.value {
+            Some(Value::Audit(outcome)) => Some(outcome),
             _ => None,
         }
     }

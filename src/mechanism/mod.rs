@@ -18,6 +18,7 @@
 //!
 //! A mechanism is a file or folder with its settings, their checks and the rule, and a line in [`shipped`].
 
+pub mod audit;
 mod column;
 pub mod coverage;
 mod equal;
@@ -40,11 +41,11 @@ mod testing;
 
 pub use column::{Column, ColumnKind, Picture};
 pub use equal::EqualSettings;
-pub use facts::{Comparisons, Facts, Overlap, PeerFacts};
+pub use facts::{Comparisons, Facts, Overlap, PeerFacts, States};
 pub use loss_only::LossOnlySettings;
 pub use marginal::MarginalSettings;
 pub use measure::{
-    Contrast, Each, Earlier, Margin, Measured, Measurement, PASSES_OF_GRADIENT, Pages, Results, Value, Whose,
+    Contrast, Each, Earlier, Margin, Measured, Measurement, Outcome, PASSES_OF_GRADIENT, Pages, Results, Value, Whose,
 };
 pub use ranking::{Candidate, Ranking};
 pub use seam::{Mechanism, MechanismSettings};
@@ -60,5 +61,6 @@ pub fn shipped() -> Kinds<dyn MechanismSettings> {
         .with::<MarginalSettings>("marginal", |settings| Box::new(settings))
         .with::<LossOnlySettings>("loss-only", |settings| Box::new(settings))
         .with::<coverage::CoverageSettings>("coverage", |settings| Box::new(settings))
+        .with::<audit::AuditSettings>("audit", |settings| Box::new(settings))
         .with::<EqualSettings>("equal", |settings| Box::new(settings))
 }

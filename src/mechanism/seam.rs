@@ -29,7 +29,7 @@ pub trait Mechanism: Send + Sync {
         Vec::new()
     }
 
-    /// What was asked for in [`measure`](Mechanism::measure). A value is missing if a page could not be read. A hostile
+    /// What was asked for in [`measure`](Mechanism::measure). A value is missing if it could not be measured. A hostile
     /// payload may make it infinite or NaN.
     fn learn(&mut self, _round: u64, _aggregated: &[Uid], _results: &Results) {}
 
@@ -71,6 +71,11 @@ pub trait MechanismSettings: Send + Sync {
     /// the speed that a validator's hardware needs.
     fn forward_passes(&self, _pages: usize, _aggregated: usize) -> f64 {
         0.0
+    }
+
+    /// Whether it asks for audits. Uploads then commit to the training states of their peers, who have to show them.
+    fn audits(&self) -> bool {
+        false
     }
 }
 

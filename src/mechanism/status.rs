@@ -24,6 +24,8 @@ pub enum Status {
     Malformed,
     /// Computed on a model that is too many steps behind, or on another model.
     OutOfSync,
+    /// Computed from another training state than the one that the peer's last upload ended with.
+    StartedOver,
     /// A copy of another peer's upload.
     Copy,
     /// Excluded for an earlier offence.
@@ -34,7 +36,7 @@ pub enum Status {
 
 impl Status {
     /// All statuses, in the order of legends.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Passed,
         Self::Absent,
         Self::TooEarly,
@@ -44,6 +46,7 @@ impl Status {
         Self::MisplacedKey,
         Self::Malformed,
         Self::OutOfSync,
+        Self::StartedOver,
         Self::Copy,
         Self::Excluded,
         Self::Unregistered,
@@ -61,6 +64,7 @@ impl Status {
             Self::MisplacedKey => "misplaced_key",
             Self::Malformed => "malformed",
             Self::OutOfSync => "out_of_sync",
+            Self::StartedOver => "started_over",
             Self::Copy => "copy",
             Self::Excluded => "excluded",
             Self::Unregistered => "unregistered",

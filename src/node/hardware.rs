@@ -11,6 +11,8 @@ const FORWARD_SHARE: f64 = 1.0 / 3.0;
 /// A validator without a stated speed finishes its evaluations within this part of a round. If it fell behind, it would
 /// find no uploads any more.
 const EVALUATION_SHARE: f64 = 0.8;
+/// The same for audits, which wait until peers have shown their states.
+const AUDIT_SHARE: f64 = 0.3;
 
 /// How fast a node computes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,14 +61,20 @@ impl Processor {
         Self { tokens_per_second: hardware.speed().unwrap_or(default) }
     }
 
-    /// The processor of a validator that runs `evaluated_tokens` forward in a round. Without a stated speed, it is as
-    /// fast as a peer, or faster if it would not keep up otherwise.
-    pub fn of_validator(hardware: &Hardware, round_tokens: f64, evaluated_tokens: f64, round_seconds: f64) -> Self {
+    /// The processor of a validator that runs `evaluated_tokens` forward in a round, for audits or at once. Without a stated
+    /// speed, it is as fast as a peer, or faster if it would not keep up otherwise.
+    pub fn of_validator(
+        hardware: &Hardware,
+        round_tokens: f64,
+        (evaluated_tokens, audits): (f64, bool),
+        round_seconds: f64,
+    ) -> Self {
         let peer = Self::of_peer(hardware, round_tokens, round_seconds);
         if hardware.tokens_per_second.is_some() {
             return peer;
         }
-        let needed = evaluated_tokens * FORWARD_SHARE / (round_seconds * EVALUATION_SHARE);
+        let share = if audits { AUDIT_SHARE } else { EVALUATION_SHARE };
+        let needed = evaluated_tokens * FORWARD_SHARE / (round_seconds * share);
         Self { tokens_per_second: peer.tokens_per_second.max(needed) }
     }
 

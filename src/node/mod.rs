@@ -4,6 +4,7 @@
 //! one is behind these.
 
 mod agreed;
+mod audit;
 pub mod behaviour;
 mod bundle;
 mod catch_up;
@@ -29,7 +30,8 @@ pub use follow::fetch_record;
 pub(crate) use follow::{apply, fetch_payloads, follow_record};
 pub use hardware::{Hardware, Processor};
 pub use network::{Network, OpenError, Rules};
-pub use peer::{KEPT_UPLOADS, Peer, PeerPlan};
+pub use peer::{Peer, PeerPlan};
 pub use report::{PeerReport, RoundReport};
 pub use role::{Node, Role};
+pub use upload::KEPT_UPLOADS;
 pub use validator::Validator;

@@ -105,7 +105,7 @@ impl Network {
 
     /// What all uploads have in common.
     pub fn form(&self) -> Form<'_> {
-        Form { shape: &self.shape, says_pages: self.rules.protocol.says_pages() }
+        Form { shape: &self.shape, says_pages: self.rules.protocol.says_pages(), commits: self.rules.judge.audits() }
     }
 
     /// The pages that a peer says it trained on, as many of them as count.

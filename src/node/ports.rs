@@ -77,6 +77,11 @@ impl Ports {
     }
 }
 
+/// The part of the time between the judging of a round and the next put window that validators have to ask for states.
+const ASKING: f64 = 0.25;
+/// The part of it at the end of which the states must be there.
+pub(super) const SHOWING: f64 = 0.55;
+
 /// Time since the network's genesis.
 #[derive(Clone)]
 pub struct Clock {
@@ -210,6 +215,14 @@ impl Clock {
     /// sealed, this is the end of the put window.
     pub fn reveal_window(&self, round: u64) -> PutWindow {
         self.rounds.reveal_window(self.put_window(round), self.reveal_seconds)
+    }
+
+    /// When the training states that audits of a round need must be there. It opens when the time for asking is over. Both are well
+    /// before the next put window, so that the audits are done by then.
+    pub fn audit_window(&self, round: u64) -> PutWindow {
+        let (from, until) = (self.reveal_window(round).closes, self.put_window(round + 1).opens);
+        let after = |part| from + until.saturating_sub(from).mul_f64(part);
+        PutWindow { opens: after(ASKING), closes: after(SHOWING) }
     }
 
     /// The newest block.

@@ -11,8 +11,11 @@ use super::reveal::{self, KeyFault, Unopened};
 use crate::Uid;
 use crate::digest::Digest;
 use crate::training::{PseudoGradient, Replica};
-use crate::transport::wire::{self, Expected, Upload};
+use crate::transport::wire::{self, Commitment, Expected, Upload};
 use crate::transport::{Hotkey, Identity, keys, samples};
+
+/// Rounds for which a node keeps what it puts for one round alone: uploads, their keys, and what audits are about.
+pub const KEPT_UPLOADS: u64 = 3;
 
 /// What the bucket has under the key of a peer's upload.
 pub enum Fetched {
@@ -71,18 +74,20 @@ impl Claim {
     }
 }
 
-/// Signs a pseudo-gradient, computed on a model of which `claim` is said, as the upload of `uid` in `round`.
+/// Signs a pseudo-gradient, computed on a model of which `claim` is said, as the upload of `uid` in `round`. The commitment is sent
+/// where the network audits.
 pub fn sign(
     network: &Network,
     identity: &Identity,
     uid: Uid,
     round: u64,
     claim: Claim,
-    gradient: PseudoGradient,
+    (gradient, commitment): (PseudoGradient, Option<Commitment>),
 ) -> Bytes {
     let Claim { model, samples, pages } = claim;
     let pages = network.rules.protocol.says_pages().then(|| u16::try_from(pages).unwrap_or(u16::MAX));
-    let upload = Upload { run: network.run, round, uid, hotkey: identity.hotkey(), model, pages, samples, gradient };
+    let (run, hotkey) = (network.run, identity.hotkey());
+    let upload = Upload { run, round, uid, hotkey, model, pages, commitment, samples, gradient };
     wire::encode(&upload, network.form(), identity)
 }
 

@@ -38,7 +38,7 @@ pub struct Flops {
 impl Plan {
     /// What all uploads have in common.
     pub(super) fn form(&self) -> Form<'_> {
-        Form { shape: self.scheme.shape(), says_pages: self.scenario.protocol.says_pages() }
+        self.scenario.form(self.scheme.shape())
     }
 
     /// The plan of a scenario.

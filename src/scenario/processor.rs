@@ -17,7 +17,8 @@ impl Scenario {
         let round_tokens = (self.training.pages_per_round * sequence_length) as f64;
         let passes = self.judge().forward_passes(self.training.pages_per_round, self.protocol.top_peers);
         let evaluated_tokens = passes * sequence_length as f64;
-        Processor::of_validator(hardware, round_tokens, evaluated_tokens, self.round_seconds())
+        let evaluated = (evaluated_tokens, self.judge().audits());
+        Processor::of_validator(hardware, round_tokens, evaluated, self.round_seconds())
     }
 }
 

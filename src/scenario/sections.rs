@@ -10,7 +10,8 @@ use crate::protocol::ProtocolSettings;
 use crate::settings::Kinded;
 use crate::training::aggregate::{AggregationSettings, RuleSettings};
 use crate::training::scheme::SchemeSettings;
-use crate::training::{BaselineSettings, TrainingSettings};
+use crate::training::{BaselineSettings, PayloadShape, TrainingSettings};
+use crate::transport::wire::Form;
 use serde::{Deserialize, Serialize};
 
 use super::peers::{OperatorGroup, PeerGroup, ValidatorSettings};
@@ -82,6 +83,11 @@ impl Scenario {
     pub fn judge(&self) -> Box<dyn MechanismSettings> {
         let resolved = self.registry.mechanisms.resolve(&self.mechanism);
         resolved.unwrap_or_else(|error| panic!("mechanism.{}: {}", error.key, error.message)).settings
+    }
+
+    /// What all uploads of this shape have in common.
+    pub fn form<'a>(&self, shape: &'a PayloadShape) -> Form<'a> {
+        Form { shape, says_pages: self.protocol.says_pages(), commits: self.judge().audits() }
     }
 
     /// The settings of the scheme.

@@ -82,7 +82,7 @@ impl AdamW {
         gradient: &[f32],
         lr: f64,
     ) {
-        moments.steps += 1;
+        moments.steps = moments.steps.saturating_add(1);
         let steps = moments.steps.min(i32::MAX as u64) as i32;
         let constants = Constants {
             clip,
@@ -185,6 +185,15 @@ mod tests {
                 assert!((ours - burn).abs() < 2e-6, "step {step}: {ours}, {burn}");
             }
         }
+    }
+
+    #[test]
+    fn no_number_of_steps_is_too_large() {
+        let ours = AdamW { beta1: 0.9, beta2: 0.95, weight_decay: 0.1, clip_norm: 1.0 };
+        let mut moments = Moments { steps: u64::MAX, ..Moments::new(1) };
+        let mut theta = [1.0];
+        ours.step(&mut moments, &mut theta, &[0.5], 1e-3);
+        assert!(theta[0].is_finite() && moments.steps == u64::MAX);
     }
 
     #[test]

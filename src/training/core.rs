@@ -26,6 +26,9 @@ use crate::model::{Device, Llama, LlamaConfig, ParamLayout};
 /// Host memory in bytes for remembered replicas. At least two are kept in any case.
 const ROOM: usize = 4 << 30;
 
+/// Bytes of a saved training state beside its values, at most: their numbers, and the number of steps.
+const STATE_FRAME: usize = 64;
+
 /// Number of finished aggregations to remember, for a model of this size. Honest nodes are at most a few rounds apart;
 /// a node further behind computes an aggregation again. On a device with its own memory, each takes a model's space
 /// there.
@@ -112,6 +115,11 @@ impl TrainingCore {
     /// The training state of a new peer.
     pub fn local(&self) -> Box<dyn LocalTraining> {
         self.scheme.local()
+    }
+
+    /// The most bytes that a peer's saved training state has.
+    pub fn state_len(&self) -> usize {
+        4 * self.scheme.kept_values() + STATE_FRAME
     }
 
     /// How far a round moves a parameter.

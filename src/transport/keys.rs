@@ -9,6 +9,8 @@
 //! chain/slots/00007/00000002                  the third registration for slot 7, written once
 //! nodes/<hotkey>/rounds/00000012/upload       a peer's pseudo-gradient of round 12
 //! nodes/<hotkey>/rounds/00000012/key          what opens it, if uploads are sealed
+//! nodes/<hotkey>/rounds/00000012/state        what a peer's work of round 12 started from, if a validator asked for it
+//! nodes/<hotkey>/rounds/00000012/audits       the peers whose work of round 12 a validator will do again
 //! nodes/<hotkey>/rounds/00000012/bundle       the uploads that a validator's record includes, or their first part
 //! nodes/<hotkey>/rounds/00000012/bundle.0001  the next part of a large bundle
 //! nodes/<hotkey>/checkpoints/00000100         a validator's model after round 100, or its first part
@@ -84,6 +86,16 @@ pub fn upload(peer: &Hotkey, round: u64) -> Path {
 /// The key of a peer's sealed upload of a round: [`super::envelope`].
 pub fn upload_key(peer: &Hotkey, round: u64) -> Path {
     path(format!("nodes/{peer}/rounds/{round:08}/key"))
+}
+
+/// The training state that a peer's work of a round started from, as its scheme saves it.
+pub fn state(peer: &Hotkey, round: u64) -> Path {
+    path(format!("nodes/{peer}/rounds/{round:08}/state"))
+}
+
+/// A validator's request for the states of a round: [`super::audit`].
+pub fn audits(validator: &Hotkey, round: u64) -> Path {
+    path(format!("nodes/{validator}/rounds/{round:08}/audits"))
 }
 
 /// The bundle of uploads included in a round: [`super::bundle`].

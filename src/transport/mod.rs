@@ -13,6 +13,7 @@
 //! | [`samples`] | values of the model that show whether a peer is in sync |
 //! | [`genesis`] | the definition of a run |
 //! | [`call`] | calls to the chain |
+//! | [`audit`] | which peers a validator audits |
 //! | [`wire`] | a peer's upload |
 //! | [`envelope`] | a sealed upload, and its key |
 //! | [`sealed`] | signed JSON |
@@ -23,6 +24,7 @@
 //! | [`retry`] | a store that retries |
 //! | [`simulated`] | the bucket and the links of a simulated network, on tokio's paused clock |
 
+pub mod audit;
 pub mod bundle;
 pub mod call;
 pub mod checkpoint;

@@ -10,6 +10,7 @@
 //! | 32 | hotkey |
 //! | 32 | digest of the model that the pseudo-gradient was computed on |
 //! | 2 | if the network asks for it: pages that the peer says it trained on |
+//! | 66 | if the network audits: digests of the training state before and after, and the inner steps |
 //! | 8 per tensor | two sample values, f32 each: [`super::samples`] |
 //! | varies by tensor | the tensor's coefficients: `packed` |
 //! | 64 | ed25519 signature of the blake3 digest of all bytes before it |
@@ -45,9 +46,37 @@ pub struct Upload {
     pub model: Digest,
     /// How many pages the peer says it trained on, if the network asks for it.
     pub pages: Option<u16>,
+    /// What the peer's work started from and ended with, if the network audits.
+    pub commitment: Option<Commitment>,
     /// Two values of every tensor of that model, at [`super::samples::positions`].
     pub samples: Vec<[f32; 2]>,
     pub gradient: PseudoGradient,
+}
+
+/// What a peer must show when its work is computed again. The state is what its scheme keeps from round to round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Commitment {
+    /// Digest of the training state that the work started from.
+    pub before: Digest,
+    /// Digest of the state that it ended with.
+    pub after: Digest,
+    /// Steps that the peer made alone; 0 for as many as the scheme says.
+    pub steps: u16,
+}
+
+impl Commitment {
+    const LEN: usize = 32 + 32 + 2;
+
+    fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.extend(self.before.0);
+        bytes.extend(self.after.0);
+        bytes.extend(self.steps.to_le_bytes());
+    }
+
+    fn read(bytes: &mut &[u8]) -> Option<Self> {
+        let [before, after] = [take(bytes)?, take(bytes)?].map(Digest);
+        Some(Self { before, after, steps: u16::from_le_bytes(take(bytes)?) })
+    }
 }
 
 /// What all uploads of a network have in common.
@@ -56,18 +85,22 @@ pub struct Form<'a> {
     pub shape: &'a PayloadShape,
     /// Whether uploads say how many pages their peers trained on.
     pub says_pages: bool,
+    /// Whether uploads commit to their peers' training states.
+    pub commits: bool,
 }
 
 impl<'a> From<&'a PayloadShape> for Form<'a> {
-    /// Uploads that say nothing about pages.
+    /// Uploads that say nothing about pages and states.
     fn from(shape: &'a PayloadShape) -> Self {
-        Self { shape, says_pages: false }
+        Self { shape, says_pages: false, commits: false }
     }
 }
 
 impl Form<'_> {
-    fn pages_len(self) -> usize {
-        if self.says_pages { size_of::<u16>() } else { 0 }
+    /// Length of what uploads of this form say beside model and gradient.
+    fn said_len(self) -> usize {
+        let pages = if self.says_pages { size_of::<u16>() } else { 0 };
+        pages + if self.commits { Commitment::LEN } else { 0 }
     }
 }
 
@@ -76,7 +109,7 @@ impl Form<'_> {
 pub fn encoded_len<'a>(form: impl Into<Form<'a>>) -> usize {
     let form = form.into();
     let tensors: usize = form.shape.tensors.iter().map(|tensor| 8 + packed::len(tensor)).sum();
-    HEADER_LEN + form.pages_len() + tensors + SIGNATURE_LEN
+    HEADER_LEN + form.said_len() + tensors + SIGNATURE_LEN
 }
 
 /// The round and the peer whose upload the reader asked for.
@@ -127,12 +160,14 @@ pub fn encode<'a>(upload: &Upload, form: impl Into<Form<'a>>, identity: &Identit
     if form.says_pages {
         bytes.extend(upload.pages.unwrap_or(0).to_le_bytes());
     }
+    if form.commits {
+        let nothing = Commitment { before: Digest([0; 32]), after: Digest([0; 32]), steps: 0 };
+        upload.commitment.unwrap_or(nothing).write(&mut bytes);
+    }
     for sample in upload.samples.iter().flatten() {
         bytes.extend(sample.to_le_bytes());
     }
-    for (shape, tensor) in form.shape.tensors.iter().zip(&upload.gradient.tensors) {
-        packed::write(shape, tensor, &mut bytes);
-    }
+    write_tensors(form.shape, &upload.gradient, &mut bytes);
     let signature = identity.sign(&Digest::of(&bytes).0);
     bytes.extend(signature);
     bytes.into()
@@ -154,6 +189,7 @@ pub fn decode<'a>(
     let model = check_header(&mut header, expected)?;
     check_signature(bytes, &expected.hotkey, verified)?;
     let pages = if form.says_pages { take(&mut body).map(u16::from_le_bytes) } else { None };
+    let commitment = if form.commits { Commitment::read(&mut body) } else { None };
     let (samples, tensors) = body.split_at(8 * form.shape.tensors.len());
     Ok(Upload {
         run: expected.run,
@@ -162,6 +198,7 @@ pub fn decode<'a>(
         hotkey: expected.hotkey,
         model,
         pages,
+        commitment,
         samples: floats(samples).collect::<Vec<_>>().chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect(),
         gradient: read_tensors(tensors, form.shape),
     })
@@ -220,6 +257,22 @@ pub(super) fn check_header(header: &mut &[u8], expected: &Expected) -> Result<Di
         return Err(WireError::Hotkey { expected: expected.hotkey, found: hotkey });
     }
     Ok(model)
+}
+
+/// Whether two pseudo-gradients of this shape are the same when they are sent.
+pub fn are_same(shape: &PayloadShape, a: &PseudoGradient, b: &PseudoGradient) -> bool {
+    let sent = |gradient| {
+        let mut bytes = Vec::new();
+        write_tensors(shape, gradient, &mut bytes);
+        bytes
+    };
+    sent(a) == sent(b)
+}
+
+fn write_tensors(shape: &PayloadShape, gradient: &PseudoGradient, bytes: &mut Vec<u8>) {
+    for (shape, tensor) in shape.tensors.iter().zip(&gradient.tensors) {
+        packed::write(shape, tensor, bytes);
+    }
 }
 
 /// Reads the tensors. `bytes` has exactly the length of the shape.

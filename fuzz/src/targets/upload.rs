@@ -45,6 +45,7 @@ impl World {
             hotkey: EXPECTED.hotkey,
             model: Digest::of(b"model"),
             pages: None,
+            commitment: None,
             samples: vec![[0.5, -0.5]; shape.tensors.len()],
             gradient: PseudoGradient { tensors: shape.tensors.iter().map(coefficients).collect() },
         };

@@ -45,8 +45,15 @@ pub fn network(peers: &[Peer], settings: CoverageSettings) -> Coverage {
 }
 
 pub fn observe(coverage: &mut Coverage, round: u64, outcomes: impl Iterator<Item = (Uid, Status, f64)>) {
-    let peer =
-        |(uid, arrival, work)| PeerFacts { uid, arrival, stamp_ms: None, steps_behind: Some(0.0), work, paid: 0.0 };
+    let peer = |(uid, arrival, work)| PeerFacts {
+        uid,
+        arrival,
+        stamp_ms: None,
+        steps_behind: Some(0.0),
+        work,
+        paid: 0.0,
+        states: None,
+    };
     let peers = outcomes.map(peer).collect();
     coverage.observe(&Facts { round, weights_every: EVERY, peers, uploads: &Alike(Vec::new()) });
 }

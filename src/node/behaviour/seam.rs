@@ -13,7 +13,7 @@ use crate::corpus::PageId;
 use crate::node::network::Network;
 use crate::node::ports::Ports;
 pub use crate::node::upload::Claim;
-use crate::node::{follow, reveal, upload};
+use crate::node::{audit, follow, reveal, upload};
 use crate::random::Seed;
 use crate::settings::Findings;
 use crate::training::{Kept, Poison, PseudoGradient, Trigger};
@@ -131,6 +131,11 @@ impl Surroundings<'_> {
         let upload = self.fetch(round, uid, hotkey).await?;
         let pages = upload.pages.map_or(self.network.rules.training.pages_per_round, usize::from);
         Some(Claim { model: upload.model, samples: upload.samples, pages })
+    }
+
+    /// Whether a validator has asked by now for the training state of this slot's work of a round.
+    pub async fn audited(&self, round: u64) -> bool {
+        audit::asked(self.network, self.ports, round).await.contains(&self.uid)
     }
 
     async fn fetch(&self, round: u64, uid: Uid, hotkey: Hotkey) -> Option<Upload> {

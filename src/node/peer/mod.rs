@@ -5,15 +5,17 @@
 
 mod saved;
 mod slot;
+mod train;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::future::join_all;
+use futures::future::{join, join_all};
 
 use self::slot::Slot;
 use super::agreed::Agreed;
+use super::audit;
 use super::behaviour::{Behaviour, Claim, Presence, Surroundings};
 use super::catch_up::{newest_checkpoint, step_forward};
 use super::follow::follow;
@@ -23,13 +25,10 @@ use super::ports::Ports;
 use super::{reveal, upload};
 use crate::Uid;
 use crate::chain::PutWindow;
-use crate::corpus::PageError;
 use crate::digest::Digest;
-use crate::training::{Data, Kept, PseudoGradient, Replica};
+use crate::training::{PseudoGradient, Replica};
 use crate::transport::envelope;
-use crate::transport::wire::Expected;
-
-pub use self::slot::KEPT_UPLOADS;
+use crate::transport::wire::{Commitment, Expected};
 
 /// A peer of the network.
 pub struct Peer {
@@ -82,6 +81,8 @@ struct Round {
     uids: Vec<Option<Uid>>,
     /// The pseudo-gradients that the slots have computed so far.
     own: Vec<Option<PseudoGradient>>,
+    /// What they commit to, if the network audits.
+    commitments: Vec<Option<Commitment>>,
     /// Whether each slot may have something to send.
     sends: Vec<bool>,
     /// Pages of a slot.
@@ -179,8 +180,16 @@ impl Peer {
         clock.sleep_until(clock.round_start(round + 1)).await;
     }
 
-    /// Runs one round, from the model before it to the model after it.
+    /// Runs one round, and meanwhile shows what validators ask for of the one before.
     async fn take_part(&mut self, round: u64) {
+        let starts = round.checked_sub(1).into_iter();
+        let starts = starts.flat_map(|before| self.slots.iter().filter_map(move |slot| slot.start_of(before)));
+        let answer = audit::answer(self.network.clone(), starts.collect());
+        join(answer, self.work(round)).await;
+    }
+
+    /// Gets from the model before a round to the model after it.
+    async fn work(&mut self, round: u64) {
         let ports = self.ports().clone();
         ports.phase("catch up", self.catch_up(round)).await;
         if ports.clock.round() != round {
@@ -189,9 +198,10 @@ impl Peer {
         }
         let window = ports.clock.put_window(round);
         let uids = self.slots.iter().map(|slot| slot.uid).collect();
-        let (own, sends) = (vec![None; self.slots.len()], vec![true; self.slots.len()]);
-        let expected = self.pages;
-        let mut under_way = Round { number: round, window, replica: self.computed_on(), uids, own, sends, expected };
+        let (slots, expected) = (self.slots.len(), self.pages);
+        let (own, commitments, sends) = (vec![None; slots], vec![None; slots], vec![true; slots]);
+        let replica = self.computed_on();
+        let mut under_way = Round { number: round, window, replica, uids, own, commitments, sends, expected };
         self.train_all(&mut under_way).await;
         let sent = self.send_all(&under_way).await;
         for ((slot, _), _) in under_way.slots().zip(sent).filter(|(_, sent)| *sent) {
@@ -210,27 +220,6 @@ impl Peer {
         }
     }
 
-    /// Trains for one slot after another. A slot whose pages are unavailable sends nothing in this round.
-    async fn train_all(&mut self, round: &mut Round) {
-        if !self.behaviour.trains() {
-            return;
-        }
-        for of_slot in round.slots() {
-            let (slot, _) = of_slot;
-            let ports = self.slots[slot].ports().clone();
-            if !self.behaviour.works(&round.around(&self.network, &ports, of_slot)).await {
-                continue;
-            }
-            match ports.phase("train", self.train(round, of_slot)).await {
-                Ok(made) => round.own[slot] = Some(made),
-                Err(error) => {
-                    ports.host.without_page(&error);
-                    round.sends[slot] = false;
-                }
-            }
-        }
-    }
-
     /// Builds and uploads all slots' payloads concurrently; returns whether each slot sent anything.
     async fn send_all(&self, round: &Round) -> Vec<bool> {
         let sends = round.slots().map(async |of_slot| {
@@ -241,7 +230,8 @@ impl Peer {
             let pages = self.behaviour.pages_said(around.expected);
             let claim = Claim::of(&self.network, &round.replica, round.number, pages);
             let claim = self.behaviour.claim(claim, &around).await;
-            let signed = upload::sign(&self.network, &ports.identity, uid, round.number, claim, gradient);
+            let content = (gradient, round.commitments[slot]);
+            let signed = upload::sign(&self.network, &ports.identity, uid, round.number, claim, content);
             let (bytes, key) = self.sealed(self.behaviour.bytes(signed, &around), &around);
             ports.clock.sleep_until(self.behaviour.put_at(&around)).await;
             ports.host.trace(&format!("put {} {}", round.number, Digest::of(&bytes)));
@@ -273,46 +263,6 @@ impl Peer {
             ports.host.trace(&format!("key {round} {}", Digest::of(&key)));
             ports.phase("reveal", reveal::put_key(ports, round, key)).await;
         }
-    }
-
-    /// The replica that the behaviour computes on.
-    fn computed_on(&self) -> Arc<Replica> {
-        let newest = self.replicas.len() - 1;
-        self.replicas[newest.saturating_sub(self.behaviour.model_age())].clone()
-    }
-
-    /// Trains on a slot's pages of the round, in the time that the hardware needs.
-    async fn train(&mut self, round: &Round, of_slot: (usize, Uid)) -> Result<PseudoGradient, PageError> {
-        let slot = &mut self.slots[of_slot.0];
-        let ports = slot.ports().clone();
-        let around = round.around(&self.network, &ports, of_slot);
-        let (part, poison) = (self.behaviour.part_of_page(), self.behaviour.poison(&around));
-        let data = Data { pages: self.behaviour.pages(&around), part, poison, steps: self.inner_steps };
-        let kept = self.behaviour.part_of_model();
-        let computed = kept.computed(&self.network.core.config);
-        let cost = self.processor.training(self.network.tokens(&data.pages) * part * computed);
-        let tokens = data.pages.len() * self.network.core.tokens_of_page(part);
-        // Less of the model is as much work as fewer tokens.
-        ports.host.trained(&ports.identity.hotkey(), (tokens as f64 * computed).round() as u64);
-        let (network, replica, number) = (self.network.clone(), round.replica.clone(), round.number);
-        let mut local = slot.local.take().expect("it trains once at a time");
-        match self.behaviour.forgets() {
-            0.0 => {}
-            1.0 => local = network.core.local(),
-            part => local.scale_kept((1.0 - part) as f32),
-        }
-        let work = move || {
-            let core = &network.core;
-            let replica = if kept == Kept::ALL { replica } else { core.thinned(&replica, kept) };
-            let sent = core.train(&mut *local, &replica, &data, number);
-            (local, sent)
-        };
-        let (local, sent) = ports.run(cost, work).await;
-        slot.local = Some(local);
-        // They arrive while the round ends and the next begins.
-        let next = self.network.assignment.first(of_slot.1, number + 1, self.pages);
-        self.network.core.corpus.fetch_ahead(&next);
-        sent
     }
 
     /// Applies the missed rounds before `round`.

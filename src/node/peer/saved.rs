@@ -6,12 +6,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::Peer;
 use crate::Uid;
 use crate::digest::Digest;
 use crate::node::agreed::Agreed;
+use crate::node::audit::Start;
 use crate::node::ports::NodeState;
 use crate::training::Replica;
 
@@ -34,6 +36,17 @@ struct SavedSlot {
     uploaded: VecDeque<(u64, u32)>,
     /// Bytes of the slot's training state.
     training: u64,
+    start: Option<SavedStart>,
+}
+
+/// What the slot's last work started from. The state follows the slot's training state.
+#[derive(Serialize, Deserialize)]
+struct SavedStart {
+    key: u32,
+    round: u64,
+    uid: Uid,
+    /// Bytes of the state.
+    state: u64,
 }
 
 impl Peer {
@@ -54,10 +67,19 @@ impl Peer {
         for (slot, saved) in self.slots.iter_mut().zip(saved.slots) {
             slot.restore_key(saved.key as usize)?;
             (slot.uid, slot.is_over, slot.uploaded) = (saved.uid, saved.is_over, saved.uploaded);
-            let length = usize::try_from(saved.training).unwrap_or(usize::MAX);
-            let (own, rest) = of_training.split_at_checked(length).ok_or_else(cut_short)?;
-            slot.local.as_mut().expect("it does not train yet").restore(own)?;
-            of_training = rest;
+            let mut next = |length| {
+                let length = usize::try_from(length).unwrap_or(usize::MAX);
+                let (own, rest) = of_training.split_at_checked(length).ok_or_else(cut_short)?;
+                of_training = rest;
+                Ok::<_, String>(own)
+            };
+            slot.local.as_mut().expect("it does not train yet").restore(next(saved.training)?)?;
+            slot.start = match saved.start {
+                Some(SavedStart { key, round, uid, state }) => {
+                    Some((key, Start { round, uid, state: Bytes::copy_from_slice(next(state)?) }))
+                }
+                None => None,
+            };
         }
         self.behaviour.restore(&saved.behaviour)?;
         Ok(())
@@ -74,7 +96,16 @@ impl Peer {
                 is_over: slot.is_over,
                 uploaded: slot.uploaded.clone(),
                 training: (bytes.len() - before) as u64,
+                start: slot.start.as_ref().map(|(key, Start { round, uid, state })| SavedStart {
+                    key: *key,
+                    round: *round,
+                    uid: *uid,
+                    state: state.len() as u64,
+                }),
             });
+            if let Some((_, start)) = &slot.start {
+                bytes.extend_from_slice(&start.state);
+            }
         }
         let saved = Saved {
             slots,

@@ -6,15 +6,14 @@ use object_store::ObjectStoreExt;
 
 use crate::Uid;
 use crate::chain::Call;
+use crate::node::audit::Start;
 use crate::node::ports::Ports;
+use crate::node::upload::KEPT_UPLOADS;
 use crate::training::scheme::LocalTraining;
 use crate::transport::keys;
 
 /// Attempts to register. Another peer may come first, or the bucket may fail.
 const REGISTRATIONS: u32 = 10;
-/// Own uploads are kept for this many rounds.
-pub const KEPT_UPLOADS: u64 = 3;
-
 /// A slot.
 pub struct Slot {
     /// The node's ports under each key of the slot, in the order of use.
@@ -28,13 +27,15 @@ pub struct Slot {
     pub local: Option<Box<dyn LocalTraining>>,
     /// Rounds whose uploads are still in the bucket, with the index of each one's key.
     pub uploaded: VecDeque<(u64, u32)>,
+    /// What its last work started from, if the network audits, and the index of the key of that upload.
+    pub start: Option<(u32, Start)>,
 }
 
 impl Slot {
     /// An unregistered slot, which will register with the first of these keys.
     pub fn new(keys: Vec<Ports>, local: Box<dyn LocalTraining>) -> Self {
         assert!(!keys.is_empty(), "a slot has a key");
-        Self { keys, key: 0, uid: None, is_over: false, local: Some(local), uploaded: VecDeque::new() }
+        Self { keys, key: 0, uid: None, is_over: false, local: Some(local), uploaded: VecDeque::new(), start: None }
     }
 
     /// The node's ports under the current key.
@@ -45,6 +46,12 @@ impl Slot {
     /// Index of the current key.
     pub fn key(&self) -> usize {
         self.key
+    }
+
+    /// What its work of a round started from, with the ports of the upload's key.
+    pub fn start_of(&self, round: u64) -> Option<(Ports, Start)> {
+        let (key, start) = self.start.as_ref().filter(|(_, start)| start.round == round)?;
+        Some((self.keys.get(*key as usize)?.clone(), start.clone()))
     }
 
     /// Restores the current key.
@@ -79,6 +86,9 @@ impl Slot {
             let _ = ports.own_uploads.delete(&keys::upload(&hotkey, old)).await;
             if sealed {
                 let _ = ports.own_uploads.delete(&keys::upload_key(&hotkey, old)).await;
+            }
+            if self.start.is_some() {
+                let _ = ports.own_uploads.delete(&keys::state(&hotkey, old)).await;
             }
         }
     }

@@ -8,9 +8,10 @@ use object_store::ObjectStoreExt;
 
 use super::Validator;
 use crate::Uid;
-use crate::mechanism::{PeerFacts, Status};
+use crate::mechanism::{PeerFacts, States, Status};
 use crate::node::reveal::KeyFault;
 use crate::node::upload::{self, Fetched, Received};
+use crate::transport::wire::Commitment;
 use crate::transport::{Hotkey, keys, samples};
 
 /// The uploads of a round, by uid.
@@ -38,13 +39,16 @@ impl Validator {
         let own_samples = upload::samples_of(network, &self.replica, round);
         for (uid, fetched, late) in uploads {
             let arrival = late.unwrap_or_else(|| self.arrival(&fetched));
-            let mut facts = PeerFacts { uid, arrival, stamp_ms: None, steps_behind: None, work: 1.0, paid: 0.0 };
+            let mut facts =
+                PeerFacts { uid, arrival, stamp_ms: None, steps_behind: None, work: 1.0, paid: 0.0, states: None };
             if let (Fetched::Valid(received), Status::Passed) = (fetched, arrival) {
                 let step = network.core.step_size(round);
                 let theirs = received.upload.samples.as_flattened();
                 facts.stamp_ms = Some(received.stamp.as_millis() as u64);
                 let assigned = network.rules.training.pages_per_round;
                 facts.work = network.pages_said(&received.upload) as f64 / assigned as f64;
+                facts.states =
+                    received.upload.commitment.map(|Commitment { before, after, .. }| States { before, after });
                 facts.steps_behind = Some(samples::steps_behind(own_samples.as_flattened(), theirs, step));
                 gathered.valid.insert(uid, *received);
             }

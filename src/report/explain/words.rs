@@ -76,6 +76,7 @@ pub fn upload(status: Status) -> &'static str {
         Status::MisplacedKey => "put the key of another upload",
         Status::Malformed => "malformed upload",
         Status::OutOfSync => "upload computed on another model",
+        Status::StartedOver => "computed from another training state than its last upload ended with",
         Status::Copy => "copied upload",
         Status::Excluded => "excluded for an earlier offence",
         Status::Unregistered => "held no slot when the round began",

@@ -156,6 +156,7 @@ fn color(cell: Cell) -> RGBColor {
         (Status::MisplacedKey, _) => RGBColor(60, 60, 120),
         (Status::Malformed, _) => BLACK,
         (Status::OutOfSync, _) => VERMILLION,
+        (Status::StartedOver, _) => RGBColor(200, 120, 160),
         (Status::Copy, _) => PURPLE,
         (Status::Excluded, _) => RGBColor(90, 60, 20),
         (Status::Unregistered, _) => WHITE,

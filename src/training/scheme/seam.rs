@@ -1,5 +1,6 @@
 //! The interface of a scheme, and of its side on a peer.
 
+use bytes::Bytes;
 use serde::Serialize;
 use toml::Table;
 
@@ -93,6 +94,13 @@ pub trait LocalTraining: Send + Sync {
 
     /// Appends the state to `state`. Makes at most one copy of it, because it can take gigabytes.
     fn save(&self, state: &mut Vec<u8>);
+
+    /// The state alone.
+    fn saved(&self) -> Bytes {
+        let mut state = Vec::new();
+        self.save(&mut state);
+        state.into()
+    }
 
     /// Restores the state that `save` appended.
     ///

@@ -105,3 +105,46 @@ fn a_peer_makes_as_many_steps_as_it_says() {
         assert_eq!(made(2, Some(9)), made(4, None), "{kind}: a step has a page at least");
     }
 }
+
+/// Validators take up what other peers show as their states.
+#[test]
+fn a_state_of_any_bits_is_refused_or_trained_from() {
+    let config = LlamaConfig::from_settings(&ModelSettings { preset: "nano".into(), ..Default::default() }).unwrap();
+    let evaluator = Evaluator::new(config.clone(), Device::Cpu, 2);
+    let theta = init_theta(&config, 3);
+    let replica = Replica { digest: Digest::of_f32(&theta), model: evaluator.model(&theta), theta };
+    let pages: Vec<Vec<u32>> = (0..2).map(|page| (0..17).map(|at| (at * 5 + page * 7) % 97).collect()).collect();
+    let round = Round { number: 7, lr: 1e-3, steps: None };
+    for (kind, settings) in [
+        ("demo", ""),
+        ("sparseloco", "inner_steps = 2\ntopk = 64"),
+        ("sparseloco", "inner = \"muon\"\ninner_steps = 2\nbits = 32"),
+        ("dense", "inner_steps = 2"),
+    ] {
+        let settings = settings.parse().unwrap();
+        let settings = shipped().resolve(&Kinded { settings, ..Kinded::of(kind) }).unwrap().settings;
+        let scheme = settings.build(&config.layout()).unwrap();
+        let mut local = scheme.local();
+        local.train(&evaluator, &replica, &pages, round);
+        let saved = local.saved();
+        let mut taken = 0;
+        for bits in [f32::NAN, f32::INFINITY, f32::MAX, f32::MIN_POSITIVE / 2.0].map(f32::to_le_bytes) {
+            // The values begin at one of these places, whatever comes before them.
+            for start in 0..8 {
+                let mut hostile = saved.to_vec();
+                let values = &mut hostile[start..];
+                let values = &mut values[..(4 * config.layout().total()).min(saved.len() - start) / 4 * 4];
+                values.chunks_exact_mut(4).for_each(|value| value.copy_from_slice(&bits));
+                let mut local = scheme.local();
+                if local.restore(&hostile).is_ok() {
+                    local.train(&evaluator, &replica, &pages, round);
+                    taken += 1;
+                }
+            }
+        }
+        assert!(taken >= 4, "{kind}: {taken}");
+        for cut in [0, 1, saved.len() / 2, saved.len() - 1] {
+            assert!(scheme.local().restore(&saved[..cut]).is_err() || cut == 0, "{kind}: {cut}");
+        }
+    }
+}

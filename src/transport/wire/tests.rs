@@ -43,6 +43,7 @@ fn upload_of(tensors: Vec<Vec<(u16, u32)>>, samples: [u32; 2]) -> Upload {
         hotkey,
         model: Digest::of(b"model"),
         pages: None,
+        commitment: None,
         samples: vec![samples.map(f32::from_bits); tensors.len()],
         gradient: PseudoGradient { tensors },
     }

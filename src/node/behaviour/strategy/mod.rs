@@ -61,6 +61,8 @@ struct State {
     last: Vec<Option<PseudoGradient>>,
     /// The moving average of others' payloads as each slot saw them, with its newest round.
     average: Vec<Option<(u64, PseudoGradient)>>,
+    /// The last round of which a validator has asked for each slot's work, if that matters.
+    asked: Vec<Option<u64>>,
 }
 
 /// The entry of a slot, which is created if missing.
@@ -73,7 +75,10 @@ fn of_slot<T: Clone>(entries: &mut Vec<Option<T>>, slot: usize) -> &mut Option<T
 #[async_trait]
 impl Behaviour for Strategy {
     async fn works(&mut self, around: &Surroundings<'_>) -> bool {
-        self.settings.works.now(around).await
+        let mut asked = *of_slot(&mut self.state.lock().asked, around.slot);
+        let works = self.settings.works.now(around, &mut asked).await;
+        *of_slot(&mut self.state.lock().asked, around.slot) = asked;
+        works
     }
 
     fn forgets(&self) -> f64 {

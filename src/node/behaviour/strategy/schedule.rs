@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::node::behaviour::Surroundings;
 use crate::settings::Findings;
 
+/// When a peer begins with a round, the last round's audits may not be known yet.
+const KNOWN_LATE: u64 = 2;
+
 /// When it works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -18,6 +21,8 @@ pub enum Works {
     BinOf(u64),
     /// While it is not paid.
     Unpaid,
+    /// Not in so many rounds after a validator has asked for the training state of its work, as far as it knows by then.
+    AfterAudit(u64),
     /// For this many slots of its operator only, from the first. The other slots send what these have computed.
     Slots(u64),
 }
@@ -28,12 +33,13 @@ impl Works {
             Self::Every(rounds) => found.at_least_one("works.every", rounds),
             Self::BinOf(bins) => found.at_least_one("works.bin-of", bins),
             Self::Slots(slots) => found.at_least_one("works.slots", slots),
+            Self::AfterAudit(rounds) => found.at_least_one("works.after-audit", rounds),
             Self::Always | Self::Unpaid => {}
         }
     }
 
-    /// Whether it works in this round.
-    pub async fn now(self, around: &Surroundings<'_>) -> bool {
+    /// Whether it works in this round. `asked` is the last round of which a validator has asked for its work.
+    pub async fn now(self, around: &Surroundings<'_>, asked: &mut Option<u64>) -> bool {
         match self {
             Self::Always => true,
             Self::Every(rounds) => around.round.is_multiple_of(rounds),
@@ -47,6 +53,14 @@ impl Works {
                 is_turn(around.round, rank, uids.len() as u64, bins)
             }
             Self::Slots(slots) => (around.slot as u64) < slots,
+            Self::AfterAudit(rounds) => {
+                for round in around.round.saturating_sub(KNOWN_LATE)..around.round {
+                    if around.audited(round).await {
+                        *asked = Some(round);
+                    }
+                }
+                asked.is_none_or(|asked| around.round > asked + rounds)
+            }
             Self::Unpaid => around.ports.chain.view().await.incentive(around.uid) == 0.0,
         }
     }

@@ -239,6 +239,7 @@ mod tests {
             ("works = { every = 0 }", "works.every"),
             ("works = { bin-of = 0 }", "works.bin-of"),
             ("works = { slots = 0 }", "works.slots"),
+            ("works = { after-audit = 0 }", "works.after-audit"),
             ("leaves = { after = 0 }", "leaves.after"),
         ] {
             assert_eq!(refused(&format!("{{ kind = \"strategy\", {setting} }}")), [key], "{setting}");

@@ -30,6 +30,7 @@ pub fn jobs(wanted: Vec<Measurement>) -> Vec<Job> {
     }
     let about = |what: &Measurement| match what {
         Measurement::Contrast(contrast) => About::Peer(contrast.uid),
+        Measurement::Audit(uid) => About::Peer(*uid),
         Measurement::Loss { payloads, pages, .. } => match (&payloads[..], pages.assigned_to()) {
             ([], None) => About::Nobody,
             ([], Some(uid)) => About::Peer(uid),

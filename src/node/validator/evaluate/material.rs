@@ -8,12 +8,15 @@ use std::sync::{Arc, OnceLock};
 use super::jobs::Job;
 use crate::Uid;
 use crate::corpus::{PageError, PageId};
-use crate::mechanism::{Contrast, Each, Margin, Measured, Measurement, Pages, Value};
+use crate::digest::Digest;
+use crate::mechanism::{Contrast, Each, Margin, Measured, Measurement, Outcome, Pages, Value};
+use crate::node::audit::Shown;
 use crate::node::network::Network;
 use crate::training::aggregate::Weighted;
 use crate::training::contrast::OwnPart;
 use crate::training::gradient::Gradient;
-use crate::training::{PseudoGradient, Replica};
+use crate::training::{Data, Poison, PseudoGradient, Replica};
+use crate::transport::wire::{self, Commitment};
 
 /// The inputs of a round's measurements.
 pub struct Material {
@@ -27,6 +30,8 @@ pub struct Material {
     pub payloads: BTreeMap<Uid, (PseudoGradient, usize)>,
     /// All pages that are asked for.
     pub sets: Vec<PageSet>,
+    /// What audited peers commit to, and what they have shown.
+    pub audited: BTreeMap<Uid, (Commitment, Shown)>,
 }
 
 /// A set of pages, read on first use.
@@ -74,12 +79,14 @@ impl Material {
                 Measurement::Loss { payloads, fraction, .. } => {
                     self.losses(payloads, *fraction, of_one, &mut results.on_assigned)
                 }
-                Measurement::Contrast(what) => vec![self.contrast(what, &mut results.on_assigned)],
+                Measurement::Contrast(what) => vec![self.contrast(what, &mut results.on_assigned).map(Some)],
+                Measurement::Audit(uid) => vec![self.audit(*uid).map(|outcome| outcome.map(Value::Audit))],
             };
             let failed = values.iter().find_map(|value| value.as_ref().err());
             results.failed = results.failed.or(failed.cloned());
             let measured = of_one.iter().zip(values);
-            results.measured.extend(measured.map(|(what, value)| Measured { what: what.clone(), value: value.ok() }));
+            let measured = measured.map(|(what, value)| Measured { what: what.clone(), value: value.ok().flatten() });
+            results.measured.extend(measured);
         }
         results
     }
@@ -91,7 +98,7 @@ impl Material {
         fraction: f64,
         wanted: &[Measurement],
         on_assigned: &mut Vec<f64>,
-    ) -> Vec<Result<Value, PageError>> {
+    ) -> Vec<Result<Option<Value>, PageError>> {
         let sets: Vec<&PageSet> = wanted.iter().flat_map(Measurement::pages).map(|pages| self.set(&pages)).collect();
         let pages: Vec<_> = sets.iter().map(|set| self.read(set)).collect();
         let readable: Vec<&[Vec<u32>]> = pages.iter().filter_map(|pages| pages.ok()).collect();
@@ -109,7 +116,7 @@ impl Material {
             pages.map_err(Clone::clone)?;
             let loss = losses.next().expect("a loss of each set that was read");
             on_assigned.extend((payloads.is_empty() && set.is_assigned()).then_some(loss));
-            Ok(Value::Loss(loss))
+            Ok(Some(Value::Loss(loss)))
         };
         pages.into_iter().zip(sets).map(&mut loss).collect()
     }
@@ -143,6 +150,29 @@ impl Material {
             Each::Matrix | Each::Line => all.chunks(1).filter(|tensor| tensors[tensor[0]].is_product()).collect(),
         };
         Ok(Value::Margins(parts.into_iter().map(margin).collect()))
+    }
+
+    /// What comes out when a peer's work is done again; `None` if the peer could not be asked.
+    fn audit(&self, uid: Uid) -> Result<Option<Outcome>, PageError> {
+        let Some((commitment, shown)) = self.audited.get(&uid) else { return Ok(None) };
+        let Shown::State(state) = shown else { return Ok(Some(Outcome::NotShown)) };
+        let (network, core) = (&self.network, &self.network.core);
+        let mut local = core.local();
+        // The length is bounded, and the digest is the peer's own.
+        if Digest::of(state) != commitment.before || local.restore(state).is_err() {
+            return Ok(Some(Outcome::NotShown));
+        }
+        let (payload, said) = &self.payloads[&uid];
+        let data = Data {
+            pages: network.assignment.first(uid, self.round, *said),
+            part: 1.0,
+            poison: Poison::default(),
+            steps: Some(usize::from(commitment.steps)).filter(|steps| *steps > 0),
+        };
+        let sent = core.train(&mut *local, &self.before, &data, self.round)?;
+        let same = wire::are_same(&network.shape, &sent, payload);
+        let same = same && Digest::of(&local.saved()) == commitment.after;
+        Ok(Some(if same { Outcome::Same } else { Outcome::Differs }))
     }
 
     /// The gradient on a set of pages.

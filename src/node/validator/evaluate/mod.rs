@@ -3,7 +3,7 @@
 mod jobs;
 mod material;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,8 +18,10 @@ use super::gather::Gathered;
 use crate::Uid;
 use crate::corpus::{self, PageId};
 use crate::mechanism::{Contrast, Earlier, Measurement, PASSES_OF_GRADIENT, Pages, Results, Whose};
+use crate::node::audit::{self, Shown};
 use crate::random::rng;
 use crate::training::Replica;
+use crate::transport::wire::Commitment;
 
 /// The results of a round's measurements.
 pub struct Evaluation {
@@ -34,7 +36,8 @@ impl Validator {
     /// Makes the measurements, in the time that the validator's hardware needs.
     pub async fn evaluate(&self, before: &Arc<Replica>, gathered: &Gathered, wanted: Vec<Measurement>) -> Evaluation {
         let wanted = possible(wanted, |uid| gathered.valid.contains_key(&uid));
-        let material = Arc::new(self.material(before, gathered, &wanted));
+        let audited = self.audited(gathered, &wanted).await;
+        let material = Arc::new(self.material(before, gathered, &wanted, audited));
         let jobs = jobs(wanted);
         let tokens = self.forward_tokens(&jobs, gathered);
         let forward_passes = tokens.iter().sum::<usize>().div_ceil(self.network.core.config.sequence_length) as u64;
@@ -57,8 +60,35 @@ impl Validator {
         Evaluation { results, train_loss, forward_passes }
     }
 
+    /// What the peers that are to be audited commit to and show. Asks them, and waits until they have had their time; does
+    /// neither if nobody is to be audited. Those that could not be asked are left out.
+    async fn audited(&self, gathered: &Gathered, wanted: &[Measurement]) -> BTreeMap<Uid, (Commitment, Shown)> {
+        let uids: Vec<Uid> = wanted
+            .iter()
+            .filter_map(|what| if let Measurement::Audit(uid) = what { Some(*uid) } else { None })
+            .collect();
+        let (network, ports, round) = (&self.network, &self.ports, self.round);
+        // After the last round, nobody is there to answer.
+        let is_last = round + 1 == network.rules.rounds;
+        if uids.is_empty() || is_last || !audit::ask(network, ports, round, uids.clone()).await {
+            return BTreeMap::new();
+        }
+        let answers = uids.into_iter().map(async |uid| {
+            let upload = &gathered.valid.get(&uid)?.upload;
+            let shown = audit::shown(ports, &upload.hotkey, round, network.core.state_len()).await?;
+            Some((uid, (upload.commitment?, shown)))
+        });
+        join_all(answers).await.into_iter().flatten().collect()
+    }
+
     /// The inputs of the measurements.
-    fn material(&self, before: &Arc<Replica>, gathered: &Gathered, wanted: &[Measurement]) -> Material {
+    fn material(
+        &self,
+        before: &Arc<Replica>,
+        gathered: &Gathered,
+        wanted: &[Measurement],
+        audited: BTreeMap<Uid, (Commitment, Shown)>,
+    ) -> Material {
         let mut sets: Vec<PageSet> = Vec::new();
         for pages in wanted.iter().flat_map(Measurement::pages) {
             if !sets.iter().any(|set| set.pages == pages) {
@@ -68,7 +98,7 @@ impl Validator {
         // Each once: a payload can be large, and be in many measurements.
         let beside = wanted.iter().flat_map(|what| match what {
             Measurement::Contrast(contrast) => &contrast.beside[..],
-            Measurement::Loss { .. } => &[],
+            Measurement::Loss { .. } | Measurement::Audit(_) => &[],
         });
         let named: BTreeSet<Uid> = wanted.iter().flat_map(Measurement::uploads).chain(beside.copied()).collect();
         let payload = |uid| {
@@ -77,7 +107,7 @@ impl Validator {
         };
         let payloads = named.into_iter().filter_map(payload).collect();
         let (network, before) = (self.network.clone(), before.clone());
-        Material { network, before, round: self.round, payloads, sets }
+        Material { network, before, round: self.round, payloads, sets, audited }
     }
 
     /// A job's results, available when the hardware is done with the job.
@@ -103,6 +133,10 @@ impl Validator {
         let mut of_one = |what: &Measurement| match what {
             Measurement::Loss { pages, .. } => self.tokens(pages, gathered),
             Measurement::Contrast(Contrast { pages, than, .. }) => of_gradient(*pages) + of_gradient(*than),
+            Measurement::Audit(uid) => {
+                let pages = gathered.valid.get(uid).map_or(0, |received| self.network.pages_said(&received.upload));
+                PASSES_OF_GRADIENT * pages * self.network.core.config.sequence_length
+            }
         };
         jobs.iter().map(|job| job.measurements.iter().map(&mut of_one).sum()).collect()
     }

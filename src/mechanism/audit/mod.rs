@@ -1,0 +1,229 @@
+//! Pay for work that audits have proven.
+//!
+//! The pages of a round are assigned, and honest work is the same on every machine that computes the same bits. So a validator can do
+//! a peer's work of a round again, and see whether the same upload comes out. It draws a peer or so in each round, in secret, after all
+//! have uploaded. An upload commits to the training state that the work started from and to the one that it ended with. A peer
+//! that is drawn has to show the first.
+//!
+//! The state must be the one that the last upload ended with. So what an audit proves reaches back: a peer cannot choose a state that fits
+//! an upload, nor drop what it keeps from round to round.
+//!
+//! A peer is paid in arrears: an audit that it passes proves the work that it says it has done since the last one. One that it
+//! fails proves nothing of it, and costs more than was to be gained: the next rounds of proven work are not paid. Otherwise a peer could rest
+//! when it has just been audited, and has little to lose. A peer that comes later than the first ones begins with the
+//! same debt, so that a new key is no way out.
+//!
+//! A new network pays nobody until most peers have been audited, because the pay of a round is shared by those that have proven something.
+//!
+//! Nothing here asks how good an upload is, so nothing can be won by making it look better. And whatever is cheaper than the
+//! work is not the work.
+
+mod record;
+mod settings;
+
+use std::collections::BTreeMap;
+
+use rand::RngExt;
+use rand::seq::SliceRandom;
+use serde::{Deserialize, Serialize};
+
+use self::record::Record;
+pub use self::settings::AuditSettings;
+use super::column::{Column, ColumnKind};
+use super::facts::Facts;
+use super::measure::{Measurement, Outcome, PASSES_OF_GRADIENT, Results};
+use super::ranking::Ranking;
+use super::seam::{Mechanism, MechanismSettings};
+use super::shares::shares;
+use super::status::Status;
+use crate::Uid;
+use crate::random::{ChaCha8Rng, rng};
+use crate::settings::Findings;
+
+/// One validator's judge.
+struct Audit {
+    settings: AuditSettings,
+    secret: u64,
+    known: Known,
+}
+
+/// What it knows.
+#[derive(Default, Serialize, Deserialize)]
+struct Known {
+    peers: BTreeMap<Uid, Record>,
+    /// The first round that was observed, and the last one.
+    rounds: Option<(u64, u64)>,
+    /// Rounds from one audit of a peer to the next, on average, with as many peers as passed in the last round.
+    interval: f64,
+    /// Whether anybody is paid yet.
+    pays: bool,
+}
+
+/// Intervals in which a new network pays nobody. Otherwise the few whose work is proven first would get all of the pay, and those of
+/// them that work no more would be paid twice for what they did.
+const UNPAID: f64 = 2.0;
+
+impl Audit {
+    /// The peers that passed in a round, by uid.
+    fn passed(&self, round: u64) -> Vec<Uid> {
+        self.known.peers.iter().filter(|(_, record)| record.passed_in(round)).map(|(uid, _)| *uid).collect()
+    }
+
+    /// The peers to audit in a round, by uid. Every second draw is among those that never were audited, so that newcomers neither
+    /// wait long nor keep others from their audits. Draws have no memory.
+    fn chosen(&self, round: u64) -> Vec<Uid> {
+        let (mut random, mut left) = (self.draw("audits", round), self.passed(round));
+        let (whole, part) = (self.settings.audited_per_round.trunc(), self.settings.audited_per_round.fract());
+        let wanted = whole as usize + usize::from(random.random_bool(part));
+        let mut chosen = Vec::new();
+        while chosen.len() < wanted && !left.is_empty() {
+            let newcomers: Vec<Uid> = left
+                .iter()
+                .copied()
+                .filter(|uid| self.known.peers[uid].audited.is_none_or(|(at, _)| at == round))
+                .collect();
+            let pool = if !newcomers.is_empty() && random.random_bool(0.5) { &newcomers } else { &left };
+            let uid = pool[random.random_range(0..pool.len())];
+            left.retain(|other| *other != uid);
+            chosen.push(uid);
+        }
+        chosen.sort_unstable();
+        chosen
+    }
+
+    /// What a failed audit costs, in rounds of work.
+    fn price(&self) -> f64 {
+        self.settings.penalty * self.known.interval
+    }
+
+    fn draw(&self, purpose: &str, round: u64) -> ChaCha8Rng {
+        rng(self.secret, purpose, 0, round)
+    }
+}
+
+impl Mechanism for Audit {
+    fn arrive(&mut self, uid: Uid) {
+        // Those that are there from the beginning owe nothing.
+        let age = self.known.rounds.map_or(0.0, |(first, last)| (last + 1 - first) as f64);
+        self.known.peers.insert(uid, Record::owing(self.price().min(age)));
+    }
+
+    fn leave(&mut self, uid: Uid) {
+        self.known.peers.remove(&uid);
+    }
+
+    fn observe(&mut self, facts: &Facts) {
+        let paid_off = if self.known.pays { 1.0 / self.known.interval } else { 0.0 };
+        for peer in &facts.peers {
+            let in_sync = peer.steps_behind.is_some_and(|steps| steps <= self.settings.max_steps_behind);
+            if let Some(record) = self.known.peers.get_mut(&peer.uid) {
+                record.observe(facts.round, peer, in_sync, paid_off);
+            }
+        }
+        let (first, last) = self.known.rounds.unwrap_or((facts.round, facts.round));
+        if facts.round >= last {
+            self.known.rounds = Some((first, facts.round));
+            self.known.interval = (self.passed(facts.round).len() as f64 / self.settings.audited_per_round).max(1.0);
+            self.known.pays |= (facts.round + 1 - first) as f64 > UNPAID * self.known.interval;
+        }
+    }
+
+    /// Peers that have passed their last audit, those that do most first. Newcomers fill up; those that failed do not.
+    fn include(&self, round: u64, except: &[Uid]) -> Ranking {
+        let mut uids = self.passed(round);
+        uids.retain(|uid| !except.contains(uid));
+        uids.shuffle(&mut self.draw("included", round));
+        let record = |uid: &Uid| &self.known.peers[uid];
+        let (mut earned, mut others): (Vec<Uid>, Vec<Uid>) = uids.iter().partition(|uid| record(uid).is_proven());
+        earned.sort_by(|a, b| record(b).work.total_cmp(&record(a).work));
+        others.retain(|uid| record(uid).audited.is_none());
+        earned.append(&mut others);
+        Ranking { earned, others }
+    }
+
+    fn measure(&mut self, round: u64, _aggregated: &[Uid]) -> Vec<Measurement> {
+        self.chosen(round).into_iter().map(Measurement::Audit).collect()
+    }
+
+    fn learn(&mut self, round: u64, _aggregated: &[Uid], results: &Results) {
+        let price = self.price();
+        for uid in self.chosen(round) {
+            if let (Some(record), Some(outcome)) = (self.known.peers.get_mut(&uid), results.audit(uid)) {
+                record.learn(round, outcome, price);
+            }
+        }
+    }
+
+    fn pay(&self) -> Vec<(Uid, f64)> {
+        let credit = |record: &Record| if self.known.pays { record.credit } else { 0.0 };
+        shares(self.known.peers.iter().map(|(&uid, record)| (uid, credit(record))), 1.0)
+    }
+
+    fn status(&self, uid: Uid, round: u64) -> Option<Status> {
+        self.known.peers.get(&uid)?.seen.filter(|(seen, _)| *seen == round).map(|(_, status)| status)
+    }
+
+    fn columns(&self) -> Vec<Column> {
+        use ColumnKind::{Measured, Score, Standing};
+        vec![
+            Column::new(
+                "audit",
+                "what came out when its work was done again: the same (1), something else (-1), or it did not show what it started from (0)",
+                Measured,
+            ),
+            Column::new("unproven", "work since its last audit (rounds)", Standing),
+            Column::new("owed", "proven work that will not be paid (rounds)", Standing),
+            Column::new("score", "proven work that is still to be paid (rounds)", Score),
+        ]
+    }
+
+    fn numbers(&self, uid: Uid, round: u64) -> Vec<Option<f64>> {
+        let Some(record) = self.known.peers.get(&uid) else { return vec![None; self.columns().len()] };
+        let audit = record.audited.filter(|(audited, _)| *audited == round);
+        vec![
+            audit.map(|(_, outcome)| match outcome {
+                Outcome::Same => 1.0,
+                Outcome::NotShown => 0.0,
+                Outcome::Differs => -1.0,
+            }),
+            Some(record.unproven),
+            Some(record.owed),
+            Some(record.credit),
+        ]
+    }
+
+    fn save(&self) -> Vec<u8> {
+        postcard::to_stdvec(&self.known).expect("a plain structure")
+    }
+
+    fn restore(&mut self, saved: &[u8]) -> Result<(), String> {
+        let (known, rest) = postcard::take_from_bytes(saved).map_err(|error| error.to_string())?;
+        if !rest.is_empty() {
+            return Err(format!("{} bytes too many", rest.len()));
+        }
+        self.known = known;
+        Ok(())
+    }
+}
+
+impl MechanismSettings for AuditSettings {
+    fn check(&self, found: &mut Findings) {
+        Self::check(self, found);
+    }
+
+    fn build(&self, secret: u64) -> Box<dyn Mechanism> {
+        Box::new(Audit { settings: self.clone(), secret, known: Known::default() })
+    }
+
+    /// The work of the audited peers: as if all said that they do what is assigned.
+    fn forward_passes(&self, pages: usize, _aggregated: usize) -> f64 {
+        (PASSES_OF_GRADIENT * pages) as f64 * self.audited_per_round
+    }
+
+    fn audits(&self) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+//! What a validator knows about a peer, and what it owes or is owed.
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::mechanism::facts::PeerFacts;
+use crate::mechanism::measure::Outcome;
+use crate::mechanism::status::Status;
+
+/// What a validator knows about a peer. Work is counted in rounds of a peer that does what is assigned.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The last round that was observed, and how the peer fared.
+    pub seen: Option<(u64, Status)>,
+    /// The training state that its upload of that round ended with, if it passed.
+    ends: Option<Digest>,
+    /// The work that it said it did in that round.
+    pub work: f64,
+    /// The work that it says it has done since its last audit.
+    pub unproven: f64,
+    /// Proven work that will not be paid: the price of failed audits, and of coming late.
+    pub owed: f64,
+    /// Proven work that is still to be paid.
+    pub credit: f64,
+    /// Round of the last audit, and what came of it.
+    pub audited: Option<(u64, Outcome)>,
+}
+
+impl Record {
+    /// A peer that has to work for so many rounds before it is paid.
+    pub fn owing(owed: f64) -> Self {
+        Self { owed, ..Self::default() }
+    }
+
+    /// Whether the peer passed in a round, the last one that was observed.
+    pub fn passed_in(&self, round: u64) -> bool {
+        self.seen.is_some_and(|(seen, status)| seen == round && status == Status::Passed)
+    }
+
+    /// Whether it has passed an audit, and none has failed since.
+    pub fn is_proven(&self) -> bool {
+        self.audited.is_some_and(|(_, outcome)| outcome == Outcome::Same)
+    }
+
+    /// Takes in a round, of which the part `paid_off` of the credit is paid.
+    pub fn observe(&mut self, round: u64, facts: &PeerFacts, in_sync: bool, paid_off: f64) {
+        // A validator that starts over from a checkpoint sees some rounds twice.
+        if self.seen.is_some_and(|(seen, _)| seen >= round) {
+            return;
+        }
+        let goes_on = self.goes_on(round, facts);
+        let status = match facts.arrival {
+            Status::Passed if !in_sync => Status::OutOfSync,
+            Status::Passed if !goes_on => Status::StartedOver,
+            arrival => arrival,
+        };
+        self.work = if status == Status::Passed { facts.work } else { 0.0 };
+        if goes_on {
+            self.unproven += self.work;
+        } else {
+            self.unproven = 0.0;
+        }
+        self.ends = facts.states.map(|states| states.after);
+        self.credit *= 1.0 - paid_off;
+        self.seen = Some((round, status));
+    }
+
+    /// Whether its work started from the state that it ended with in the round before. After a round without an upload that
+    /// counts, nobody knows.
+    fn goes_on(&self, round: u64, facts: &PeerFacts) -> bool {
+        let before = self.seen.filter(|(seen, _)| seen + 1 == round).and(self.ends);
+        match (before, facts.states) {
+            (Some(ended), Some(states)) => states.before == ended,
+            _ => true,
+        }
+    }
+
+    /// Takes in an audit of its work in a round. Failing costs `price` for each round's work that it said it did.
+    pub fn learn(&mut self, round: u64, outcome: Outcome, price: f64) {
+        if self.audited.is_some_and(|(audited, _)| audited >= round) {
+            return;
+        }
+        if outcome == Outcome::Same {
+            let pays = self.owed.min(self.unproven);
+            self.owed -= pays;
+            self.credit += self.unproven - pays;
+        } else {
+            self.owed += price * self.work.max(1.0);
+        }
+        self.unproven = 0.0;
+        self.audited = Some((round, outcome));
+    }
+}

@@ -1,0 +1,328 @@
+//! Who is paid: made-up peers, whose work is the same when it is done again, or not.
+
+use super::*;
+use crate::digest::Digest;
+use crate::mechanism::facts::{PeerFacts, States};
+use crate::mechanism::measure::{Measured, Value};
+use crate::mechanism::testing::Alike;
+
+/// What a peer does in a round.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Does {
+    /// Its work, and says so.
+    Work(f64),
+    /// Sends something else, and says that it is so much work.
+    Pretends(f64),
+    /// Sends nothing.
+    Rests,
+}
+
+/// A network of peers that are judged by one validator.
+struct Network {
+    mechanism: Box<dyn Mechanism>,
+    round: u64,
+    /// Pay and work of each peer.
+    paid: BTreeMap<Uid, f64>,
+    worked: BTreeMap<Uid, f64>,
+    /// The last audit of each peer: its round, and whether it passed.
+    audits: BTreeMap<Uid, (u64, bool)>,
+}
+
+/// A young network, 150 rounds, with many secrets: mean pay of four peers of sixteen, and their mean work.
+fn young(does: impl Fn(&Network, Uid) -> Does) -> (f64, f64) {
+    let of_one = |secret| {
+        let settings = AuditSettings { audited_per_round: 0.9, ..AuditSettings::default() };
+        let network = Network { mechanism: with_peers(&settings, secret, 16), ..Network::new(settings, 0) };
+        network.run(150, 16, |network, uid| if uid < 12 { Does::Work(1.0) } else { does(network, uid) }).of(12..16)
+    };
+    let all: Vec<(f64, f64)> = (0..60).map(of_one).collect();
+    let mean = |of: fn(&(f64, f64)) -> f64| all.iter().map(of).sum::<f64>() / all.len() as f64;
+    (mean(|(pay, _)| *pay), mean(|(_, work)| *work))
+}
+
+fn with_peers(settings: &AuditSettings, secret: u64, peers: Uid) -> Box<dyn Mechanism> {
+    let mut mechanism = settings.build(secret);
+    (0..peers).for_each(|uid| mechanism.arrive(uid));
+    mechanism
+}
+
+fn state(round: u64) -> Digest {
+    Digest::of(&round.to_le_bytes())
+}
+
+/// The facts of a peer that goes on from the round before.
+fn facts(uid: Uid, round: u64, does: Does) -> PeerFacts {
+    let (arrival, work) = match does {
+        Does::Work(work) | Does::Pretends(work) => (Status::Passed, work),
+        Does::Rests => (Status::Absent, 1.0),
+    };
+    let states = (arrival == Status::Passed).then(|| States { before: state(round), after: state(round + 1) });
+    PeerFacts { uid, arrival, stamp_ms: None, steps_behind: Some(0.0), work, paid: 0.0, states }
+}
+
+impl Network {
+    fn new(settings: AuditSettings, peers: Uid) -> Self {
+        let mechanism = with_peers(&settings, 5, peers);
+        let none = BTreeMap::default();
+        Self { mechanism, round: 0, paid: none.clone(), worked: none, audits: BTreeMap::default() }
+    }
+
+    /// One round, in which peers do what `does` says.
+    fn round(&mut self, peers: Uid, does: impl Fn(&Self, Uid) -> Does) {
+        let doing: Vec<Does> = (0..peers).map(|uid| does(self, uid)).collect();
+        let peers = (0..peers).map(|uid| facts(uid, self.round, doing[usize::from(uid)])).collect();
+        let facts = Facts { round: self.round, weights_every: 1, peers, uploads: &Alike(Vec::new()) };
+        self.mechanism.observe(&facts);
+        let wanted = self.mechanism.measure(self.round, &[]);
+        let measured = wanted.into_iter().map(|what| {
+            let Measurement::Audit(uid) = what else { unreachable!("it asks for audits alone") };
+            let passed = matches!(doing[usize::from(uid)], Does::Work(_));
+            self.audits.insert(uid, (self.round, passed));
+            Measured { what, value: Some(Value::Audit(if passed { Outcome::Same } else { Outcome::Differs })) }
+        });
+        let results = Results(measured.collect());
+        self.mechanism.learn(self.round, &[], &results);
+        for (uid, share) in self.mechanism.pay() {
+            *self.paid.entry(uid).or_default() += share;
+        }
+        for (uid, does) in (0..).zip(&doing) {
+            if let Does::Work(work) = does {
+                *self.worked.entry(uid).or_default() += work;
+            }
+        }
+        self.round += 1;
+    }
+
+    fn run(mut self, rounds: u64, peers: Uid, does: impl Fn(&Self, Uid) -> Does) -> Self {
+        (0..rounds).for_each(|_| self.round(peers, &does));
+        self
+    }
+
+    /// Mean pay of some peers, where all others have 1 on average; and their mean work, in rounds.
+    fn of(&self, some: std::ops::Range<Uid>) -> (f64, f64) {
+        let mean = |of: &BTreeMap<Uid, f64>, is: &dyn Fn(&Uid) -> bool| {
+            let values: Vec<f64> =
+                self.paid.keys().filter(|uid| is(uid)).map(|uid| of.get(uid).copied().unwrap_or(0.0)).collect();
+            values.iter().sum::<f64>() / values.len().max(1) as f64
+        };
+        let others = mean(&self.paid, &|uid| !some.contains(uid));
+        (
+            mean(&self.paid, &|uid| some.contains(uid)) / others,
+            mean(&self.worked, &|uid| some.contains(uid)) / self.round as f64,
+        )
+    }
+}
+
+/// Twelve honest peers and four that do something else, for long: pay of the four, and their work.
+fn four(does: impl Fn(&Network, Uid) -> Does) -> (f64, f64) {
+    let network = Network::new(AuditSettings::default(), 16);
+    network.run(6000, 16, |network, uid| if uid < 12 { Does::Work(1.0) } else { does(network, uid) }).of(12..16)
+}
+
+fn draw(network: &Network, uid: Uid, part: f64) -> bool {
+    rng(1, "does", uid.into(), network.round).random_bool(part)
+}
+
+#[test]
+fn honest_peers_are_paid_alike_whatever_they_do_of_it() {
+    let (pay, work) = four(|_, _| Does::Work(1.0));
+    assert!((pay - 1.0).abs() < 0.03 && work == 1.0, "{pay}");
+    let (pay, _) = four(|_, _| Does::Work(2.0));
+    assert!((pay - 2.0).abs() < 0.06, "{pay}");
+    let (pay, _) = four(|_, _| Does::Work(0.5));
+    assert!((pay - 0.5).abs() < 0.02, "{pay}");
+    let (pay, work) = four(|network, _| if network.round.is_multiple_of(2) { Does::Work(1.0) } else { Does::Rests });
+    assert!((pay - 0.5).abs() < 0.02 && work == 0.5, "{pay}");
+}
+
+/// Sending something else never pays, whenever it is done.
+#[test]
+fn whoever_pretends_is_paid_less_than_for_the_work_that_it_does() {
+    let since = |network: &Network, uid| network.audits.get(&uid).map(|(at, _)| network.round - at);
+    type Plays<'a> = Box<dyn Fn(&Network, Uid) -> Does + 'a>;
+    let pretends = |if_so: bool| if if_so { Does::Pretends(1.0) } else { Does::Work(1.0) };
+    let strategies: Vec<(&str, Plays)> = vec![
+        ("always", Box::new(|_, _| Does::Pretends(1.0))),
+        ("one round of twenty", Box::new(move |network, uid| pretends(draw(network, uid, 0.05)))),
+        ("every second round", Box::new(move |network, uid| pretends(draw(network, uid, 0.5)))),
+        (
+            "while there is little to lose",
+            Box::new(move |network, uid| pretends(since(network, uid).is_some_and(|since| since < 6))),
+        ),
+        (
+            "when it was just paid for long",
+            Box::new(move |network, uid| pretends(since(network, uid).is_some_and(|since| since < 20))),
+        ),
+        (
+            "until an audit fails, for a while",
+            Box::new(move |network, uid| {
+                pretends(network.audits.get(&uid).is_none_or(|(at, passed)| *passed || network.round - at > 50))
+            }),
+        ),
+        (
+            "twice as much, with half of it",
+            Box::new(|network, uid| if draw(network, uid, 0.5) { Does::Pretends(2.0) } else { Does::Work(1.0) }),
+        ),
+    ];
+    for (name, strategy) in strategies {
+        let (pay, work) = four(strategy);
+        assert!(pay < 0.9 * work || work == 0.0 && pay == 0.0, "{name}: {pay} for {work}");
+    }
+}
+
+/// The first peers to be audited are paid no more than others for what they did.
+#[test]
+fn it_does_not_pay_to_stop_after_the_first_audit() {
+    let stops = |network: &Network, uid| if network.audits.contains_key(&uid) { Does::Rests } else { Does::Work(1.0) };
+    let (pay, work) = young(stops);
+    assert!(work < 0.12 && pay < 1.1 * work, "{pay} for {work}");
+    let (pay, work) = young(|network, _| if network.round < 50 { Does::Work(1.0) } else { Does::Rests });
+    assert!(pay < work, "{pay} for {work}");
+}
+
+/// What resting after an audit would be worth if failing cost no more than the round's proof.
+#[test]
+fn without_a_penalty_it_pays_to_pretend_after_an_audit() {
+    let rests = |network: &Network, uid| {
+        let fresh = network.audits.get(&uid).is_some_and(|(at, _)| network.round - at < 6);
+        if uid >= 12 && fresh { Does::Pretends(1.0) } else { Does::Work(1.0) }
+    };
+    let settings = AuditSettings { penalty: 0.0, ..AuditSettings::default() };
+    let (pay, work) = Network::new(settings, 16).run(6000, 16, rests).of(12..16);
+    assert!(pay > 1.15 * work, "{pay} for {work}");
+}
+
+/// Whoever registers anew works as long for nothing as one that has failed.
+#[test]
+fn a_new_key_is_no_way_out() {
+    let mut network = Network::new(AuditSettings::default(), 16);
+    for _ in 0..6000 {
+        network.round(
+            16,
+            |network, uid| if uid == 15 && !draw(network, uid, 0.5) { Does::Pretends(1.0) } else { Does::Work(1.0) },
+        );
+        if network.audits.get(&15).is_some_and(|(at, passed)| *at + 1 == network.round && !passed) {
+            network.mechanism.leave(15);
+            network.mechanism.arrive(15);
+        }
+    }
+    let (pay, work) = network.of(15..16);
+    assert!(pay < 0.8 * work, "{pay} for {work}");
+}
+
+#[test]
+fn late_peers_work_for_nothing_at_first_and_the_first_ones_do_not() {
+    let mut network = Network::new(AuditSettings::default(), 16).run(400, 15, |_, _| Does::Work(1.0));
+    assert!((0..15).all(|uid| network.paid[&uid] > 0.0));
+    network.mechanism.arrive(15);
+    let before = network.round;
+    while network.mechanism.pay().iter().all(|(uid, share)| *uid != 15 || *share == 0.0) {
+        network.round(16, |_, _| Does::Work(1.0));
+    }
+    assert!(network.round - before >= 45, "three times 15 rounds, {}", network.round - before);
+}
+
+#[test]
+fn work_is_paid_when_it_is_proven() {
+    let mut network = Network::new(AuditSettings::default(), 4);
+    network.round(4, |_, _| Does::Work(1.0));
+    let audited: Vec<Uid> = network.audits.keys().copied().collect();
+    assert_eq!(audited.len(), 1);
+    let numbers = network.mechanism.numbers(audited[0], 0);
+    assert_eq!(numbers, [Some(1.0), Some(0.0), Some(0.0), Some(1.0)]);
+    let Ranking { earned, others } = network.mechanism.include(0, &[]);
+    assert_eq!((earned[0], earned.len(), others.len()), (audited[0], 4, 0), "newcomers come after it");
+    let network = network.run(7, 4, |_, _| Does::Work(1.0));
+    assert!(network.mechanism.pay().iter().all(|(_, share)| *share == 0.0), "it is too young");
+    let network = network.run(1, 4, |_, _| Does::Work(1.0));
+    for (uid, share) in network.mechanism.pay() {
+        assert_eq!(share > 0.0, network.audits.contains_key(&uid));
+    }
+}
+
+#[test]
+fn whoever_failed_is_not_aggregated_until_it_passes() {
+    let mut network = Network::new(AuditSettings::default(), 1);
+    network.round(1, |_, _| Does::Work(1.0));
+    assert_eq!(network.mechanism.include(0, &[]).earned, [0]);
+    network.round(1, |_, _| Does::Pretends(1.0));
+    assert_eq!(network.mechanism.include(1, &[]), Ranking::default());
+    network.round(1, |_, _| Does::Work(1.0));
+    assert_eq!(network.mechanism.include(2, &[]).earned, [0]);
+    assert_eq!(network.mechanism.numbers(0, 2)[2], Some(2.0), "it still owes two rounds of three");
+}
+
+#[test]
+fn half_of_the_audits_go_to_those_that_never_had_one() {
+    let settings = AuditSettings { audited_per_round: 2.5, ..AuditSettings::default() };
+    let mut network = Network::new(settings, 40).run(200, 30, |_, _| Does::Work(1.0));
+    let mut newcomers = 0;
+    for round in 0..400 {
+        // Newcomers that are never asked in the end stay newcomers.
+        let round = 200 + round;
+        let peers = (0..40).map(|uid| facts(uid, round, Does::Work(1.0))).collect();
+        network.mechanism.observe(&Facts { round, weights_every: 1, peers, uploads: &Alike(Vec::new()) });
+        let wanted = network.mechanism.measure(round, &[]);
+        assert!((2..=3).contains(&wanted.len()));
+        newcomers += wanted.iter().filter(|what| matches!(what, Measurement::Audit(uid) if *uid >= 30)).count();
+    }
+    assert!((560..690).contains(&newcomers), "{newcomers} of 1,000: every second one, and a quarter of the others");
+}
+
+#[test]
+fn a_peer_goes_on_from_the_state_that_it_ended_with() {
+    let mut audit = AuditSettings::default().build(5);
+    (0..3).for_each(|uid| audit.arrive(uid));
+    let mut observe = |round, does: [Does; 3], forgets: &[Uid]| {
+        let mut peers: Vec<PeerFacts> = (0..).zip(does).map(|(uid, does)| facts(uid, round, does)).collect();
+        for peer in peers.iter_mut().filter(|peer| forgets.contains(&peer.uid)) {
+            peer.states = Some(States { before: state(0), after: state(round + 1) });
+        }
+        audit.observe(&Facts { round, weights_every: 1, peers, uploads: &Alike(Vec::new()) });
+        (0..3).map(|uid| (audit.status(uid, round).unwrap(), audit.numbers(uid, round)[1].unwrap())).collect::<Vec<_>>()
+    };
+    use Does::{Rests, Work};
+    assert_eq!(observe(0, [Work(1.0); 3], &[]), [(Status::Passed, 1.0); 3]);
+    let found = observe(1, [Work(1.0), Work(1.0), Rests], &[1]);
+    assert_eq!(found, [(Status::Passed, 2.0), (Status::StartedOver, 0.0), (Status::Absent, 1.0)]);
+    // After a round without an upload, nobody knows what it ended with.
+    let found = observe(2, [Work(1.0); 3], &[2]);
+    assert_eq!(found, [(Status::Passed, 3.0), (Status::Passed, 1.0), (Status::Passed, 2.0)]);
+}
+
+#[test]
+fn a_state_is_taken_up_and_a_round_that_is_seen_twice_counts_once() {
+    let network = Network::new(AuditSettings::default(), 5).run(30, 5, |_, _| Does::Work(1.0));
+    let mut resumed = AuditSettings::default().build(5);
+    resumed.restore(&network.mechanism.save()).unwrap();
+    assert_eq!(resumed.pay(), network.mechanism.pay());
+    let before = resumed.save();
+    let again = (0..5).map(|uid| facts(uid, 12, Does::Work(1.0))).collect();
+    resumed.observe(&Facts { round: 12, weights_every: 1, peers: again, uploads: &Alike(Vec::new()) });
+    let passed = |what| Measured { what, value: Some(Value::Audit(Outcome::NotShown)) };
+    let results = Results((0..5).map(Measurement::Audit).map(passed).collect());
+    resumed.learn(12, &[], &results);
+    let kept: Vec<_> = (0..5).map(|uid| resumed.numbers(uid, 29)).collect();
+    assert_eq!(kept, (0..5).map(|uid| network.mechanism.numbers(uid, 29)).collect::<Vec<_>>());
+    assert!(resumed.restore(&[&before[..], &[0]].concat()).unwrap_err().contains("too many"));
+    assert!(resumed.restore(&before[1..]).is_err());
+}
+
+#[test]
+fn settings_are_checked() {
+    let found = |text: &str| {
+        let settings: AuditSettings = toml::from_str(text).unwrap();
+        let mut found = Findings::default();
+        settings.check(&mut found);
+        found.into_vec().into_iter().map(|finding| finding.path).collect::<Vec<_>>()
+    };
+    for (text, key) in [
+        ("audited_per_round = 0.0", "audited_per_round"),
+        ("penalty = -1.0", "penalty"),
+        ("max_steps_behind = -1.0", "max_steps_behind"),
+    ] {
+        assert_eq!(found(text), [key]);
+    }
+    assert!(AuditSettings::default().audits());
+    assert_eq!(AuditSettings { audited_per_round: 0.5, ..Default::default() }.forward_passes(8, 15), 12.0);
+}
