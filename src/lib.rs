@@ -83,3 +83,7 @@ pub mod words;
 
 /// Slot of a registered peer.
 pub type Uid = u16;
+
+/// In weights: the part of the pay that nobody gets. It stands for no slot, of which there are fewer. Subnets of Bittensor burn pay
+/// likewise, by weights for a slot of their own.
+pub const NOBODY: Uid = Uid::MAX;

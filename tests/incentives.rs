@@ -5,6 +5,8 @@
 //! with `INSTA_UPDATE=always cargo test --test incentives`. What must hold of an adversary is asserted beside its
 //! snapshot.
 
+#[path = "incentives/audit.rs"]
+mod audit;
 mod common;
 #[path = "incentives/coverage.rs"]
 mod coverage;

@@ -14,8 +14,8 @@ fn threads() -> usize {
 }
 
 /// Runs storms, and says of those that break something how to repeat them.
-fn nothing_breaks_in(seeds: std::ops::Range<u64>) {
-    let field = Field::open(scenario::load("scenarios/storm.toml", &[]).unwrap()).unwrap();
+fn nothing_breaks_in(seeds: std::ops::Range<u64>, settings: &[String]) {
+    let field = Field::open(scenario::load("scenarios/storm.toml", settings).unwrap()).unwrap();
     let (folder, interrupt) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
     let batch = Batch {
         field: &field,
@@ -34,7 +34,9 @@ fn nothing_breaks_in(seeds: std::ops::Range<u64>) {
         assert_eq!(outcome.digest, row.digest, "the same storm goes another way when it is repeated: {row:?}");
         let (faults, outcome) = shrink(&field, outcome, faults);
         let numbers: Vec<String> = faults.iter().map(|fault| fault.index.to_string()).collect();
-        let command = format!("sim storm storm --seeds {}..{} --faults {}", row.seed, row.seed + 1, numbers.join(","));
+        let settings: String = settings.iter().map(|setting| format!(" --set '{setting}'")).collect();
+        let (seed, faults) = (row.seed, numbers.join(","));
+        let command = format!("sim storm storm{settings} --seeds {seed}..{} --faults {faults}", seed + 1);
         let told: Vec<String> = outcome.broken.iter().map(ToString::to_string).collect();
         panic!("{} of {} storms break something; {command}\n{}", broken.len(), rows.len(), told.join("\n"));
     }
@@ -46,21 +48,33 @@ fn nothing_breaks_in(seeds: std::ops::Range<u64>) {
 
 #[test]
 fn a_hundred_storms_break_nothing() {
-    nothing_breaks_in(0..100);
+    nothing_breaks_in(0..100, &[]);
 }
 
 /// The seeds follow from the commit, so that each commit tries others, and a failed one can be tried again.
-#[test]
-fn twenty_storms_of_this_commit_break_nothing() {
+fn first_of_this_commit() -> u64 {
     let head = Command::new("git").args(["rev-parse", "--short=12", "HEAD"]).output();
     let head =
         head.ok().filter(|output| output.status.success()).and_then(|output| String::from_utf8(output.stdout).ok());
     let first = head.and_then(|head| u64::from_str_radix(head.trim(), 16).ok());
     // A copy without its history tries those of the day.
     let today = || std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs() / 86_400);
-    let first = 1000 + first.unwrap_or_else(today);
+    1000 + first.unwrap_or_else(today)
+}
+
+#[test]
+fn twenty_storms_of_this_commit_break_nothing() {
+    let first = first_of_this_commit();
     println!("sim storm storm --seeds {first}..{}", first + 20);
-    nothing_breaks_in(first..first + 20);
+    nothing_breaks_in(first..first + 20, &[]);
+}
+
+/// Nor do they make honest work come out differently.
+#[test]
+fn twenty_storms_with_audits_break_nothing() {
+    let (first, audit) = (first_of_this_commit(), r#"mechanism={kind="audit",audited_per_round=2.0}"#);
+    println!("sim storm storm --set '{audit}' --seeds {first}..{}", first + 20);
+    nothing_breaks_in(first..first + 20, &[audit.to_string()]);
 }
 
 fn sim(out: &Path, args: &[&str]) -> (bool, String) {

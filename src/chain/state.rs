@@ -13,8 +13,8 @@ use super::settings::ChainSettings;
 use super::view::ChainView;
 use super::watch::Watch;
 use super::yuma;
-use crate::Uid;
 use crate::digest::Digest;
+use crate::{NOBODY, Uid};
 
 /// The state of the chain at the start of a block, after all calls of earlier blocks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -191,7 +191,7 @@ impl ChainState {
         let nth = self.validator(hotkey)?;
         let mut seen = BTreeSet::new();
         for &(uid, weight) in weights {
-            if !self.registry.owners().contains_key(&uid) {
+            if uid != NOBODY && !self.registry.owners().contains_key(&uid) {
                 return Err(Refusal::UnknownUid(uid));
             }
             if !seen.insert(uid) {
@@ -272,14 +272,15 @@ impl ChainState {
         let weights: Vec<Vec<f64>> =
             self.validators.iter().map(|validator| weights_in_force(validator, owners)).collect();
         let bond = |validator: &Validator, uid| validator.bonds.get(uid).copied().unwrap_or(0.0);
+        let columns = || owners.keys().chain([&NOBODY]);
         let bonds: Vec<Vec<f64>> =
-            self.validators.iter().map(|validator| owners.keys().map(|uid| bond(validator, uid)).collect()).collect();
+            self.validators.iter().map(|validator| columns().map(|uid| bond(validator, uid)).collect()).collect();
 
         let outcome = yuma::epoch(settings, &stake, &weights, &bonds);
         self.incentives = owners.keys().copied().zip(outcome.incentives).collect();
         for (nth, validator) in self.validators.iter_mut().enumerate() {
             validator.dividend = outcome.dividends[nth];
-            validator.bonds = owners.keys().copied().zip(outcome.bonds[nth].iter().copied()).collect();
+            validator.bonds = columns().copied().zip(outcome.bonds[nth].iter().copied()).collect();
         }
     }
 }
@@ -328,13 +329,13 @@ impl ChainView for ChainState {
     }
 }
 
-/// A validator's weight for each slot, by uid. If the owner of a slot registered in or after the block of the call, the
+/// A validator's weight for each slot, by uid, and for nobody. If the owner of a slot registered in or after the block of the call, the
 /// weight was not meant for it and counts as 0, as on Bittensor.
 fn weights_in_force(validator: &Validator, owners: &BTreeMap<Uid, Registration>) -> Vec<f64> {
-    let Some(posted) = &validator.posted else { return vec![0.0; owners.len()] };
+    let Some(posted) = &validator.posted else { return vec![0.0; owners.len() + 1] };
     let weights: BTreeMap<Uid, f64> = posted.weights.iter().copied().collect();
     let weight = |(uid, owner): (&Uid, &Registration)| {
         if owner.block < posted.block { weights.get(uid).copied().unwrap_or(0.0) } else { 0.0 }
     };
-    owners.iter().map(weight).collect()
+    owners.iter().map(weight).chain([weights.get(&NOBODY).copied().unwrap_or(0.0)]).collect()
 }

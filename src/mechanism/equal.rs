@@ -135,6 +135,7 @@ mod tests {
             steps_behind: steps,
             work: 1.0,
             paid: 0.0,
+            same_model: true,
             states: None,
         };
         let peers = vec![

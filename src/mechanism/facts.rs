@@ -26,6 +26,8 @@ pub struct PeerFacts {
     /// Distance of the peer's model from the validator's, in steps, if the upload passed; infinite if the samples
     /// cannot be compared.
     pub steps_behind: Option<f64>,
+    /// Whether the upload says that it was computed on the validator's model.
+    pub same_model: bool,
     /// The pages that it says it trained on, relative to those assigned to everybody. 1 where the network does not ask.
     pub work: f64,
     /// The peer's share of the pay on the chain in this round.

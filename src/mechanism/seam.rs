@@ -33,7 +33,8 @@ pub trait Mechanism: Send + Sync {
     /// payload may make it infinite or NaN.
     fn learn(&mut self, _round: u64, _aggregated: &[Uid], _results: &Results) {}
 
-    /// The pay of each peer as a share: they sum to 1, or are all 0.
+    /// The pay of each peer as a share: they sum to 1, or are all 0. [`NOBODY`](crate::NOBODY) may have a share, too. Where all are 0,
+    /// the validator does not know, and leaves it to the others.
     fn pay(&self) -> Vec<(Uid, f64)>;
 
     /// How a peer fared in a round; `None` if it was not observed.

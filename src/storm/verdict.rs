@@ -1,6 +1,6 @@
 //! What must hold after a storm, whatever happened in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::TryStreamExt;
@@ -52,6 +52,7 @@ pub async fn check(course: &mut Course<'_>) -> Found {
     found.extend(follow_from_one_another(course, &led, &void, is_honest));
     found.extend(models(course, &led));
     found.extend(pay_reported(course));
+    found.extend(audits(course));
     found.extend(memory(course).await);
     found.extend(replay(course, &led, is_honest).await);
     found.extend(ledger(course).await);
@@ -124,6 +125,18 @@ fn pay_reported(course: &Course<'_>) -> Found {
     let wrong = told.pay.iter().filter(|(node, _, _)| course.seats[*node].is_honest);
     let wrong = wrong.filter(|(_, _, sum)| !(sum.is_finite() && *sum <= 1.0 + ROUNDING && *sum >= 0.0));
     wrong.map(|(node, round, sum)| broken("pay sums to one", format!("node {node}, round {round}: {sum}"))).collect()
+}
+
+/// What an honest peer has uploaded comes out when an honest validator does its work again.
+fn audits(course: &Course<'_>) -> Found {
+    let told = course.watch.told();
+    let field = course.field;
+    let honest = (0..course.seats.len()).filter(|node| course.seats[*node].is_honest);
+    let identities = honest.flat_map(|node| field.plan(node, &course.weather.faults).identities);
+    let honest: BTreeSet<Hotkey> = identities.map(|identity| identity.hotkey()).collect();
+    let wrong = told.differs.iter().filter(|(node, _, peer)| course.seats[*node].is_honest && honest.contains(peer));
+    let detail = |(node, round, peer): &(usize, u64, Hotkey)| format!("node {node}, round {round}: {peer}");
+    wrong.map(|wrong| broken("honest work comes out the same", detail(wrong))).collect()
 }
 
 /// No node lets objects pile up.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::corpus::PageError;
 use crate::digest::Digest;
+use crate::mechanism::audit;
 use crate::node::RoundReport;
 use crate::node::ports::{Host, NodeState};
 use crate::runtime::NodeHost;
@@ -23,6 +24,8 @@ pub struct Told {
     pub models: Vec<Vec<(u64, u64, String)>>,
     /// Shares of a round's pay that a validator reported: validator, round, their sum.
     pub pay: Vec<(usize, u64, f64)>,
+    /// Peers whose work came out differently when a validator did it again: validator, round, peer.
+    pub differs: Vec<(usize, u64, Hotkey)>,
     /// The newest round that each node has begun, to see whether it goes on.
     pub begun: BTreeMap<usize, u64>,
 }
@@ -31,7 +34,7 @@ impl Watch {
     /// Of this many nodes.
     pub fn new(nodes: usize) -> Self {
         let (traces, models) = (vec![Digest::of(b""); nodes], vec![Vec::new(); nodes]);
-        Self(Mutex::new(Told { traces, models, pay: Vec::new(), begun: BTreeMap::new() }))
+        Self(Mutex::new(Told { traces, models, pay: Vec::new(), differs: Vec::new(), begun: BTreeMap::new() }))
     }
 
     /// What has been told.
@@ -100,7 +103,12 @@ impl Host for Watched {
 
     fn report(&self, report: RoundReport) {
         let sum = report.peers.iter().map(|peer| peer.incentive).sum();
-        self.watch.told().pay.push((self.node, report.round, sum));
+        let audit = report.columns.iter().position(|column| column.name == audit::COLUMN);
+        let differs =
+            report.peers.iter().filter(|peer| audit.is_some_and(|at| peer.numbers[at] == Some(audit::DIFFERS)));
+        let told = &mut *self.watch.told();
+        told.differs.extend(differs.map(|peer| (self.node, report.round, peer.hotkey)));
+        told.pay.push((self.node, report.round, sum));
         self.host.report(report);
     }
 }

@@ -121,7 +121,7 @@ fn who_rests_after_an_audit_is_found_out() {
 
 #[test]
 fn an_audited_run_has_one_digest_and_goes_on() {
-    let audit = "mechanism={kind='audit', audited_per_round=4.0, max_steps_behind=3.0}";
+    let audit = "mechanism={kind='audit', audited_per_round=4.0}";
     let zoo = small(ZOO, &[audit, "protocol.sealed=true"]);
     let (whole, expected) = Run { threads: 2, ..Run::default() }.of(&zoo).unwrap();
     let (again, _) = Run { threads: 1, ..Run::default() }.of(&zoo).unwrap();

@@ -6,7 +6,7 @@ pub const COVERAGE: &str = "mechanism={kind='coverage', evaluated_per_round=6}";
 
 /// What two peers do, the part of an honest peer's work that it is (0 for what the network has no use for), and the most that
 /// it is paid. Small networks are noisy: honest peers in the same place are paid 1.2.
-const ADVERSARIES: &[(&str, f64, f64)] = &[
+pub const ADVERSARIES: &[(&str, f64, f64)] = &[
     ("{ kind = \"lazy\", fraction = 0.5 }", 0.5, 0.3),
     ("\"free-rider\"", 0.0, 0.0),
     ("{ kind = \"stale\", rounds = 8 }", 0.0, 0.2),

@@ -4,6 +4,7 @@
 use gauntlet::scenario::Scenario;
 use toml::{Table, Value};
 
+use super::audit::AUDIT;
 use super::coverage::COVERAGE;
 use super::*;
 
@@ -34,7 +35,7 @@ fn thieves(name: &str, instead: Option<&str>) -> String {
 
 /// A finding that does this part of the work is paid too much under the mechanism against which it was found, unless that is
 /// `coverage`. Under `coverage` it is not, compared with honest peers in its place: the same checks are drawn for them. In such small
-/// networks three seeds would say more about luck, so it takes eight.
+/// networks three seeds would say more about luck, so it takes eight. Under `audit` it is paid nothing.
 fn found(name: &str, mechanism: &str, work: f64) {
     let (thieves, honest) = (thieves(name, None), thieves(name, Some("honest")));
     if mechanism != "coverage" {
@@ -42,8 +43,10 @@ fn found(name: &str, mechanism: &str, work: f64) {
         let there = as_in_snapshot(&format!("found-{name}"), fare_under(&[&kind], &thieves, SEEDS));
         assert!(there.pay() / work > 1.5, "{}", there.pay());
     }
+    let audited = fare_under(&[AUDIT], &thieves, ONE_SEED).pay();
     let [pay, in_its_place] = [thieves, honest].map(|peers| fare_under(&[COVERAGE], &peers, &EIGHT_SEEDS).pay());
     println!("{name}: {pay}, honest peers in its place {in_its_place}");
+    assert!(audited < 0.05, "nothing of it is work, and it is paid {audited}");
     assert!(pay / in_its_place / work < 1.1, "{pay}, honest peers in its place {in_its_place}");
 }
 

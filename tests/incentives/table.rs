@@ -52,17 +52,24 @@ enum Evidence {
     Proof,
     /// The share of the work that `coverage` has found.
     Found,
+    /// The work that audits have proven, and that is still to be paid.
+    Proven,
 }
 
 impl Evidence {
     fn of(columns: &[Column]) -> Self {
-        if columns.iter().any(|column| column.name == "proof_of_computation") { Self::Proof } else { Self::Found }
+        match columns[0].name.as_str() {
+            gauntlet::mechanism::audit::COLUMN => Self::Proven,
+            "check" => Self::Found,
+            _ => Self::Proof,
+        }
     }
 
     fn title(&self) -> &'static str {
         match self {
             Self::Proof => "proof of computation",
             Self::Found => "work found",
+            Self::Proven => "proven work",
         }
     }
 
@@ -71,6 +78,7 @@ impl Evidence {
         match self {
             Self::Proof => number("proof_of_computation"),
             Self::Found => number("pages_found") * number("stretches_found"),
+            Self::Proven => number("score"),
         }
     }
 
@@ -82,6 +90,8 @@ impl Evidence {
             Self::Found if number > 0.65 => "most",
             Self::Found if number < 0.2 => "little",
             Self::Found => "a part",
+            Self::Proven if number > 0.0 => "some",
+            Self::Proven => "none",
         }
     }
 }

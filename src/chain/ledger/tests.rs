@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::Uid;
 use crate::chain::{Objection, Refusal, commitment};
 use crate::digest::Digest;
+use crate::{NOBODY, Uid};
 
 const V: Hotkey = [200; 32];
 const W: Hotkey = [201; 32];
@@ -54,6 +54,25 @@ fn weights_become_pay_at_the_epoch_and_are_paid_each_round() {
     assert_eq!((state.paid[&0], state.paid_hotkeys[&key(1)], state.unpaid), (1.5, 0.5, 3.0));
     let earned: Vec<f64> = state.validators.iter().map(|validator| validator.earned).collect();
     assert!((earned[0] - 2.0 * 60.0 / 160.0).abs() < 1e-12 && (earned[1] - 2.0 * 100.0 / 160.0).abs() < 1e-12);
+}
+
+#[test]
+fn weights_for_nobody_are_paid_to_nobody() {
+    let mut ledger = ledger(4, 3);
+    ledger.submit(5, weights(V, &[(0, 1.0)])).unwrap();
+    ledger.submit(5, weights(W, &[(NOBODY, 1.0)])).unwrap();
+    let state = ledger.state_at(10);
+    assert_eq!((state.incentive(0), state.paid.values().sum::<f64>(), state.unpaid), (0.0, 0.0, 5.0), "they are votes");
+    assert!(state.validators[1].earned > state.validators[0].earned, "whoever is out of line earns less");
+    ledger.submit(11, weights(V, &[(0, 1.0), (NOBODY, 3.0)])).unwrap();
+    ledger.submit(11, weights(W, &[(1, 1.0), (0, 1.0), (NOBODY, 2.0)])).unwrap();
+    let state = ledger.state_at(12);
+    // Half of the stake backs a quarter for slot 0, and nothing for slot 1 but the larger stake.
+    let shares = [0.25, 0.25 * 100.0 / 160.0, 0.5 + 0.0];
+    let total: f64 = shares.iter().sum();
+    assert!((state.incentive(0) - shares[0] / total).abs() < 0.05, "{}", state.incentive(0));
+    assert!(state.incentives.values().sum::<f64>() < 0.6 && !state.incentives.contains_key(&NOBODY));
+    assert!(state.paid.keys().all(|uid| *uid < 3));
 }
 
 #[test]

@@ -9,7 +9,7 @@
 //! an upload, nor drop what it keeps from round to round.
 //!
 //! A peer is paid in arrears: an audit that it passes proves the work that it says it has done since the last one. One that it
-//! fails proves nothing of it, and costs more than was to be gained: the next rounds of proven work are not paid. Otherwise a peer could rest
+//! fails proves nothing of it, and costs more than was to be gained: what is still to be paid, and the next rounds of proven work. Otherwise a peer could rest
 //! when it has just been audited, and has little to lose. A peer that comes later than the first ones begins with the
 //! same debt, so that a new key is no way out.
 //!
@@ -36,9 +36,14 @@ use super::ranking::Ranking;
 use super::seam::{Mechanism, MechanismSettings};
 use super::shares::shares;
 use super::status::Status;
-use crate::Uid;
 use crate::random::{ChaCha8Rng, rng};
 use crate::settings::Findings;
+use crate::{NOBODY, Uid};
+
+/// The column that says what came of audits.
+pub const COLUMN: &str = "audit";
+/// Its number where the work came out differently.
+pub const DIFFERS: f64 = -1.0;
 
 /// One validator's judge.
 struct Audit {
@@ -115,16 +120,15 @@ impl Mechanism for Audit {
     fn observe(&mut self, facts: &Facts) {
         let paid_off = if self.known.pays { 1.0 / self.known.interval } else { 0.0 };
         for peer in &facts.peers {
-            let in_sync = peer.steps_behind.is_some_and(|steps| steps <= self.settings.max_steps_behind);
             if let Some(record) = self.known.peers.get_mut(&peer.uid) {
-                record.observe(facts.round, peer, in_sync, paid_off);
+                record.observe(facts.round, peer, paid_off);
             }
         }
         let (first, last) = self.known.rounds.unwrap_or((facts.round, facts.round));
         if facts.round >= last {
             self.known.rounds = Some((first, facts.round));
             self.known.interval = (self.passed(facts.round).len() as f64 / self.settings.audited_per_round).max(1.0);
-            self.known.pays |= (facts.round + 1 - first) as f64 > UNPAID * self.known.interval;
+            self.known.pays |= (facts.round + 1) as f64 > UNPAID * self.known.interval;
         }
     }
 
@@ -155,8 +159,10 @@ impl Mechanism for Audit {
     }
 
     fn pay(&self) -> Vec<(Uid, f64)> {
-        let credit = |record: &Record| if self.known.pays { record.credit } else { 0.0 };
-        shares(self.known.peers.iter().map(|(&uid, record)| (uid, credit(record))), 1.0)
+        if self.known.rounds.is_some() && !self.known.pays {
+            return vec![(NOBODY, 1.0)];
+        }
+        shares(self.known.peers.iter().map(|(&uid, record)| (uid, record.credit)), 1.0)
     }
 
     fn status(&self, uid: Uid, round: u64) -> Option<Status> {
@@ -167,7 +173,7 @@ impl Mechanism for Audit {
         use ColumnKind::{Measured, Score, Standing};
         vec![
             Column::new(
-                "audit",
+                COLUMN,
                 "what came out when its work was done again: the same (1), something else (-1), or it did not show what it started from (0)",
                 Measured,
             ),
@@ -184,7 +190,7 @@ impl Mechanism for Audit {
             audit.map(|(_, outcome)| match outcome {
                 Outcome::Same => 1.0,
                 Outcome::NotShown => 0.0,
-                Outcome::Differs => -1.0,
+                Outcome::Differs => DIFFERS,
             }),
             Some(record.unproven),
             Some(record.owed),

@@ -43,14 +43,15 @@ impl Record {
     }
 
     /// Takes in a round, of which the part `paid_off` of the credit is paid.
-    pub fn observe(&mut self, round: u64, facts: &PeerFacts, in_sync: bool, paid_off: f64) {
+    pub fn observe(&mut self, round: u64, facts: &PeerFacts, paid_off: f64) {
         // A validator that starts over from a checkpoint sees some rounds twice.
         if self.seen.is_some_and(|(seen, _)| seen >= round) {
             return;
         }
         let goes_on = self.goes_on(round, facts);
         let status = match facts.arrival {
-            Status::Passed if !in_sync => Status::OutOfSync,
+            // Work on another model cannot be done again.
+            Status::Passed if !facts.same_model => Status::OutOfSync,
             Status::Passed if !goes_on => Status::StartedOver,
             arrival => arrival,
         };
@@ -75,7 +76,8 @@ impl Record {
         }
     }
 
-    /// Takes in an audit of its work in a round. Failing costs `price` for each round's work that it said it did.
+    /// Takes in an audit of its work in a round. Failing costs what is still to be paid, and `price`
+    /// times the work that it said it did.
     pub fn learn(&mut self, round: u64, outcome: Outcome, price: f64) {
         if self.audited.is_some_and(|(audited, _)| audited >= round) {
             return;
@@ -86,6 +88,7 @@ impl Record {
             self.credit += self.unproven - pays;
         } else {
             self.owed += price * self.work.max(1.0);
+            self.credit = 0.0;
         }
         self.unproven = 0.0;
         self.audited = Some((round, outcome));

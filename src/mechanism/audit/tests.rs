@@ -57,7 +57,7 @@ fn facts(uid: Uid, round: u64, does: Does) -> PeerFacts {
         Does::Rests => (Status::Absent, 1.0),
     };
     let states = (arrival == Status::Passed).then(|| States { before: state(round), after: state(round + 1) });
-    PeerFacts { uid, arrival, stamp_ms: None, steps_behind: Some(0.0), work, paid: 0.0, states }
+    PeerFacts { uid, arrival, stamp_ms: None, steps_behind: Some(0.0), work, paid: 0.0, same_model: true, states }
 }
 
 impl Network {
@@ -82,7 +82,7 @@ impl Network {
         });
         let results = Results(measured.collect());
         self.mechanism.learn(self.round, &[], &results);
-        for (uid, share) in self.mechanism.pay() {
+        for (uid, share) in self.mechanism.pay().into_iter().filter(|(uid, _)| *uid != NOBODY) {
             *self.paid.entry(uid).or_default() += share;
         }
         for (uid, does) in (0..).zip(&doing) {
@@ -180,16 +180,20 @@ fn it_does_not_pay_to_stop_after_the_first_audit() {
     assert!(pay < work, "{pay} for {work}");
 }
 
-/// What resting after an audit would be worth if failing cost no more than the round's proof.
+/// Right after an audit there is little to lose but what a failure costs.
 #[test]
-fn without_a_penalty_it_pays_to_pretend_after_an_audit() {
-    let rests = |network: &Network, uid| {
-        let fresh = network.audits.get(&uid).is_some_and(|(at, _)| network.round - at < 6);
-        if uid >= 12 && fresh { Does::Pretends(1.0) } else { Does::Work(1.0) }
+fn the_penalty_makes_resting_after_an_audit_unprofitable() {
+    let profit = |penalty| {
+        let rests = |network: &Network, uid| {
+            let fresh = network.audits.get(&uid).is_some_and(|(at, _)| network.round - at < 6);
+            if uid >= 12 && fresh { Does::Pretends(1.0) } else { Does::Work(1.0) }
+        };
+        let settings = AuditSettings { penalty, ..AuditSettings::default() };
+        let (pay, work) = Network::new(settings, 16).run(6000, 16, rests).of(12..16);
+        pay / work
     };
-    let settings = AuditSettings { penalty: 0.0, ..AuditSettings::default() };
-    let (pay, work) = Network::new(settings, 16).run(6000, 16, rests).of(12..16);
-    assert!(pay > 1.15 * work, "{pay} for {work}");
+    let [without, with] = [0.0, 2.0].map(profit);
+    assert!(without > 0.8 && with < 0.5, "{without}, {with}");
 }
 
 /// Whoever registers anew works as long for nothing as one that has failed.
@@ -219,7 +223,7 @@ fn late_peers_work_for_nothing_at_first_and_the_first_ones_do_not() {
     while network.mechanism.pay().iter().all(|(uid, share)| *uid != 15 || *share == 0.0) {
         network.round(16, |_, _| Does::Work(1.0));
     }
-    assert!(network.round - before >= 45, "three times 15 rounds, {}", network.round - before);
+    assert!(network.round - before >= 30, "twice 15 rounds, {}", network.round - before);
 }
 
 #[test]
@@ -233,7 +237,7 @@ fn work_is_paid_when_it_is_proven() {
     let Ranking { earned, others } = network.mechanism.include(0, &[]);
     assert_eq!((earned[0], earned.len(), others.len()), (audited[0], 4, 0), "newcomers come after it");
     let network = network.run(7, 4, |_, _| Does::Work(1.0));
-    assert!(network.mechanism.pay().iter().all(|(_, share)| *share == 0.0), "it is too young");
+    assert_eq!(network.mechanism.pay(), [(NOBODY, 1.0)], "it is too young");
     let network = network.run(1, 4, |_, _| Does::Work(1.0));
     for (uid, share) in network.mechanism.pay() {
         assert_eq!(share > 0.0, network.audits.contains_key(&uid));
@@ -249,7 +253,7 @@ fn whoever_failed_is_not_aggregated_until_it_passes() {
     assert_eq!(network.mechanism.include(1, &[]), Ranking::default());
     network.round(1, |_, _| Does::Work(1.0));
     assert_eq!(network.mechanism.include(2, &[]).earned, [0]);
-    assert_eq!(network.mechanism.numbers(0, 2)[2], Some(2.0), "it still owes two rounds of three");
+    assert_eq!(network.mechanism.numbers(0, 2)[2], Some(1.0), "it still owes one round of two");
 }
 
 #[test]
@@ -316,11 +320,7 @@ fn settings_are_checked() {
         settings.check(&mut found);
         found.into_vec().into_iter().map(|finding| finding.path).collect::<Vec<_>>()
     };
-    for (text, key) in [
-        ("audited_per_round = 0.0", "audited_per_round"),
-        ("penalty = -1.0", "penalty"),
-        ("max_steps_behind = -1.0", "max_steps_behind"),
-    ] {
+    for (text, key) in [("audited_per_round = 0.0", "audited_per_round"), ("penalty = -1.0", "penalty")] {
         assert_eq!(found(text), [key]);
     }
     assert!(AuditSettings::default().audits());

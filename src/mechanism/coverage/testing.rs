@@ -52,6 +52,7 @@ pub fn observe(coverage: &mut Coverage, round: u64, outcomes: impl Iterator<Item
         steps_behind: Some(0.0),
         work,
         paid: 0.0,
+        same_model: true,
         states: None,
     };
     let peers = outcomes.map(peer).collect();

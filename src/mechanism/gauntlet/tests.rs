@@ -22,6 +22,7 @@ fn observe(gauntlet: &mut Gauntlet, round: u64, outcomes: &[(Uid, Outcome)], pai
         steps_behind,
         work: 1.0,
         paid,
+        same_model: true,
         states: None,
     };
     let peers = outcomes.iter().map(peer).collect();

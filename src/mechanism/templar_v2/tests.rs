@@ -13,7 +13,16 @@ fn network(peers: Uid) -> TemplarV2 {
 fn observe(mechanism: &mut TemplarV2, round: u64, arrival: impl Fn(Uid) -> Status, alike: Vec<Overlap>) {
     let peer = |uid| {
         let steps_behind = (arrival(uid) == Status::Passed).then_some(0.0);
-        PeerFacts { uid, arrival: arrival(uid), stamp_ms: None, steps_behind, work: 1.0, paid: 0.0, states: None }
+        PeerFacts {
+            uid,
+            arrival: arrival(uid),
+            stamp_ms: None,
+            steps_behind,
+            work: 1.0,
+            paid: 0.0,
+            same_model: true,
+            states: None,
+        }
     };
     let peers = mechanism.peers.keys().copied().map(peer).collect();
     mechanism.observe(&Facts { round, weights_every: 1, peers, uploads: &Alike(alike) });

@@ -39,14 +39,23 @@ impl Validator {
         let own_samples = upload::samples_of(network, &self.replica, round);
         for (uid, fetched, late) in uploads {
             let arrival = late.unwrap_or_else(|| self.arrival(&fetched));
-            let mut facts =
-                PeerFacts { uid, arrival, stamp_ms: None, steps_behind: None, work: 1.0, paid: 0.0, states: None };
+            let mut facts = PeerFacts {
+                uid,
+                arrival,
+                stamp_ms: None,
+                steps_behind: None,
+                work: 1.0,
+                paid: 0.0,
+                same_model: false,
+                states: None,
+            };
             if let (Fetched::Valid(received), Status::Passed) = (fetched, arrival) {
                 let step = network.core.step_size(round);
                 let theirs = received.upload.samples.as_flattened();
                 facts.stamp_ms = Some(received.stamp.as_millis() as u64);
                 let assigned = network.rules.training.pages_per_round;
                 facts.work = network.pages_said(&received.upload) as f64 / assigned as f64;
+                facts.same_model = received.upload.model == self.replica.digest;
                 facts.states =
                     received.upload.commitment.map(|Commitment { before, after, .. }| States { before, after });
                 facts.steps_behind = Some(samples::steps_behind(own_samples.as_flattened(), theirs, step));
