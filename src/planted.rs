@@ -27,6 +27,8 @@ pub enum Defect {
     NeverDeletes,
     /// A checkpoint is put only half.
     HalfCheckpoint,
+    /// A peer that makes the next round's pages ready trains on them too early.
+    EarlyPages,
     /// A node that skips a void round goes on with the first model.
     VoidStep,
 }

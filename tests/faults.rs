@@ -18,6 +18,8 @@
 #[path = "common/s3/mod.rs"]
 mod s3;
 
+#[path = "faults/audits.rs"]
+mod audits;
 #[path = "faults/nodes.rs"]
 mod nodes;
 #[path = "faults/schedule.rs"]
@@ -37,7 +39,7 @@ use gauntlet::transport::record::RoundRecord;
 use gauntlet::transport::sealed;
 use nodes::{Clock, Node, NodeSettings, new_key, sim};
 use s3::{ACCESS_KEY, BUCKET, Object, Policy, Rates, S3Server, SECRET_KEY};
-use schedule::{Damaged, Event, Harm, Moment, PEERS, Planned, Schedule};
+use schedule::{Damaged, Event, Harm, Moment, More, PEERS, Planned, Schedule};
 use time::Time;
 
 /// On the shared clock. Long enough for the tries of a request that fails a few times.
@@ -80,8 +82,11 @@ fn a_peer_that_may_not_register_says_so_and_fails() {
     let (place, bucket) = (folder.path(), format!("s3://{BUCKET}"));
     let validator = new_key(place, "validator-0");
     let peer = new_key(place, "peer-0");
-    std::fs::write(place.join("faults.toml"), scenario(30, REAL_ROUND, false, std::slice::from_ref(&validator)))
-        .unwrap();
+    std::fs::write(
+        place.join("faults.toml"),
+        scenario(30, REAL_ROUND, More::Nothing, std::slice::from_ref(&validator)),
+    )
+    .unwrap();
     sim(place, &["genesis", "faults.toml", "--bucket", &bucket], &server.environment(ACCESS_KEY, SECRET_KEY));
     server.accounts().admit("validator-0", "its secret", Some(policy("validator.json", &validator)));
     // It may do what a validator may, which does not register.
@@ -105,7 +110,7 @@ fn a_wrong_clock_and_a_slow_store_keep_nobody_out() {
     let (server, folder) = (S3Server::start(1), tempfile::tempdir().unwrap());
     let (place, bucket) = (folder.path(), format!("s3://{BUCKET}"));
     let validators: Vec<String> = (0..2).map(|nth| new_key(place, &format!("validator-{nth}"))).collect();
-    std::fs::write(place.join("faults.toml"), scenario(1000, REAL_ROUND, false, &validators)).unwrap();
+    std::fs::write(place.join("faults.toml"), scenario(1000, REAL_ROUND, More::Nothing, &validators)).unwrap();
     sim(place, &["genesis", "faults.toml", "--bucket", &bucket], &server.environment(ACCESS_KEY, SECRET_KEY));
     server.faults().set(Rates { delay: Duration::from_millis(60), ..Rates::default() });
     let node = |role: &str, nth: usize, hotkey: &str, clock: Clock| {
@@ -138,10 +143,12 @@ fn a_wrong_clock_and_a_slow_store_keep_nobody_out() {
 }
 
 /// The scenario, with the validators' hotkeys.
-fn scenario(rounds: u64, round: Duration, is_sealed: bool, validators: &[String]) -> String {
+fn scenario(rounds: u64, round: Duration, more: More, validators: &[String]) -> String {
     let seconds = |part: f64| round.as_secs_f64() * part;
-    let window = if is_sealed { SEALED_WINDOW } else { 0.8 };
-    let sealing = if is_sealed {
+    let window = if more == More::Nothing { 0.8 } else { SEALED_WINDOW };
+    let audits = "kind = \"audit\"\naudited_per_round = 9.0";
+    let mechanism = if more == More::Audits { audits } else { "evaluated_per_round = 2" };
+    let sealing = if more == More::Seals {
         format!("sealed = true\nreveal_window_seconds = {}", seconds(SEALED_REVEAL))
     } else {
         String::new()
@@ -169,7 +176,7 @@ put_window_seconds = {}
 {sealing}
 
 [mechanism]
-evaluated_per_round = 2
+{mechanism}
 
 [chain]
 block_seconds = {}
@@ -195,7 +202,7 @@ impl Network {
         let server = S3Server::start_with_clock(schedule.seed, time.stamps());
         let (place, bucket) = (folder.path(), format!("s3://{BUCKET}"));
         let hotkeys: Vec<String> = (0..2).map(|nth| new_key(place, &format!("validator-{nth}"))).collect();
-        std::fs::write(place.join("faults.toml"), scenario(schedule.rounds, ROUND, schedule.sealed, &hotkeys)).unwrap();
+        std::fs::write(place.join("faults.toml"), scenario(schedule.rounds, ROUND, schedule.more, &hotkeys)).unwrap();
         sim(place, &["genesis", "faults.toml", "--bucket", &bucket], &server.environment(ACCESS_KEY, SECRET_KEY));
 
         let clock = Clock::Shared(time.address());

@@ -1,5 +1,7 @@
 //! Real networks on this machine, as a user starts them: `sim launch`, and nodes one by one.
 
+#[path = "launch/audits.rs"]
+mod audits;
 #[path = "launch/dishonest.rs"]
 mod dishonest;
 #[path = "launch/operators.rs"]

@@ -25,6 +25,7 @@ from .behaviours import (
 from .errors import GauntletError, RunFolderError, ScenarioError
 from .lab import Attack, Comparison, Plan, Sweep, attack, compare, explain, plan, sweep
 from .mechanisms import (
+    Audit,
     Column,
     Contrast,
     Facts,
@@ -46,6 +47,7 @@ from .scenarios import Scenario, scenario, scenarios
 
 __all__ = [
     "Attack",
+    "Audit",
     "Behaviour",
     "Claim",
     "Column",

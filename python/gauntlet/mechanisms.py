@@ -39,6 +39,7 @@ from ._native import openskill, ordinal, power, shares
 from .behaviours import _Kept
 
 __all__ = [
+    "Audit",
     "Column",
     "Contrast",
     "Facts",
@@ -57,8 +58,9 @@ __all__ = [
 ]
 
 Status = Literal[
-    "passed", "absent", "too_early", "too_late", "malformed", "out_of_sync", "copy", "excluded", "unregistered"
-]
+    "passed", "absent", "too_early", "too_late", "malformed", "out_of_sync", "started_over", "copy", "excluded",
+    "unregistered",
+]  # fmt: skip
 
 
 class Overlap(NamedTuple):
@@ -80,6 +82,8 @@ class PeerFacts(NamedTuple):
     stamp: float | None
     paid: float
     work: float
+    same_model: bool
+    states: tuple[str, str] | None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -100,6 +104,11 @@ class Facts:
     """Shares of the pay on the chain in this round."""
     work: npt.NDArray[np.float64]
     """Pages that peers say they trained on, as multiples of those assigned to everybody; 1 where the network does not ask."""
+    same_model: list[bool]
+    """Whether the upload says that it was computed on the validator's model."""
+    states: list[tuple[str, str] | None]
+    """Digests of the training states before and after the work, where `Mechanism.audits`; None without an upload that
+    passed."""
     _uploads: _native.Uploads
 
     @classmethod
@@ -109,17 +118,18 @@ class Facts:
         uids: bytearray,
         arrivals: list[Status],
         numbers: tuple[bytearray, bytearray, bytearray, bytearray],
+        work_of: tuple[list[bool], list[tuple[str, str] | None]],
         uploads: _native.Uploads,
     ) -> Facts:
         """`numbers`: steps behind, stamps, shares of the pay, work."""
         steps, stamps, paid, work = (np.frombuffer(part, np.float64) for part in numbers)
-        return cls(*rounds, np.frombuffer(uids, np.uint16), arrivals, steps, stamps, paid, work, uploads)
+        return cls(*rounds, np.frombuffer(uids, np.uint16), arrivals, steps, stamps, paid, work, *work_of, uploads)
 
     @property
     def peers(self) -> list[PeerFacts]:
         """The same peer by peer."""
         known = [[None if value != value else value for value in part.tolist()] for part in (self.steps_behind, self.stamps)]
-        rest = (self.paid.tolist(), self.work.tolist())
+        rest = (self.paid.tolist(), self.work.tolist(), self.same_model, self.states)
         return [PeerFacts(*peer) for peer in zip(self.uids.tolist(), self.arrivals, *known, *rest)]
 
     def cosine(self, a: int, b: int) -> float | None:
@@ -212,6 +222,15 @@ class Pages:
 
 
 @dataclasses.dataclass(frozen=True)
+class Audit:
+    """Whether a peer's upload is what honest work makes of its pages: the validator does the work again, from the training state
+    that the upload commits to, bit for bit. What is found is "same", "differs", or "not_shown" if the peer did not show the state in
+    time. It costs three forward passes of the pages that the peer says it trained on. Needs `Mechanism.audits`."""
+
+    uid: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Contrast:
     """How much more of some pages than of others there is in what is a peer's own in its upload: without what the uploads of
     others explain of it. The gradients of the loss on the two sets are compared parameter by parameter, in each row and each
@@ -286,6 +305,8 @@ class Mechanism(_Kept):
     """Name of the kind in scenarios; by default the class's name in lower case, words joined by ``-``."""
     columns: ClassVar[Sequence[Column]] = ()
     """The numbers that it has for each peer."""
+    audits: ClassVar[bool] = False
+    """Whether it asks for `Audit`. Uploads then commit to the training states of their peers, who have to show them."""
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
@@ -316,14 +337,18 @@ class Mechanism(_Kept):
         """The peers that may be aggregated now, best first, except those in `without`."""
         raise NotImplementedError
 
-    def measure(self, round: int, aggregated: list[int]) -> Sequence[Measurement | Contrast]:
+    def measure(self, round: int, aggregated: list[int]) -> Sequence[Measurement | Contrast | Audit]:
         """What to measure in a round that aggregated these uids."""
         return ()
 
     def learn(
-        self, round: int, aggregated: list[int], results: Mapping[Measurement | Contrast, float | list[Margin] | None]
+        self,
+        round: int,
+        aggregated: list[int],
+        results: Mapping[Measurement | Contrast | Audit, float | list[Margin] | str | None],
     ) -> None:
-        """What was asked for, in the order asked: losses in nats a token, and lists of margins. None: a page could not be read. A
+        """What was asked for, in the order asked: losses in nats a token, lists of margins, and what came of audits. None: it could
+        not be measured. A
         hostile payload may make a loss infinite or NaN."""
 
     def pay(self) -> Mapping[int, float] | Sequence[tuple[int, float]]:

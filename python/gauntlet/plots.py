@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 # Okabe and Ito's colours, which people with any colour vision tell apart.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000"]
 STATUSES = [
-    "passed", "absent", "too_early", "too_late", "malformed", "out_of_sync", "copy", "excluded", "unregistered"
+    "passed", "absent", "too_early", "too_late", "malformed", "out_of_sync", "started_over", "copy", "excluded",
+    "unregistered",
 ]  # fmt: skip
 
 

@@ -78,10 +78,21 @@ pub fn to_python<'py>(py: Python<'py>, facts: &Facts, loan: &Loan<'_>) -> PyResu
     let stamps = numbers(&|at| peers[at].stamp_ms.map(|stamp| stamp as f64 / 1e3))?;
     let paid = numbers(&|at| Some(peers[at].paid))?;
     let work = numbers(&|at| Some(peers[at].work))?;
+    let same_model: Vec<bool> = peers.iter().map(|peer| peer.same_model).collect();
+    let hex = |digest: gauntlet::digest::Digest| digest.to_string();
+    let states: Vec<Option<(String, String)>> =
+        peers.iter().map(|peer| peer.states.map(|states| (hex(states.before), hex(states.after)))).collect();
     let uploads = Bound::new(py, Uploads(loan.0.clone()))?;
     let class = py.import("gauntlet.mechanisms")?.getattr("Facts")?;
     class.call_method1(
         "_of",
-        ((facts.round, facts.weights_every), uids, arrivals, (behind, stamps, paid, work), uploads),
+        (
+            (facts.round, facts.weights_every),
+            uids,
+            arrivals,
+            (behind, stamps, paid, work),
+            (same_model, states),
+            uploads,
+        ),
     )
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use gauntlet::Uid;
 use gauntlet::mechanism::{
-    Column, ColumnKind, Contrast, Each, Earlier, Facts, Measurement, Mechanism, MechanismSettings, Pages, Ranking,
-    Results, Status, Value, Whose,
+    Column, ColumnKind, Contrast, Each, Earlier, Facts, Measurement, Mechanism, MechanismSettings, Outcome, Pages,
+    Ranking, Results, Status, Value, Whose,
 };
 use gauntlet::settings::Findings;
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -36,6 +36,10 @@ impl MechanismSettings for ClassMechanism {
         Box::new(Judge { object, class: self.class.clone(), failure: self.failure.clone() })
     }
 
+    fn audits(&self) -> bool {
+        self.class.attribute(&self.failure, &self.settings, |object| object.getattr("audits")?.extract())
+    }
+
     fn forward_passes(&self, pages: usize, aggregated: usize) -> f64 {
         if !self.class.has("forward_passes") {
             return 0.0;
@@ -49,6 +53,15 @@ impl MechanismSettings for ClassMechanism {
                 }
             }
         })
+    }
+}
+
+/// What came of an audit, in Python.
+fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Same => "same",
+        Outcome::Differs => "differs",
+        Outcome::NotShown => "not_shown",
     }
 }
 
@@ -100,7 +113,7 @@ fn name_of(each: Each) -> &'static str {
     }
 }
 
-/// `gauntlet.Measurement` or `gauntlet.Contrast`.
+/// `gauntlet.Measurement`, `gauntlet.Contrast` or `gauntlet.Audit`.
 fn measurement<'py>(module: &Bound<'py, PyModule>, what: &Measurement) -> PyResult<Bound<'py, PyAny>> {
     match what {
         Measurement::Loss { payloads, fraction, pages } => {
@@ -112,6 +125,7 @@ fn measurement<'py>(module: &Bound<'py, PyModule>, what: &Measurement) -> PyResu
             let [pages, than] = [pages, than].map(|pages| set_of_pages(module, pages));
             module.getattr("Contrast")?.call1((*uid, pages?, than?, beside.clone(), name_of(*each)))
         }
+        Measurement::Audit(uid) => module.getattr("Audit")?.call1((*uid,)),
     }
 }
 
@@ -142,7 +156,11 @@ fn pages_of_any_round(asked: &Bound<'_, PyAny>, now: u64) -> PyResult<Pages> {
 }
 
 fn measurement_of(asked: &Bound<'_, PyAny>, now: u64) -> PyResult<Measurement> {
-    if !asked.is_instance(&asked.py().import("gauntlet.mechanisms")?.getattr("Contrast")?)? {
+    let module = asked.py().import("gauntlet.mechanisms")?;
+    if asked.is_instance(&module.getattr("Audit")?)? {
+        return Ok(Measurement::Audit(asked.getattr("uid")?.extract()?));
+    }
+    if !asked.is_instance(&module.getattr("Contrast")?)? {
         let pages = pages_of(asked)?;
         let fraction: f64 = asked.getattr("fraction")?.extract()?;
         if !fraction.is_finite() {
@@ -160,12 +178,13 @@ fn measurement_of(asked: &Bound<'_, PyAny>, now: u64) -> PyResult<Measurement> {
     Ok(Measurement::Contrast(Contrast { uid, beside, each, pages: pages?, than: than? }))
 }
 
-/// A loss, a list of `gauntlet.Margin`, or `None`.
+/// A loss, a list of `gauntlet.Margin`, what came of an audit, or `None`.
 fn value<'py>(module: &Bound<'py, PyModule>, found: Option<&Value>) -> PyResult<Option<Bound<'py, PyAny>>> {
     let py = module.py();
     Ok(match found {
         None => None,
         Some(Value::Loss(loss)) => Some(loss.into_pyobject(py)?.into_any()),
+        Some(Value::Audit(found)) => Some(outcome(*found).into_pyobject(py)?.into_any()),
         Some(Value::Margins(margins)) => {
             let class = module.getattr("Margin")?;
             let margins = margins.iter().map(|margin| class.call1((margin.weights, margin.value)));

@@ -179,6 +179,55 @@ def test_pages_can_be_hidden_and_cut(simulated):
         simulated(network(mechanism=Ahead))
 
 
+class Audits(Novelty):
+    """Audits everybody and pays whoever passes."""
+
+    columns = ()
+    audits = True
+
+    def __post_init__(self):
+        self.seen, self.found, self.ended = {}, [], {}
+
+    def observe(self, facts):
+        self.seen = {peer.uid: (facts.round, peer.arrival) for peer in facts.peers}
+        for peer in facts.peers:
+            assert peer.same_model == (peer.arrival == "passed"), peer
+            if peer.states and peer.uid in self.ended:
+                assert peer.states[0] == self.ended[peer.uid] != peer.states[1], peer
+            if peer.states:
+                self.ended[peer.uid] = peer.states[1]
+
+    def include(self, round, without):
+        return [uid for uid in self.seen if uid not in without]
+
+    def measure(self, round, aggregated):
+        return [gauntlet.Audit(uid) for uid, (_, arrival) in self.seen.items() if arrival == "passed"]
+
+    def learn(self, round, aggregated, results):
+        self.found = [what.uid for what, outcome in results.items() if outcome == "same"]
+        assert all(outcome in ("same", "differs", None) for outcome in results.values()), results
+
+    def pay(self):
+        return gauntlet.shares({uid: 1.0 for uid in self.found}, 1.0)
+
+    def status(self, uid, round):
+        seen = self.seen.get(uid)
+        return seen[1] if seen and seen[0] == round else None
+
+    def numbers(self, uid, round):
+        return []
+
+    def forward_passes(self, pages, aggregated):
+        return 3.0 * 4 * pages
+
+
+def test_audits_find_whose_work_it_is(simulated):
+    peers = [{"count": 3}, {"behaviour": {"kind": "lazy"}}]
+    run = simulated(network(mechanism=Audits, peers=peers, rounds=8, protocol={"top_peers": 4, "min_peers": 2}))
+    pay = run.peers.to_pandas().query("round == 6").set_index("uid")["incentive"]
+    assert pay[3] == 0.0 and all(pay[uid] > 0.3 for uid in range(3)), pay
+
+
 def test_the_generator_and_the_ratings_are_the_projects():
     rng = gauntlet.Rng(1, "a", 2, 3)
     assert [rng.next_u64() for _ in range(2)] != [gauntlet.Rng(1, "a", 2, 4).next_u64() for _ in range(2)]

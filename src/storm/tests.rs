@@ -221,8 +221,11 @@ fn a_key_waits_for_stamps_of_whole_seconds_and_for_clocks() {
 
 /// The first storm that breaks one of these, with a defect and without any.
 fn found(defect: Defect, what: &[&str]) {
-    let field = field();
-    let storm = |seed| run(&field, seed, schedule::draw(&field.scenario, seed));
+    found_in(&field(), defect, what);
+}
+
+fn found_in(field: &Field, defect: Defect, what: &[&str]) {
+    let storm = |seed| run(field, seed, schedule::draw(&field.scenario, seed));
     let breaks = |outcome: &Outcome| outcome.broken.iter().any(|broken| what.contains(&broken.what));
     let outcome = planted::with(defect, || (0..SEEDS).map(storm).find(breaks));
     let outcome = outcome.unwrap_or_else(|| panic!("{defect:?} is not found by {SEEDS} storms"));
@@ -287,6 +290,12 @@ fn objects_that_pile_up_are_found() {
 #[test]
 fn another_model_after_a_void_round_is_found() {
     found(Defect::VoidStep, &[REPLICAS]);
+}
+
+#[test]
+fn work_on_other_pages_is_found_by_audits() {
+    let audits = field_with(&[r#"mechanism={kind="audit",audited_per_round=2.0}"#.into()]);
+    found_in(&audits, Defect::EarlyPages, &["honest work comes out the same"]);
 }
 
 #[test]

@@ -77,8 +77,17 @@ pub struct Schedule {
     pub seed: u64,
     pub rounds: u64,
     pub planned: Vec<Planned>,
-    /// Whether uploads are sealed: those of every other seed.
-    pub sealed: bool,
+    pub more: More,
+}
+
+/// What the network does beside the usual.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum More {
+    Nothing,
+    /// Uploads are sealed.
+    Seals,
+    /// All peers are audited in every round.
+    Audits,
 }
 
 impl Schedule {
@@ -92,7 +101,9 @@ impl Schedule {
             stretch(&mut rng, *kind, CALM + nth as u64 * STRETCH, &mut planned);
         }
         planned.sort_by_key(|planned| (planned.round, planned.moment));
-        Self { seed, rounds: CALM + kinds.len() as u64 * STRETCH + 2 * CALM, planned, sealed: seed.is_multiple_of(2) }
+        // Uploads of every other seed are sealed.
+        let more = if seed.is_multiple_of(2) { More::Seals } else { More::Nothing };
+        Self { seed, rounds: CALM + kinds.len() as u64 * STRETCH + 2 * CALM, planned, more }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use gauntlet::transport::sealed;
 
-use super::schedule::{Event, Moment, PEERS, Planned, Schedule};
+use super::schedule::{Event, Moment, More, PEERS, Planned, Schedule};
 use super::{Network, ROUND};
 
 /// The round in which a peer is killed between its upload and its key, and the one in which the store is down while keys
@@ -22,7 +22,7 @@ fn a_missing_key_costs_a_round_and_nothing_else() {
         (KILLED + 1, Moment::Begun, Event::StartPeer(VICTIM)),
     ];
     let planned = planned.map(|(round, moment, event)| Planned { round, moment, event });
-    let schedule = Schedule { seed: 5, rounds: 12, planned: planned.into(), sealed: true };
+    let schedule = Schedule { seed: 5, rounds: 12, planned: planned.into(), more: More::Seals };
     let mut network = Network::start(schedule);
     for round in 1..DOWN {
         for planned in network.schedule.planned.clone().into_iter().filter(|planned| planned.round == round) {
@@ -75,7 +75,14 @@ impl Network {
 
     /// Each peer's status in each round, by its hotkey, as the validator that decided reported it.
     fn statuses(&self) -> BTreeMap<(u64, String), String> {
-        let mut statuses = BTreeMap::new();
+        let status =
+            |(of, peer): ((u64, String), serde_json::Value)| (of, peer["status"].as_str().unwrap().to_string());
+        self.reported().into_iter().map(status).collect()
+    }
+
+    /// All that the validator that decided a round reported of each peer, by round and hotkey.
+    pub fn reported(&self) -> BTreeMap<(u64, String), serde_json::Value> {
+        let mut reported = BTreeMap::new();
         for (key, bytes) in self.server.bucket().history("nodes/") {
             if !key.contains("/reports/") {
                 continue;
@@ -85,9 +92,9 @@ impl Network {
             for peer in report["peers"].as_array().unwrap().iter().filter(|_| report["decided"] == true) {
                 let text = |value: &serde_json::Value| value.as_str().unwrap().to_string();
                 let of = (report["round"].as_u64().unwrap(), text(&peer["hotkey"]));
-                statuses.insert(of, text(&peer["status"]));
+                reported.insert(of, peer.clone());
             }
         }
-        statuses
+        reported
     }
 }

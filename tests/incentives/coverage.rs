@@ -34,7 +34,7 @@ pub const ADVERSARIES: &[(&str, f64, f64)] = &[
 ];
 
 /// A gradient without momentum is not among them: where chance fails many checks of honest peers, as in networks so small
-/// under SparseLoCo, it is paid more (docs/mechanism.md).
+/// under SparseLoCo, it is paid more (docs/coverage.md).
 fn under(scheme: &str) -> String {
     let mut table = String::from("paid  of work  what two of eight peers do\n");
     for (behaviour, work, most) in ADVERSARIES {

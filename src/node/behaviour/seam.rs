@@ -80,6 +80,10 @@ pub struct Surroundings<'a> {
 impl Surroundings<'_> {
     /// The first `count` pages of this slot: the assigned ones, then others that nobody else has.
     pub fn pages(&self, count: usize) -> Vec<PageId> {
+        #[cfg(test)]
+        if crate::planted::is(crate::planted::Defect::EarlyPages) {
+            return self.network.assignment.first(self.uid, self.round + 1, count);
+        }
         self.network.assignment.first(self.uid, self.round, count)
     }
 

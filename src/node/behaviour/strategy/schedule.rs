@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::node::behaviour::Surroundings;
 use crate::settings::Findings;
 
-/// When a peer begins with a round, the last round's audits may not be known yet.
+/// The newest round whose audits are known for certain when a peer begins with a round, counted back from it.
 const KNOWN_LATE: u64 = 2;
 
 /// When it works.
@@ -21,7 +21,7 @@ pub enum Works {
     BinOf(u64),
     /// While it is not paid.
     Unpaid,
-    /// Not in so many rounds after a validator has asked for the training state of its work, as far as it knows by then.
+    /// Not in so many rounds after one of which a validator has asked for its work. It knows that in the second round after it.
     AfterAudit(u64),
     /// For this many slots of its operator only, from the first. The other slots send what these have computed.
     Slots(u64),
@@ -54,10 +54,10 @@ impl Works {
             }
             Self::Slots(slots) => (around.slot as u64) < slots,
             Self::AfterAudit(rounds) => {
-                for round in around.round.saturating_sub(KNOWN_LATE)..around.round {
-                    if around.audited(round).await {
-                        *asked = Some(round);
-                    }
+                if let Some(round) = around.round.checked_sub(KNOWN_LATE)
+                    && around.audited(round).await
+                {
+                    *asked = Some(round);
                 }
                 asked.is_none_or(|asked| around.round > asked + rounds)
             }
