@@ -109,8 +109,8 @@ fn who_forgets_what_it_kept_does_not_go_on() {
 /// It looks at what validators ask for, as anybody can.
 #[test]
 fn who_rests_after_an_audit_is_found_out() {
-    let behaviour = "{ kind = 'strategy', works = { after-audit = 2 }, idle = 'last' }";
-    let (network, told) = beside_five(behaviour, &["mechanism={kind='audit', audited_per_round=2.0}"]);
+    let behaviour = "{ kind = 'strategy', works = { after-audit = 6 }, idle = 'last' }";
+    let (network, told) = beside_five(behaviour, &["mechanism={kind='audit', audited_per_round=3.0}"]);
     let found = audits(&told, &network, 5);
     assert!(found.contains(&1.0) && found.contains(&0.0), "{found:?}");
     let tokens = told.traffic.iter().map(|round| round.peers[&network.scenario.peer_identity(5).hotkey()].tokens);
