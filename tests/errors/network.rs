@@ -5,6 +5,7 @@ use gauntlet::digest::Digest;
 use gauntlet::runtime::report::ReportError;
 use gauntlet::training::{Basis, ChunkError, CoreError, PayloadError};
 use gauntlet::transport::Hotkey;
+use gauntlet::transport::audit::RequestError;
 use gauntlet::transport::bundle::BundleError;
 use gauntlet::transport::call::CallError;
 use gauntlet::transport::checkpoint::CheckpointError;
@@ -79,6 +80,12 @@ fn sealed() -> Vec<Seen> {
         seen(CallError::Seal(SealError::TooLong { max: 9, found: 10 }), "not a call: 10 bytes; at most 9 expected"),
         seen(CallError::Misplaced, "the call belongs to another run or to another path"),
         seen(CallError::Signer { expected: a, found: b }, "the call is signed by B, not by A"),
+        seen(
+            RequestError::Seal(SealError::TooLong { max: 9, found: 10 }),
+            "not a request for audits: 10 bytes; at most 9 expected",
+        ),
+        seen(RequestError::Misplaced, "the request is of another run or round"),
+        seen(RequestError::Signer { expected: a, found: b }, "the request is signed by B, not by A"),
         seen(ReportError::Seal(SealError::TooLong { max: 9, found: 10 }), "not a report: 10 bytes; at most 9 expected"),
         seen(ReportError::Misplaced, "the report is of another run, round or validator"),
         seen(
