@@ -107,7 +107,7 @@ class Facts:
     same_model: list[bool]
     """Whether the upload says that it was computed on the validator's model."""
     states: list[tuple[str, str] | None]
-    """Digests of the training states before and after the work, where `Mechanism.audits`; None without an upload that
+    """Digests of the training states before and after the work, where the mechanism has `audit`; None without an upload that
     passed."""
     _uploads: _native.Uploads
 
@@ -225,7 +225,7 @@ class Pages:
 class Audit:
     """Whether a peer's upload is what honest work makes of its pages: the validator does the work again, from the training state
     that the upload commits to, bit for bit. What is found is "same", "differs", or "not_shown" if the peer did not show the state in
-    time. It costs three forward passes of the pages that the peer says it trained on. Needs `Mechanism.audits`."""
+    time. It costs three forward passes of the pages that the peer says it trained on. `Mechanism.audit` asks for it."""
 
     uid: int
 
@@ -305,8 +305,6 @@ class Mechanism(_Kept):
     """Name of the kind in scenarios; by default the class's name in lower case, words joined by ``-``."""
     columns: ClassVar[Sequence[Column]] = ()
     """The numbers that it has for each peer."""
-    audits: ClassVar[bool] = False
-    """Whether it asks for `Audit`. Uploads then commit to the training states of their peers, who have to show them."""
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
@@ -337,8 +335,13 @@ class Mechanism(_Kept):
         """The peers that may be aggregated now, best first, except those in `without`."""
         raise NotImplementedError
 
-    def measure(self, round: int, aggregated: list[int]) -> Sequence[Measurement | Contrast | Audit]:
-        """What to measure in a round that aggregated these uids."""
+    def audit(self, round: int) -> Sequence[int]:
+        """The peers whose work of a round is to be done again. Where a class has this method, uploads commit to the training states of their
+        peers, who have to show them. Asked before the round is decided; `learn` gets what came of it, by `Audit`."""
+        return ()
+
+    def measure(self, round: int, aggregated: list[int]) -> Sequence[Measurement | Contrast]:
+        """What else to measure in a round that aggregated these uids."""
         return ()
 
     def learn(

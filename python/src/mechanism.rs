@@ -37,7 +37,7 @@ impl MechanismSettings for ClassMechanism {
     }
 
     fn audits(&self) -> bool {
-        self.class.attribute(&self.failure, &self.settings, |object| object.getattr("audits")?.extract())
+        self.class.has("audit")
     }
 
     fn forward_passes(&self, pages: usize, aggregated: usize) -> f64 {
@@ -157,9 +157,6 @@ fn pages_of_any_round(asked: &Bound<'_, PyAny>, now: u64) -> PyResult<Pages> {
 
 fn measurement_of(asked: &Bound<'_, PyAny>, now: u64) -> PyResult<Measurement> {
     let module = asked.py().import("gauntlet.mechanisms")?;
-    if asked.is_instance(&module.getattr("Audit")?)? {
-        return Ok(Measurement::Audit(asked.getattr("uid")?.extract()?));
-    }
     if !asked.is_instance(&module.getattr("Contrast")?)? {
         let pages = pages_of(asked)?;
         let fraction: f64 = asked.getattr("fraction")?.extract()?;
@@ -270,6 +267,15 @@ impl Mechanism for Judge {
     fn include(&self, round: u64, except: &[Uid]) -> Ranking {
         self.ask("include", Some(round), |object| {
             ranking_of(&object.call_method1("include", (round, PyList::new(object.py(), except)?))?)
+        })
+    }
+
+    fn audit(&mut self, round: u64) -> Vec<Uid> {
+        if !self.class.has("audit") {
+            return Vec::new();
+        }
+        self.ask("audit", Some(round), |object| {
+            object.call_method1("audit", (round,))?.try_iter()?.map(|uid| uid?.extract()).collect()
         })
     }
 

@@ -183,7 +183,6 @@ class Audits(Novelty):
     """Audits everybody and pays whoever passes."""
 
     columns = ()
-    audits = True
 
     def __post_init__(self):
         self.seen, self.found, self.ended = {}, [], {}
@@ -200,8 +199,8 @@ class Audits(Novelty):
     def include(self, round, without):
         return [uid for uid in self.seen if uid not in without]
 
-    def measure(self, round, aggregated):
-        return [gauntlet.Audit(uid) for uid, (_, arrival) in self.seen.items() if arrival == "passed"]
+    def audit(self, round):
+        return [uid for uid, (_, arrival) in self.seen.items() if arrival == "passed"]
 
     def learn(self, round, aggregated, results):
         self.found = [what.uid for what, outcome in results.items() if outcome == "same"]

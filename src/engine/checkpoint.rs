@@ -15,7 +15,7 @@ use crate::digest::Digest;
 use crate::transport::simulated::{BucketState, LinkState};
 
 /// Format of the file. Other formats cannot be resumed.
-const VERSION: u32 = 7;
+const VERSION: u32 = 8;
 
 /// A world between two rounds.
 #[derive(Serialize, Deserialize)]

@@ -193,6 +193,13 @@ pub struct Measured {
     pub value: Option<Value>,
 }
 
+impl Measurement {
+    /// The peer that it audits, if it is an audit.
+    pub fn audited(&self) -> Option<Uid> {
+        if let Self::Audit(uid) = self { Some(*uid) } else { None }
+    }
+}
+
 impl Measured {
     /// The loss that was measured.
     pub fn loss(&self) -> Option<f64> {

@@ -24,7 +24,13 @@ pub trait Mechanism: Send + Sync {
     /// The peers that may be aggregated now, except those in `except`.
     fn include(&self, round: u64, except: &[Uid]) -> Ranking;
 
-    /// What to measure in a round that aggregated `aggregated`.
+    /// The peers whose work of a round is to be done again: [`Measurement::Audit`]. Asked before the round is decided, because peers
+    /// have to hear of it in time. The results come with the others, to [`learn`](Mechanism::learn).
+    fn audit(&mut self, _round: u64) -> Vec<Uid> {
+        Vec::new()
+    }
+
+    /// What else to measure in a round that aggregated `aggregated`.
     fn measure(&mut self, _round: u64, _aggregated: &[Uid]) -> Vec<Measurement> {
         Vec::new()
     }
@@ -74,7 +80,7 @@ pub trait MechanismSettings: Send + Sync {
         0.0
     }
 
-    /// Whether it asks for audits. Uploads then commit to the training states of their peers, who have to show them.
+    /// Whether it [audits](Mechanism::audit). Uploads then commit to the training states of their peers, who have to show them.
     fn audits(&self) -> bool {
         false
     }

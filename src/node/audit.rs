@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use futures::future::join_all;
-use object_store::{Error, GetOptions, GetRange, ObjectStoreExt};
+use object_store::path::Path;
+use object_store::{Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt};
 
 use super::network::Network;
-use super::ports::Ports;
-use super::upload::KEPT_UPLOADS;
+use super::ports::{Clock, Ports};
 use crate::Uid;
 use crate::bucket::untrusted::get_stamped;
 use crate::digest::Digest;
@@ -40,24 +41,34 @@ pub enum Shown {
     Nothing,
 }
 
-/// Asks for the states of these peers. Returns whether they can know in time.
+/// Asks for the states of these peers; does nothing if there are none. Returns whether they can know in time.
 pub async fn ask(network: &Network, ports: &Ports, round: u64, uids: Vec<Uid>) -> bool {
-    let key = keys::audits(&ports.identity.hotkey(), round);
+    let closes = ports.clock.audit_window(round).opens;
+    // After the last round, nobody is there to answer.
+    if uids.is_empty() || round + 1 == network.rules.rounds || ports.clock.now() > closes {
+        return false;
+    }
     let request = audit::encode(&Request { run: network.run, round, uids }, &ports.identity);
-    let put = ports.bucket.put(&key, request.into()).await;
-    if let Some(old) = round.checked_sub(KEPT_UPLOADS) {
-        let _ = ports.bucket.delete(&keys::audits(&ports.identity.hotkey(), old)).await;
+    let key = keys::audits(&ports.identity.hotkey(), round);
+    let put = ports.bucket.put(&key, request.into());
+    let put = tokio::time::timeout(closes.saturating_sub(ports.clock.now()), put).await;
+    match &put {
+        Ok(Ok(_)) => return ports.clock.now() <= closes,
+        Ok(Err(error)) => tracing::warn!(round, %error, "the request for audits could not be put"),
+        Err(_) => tracing::warn!(round, "the request for audits could not be put in time"),
     }
-    if let Err(error) = &put {
-        tracing::warn!(round, %error, "the request for audits could not be put");
-    }
-    put.is_ok() && ports.clock.now() <= ports.clock.audit_window(round).opens
+    false
 }
 
 /// Shows the states that validators ask for. Each start comes with the ports of the key that its upload was made under.
 pub async fn answer(network: Arc<Network>, starts: Vec<(Ports, Start)>) {
     let Some((ports, Start { round, .. })) = starts.first() else { return };
-    ports.clock.sleep_until(ports.clock.audit_window(*round).opens + A_MOMENT).await;
+    let window = ports.clock.audit_window(*round);
+    ports.clock.sleep_until(window.opens + A_MOMENT).await;
+    // A state that is there already must not get a later stamp.
+    if ports.clock.now() > window.closes {
+        return;
+    }
     let asked = asked(&network, ports, *round).await;
     let named = starts.iter().filter(|(_, start)| asked.contains(&start.uid));
     join_all(named.map(|(ports, start)| show(ports, start))).await;
@@ -88,26 +99,82 @@ async fn show(ports: &Ports, start: &Start) {
     }
 }
 
-/// What a peer has shown of its work of a round by the end of the window; `None` if the store does not answer. Transfers no more
-/// than `most` bytes.
+/// What a peer has shown of its work of a round by the end of the window; `None` if the network's store does not answer. A bucket of
+/// the peer's own must: otherwise a peer could choose its audits. Transfers no more than `most` bytes.
 pub async fn shown(ports: &Ports, peer: &Hotkey, round: u64, most: usize) -> Option<Shown> {
-    let closes = ports.clock.audit_window(round).closes;
-    ports.clock.sleep_until(closes + A_MOMENT).await;
+    ports.clock.sleep_until(ports.clock.audit_window(round).closes + A_MOMENT).await;
     let Some(bucket) = ports.uploads_of(peer).await else { return Some(Shown::Nothing) };
+    let found = find(&ports.clock, &bucket, (peer, round), most).await;
+    let is_own = ports.chain.view().await.bucket_of(&peer.0).is_some();
+    found.or_else(|| is_own.then_some(Shown::Nothing))
+}
+
+/// What is in a bucket; `None` if it does not answer before the next put window.
+async fn find(
+    clock: &Clock,
+    bucket: &Arc<dyn ObjectStore>,
+    (peer, round): (&Hotkey, u64),
+    most: usize,
+) -> Option<Shown> {
+    // A round may be decided later than that.
+    let until = clock.put_window(round + 1).opens.max(clock.now() + clock.round_length() / 8);
     let key = keys::state(peer, round);
+    match tokio::time::timeout(until.saturating_sub(clock.now()), read(bucket, &key, most)).await.ok()? {
+        Ok(Some((state, stamp))) if clock.since_genesis(stamp) <= clock.audit_window(round).closes => {
+            Some(Shown::State(state))
+        }
+        Ok(_) | Err(Error::NotFound { .. }) => Some(Shown::Nothing),
+        Err(_) => None,
+    }
+}
+
+/// A state and its stamp; `None` if it is longer.
+async fn read(
+    bucket: &Arc<dyn ObjectStore>,
+    key: &Path,
+    most: usize,
+) -> object_store::Result<Option<(Bytes, DateTime<Utc>)>> {
     let options = GetOptions { range: Some(GetRange::Bounded(0..most as u64)), ..Default::default() };
-    let found = match bucket.get_opts(&key, options).await {
+    let found = match bucket.get_opts(key, options).await {
         Ok(found) => found,
-        Err(Error::NotFound { .. }) => return Some(Shown::Nothing),
+        Err(error @ Error::NotFound { .. }) => return Err(error),
         // A range does not fit an empty object, which may be a state.
-        Err(_) => {
-            let meta = bucket.head(&key).await.ok()?;
-            let empty = meta.size == 0 && ports.clock.since_genesis(meta.last_modified) <= closes;
-            return (meta.size == 0).then_some(if empty { Shown::State(Bytes::new()) } else { Shown::Nothing });
+        Err(error) => {
+            let meta = bucket.head(key).await?;
+            return if meta.size == 0 { Ok(Some((Bytes::new(), meta.last_modified))) } else { Err(error) };
         }
     };
-    if found.meta.size > most as u64 || ports.clock.since_genesis(found.meta.last_modified) > closes {
-        return Some(Shown::Nothing);
+    let (size, stamp) = (found.meta.size, found.meta.last_modified);
+    if size > most as u64 { Ok(None) } else { Ok(Some((found.bytes().await?, stamp))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::memory::InMemory;
+    use object_store::throttle::{ThrottleConfig, ThrottledStore};
+
+    use super::*;
+    use crate::chain::ChainSettings;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_bucket_that_fails_is_told_from_one_that_has_nothing() {
+        let (peer, genesis) = (Hotkey([1; 32]), Utc::now());
+        let clock = Clock::starting(Duration::ZERO, genesis, &ChainSettings::default(), 10.0);
+        let memory = InMemory::new();
+        for (round, bytes) in [(1, &b"state"[..]), (2, b"")] {
+            memory.put(&keys::state(&peer, round), bytes.to_vec().into()).await.unwrap();
+        }
+        let bucket: Arc<dyn ObjectStore> = Arc::new(memory.clone());
+        let found = async |round, most| find(&clock, &bucket, (&peer, round), most).await;
+        assert_eq!(found(0, 9).await, Some(Shown::Nothing));
+        assert_eq!(found(1, 9).await, Some(Shown::State(Bytes::from_static(b"state"))));
+        assert_eq!(found(1, 4).await, Some(Shown::Nothing), "it is longer");
+        assert_eq!(found(2, 9).await, Some(Shown::State(Bytes::new())));
+        assert_eq!(found(1, 0).await, None, "an error of the store");
+        let hour = ThrottleConfig { wait_get_per_call: Duration::from_secs(3600), ..Default::default() };
+        let slow: Arc<dyn ObjectStore> = Arc::new(ThrottledStore::new(memory, hour));
+        let began = clock.now();
+        assert_eq!(find(&clock, &slow, (&peer, 1), 9).await, None);
+        assert!(clock.now() - began <= clock.round_length() * 3, "{:?}", clock.now());
     }
-    found.bytes().await.ok().map(Shown::State)
 }

@@ -73,8 +73,7 @@ impl Node {
     /// The same node after a stop of unknown length: others may have gone on without it.
     pub fn after_a_stop(self) -> Self {
         match self {
-            // A peer checks every record before it goes on anyway.
-            Self::Peer(peer) => Self::Peer(peer),
+            Self::Peer(peer) => Self::Peer(Box::new(peer.after_a_stop())),
             Self::Validator { validator, leaves } => {
                 Self::Validator { validator: Box::new(validator.after_a_stop()), leaves }
             }

@@ -24,7 +24,7 @@ use crate::node::ports::NodeState;
 use crate::transport::{Hotkey, floats};
 
 const MAGIC: [u8; 4] = *b"GNTS";
-const VERSION: u16 = 6;
+const VERSION: u16 = 7;
 const FILE: &str = "state.bin";
 const LOCK: &str = "lock";
 /// Bytes of parameters to read or write at a time.

@@ -96,7 +96,7 @@ fn dishonest_validators_of_a_scenario_stay_what_they_are() {
 #[test]
 fn what_was_mended_stays_so() {
     let field = field();
-    let mended: [(u64, &[usize]); 12] = [
+    let mended: [(u64, &[usize]); 13] = [
         // A validator whose clock was ahead took its own record, which was early, for the round's.
         (10, &[9]),
         // A round became void, since its validators could not read its payloads.
@@ -118,6 +118,8 @@ fn what_was_mended_stays_so() {
         (201_144_151_137_345, &[17, 23]),
         // A validator that lied about the model in every round made the others replay until there was nothing left to.
         (434, &[3, 6, 7, 12]),
+        // A validator objected before it posted its weights in the same block, and who saw the one first never listed the other.
+        (179_389_810_860_651, &[2, 4, 5, 16, 17]),
     ];
     for (seed, kept) in mended {
         let mut faults = schedule::draw(&field.scenario, seed);

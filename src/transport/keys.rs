@@ -145,6 +145,12 @@ pub fn call_number(path: &Path) -> Option<(u64, u8)> {
     Some((block.parse().ok()?, nth.parse().ok()?))
 }
 
+/// The block that a call of a validator is named after: its weights, or one of its other calls.
+pub fn call_block(path: &Path) -> Option<u64> {
+    let is_call = path.parts().rev().nth(1)?.as_ref() == "weights";
+    number(path).or_else(|| call_number(path).map(|(block, _)| block)).filter(|_| is_call)
+}
+
 /// The folder of a validator's reports.
 pub fn reports(validator: &Hotkey) -> Path {
     path(format!("nodes/{validator}/reports"))
@@ -193,6 +199,8 @@ mod tests {
         assert_eq!(number(&checkpoint(&node, 100)), Some(100));
         assert_eq!(call_number(&call(&node, 7, 12)), Some((7, 12)));
         assert_eq!((call_number(&weights(&node, 7)), number(&call(&node, 7, 12))), (None, None));
+        assert_eq!((call_block(&weights(&node, 7)), call_block(&call(&node, 7, 12))), (Some(7), Some(7)));
+        assert_eq!((call_block(&upload(&node, 7)), call_block(&all_weights(&node))), (None, None));
         let in_order = [weights(&node, 7), call(&node, 7, 1), call(&node, 7, 2), call(&node, 7, 10), weights(&node, 8)];
         assert!(in_order.is_sorted());
         let second = part(&checkpoint(&node, 100), 1);

@@ -66,8 +66,11 @@ fn so_does_more_and_less_work_that_is_said() {
         let found = audits(&told, &network, peer);
         assert!(found.len() == 13 && found.iter().all(|audit| *audit == 1.0), "{peer}: {found:?}");
     }
-    // Pages that the audited say they trained on, and a gradient is three forward passes.
-    assert!(told.reports[..13].iter().all(|report| report.forward_passes == 3 * (4 + 8 + 2 + 2 + 8)));
+    // Pages that the audited say they trained on, and pieces of a page each; a gradient is three forward passes.
+    let (core, pages) = (&network.network.core, 4 + 8 + 2 + 2 + 8);
+    let tokens = pages * core.config.sequence_length + 5 * core.tokens_to_take_up();
+    let expected = (3 * tokens).div_ceil(core.config.sequence_length) as u64;
+    assert!(told.reports[..13].iter().all(|report| report.forward_passes == expected));
 }
 
 #[test]
@@ -89,6 +92,18 @@ fn nothing_else_comes_out_the_same() {
         assert!((0..5).all(|peer| audits(&told, &network, peer) == [1.0; 13]), "{behaviour}");
         let paid: f64 = told.reports.iter().flat_map(|report| report.peers.last()).map(|peer| peer.incentive).sum();
         assert_eq!(paid, 0.0, "{behaviour}");
+    }
+}
+
+/// The next by stake writes a record when the time for asking is over.
+#[test]
+fn a_late_record_changes_no_audit() {
+    let validators = "validators=[{stake=9, behaviour={kind='silent', from=4}}, {stake=5}, {stake=4}]";
+    let network = small("[[peers]]\ncount = 4\n", &[AUDIT, validators]);
+    let told = finished(&network);
+    for peer in 0..4 {
+        let found = audits(&told, &network, peer);
+        assert!(found.len() == 13 && found.iter().all(|audit| *audit == 1.0), "{peer}: {found:?}");
     }
 }
 

@@ -11,7 +11,8 @@
 //! A peer is paid in arrears: an audit that it passes proves the work that it says it has done since the last one. One that it
 //! fails proves nothing of it, and costs more than was to be gained: what is still to be paid, and the next rounds of proven work. Otherwise a peer could rest
 //! when it has just been audited, and has little to lose. A peer that comes later than the first ones begins with the
-//! same debt, so that a new key is no way out.
+//! same debt, so that a new key is no way out. And an audit proves no more than some rounds like the one that was audited: otherwise who has little to
+//! lose could say that it does much, and do little when it is audited.
 //!
 //! A new network pays nobody until most peers have been audited, because the pay of a round is shared by those that have proven something.
 //!
@@ -31,7 +32,7 @@ use self::record::Record;
 pub use self::settings::AuditSettings;
 use super::column::{Column, ColumnKind};
 use super::facts::Facts;
-use super::measure::{Measurement, Outcome, PASSES_OF_GRADIENT, Results};
+use super::measure::{Outcome, PASSES_OF_GRADIENT, Results};
 use super::ranking::Ranking;
 use super::seam::{Mechanism, MechanismSettings};
 use super::shares::shares;
@@ -58,42 +59,30 @@ struct Known {
     peers: BTreeMap<Uid, Record>,
     /// The first round that was observed, and the last one.
     rounds: Option<(u64, u64)>,
-    /// Rounds from one audit of a peer to the next, on average, with as many peers as passed in the last round.
+    /// Rounds from one audit of a peer to the next, on average, with as many peers as passed lately.
     interval: f64,
     /// Whether anybody is paid yet.
     pays: bool,
+    /// The last round whose audits it has taken in. A validator that starts over from a checkpoint makes some again.
+    learned: Option<u64>,
 }
 
 /// Intervals in which a new network pays nobody. Otherwise the few whose work is proven first would get all of the pay, and those of
 /// them that work no more would be paid twice for what they did.
 const UNPAID: f64 = 2.0;
 
+/// In a young network, coming late costs so many times what those there have done. With once, who has sent anything from the first
+/// round on and is found out could begin anew and lose nothing.
+const AGES: f64 = 2.0;
+
+/// The interval follows the number of peers that pass. Downwards it keeps this part of itself in a round: after an outage in one
+/// put window, nothing is paid off or forgotten at once.
+const KEEPS: f64 = 0.9;
+
 impl Audit {
     /// The peers that passed in a round, by uid.
     fn passed(&self, round: u64) -> Vec<Uid> {
         self.known.peers.iter().filter(|(_, record)| record.passed_in(round)).map(|(uid, _)| *uid).collect()
-    }
-
-    /// The peers to audit in a round, by uid. Every second draw is among those that never were audited, so that newcomers neither
-    /// wait long nor keep others from their audits. Draws have no memory.
-    fn chosen(&self, round: u64) -> Vec<Uid> {
-        let (mut random, mut left) = (self.draw("audits", round), self.passed(round));
-        let (whole, part) = (self.settings.audited_per_round.trunc(), self.settings.audited_per_round.fract());
-        let wanted = whole as usize + usize::from(random.random_bool(part));
-        let mut chosen = Vec::new();
-        while chosen.len() < wanted && !left.is_empty() {
-            let newcomers: Vec<Uid> = left
-                .iter()
-                .copied()
-                .filter(|uid| self.known.peers[uid].audited.is_none_or(|(at, _)| at == round))
-                .collect();
-            let pool = if !newcomers.is_empty() && random.random_bool(0.5) { &newcomers } else { &left };
-            let uid = pool[random.random_range(0..pool.len())];
-            left.retain(|other| *other != uid);
-            chosen.push(uid);
-        }
-        chosen.sort_unstable();
-        chosen
     }
 
     /// What a failed audit costs, in rounds of work.
@@ -110,7 +99,7 @@ impl Mechanism for Audit {
     fn arrive(&mut self, uid: Uid) {
         // Those that are there from the beginning owe nothing.
         let age = self.known.rounds.map_or(0.0, |(first, last)| (last + 1 - first) as f64);
-        self.known.peers.insert(uid, Record::owing(self.price().min(age)));
+        self.known.peers.insert(uid, Record::owing(self.price().min(AGES * age)));
     }
 
     fn leave(&mut self, uid: Uid) {
@@ -127,33 +116,54 @@ impl Mechanism for Audit {
         let (first, last) = self.known.rounds.unwrap_or((facts.round, facts.round));
         if facts.round >= last {
             self.known.rounds = Some((first, facts.round));
-            self.known.interval = (self.passed(facts.round).len() as f64 / self.settings.audited_per_round).max(1.0);
-            self.known.pays |= (facts.round + 1) as f64 > UNPAID * self.known.interval;
+            let passed = self.passed(facts.round).len();
+            let now = passed as f64 / self.settings.audited_per_round;
+            self.known.interval = now.max(KEEPS * self.known.interval).max(1.0);
+            self.known.pays |= passed > 0 && (facts.round + 1 - first) as f64 > UNPAID * self.known.interval;
         }
     }
 
-    /// Peers that have passed their last audit, those that do most first. Newcomers fill up; those that failed do not.
+    /// Peers that have passed their last audit, those that did most in it first. Newcomers fill up; those that failed do not.
     fn include(&self, round: u64, except: &[Uid]) -> Ranking {
         let mut uids = self.passed(round);
         uids.retain(|uid| !except.contains(uid));
         uids.shuffle(&mut self.draw("included", round));
         let record = |uid: &Uid| &self.known.peers[uid];
         let (mut earned, mut others): (Vec<Uid>, Vec<Uid>) = uids.iter().partition(|uid| record(uid).is_proven());
-        earned.sort_by(|a, b| record(b).work.total_cmp(&record(a).work));
+        earned.sort_by(|a, b| record(b).shown.total_cmp(&record(a).shown));
         others.retain(|uid| record(uid).audited.is_none());
         earned.append(&mut others);
         Ranking { earned, others }
     }
 
-    fn measure(&mut self, round: u64, _aggregated: &[Uid]) -> Vec<Measurement> {
-        self.chosen(round).into_iter().map(Measurement::Audit).collect()
+    /// Draws the peers to audit in a round, by uid. Every second draw is among those that never were audited, so that newcomers neither
+    /// wait long nor keep others from their audits. Draws have no memory.
+    fn audit(&mut self, round: u64) -> Vec<Uid> {
+        let (mut random, mut left) = (self.draw("audits", round), self.passed(round));
+        let (whole, part) = (self.settings.audited_per_round.trunc(), self.settings.audited_per_round.fract());
+        let wanted = whole as usize + usize::from(random.random_bool(part));
+        let mut chosen = Vec::new();
+        while chosen.len() < wanted && !left.is_empty() {
+            let newcomers: Vec<Uid> =
+                left.iter().copied().filter(|uid| self.known.peers[uid].audited.is_none()).collect();
+            let pool = if !newcomers.is_empty() && random.random_bool(0.5) { &newcomers } else { &left };
+            let uid = pool[random.random_range(0..pool.len())];
+            left.retain(|other| *other != uid);
+            chosen.push(uid);
+        }
+        chosen.sort_unstable();
+        chosen
     }
 
     fn learn(&mut self, round: u64, _aggregated: &[Uid], results: &Results) {
-        let price = self.price();
-        for uid in self.chosen(round) {
-            if let (Some(record), Some(outcome)) = (self.known.peers.get_mut(&uid), results.audit(uid)) {
-                record.learn(round, outcome, price);
+        if self.known.learned.is_some_and(|last| last >= round) {
+            return;
+        }
+        self.known.learned = Some(round);
+        let (price, interval) = (self.price(), self.known.interval);
+        for (uid, record) in &mut self.known.peers {
+            if let Some(outcome) = results.audit(*uid) {
+                record.learn(round, outcome, interval, price);
             }
         }
     }
@@ -221,7 +231,7 @@ impl MechanismSettings for AuditSettings {
         Box::new(Audit { settings: self.clone(), secret, known: Known::default() })
     }
 
-    /// The work of the audited peers: as if all said that they do what is assigned.
+    /// The work of the audited peers: as if all said that they do what is assigned. The pieces of pages beside it are few.
     fn forward_passes(&self, pages: usize, _aggregated: usize) -> f64 {
         (PASSES_OF_GRADIENT * pages) as f64 * self.audited_per_round
     }

@@ -7,6 +7,10 @@ use crate::mechanism::facts::PeerFacts;
 use crate::mechanism::measure::Outcome;
 use crate::mechanism::status::Status;
 
+/// An audit proves at most the work of so many intervals of rounds like the one that was audited. One that comes later than that by chance,
+/// as one of twenty does, proves a little less than was done.
+const PROVES: f64 = 3.0;
+
 /// What a validator knows about a peer. Work is counted in rounds of a peer that does what is assigned.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Record {
@@ -20,16 +24,21 @@ pub struct Record {
     pub unproven: f64,
     /// Proven work that will not be paid: the price of failed audits, and of coming late.
     pub owed: f64,
+    /// What coming late costs for each unit of work that it says it does in a round, and the most that it has said. Whoever says more has
+    /// more to win by it. Nothing once it owes nothing any more.
+    entry: (f64, f64),
     /// Proven work that is still to be paid.
     pub credit: f64,
     /// Round of the last audit, and what came of it.
     pub audited: Option<(u64, Outcome)>,
+    /// The work of the last round that came out the same.
+    pub shown: f64,
 }
 
 impl Record {
     /// A peer that has to work for so many rounds before it is paid.
     pub fn owing(owed: f64) -> Self {
-        Self { owed, ..Self::default() }
+        Self { owed, entry: (owed, 1.0), ..Self::default() }
     }
 
     /// Whether the peer passed in a round, the last one that was observed.
@@ -56,8 +65,14 @@ impl Record {
             arrival => arrival,
         };
         self.work = if status == Status::Passed { facts.work } else { 0.0 };
+        let (entry, most) = self.entry;
+        if self.work > most {
+            self.owed += entry * (self.work - most);
+            self.entry.1 = self.work;
+        }
         if goes_on {
-            self.unproven += self.work;
+            // Before it has shown any work, its word counts for no more than what is assigned to everybody.
+            self.unproven += if self.shown == 0.0 { self.work.min(1.0) } else { self.work };
         } else {
             self.unproven = 0.0;
         }
@@ -76,16 +91,21 @@ impl Record {
         }
     }
 
-    /// Takes in an audit of its work in a round. Failing costs what is still to be paid, and `price`
-    /// times the work that it said it did.
-    pub fn learn(&mut self, round: u64, outcome: Outcome, price: f64) {
-        if self.audited.is_some_and(|(audited, _)| audited >= round) {
-            return;
-        }
+    /// Takes in an audit of its work in a round; audits of a peer are `interval` rounds apart on average. Failing costs what is still to be
+    /// paid, and `price` times the work that it said it did.
+    pub fn learn(&mut self, round: u64, outcome: Outcome, interval: f64, price: f64) {
         if outcome == Outcome::Same {
-            let pays = self.owed.min(self.unproven);
+            // Newcomers are audited sooner than others. So the first audit of one that came late proves nothing: it could have sent anything until then, and
+            // its key costs nothing.
+            let is_first = self.entry.0 > 0.0 && self.shown == 0.0;
+            let proven = if is_first { 0.0 } else { self.unproven.min(PROVES * interval * self.work) };
+            let pays = self.owed.min(proven);
             self.owed -= pays;
-            self.credit += self.unproven - pays;
+            self.credit += proven - pays;
+            self.shown = self.work;
+            if self.owed == 0.0 {
+                self.entry.0 = 0.0;
+            }
         } else {
             self.owed += price * self.work.max(1.0);
             self.credit = 0.0;

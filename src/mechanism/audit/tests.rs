@@ -3,7 +3,7 @@
 use super::*;
 use crate::digest::Digest;
 use crate::mechanism::facts::{PeerFacts, States};
-use crate::mechanism::measure::{Measured, Value};
+use crate::mechanism::measure::{Measured, Measurement, Value};
 use crate::mechanism::testing::Alike;
 
 /// What a peer does in a round.
@@ -60,6 +60,11 @@ fn facts(uid: Uid, round: u64, does: Does) -> PeerFacts {
     PeerFacts { uid, arrival, stamp_ms: None, steps_behind: Some(0.0), work, paid: 0.0, same_model: true, states }
 }
 
+fn results(audits: impl IntoIterator<Item = (Uid, Outcome)>) -> Results {
+    let found = |(uid, outcome)| Measured { what: Measurement::Audit(uid), value: Some(Value::Audit(outcome)) };
+    Results(audits.into_iter().map(found).collect())
+}
+
 impl Network {
     fn new(settings: AuditSettings, peers: Uid) -> Self {
         let mechanism = with_peers(&settings, 5, peers);
@@ -73,14 +78,12 @@ impl Network {
         let peers = (0..peers).map(|uid| facts(uid, self.round, doing[usize::from(uid)])).collect();
         let facts = Facts { round: self.round, weights_every: 1, peers, uploads: &Alike(Vec::new()) };
         self.mechanism.observe(&facts);
-        let wanted = self.mechanism.measure(self.round, &[]);
-        let measured = wanted.into_iter().map(|what| {
-            let Measurement::Audit(uid) = what else { unreachable!("it asks for audits alone") };
+        let audits = self.mechanism.audit(self.round).into_iter().map(|uid| {
             let passed = matches!(doing[usize::from(uid)], Does::Work(_));
             self.audits.insert(uid, (self.round, passed));
-            Measured { what, value: Some(Value::Audit(if passed { Outcome::Same } else { Outcome::Differs })) }
+            (uid, if passed { Outcome::Same } else { Outcome::Differs })
         });
-        let results = Results(measured.collect());
+        let results = results(audits);
         self.mechanism.learn(self.round, &[], &results);
         for (uid, share) in self.mechanism.pay().into_iter().filter(|(uid, _)| *uid != NOBODY) {
             *self.paid.entry(uid).or_default() += share;
@@ -128,7 +131,7 @@ fn honest_peers_are_paid_alike_whatever_they_do_of_it() {
     let (pay, work) = four(|_, _| Does::Work(1.0));
     assert!((pay - 1.0).abs() < 0.03 && work == 1.0, "{pay}");
     let (pay, _) = four(|_, _| Does::Work(2.0));
-    assert!((pay - 2.0).abs() < 0.06, "{pay}");
+    assert!((pay - 2.0).abs() < 0.1, "{pay}");
     let (pay, _) = four(|_, _| Does::Work(0.5));
     assert!((pay - 0.5).abs() < 0.02, "{pay}");
     let (pay, work) = four(|network, _| if network.round.is_multiple_of(2) { Does::Work(1.0) } else { Does::Rests });
@@ -178,6 +181,109 @@ fn it_does_not_pay_to_stop_after_the_first_audit() {
     assert!(work < 0.12 && pay < 1.1 * work, "{pay} for {work}");
     let (pay, work) = young(|network, _| if network.round < 50 { Does::Work(1.0) } else { Does::Rests });
     assert!(pay < work, "{pay} for {work}");
+}
+
+/// A thief with one key after another: it may work off what it owes for coming late, then says that it does `says` and does nothing for `waits`
+/// rounds, and then does what it says until that is proven. It takes the pay and begins anew, and so it does when it is found out.
+fn with_new_keys(works_off: bool, says: f64, waits: u64) -> f64 {
+    let mut network = Network::new(AuditSettings::default(), 16).run(64, 16, |_, _| Does::Work(1.0));
+    (network.paid, network.worked) = Default::default();
+    // The round since which each thief does nothing, once it owes nothing; and the one in which its word was taken for it.
+    let (mut since, mut proven) = ([None; 4], [None; 4]);
+    for _ in 0..12_000 {
+        let now = network.round;
+        network.round(16, |_, uid| match uid.checked_sub(12).map(usize::from) {
+            None => Does::Work(1.0),
+            Some(thief) => match (since[thief], proven[thief]) {
+                (None, _) if works_off => Does::Work(1.0),
+                (None, _) => Does::Pretends(says),
+                (_, Some(_)) => Does::Rests,
+                (Some(since), None) if now < since + waits => Does::Pretends(says),
+                _ => Does::Work(says),
+            },
+        });
+        for (thief, uid) in (12..16).enumerate() {
+            let audit = network.audits.get(&uid).filter(|(at, _)| *at == now).map(|(_, passed)| *passed);
+            let owes = network.mechanism.numbers(uid, now)[2].unwrap() > 0.0;
+            match (since[thief], audit) {
+                (None, _) if !works_off || !owes => since[thief] = Some(now),
+                (Some(_), Some(true)) if !owes && proven[thief].is_none() => proven[thief] = Some(now),
+                _ => {}
+            }
+            let is_paid = proven[thief].is_some_and(|at| now > at + 48);
+            if is_paid || audit == Some(false) {
+                (since[thief], proven[thief]) = (None, None);
+                network.mechanism.leave(uid);
+                network.mechanism.arrive(uid);
+            }
+        }
+    }
+    let (pay, work) = network.of(12..16);
+    pay / work
+}
+
+#[test]
+fn new_keys_are_paid_less_than_their_work_whatever_they_say() {
+    for (works_off, says, waits) in
+        [(false, 1.0, 16), (false, 1.0, 32), (false, 4.0, 16), (false, 4.0, 32), (true, 4.0, 16), (true, 4.0, 32)]
+    {
+        let profit = with_new_keys(works_off, says, waits);
+        assert!(profit < 0.9, "{works_off}, {says} for {waits} rounds: {profit}");
+    }
+}
+
+/// From the first round on, who is found out begins anew, and works from then on.
+#[test]
+fn sending_anything_in_a_young_network_does_not_pay() {
+    for (says, waits) in [(1.0, 9), (1.0, 18), (1.0, 36), (4.0, 9), (4.0, 18), (4.0, 36)] {
+        let (mut pay, mut work) = (0.0, 0.0);
+        for secret in 0..60 {
+            let settings = AuditSettings { audited_per_round: 0.9, ..AuditSettings::default() };
+            let mut network = Network { mechanism: with_peers(&settings, secret, 16), ..Network::new(settings, 0) };
+            let mut found_out = [false; 4];
+            for round in 0..150 {
+                network.round(16, |_, uid| match uid.checked_sub(12).map(usize::from) {
+                    Some(thief) if round < waits && !found_out[thief] => Does::Pretends(says),
+                    _ => Does::Work(1.0),
+                });
+                for (thief, uid) in (12..16).enumerate() {
+                    if network.audits.get(&uid) == Some(&(round, false)) && !found_out[thief] {
+                        found_out[thief] = true;
+                        network.mechanism.leave(uid);
+                        network.mechanism.arrive(uid);
+                    }
+                }
+            }
+            let of_one = network.of(12..16);
+            (pay, work) = (pay + of_one.0, work + of_one.1);
+        }
+        assert!(pay < 1.05 * work, "{says} for {waits} rounds: {pay} for {work}");
+    }
+}
+
+/// In one round nobody's upload arrives.
+#[test]
+fn an_outage_pays_off_little() {
+    let credits = |network: &Network| {
+        let of = |uid| network.mechanism.numbers(uid, network.round - 1)[3].unwrap();
+        (0..16).map(of).sum::<f64>()
+    };
+    let network = Network::new(AuditSettings::default(), 16).run(200, 16, |_, _| Does::Work(1.0));
+    let before = credits(&network);
+    let network = network.run(1, 16, |_, _| Does::Rests).run(1, 16, |_, _| Does::Work(1.0));
+    let after = credits(&network);
+    assert!(after > 0.75 * before, "{after} of {before}");
+}
+
+/// A validator that comes late, or has lost its state, has audited nobody yet.
+#[test]
+fn a_validator_that_comes_late_pays_nobody_at_first() {
+    let mut network = Network::new(AuditSettings::default(), 16);
+    network.round = 1000;
+    let network = network.run(32, 16, |_, _| Does::Work(1.0));
+    assert_eq!(network.mechanism.pay(), [(NOBODY, 1.0)]);
+    let network = network.run(1, 16, |_, _| Does::Work(1.0));
+    assert!(network.mechanism.pay().iter().all(|(uid, _)| *uid != NOBODY));
 }
 
 /// Right after an audit there is little to lose but what a failure costs.
@@ -266,9 +372,9 @@ fn half_of_the_audits_go_to_those_that_never_had_one() {
         let round = 200 + round;
         let peers = (0..40).map(|uid| facts(uid, round, Does::Work(1.0))).collect();
         network.mechanism.observe(&Facts { round, weights_every: 1, peers, uploads: &Alike(Vec::new()) });
-        let wanted = network.mechanism.measure(round, &[]);
+        let wanted = network.mechanism.audit(round);
         assert!((2..=3).contains(&wanted.len()));
-        newcomers += wanted.iter().filter(|what| matches!(what, Measurement::Audit(uid) if *uid >= 30)).count();
+        newcomers += wanted.iter().filter(|uid| **uid >= 30).count();
     }
     assert!((560..690).contains(&newcomers), "{newcomers} of 1,000: every second one, and a quarter of the others");
 }
@@ -303,9 +409,9 @@ fn a_state_is_taken_up_and_a_round_that_is_seen_twice_counts_once() {
     let before = resumed.save();
     let again = (0..5).map(|uid| facts(uid, 12, Does::Work(1.0))).collect();
     resumed.observe(&Facts { round: 12, weights_every: 1, peers: again, uploads: &Alike(Vec::new()) });
-    let passed = |what| Measured { what, value: Some(Value::Audit(Outcome::NotShown)) };
-    let results = Results((0..5).map(Measurement::Audit).map(passed).collect());
-    resumed.learn(12, &[], &results);
+    // Rounds that it has learned from, of which the last one would cost most.
+    let results = results((0..5).map(|uid| (uid, Outcome::NotShown)));
+    (0..30).for_each(|round| resumed.learn(round, &[], &results));
     let kept: Vec<_> = (0..5).map(|uid| resumed.numbers(uid, 29)).collect();
     assert_eq!(kept, (0..5).map(|uid| network.mechanism.numbers(uid, 29)).collect::<Vec<_>>());
     assert!(resumed.restore(&[&before[..], &[0]].concat()).unwrap_err().contains("too many"));

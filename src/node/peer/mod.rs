@@ -8,10 +8,13 @@ mod slot;
 mod train;
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::future::{join, join_all};
+use futures::FutureExt;
+use futures::future::{BoxFuture, Either, OptionFuture, join, join_all, select};
+use object_store::ObjectStoreExt;
 
 use self::slot::Slot;
 use super::agreed::Agreed;
@@ -27,8 +30,8 @@ use crate::Uid;
 use crate::chain::PutWindow;
 use crate::digest::Digest;
 use crate::training::{PseudoGradient, Replica};
-use crate::transport::envelope;
 use crate::transport::wire::{Commitment, Expected};
+use crate::transport::{envelope, keys};
 
 /// A peer of the network.
 pub struct Peer {
@@ -52,6 +55,10 @@ pub struct Peer {
     at: u64,
     /// What is agreed before that round.
     agreed: Agreed,
+    /// The round of which it may still have to show states.
+    answers: Option<u64>,
+    /// Whether it was stopped, and has done nothing since.
+    was_stopped: bool,
 }
 
 /// The parts of a peer.
@@ -127,7 +134,14 @@ impl Peer {
             began: None,
             at: 0,
             agreed: Agreed::default(),
+            answers: None,
+            was_stopped: false,
         }
+    }
+
+    /// This peer, as one that was stopped, maybe after the state from which it goes on was saved.
+    pub fn after_a_stop(self) -> Self {
+        Self { was_stopped: true, ..self }
     }
 
     /// The node's clock, bucket, processor and host, which are the same for all slots.
@@ -154,15 +168,22 @@ impl Peer {
                 self.ports().host.without_slot();
                 return;
             }
-            match self.behaviour.presence(self.network.rules.seed, self.index, round) {
-                Presence::Active => self.take_part(round).await,
-                Presence::Away => self.sleep_through(round).await,
-                Presence::Paused => {
-                    self.sleep_through(round).await;
-                    // Pretend that it has applied what it missed.
-                    self.at = round + 1;
-                    self.agreed = self.agreed.without_author();
-                }
+            let is_behind = std::mem::take(&mut self.was_stopped) && self.has_lost_a_state(round).await;
+            let answer = self.answers.take().map(|before| self.answer(before));
+            join(OptionFuture::from(answer), self.spend(round, is_behind)).await;
+        }
+    }
+
+    /// Spends a round. One that is behind what it has committed to leaves it out.
+    async fn spend(&mut self, round: u64, is_behind: bool) {
+        match self.behaviour.presence(self.network.rules.seed, self.index, round) {
+            Presence::Active if !is_behind => self.take_part(round).await,
+            Presence::Active | Presence::Away => self.sleep_through(round).await,
+            Presence::Paused => {
+                self.sleep_through(round).await;
+                // Pretend that it has applied what it missed.
+                self.at = round + 1;
+                self.agreed = self.agreed.without_author();
             }
         }
     }
@@ -180,16 +201,46 @@ impl Peer {
         clock.sleep_until(clock.round_start(round + 1)).await;
     }
 
-    /// Runs one round, and meanwhile shows what validators ask for of the one before.
-    async fn take_part(&mut self, round: u64) {
-        let starts = round.checked_sub(1).into_iter();
-        let starts = starts.flat_map(|before| self.slots.iter().filter_map(move |slot| slot.start_of(before)));
-        let answer = audit::answer(self.network.clone(), starts.collect());
-        join(answer, self.work(round)).await;
+    /// Shows what validators ask for of a round that it has uploaded for.
+    fn answer(&self, round: u64) -> BoxFuture<'static, ()> {
+        let starts = self.slots.iter().filter_map(|slot| slot.start_of(round));
+        audit::answer(self.network.clone(), starts.collect()).boxed()
+    }
+
+    /// Follows the record of a round. Where that takes until validators have asked for states of the round, shows these meanwhile.
+    async fn follow_and_answer(&mut self, round: u64) {
+        let (ports, answer) = (self.ports().clone(), self.answer(round));
+        let is_early = || ports.clock.now() < ports.clock.audit_window(round).opens;
+        let is_answered = match select(pin!(ports.phase("follow", self.follow(round))), answer).await {
+            // It has not begun, and will not be in the way of the next round's work.
+            Either::Left(((), _)) if is_early() => false,
+            Either::Left(((), answer)) => {
+                answer.await;
+                true
+            }
+            Either::Right(((), follow)) => {
+                follow.await;
+                true
+            }
+        };
+        self.answers = self.answers.filter(|_| !is_answered);
+    }
+
+    /// Whether it has uploaded for the last round without having saved the state that this ended with, because it was stopped in between.
+    /// From an older state nothing follows; after a round without an upload, any state will do.
+    async fn has_lost_a_state(&self, round: u64) -> bool {
+        let Some(before) = round.checked_sub(1).filter(|_| self.network.rules.judge.audits()) else { return false };
+        for slot in self.slots.iter().filter(|slot| slot.start_of(before).is_none()) {
+            let key = keys::upload(&slot.ports().identity.hotkey(), before);
+            if slot.ports().own_uploads.head(&key).await.is_ok() {
+                return true;
+            }
+        }
+        false
     }
 
     /// Gets from the model before a round to the model after it.
-    async fn work(&mut self, round: u64) {
+    async fn take_part(&mut self, round: u64) {
         let ports = self.ports().clone();
         ports.phase("catch up", self.catch_up(round)).await;
         if ports.clock.round() != round {
@@ -212,11 +263,12 @@ impl Peer {
         // Before that, there is no record to follow.
         ports.clock.sleep_until(ports.clock.reveal_window(round).closes).await;
         // A peer that overran the round catches up next time.
+        self.answers = Some(round);
         if ports.clock.round() <= round + 1 {
-            ports.phase("follow", self.follow(round)).await;
+            self.follow_and_answer(round).await;
         }
         for slot in &mut self.slots {
-            slot.forget_uploads(round, self.network.rules.protocol.sealed).await;
+            slot.forget_uploads(round, &self.network.rules).await;
         }
     }
 

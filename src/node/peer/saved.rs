@@ -25,6 +25,7 @@ struct Saved {
     at: u64,
     began: Option<u64>,
     agreed: Agreed,
+    answers: Option<u64>,
     behaviour: Vec<u8>,
 }
 
@@ -64,6 +65,7 @@ impl Peer {
         let replicas: Option<VecDeque<_>> = saved.replicas.iter().map(replica).collect();
         self.replicas = replicas.filter(|found| !found.is_empty()).ok_or("a replica is missing")?;
         (self.at, self.began, self.agreed) = (saved.at, saved.began, saved.agreed);
+        self.answers = saved.answers;
         for (slot, saved) in self.slots.iter_mut().zip(saved.slots) {
             slot.restore_key(saved.key as usize)?;
             (slot.uid, slot.is_over, slot.uploaded) = (saved.uid, saved.is_over, saved.uploaded);
@@ -113,6 +115,7 @@ impl Peer {
             at: self.at,
             began: self.began,
             agreed: self.agreed.clone(),
+            answers: self.answers,
             behaviour: self.behaviour.save(),
         };
         let saved = postcard::to_stdvec(&saved).expect("a plain structure");

@@ -7,6 +7,7 @@ use object_store::ObjectStoreExt;
 use crate::Uid;
 use crate::chain::Call;
 use crate::node::audit::Start;
+use crate::node::network::Rules;
 use crate::node::ports::Ports;
 use crate::node::upload::KEPT_UPLOADS;
 use crate::training::scheme::LocalTraining;
@@ -48,8 +49,9 @@ impl Slot {
         self.key
     }
 
-    /// What its work of a round started from, with the ports of the upload's key.
+    /// What its work of a round started from that it has uploaded for, with the ports of the upload's key.
     pub fn start_of(&self, round: u64) -> Option<(Ports, Start)> {
+        self.uploaded.iter().find(|(uploaded, _)| *uploaded == round)?;
         let (key, start) = self.start.as_ref().filter(|(_, start)| start.round == round)?;
         Some((self.keys.get(*key as usize)?.clone(), start.clone()))
     }
@@ -78,16 +80,16 @@ impl Slot {
         self.ports().chain.view().await.uid_of(&self.ports().identity.hotkey().0)
     }
 
-    /// Deletes uploads of old rounds, which every node has fetched by now, and their keys if they are sealed.
-    pub async fn forget_uploads(&mut self, round: u64, sealed: bool) {
+    /// Deletes uploads of old rounds, which every node has fetched by now, with their keys and states.
+    pub async fn forget_uploads(&mut self, round: u64, rules: &Rules) {
         while let Some((old, key)) = self.uploaded.pop_front_if(|(old, _)| *old + KEPT_UPLOADS <= round) {
             let Some(ports) = self.keys.get(key as usize) else { continue };
             let hotkey = ports.identity.hotkey();
             let _ = ports.own_uploads.delete(&keys::upload(&hotkey, old)).await;
-            if sealed {
+            if rules.protocol.sealed {
                 let _ = ports.own_uploads.delete(&keys::upload_key(&hotkey, old)).await;
             }
-            if self.start.is_some() {
+            if rules.judge.audits() {
                 let _ = ports.own_uploads.delete(&keys::state(&hotkey, old)).await;
             }
         }

@@ -26,25 +26,29 @@ mod roster;
 mod watch;
 mod weigh;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join;
+use object_store::ObjectStoreExt;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 
 use super::agreed::Agreed;
+use super::audit;
 use super::catch_up::{decision, newest_checkpoint, newest_checkpoint_round, step_forward};
 use super::follow::wait_a_little;
 use super::hardware::Processor;
 use super::network::Network;
 use super::ports::{NodeState, Ports};
+use super::upload::KEPT_UPLOADS;
 use crate::Uid;
 use crate::chain::{Call, ChainView, Objection};
 use crate::digest::Digest;
-use crate::mechanism::Mechanism;
+use crate::mechanism::{Measurement, Mechanism};
 use crate::training::{Average, Replica};
-use crate::transport::{Hotkey, Identity};
+use crate::transport::{Hotkey, Identity, keys};
 use behaviour::{ValidatorBehaviour, ValidatorSurroundings};
 use roster::Roster;
 
@@ -74,6 +78,8 @@ pub struct Validator {
     unfair: Option<(Hotkey, u64)>,
     /// Weights that it has committed to and not revealed yet, and their salt.
     committed: Option<(Vec<(Uid, f64)>, Digest)>,
+    /// Rounds whose requests for audits are in the bucket.
+    asked: VecDeque<u64>,
     /// The average of the models that it has had after a round, if the network has one. Only reports contain it.
     average: Option<Average>,
     /// Whether it was stopped, and has not yet compared its model with the agreed one.
@@ -92,6 +98,7 @@ struct Saved {
     agreed: Agreed,
     unfair: Option<(Hotkey, u64)>,
     committed: Option<(Vec<(Uid, f64)>, Digest)>,
+    asked: VecDeque<u64>,
     behaviour: Vec<u8>,
 }
 
@@ -129,6 +136,7 @@ impl Validator {
             agreed: Agreed::default(),
             unfair: None,
             committed: None,
+            asked: VecDeque::new(),
             was_stopped: false,
         }
     }
@@ -143,7 +151,7 @@ impl Validator {
         self.mechanism.restore(&saved.mechanism)?;
         (self.roster, self.owners, self.pay) = (saved.roster, saved.owners, saved.pay);
         (self.round, self.checkpointed, self.agreed) = (saved.round, saved.checkpointed, saved.agreed);
-        (self.unfair, self.committed) = (saved.unfair, saved.committed);
+        (self.unfair, self.committed, self.asked) = (saved.unfair, saved.committed, saved.asked);
         #[cfg(test)]
         if crate::planted::is(crate::planted::Defect::StaleState) {
             self.round = self.ports.clock.round();
@@ -169,6 +177,7 @@ impl Validator {
             agreed: self.agreed.clone(),
             unfair: self.unfair,
             committed: self.committed.clone(),
+            asked: self.asked.clone(),
             behaviour: self.behaviour.save(),
         };
         let mut bytes = postcard::to_stdvec(&saved).expect("a plain structure");
@@ -299,8 +308,16 @@ impl Validator {
         let gathered = self.ports.phase("gather", self.gather()).await;
         self.observe(&gathered, &*chain);
 
-        // This comes before the evaluation, which changes the peers that the next round would take.
-        let decided = self.ports.phase("decide", self.decide(&gathered, &*chain)).await;
+        let ports = self.ports.clone();
+        let network = self.network.clone();
+        let around = ValidatorSurroundings { network: &network, ports: &ports, round, chain: &*chain };
+        let audits = self.mechanism.audit(round).into_iter().map(Measurement::Audit).collect();
+        let audits = self.behaviour.measured(audits, &around);
+        self.asked.extend((!audits.is_empty()).then_some(round));
+        // Peers have to hear of audits, however long it takes until the round is decided. And the decision comes before
+        // the evaluation, which changes the peers that the next round would take.
+        let ask = audit::ask(&network, &ports, round, audits.iter().filter_map(Measurement::audited).collect());
+        let (heard, decided) = join(ask, ports.phase("decide", self.decide(&gathered, &*chain))).await;
         let Some(decided) = decided else { return false };
         self.agreed = decided.agreed.clone();
         self.watch(&decided, &gathered, &*chain).await;
@@ -309,10 +326,8 @@ impl Validator {
         self.note_model();
         self.ports.host.trace(&format!("model {} {}", round + 1, self.replica.digest));
 
-        let ports = self.ports.clone();
-        let network = self.network.clone();
-        let around = ValidatorSurroundings { network: &network, ports: &ports, round, chain: &*chain };
-        let wanted = self.behaviour.measured(self.mechanism.measure(round, &decided.included), &around);
+        let mut wanted = self.behaviour.measured(self.mechanism.measure(round, &decided.included), &around);
+        wanted.extend(audits.into_iter().filter(|_| heard));
         let evaluation = ports.phase("evaluate", self.evaluate(&before, &gathered, wanted)).await;
         self.mechanism.learn(round, &decided.included, &evaluation.results);
         let rules = &network.rules;
@@ -329,9 +344,17 @@ impl Validator {
         let report = self.report(&gathered, &decided, &evaluation).await;
         self.ports.host.report(report);
         self.behaviour.afterwards(decided.own.then_some(&decided.record), &around).await;
+        self.forget_requests(round).await;
         // The next round has begun.
         self.pay = self.owners.keys().map(|&uid| (uid, chain.incentive(uid))).collect();
         true
+    }
+
+    /// Deletes old requests for audits.
+    async fn forget_requests(&mut self, round: u64) {
+        while let Some(old) = self.asked.pop_front_if(|old| *old + KEPT_UPLOADS <= round) {
+            let _ = self.ports.bucket.delete(&keys::audits(&self.ports.identity.hotkey(), old)).await;
+        }
     }
 
     /// What the behaviour may look at.

@@ -18,6 +18,9 @@ use crate::transport::{Hotkey, keys};
 
 /// How long all other calls wait for the first read of a new registration.
 pub(super) const FIRST_TRY: Duration = Duration::from_secs(2);
+/// The block that a validator's call is named after and the block of its stamp differ by at most this. Others have no effect.
+/// Otherwise a node would have to list all calls since genesis in each block to miss none.
+const NEAR: u64 = 32;
 /// An unreadable object is left alone for at most 2 to the power of this many blocks.
 const LONGEST_WAIT: u32 = 10;
 
@@ -66,7 +69,7 @@ impl Seen {
     /// Reads the calls that are new, and moves the ledger to the present block.
     pub(super) async fn refresh(&mut self, reader: &Arc<Reader>, clock: &Clock) -> object_store::Result<()> {
         let block = clock.block();
-        let listed = self.list_new(reader).await?;
+        let listed = self.list_new(reader, clock).await?;
         let (claims, weights): (Vec<_>, Vec<_>) =
             listed.into_iter().partition(|meta| claimed_at(&meta.location).is_some());
         self.claimed.extend(claims.iter().filter_map(|meta| claimed_at(&meta.location)));
@@ -142,19 +145,28 @@ impl Seen {
         block < self.newest.block || after.into_iter().any(|(_, other)| other.hotkey == extrinsic.hotkey)
     }
 
-    /// New objects that may be calls, in the order of their places.
-    async fn list_new(&self, reader: &Reader) -> object_store::Result<Vec<ObjectMeta>> {
+    /// New objects that may be calls, in the order of their places. A call may appear after ones whose names come later: weights
+    /// after an objection in the same block, or a put that took long. So validators' calls are listed from well before
+    /// the newest block that has been read.
+    async fn list_new(&self, reader: &Reader, clock: &Clock) -> object_store::Result<Vec<ObjectMeta>> {
         let mut found: Vec<ObjectMeta> = reader.bucket.list(Some(&keys::slots())).try_collect().await?;
+        // A call that comes now is stamped about now, and its name is near that.
+        let from = self.newest.block.saturating_sub(2 * NEAR);
         for (validator, _) in &reader.genesis.validators {
-            let prefix = keys::all_weights(&Hotkey(*validator));
-            let after = self.paths.range(prefix.clone()..).take_while(|path| path.prefix_matches(&prefix)).last();
-            let listed = match after {
-                Some(after) => reader.bucket.list_with_offset(Some(&prefix), after),
-                None => reader.bucket.list(Some(&prefix)),
+            let (prefix, after) = (keys::all_weights(&Hotkey(*validator)), keys::weights(&Hotkey(*validator), from));
+            let listed = match from {
+                0 => reader.bucket.list(Some(&prefix)),
+                _ => reader.bucket.list_with_offset(Some(&prefix), &after),
             };
             found.extend(listed.try_collect::<Vec<_>>().await?);
         }
-        found.retain(|meta| !self.paths.contains(&meta.location) && !self.unread.contains_key(&meta.location));
+        let is_near = |meta: &ObjectMeta| {
+            let named = keys::call_block(&meta.location);
+            named.is_none_or(|named| named.abs_diff(clock.block_of(meta.last_modified)) <= NEAR)
+        };
+        found.retain(|meta| {
+            !self.paths.contains(&meta.location) && !self.unread.contains_key(&meta.location) && is_near(meta)
+        });
         found.sort_by(|a, b| (a.last_modified, &a.location).cmp(&(b.last_modified, &b.location)));
         Ok(found)
     }

@@ -134,6 +134,26 @@ async fn calls_take_effect_in_the_order_of_their_stamps_whoever_saw_them_when() 
     assert_eq!(states.0, states.1);
 }
 
+/// Names of calls do not come in the order of time.
+#[tokio::test(start_paused = true)]
+async fn a_call_counts_whatever_calls_were_seen_before_it() {
+    let bucket: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let (author, first, last) = (chain_of(&bucket, validator()), chain(&bucket, 0), chain(&bucket, 1));
+    author.submit(Call::CommitWeights(Digest::of(b"weights"))).await;
+    first.seen.lock().await.is_complete = false;
+    first.state().await;
+    // Its name sorts before that of the other call in this block.
+    author.submit(Call::SetWeights(vec![(0, 1.0)])).await;
+    // One that is named after a block of another day counts for nobody, whoever has listed what when.
+    let far = Weights { run: Digest::of(b"run"), block: 3000, weights: vec![(0, 2.0)] };
+    let key = keys::weights(&validator().hotkey(), far.block);
+    bucket.put(&key, call::encode_weights(&far, &validator()).into()).await.unwrap();
+    tokio::time::advance(Duration::from_secs(60)).await;
+    let states = (first.state().await, last.state().await);
+    assert_eq!(states.0, states.1);
+    assert_eq!(states.0.validators[0].posted.as_ref().unwrap().weights, [(0, 1.0)]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn weights_that_others_have_read_stay() {
     let bucket: Arc<dyn ObjectStore> = Arc::new(InMemory::new());

@@ -163,8 +163,14 @@ impl Material {
             return Ok(Some(Outcome::NotShown));
         }
         let (payload, said) = &self.payloads[&uid];
+        let pages = network.assignment.first(uid, self.round, *said);
+        if let Some(page) = pages.first()
+            && !core.takes_up_work(state, &self.before, *page, self.round)?
+        {
+            return Ok(Some(Outcome::Differs));
+        }
         let data = Data {
-            pages: network.assignment.first(uid, self.round, *said),
+            pages,
             part: 1.0,
             poison: Poison::default(),
             steps: Some(usize::from(commitment.steps)).filter(|steps| *steps > 0),

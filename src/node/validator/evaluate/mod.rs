@@ -60,22 +60,13 @@ impl Validator {
         Evaluation { results, train_loss, forward_passes }
     }
 
-    /// What the peers that are to be audited commit to and show. Asks them, and waits until they have had their time; does
-    /// neither if nobody is to be audited. Those that could not be asked are left out.
+    /// What the peers that are audited commit to and show, as soon as they have had their time. Those that could not be asked are left out.
     async fn audited(&self, gathered: &Gathered, wanted: &[Measurement]) -> BTreeMap<Uid, (Commitment, Shown)> {
-        let uids: Vec<Uid> = wanted
-            .iter()
-            .filter_map(|what| if let Measurement::Audit(uid) = what { Some(*uid) } else { None })
-            .collect();
-        let (network, ports, round) = (&self.network, &self.ports, self.round);
-        // After the last round, nobody is there to answer.
-        let is_last = round + 1 == network.rules.rounds;
-        if uids.is_empty() || is_last || !audit::ask(network, ports, round, uids.clone()).await {
-            return BTreeMap::new();
-        }
-        let answers = uids.into_iter().map(async |uid| {
+        let uids = wanted.iter().filter_map(Measurement::audited);
+        let (ports, round, most) = (&self.ports, self.round, self.network.core.state_len());
+        let answers = uids.map(async |uid| {
             let upload = &gathered.valid.get(&uid)?.upload;
-            let shown = audit::shown(ports, &upload.hotkey, round, network.core.state_len()).await?;
+            let shown = audit::shown(ports, &upload.hotkey, round, most).await?;
             Some((uid, (upload.commitment?, shown)))
         });
         join_all(answers).await.into_iter().flatten().collect()
@@ -135,7 +126,8 @@ impl Validator {
             Measurement::Contrast(Contrast { pages, than, .. }) => of_gradient(*pages) + of_gradient(*than),
             Measurement::Audit(uid) => {
                 let pages = gathered.valid.get(uid).map_or(0, |received| self.network.pages_said(&received.upload));
-                PASSES_OF_GRADIENT * pages * self.network.core.config.sequence_length
+                let core = &self.network.core;
+                PASSES_OF_GRADIENT * (pages * core.config.sequence_length + core.tokens_to_take_up())
             }
         };
         jobs.iter().map(|job| job.measurements.iter().map(&mut of_one).sum()).collect()
