@@ -54,6 +54,21 @@ fn templar_1b_has_the_numbers_of_the_run() {
     assert_eq!(plan.tokens_per_peer() * 15.0 * 20_000.0, 117_964_800_000.0);
 }
 
+/// An audit takes the momentum: a value per parameter.
+#[test]
+fn states_for_audits_are_planned() {
+    let set = ["mechanism={kind='audit'}".to_string()];
+    let plan = Plan::new(load("scenarios/templar-1b.toml", &set).unwrap()).unwrap();
+    let (without, traffic) = (Plan::new(load("scenarios/templar-1b.toml", &[]).unwrap()).unwrap(), plan.traffic());
+    assert_eq!((traffic.state, without.traffic().state), (4 * PARAMETERS, 0));
+    // A round of 84 s has 74 s between two put windows of 10 s; for three tenths of them states are due.
+    assert!((traffic.state_mbps - 4.0 * PARAMETERS as f64 * 8e-6 / (0.3 * 74.0)).abs() < 1.0, "{}", traffic.state_mbps);
+    let [memory, before] = [&plan, &without].map(|plan| plan.peer_memory(true).total);
+    assert_eq!((memory.host - before.host, memory.device), (2 * 4 * PARAMETERS, before.device));
+    let said = printed("plan net.toml --set mechanism.kind=audit");
+    assert!(said.contains("an audited peer, beside that") && said.contains("up while states are due"), "{said}");
+}
+
 #[test]
 fn templar_1b_is_planned() {
     let plan = Plan::new(load("scenarios/templar-1b.toml", &[]).unwrap()).unwrap();

@@ -205,6 +205,10 @@ fn traffic(plan: &Plan, peer: &RoundTime, validator: &RoundTime) -> String {
     table.line(["a peer".into(), bytes(traffic.upload), bytes(traffic.peer_down), window]);
     let (up, down) = (bytes(traffic.validator_up), bytes(traffic.validator_down));
     table.line(["the deciding validator".into(), up, down, least(validator)]);
+    if traffic.state > 0 {
+        let link = format!("{} up while states are due", short(traffic.state_mbps));
+        table.line(["an audited peer, beside that".into(), bytes(traffic.state), "-".into(), link]);
+    }
     let every = plan.scenario.training.checkpoint_every;
     format!(
         "{}a checkpoint of {} every {}, which each newcomer downloads\n",

@@ -61,6 +61,8 @@ impl Plan {
                 "validator_down": traffic.validator_down,
                 "checkpoint": traffic.checkpoint,
                 "put_window_mbps": traffic.put_window_mbps,
+                "state": traffic.state,
+                "state_mbps": traffic.state_mbps,
             },
             "peer_round": round(&self.peer_round(speed)),
             "validator_round": round(&self.validator_round(speed)),

@@ -70,6 +70,10 @@ impl Plan {
             MemoryPart { what: "an aggregation", device: 0, host: self.aggregation_bytes() },
             MemoryPart { what: "state, while it is saved", device: 0, host: kept },
         ];
+        let shown = if self.scenario.judge().audits() { 2 * kept } else { 0 };
+        if shown > 0 {
+            parts.push(MemoryPart { what: "states that validators may ask for", device: 0, host: shown });
+        }
         if own_model {
             parts.push(replica("model of the local steps", 1));
         }
@@ -94,7 +98,7 @@ impl Plan {
             false => MemoryPart { what: "at most at a time", device, host: host - shared },
         };
         // All peers of a process save their states in the same rounds.
-        let further_peer = MemoryPart { what: "each further peer", host: state.host + kept, ..state };
+        let further_peer = MemoryPart { what: "each further peer", host: state.host + kept + shown, ..state };
         PeerMemory { total, further_peer, parts }
     }
 

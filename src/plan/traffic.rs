@@ -1,6 +1,11 @@
 //! Traffic of a round in bytes.
 
+use std::time::Duration;
+
+use chrono::DateTime;
+
 use super::counts::Plan;
+use crate::node::ports::Clock;
 use crate::transport::{bundle, checkpoint, envelope, record, wire};
 
 /// Bytes that nodes send and receive, without requests, calls to the chain and retries.
@@ -18,6 +23,10 @@ pub struct Traffic {
     pub checkpoint: u64,
     /// Megabits per second at which an upload takes the whole put window.
     pub put_window_mbps: f64,
+    /// The training state that an audited peer puts and a validator fetches; 0 if nobody audits.
+    pub state: u64,
+    /// Megabits per second at which a state takes all of the time in which it must be put.
+    pub state_mbps: f64,
 }
 
 /// Megabits per second that move `bytes` in `seconds`.
@@ -32,6 +41,11 @@ impl Plan {
         let (included, plain) = (settings.top_peers, wire::encoded_len(self.form()));
         let upload = if settings.sealed { envelope::sealed_len(plain) + envelope::KEY_LEN } else { plain };
         let record = record::max_len(included);
+        let state = if self.scenario.judge().audits() { 4 * self.scheme.kept_values() as u64 } else { 0 };
+        let chain = &self.scenario.chain;
+        let clock = Clock::starting(Duration::ZERO, DateTime::UNIX_EPOCH, chain, settings.put_window_seconds)
+            .with_reveal_window(settings.reveal_seconds());
+        let showing = clock.audit_window(0);
         Traffic {
             upload: upload as u64,
             peer_down: (included * upload + record) as u64,
@@ -39,6 +53,8 @@ impl Plan {
             validator_down: (self.registered() * upload) as u64,
             checkpoint: checkpoint::encoded_len(self.parameters()) as u64,
             put_window_mbps: mbps(upload as u64, settings.put_window_seconds),
+            state,
+            state_mbps: mbps(state, (showing.closes - showing.opens).as_secs_f64()),
         }
     }
 }

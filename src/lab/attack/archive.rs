@@ -74,7 +74,7 @@ pub fn promise(trials: &[Trial]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::attack::space::Space;
+    use crate::lab::attack::space::{Conditions, Space};
     use crate::random::rng;
 
     #[test]
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn one_lucky_seed_does_not_lead() {
-        let space = Space::new(None, 1.0);
+        let space = Space::new(Conditions { most_pages: 1.0, ..Conditions::default() });
         let mut rng = rng(1, "archive test", 0, 0);
         let (lucky, steady) = (space.drawn(&mut rng), space.drawn(&mut rng));
         let mut archive = Archive::default();
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn strategies_that_earn_the_same_are_one_finding() {
-        let space = Space::new(None, 1.0);
+        let space = Space::new(Conditions { most_pages: 1.0, ..Conditions::default() });
         let mut rng = rng(2, "archive test", 0, 0);
         let [first, alike, other] = [(); 3].map(|()| space.drawn(&mut rng));
         let mut archive = Archive::default();

@@ -2,7 +2,7 @@
 
 use toml::Value;
 
-use super::space::{Space, Strategy};
+use super::space::{Conditions, Space, Strategy};
 use crate::corpus::CorpusSettings;
 use crate::lab::figures::{Figures, HONEST, PeerFigures};
 use crate::lab::honest::keep_honest;
@@ -71,7 +71,8 @@ impl Arena {
             return None;
         }
         let bins = scenario.mechanism.settings.get("bins").and_then(|bins| bins.as_integer());
-        let space = Space::new(bins.map(|bins| bins as u64), scenario.protocol.most_pages);
+        let (audits, most_pages) = (scenario.judge().audits(), scenario.protocol.most_pages);
+        let space = Space::new(Conditions { bins: bins.map(|bins| bins as u64), audits, most_pages });
         Some(Self { honest, space })
     }
 

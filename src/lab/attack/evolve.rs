@@ -62,10 +62,11 @@ fn child(space: &Space, parents: &[Strategy], rng: &mut ChaCha8Rng) -> Strategy 
 mod tests {
     use super::*;
     use crate::lab::attack::arena::Trial;
+    use crate::lab::attack::space::Conditions;
 
     #[test]
     fn a_search_begins_with_small_changes_of_honesty() {
-        let space = Space::new(Some(2), 1.0);
+        let space = Space::new(Conditions { bins: Some(2), audits: false, most_pages: 1.0 });
         let first = next(&space, &Archive::default(), 1, 0, GENERATION);
         assert_eq!(first.len(), GENERATION);
         assert!(first.iter().all(|(strategy, trials)| *trials == 0 && space.parts(strategy).len() <= 6));
@@ -77,7 +78,7 @@ mod tests {
 
     #[test]
     fn leaders_are_tried_again_and_nothing_new_twice() {
-        let space = Space::new(Some(2), 1.0);
+        let space = Space::new(Conditions { bins: Some(2), audits: false, most_pages: 1.0 });
         let mut archive = Archive::default();
         for (nth, (strategy, _)) in next(&space, &archive, 1, 0, GENERATION).into_iter().enumerate() {
             archive.add(strategy, Trial { pay: nth as f64, work: 1.0 });

@@ -27,26 +27,36 @@ pub struct Strategy(Vec<u8>);
 /// The number of slots of one operator. It is a part of a strategy but no setting of the behaviour.
 const SLOTS: &str = "slots";
 
+/// What a strategy meets, as far as its parts depend on it.
+#[derive(Clone, Copy, Default)]
+pub struct Conditions {
+    /// The number of the mechanism's bins, if it has any: a strategy may work only in the turns of its bin.
+    pub bins: Option<u64>,
+    /// Whether the mechanism audits: a strategy may rest after an audit.
+    pub audits: bool,
+    /// How much more than its assigned pages a peer may say it did, 1 where the network does not ask.
+    pub most_pages: f64,
+}
+
 impl Space {
-    /// All parts of the behaviour `strategy`. `bins` is the number of the mechanism's bins, if it has any: a strategy
-    /// may work only in the turns of its bin. `most_pages` is how much more than its assigned pages a peer may say it did,
-    /// 1 where the network does not ask: where what is said is paid, a strategy may say too much, do more, leave out a little,
+    /// All parts of the behaviour `strategy`. Where what is said is paid, a strategy may say too much, do more, leave out a little,
     /// or say the same of a gradient of the last layers, which spares most of the way back through the model, or of a model without
     /// its blocks or a part of their width; and may forget a part of what it kept, or send more of what it is sure of.
-    pub fn new(bins: Option<u64>, most_pages: f64) -> Self {
+    pub fn new(Conditions { bins, audits, most_pages }: Conditions) -> Self {
         let part = |key, values: &str| {
             let table: Table = format!("values = [{values}]").parse().expect("TOML");
             let Some(Value::Array(values)) = table.get("values") else { unreachable!("it is an array") };
             Part { key, values: values.clone() }
         };
         let turns = bins.filter(|bins| *bins > 1).map_or(String::new(), |bins| format!(", {{ bin-of = {bins} }}"));
+        let rests = if audits { ", { after-audit = 6 }, { after-audit = 20 }" } else { "" };
         let mut parts = vec![
             part(SLOTS, &format!("1, {CARTEL}")),
             part("pages", &format!("1.0, 0.5, 0.25, 0.125{}", if most_pages > 1.0 { ", 0.875" } else { "" })),
             part("tokens", &format!("1.0, 0.5, 0.25{}", if most_pages > 1.0 { ", 0.75" } else { "" })),
             part("fresh", &format!("false, true{}", if most_pages > 1.0 { ", 0.5" } else { "" })),
             part("stale", "0, 1, 4"),
-            part("works", &format!("'always', {{ every = 2 }}, {{ every = 4 }}, 'unpaid'{turns}")),
+            part("works", &format!("'always', {{ every = 2 }}, {{ every = 4 }}, 'unpaid'{turns}{rests}")),
             part("mix", "'none', 'now', 'past', 'average', 'aggregate', 'operator'"),
             part("of", "'best', 'random'"),
             part("top", "6, 1, 3, 12"),
@@ -208,7 +218,7 @@ mod tests {
     use crate::scenario::Registry;
 
     fn space() -> Space {
-        Space::new(Some(2), 2.0)
+        Space::new(Conditions { bins: Some(2), audits: false, most_pages: 2.0 })
     }
 
     /// A strategy with these parts changed.
@@ -246,8 +256,10 @@ mod tests {
         assert_eq!(space.words(&now), "mix = now, top = 12, wait = 0.7");
         assert_eq!(space.without(&now, space.at("mix").unwrap()), space.honest());
         assert_eq!(space.words(&with(&[("works", 4)])), "works = bin-of 2");
-        assert_eq!(Space::new(None, 2.0).size() * 5.0, space.size() * 4.0, "without bins there are no turns");
-        let silent = Space::new(Some(2), 1.0);
+        let of = |bins, audits, most_pages| Space::new(Conditions { bins, audits, most_pages });
+        assert_eq!(of(None, false, 2.0).size() * 5.0, space.size() * 4.0, "without bins there are no turns");
+        assert_eq!(of(Some(2), true, 2.0).size() * 5.0, space.size() * 7.0, "after an audit it may rest");
+        let silent = of(Some(2), false, 1.0);
         assert_eq!(silent.size() * 540.0, space.size(), "nothing is said where nobody asks");
         assert_eq!(space.words(&with(&[("says", 2), ("layers", 2)])), "says = 2.0, layers = 0.05");
     }
