@@ -115,6 +115,15 @@ impl Network {
         said.clamp(1, self.rules.protocol.pages_that_count(assigned))
     }
 
+    /// Whether a peer's work on so many pages may have `steps` inner steps: as many as the scheme says, or, where uploads say their pages, no fewer
+    /// for them than others make. Fewer steps are less work for the same pages.
+    pub fn may_step(&self, steps: Option<usize>, pages: usize) -> bool {
+        let Some(steps) = steps else { return true };
+        let (assigned, says) = (self.rules.training.pages_per_round, self.rules.protocol.says_pages());
+        let is_enough = |usual: usize| says && steps.saturating_mul(assigned) >= pages.saturating_mul(usual);
+        self.core.steps_of_scheme().is_some_and(|usual| steps == usual || is_enough(usual))
+    }
+
     /// Number of tokens to predict on these pages.
     pub fn tokens(&self, pages: &[PageId]) -> f64 {
         (pages.len() * self.core.config.sequence_length) as f64

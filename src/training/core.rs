@@ -13,13 +13,13 @@ use super::aggregate::{Aggregation, RuleSettings, Weighted};
 use super::baseline::Baseline;
 use super::gradient::Gradient;
 use super::schedule::Schedule;
-use super::scheme::{LocalTraining, Scheme, SchemeSettings};
+use super::scheme::{LocalSteps, LocalTraining, Scheme, SchemeSettings};
 use super::thinned::Kept;
 use super::{
     BaselineSettings, Basis, ChunkError, Data, Evaluator, PayloadLayout, PayloadShape, PseudoGradient, Replica, Round,
     TrainingSettings, Trigger,
 };
-use crate::corpus::{Corpus, PageError, PageId};
+use crate::corpus::{Corpus, PageError};
 use crate::digest::Digest;
 use crate::model::{Device, Llama, LlamaConfig, ParamLayout};
 
@@ -28,9 +28,6 @@ const ROOM: usize = 4 << 30;
 
 /// Bytes of a saved training state beside its values, at most: their numbers, and the number of steps.
 const STATE_FRAME: usize = 64;
-
-/// Of the values that differ in a newcomer's states after different work, the least part that must differ in another peer's.
-const TAKEN_UP: f64 = 0.9;
 
 /// Number of finished aggregations to remember, for a model of this size. Honest nodes are at most a few rounds apart;
 /// a node further behind computes an aggregation again. On a device with its own memory, each takes a model's space
@@ -68,9 +65,9 @@ pub struct TrainingCore {
     pub layout: ParamLayout,
     pub schedule: Schedule,
     pub corpus: Corpus,
-    scheme: Box<dyn Scheme>,
+    pub(super) scheme: Box<dyn Scheme>,
     aggregation: Box<dyn Aggregation>,
-    evaluator: Evaluator,
+    pub(super) evaluator: Evaluator,
     advanced: Mutex<Advanced>,
 }
 
@@ -120,6 +117,11 @@ impl TrainingCore {
         self.scheme.local()
     }
 
+    /// The inner steps that a peer makes in a round, if the scheme has any.
+    pub fn steps_of_scheme(&self) -> Option<usize> {
+        self.scheme.local_steps().map(LocalSteps::steps)
+    }
+
     /// The most bytes that a peer's saved training state has.
     pub fn state_len(&self) -> usize {
         4 * self.scheme.kept_values() + STATE_FRAME
@@ -163,40 +165,6 @@ impl TrainingCore {
         data.poison.spoil(&mut pages, self.config.vocab_size);
         let round = Round { number: round, lr: self.schedule.lr(round), steps: data.steps };
         Ok(local.train(&self.evaluator.with_labels(data.poison.labels), replica, &pages, round))
-    }
-
-    /// How many tokens [`takes_up_work`](Self::takes_up_work) runs forward, each with a gradient: two pieces of a page, from two states.
-    pub fn tokens_to_take_up(&self) -> usize {
-        4 * self.piece()
-    }
-
-    /// Tokens of a piece of a page. With one token alone, attention has nothing to choose from, and so no gradient.
-    fn piece(&self) -> usize {
-        (self.config.sequence_length / 16).max(4).min(self.config.sequence_length)
-    }
-
-    /// Whether work changes a training state: other data must lead to other values, about as many as a newcomer's. In a state of huge
-    /// values gradients are lost to rounding, so that the next state could be told without any work. `false` for bytes that are no
-    /// state. Compares what two pieces of a page lead to.
-    ///
-    /// # Errors
-    /// The page cannot be read.
-    pub fn takes_up_work(&self, state: &[u8], replica: &Replica, page: PageId, round: u64) -> Result<bool, PageError> {
-        let (page, piece) = (self.corpus.pages(&[page])?.swap_remove(0), self.piece());
-        let pieces = [&page[..=piece], &page[page.len() - piece - 1..]];
-        let round = Round { number: round, lr: self.schedule.lr(round), steps: None };
-        let changed = |from: &[u8]| -> Result<usize, String> {
-            let mut after = Vec::new();
-            for piece in pieces {
-                let mut local = self.local();
-                local.restore(from)?;
-                local.train(&self.evaluator, replica, &[piece.to_vec()], round);
-                after.push(local.saved());
-            }
-            Ok(differing(&after[0], &after[1]))
-        };
-        let expected = changed(&self.local().saved()).expect("its own state");
-        Ok(changed(state).is_ok_and(|changed| changed as f64 >= TAKEN_UP * expected as f64))
     }
 
     /// The part of the held-out pages after whose beginning and a backdoor's trigger its target is what a model holds for
@@ -295,16 +263,6 @@ impl TrainingCore {
     }
 }
 
-/// How many values of four bytes differ in two states of one form. Values may begin anywhere: the lowest byte comes first, and differs
-/// in all but one of 256 values that do.
-fn differing(a: &[u8], b: &[u8]) -> usize {
-    let (mut at, mut count) = (0, a.len().abs_diff(b.len()) / 4);
-    while let Some(next) = a.iter().zip(b).skip(at).position(|(a, b)| a != b) {
-        (at, count) = (at + next + 4, count + 1);
-    }
-    count
-}
-
 /// A payload that a round aggregates, and how often it counts.
 #[derive(Clone, Debug)]
 pub struct Contribution {
@@ -329,16 +287,16 @@ impl Advanced {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
-    use crate::corpus::CorpusSettings;
+    use crate::corpus::{CorpusSettings, PageId};
     use crate::model::{ModelSettings, init_theta};
     use crate::settings::Kinded;
     use crate::training::contrast::OwnPart;
     use crate::training::{aggregate, scheme};
 
     /// Small ones, each with the rule that its scheme is published with.
-    fn of_every_scheme() -> Vec<(String, TrainingCore)> {
+    pub fn of_every_scheme() -> Vec<(String, TrainingCore)> {
         let config =
             LlamaConfig::from_settings(&ModelSettings { preset: "nano".into(), ..Default::default() }).unwrap();
         let (schemes, training) = (scheme::shipped(), TrainingSettings::default());
@@ -360,57 +318,6 @@ mod tests {
             let before = core.replica(init_theta(&core.config, 2));
             assert!(Arc::ptr_eq(&before, &core.advance(&before, 7, &[], Vec::new)), "{kind}");
             assert!(core.aggregation.step(&before.theta, &[], core.rate(7)) == before.theta, "{kind}");
-        }
-    }
-
-    /// A state with this value everywhere. A state is the values of one vector, or vectors with their lengths first and small numbers.
-    fn filled(state: &[u8], parameters: usize, value: f32) -> Vec<u8> {
-        let mut filled = state.to_vec();
-        let mut fill = |from: usize, to: usize| {
-            filled[from..to].as_chunks_mut().0.iter_mut().for_each(|bytes| *bytes = value.to_le_bytes());
-        };
-        if state.len() == 4 * parameters {
-            fill(0, state.len());
-            return filled;
-        }
-        let mut at = 0;
-        while let Ok((number, rest)) = postcard::take_from_bytes::<usize>(&state[at..]) {
-            at = state.len() - rest.len();
-            if number > 1000 {
-                fill(at, at + 4 * number);
-                at += 4 * number;
-            }
-        }
-        filled
-    }
-
-    /// In all values of what is kept, or in the error feedback alone.
-    #[test]
-    fn a_state_that_swallows_work_is_found_under_every_scheme() {
-        for (kind, core) in of_every_scheme() {
-            let replica = core.replica(init_theta(&core.config, 2));
-            let mut local = core.local();
-            let takes_up = |state: &[u8], round| core.takes_up_work(state, &replica, 3, round).unwrap();
-            for round in 0..30 {
-                assert!(takes_up(&local.saved(), round), "{kind}, round {round}");
-                let pages = vec![round, round + 1];
-                let data = Data { pages, part: 1.0, poison: Default::default(), steps: None };
-                core.train(&mut *local, &replica, &data, round).unwrap();
-            }
-            let state = local.saved();
-            // Schemes that keep nothing have nothing to hide work in.
-            if state.is_empty() {
-                continue;
-            }
-            for value in [f32::NAN, f32::INFINITY, f32::MAX, -1e30, 1e12] {
-                let hostile = filled(&state, core.layout.total(), value);
-                assert!(core.local().restore(&hostile).is_ok(), "{kind}");
-                assert!(!takes_up(&hostile, 30), "{kind}, {value}");
-            }
-            local.scale_kept(1e12);
-            let scaled = local.saved();
-            assert!(scaled == state || !takes_up(&scaled, 30), "{kind}");
-            assert!(!takes_up(&state[..state.len() - 1], 30), "{kind}");
         }
     }
 

@@ -68,9 +68,21 @@ fn so_does_more_and_less_work_that_is_said() {
     }
     // Pages that the audited say they trained on, and pieces of a page each; a gradient is three forward passes.
     let (core, pages) = (&network.network.core, 4 + 8 + 2 + 2 + 8);
-    let tokens = pages * core.config.sequence_length + 5 * core.tokens_to_take_up();
+    let steps = 3 * core.inner_steps(None, 4) + core.inner_steps(Some(1), 4) + core.inner_steps(Some(4), 4);
+    let tokens = pages * core.config.sequence_length + core.tokens_to_take_up(steps);
     let expected = (3 * tokens).div_ceil(core.config.sequence_length) as u64;
     assert!(told.reports[..13].iter().all(|report| report.forward_passes == expected));
+}
+
+/// Two pages in each step instead of one, of as many pages as others.
+#[test]
+fn fewer_inner_steps_for_the_same_pages_are_other_work() {
+    let peers = "[[peers]]\ncount = 3\n[[peers]]\ninner_steps = 1\n\
+                 behaviour = { kind = 'honest', data = 2.0 }\nhardware = { tokens_per_second = 9.0 }\n";
+    let network = small(peers, &[SCHEMES[1], AUDIT, "protocol.most_pages=2"]);
+    let told = finished(&network);
+    assert_eq!(audits(&told, &network, 3), [-1.0; 13]);
+    assert!((0..3).all(|peer| audits(&told, &network, peer) == [1.0; 13]));
 }
 
 #[test]
@@ -103,7 +115,8 @@ fn a_late_record_changes_no_audit() {
     let told = finished(&network);
     for peer in 0..4 {
         let found = audits(&told, &network, peer);
-        assert!(found.len() == 13 && found.iter().all(|audit| *audit == 1.0), "{peer}: {found:?}");
+        // The first late record comes when its author has waited for the lead.
+        assert!(found.len() >= 12 && found.iter().all(|audit| *audit == 1.0), "{peer}: {found:?}");
     }
 }
 
@@ -130,7 +143,7 @@ fn who_rests_after_an_audit_is_found_out() {
     assert!(found.contains(&1.0) && found.contains(&0.0), "{found:?}");
     let tokens = told.traffic.iter().map(|round| round.peers[&network.scenario.peer_identity(5).hotkey()].tokens);
     let rested = tokens.filter(|tokens| *tokens == 0).count();
-    assert!((2..12).contains(&rested), "{rested}");
+    assert!((2..13).contains(&rested), "{rested}");
     assert!(statuses(&told, &network, 5).iter().all(|status| *status == Status::Passed), "its state stays as it is");
 }
 

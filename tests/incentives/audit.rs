@@ -3,7 +3,7 @@
 use super::coverage::ADVERSARIES;
 use super::*;
 
-pub const AUDIT: &str = "mechanism={kind='audit'}";
+pub const AUDIT: &str = "mechanism={kind='audit', audited_per_round=2.0}";
 
 /// Peers that do honest work, all of it, more or less, and say so.
 const HONEST_WORK: &[(&str, f64)] = &[

@@ -11,8 +11,8 @@
 //! A peer is paid in arrears: an audit that it passes proves the work that it says it has done since the last one. One that it
 //! fails proves nothing of it, and costs more than was to be gained: what is still to be paid, and the next rounds of proven work. Otherwise a peer could rest
 //! when it has just been audited, and has little to lose. A peer that comes later than the first ones begins with the
-//! same debt, so that a new key is no way out. And an audit proves no more than some rounds like the one that was audited: otherwise who has little to
-//! lose could say that it does much, and do little when it is audited.
+//! same debt, so that a new key is no way out. The first audit of a peer proves nothing, and any other no more than some rounds like the one that was
+//! audited: otherwise who has nothing to lose could send anything, and work when it is audited.
 //!
 //! A new network pays nobody until most peers have been audited, because the pay of a round is shared by those that have proven something.
 //!
@@ -59,10 +59,12 @@ struct Known {
     peers: BTreeMap<Uid, Record>,
     /// The first round that was observed, and the last one.
     rounds: Option<(u64, u64)>,
-    /// Rounds from one audit of a peer to the next, on average, with as many peers as passed lately.
+    /// Rounds from one audit of a peer to the next, on average, with as many regular peers as passed lately.
     interval: f64,
     /// Whether anybody is paid yet.
     pays: bool,
+    /// The last round in which it audited anybody.
+    heard: u64,
     /// The last round whose audits it has taken in. A validator that starts over from a checkpoint makes some again.
     learned: Option<u64>,
 }
@@ -75,9 +77,12 @@ const UNPAID: f64 = 2.0;
 /// round on and is found out could begin anew and lose nothing.
 const AGES: f64 = 2.0;
 
-/// The interval follows the number of peers that pass. Downwards it keeps this part of itself in a round: after an outage in one
-/// put window, nothing is paid off or forgotten at once.
+/// The interval follows the number of peers that pass. Downwards it keeps this part of itself in a round: an outage is no reason to pay off all
+/// that is still to be paid.
 const KEEPS: f64 = 0.9;
+
+/// Without any audit for so many intervals, and so many rounds, nobody is paid: otherwise pay would stay with those who had earned it once.
+const SILENT: (f64, f64) = (3.0, 10.0);
 
 impl Audit {
     /// The peers that passed in a round, by uid.
@@ -85,9 +90,23 @@ impl Audit {
         self.known.peers.iter().filter(|(_, record)| record.passed_in(round)).map(|(uid, _)| *uid).collect()
     }
 
+    /// Whether there has been no audit for long.
+    fn is_silent(&self, round: u64) -> bool {
+        let (intervals, rounds) = SILENT;
+        round.saturating_sub(self.known.heard) as f64 > rounds.max(intervals * self.known.interval)
+    }
+
     /// What a failed audit costs, in rounds of work.
     fn price(&self) -> f64 {
         self.settings.penalty * self.known.interval
+    }
+
+    /// Takes in how many regular peers have passed in a round of a network that is known since round `first`.
+    fn count(&mut self, round: u64, first: u64) {
+        let regular = self.passed(round).iter().filter(|uid| self.known.peers[uid].is_regular()).count();
+        let now = regular as f64 / self.settings.audited_per_round;
+        self.known.interval = now.max(KEEPS * self.known.interval).max(1.0);
+        self.known.pays |= (round + 1 - first) as f64 > UNPAID * self.known.interval;
     }
 
     fn draw(&self, purpose: &str, round: u64) -> ChaCha8Rng {
@@ -97,9 +116,12 @@ impl Audit {
 
 impl Mechanism for Audit {
     fn arrive(&mut self, uid: Uid) {
-        // Those that are there from the beginning owe nothing.
-        let age = self.known.rounds.map_or(0.0, |(first, last)| (last + 1 - first) as f64);
-        self.known.peers.insert(uid, Record::owing(self.price().min(AGES * age)));
+        let record = match self.known.rounds {
+            // Those that are there from the beginning owe nothing.
+            None => Record::default(),
+            Some((first, last)) => Record::late(self.price().min(AGES * (last + 1 - first) as f64)),
+        };
+        self.known.peers.insert(uid, record);
     }
 
     fn leave(&mut self, uid: Uid) {
@@ -107,7 +129,9 @@ impl Mechanism for Audit {
     }
 
     fn observe(&mut self, facts: &Facts) {
-        let paid_off = if self.known.pays { 1.0 / self.known.interval } else { 0.0 };
+        let is_outage = facts.peers.iter().all(|peer| peer.arrival != Status::Passed);
+        let is_paid = self.known.pays && !is_outage && !self.is_silent(facts.round);
+        let paid_off = if is_paid { 1.0 / self.known.interval } else { 0.0 };
         for peer in &facts.peers {
             if let Some(record) = self.known.peers.get_mut(&peer.uid) {
                 record.observe(facts.round, peer, paid_off);
@@ -116,10 +140,9 @@ impl Mechanism for Audit {
         let (first, last) = self.known.rounds.unwrap_or((facts.round, facts.round));
         if facts.round >= last {
             self.known.rounds = Some((first, facts.round));
-            let passed = self.passed(facts.round).len();
-            let now = passed as f64 / self.settings.audited_per_round;
-            self.known.interval = now.max(KEEPS * self.known.interval).max(1.0);
-            self.known.pays |= passed > 0 && (facts.round + 1 - first) as f64 > UNPAID * self.known.interval;
+            if !is_outage {
+                self.count(facts.round, first);
+            }
         }
     }
 
@@ -136,20 +159,19 @@ impl Mechanism for Audit {
         Ranking { earned, others }
     }
 
-    /// Draws the peers to audit in a round, by uid. Every second draw is among those that never were audited, so that newcomers neither
-    /// wait long nor keep others from their audits. Draws have no memory.
+    /// Draws the peers to audit in a round, by uid. Draws have no memory. However many peers are not regular, they get half of the draws at most.
     fn audit(&mut self, round: u64) -> Vec<Uid> {
-        let (mut random, mut left) = (self.draw("audits", round), self.passed(round));
+        let mut random = self.draw("audits", round);
+        let (mut regular, mut others): (Vec<Uid>, Vec<Uid>) =
+            self.passed(round).iter().partition(|uid| self.known.peers[uid].is_regular());
         let (whole, part) = (self.settings.audited_per_round.trunc(), self.settings.audited_per_round.fract());
         let wanted = whole as usize + usize::from(random.random_bool(part));
         let mut chosen = Vec::new();
-        while chosen.len() < wanted && !left.is_empty() {
-            let newcomers: Vec<Uid> =
-                left.iter().copied().filter(|uid| self.known.peers[uid].audited.is_none()).collect();
-            let pool = if !newcomers.is_empty() && random.random_bool(0.5) { &newcomers } else { &left };
-            let uid = pool[random.random_range(0..pool.len())];
-            left.retain(|other| *other != uid);
-            chosen.push(uid);
+        while chosen.len() < wanted && !(regular.is_empty() && others.is_empty()) {
+            let share = others.len() as f64 / (regular.len() + others.len()) as f64;
+            let share = if regular.is_empty() { 1.0 } else { share.min(0.5) };
+            let pool = if random.random_bool(share) { &mut others } else { &mut regular };
+            chosen.push(pool.swap_remove(random.random_range(0..pool.len())));
         }
         chosen.sort_unstable();
         chosen
@@ -160,16 +182,19 @@ impl Mechanism for Audit {
             return;
         }
         self.known.learned = Some(round);
-        let (price, interval) = (self.price(), self.known.interval);
+        // As much as a new key has to lose before its next audit, and what it may do until that.
+        let most = (self.settings.penalty + 1.0) * self.known.interval;
+        let price = self.price();
         for (uid, record) in &mut self.known.peers {
             if let Some(outcome) = results.audit(*uid) {
-                record.learn(round, outcome, interval, price);
+                record.learn(round, outcome, (most, price));
+                self.known.heard = round;
             }
         }
     }
 
     fn pay(&self) -> Vec<(Uid, f64)> {
-        if self.known.rounds.is_some() && !self.known.pays {
+        if self.known.rounds.is_some_and(|(_, last)| !self.known.pays || self.is_silent(last)) {
             return vec![(NOBODY, 1.0)];
         }
         shares(self.known.peers.iter().map(|(&uid, record)| (uid, record.credit)), 1.0)

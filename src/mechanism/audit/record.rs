@@ -7,10 +7,6 @@ use crate::mechanism::facts::PeerFacts;
 use crate::mechanism::measure::Outcome;
 use crate::mechanism::status::Status;
 
-/// An audit proves at most the work of so many intervals of rounds like the one that was audited. One that comes later than that by chance,
-/// as one of twenty does, proves a little less than was done.
-const PROVES: f64 = 3.0;
-
 /// What a validator knows about a peer. Work is counted in rounds of a peer that does what is assigned.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Record {
@@ -24,9 +20,8 @@ pub struct Record {
     pub unproven: f64,
     /// Proven work that will not be paid: the price of failed audits, and of coming late.
     pub owed: f64,
-    /// What coming late costs for each unit of work that it says it does in a round, and the most that it has said. Whoever says more has
-    /// more to win by it. Nothing once it owes nothing any more.
-    entry: (f64, f64),
+    /// Whether it came after the first ones.
+    late: bool,
     /// Proven work that is still to be paid.
     pub credit: f64,
     /// Round of the last audit, and what came of it.
@@ -36,9 +31,9 @@ pub struct Record {
 }
 
 impl Record {
-    /// A peer that has to work for so many rounds before it is paid.
-    pub fn owing(owed: f64) -> Self {
-        Self { owed, entry: (owed, 1.0), ..Self::default() }
+    /// A peer that comes late, and has to work for so many rounds before it is paid.
+    pub fn late(owed: f64) -> Self {
+        Self { owed, late: true, ..Self::default() }
     }
 
     /// Whether the peer passed in a round, the last one that was observed.
@@ -49,6 +44,12 @@ impl Record {
     /// Whether it has passed an audit, and none has failed since.
     pub fn is_proven(&self) -> bool {
         self.audited.is_some_and(|(_, outcome)| outcome == Outcome::Same)
+    }
+
+    /// Whether its audits tell how often a peer is audited: it has passed the last one, or is one of the first and has had none. Anybody can
+    /// register any number of others.
+    pub fn is_regular(&self) -> bool {
+        self.is_proven() || self.audited.is_none() && !self.late
     }
 
     /// Takes in a round, of which the part `paid_off` of the credit is paid.
@@ -65,14 +66,9 @@ impl Record {
             arrival => arrival,
         };
         self.work = if status == Status::Passed { facts.work } else { 0.0 };
-        let (entry, most) = self.entry;
-        if self.work > most {
-            self.owed += entry * (self.work - most);
-            self.entry.1 = self.work;
-        }
         if goes_on {
-            // Before it has shown any work, its word counts for no more than what is assigned to everybody.
-            self.unproven += if self.shown == 0.0 { self.work.min(1.0) } else { self.work };
+            // Its word counts for no more than it has shown.
+            self.unproven += self.work.min(self.shown.max(1.0));
         } else {
             self.unproven = 0.0;
         }
@@ -91,21 +87,16 @@ impl Record {
         }
     }
 
-    /// Takes in an audit of its work in a round; audits of a peer are `interval` rounds apart on average. Failing costs what is still to be
-    /// paid, and `price` times the work that it said it did.
-    pub fn learn(&mut self, round: u64, outcome: Outcome, interval: f64, price: f64) {
+    /// Takes in an audit of its work in a round. Passing proves `most` times the work that it said it did at most, failing costs what is
+    /// still to be paid, and `price` times that work. The first audit proves nothing: a peer that has none loses nothing with its key if it fails, and could have sent
+    /// anything until then.
+    pub fn learn(&mut self, round: u64, outcome: Outcome, (most, price): (f64, f64)) {
         if outcome == Outcome::Same {
-            // Newcomers are audited sooner than others. So the first audit of one that came late proves nothing: it could have sent anything until then, and
-            // its key costs nothing.
-            let is_first = self.entry.0 > 0.0 && self.shown == 0.0;
-            let proven = if is_first { 0.0 } else { self.unproven.min(PROVES * interval * self.work) };
+            let proven = if self.shown > 0.0 { self.unproven.min(most * self.work) } else { 0.0 };
             let pays = self.owed.min(proven);
             self.owed -= pays;
             self.credit += proven - pays;
             self.shown = self.work;
-            if self.owed == 0.0 {
-                self.entry.0 = 0.0;
-            }
         } else {
             self.owed += price * self.work.max(1.0);
             self.credit = 0.0;

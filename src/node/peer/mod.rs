@@ -14,7 +14,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::{BoxFuture, Either, OptionFuture, join, join_all, select};
-use object_store::ObjectStoreExt;
+use object_store::{Error, ObjectStoreExt};
 
 use self::slot::Slot;
 use super::agreed::Agreed;
@@ -232,7 +232,8 @@ impl Peer {
         let Some(before) = round.checked_sub(1).filter(|_| self.network.rules.judge.audits()) else { return false };
         for slot in self.slots.iter().filter(|slot| slot.start_of(before).is_none()) {
             let key = keys::upload(&slot.ports().identity.hotkey(), before);
-            if slot.ports().own_uploads.head(&key).await.is_ok() {
+            // If the store fails, it may be there.
+            if !matches!(slot.ports().own_uploads.head(&key).await, Err(Error::NotFound { .. })) {
                 return true;
             }
         }

@@ -9,10 +9,15 @@ use object_store::ObjectStoreExt;
 use super::Validator;
 use crate::Uid;
 use crate::mechanism::{PeerFacts, States, Status};
+use crate::node::ports::Clock;
 use crate::node::reveal::KeyFault;
 use crate::node::upload::{self, Fetched, Received};
 use crate::transport::wire::Commitment;
 use crate::transport::{Hotkey, keys, samples};
+
+/// The part of the time for asking after which a bucket of a peer's own counts as one without an upload, and the least time.
+const FETCHING: f64 = 0.75;
+const LEAST: Duration = Duration::from_secs(1);
 
 /// The uploads of a round, by uid.
 pub struct Gathered {
@@ -28,7 +33,13 @@ impl Validator {
         let (network, round) = (&self.network, self.round);
         let ports = &self.ports;
         let uploads = join_all(self.owners.iter().map(|(&uid, &hotkey)| async move {
-            let fetched = upload::fetch(network, ports, round, uid, hotkey).await;
+            let fetch = upload::fetch(network, ports, round, uid, hotkey);
+            let is_own = async || ports.chain.view().await.bucket_of(&hotkey.0).is_some();
+            let fetched = if network.rules.judge.audits() && is_own().await {
+                in_time(&ports.clock, round, fetch).await
+            } else {
+                fetch.await
+            };
             let missing = matches!(fetched, Fetched::Absent | Fetched::Sealed { fault: KeyFault::Missing, .. });
             let late = if missing { self.was_late(hotkey).await } else { None };
             (uid, fetched, late)
@@ -105,6 +116,15 @@ impl Validator {
     }
 }
 
+/// What a peer has in a bucket of its own, if it can be had soon. Validators ask for audits when they know who has uploaded, so one such bucket
+/// could put off all audits. The network's store may take its time: without it nobody's upload can be had.
+async fn in_time(clock: &Clock, round: u64, fetch: impl Future<Output = Fetched>) -> Fetched {
+    let (from, until) = (clock.reveal_window(round).closes, clock.audit_window(round).opens);
+    // A round may be judged later than that.
+    let left = until.saturating_sub(from.max(clock.now())).mul_f64(FETCHING);
+    tokio::time::timeout(left.max(LEAST), fetch).await.unwrap_or(Fetched::Absent)
+}
+
 /// What is wrong with an upload's stamp, if anything. It must be in the put window, both ends included. Times are since
 /// genesis.
 fn mistimed(stamp: Duration, opens: Duration, closes: Duration) -> Option<Status> {
@@ -119,7 +139,26 @@ fn mistimed(stamp: Duration, opens: Duration, closes: Duration) -> Option<Status
 
 #[cfg(test)]
 mod tests {
+    use chrono::Utc;
+
     use super::*;
+    use crate::chain::ChainSettings;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_bucket_that_never_answers_has_no_upload_before_audits_are_asked_for() {
+        let clock = Clock::starting(Duration::ZERO, Utc::now(), &ChainSettings::default(), 10.0);
+        clock.sleep_until(clock.put_window(3).closes).await;
+        assert!(matches!(in_time(&clock, 3, std::future::pending()).await, Fetched::Absent));
+        let asked_until = clock.audit_window(3).opens;
+        assert!(clock.now() < asked_until - Duration::from_secs(1), "{:?}", clock.now());
+        let stamp = Duration::from_secs(7);
+        let slow = async {
+            clock.sleep(LEAST / 2).await;
+            Fetched::Malformed { stamp }
+        };
+        clock.sleep_until(asked_until * 2).await;
+        assert!(matches!(in_time(&clock, 3, slow).await, Fetched::Malformed { .. }), "a round that is judged late");
+    }
 
     #[test]
     fn both_ends_of_the_window_are_in_time() {

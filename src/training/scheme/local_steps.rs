@@ -97,6 +97,11 @@ impl LocalSteps {
         Self { steps: settings.inner_steps, optimiser: Optimiser::new(&settings.optimiser(), layout) }
     }
 
+    /// Steps of a round, if a peer does not say otherwise.
+    pub fn steps(&self) -> usize {
+        self.steps
+    }
+
     /// Floating-point operations of a round's steps beside their gradients.
     pub fn flops(&self) -> f64 {
         self.steps as f64 * self.optimiser.flops()

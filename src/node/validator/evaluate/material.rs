@@ -30,8 +30,16 @@ pub struct Material {
     pub payloads: BTreeMap<Uid, (PseudoGradient, usize)>,
     /// All pages that are asked for.
     pub sets: Vec<PageSet>,
-    /// What audited peers commit to, and what they have shown.
-    pub audited: BTreeMap<Uid, (Commitment, Shown)>,
+    /// The audited peers.
+    pub audited: BTreeMap<Uid, Audited>,
+}
+
+/// A peer whose work is done again.
+pub struct Audited {
+    pub commitment: Commitment,
+    pub shown: Shown,
+    /// Chooses, in secret, the step in which its state must take up work.
+    pub draw: u64,
 }
 
 /// A set of pages, read on first use.
@@ -154,7 +162,7 @@ impl Material {
 
     /// What comes out when a peer's work is done again; `None` if the peer could not be asked.
     fn audit(&self, uid: Uid) -> Result<Option<Outcome>, PageError> {
-        let Some((commitment, shown)) = self.audited.get(&uid) else { return Ok(None) };
+        let Some(Audited { commitment, shown, draw }) = self.audited.get(&uid) else { return Ok(None) };
         let Shown::State(state) = shown else { return Ok(Some(Outcome::NotShown)) };
         let (network, core) = (&self.network, &self.network.core);
         let mut local = core.local();
@@ -164,17 +172,18 @@ impl Material {
         }
         let (payload, said) = &self.payloads[&uid];
         let pages = network.assignment.first(uid, self.round, *said);
-        if let Some(page) = pages.first()
-            && !core.takes_up_work(state, &self.before, *page, self.round)?
-        {
+        let steps = Some(usize::from(commitment.steps)).filter(|steps| *steps > 0);
+        if !network.may_step(steps, *said) {
             return Ok(Some(Outcome::Differs));
         }
-        let data = Data {
-            pages,
-            part: 1.0,
-            poison: Poison::default(),
-            steps: Some(usize::from(commitment.steps)).filter(|steps| *steps > 0),
-        };
+        if let Some(page) = pages.first() {
+            let inner = core.inner_steps(steps, pages.len());
+            let work = (*page, inner, (*draw % inner as u64) as usize);
+            if !core.takes_up_work(state, &self.before, work, self.round)? {
+                return Ok(Some(Outcome::Differs));
+            }
+        }
+        let data = Data { pages, part: 1.0, poison: Poison::default(), steps };
         let sent = core.train(&mut *local, &self.before, &data, self.round)?;
         let same = wire::are_same(&network.shape, &sent, payload);
         let same = same && Digest::of(&local.saved()) == commitment.after;

@@ -12,16 +12,15 @@ use futures::future::join_all;
 use rand::RngExt;
 
 use self::jobs::{Job, jobs, possible};
-use self::material::{JobResults, Material, PageSet};
+use self::material::{Audited, JobResults, Material, PageSet};
 use super::Validator;
 use super::gather::Gathered;
 use crate::Uid;
 use crate::corpus::{self, PageId};
 use crate::mechanism::{Contrast, Earlier, Measurement, PASSES_OF_GRADIENT, Pages, Results, Whose};
-use crate::node::audit::{self, Shown};
+use crate::node::audit;
 use crate::random::rng;
 use crate::training::Replica;
-use crate::transport::wire::Commitment;
 
 /// The results of a round's measurements.
 pub struct Evaluation {
@@ -61,13 +60,14 @@ impl Validator {
     }
 
     /// What the peers that are audited commit to and show, as soon as they have had their time. Those that could not be asked are left out.
-    async fn audited(&self, gathered: &Gathered, wanted: &[Measurement]) -> BTreeMap<Uid, (Commitment, Shown)> {
+    async fn audited(&self, gathered: &Gathered, wanted: &[Measurement]) -> BTreeMap<Uid, Audited> {
         let uids = wanted.iter().filter_map(Measurement::audited);
         let (ports, round, most) = (&self.ports, self.round, self.network.core.state_len());
         let answers = uids.map(async |uid| {
             let upload = &gathered.valid.get(&uid)?.upload;
             let shown = audit::shown(ports, &upload.hotkey, round, most).await?;
-            Some((uid, (upload.commitment?, shown)))
+            let draw = rng(self.secret, "audited step", uid.into(), round).random();
+            Some((uid, Audited { commitment: upload.commitment?, shown, draw }))
         });
         join_all(answers).await.into_iter().flatten().collect()
     }
@@ -78,7 +78,7 @@ impl Validator {
         before: &Arc<Replica>,
         gathered: &Gathered,
         wanted: &[Measurement],
-        audited: BTreeMap<Uid, (Commitment, Shown)>,
+        audited: BTreeMap<Uid, Audited>,
     ) -> Material {
         let mut sets: Vec<PageSet> = Vec::new();
         for pages in wanted.iter().flat_map(Measurement::pages) {
@@ -125,9 +125,12 @@ impl Validator {
             Measurement::Loss { pages, .. } => self.tokens(pages, gathered),
             Measurement::Contrast(Contrast { pages, than, .. }) => of_gradient(*pages) + of_gradient(*than),
             Measurement::Audit(uid) => {
-                let pages = gathered.valid.get(uid).map_or(0, |received| self.network.pages_said(&received.upload));
-                let core = &self.network.core;
-                PASSES_OF_GRADIENT * (pages * core.config.sequence_length + core.tokens_to_take_up())
+                let Some(upload) = gathered.valid.get(uid).map(|received| &received.upload) else { return 0 };
+                let (core, pages) = (&self.network.core, self.network.pages_said(upload));
+                let steps =
+                    upload.commitment.map(|commitment| usize::from(commitment.steps)).filter(|steps| *steps > 0);
+                let taken_up = core.tokens_to_take_up(core.inner_steps(steps, pages));
+                PASSES_OF_GRADIENT * (pages * core.config.sequence_length + taken_up)
             }
         };
         jobs.iter().map(|job| job.measurements.iter().map(&mut of_one).sum()).collect()
