@@ -64,7 +64,8 @@ fn states_for_audits_are_planned() {
     // A round of 84 s has 74 s between two put windows of 10 s; for three tenths of them states are due.
     assert!((traffic.state_mbps - 4.0 * PARAMETERS as f64 * 8e-6 / (0.3 * 74.0)).abs() < 1.0, "{}", traffic.state_mbps);
     let [memory, before] = [&plan, &without].map(|plan| plan.peer_memory(true).total);
-    assert_eq!((memory.host - before.host, memory.device), (2 * 4 * PARAMETERS, before.device));
+    // And 15 uploads that hold a commitment.
+    assert_eq!((memory.host - before.host, memory.device), (2 * 4 * PARAMETERS + 15 * 66, before.device));
     let said = printed("plan net.toml --set mechanism.kind=audit");
     assert!(said.contains("an audited peer, beside that") && said.contains("up while states are due"), "{said}");
 }

@@ -41,6 +41,7 @@ pub fn shipped() -> Vec<Shipped> {
         "copycat",
         "averaging",
         "thieves",
+        "thieves-250",
         "offline",
         "byzantine",
         "copy-weights",
