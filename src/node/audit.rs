@@ -119,15 +119,16 @@ pub async fn shown(ports: &Ports, peer: &Hotkey, round: u64, most: usize) -> Opt
     found.or_else(|| is_own.then_some(Shown::Nothing))
 }
 
-/// What is in a bucket; `None` if it does not answer before the next put window.
+/// What is in a bucket; `None` if it does not answer soon.
 async fn find(
     clock: &Clock,
     bucket: &Arc<dyn ObjectStore>,
     (peer, round): (&Hotkey, u64),
     most: usize,
 ) -> Option<Shown> {
-    // A round may be decided later than that.
-    let until = clock.put_window(round + 1).opens.max(clock.now() + clock.round_length() / 8);
+    // One that does not answer must not put off the audits of the next round. A round may be decided later than that.
+    let (closes, next) = (clock.audit_window(round).closes, clock.put_window(round + 1).opens);
+    let until = (closes + next.saturating_sub(closes) / 4).max(clock.now() + clock.round_length() / 8);
     let key = keys::state(peer, round);
     match tokio::time::timeout(until.saturating_sub(clock.now()), read(bucket, &key, most)).await.ok()? {
         Ok(Some((state, stamp))) if clock.since_genesis(stamp) <= clock.audit_window(round).closes => {

@@ -57,9 +57,9 @@ struct Audit {
 #[derive(Default, Serialize, Deserialize)]
 struct Known {
     peers: BTreeMap<Uid, Record>,
-    /// The first round that was observed, and the last one.
+    /// The first round in which anybody passed, and the last one that was observed.
     rounds: Option<(u64, u64)>,
-    /// Rounds from one audit of a peer to the next, on average, with as many regular peers as passed lately.
+    /// Rounds from one audit of a regular peer to the next, on average, with as many peers as passed lately.
     interval: f64,
     /// Whether anybody is paid yet.
     pays: bool,
@@ -84,10 +84,16 @@ const KEEPS: f64 = 0.9;
 /// Without any audit for so many intervals, and so many rounds, nobody is paid: otherwise pay would stay with those who had earned it once.
 const SILENT: (f64, f64) = (3.0, 10.0);
 
+/// The part of the draws that those have who are not regular.
+fn share(regular: usize, others: usize) -> f64 {
+    (others as f64 / (regular + others).max(1) as f64).min(0.5)
+}
+
 impl Audit {
-    /// The peers that passed in a round, by uid.
-    fn passed(&self, round: u64) -> Vec<Uid> {
-        self.known.peers.iter().filter(|(_, record)| record.passed_in(round)).map(|(uid, _)| *uid).collect()
+    /// The peers that passed in a round, by uid: regular ones, and others.
+    fn passed(&self, round: u64) -> (Vec<Uid>, Vec<Uid>) {
+        let passed = self.known.peers.iter().filter(|(_, record)| record.passed_in(round)).map(|(uid, _)| *uid);
+        passed.partition(|uid| self.known.peers[uid].is_regular())
     }
 
     /// Whether there has been no audit for long.
@@ -101,10 +107,19 @@ impl Audit {
         self.settings.penalty * self.known.interval
     }
 
-    /// Takes in how many regular peers have passed in a round of a network that is known since round `first`.
-    fn count(&mut self, round: u64, first: u64) {
-        let regular = self.passed(round).iter().filter(|uid| self.known.peers[uid].is_regular()).count();
-        let now = regular as f64 / self.settings.audited_per_round;
+    /// Pays off a part of all credits.
+    fn pay_off(&mut self, round: u64) {
+        if self.known.pays && !self.is_silent(round) {
+            let left = 1.0 - 1.0 / self.known.interval;
+            self.known.peers.values_mut().for_each(|record| record.credit *= left);
+        }
+    }
+
+    /// Takes in how many peers have passed in a round: how long a regular one waits for an audit.
+    fn count(&mut self, round: u64, regular: usize, others: usize) {
+        let (first, _) = *self.known.rounds.get_or_insert((round, round));
+        self.known.rounds = Some((first, round));
+        let now = regular as f64 / (self.settings.audited_per_round * (1.0 - share(regular, others)));
         self.known.interval = now.max(KEEPS * self.known.interval).max(1.0);
         self.known.pays |= (round + 1 - first) as f64 > UNPAID * self.known.interval;
     }
@@ -129,26 +144,27 @@ impl Mechanism for Audit {
     }
 
     fn observe(&mut self, facts: &Facts) {
-        let is_outage = facts.peers.iter().all(|peer| peer.arrival != Status::Passed);
-        let is_paid = self.known.pays && !is_outage && !self.is_silent(facts.round);
-        let paid_off = if is_paid { 1.0 / self.known.interval } else { 0.0 };
         for peer in &facts.peers {
             if let Some(record) = self.known.peers.get_mut(&peer.uid) {
-                record.observe(facts.round, peer, paid_off);
+                record.observe(facts.round, peer);
             }
         }
-        let (first, last) = self.known.rounds.unwrap_or((facts.round, facts.round));
-        if facts.round >= last {
-            self.known.rounds = Some((first, facts.round));
-            if !is_outage {
-                self.count(facts.round, first);
-            }
+        let (regular, others) = self.passed(facts.round);
+        let is_new = self.known.rounds.is_none_or(|(_, last)| facts.round > last);
+        // In a round in which nobody could work, nobody is paid off. Before the first one in which somebody did, there is no network.
+        if is_new && !(regular.is_empty() && others.is_empty()) {
+            self.pay_off(facts.round);
+            self.count(facts.round, regular.len(), others.len());
+        } else if is_new && let Some((_, last)) = &mut self.known.rounds {
+            *last = facts.round;
         }
     }
 
     /// Peers that have passed their last audit, those that did most in it first. Newcomers fill up; those that failed do not.
     fn include(&self, round: u64, except: &[Uid]) -> Ranking {
-        let mut uids = self.passed(round);
+        let (mut uids, mut others) = self.passed(round);
+        uids.append(&mut others);
+        uids.sort_unstable();
         uids.retain(|uid| !except.contains(uid));
         uids.shuffle(&mut self.draw("included", round));
         let record = |uid: &Uid| &self.known.peers[uid];
@@ -162,15 +178,13 @@ impl Mechanism for Audit {
     /// Draws the peers to audit in a round, by uid. Draws have no memory. However many peers are not regular, they get half of the draws at most.
     fn audit(&mut self, round: u64) -> Vec<Uid> {
         let mut random = self.draw("audits", round);
-        let (mut regular, mut others): (Vec<Uid>, Vec<Uid>) =
-            self.passed(round).iter().partition(|uid| self.known.peers[uid].is_regular());
+        let (mut regular, mut others) = self.passed(round);
         let (whole, part) = (self.settings.audited_per_round.trunc(), self.settings.audited_per_round.fract());
         let wanted = whole as usize + usize::from(random.random_bool(part));
         let mut chosen = Vec::new();
         while chosen.len() < wanted && !(regular.is_empty() && others.is_empty()) {
-            let share = others.len() as f64 / (regular.len() + others.len()) as f64;
-            let share = if regular.is_empty() { 1.0 } else { share.min(0.5) };
-            let pool = if random.random_bool(share) { &mut others } else { &mut regular };
+            let is_other = regular.is_empty() || random.random_bool(share(regular.len(), others.len()));
+            let pool = if is_other { &mut others } else { &mut regular };
             chosen.push(pool.swap_remove(random.random_range(0..pool.len())));
         }
         chosen.sort_unstable();

@@ -46,14 +46,13 @@ impl Record {
         self.audited.is_some_and(|(_, outcome)| outcome == Outcome::Same)
     }
 
-    /// Whether its audits tell how often a peer is audited: it has passed the last one, or is one of the first and has had none. Anybody can
-    /// register any number of others.
+    /// Whether it has passed an audit once, or is one of the first and has had none. Anybody can register any number of others.
     pub fn is_regular(&self) -> bool {
-        self.is_proven() || self.audited.is_none() && !self.late
+        self.shown > 0.0 || self.audited.is_none() && !self.late
     }
 
-    /// Takes in a round, of which the part `paid_off` of the credit is paid.
-    pub fn observe(&mut self, round: u64, facts: &PeerFacts, paid_off: f64) {
+    /// Takes in a round.
+    pub fn observe(&mut self, round: u64, facts: &PeerFacts) {
         // A validator that starts over from a checkpoint sees some rounds twice.
         if self.seen.is_some_and(|(seen, _)| seen >= round) {
             return;
@@ -73,7 +72,6 @@ impl Record {
             self.unproven = 0.0;
         }
         self.ends = facts.states.map(|states| states.after);
-        self.credit *= 1.0 - paid_off;
         self.seen = Some((round, status));
     }
 

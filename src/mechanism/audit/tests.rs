@@ -161,6 +161,22 @@ fn an_outage_pays_off_little() {
     assert!(after > 0.75 * before, "{after} of {before}");
 }
 
+/// Validators are there before the first peers.
+#[test]
+fn those_of_the_first_round_with_uploads_are_the_first() {
+    let mut audit = AuditSettings::default().build(5);
+    let mut observe = |round, peers: Vec<PeerFacts>| {
+        audit.observe(&Facts { round, weights_every: 1, peers, uploads: &Alike(Vec::new()) });
+    };
+    (0..9).for_each(|round| observe(round, Vec::new()));
+    let mut network = Network { mechanism: audit, ..Network::new(AuditSettings::default(), 0) };
+    network.round = 9;
+    (0..16).for_each(|uid| network.mechanism.arrive(uid));
+    let network = network.run(32, 16, |_, _| Does::Work(1.0));
+    assert_eq!(network.mechanism.pay(), [(NOBODY, 1.0)]);
+    assert!((0..16).all(|uid| network.mechanism.numbers(uid, 40)[2] == Some(0.0)), "they owe nothing");
+}
+
 /// A validator that comes late, or has lost its state, has audited nobody yet.
 #[test]
 fn a_validator_that_comes_late_pays_nobody_at_first() {
@@ -264,9 +280,10 @@ fn a_flood_of_others_takes_half_of_the_audits_at_most() {
         }
         let share = of_others as f64 / audits as f64;
         assert!((share - expected).abs() < 0.07, "{others}: {share}");
-        // Nor do they make keys dearer.
+        // Keys become dearer by as much as regular peers wait longer.
         network.mechanism.arrive(30 + others);
-        assert_eq!(network.mechanism.numbers(30 + others, 599)[2], Some(2.0 * interval));
+        let price = network.mechanism.numbers(30 + others, 599)[2].unwrap();
+        assert!((price - 2.0 * interval / (1.0 - expected)).abs() < 1e-9, "{price}");
     }
 }
 

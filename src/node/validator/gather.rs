@@ -33,15 +33,18 @@ impl Validator {
         let (network, round) = (&self.network, self.round);
         let ports = &self.ports;
         let uploads = join_all(self.owners.iter().map(|(&uid, &hotkey)| async move {
-            let fetch = upload::fetch(network, ports, round, uid, hotkey);
-            let is_own = async || ports.chain.view().await.bucket_of(&hotkey.0).is_some();
-            let fetched = if network.rules.judge.audits() && is_own().await {
-                in_time(&ports.clock, round, fetch).await
-            } else {
-                fetch.await
+            let look = async {
+                let fetched = upload::fetch(network, ports, round, uid, hotkey).await;
+                let missing = matches!(fetched, Fetched::Absent | Fetched::Sealed { fault: KeyFault::Missing, .. });
+                let late = if missing { self.was_late(hotkey).await } else { None };
+                (fetched, late)
             };
-            let missing = matches!(fetched, Fetched::Absent | Fetched::Sealed { fault: KeyFault::Missing, .. });
-            let late = if missing { self.was_late(hotkey).await } else { None };
+            let is_own = async || ports.chain.view().await.bucket_of(&hotkey.0).is_some();
+            let (fetched, late) = if network.rules.judge.audits() && is_own().await {
+                in_time(&ports.clock, round, look).await.unwrap_or((Fetched::Absent, None))
+            } else {
+                look.await
+            };
             (uid, fetched, late)
         }))
         .await;
@@ -116,13 +119,14 @@ impl Validator {
     }
 }
 
-/// What a peer has in a bucket of its own, if it can be had soon. Validators ask for audits when they know who has uploaded, so one such bucket
+/// What is found in a bucket of a peer's own, if it can be had soon. Validators ask for audits when they know who has uploaded, so one such bucket
 /// could put off all audits. The network's store may take its time: without it nobody's upload can be had.
-async fn in_time(clock: &Clock, round: u64, fetch: impl Future<Output = Fetched>) -> Fetched {
+async fn in_time<T>(clock: &Clock, round: u64, look: impl Future<Output = T>) -> Option<T> {
     let (from, until) = (clock.reveal_window(round).closes, clock.audit_window(round).opens);
+    let ends = from + until.saturating_sub(from).mul_f64(FETCHING);
     // A round may be judged later than that.
-    let left = until.saturating_sub(from.max(clock.now())).mul_f64(FETCHING);
-    tokio::time::timeout(left.max(LEAST), fetch).await.unwrap_or(Fetched::Absent)
+    let left = ends.saturating_sub(clock.now()).max(LEAST);
+    tokio::time::timeout(left, look).await.ok()
 }
 
 /// What is wrong with an upload's stamp, if anything. It must be in the put window, both ends included. Times are since
@@ -148,16 +152,16 @@ mod tests {
     async fn a_bucket_that_never_answers_has_no_upload_before_audits_are_asked_for() {
         let clock = Clock::starting(Duration::ZERO, Utc::now(), &ChainSettings::default(), 10.0);
         clock.sleep_until(clock.put_window(3).closes).await;
-        assert!(matches!(in_time(&clock, 3, std::future::pending()).await, Fetched::Absent));
+        assert_eq!(in_time(&clock, 3, std::future::pending::<()>()).await, None);
         let asked_until = clock.audit_window(3).opens;
         assert!(clock.now() < asked_until - Duration::from_secs(1), "{:?}", clock.now());
-        let stamp = Duration::from_secs(7);
-        let slow = async {
-            clock.sleep(LEAST / 2).await;
-            Fetched::Malformed { stamp }
-        };
         clock.sleep_until(asked_until * 2).await;
-        assert!(matches!(in_time(&clock, 3, slow).await, Fetched::Malformed { .. }), "a round that is judged late");
+        assert_eq!(in_time(&clock, 3, clock.sleep(LEAST / 2)).await, Some(()), "a round that is judged late");
+        // Keys of sealed uploads are waited for.
+        let clock = clock.with_reveal_window(20.0);
+        clock.sleep_until(clock.put_window(9).closes).await;
+        let key = clock.sleep_until(clock.reveal_window(9).closes);
+        assert_eq!(in_time(&clock, 9, key).await, Some(()));
     }
 
     #[test]

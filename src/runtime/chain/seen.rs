@@ -18,9 +18,9 @@ use crate::transport::{Hotkey, keys};
 
 /// How long all other calls wait for the first read of a new registration.
 pub(super) const FIRST_TRY: Duration = Duration::from_secs(2);
-/// The block that a validator's call is named after and the block of its stamp differ by at most this. Others have no effect.
-/// Otherwise a node would have to list all calls since genesis in each block to miss none.
-const NEAR: u64 = 32;
+/// The block that a validator's call is named after and the block of its stamp differ by at most so many blocks, or so many seconds if that is
+/// more. Others have no effect. Otherwise a node would have to list all calls since genesis in each block to miss none.
+const NEAR: (u64, f64) = (32, 600.0);
 /// An unreadable object is left alone for at most 2 to the power of this many blocks.
 const LONGEST_WAIT: u32 = 10;
 
@@ -151,7 +151,8 @@ impl Seen {
     async fn list_new(&self, reader: &Reader, clock: &Clock) -> object_store::Result<Vec<ObjectMeta>> {
         let mut found: Vec<ObjectMeta> = reader.bucket.list(Some(&keys::slots())).try_collect().await?;
         // A call that comes now is stamped about now, and its name is near that.
-        let from = self.newest.block.saturating_sub(2 * NEAR);
+        let near = NEAR.0.max((NEAR.1 / reader.settings.block_seconds).ceil() as u64);
+        let from = self.newest.block.saturating_sub(2 * near);
         for (validator, _) in &reader.genesis.validators {
             let (prefix, after) = (keys::all_weights(&Hotkey(*validator)), keys::weights(&Hotkey(*validator), from));
             let listed = match from {
@@ -162,7 +163,7 @@ impl Seen {
         }
         let is_near = |meta: &ObjectMeta| {
             let named = keys::call_block(&meta.location);
-            named.is_none_or(|named| named.abs_diff(clock.block_of(meta.last_modified)) <= NEAR)
+            named.is_none_or(|named| named.abs_diff(clock.block_of(meta.last_modified)) <= near)
         };
         found.retain(|meta| {
             !self.paths.contains(&meta.location) && !self.unread.contains_key(&meta.location) && is_near(meta)
