@@ -15,9 +15,11 @@ impl Scenario {
     /// with its evaluations otherwise.
     pub fn validator_processor(&self, hardware: &Hardware, sequence_length: usize) -> Processor {
         let round_tokens = (self.training.pages_per_round * sequence_length) as f64;
-        let passes = self.judge().forward_passes(self.training.pages_per_round, self.protocol.top_peers);
-        let evaluated_tokens = passes * sequence_length as f64;
-        let evaluated = (evaluated_tokens, self.judge().audits());
+        let judge = self.judge();
+        let passes = judge.forward_passes(self.training.pages_per_round, self.protocol.top_peers);
+        // Who is audited may say that it did as much as counts.
+        let most = if judge.audits() { self.protocol.most_pages.max(1.0) } else { 1.0 };
+        let evaluated = (most * passes * sequence_length as f64, judge.audits());
         Processor::of_validator(hardware, round_tokens, evaluated, self.round_seconds())
     }
 }

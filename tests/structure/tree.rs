@@ -15,7 +15,7 @@ impl Tree {
     pub fn new<'a>(texts: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut tree = Self { files: BTreeMap::new(), sources: BTreeMap::new() };
         for (file, text) in texts {
-            if file.ends_with("tests.rs") {
+            if file.ends_with("tests.rs") || file.contains("/tests/") {
                 continue;
             }
             let stem = file.trim_end_matches(".rs");
