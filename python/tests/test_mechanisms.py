@@ -203,8 +203,9 @@ class Audits(Novelty):
         return [uid for uid, (_, arrival) in self.seen.items() if arrival == "passed"]
 
     def learn(self, round, aggregated, results):
-        self.found = [what.uid for what, outcome in results.items() if outcome == "same"]
-        assert all(outcome in ("same", "differs", None) for outcome in results.values()), results
+        audits = {what.uid: outcome for what, outcome in results.items() if isinstance(what, gauntlet.Audit)}
+        self.found = [uid for uid, outcome in audits.items() if outcome == "same"]
+        assert all(outcome in ("same", "differs", None) for outcome in audits.values()), results
 
     def pay(self):
         return gauntlet.shares({uid: 1.0 for uid in self.found}, 1.0)
