@@ -65,6 +65,11 @@ pub struct Commitment {
 }
 
 impl Commitment {
+    /// The steps that the peer made alone, if not as many as the scheme says.
+    pub fn own_steps(&self) -> Option<usize> {
+        Some(usize::from(self.steps)).filter(|steps| *steps > 0)
+    }
+
     const LEN: usize = 32 + 32 + 2;
 
     fn write(&self, bytes: &mut Vec<u8>) {

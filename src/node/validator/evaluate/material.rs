@@ -172,7 +172,7 @@ impl Material {
         }
         let (payload, said) = &self.payloads[&uid];
         let pages = network.assignment.first(uid, self.round, *said);
-        let steps = Some(usize::from(commitment.steps)).filter(|steps| *steps > 0);
+        let steps = commitment.own_steps();
         if !network.may_step(steps, *said) {
             return Ok(Some(Outcome::Differs));
         }

@@ -127,8 +127,7 @@ impl Validator {
             Measurement::Audit(uid) => {
                 let Some(upload) = gathered.valid.get(uid).map(|received| &received.upload) else { return 0 };
                 let (core, pages) = (&self.network.core, self.network.pages_said(upload));
-                let steps =
-                    upload.commitment.map(|commitment| usize::from(commitment.steps)).filter(|steps| *steps > 0);
+                let steps = upload.commitment.and_then(|commitment| commitment.own_steps());
                 let taken_up = core.tokens_to_take_up(core.inner_steps(steps, pages));
                 PASSES_OF_GRADIENT * (pages * core.config.sequence_length + taken_up)
             }
