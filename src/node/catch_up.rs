@@ -35,14 +35,15 @@ pub struct Step {
 
 /// One step of a node that catches up from before round `at`: to the newest checkpoint if that is far ahead, otherwise
 /// through the record of `at`. A round that has become void is an empty step. With `objects`, which is for validators,
-/// the node tells the others when it lacks the payloads of a round that is long over.
+/// the node tells the others when it lacks the payloads of a round that is long over. `None` if the last round is over, and
+/// nothing leads on: nobody will decide another round or put another checkpoint.
 pub async fn step_forward(
     network: &Arc<Network>,
     ports: &Ports,
     at: u64,
     (replica, agreed): (&Arc<Replica>, &Agreed),
     objects: bool,
-) -> Step {
+) -> Option<Step> {
     let every = network.rules.training.checkpoint_every;
     let (mut objected, mut lacking_since) = (None, None);
     loop {
@@ -53,14 +54,14 @@ pub async fn step_forward(
             let is_wrong = crate::planted::is(crate::planted::Defect::VoidStep);
             #[cfg(test)]
             let replica = if is_wrong { network.genesis.clone() } else { replica };
-            return Step { at: at + 1, followed: Followed { replica, in_sync: true, is_sound: true, agreed } };
+            return Some(Step { at: at + 1, followed: Followed { replica, in_sync: true, is_sound: true, agreed } });
         }
         let behind = ports.clock.round().min(network.rules.rounds).saturating_sub(at);
         if behind > every
             && let Some((newest, replica, agreed)) = newest_checkpoint(network, ports, at).await
         {
             ports.host.trace(&format!("checkpoint {newest} {}", replica.digest));
-            return Step { at: newest, followed: Followed { replica, in_sync: true, is_sound: true, agreed } };
+            return Some(Step { at: newest, followed: Followed { replica, in_sync: true, is_sound: true, agreed } });
         }
         // Records of long ago are removed, so only a checkpoint helps.
         if let Some(record) = fetch_in_turn(network, ports, at, agreed).await {
@@ -71,7 +72,7 @@ pub async fn step_forward(
             }
             if let Some(followed) = followed {
                 ports.host.trace(&format!("model {} {}", at + 1, followed.replica.digest));
-                return Step { at: at + 1, followed };
+                return Some(Step { at: at + 1, followed });
             }
             let round = ports.clock.round();
             // The payloads may be gone for good, or the record be one that was replaced. Then only a checkpoint helps.
@@ -80,7 +81,7 @@ pub async fn step_forward(
             {
                 ports.host.trace(&format!("checkpoint {newest} {}", replica.digest));
                 let followed = Followed { replica, in_sync: true, is_sound: true, agreed };
-                return Step { at: newest, followed };
+                return Some(Step { at: newest, followed });
             }
             // Who can go on from a checkpoint has nothing against what was agreed up to it.
             if objects
@@ -91,6 +92,13 @@ pub async fn step_forward(
                 objected = Some(round);
                 ports.chain.submit(Call::Object(objection(&record, true))).await;
             }
+        }
+        // While the bucket does not answer, something may still be there.
+        if ports.clock.round() > network.rules.rounds + PATIENCE
+            && newest_checkpoint_round(network, ports).await.is_some()
+        {
+            tracing::warn!(at, "the last round is over, and nothing leads on from this node's model");
+            return None;
         }
         wait_a_little(ports).await;
     }

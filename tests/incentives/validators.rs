@@ -208,6 +208,14 @@ fn records_and_weights_that_are_replaced() {
     assert!((0.9..1.1).contains(&ended.dividend(0)), "its first weights count: {}", ended.dividend(0));
 }
 
+/// Its seventh peer waits for a checkpoint that the run is over before.
+#[test]
+fn a_run_ends_although_a_peer_cannot_catch_up() {
+    let ended = Ended::of("equivocate", &["rounds=33"]);
+    let peer = ended.told().peer(&ended.world, HONEST, 32);
+    assert!(peer.and_then(|peer| peer.steps_behind).is_none_or(|steps| steps >= 0.5), "it has no model to work on");
+}
+
 /// Honest validators whose judgement differs by the luck of their draws have nothing against one another.
 #[test]
 fn honest_validators_do_not_object() {

@@ -318,7 +318,7 @@ impl Peer {
         }
     }
 
-    /// Applies the missed rounds before `round`.
+    /// Applies the missed rounds before `round`, unless the last round is over first.
     async fn catch_up(&mut self, round: u64) {
         let mut mended = false;
         if self.agreed.is_overruled(&*self.ports().chain.view().await, self.at) && self.behaviour.mends() {
@@ -326,7 +326,8 @@ impl Peer {
         }
         while self.at < round {
             let newest = self.replicas.back().expect("never empty").clone();
-            let step = step_forward(&self.network, self.ports(), self.at, (&newest, &self.agreed), false).await;
+            let known = (&newest, &self.agreed);
+            let Some(step) = step_forward(&self.network, self.ports(), self.at, known, false).await else { return };
             if !step.followed.in_sync && !mended && self.behaviour.mends() {
                 self.start_over().await;
                 mended = true;

@@ -220,7 +220,9 @@ impl Validator {
                 continue;
             }
             let known = (&self.replica, &self.agreed);
-            let step = step_forward(&self.network, &self.ports, self.round, known, true).await;
+            let Some(step) = step_forward(&self.network, &self.ports, self.round, known, true).await else {
+                return self.end_checkpoint().await;
+            };
             let chain = self.ports.chain.view().await;
             let is_first = chain.succession(self.round).first().is_some_and(|(first, _)| *first == known_as.0);
             if is_first && chain.void_rounds().contains(&self.round) {
