@@ -9,6 +9,7 @@ use super::column::Column;
 use super::facts::Facts;
 use super::measure::{Measurement, Results};
 use super::ranking::{Candidate, Ranking};
+use super::saved;
 use super::seam::{Mechanism, MechanismSettings};
 use super::shares::shares;
 use super::status::Status;
@@ -109,11 +110,11 @@ impl Mechanism for Equal {
     }
 
     fn save(&self) -> Vec<u8> {
-        postcard::to_stdvec(&self.peers).expect("a plain structure")
+        saved::save(&self.peers)
     }
 
     fn restore(&mut self, saved: &[u8]) -> Result<(), String> {
-        self.peers = postcard::from_bytes(saved).map_err(|error| error.to_string())?;
+        self.peers = saved::restore(saved)?;
         Ok(())
     }
 }

@@ -5,6 +5,7 @@
 //!
 //! 1. [`observe`](Mechanism::observe) with facts about each registered peer: the stamp of its upload, whether it is well
 //!    formed, and its distance from the validator's model. Uploads can be compared on request.
+//!    [`audit`](Mechanism::audit) names the peers whose work of the round the validator does again.
 //! 2. [`include`](Mechanism::include) for the peers to aggregate, best first. The number of them, and how often the list
 //!    is renewed, belong to the network's [`protocol`](crate::protocol).
 //! 3. [`measure`](Mechanism::measure) for what it needs on any named set of pages: the loss of the model before the round
@@ -30,6 +31,7 @@ mod measure;
 pub mod openskill;
 pub mod proof;
 mod ranking;
+mod saved;
 mod seam;
 mod selection;
 pub mod shares;

@@ -34,6 +34,7 @@ use super::column::{Column, ColumnKind};
 use super::facts::Facts;
 use super::measure::{Outcome, PASSES_OF_GRADIENT, Results};
 use super::ranking::Ranking;
+use super::saved;
 use super::seam::{Mechanism, MechanismSettings};
 use super::shares::shares;
 use super::status::Status;
@@ -248,15 +249,11 @@ impl Mechanism for Audit {
     }
 
     fn save(&self) -> Vec<u8> {
-        postcard::to_stdvec(&self.known).expect("a plain structure")
+        saved::save(&self.known)
     }
 
     fn restore(&mut self, saved: &[u8]) -> Result<(), String> {
-        let (known, rest) = postcard::take_from_bytes(saved).map_err(|error| error.to_string())?;
-        if !rest.is_empty() {
-            return Err(format!("{} bytes too many", rest.len()));
-        }
-        self.known = known;
+        self.known = saved::restore(saved)?;
         Ok(())
     }
 }

@@ -44,6 +44,7 @@ use super::column::{Column, ColumnKind};
 use super::facts::Facts;
 use super::measure::{Earlier, Margin, Measurement, PASSES_OF_GRADIENT, Results};
 use super::ranking::{Candidate, Ranking};
+use super::saved;
 use super::seam::{Mechanism, MechanismSettings, sampled};
 use super::selection::draw_for_evaluation;
 use super::shares::shares;
@@ -218,15 +219,11 @@ impl Mechanism for Coverage {
     }
 
     fn save(&self) -> Vec<u8> {
-        postcard::to_stdvec(&self.known).expect("a plain structure")
+        saved::save(&self.known)
     }
 
     fn restore(&mut self, saved: &[u8]) -> Result<(), String> {
-        let (known, rest) = postcard::take_from_bytes(saved).map_err(|error| error.to_string())?;
-        if !rest.is_empty() {
-            return Err(format!("{} bytes too many", rest.len()));
-        }
-        self.known = known;
+        self.known = saved::restore(saved)?;
         Ok(())
     }
 }

@@ -28,6 +28,7 @@ use super::facts::Facts;
 use super::measure::{Measurement, Results};
 use super::openskill::{self, Rating};
 use super::ranking::{Candidate, Ranking};
+use super::saved;
 use super::seam::{Mechanism, MechanismSettings, sampled};
 use super::selection::draw_for_evaluation;
 use super::shares::shares;
@@ -203,11 +204,11 @@ impl<R: Rule> Mechanism for Gauntlet<R> {
     }
 
     fn save(&self) -> Vec<u8> {
-        postcard::to_stdvec(&self.state).expect("a plain structure")
+        saved::save(&self.state)
     }
 
     fn restore(&mut self, saved: &[u8]) -> Result<(), String> {
-        self.state = postcard::from_bytes(saved).map_err(|error| error.to_string())?;
+        self.state = saved::restore(saved)?;
         Ok(())
     }
 }

@@ -26,6 +26,7 @@ use super::measure::{Measurement, Pages, Results};
 use super::openskill::{self, Rating};
 use super::proof::{LossScores, averaged};
 use super::ranking::{Candidate, Ranking, sort_by_score};
+use super::saved;
 use super::seam::{Mechanism, MechanismSettings, sampled};
 use super::selection::draw_by_waiting;
 use super::status::Status;
@@ -311,11 +312,11 @@ impl Mechanism for TemplarV2 {
     }
 
     fn save(&self) -> Vec<u8> {
-        postcard::to_stdvec(&self.peers).expect("a plain structure")
+        saved::save(&self.peers)
     }
 
     fn restore(&mut self, saved: &[u8]) -> Result<(), String> {
-        self.peers = postcard::from_bytes(saved).map_err(|error| error.to_string())?;
+        self.peers = saved::restore(saved)?;
         Ok(())
     }
 }
