@@ -14,12 +14,14 @@ use futures::future::join_all;
 use object_store::path::Path;
 use object_store::{Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt};
 
+use super::bundle::parts_of;
 use super::network::Network;
 use super::ports::{Clock, Ports};
 use crate::Uid;
 use crate::bucket::untrusted::{create, get_stamped};
 use crate::digest::Digest;
 use crate::transport::audit::{self, REQUEST_LEN, Request};
+use crate::transport::bundle::{PART, parts};
 use crate::transport::{Hotkey, keys};
 
 /// After a time, objects that arrived then are visible.
@@ -100,12 +102,29 @@ pub async fn asked(network: &Network, ports: &Ports, round: u64) -> BTreeSet<Uid
     join_all(requests).await.into_iter().flatten().flatten().collect()
 }
 
-/// Puts a state, unless it is there already: a later stamp must not replace one in time. A failure is a failed audit, not an error.
+/// Puts a state part by part, unless it is there already: a later stamp must not replace one in time. A failure is a failed audit, not
+/// an error.
 async fn show(ports: &Ports, start: &Start) {
     ports.host.trace(&format!("state {} {}", start.round, Digest::of(&start.state)));
     let key = keys::state(&ports.identity.hotkey(), start.round);
-    if let Err(error) = create(&*ports.own_uploads, &key, start.state.clone()).await {
-        tracing::warn!(round = start.round, %error, "the training state for an audit could not be put");
+    for (key, part) in parts_of(&key, &start.state) {
+        if let Err(error) = create(&*ports.own_uploads, &key, part).await {
+            tracing::warn!(round = start.round, %error, "the training state for an audit could not be put");
+            return;
+        }
+    }
+}
+
+/// Removes what a peer may have shown of its work of a round, a state of at most `most` bytes.
+pub async fn forget(bucket: &dyn ObjectStore, peer: &Hotkey, round: u64, most: usize) {
+    let key = keys::state(peer, round);
+    let _ = bucket.delete(&key).await;
+    for part in (1..parts(most)).map(|part| keys::part(&key, part)) {
+        // In most rounds nobody asks.
+        if bucket.head(&part).await.is_err() {
+            return;
+        }
+        let _ = bucket.delete(&part).await;
     }
 }
 
@@ -139,8 +158,36 @@ async fn find(
     }
 }
 
-/// A state and its stamp; `None` if it is longer.
+/// A state and the stamp of its last part; `None` if it is longer.
 async fn read(
+    bucket: &Arc<dyn ObjectStore>,
+    key: &Path,
+    most: usize,
+) -> object_store::Result<Option<(Bytes, DateTime<Utc>)>> {
+    let Some((first, mut latest)) = read_part(bucket, key, most.min(PART)).await? else { return Ok(None) };
+    if first.len() < PART {
+        return Ok(Some((first, latest)));
+    }
+    let mut state = first.to_vec();
+    for number in 1..parts(most) {
+        let left = (most - state.len()).min(PART);
+        let part = match read_part(bucket, &keys::part(key, number), left).await {
+            // The one before was the last, and as long as others.
+            Err(Error::NotFound { .. }) => break,
+            part => part?,
+        };
+        let Some((part, stamp)) = part else { return Ok(None) };
+        state.extend_from_slice(&part);
+        latest = latest.max(stamp);
+        if part.len() < PART {
+            break;
+        }
+    }
+    Ok(Some((state.into(), latest)))
+}
+
+/// An object and its stamp; `None` if it is longer.
+async fn read_part(
     bucket: &Arc<dyn ObjectStore>,
     key: &Path,
     most: usize,
@@ -149,7 +196,7 @@ async fn read(
     let found = match bucket.get_opts(key, options).await {
         Ok(found) => found,
         Err(error @ Error::NotFound { .. }) => return Err(error),
-        // A range does not fit an empty object, which may be a state.
+        // A range does not fit an empty object, which may be a state, and no range is empty.
         Err(error) => {
             let meta = bucket.head(key).await?;
             return if meta.size == 0 { Ok(Some((Bytes::new(), meta.last_modified))) } else { Err(error) };
@@ -182,6 +229,18 @@ mod tests {
         assert_eq!(found(1, 4).await, Some(Shown::Nothing), "it is longer");
         assert_eq!(found(2, 9).await, Some(Shown::State(Bytes::new())));
         assert_eq!(found(1, 0).await, None, "an error of the store");
+
+        let (key, long) = (keys::state(&peer, 3), Bytes::from(vec![7; PART + 5]));
+        for (key, part) in parts_of(&key, &long) {
+            memory.put(&key, part.into()).await.unwrap();
+        }
+        assert!(found(3, PART + 5).await == Some(Shown::State(long.clone())), "in two parts");
+        assert!(found(3, 2 * PART + 5).await == Some(Shown::State(long)));
+        assert_eq!(found(3, PART + 4).await, Some(Shown::Nothing), "it is longer");
+        forget(&memory, &peer, 3, PART + 9).await;
+        for key in [key.clone(), keys::part(&key, 1)] {
+            assert!(memory.head(&key).await.is_err());
+        }
         let hour = ThrottleConfig { wait_get_per_call: Duration::from_secs(3600), ..Default::default() };
         let slow: Arc<dyn ObjectStore> = Arc::new(ThrottledStore::new(memory, hour));
         let began = clock.now();

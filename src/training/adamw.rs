@@ -8,6 +8,8 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use super::state::{append_counted, append_number};
+
 /// Added to the root of the second moment.
 const EPSILON: f32 = 1e-8;
 
@@ -42,6 +44,13 @@ impl Moments {
     /// So many first and second moments before the first step.
     pub fn of_sizes(first: usize, second: usize) -> Self {
         Self { steps: 0, moment_1: vec![0.0; first], moment_2: vec![0.0; second] }
+    }
+
+    /// Appends them to a state, as postcard does.
+    pub fn append(&self, state: &mut Vec<u8>) {
+        append_number(self.steps, state);
+        append_counted(&self.moment_1, state);
+        append_counted(&self.moment_2, state);
     }
 
     /// Returns these moments if there are so many first and second ones.

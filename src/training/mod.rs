@@ -27,6 +27,7 @@ mod round;
 pub mod schedule;
 pub mod scheme;
 mod settings;
+mod state;
 mod taken_up;
 mod thinned;
 

@@ -88,7 +88,7 @@ pub fn upload_key(peer: &Hotkey, round: u64) -> Path {
     path(format!("nodes/{peer}/rounds/{round:08}/key"))
 }
 
-/// The training state that a peer's work of a round started from, as its scheme saves it.
+/// The training state that a peer's work of a round started from, as its scheme saves it, in parts of [`super::bundle::PART`] bytes.
 pub fn state(peer: &Hotkey, round: u64) -> Path {
     path(format!("nodes/{peer}/rounds/{round:08}/state"))
 }

@@ -269,7 +269,7 @@ impl Peer {
             self.follow_and_answer(round).await;
         }
         for slot in &mut self.slots {
-            slot.forget_uploads(round, &self.network.rules).await;
+            slot.forget_uploads(round, &self.network).await;
         }
     }
 

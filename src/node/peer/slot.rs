@@ -6,8 +6,9 @@ use object_store::ObjectStoreExt;
 
 use crate::Uid;
 use crate::chain::Call;
-use crate::node::audit::Start;
-use crate::node::network::Rules;
+use crate::digest::Digest;
+use crate::node::audit::{self, Start};
+use crate::node::network::Network;
 use crate::node::ports::Ports;
 use crate::node::upload::KEPT_UPLOADS;
 use crate::training::scheme::LocalTraining;
@@ -26,6 +27,8 @@ pub struct Slot {
     pub is_over: bool,
     /// State of its training; `None` while it trains. It outlives the key.
     pub local: Option<Box<dyn LocalTraining>>,
+    /// Digest of that state, if it is known.
+    pub digest: Option<Digest>,
     /// Rounds whose uploads are still in the bucket, with the index of each one's key.
     pub uploaded: VecDeque<(u64, u32)>,
     /// What its last work started from, if the network audits, and the index of the key of that upload.
@@ -36,7 +39,16 @@ impl Slot {
     /// An unregistered slot, which will register with the first of these keys.
     pub fn new(keys: Vec<Ports>, local: Box<dyn LocalTraining>) -> Self {
         assert!(!keys.is_empty(), "a slot has a key");
-        Self { keys, key: 0, uid: None, is_over: false, local: Some(local), uploaded: VecDeque::new(), start: None }
+        Self {
+            keys,
+            key: 0,
+            uid: None,
+            is_over: false,
+            local: Some(local),
+            digest: None,
+            uploaded: VecDeque::new(),
+            start: None,
+        }
     }
 
     /// The node's ports under the current key.
@@ -81,16 +93,16 @@ impl Slot {
     }
 
     /// Deletes uploads of old rounds, which every node has fetched by now, with their keys and states.
-    pub async fn forget_uploads(&mut self, round: u64, rules: &Rules) {
+    pub async fn forget_uploads(&mut self, round: u64, network: &Network) {
         while let Some((old, key)) = self.uploaded.pop_front_if(|(old, _)| *old + KEPT_UPLOADS <= round) {
             let Some(ports) = self.keys.get(key as usize) else { continue };
             let hotkey = ports.identity.hotkey();
             let _ = ports.own_uploads.delete(&keys::upload(&hotkey, old)).await;
-            if rules.protocol.sealed {
+            if network.rules.protocol.sealed {
                 let _ = ports.own_uploads.delete(&keys::upload_key(&hotkey, old)).await;
             }
-            if rules.judge.audits() {
-                let _ = ports.own_uploads.delete(&keys::state(&hotkey, old)).await;
+            if network.rules.judge.audits() {
+                audit::forget(&*ports.own_uploads, &hotkey, old, network.core.state_len()).await;
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::slot::Slot;
 use super::{Peer, Round};
 use crate::Uid;
 use crate::corpus::PageError;
@@ -12,9 +13,10 @@ use crate::transport::wire::Commitment;
 
 impl Peer {
     /// What a slot commits to that does not train: its state stays as it is.
-    fn idle_commitment(&self, slot: usize) -> Option<Commitment> {
-        let local = self.slots[slot].local.as_ref().filter(|_| self.network.rules.judge.audits())?;
-        let state = Digest::of(&local.saved());
+    fn idle_commitment(&mut self, slot: usize) -> Option<Commitment> {
+        let Slot { local, digest, .. } = &mut self.slots[slot];
+        let local = local.as_ref().filter(|_| self.network.rules.judge.audits())?;
+        let state = *digest.get_or_insert_with(|| Digest::of(&local.saved()));
         Some(Commitment { before: state, after: state, steps: 0 })
     }
 
@@ -65,10 +67,14 @@ impl Peer {
         ports.host.trained(&ports.identity.hotkey(), (tokens as f64 * computed).round() as u64);
         let (network, replica, number) = (self.network.clone(), round.replica.clone(), round.number);
         let mut local = slot.local.take().expect("it trains once at a time");
+        let mut digest = slot.digest.take();
         match self.behaviour.forgets() {
             0.0 => {}
-            1.0 => local = network.core.local(),
-            part => local.scale_kept((1.0 - part) as f32),
+            1.0 => (local, digest) = (network.core.local(), None),
+            part => {
+                local.scale_kept((1.0 - part) as f32);
+                digest = None;
+            }
         }
         let audited = network.rules.judge.audits();
         let work = move || {
@@ -77,15 +83,16 @@ impl Peer {
             let before = audited.then(|| local.saved());
             let sent = core.train(&mut *local, &replica, &data, number);
             let steps = data.steps.map_or(0, |steps| u16::try_from(steps).unwrap_or(u16::MAX));
-            let committed = before.map(|before| {
-                let after = Digest::of(&local.saved());
-                (Commitment { before: Digest::of(&before), after, steps }, before)
+            let committed = before.map(|state| {
+                let before = digest.unwrap_or_else(|| Digest::of(&state));
+                (Commitment { before, after: Digest::of(&local.saved()), steps }, state)
             });
             (local, sent, committed)
         };
         let (local, sent, committed) = ports.run(cost, work).await;
         slot.local = Some(local);
         let (commitment, state) = committed.unzip();
+        slot.digest = commitment.map(|commitment| commitment.after);
         slot.start = state.map(|state| (slot.key() as u32, Start { round: number, uid: of_slot.1, state }));
         // They arrive while the round ends and the next begins.
         let next = self.network.assignment.first(of_slot.1, number + 1, self.pages);

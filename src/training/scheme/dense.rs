@@ -11,11 +11,12 @@ use toml::Table;
 
 use super::footprint::Footprint;
 use super::local_steps::{InnerSettings, KEPT, LocalSteps};
-use super::seam::{LocalTraining, Scheme, SchemeSettings, append};
+use super::seam::{LocalTraining, Scheme, SchemeSettings};
 use crate::model::ParamLayout;
 use crate::settings::Findings;
 use crate::training::adamw::Moments;
 use crate::training::optimiser::OptimiserKind;
+use crate::training::state::make_room;
 use crate::training::{
     Basis, ChunkError, ChunkLayout, Evaluator, PayloadLayout, PayloadShape, PseudoGradient, Replica, Round,
 };
@@ -231,7 +232,8 @@ impl LocalTraining for Local {
     fn scale_kept(&mut self, _factor: f32) {}
 
     fn save(&self, state: &mut Vec<u8>) {
-        append(&self.moments, self.scheme.kept_values(), state);
+        make_room(self.scheme.kept_values(), state);
+        self.moments.append(state);
     }
 
     fn restore(&mut self, saved: &[u8]) -> Result<(), String> {

@@ -1,6 +1,7 @@
 //! A peer with one vector of values from round to round, which is enough for many schemes.
 
-use super::seam::{LocalTraining, append};
+use super::seam::LocalTraining;
+use crate::training::state::{append_counted, make_room};
 use crate::training::{Evaluator, PseudoGradient, Replica, Round};
 
 /// A peer that keeps one vector, such as a momentum or an error feedback, and its way to train.
@@ -33,7 +34,8 @@ where
     }
 
     fn save(&self, state: &mut Vec<u8>) {
-        append(&self.values, self.values.len(), state);
+        make_room(self.values.len(), state);
+        append_counted(&self.values, state);
     }
 
     fn restore(&mut self, saved: &[u8]) -> Result<(), String> {

@@ -1,7 +1,6 @@
 //! The interface of a scheme, and of its side on a peer.
 
 use bytes::Bytes;
-use serde::Serialize;
 use toml::Table;
 
 use super::footprint::Footprint;
@@ -107,11 +106,4 @@ pub trait LocalTraining: Send + Sync {
     /// # Errors
     /// The bytes are no state of this scheme and model.
     fn restore(&mut self, saved: &[u8]) -> Result<(), String>;
-}
-
-/// Appends a peer's state of `count` values and little more.
-pub fn append<T: Serialize>(kept: &T, count: usize, state: &mut Vec<u8>) {
-    // Without reserved space, the vector would be copied to twice its size each time it outgrows its memory.
-    state.reserve_exact(4 * count + 64);
-    *state = postcard::to_extend(kept, std::mem::take(state)).expect("plain values");
 }

@@ -13,13 +13,14 @@ use toml::Table;
 use super::footprint::Footprint;
 use super::limits;
 use super::local_steps::{InnerSettings, LocalSteps};
-use super::seam::{LocalTraining, Scheme, SchemeSettings, append};
+use super::seam::{LocalTraining, Scheme, SchemeSettings};
 use super::topk::TopK;
 use crate::model::ParamLayout;
 use crate::settings::Findings;
 use crate::training::adamw::Moments;
 use crate::training::optimiser::OptimiserKind;
 use crate::training::quantise::quantise;
+use crate::training::state::{append_counted, make_room};
 use crate::training::{
     Basis, ChunkError, ChunkLayout, Evaluator, PayloadLayout, PayloadShape, PseudoGradient, Replica, Round,
     SparseTensor, TensorChunks,
@@ -228,7 +229,9 @@ impl LocalTraining for Local {
     }
 
     fn save(&self, state: &mut Vec<u8>) {
-        append(&self.state, self.scheme.kept_values(), state);
+        make_room(self.scheme.kept_values(), state);
+        append_counted(&self.state.error, state);
+        self.state.moments.append(state);
     }
 
     fn restore(&mut self, saved: &[u8]) -> Result<(), String> {

@@ -6,6 +6,7 @@ use super::sent::Demo;
 use crate::model::{Llama, ParamTensors};
 use crate::training::gradient::DeviceGradient;
 use crate::training::scheme::seam::LocalTraining;
+use crate::training::state::{append, make_room};
 use crate::training::{Evaluator, PseudoGradient, Replica, Round};
 
 /// DeMo's state of one peer.
@@ -74,15 +75,14 @@ impl LocalTraining for Momentum {
     /// Saves the values, little-endian; nothing before the first round.
     fn save(&self, state: &mut Vec<u8>) {
         if !matches!(self.values, Values::Zero) {
-            state.reserve_exact(4 * self.demo.layout().total());
+            make_room(self.demo.layout().total(), state);
         }
-        let mut put = |values: &[f32]| values.iter().for_each(|value| state.extend_from_slice(&value.to_le_bytes()));
         match &self.values {
             Values::Zero => {}
-            Values::Host(values) => put(values),
+            Values::Host(values) => append(values, state),
             // Tensor by tensor, because what the device returns is a copy too.
             Values::Device(tensors) => tensors.tensors.iter().for_each(|tensor| {
-                put(tensor.to_data().as_slice().expect("f32 values"));
+                append(tensor.to_data().as_slice().expect("f32 values"), state);
             }),
         }
     }
