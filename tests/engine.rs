@@ -155,6 +155,24 @@ fn assert_same_reports(told: &[RoundReport], expected: &[RoundReport]) {
     assert_eq!(serde_json::to_string(told).unwrap(), serde_json::to_string(expected).unwrap());
 }
 
+/// Asserts that threads change nothing, and that a run goes on from any of its checkpoints as if it had not been killed. Returns what the
+/// whole run told.
+fn goes_on(network: &Arc<World>) -> Told {
+    let (whole, expected) = Run { threads: 2, ..Run::default() }.of(network).unwrap();
+    let (again, told) = Run { threads: 1, ..Run::default() }.of(network).unwrap();
+    let whole = digest(whole);
+    assert_same_events(&told.events, &expected.events);
+    assert_eq!(digest(again), whole);
+    assert!(expected.checkpoints.len() >= 2);
+    for (bytes, rounds) in &expected.checkpoints {
+        let (resumed, told) = Run { threads: 3, resume: Some(bytes.clone()), ..Run::default() }.of(network).unwrap();
+        assert_same_reports(&told.reports, &expected.reports[*rounds..]);
+        assert_eq!(told.traffic, expected.traffic[*rounds..], "from round {rounds}");
+        assert_eq!(digest(resumed), whole, "from round {rounds}");
+    }
+    expected
+}
+
 /// The models that a node had, by the round they are for.
 fn models(told: &Told, node: usize) -> BTreeMap<u64, String> {
     let events = told.events.iter().filter(|(of, _, _)| *of == node);
@@ -267,17 +285,8 @@ fn an_interrupted_run_ends_as_if_it_had_not_been() {
 
 #[test]
 fn a_killed_run_goes_on_from_any_checkpoint() {
-    let zoo = small(ZOO, &[]);
-    let (whole, expected) = Run { threads: 2, ..Run::default() }.of(&zoo).unwrap();
-    let rounds: Vec<usize> = expected.checkpoints.iter().map(|(_, rounds)| *rounds).collect();
+    let rounds: Vec<usize> = goes_on(&small(ZOO, &[])).checkpoints.iter().map(|(_, rounds)| *rounds).collect();
     assert!(rounds.starts_with(&[5, 10]) && rounds.ends_with(&[14]), "{rounds:?}");
-    for (bytes, rounds) in &expected.checkpoints {
-        let resume = Some(bytes.clone());
-        let (outcome, told) = Run { threads: 1, resume, ..Run::default() }.of(&zoo).unwrap();
-        assert_same_reports(&told.reports, &expected.reports[*rounds..]);
-        assert_eq!(told.traffic, expected.traffic[*rounds..]);
-        assert_eq!(digest(outcome), digest(whole), "from round {rounds}");
-    }
 }
 
 /// Whatever the scheme, honest replicas stay in sync, threads change nothing, and a run can be taken up again.
@@ -292,13 +301,7 @@ fn every_scheme_has_one_digest_and_goes_on() {
         "scheme={kind='dense', update='gradient'}",
     ] {
         let zoo = small(ZOO, &[scheme]);
-        let (whole, expected) = Run { threads: 2, ..Run::default() }.of(&zoo).unwrap();
-        let (again, _) = Run { threads: 1, ..Run::default() }.of(&zoo).unwrap();
-        let (bytes, rounds) = &expected.checkpoints[0];
-        let (resumed, told) = Run { threads: 2, resume: Some(bytes.clone()), ..Run::default() }.of(&zoo).unwrap();
-        assert_same_reports(&told.reports, &expected.reports[*rounds..]);
-        assert_eq!(digest(again), digest(whole), "{scheme}");
-        assert_eq!(digest(resumed), digest(whole), "{scheme}");
+        let expected = goes_on(&zoo);
         for node in 2..5 {
             assert_in_sync(&expected, node, 1..=14);
         }

@@ -20,6 +20,8 @@ mod s3;
 
 #[path = "faults/audits.rs"]
 mod audits;
+#[path = "faults/killed.rs"]
+mod killed;
 #[path = "faults/nodes.rs"]
 mod nodes;
 #[path = "faults/schedule.rs"]

@@ -2,8 +2,8 @@
 
 use gauntlet::mechanism::Status;
 
-use super::common::{Run, Told, finished};
-use super::{assert_same_events, assert_same_reports, digest, small};
+use super::common::{Told, finished};
+use super::{goes_on, small};
 
 /// Everybody who passes the cheap checks is aggregated, so that only the rule stands against attackers.
 const OPEN: [&str; 6] = [
@@ -124,16 +124,7 @@ behaviour = { kind = "alie", colluders = 3 }
 
 #[test]
 fn attackers_go_on_from_any_checkpoint() {
-    let network = small(ATTACKERS, &[]);
-    let (whole, expected) = Run { threads: 2, ..Run::default() }.of(&network).unwrap();
-    let (again, told) = Run { threads: 1, ..Run::default() }.of(&network).unwrap();
-    assert_same_events(&told.events, &expected.events);
-    assert_eq!(digest(again), digest(whole));
-    for (bytes, rounds) in &expected.checkpoints {
-        let (outcome, told) = Run { threads: 3, resume: Some(bytes.clone()), ..Run::default() }.of(&network).unwrap();
-        assert_same_reports(&told.reports, &expected.reports[*rounds..]);
-        assert_eq!(digest(outcome), digest(whole), "from round {rounds}");
-    }
+    goes_on(&small(ATTACKERS, &[]));
 }
 
 #[test]

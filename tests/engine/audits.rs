@@ -11,9 +11,9 @@ use gauntlet::transport::keys;
 use object_store::ObjectStoreExt;
 use serde::{Deserialize, Serialize};
 
-use super::common::{Run, Told, finished};
+use super::common::{Told, finished};
 use super::strategies::beside_five;
-use super::{SMALL, ZOO, assert_in_sync, assert_same_reports, digest, small};
+use super::{SMALL, ZOO, assert_in_sync, goes_on, small};
 
 /// All peers are audited in each round but the last one, after which nobody is there to answer.
 const AUDIT: &str = "mechanism={kind='audit', audited_per_round=20.0}";
@@ -151,15 +151,7 @@ fn who_rests_after_an_audit_is_found_out() {
 fn an_audited_run_has_one_digest_and_goes_on() {
     let audit = "mechanism={kind='audit', audited_per_round=4.0}";
     let zoo = small(ZOO, &[audit, "protocol.sealed=true"]);
-    let (whole, expected) = Run { threads: 2, ..Run::default() }.of(&zoo).unwrap();
-    let (again, _) = Run { threads: 1, ..Run::default() }.of(&zoo).unwrap();
-    let whole = digest(whole);
-    assert_eq!(digest(again), whole);
-    for (bytes, rounds) in &expected.checkpoints {
-        let (resumed, told) = Run { threads: 2, resume: Some(bytes.clone()), ..Run::default() }.of(&zoo).unwrap();
-        assert_same_reports(&told.reports, &expected.reports[*rounds..]);
-        assert_eq!(digest(resumed), whole, "from round {rounds}");
-    }
+    let expected = goes_on(&zoo);
     for peer in 0..3 {
         let found = audits(&expected, &zoo, peer);
         assert!(found.iter().all(|audit| *audit == 1.0), "{peer}: {found:?}");

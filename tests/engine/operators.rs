@@ -2,8 +2,8 @@
 
 use gauntlet::mechanism::Status;
 
-use super::common::{Run, Told, finished};
-use super::{assert_in_sync, assert_same_events, assert_same_reports, digest, small};
+use super::common::{Told, finished};
+use super::{assert_in_sync, goes_on, small};
 
 /// Peers, an operator whose strategy has a memory and whose link fails, and one that comes late.
 const OPERATORS: &str = r#"
@@ -51,18 +51,8 @@ fn an_operator_of_three_is_paid_on_three_slots() {
 #[test]
 fn an_operator_goes_on_from_any_checkpoint() {
     let network = small(OPERATORS, &[]);
-    let (whole, expected) = Run { threads: 2, ..Run::default() }.of(&network).unwrap();
-    let (again, told) = Run { threads: 1, ..Run::default() }.of(&network).unwrap();
-    assert_same_events(&told.events, &expected.events);
-    assert_eq!(digest(again), digest(whole));
-    assert!(!sent(&expected, 4).is_empty(), "the second operator has joined");
-    assert!(expected.checkpoints.len() >= 2);
-    for (bytes, rounds) in &expected.checkpoints {
-        let (outcome, told) = Run { threads: 3, resume: Some(bytes.clone()), ..Run::default() }.of(&network).unwrap();
-        assert_same_reports(&told.reports, &expected.reports[*rounds..]);
-        assert_eq!(told.traffic, expected.traffic[*rounds..]);
-        assert_eq!(digest(outcome), digest(whole), "from round {rounds}");
-    }
+    let told = goes_on(&network);
+    assert!(!sent(&told, 4).is_empty(), "the second operator has joined");
 }
 
 #[test]

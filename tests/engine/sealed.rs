@@ -14,9 +14,9 @@ use gauntlet::transport::keys;
 use object_store::ObjectStoreExt;
 use serde::{Deserialize, Serialize};
 
-use super::common::{Run, finished};
+use super::common::finished;
 use super::strategies::beside_five;
-use super::{HONEST, SMALL, ZOO, assert_in_sync, assert_same_reports, digest, small};
+use super::{HONEST, SMALL, ZOO, assert_in_sync, assert_same_reports, goes_on, small};
 
 const SEALED: &str = "protocol.sealed=true";
 
@@ -45,15 +45,7 @@ fn sealing_changes_nothing_for_honest_peers() {
 #[test]
 fn a_sealed_run_has_one_digest_and_goes_on() {
     let zoo = small(ZOO, &[SEALED]);
-    let (whole, expected) = Run { threads: 2, ..Run::default() }.of(&zoo).unwrap();
-    let (again, _) = Run { threads: 1, ..Run::default() }.of(&zoo).unwrap();
-    let whole = digest(whole);
-    assert_eq!(digest(again), whole);
-    for (bytes, rounds) in &expected.checkpoints {
-        let (resumed, told) = Run { threads: 2, resume: Some(bytes.clone()), ..Run::default() }.of(&zoo).unwrap();
-        assert_same_reports(&told.reports, &expected.reports[*rounds..]);
-        assert_eq!(digest(resumed), whole, "from round {rounds}");
-    }
+    let expected = goes_on(&zoo);
     for node in 2..5 {
         assert_in_sync(&expected, node, 1..=14);
     }

@@ -3,38 +3,20 @@
 
 use std::time::Duration;
 
-use super::schedule::{Event, Moment, More, PEERS, Planned, Schedule};
+use super::killed::{self, KILLED, VICTIM};
+use super::schedule::{More, PEERS};
 use super::{Network, ROUND, SEALED_WINDOW};
 
-/// The round in which a peer is killed between its upload and its state, and the one after which the store is down while states
-/// are due.
-const KILLED: u64 = 4;
+/// The round after which the store is down while states are due.
 const DOWN: u64 = 8;
-const VICTIM: usize = 1;
 
 #[test]
 fn a_missing_state_costs_an_audit_and_nothing_else() {
-    let planned = [
-        (KILLED, Moment::Uploaded(VICTIM), Event::KillPeer(VICTIM)),
-        (KILLED + 1, Moment::Begun, Event::StartPeer(VICTIM)),
-    ];
-    let planned = planned.map(|(round, moment, event)| Planned { round, moment, event });
-    let mut network = Network::start(Schedule { seed: 5, rounds: 12, planned: planned.into(), more: More::Audits });
-    for round in 1..=DOWN {
-        for planned in network.schedule.planned.clone().into_iter().filter(|planned| planned.round == round) {
-            network.wait_until(round, planned.moment);
-            network.happen(planned);
-        }
-        network.wait_until(round, Moment::Decided);
-    }
+    let mut network = killed::run_until(DOWN + 1, More::Audits);
     network.go_down_while_states_are_due(DOWN);
     network.finish();
 
-    let records = network.records();
-    assert!(records.keys().copied().eq(0..12), "a record for every round: {:?}", records.keys());
-    for (before, after) in records.values().zip(records.values().skip(1)) {
-        assert_eq!(before.model_after, after.model_before, "round {} goes on from the one before", after.round);
-    }
+    killed::assert_went_on(&mut network);
     let reported = network.reported();
     // In the first round they register, and after the last one nobody is asked.
     for round in 1..11 {
@@ -53,9 +35,6 @@ fn a_missing_state_costs_an_audit_and_nothing_else() {
             let is_as_expected = expected.0.contains(&status) && expected.1.contains(&audit);
             assert!(is_as_expected, "peer {peer} in round {round}: {status}, {audit:?}");
         }
-    }
-    for node in network.nodes() {
-        assert!(!node.said().contains("panicked"), "{}\n{}", node.name, node.said());
     }
 }
 

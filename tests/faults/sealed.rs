@@ -6,39 +6,21 @@ use std::time::Duration;
 
 use gauntlet::transport::sealed;
 
-use super::schedule::{Event, Moment, More, PEERS, Planned, Schedule};
+use super::killed::{self, KILLED, VICTIM};
+use super::schedule::{More, PEERS};
 use super::{Network, ROUND};
 
-/// The round in which a peer is killed between its upload and its key, and the one in which the store is down while keys
-/// are due.
-const KILLED: u64 = 4;
+/// The round in which the store is down while keys are due.
 const DOWN: u64 = 8;
-const VICTIM: usize = 1;
 
 #[test]
 fn a_missing_key_costs_a_round_and_nothing_else() {
-    let planned = [
-        (KILLED, Moment::Uploaded(VICTIM), Event::KillPeer(VICTIM)),
-        (KILLED + 1, Moment::Begun, Event::StartPeer(VICTIM)),
-    ];
-    let planned = planned.map(|(round, moment, event)| Planned { round, moment, event });
-    let schedule = Schedule { seed: 5, rounds: 12, planned: planned.into(), more: More::Seals };
-    let mut network = Network::start(schedule);
-    for round in 1..DOWN {
-        for planned in network.schedule.planned.clone().into_iter().filter(|planned| planned.round == round) {
-            network.wait_until(round, planned.moment);
-            network.happen(planned);
-        }
-        network.wait_until(round, Moment::Decided);
-    }
+    let mut network = killed::run_until(DOWN, More::Seals);
     network.go_down_while_keys_are_due(DOWN);
     network.finish();
 
+    killed::assert_went_on(&mut network);
     let records = network.records();
-    assert!(records.keys().copied().eq(0..12), "a record for every round: {:?}", records.keys());
-    for (before, after) in records.values().zip(records.values().skip(1)) {
-        assert_eq!(before.model_after, after.model_before, "round {} goes on from the one before", after.round);
-    }
     assert!(records[&DOWN].included.is_empty(), "{:?}", records[&DOWN].included);
     let statuses = network.statuses();
     // In the first round they register.
@@ -53,9 +35,6 @@ fn a_missing_key_costs_a_round_and_nothing_else() {
             };
             assert!(expected.contains(&status), "peer {peer} in round {round}: {status}");
         }
-    }
-    for node in network.nodes() {
-        assert!(!node.said().contains("panicked"), "{}\n{}", node.name, node.said());
     }
 }
 
