@@ -208,6 +208,9 @@ fn cheapen(network: &mut Scenario) {
     if let Some(Value::Integer(evaluated)) = settings.get_mut("evaluated_per_round").filter(|_| !has_turns) {
         *evaluated = ((*evaluated as f64 * shorter * fewer).round() as i64).clamp(1, now as i64);
     }
+    if let Some(Value::Float(audited)) = settings.get_mut("audited_per_round") {
+        *audited = (*audited * shorter * fewer).min(now as f64);
+    }
 }
 
 #[cfg(test)]
@@ -274,6 +277,25 @@ mod tests {
             Some(3),
             "60 rounds of 80 peers are as many checks a peer as 30 rounds of 20 with 3"
         );
+    }
+
+    /// Otherwise nobody would be paid in so few rounds.
+    #[test]
+    fn small_networks_audit_each_peer_as_often() {
+        let audited = |settings: &[&str]| {
+            let settings = ["mechanism=audit"].iter().chain(settings);
+            let settings: Vec<String> = settings.map(|setting| (*setting).into()).collect();
+            let arena = Arena::new(&load("averaging", &settings).unwrap()).unwrap();
+            let network = arena.network(Stage::Cheap, &arena.space.honest(), Played::BySome, 1).unwrap();
+            network.mechanism.settings["audited_per_round"].as_float().unwrap()
+        };
+        assert_eq!(
+            audited(&[]),
+            4.5,
+            "150 rounds of 16 peers are as many audits a peer as 30 rounds with five times as many"
+        );
+        assert_eq!(audited(&["mechanism.audited_per_round=10.0"]), 16.0);
+        assert!((audited(&["peers.0.count=76", "rounds=60"]) - 0.45).abs() < 1e-12);
     }
 
     #[test]
