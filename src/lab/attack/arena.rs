@@ -289,13 +289,10 @@ mod tests {
             let network = arena.network(Stage::Cheap, &arena.space.honest(), Played::BySome, 1).unwrap();
             network.mechanism.settings["audited_per_round"].as_float().unwrap()
         };
-        assert_eq!(
-            audited(&[]),
-            4.5,
-            "150 rounds of 16 peers are as many audits a peer as 30 rounds with five times as many"
-        );
+        assert_eq!(audited(&[]), 5.0, "30 rounds with five times as many audits, instead of 150");
+        assert_eq!(audited(&["mechanism.audited_per_round=0.5"]), 2.5);
         assert_eq!(audited(&["mechanism.audited_per_round=10.0"]), 16.0);
-        assert!((audited(&["peers.0.count=76", "rounds=60"]) - 0.45).abs() < 1e-12);
+        assert_eq!(audited(&["peers.0.count=76", "rounds=60"]), 0.5, "twice as many, of a quarter of the peers");
     }
 
     #[test]
