@@ -24,7 +24,8 @@ const TRIED: usize = 3;
 /// checkpoints of others behind its own.
 const LOOKED_AT: usize = 30;
 
-/// Rounds for which a node waits for the payloads of a record: as long as peers keep their uploads.
+/// Rounds for which a node waits for the payloads of a record: as long as peers keep their uploads. As long it waits for anything
+/// after the last round.
 const PATIENCE: u64 = 3;
 
 /// A model that a node catches up to: the replica before round `at`.
@@ -46,6 +47,7 @@ pub async fn step_forward(
 ) -> Option<Step> {
     let every = network.rules.training.checkpoint_every;
     let (mut objected, mut lacking_since) = (None, None);
+    let until = ports.clock.round().max(network.rules.rounds) + PATIENCE;
     loop {
         if ports.chain.view().await.void_rounds().contains(&at) {
             ports.host.trace(&format!("void {at}"));
@@ -94,9 +96,7 @@ pub async fn step_forward(
             }
         }
         // While the bucket does not answer, something may still be there.
-        if ports.clock.round() > network.rules.rounds + PATIENCE
-            && newest_checkpoint_round(network, ports).await.is_some()
-        {
+        if ports.clock.round() > until && newest_checkpoint_round(network, ports).await.is_some() {
             tracing::warn!(at, "the last round is over, and nothing leads on from this node's model");
             return None;
         }
