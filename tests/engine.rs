@@ -300,6 +300,7 @@ fn every_scheme_has_one_digest_and_goes_on() {
         "scheme={kind='dense', inner='muon', inner_steps=2}",
         "scheme={kind='dense', update='gradient'}",
     ] {
+        println!("{scheme}");
         let zoo = small(ZOO, &[scheme]);
         let expected = goes_on(&zoo);
         for node in 2..5 {

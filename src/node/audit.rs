@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
+use futures::TryStreamExt;
 use futures::future::join_all;
 use object_store::path::Path;
 use object_store::{Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt};
@@ -19,7 +20,6 @@ use super::network::Network;
 use super::ports::{Clock, Ports};
 use crate::Uid;
 use crate::bucket::untrusted::{create, get_stamped};
-use crate::digest::Digest;
 use crate::transport::audit::{self, REQUEST_LEN, Request};
 use crate::transport::bundle::{PART, parts};
 use crate::transport::{Hotkey, keys};
@@ -81,8 +81,10 @@ pub async fn answer(network: Arc<Network>, starts: Vec<(Ports, Start)>) {
             return;
         }
         let asked = asked(&network, ports, *round).await;
-        let named = starts.iter().filter(|(_, start)| asked.contains(&start.uid) && shown.insert(start.uid));
-        join_all(named.map(|(ports, start)| show(ports, start))).await;
+        let named = starts.iter().filter(|(_, start)| asked.contains(&start.uid) && !shown.contains(&start.uid));
+        let show = async |(ports, start): &(Ports, Start)| show(ports, start, window.closes).await.then_some(start.uid);
+        let put = join_all(named.map(show)).await;
+        shown.extend(put.into_iter().flatten());
     }
 }
 
@@ -102,17 +104,22 @@ pub async fn asked(network: &Network, ports: &Ports, round: u64) -> BTreeSet<Uid
     join_all(requests).await.into_iter().flatten().flatten().collect()
 }
 
-/// Puts a state part by part, unless it is there already: a later stamp must not replace one in time. A failure is a failed audit, not
-/// an error.
-async fn show(ports: &Ports, start: &Start) {
-    ports.host.trace(&format!("state {} {}", start.round, Digest::of(&start.state)));
+/// Puts a state part by part, except what is there already: a later stamp must not replace one in time. Returns whether all of it is there. A
+/// failure is a failed audit, not an error.
+async fn show(ports: &Ports, start: &Start, closes: Duration) -> bool {
+    ports.host.trace(&format!("state {}", start.round));
     let key = keys::state(&ports.identity.hotkey(), start.round);
     for (key, part) in parts_of(&key, &start.state) {
+        if ports.clock.now() > closes {
+            tracing::warn!(round = start.round, "there was no time for all of the training state for an audit");
+            return false;
+        }
         if let Err(error) = create(&*ports.own_uploads, &key, part).await {
             tracing::warn!(round = start.round, %error, "the training state for an audit could not be put");
-            return;
+            return false;
         }
     }
+    true
 }
 
 /// Removes what a peer may have shown of its work of a round, a state of at most `most` bytes.
@@ -121,7 +128,7 @@ pub async fn forget(bucket: &dyn ObjectStore, peer: &Hotkey, round: u64, most: u
     let _ = bucket.delete(&key).await;
     for part in (1..parts(most)).map(|part| keys::part(&key, part)) {
         // In most rounds nobody asks.
-        if bucket.head(&part).await.is_err() {
+        if matches!(bucket.head(&part).await, Err(Error::NotFound { .. })) {
             return;
         }
         let _ = bucket.delete(&part).await;
@@ -149,61 +156,80 @@ async fn find(
     let (closes, next) = (clock.audit_window(round).closes, clock.put_window(round + 1).opens);
     let until = (closes + next.saturating_sub(closes) / 4).max(clock.now() + clock.round_length() / 8);
     let key = keys::state(peer, round);
-    match tokio::time::timeout(until.saturating_sub(clock.now()), read(bucket, &key, most)).await.ok()? {
-        Ok(Some((state, stamp))) if clock.since_genesis(stamp) <= clock.audit_window(round).closes => {
-            Some(Shown::State(state))
-        }
-        Ok(_) | Err(Error::NotFound { .. }) => Some(Shown::Nothing),
+    let is_late = |stamp| clock.since_genesis(stamp) > closes;
+    match tokio::time::timeout(until.saturating_sub(clock.now()), read(bucket, &key, most, is_late)).await.ok()? {
+        Ok(Some(state)) => Some(Shown::State(state)),
+        Ok(None) | Err(Error::NotFound { .. }) => Some(Shown::Nothing),
         Err(_) => None,
     }
 }
 
-/// A state and the stamp of its last part; `None` if it is longer.
+/// A state; `None` if it is longer, or a part of it came late.
 async fn read(
     bucket: &Arc<dyn ObjectStore>,
     key: &Path,
     most: usize,
-) -> object_store::Result<Option<(Bytes, DateTime<Utc>)>> {
-    let Some((first, mut latest)) = read_part(bucket, key, most.min(PART)).await? else { return Ok(None) };
+    is_late: impl Fn(DateTime<Utc>) -> bool,
+) -> object_store::Result<Option<Bytes>> {
+    let Some(first) = read_part(bucket, key, most.min(PART), &is_late).await? else { return Ok(None) };
     if first.len() < PART {
-        return Ok(Some((first, latest)));
+        return Ok(Some(first));
     }
-    let mut state = first.to_vec();
+    // A vector that grows would be copied.
+    let mut state = BytesMut::with_capacity(most);
+    state.extend_from_slice(&first);
     for number in 1..parts(most) {
         let left = (most - state.len()).min(PART);
-        let part = match read_part(bucket, &keys::part(key, number), left).await {
+        let part = match read_part(bucket, &keys::part(key, number), left, &is_late).await {
             // The one before was the last, and as long as others.
             Err(Error::NotFound { .. }) => break,
             part => part?,
         };
-        let Some((part, stamp)) = part else { return Ok(None) };
+        let Some(part) = part else { return Ok(None) };
         state.extend_from_slice(&part);
-        latest = latest.max(stamp);
         if part.len() < PART {
             break;
         }
     }
-    Ok(Some((state.into(), latest)))
+    Ok(Some(state.freeze()))
 }
 
-/// An object and its stamp; `None` if it is longer.
+/// An object; `None` if it is longer or late.
 async fn read_part(
     bucket: &Arc<dyn ObjectStore>,
     key: &Path,
     most: usize,
-) -> object_store::Result<Option<(Bytes, DateTime<Utc>)>> {
+    is_late: impl Fn(DateTime<Utc>) -> bool,
+) -> object_store::Result<Option<Bytes>> {
     let options = GetOptions { range: Some(GetRange::Bounded(0..most as u64)), ..Default::default() };
     let found = match bucket.get_opts(key, options).await {
         Ok(found) => found,
         Err(error @ Error::NotFound { .. }) => return Err(error),
-        // A range does not fit an empty object, which may be a state, and no range is empty.
         Err(error) => {
             let meta = bucket.head(key).await?;
-            return if meta.size == 0 { Ok(Some((Bytes::new(), meta.last_modified))) } else { Err(error) };
+            return match meta.size {
+                // Its owner has changed it, maybe so that the store failed.
+                _ if is_late(meta.last_modified) => Ok(None),
+                // A range does not fit an empty object, which may be a state, and no range is empty.
+                0 => Ok(Some(Bytes::new())),
+                _ => Err(error),
+            };
         }
     };
-    let (size, stamp) = (found.meta.size, found.meta.last_modified);
-    if size > most as u64 { Ok(None) } else { Ok(Some((found.bytes().await?, stamp))) }
+    let size = found.meta.size;
+    if size > most as u64 || is_late(found.meta.last_modified) {
+        return Ok(None);
+    }
+    // A store of the peer's own can send something else than it has announced.
+    let wrong = |found: usize| Error::Generic { store: "audit", source: format!("{found} bytes of {size}").into() };
+    let (mut body, mut bytes) = (found.into_stream(), BytesMut::with_capacity(size as usize));
+    while let Some(chunk) = body.try_next().await? {
+        if bytes.len() + chunk.len() > size as usize {
+            return Err(wrong(bytes.len() + chunk.len()));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    if bytes.len() as u64 == size { Ok(Some(bytes.freeze())) } else { Err(wrong(bytes.len())) }
 }
 
 #[cfg(test)]
@@ -240,6 +266,15 @@ mod tests {
         forget(&memory, &peer, 3, PART + 9).await;
         for key in [key.clone(), keys::part(&key, 1)] {
             assert!(memory.head(&key).await.is_err());
+        }
+        let whole = Bytes::from(vec![8; PART]);
+        memory.put(&key, whole.clone().into()).await.unwrap();
+        for rest in [None, Some(Bytes::new())] {
+            if let Some(rest) = rest {
+                memory.put(&keys::part(&key, 1), rest.into()).await.unwrap();
+            }
+            assert!(found(3, PART).await == Some(Shown::State(whole.clone())), "a part and no more");
+            assert!(found(3, PART + 9).await == Some(Shown::State(whole.clone())));
         }
         let hour = ThrottleConfig { wait_get_per_call: Duration::from_secs(3600), ..Default::default() };
         let slow: Arc<dyn ObjectStore> = Arc::new(ThrottledStore::new(memory, hour));

@@ -60,10 +60,9 @@ pub async fn step_forward(
         }
         let behind = ports.clock.round().min(network.rules.rounds).saturating_sub(at);
         if behind > every
-            && let Some((newest, replica, agreed)) = newest_checkpoint(network, ports, at).await
+            && let Some(step) = step_to_checkpoint(network, ports, at).await
         {
-            ports.host.trace(&format!("checkpoint {newest} {}", replica.digest));
-            return Some(Step { at: newest, followed: Followed { replica, in_sync: true, is_sound: true, agreed } });
+            return Some(step);
         }
         // Records of long ago are removed, so only a checkpoint helps.
         if let Some(record) = fetch_in_turn(network, ports, at, agreed).await {
@@ -79,11 +78,9 @@ pub async fn step_forward(
             let round = ports.clock.round();
             // The payloads may be gone for good, or the record be one that was replaced. Then only a checkpoint helps.
             if round > *lacking_since.get_or_insert(round) + PATIENCE
-                && let Some((newest, replica, agreed)) = newest_checkpoint(network, ports, at).await
+                && let Some(step) = step_to_checkpoint(network, ports, at).await
             {
-                ports.host.trace(&format!("checkpoint {newest} {}", replica.digest));
-                let followed = Followed { replica, in_sync: true, is_sound: true, agreed };
-                return Some(Step { at: newest, followed });
+                return Some(step);
             }
             // Who can go on from a checkpoint has nothing against what was agreed up to it.
             if objects
@@ -95,13 +92,25 @@ pub async fn step_forward(
                 ports.chain.submit(Call::Object(objection(&record, true))).await;
             }
         }
-        // While the bucket does not answer, something may still be there.
-        if ports.clock.round() > until && newest_checkpoint_round(network, ports).await.is_some() {
-            tracing::warn!(at, "the last round is over, and nothing leads on from this node's model");
-            return None;
+        if ports.clock.round() > until {
+            if let Some(step) = step_to_checkpoint(network, ports, at).await {
+                return Some(step);
+            }
+            // While the bucket does not answer, something may still be there.
+            if newest_checkpoint_round(network, ports).await.is_some() {
+                tracing::warn!(at, "the last round is over, and nothing leads on from this node's model");
+                return None;
+            }
         }
         wait_a_little(ports).await;
     }
+}
+
+/// The step to the newest checkpoint after round `at`, if there is one.
+async fn step_to_checkpoint(network: &Arc<Network>, ports: &Ports, at: u64) -> Option<Step> {
+    let (at, replica, agreed) = newest_checkpoint(network, ports, at).await?;
+    ports.host.trace(&format!("checkpoint {at} {}", replica.digest));
+    Some(Step { at, followed: Followed { replica, in_sync: true, is_sound: true, agreed } })
 }
 
 /// The newest model after round `beyond` that validators have put into the bucket and vouch for: `(round, replica)`,

@@ -10,6 +10,7 @@
 //! nodes/<hotkey>/rounds/00000012/upload       a peer's pseudo-gradient of round 12
 //! nodes/<hotkey>/rounds/00000012/key          what opens it, if uploads are sealed
 //! nodes/<hotkey>/rounds/00000012/state        what a peer's work of round 12 started from, if a validator asked for it
+//! nodes/<hotkey>/rounds/00000012/state.0001   the next part of a large one
 //! nodes/<hotkey>/rounds/00000012/audits       the peers whose work of round 12 a validator will do again
 //! nodes/<hotkey>/rounds/00000012/bundle       the uploads that a validator's record includes, or their first part
 //! nodes/<hotkey>/rounds/00000012/bundle.0001  the next part of a large bundle
@@ -113,7 +114,7 @@ pub fn checkpoint(validator: &Hotkey, round: u64) -> Path {
     path(format!("nodes/{validator}/checkpoints/{round:08}"))
 }
 
-/// Part number `part` of the model or bundle at `key`; part 0 is at `key` itself.
+/// Part number `part` of the model, bundle or state at `key`; part 0 is at `key` itself.
 pub fn part(key: &Path, part: usize) -> Path {
     if part == 0 { key.clone() } else { path(format!("{key}.{part:04}")) }
 }

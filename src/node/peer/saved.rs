@@ -76,6 +76,7 @@ impl Peer {
                 Ok::<_, String>(own)
             };
             slot.local.as_mut().expect("it does not train yet").restore(next(saved.training)?)?;
+            slot.digest = None;
             slot.start = match saved.start {
                 Some(SavedStart { key, round, uid, state }) => {
                     Some((key, Start { round, uid, state: Bytes::copy_from_slice(next(state)?) }))
