@@ -66,6 +66,8 @@ fn states_for_audits_are_planned() {
     let [memory, before] = [&plan, &without].map(|plan| plan.peer_memory(true).total);
     // And 15 uploads that hold a commitment.
     assert_eq!((memory.host - before.host, memory.device), (2 * 4 * PARAMETERS + 15 * 66, before.device));
+    // Its work, and five pieces of a sixteenth of a page, forward and backward.
+    assert!((plan.evaluated_tokens() / (3.0 * 2048.0 * (192.0 + 5.0 / 16.0)) - 1.0).abs() < 1e-12);
     let said = printed("plan net.toml --set mechanism.kind=audit");
     assert!(said.contains("an audited peer, beside that") && said.contains("up while states are due"), "{said}");
 }

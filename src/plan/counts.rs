@@ -4,7 +4,8 @@ use super::device::Work;
 use crate::model::LlamaConfig;
 use crate::node::OpenError;
 use crate::scenario::{Operator, Scenario};
-use crate::training::scheme::Scheme;
+use crate::training::scheme::{LocalSteps, Scheme};
+use crate::training::tokens_to_take_up;
 use crate::transport::wire::Form;
 
 /// A forward pass is a third of forward and backward.
@@ -61,10 +62,15 @@ impl Plan {
         self.scenario.mean_pages() * self.config.sequence_length as f64
     }
 
-    /// Tokens that one validator runs forward in a round, as its mechanism counts them.
+    /// Tokens that one validator runs forward in a round, as its mechanism counts them, and those by which it sees whether the states of audited
+    /// peers take up work.
     pub fn evaluated_tokens(&self) -> f64 {
         let (pages, aggregated) = (self.scenario.training.pages_per_round, self.scenario.protocol.top_peers);
-        self.scenario.judge().forward_passes(pages, aggregated) * self.config.sequence_length as f64
+        let (judge, length) = (self.scenario.judge(), self.config.sequence_length);
+        let passes = judge.forward_passes(pages, aggregated);
+        let steps = self.scheme.local_steps().map_or(1, LocalSteps::steps);
+        let of_audit = if judge.audits() { tokens_to_take_up(length, steps) as f64 / pages as f64 } else { 0.0 };
+        passes * (length as f64 + of_audit)
     }
 
     /// Devices of a peer of the first group. They share its model and its work.

@@ -41,4 +41,5 @@ pub use pseudo_gradient::{PayloadError, PayloadShape, PseudoGradient, SparseTens
 pub use replica::Replica;
 pub use round::Round;
 pub use settings::{BaselineSettings, TrainingSettings};
+pub use taken_up::tokens_to_take_up;
 pub use thinned::Kept;

@@ -13,6 +13,16 @@ use crate::corpus::{PageError, PageId};
 /// may stay as it is, a peer could spare: of a tenth of the weights, their gradients.
 const TAKEN_UP: f64 = 0.9;
 
+/// How many tokens [`TrainingCore::takes_up_work`] runs forward on pages of this length, each with a gradient, for work of so many inner steps.
+pub fn tokens_to_take_up(sequence_length: usize, steps: usize) -> usize {
+    5 * piece(sequence_length) * steps
+}
+
+/// Tokens of a piece of a page. With one token alone, attention has nothing to choose from, and so no gradient.
+fn piece(sequence_length: usize) -> usize {
+    (sequence_length / 16).max(4).min(sequence_length)
+}
+
 impl TrainingCore {
     /// The inner steps of a peer's work on so many pages; `said` is what it says, where it does not do as many as the scheme says.
     pub fn inner_steps(&self, said: Option<usize>, pages: usize) -> usize {
@@ -22,12 +32,7 @@ impl TrainingCore {
 
     /// How many tokens [`takes_up_work`](Self::takes_up_work) runs forward, each with a gradient, for work of so many inner steps.
     pub fn tokens_to_take_up(&self, steps: usize) -> usize {
-        5 * self.piece() * steps
-    }
-
-    /// Tokens of a piece of a page. With one token alone, attention has nothing to choose from, and so no gradient.
-    fn piece(&self) -> usize {
-        (self.config.sequence_length / 16).max(4).min(self.config.sequence_length)
+        tokens_to_take_up(self.config.sequence_length, steps)
     }
 
     /// Whether work changes a training state: other data must lead to other values, about as many as for a peer that has trained once.
@@ -45,7 +50,7 @@ impl TrainingCore {
         (page, steps, at): (PageId, usize, usize),
         round: u64,
     ) -> Result<bool, PageError> {
-        let (page, piece) = (self.corpus.pages(&[page])?.swap_remove(0), self.piece());
+        let (page, piece) = (self.corpus.pages(&[page])?.swap_remove(0), piece(self.config.sequence_length));
         let [one, other] = [&page[..=piece], &page[page.len() - piece - 1..]];
         let round = Round { number: round, lr: self.schedule.lr(round), steps: Some(steps) };
         let after = |from: &[u8], differs: bool| -> Result<Bytes, String> {
