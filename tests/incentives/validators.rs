@@ -212,7 +212,7 @@ fn records_and_weights_that_are_replaced() {
 #[test]
 fn a_run_ends_although_a_peer_cannot_catch_up() {
     let (sender, ended) = std::sync::mpsc::channel();
-    std::thread::spawn(move || sender.send(Ended::of("equivocate", &["rounds=33"])));
+    std::thread::spawn(move || drop(sender.send(Ended::of("equivocate", &["rounds=33"]))));
     let ended = ended.recv_timeout(std::time::Duration::from_secs(300)).expect("it ends");
     let peer = ended.told().peer(&ended.world, HONEST, 32).expect("it has registered");
     assert_eq!(peer.steps_behind, None, "it has no model to work on");
