@@ -36,8 +36,8 @@ pub struct Step {
 
 /// One step of a node that catches up from before round `at`: to the newest checkpoint if that is far ahead, otherwise
 /// through the record of `at`. A round that has become void is an empty step. With `objects`, which is for validators,
-/// the node tells the others when it lacks the payloads of a round that is long over. `None` if the last round is over, and
-/// nothing leads on: nobody will decide another round or put another checkpoint.
+/// the node tells the others when it lacks the payloads of a round that is long over. `None` if some rounds have
+/// passed since the last one, and nothing leads on.
 pub async fn step_forward(
     network: &Arc<Network>,
     ports: &Ports,
