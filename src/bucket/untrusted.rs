@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
+use futures::TryStreamExt;
 use object_store::path::Path;
-use object_store::{Error, GetOptions, GetRange, ObjectStore, PutMode, PutOptions, Result};
+use object_store::{Error, GetOptions, GetRange, GetResult, ObjectStore, PutMode, PutOptions, Result};
 
 /// Puts an object unless one exists. Returns whether it did.
 ///
@@ -39,7 +40,26 @@ pub async fn get_stamped(bucket: &Arc<dyn ObjectStore>, key: &Path, most: u64) -
         let announced = answer.meta.size as usize;
         return Some((answer.bytes().await.ok()?.slice(..announced), stamp));
     }
-    Some((answer.bytes().await.ok()?, stamp))
+    Some((body(answer).await.ok()?, stamp))
+}
+
+/// All bytes of an object, as many as the store has announced: a store that somebody else runs can send more, without end.
+///
+/// # Errors
+/// The store fails, or sends more or less.
+pub async fn body(answer: GetResult) -> Result<Bytes> {
+    let announced = answer.meta.size;
+    let wrong =
+        |found: usize| Error::Generic { store: "bucket", source: format!("{found} bytes of {announced}").into() };
+    let (mut chunks, mut bytes) = (answer.into_stream(), BytesMut::with_capacity(announced as usize));
+    while let Some(chunk) = chunks.try_next().await? {
+        let found = bytes.len() + chunk.len();
+        if found as u64 > announced {
+            return Err(wrong(found));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    if bytes.len() as u64 == announced { Ok(bytes.freeze()) } else { Err(wrong(bytes.len())) }
 }
 
 /// Result of reading an object several times.
@@ -100,6 +120,20 @@ mod tests {
         assert_eq!(get_bounded(&bucket, &key, 5).await.unwrap(), "12345");
         assert_eq!(get_bounded(&bucket, &key, 4).await, None);
         assert_eq!(get_bounded(&bucket, &"b".into(), 4).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_not_as_long_as_announced_is_an_error() {
+        let (bucket, key) = (InMemory::new(), Path::from("a"));
+        bucket.put(&key, "12345".into()).await.unwrap();
+        let announced = async |size| {
+            let mut answer = bucket.get(&key).await.unwrap();
+            answer.meta.size = size;
+            body(answer).await.map_err(|error| error.to_string())
+        };
+        assert_eq!(announced(5).await.unwrap(), "12345");
+        assert!(announced(4).await.unwrap_err().contains("5 bytes of 4"));
+        assert!(announced(6).await.unwrap_err().contains("5 bytes of 6"));
     }
 
     /// Settles these reads, where 7 is recognised and 0 fails, and counts the reads made.

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
-use futures::TryStreamExt;
 use futures::future::join_all;
 use object_store::path::Path;
 use object_store::{Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt};
@@ -19,13 +18,17 @@ use super::bundle::parts_of;
 use super::network::Network;
 use super::ports::{Clock, Ports};
 use crate::Uid;
-use crate::bucket::untrusted::{create, get_stamped};
+use crate::bucket::untrusted::{body, create, get_stamped};
+use crate::digest::Digest;
 use crate::transport::audit::{self, REQUEST_LEN, Request};
 use crate::transport::bundle::{PART, parts};
 use crate::transport::{Hotkey, keys};
 
 /// After a time, objects that arrived then are visible.
 const A_MOMENT: Duration = Duration::from_millis(10);
+
+/// Reads of a state that fail while the store answers for other objects, before the state's owner is to blame.
+const REFUSALS: usize = 3;
 
 /// Parts of the time for showing after which a peer looks whether it is asked.
 const LOOKS: [f64; 2] = [0.0, 0.25];
@@ -42,7 +45,7 @@ pub struct Start {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shown {
     State(Bytes),
-    /// No state in time, or something that is longer.
+    /// No state in time, or something else.
     Nothing,
 }
 
@@ -136,32 +139,55 @@ pub async fn forget(bucket: &dyn ObjectStore, peer: &Hotkey, round: u64, most: u
 }
 
 /// What a peer has shown of its work of a round by the end of the window; `None` if the network's store does not answer. A bucket of
-/// the peer's own must: otherwise a peer could choose its audits. Transfers no more than `most` bytes.
-pub async fn shown(ports: &Ports, peer: &Hotkey, round: u64, most: usize) -> Option<Shown> {
+/// the peer's own must: otherwise a peer could choose its audits. Transfers no more than `most` bytes. A state has the digest that its peer
+/// has committed to.
+pub async fn shown(ports: &Ports, peer: &Hotkey, round: u64, most: usize, committed: Digest) -> Option<Shown> {
     ports.clock.sleep_until(ports.clock.audit_window(round).closes + A_MOMENT).await;
     let Some(bucket) = ports.uploads_of(peer).await else { return Some(Shown::Nothing) };
-    let found = find(&ports.clock, &bucket, (peer, round), most).await;
+    let request = keys::audits(&ports.identity.hotkey(), round);
+    let is_up = || async { get_stamped(&ports.bucket, &request, REQUEST_LEN as u64).await.is_some() };
+    let is_committed = |state: Bytes| ports.run(Duration::ZERO, move || Digest::of(&state) == committed);
+    let found = find(&ports.clock, &bucket, (peer, round), most, is_up, is_committed).await;
     let is_own = ports.chain.view().await.bucket_of(&peer.0).is_some();
     found.or_else(|| is_own.then_some(Shown::Nothing))
 }
 
-/// What is in a bucket; `None` if it does not answer soon.
-async fn find(
+/// What is in a bucket; `None` if it does not answer soon. `is_up` says whether it answers for another object: the owner of a state can
+/// store it in a way in which nobody else can read it (archived, or with a key of its own). A read may be damaged in transit, so that
+/// only what is read twice alike counts as something else than what was committed to.
+async fn find<U: Future<Output = bool>, C: Future<Output = bool>>(
     clock: &Clock,
     bucket: &Arc<dyn ObjectStore>,
     (peer, round): (&Hotkey, u64),
     most: usize,
+    is_up: impl Fn() -> U,
+    is_committed: impl Fn(Bytes) -> C,
 ) -> Option<Shown> {
     // One that does not answer must not put off the audits of the next round. A round may be decided later than that.
     let (closes, next) = (clock.audit_window(round).closes, clock.put_window(round + 1).opens);
     let until = (closes + next.saturating_sub(closes) / 4).max(clock.now() + clock.round_length() / 8);
     let key = keys::state(peer, round);
     let is_late = |stamp| clock.since_genesis(stamp) > closes;
-    match tokio::time::timeout(until.saturating_sub(clock.now()), read(bucket, &key, most, is_late)).await.ok()? {
-        Ok(Some(state)) => Some(Shown::State(state)),
-        Ok(None) | Err(Error::NotFound { .. }) => Some(Shown::Nothing),
-        Err(_) => None,
-    }
+    let look = async {
+        let (mut refused, mut before) = (0, None);
+        loop {
+            match read(bucket, &key, most, is_late).await {
+                Ok(Some(state)) if is_committed(state.clone()).await => return Shown::State(state),
+                Ok(Some(other)) if before.as_ref() == Some(&other) => return Shown::Nothing,
+                Ok(Some(other)) => before = Some(other),
+                Ok(None) | Err(Error::NotFound { .. }) => return Shown::Nothing,
+                Err(error) => {
+                    tracing::warn!(round, %peer, %error, "a training state could not be read");
+                    refused += usize::from(is_up().await);
+                    if refused == REFUSALS {
+                        return Shown::Nothing;
+                    }
+                }
+            }
+            clock.sleep(clock.round_length() / 100).await;
+        }
+    };
+    tokio::time::timeout(until.saturating_sub(clock.now()), look).await.ok()
 }
 
 /// A state; `None` if it is longer, or a part of it came late.
@@ -216,29 +242,37 @@ async fn read_part(
             };
         }
     };
-    let size = found.meta.size;
-    if size > most as u64 || is_late(found.meta.last_modified) {
+    if found.meta.size > most as u64 || is_late(found.meta.last_modified) {
         return Ok(None);
     }
-    // A store of the peer's own can send something else than it has announced.
-    let wrong = |found: usize| Error::Generic { store: "audit", source: format!("{found} bytes of {size}").into() };
-    let (mut body, mut bytes) = (found.into_stream(), BytesMut::with_capacity(size as usize));
-    while let Some(chunk) = body.try_next().await? {
-        if bytes.len() + chunk.len() > size as usize {
-            return Err(wrong(bytes.len() + chunk.len()));
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    if bytes.len() as u64 == size { Ok(Some(bytes.freeze())) } else { Err(wrong(bytes.len())) }
+    body(found).await.map(Some)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+    use std::future::ready;
+
     use object_store::memory::InMemory;
     use object_store::throttle::{ThrottleConfig, ThrottledStore};
 
     use super::*;
     use crate::chain::ChainSettings;
+
+    #[tokio::test]
+    async fn every_part_has_to_be_in_time() {
+        let (key, state) = (Path::from("state"), Bytes::from(vec![7; PART + 5]));
+        let bucket: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        for (key, part) in parts_of(&key, &state) {
+            bucket.put(&key, part.into()).await.unwrap();
+        }
+        let late = async |part: usize| {
+            let parts = Cell::new(0);
+            read(&bucket, &key, PART + 5, |_| parts.replace(parts.get() + 1) == part).await.unwrap()
+        };
+        assert!(late(2).await == Some(state), "there is no third part");
+        assert_eq!((late(0).await, late(1).await), (None, None));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_bucket_that_fails_is_told_from_one_that_has_nothing() {
@@ -249,12 +283,24 @@ mod tests {
             memory.put(&keys::state(&peer, round), bytes.to_vec().into()).await.unwrap();
         }
         let bucket: Arc<dyn ObjectStore> = Arc::new(memory.clone());
-        let found = async |round, most| find(&clock, &bucket, (&peer, round), most).await;
+        let (is_up, is_committed) = (|| ready(true), |_| ready(true));
+        let found = async |round, most| find(&clock, &bucket, (&peer, round), most, is_up, is_committed).await;
         assert_eq!(found(0, 9).await, Some(Shown::Nothing));
         assert_eq!(found(1, 9).await, Some(Shown::State(Bytes::from_static(b"state"))));
         assert_eq!(found(1, 4).await, Some(Shown::Nothing), "it is longer");
         assert_eq!(found(2, 9).await, Some(Shown::State(Bytes::new())));
-        assert_eq!(found(1, 0).await, None, "an error of the store");
+        assert_eq!(found(1, 0).await, Some(Shown::Nothing), "an error, again and again, of this object alone");
+        assert_eq!(
+            find(&clock, &bucket, (&peer, 1), 0, || ready(false), is_committed).await,
+            None,
+            "an error of the store"
+        );
+
+        let reads = Cell::new(0);
+        let is_whole = |_| ready(reads.replace(reads.get() + 1) == 1);
+        let expected = Some(Shown::State(Bytes::from_static(b"state")));
+        assert_eq!(find(&clock, &bucket, (&peer, 1), 9, is_up, is_whole).await, expected, "the first read was damaged");
+        assert_eq!(find(&clock, &bucket, (&peer, 1), 9, is_up, |_| ready(false)).await, Some(Shown::Nothing));
 
         let (key, long) = (keys::state(&peer, 3), Bytes::from(vec![7; PART + 5]));
         for (key, part) in parts_of(&key, &long) {
@@ -279,7 +325,7 @@ mod tests {
         let hour = ThrottleConfig { wait_get_per_call: Duration::from_secs(3600), ..Default::default() };
         let slow: Arc<dyn ObjectStore> = Arc::new(ThrottledStore::new(memory, hour));
         let began = clock.now();
-        assert_eq!(find(&clock, &slow, (&peer, 1), 9).await, None);
+        assert_eq!(find(&clock, &slow, (&peer, 1), 9, is_up, is_committed).await, None);
         assert!(clock.now() - began <= clock.round_length() * 3, "{:?}", clock.now());
     }
 }

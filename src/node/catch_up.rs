@@ -26,7 +26,7 @@ const LOOKED_AT: usize = 30;
 
 /// Rounds for which a node waits for the payloads of a record: as long as peers keep their uploads. As long it waits for anything
 /// after the last round.
-const PATIENCE: u64 = 3;
+pub const PATIENCE: u64 = 3;
 
 /// A model that a node catches up to: the replica before round `at`.
 pub struct Step {

@@ -10,7 +10,7 @@ use object_store::{GetOptions, GetRange, ObjectStoreExt};
 
 use super::network::Network;
 use super::ports::Ports;
-use crate::bucket::untrusted::get_bounded;
+use crate::bucket::untrusted::{body, get_bounded};
 use crate::transport::envelope::{self, Envelope, KEY_LEN, KeyError};
 use crate::transport::keys;
 use crate::transport::wire::{self, Expected};
@@ -98,5 +98,5 @@ async fn key_until(ports: &Ports, expected: &Expected, latest: Duration) -> Resu
     if found.meta.size != KEY_LEN as u64 {
         return Err(KeyFault::Wrong);
     }
-    found.bytes().await.map_err(|_| KeyFault::Missing)
+    body(found).await.map_err(|_| KeyFault::Missing)
 }

@@ -9,6 +9,7 @@ use super::network::Network;
 use super::ports::Ports;
 use super::reveal::{self, KeyFault, Unopened};
 use crate::Uid;
+use crate::bucket::untrusted::body;
 use crate::digest::Digest;
 use crate::training::{PseudoGradient, Replica};
 use crate::transport::wire::{self, Commitment, Expected, Upload};
@@ -116,7 +117,7 @@ pub async fn fetch(network: &Network, ports: &Ports, round: u64, uid: Uid, hotke
     if answer.meta.size != most {
         return Fetched::Malformed { stamp };
     }
-    let Ok(bytes) = answer.bytes().await else {
+    let Ok(bytes) = body(answer).await else {
         return Fetched::Absent;
     };
     let expected = Expected { run: network.run, round, uid, hotkey };

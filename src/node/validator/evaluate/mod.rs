@@ -65,9 +65,10 @@ impl Validator {
         let (ports, round, most) = (&self.ports, self.round, self.network.core.state_len());
         let answers = uids.map(async |uid| {
             let upload = &gathered.valid.get(&uid)?.upload;
-            let shown = audit::shown(ports, &upload.hotkey, round, most).await?;
+            let commitment = upload.commitment?;
+            let shown = audit::shown(ports, &upload.hotkey, round, most, commitment.before).await?;
             let draw = rng(self.secret, "audited step", uid.into(), round).random();
-            Some((uid, Audited { commitment: upload.commitment?, shown, draw }))
+            Some((uid, Audited { commitment, shown, draw }))
         });
         join_all(answers).await.into_iter().flatten().collect()
     }
