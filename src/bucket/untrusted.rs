@@ -7,7 +7,9 @@ use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use object_store::path::Path;
-use object_store::{Error, GetOptions, GetRange, GetResult, ObjectStore, PutMode, PutOptions, Result};
+use object_store::{
+    Error, GetOptions, GetRange, GetResult, GetResultPayload, ObjectStore, PutMode, PutOptions, Result,
+};
 
 /// Puts an object unless one exists. Returns whether it did.
 ///
@@ -51,10 +53,15 @@ pub async fn body(answer: GetResult) -> Result<Bytes> {
     let announced = answer.meta.size;
     let wrong =
         |found: usize| Error::Generic { store: "bucket", source: format!("{found} bytes of {announced}").into() };
+    // A file ends. A stream of one that was cut off meanwhile would not.
+    if matches!(answer.payload, GetResultPayload::File(..)) {
+        let bytes = answer.bytes().await?;
+        return if bytes.len() as u64 == announced { Ok(bytes) } else { Err(wrong(bytes.len())) };
+    }
     let (mut chunks, mut bytes) = (answer.into_stream(), BytesMut::with_capacity(announced as usize));
     while let Some(chunk) = chunks.try_next().await? {
         let found = bytes.len() + chunk.len();
-        if found as u64 > announced {
+        if chunk.is_empty() || found as u64 > announced {
             return Err(wrong(found));
         }
         bytes.extend_from_slice(&chunk);

@@ -24,8 +24,10 @@ pub struct ChainState {
     /// In the order of genesis.
     pub validators: Vec<Validator>,
     /// Share of each round's pay by slot, from the last epoch. They sum to 1 if any peer got a weight in that epoch,
-    /// less the shares of peers pushed out since.
+    /// less what is for nobody, and the shares of peers pushed out since.
     pub incentives: BTreeMap<Uid, f64>,
+    /// Share of the pay that validators have given to nobody, likewise.
+    pub to_nobody: f64,
     /// Total pay of the current owner of each slot; a round pays 1 in all.
     pub paid: BTreeMap<Uid, f64>,
     /// Total pay of each hotkey, over all its slots.
@@ -114,6 +116,7 @@ impl ChainState {
             block: 0,
             validators: validators.collect(),
             incentives: BTreeMap::new(),
+            to_nobody: 0.0,
             paid: BTreeMap::new(),
             paid_hotkeys: BTreeMap::new(),
             unpaid: 0.0,
@@ -277,6 +280,7 @@ impl ChainState {
             self.validators.iter().map(|validator| columns().map(|uid| bond(validator, uid)).collect()).collect();
 
         let outcome = yuma::epoch(settings, &stake, &weights, &bonds);
+        self.to_nobody = outcome.incentives.last().copied().unwrap_or(0.0);
         self.incentives = owners.keys().copied().zip(outcome.incentives).collect();
         for (nth, validator) in self.validators.iter_mut().enumerate() {
             validator.dividend = outcome.dividends[nth];

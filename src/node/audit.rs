@@ -22,12 +22,13 @@ use crate::bucket::untrusted::{body, create, get_stamped};
 use crate::digest::Digest;
 use crate::transport::audit::{self, REQUEST_LEN, Request};
 use crate::transport::bundle::{PART, parts};
+use crate::transport::retry::is_refusal;
 use crate::transport::{Hotkey, keys};
 
 /// After a time, objects that arrived then are visible.
 const A_MOMENT: Duration = Duration::from_millis(10);
 
-/// Reads of a state that fail while the store answers for other objects, before the state's owner is to blame.
+/// Reads of a state that the store refuses while it answers for other objects, before the state's owner is to blame.
 const REFUSALS: usize = 3;
 
 /// Parts of the time for showing after which a peer looks whether it is asked.
@@ -142,82 +143,111 @@ pub async fn forget(bucket: &dyn ObjectStore, peer: &Hotkey, round: u64, most: u
 /// the peer's own must: otherwise a peer could choose its audits. Transfers no more than `most` bytes. A state has the digest that its peer
 /// has committed to.
 pub async fn shown(ports: &Ports, peer: &Hotkey, round: u64, most: usize, committed: Digest) -> Option<Shown> {
-    ports.clock.sleep_until(ports.clock.audit_window(round).closes + A_MOMENT).await;
+    let (clock, closes) = (&ports.clock, ports.clock.audit_window(round).closes);
+    clock.sleep_until(closes + A_MOMENT).await;
     let Some(bucket) = ports.uploads_of(peer).await else { return Some(Shown::Nothing) };
     let request = keys::audits(&ports.identity.hotkey(), round);
     let is_up = || async { get_stamped(&ports.bucket, &request, REQUEST_LEN as u64).await.is_some() };
-    let is_committed = |state: Bytes| ports.run(Duration::ZERO, move || Digest::of(&state) == committed);
-    let found = find(&ports.clock, &bucket, (peer, round), most, is_up, is_committed).await;
+    let digest_of = |state: Bytes| ports.run(Duration::ZERO, move || Digest::of(&state));
+    // One that does not answer must not put off the audits of the next round. A round may be decided later than that.
+    let next = clock.put_window(round + 1).opens;
+    let until = (closes + next.saturating_sub(closes) / 4).max(clock.now() + clock.round_length() / 8);
+    let place = Place { bucket, key: keys::state(peer, round), most, clock, closes };
+    let found = place.find(committed, until, is_up, digest_of).await;
     let is_own = ports.chain.view().await.bucket_of(&peer.0).is_some();
     found.or_else(|| is_own.then_some(Shown::Nothing))
 }
 
-/// What is in a bucket; `None` if it does not answer soon. `is_up` says whether it answers for another object: the owner of a state can
-/// store it in a way in which nobody else can read it (archived, or with a key of its own). A read may be damaged in transit, so that
-/// only what is read twice alike counts as something else than what was committed to.
-async fn find<U: Future<Output = bool>, C: Future<Output = bool>>(
-    clock: &Clock,
-    bucket: &Arc<dyn ObjectStore>,
-    (peer, round): (&Hotkey, u64),
+/// Where a state of at most `most` bytes has to be by the end of a window.
+struct Place<'a> {
+    bucket: Arc<dyn ObjectStore>,
+    key: Path,
     most: usize,
-    is_up: impl Fn() -> U,
-    is_committed: impl Fn(Bytes) -> C,
-) -> Option<Shown> {
-    // One that does not answer must not put off the audits of the next round. A round may be decided later than that.
-    let (closes, next) = (clock.audit_window(round).closes, clock.put_window(round + 1).opens);
-    let until = (closes + next.saturating_sub(closes) / 4).max(clock.now() + clock.round_length() / 8);
-    let key = keys::state(peer, round);
-    let is_late = |stamp| clock.since_genesis(stamp) > closes;
-    let look = async {
-        let (mut refused, mut before) = (0, None);
-        loop {
-            match read(bucket, &key, most, is_late).await {
-                Ok(Some(state)) if is_committed(state.clone()).await => return Shown::State(state),
-                Ok(Some(other)) if before.as_ref() == Some(&other) => return Shown::Nothing,
-                Ok(Some(other)) => before = Some(other),
-                Ok(None) | Err(Error::NotFound { .. }) => return Shown::Nothing,
-                Err(error) => {
-                    tracing::warn!(round, %peer, %error, "a training state could not be read");
-                    refused += usize::from(is_up().await);
-                    if refused == REFUSALS {
-                        return Shown::Nothing;
-                    }
-                }
-            }
-            clock.sleep(clock.round_length() / 100).await;
-        }
-    };
-    tokio::time::timeout(until.saturating_sub(clock.now()), look).await.ok()
+    clock: &'a Clock,
+    closes: Duration,
 }
 
-/// A state; `None` if it is longer, or a part of it came late.
-async fn read(
-    bucket: &Arc<dyn ObjectStore>,
-    key: &Path,
-    most: usize,
-    is_late: impl Fn(DateTime<Utc>) -> bool,
-) -> object_store::Result<Option<Bytes>> {
-    let Some(first) = read_part(bucket, key, most.min(PART), &is_late).await? else { return Ok(None) };
-    if first.len() < PART {
-        return Ok(Some(first));
-    }
-    // A vector that grows would be copied.
-    let mut state = BytesMut::with_capacity(most);
-    state.extend_from_slice(&first);
-    for number in 1..parts(most) {
-        let left = (most - state.len()).min(PART);
-        let part = match read_part(bucket, &keys::part(key, number), left, &is_late).await {
-            // The one before was the last, and as long as others.
-            Err(Error::NotFound { .. }) => break,
-            part => part?,
+impl Place<'_> {
+    /// What is there; `None` if the bucket does not answer in time. `is_up` says whether the network's store answers for another object.
+    /// A read may be damaged in transit, so that something else than what was committed to is read twice, if there is time.
+    async fn find<U: Future<Output = bool>, D: Future<Output = Digest>>(
+        &self,
+        committed: Digest,
+        until: Duration,
+        is_up: impl Fn() -> U,
+        digest_of: impl Fn(Bytes) -> D,
+    ) -> Option<Shown> {
+        let mut other = None;
+        let look = async {
+            while let Some(state) = self.read(&is_up).await {
+                let digest = digest_of(state.clone()).await;
+                if digest == committed {
+                    return Shown::State(state);
+                }
+                if other.replace(digest) == Some(digest) {
+                    break;
+                }
+            }
+            Shown::Nothing
         };
-        let Some(part) = part else { return Ok(None) };
-        state.extend_from_slice(&part);
-        if part.len() < PART {
-            break;
+        let found = tokio::time::timeout(until.saturating_sub(self.clock.now()), look).await.ok();
+        found.or_else(|| other.map(|_| Shown::Nothing))
+    }
+
+    /// A state; `None` if there is none, it is longer, or a part of it came late or is refused. Waits while the store fails.
+    async fn read<U: Future<Output = bool>>(&self, is_up: &impl Fn() -> U) -> Option<Bytes> {
+        let Part::There(first) = self.part(&self.key, self.most.min(PART), is_up).await else { return None };
+        if first.len() < PART {
+            return Some(first);
+        }
+        // A vector that grows would be copied.
+        let mut state = BytesMut::with_capacity(self.most);
+        state.extend_from_slice(&first);
+        for number in 1..parts(self.most) {
+            let left = (self.most - state.len()).min(PART);
+            let part = match self.part(&keys::part(&self.key, number), left, is_up).await {
+                Part::There(part) => part,
+                // The one before was the last, and as long as others.
+                Part::Absent => break,
+                Part::Wrong => return None,
+            };
+            state.extend_from_slice(&part);
+            if part.len() < PART {
+                break;
+            }
+        }
+        Some(state.freeze())
+    }
+
+    /// A part of at most `most` bytes. The owner of an object can store it in a way in which nobody else can read it (archived, or with a
+    /// key of its own), so that the store refuses it while it answers for others.
+    async fn part<U: Future<Output = bool>>(&self, key: &Path, most: usize, is_up: &impl Fn() -> U) -> Part {
+        let mut refused = 0;
+        let is_late = |stamp| self.clock.since_genesis(stamp) > self.closes;
+        loop {
+            match read_part(&self.bucket, key, most, is_late).await {
+                Ok(Some(part)) => return Part::There(part),
+                Ok(None) => return Part::Wrong,
+                Err(Error::NotFound { .. }) => return Part::Absent,
+                Err(error) => {
+                    tracing::warn!(%key, %error, "a training state could not be read");
+                    refused += usize::from(is_refusal(&error) && is_up().await);
+                }
+            }
+            if refused == REFUSALS {
+                return Part::Wrong;
+            }
+            self.clock.sleep(self.clock.round_length() / 100).await;
         }
     }
-    Ok(Some(state.freeze()))
+}
+
+/// What is found in the place of a part of a state.
+enum Part {
+    There(Bytes),
+    Absent,
+    /// It is longer, late, or refused.
+    Wrong,
 }
 
 /// An object; `None` if it is longer or late.
@@ -249,83 +279,4 @@ async fn read_part(
 }
 
 #[cfg(test)]
-mod tests {
-    use std::cell::Cell;
-    use std::future::ready;
-
-    use object_store::memory::InMemory;
-    use object_store::throttle::{ThrottleConfig, ThrottledStore};
-
-    use super::*;
-    use crate::chain::ChainSettings;
-
-    #[tokio::test]
-    async fn every_part_has_to_be_in_time() {
-        let (key, state) = (Path::from("state"), Bytes::from(vec![7; PART + 5]));
-        let bucket: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-        for (key, part) in parts_of(&key, &state) {
-            bucket.put(&key, part.into()).await.unwrap();
-        }
-        let late = async |part: usize| {
-            let parts = Cell::new(0);
-            read(&bucket, &key, PART + 5, |_| parts.replace(parts.get() + 1) == part).await.unwrap()
-        };
-        assert!(late(2).await == Some(state), "there is no third part");
-        assert_eq!((late(0).await, late(1).await), (None, None));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_bucket_that_fails_is_told_from_one_that_has_nothing() {
-        let (peer, genesis) = (Hotkey([1; 32]), Utc::now());
-        let clock = Clock::starting(Duration::ZERO, genesis, &ChainSettings::default(), 10.0);
-        let memory = InMemory::new();
-        for (round, bytes) in [(1, &b"state"[..]), (2, b"")] {
-            memory.put(&keys::state(&peer, round), bytes.to_vec().into()).await.unwrap();
-        }
-        let bucket: Arc<dyn ObjectStore> = Arc::new(memory.clone());
-        let (is_up, is_committed) = (|| ready(true), |_| ready(true));
-        let found = async |round, most| find(&clock, &bucket, (&peer, round), most, is_up, is_committed).await;
-        assert_eq!(found(0, 9).await, Some(Shown::Nothing));
-        assert_eq!(found(1, 9).await, Some(Shown::State(Bytes::from_static(b"state"))));
-        assert_eq!(found(1, 4).await, Some(Shown::Nothing), "it is longer");
-        assert_eq!(found(2, 9).await, Some(Shown::State(Bytes::new())));
-        assert_eq!(found(1, 0).await, Some(Shown::Nothing), "an error, again and again, of this object alone");
-        assert_eq!(
-            find(&clock, &bucket, (&peer, 1), 0, || ready(false), is_committed).await,
-            None,
-            "an error of the store"
-        );
-
-        let reads = Cell::new(0);
-        let is_whole = |_| ready(reads.replace(reads.get() + 1) == 1);
-        let expected = Some(Shown::State(Bytes::from_static(b"state")));
-        assert_eq!(find(&clock, &bucket, (&peer, 1), 9, is_up, is_whole).await, expected, "the first read was damaged");
-        assert_eq!(find(&clock, &bucket, (&peer, 1), 9, is_up, |_| ready(false)).await, Some(Shown::Nothing));
-
-        let (key, long) = (keys::state(&peer, 3), Bytes::from(vec![7; PART + 5]));
-        for (key, part) in parts_of(&key, &long) {
-            memory.put(&key, part.into()).await.unwrap();
-        }
-        assert!(found(3, PART + 5).await == Some(Shown::State(long.clone())), "in two parts");
-        assert!(found(3, 2 * PART + 5).await == Some(Shown::State(long)));
-        assert_eq!(found(3, PART + 4).await, Some(Shown::Nothing), "it is longer");
-        forget(&memory, &peer, 3, PART + 9).await;
-        for key in [key.clone(), keys::part(&key, 1)] {
-            assert!(memory.head(&key).await.is_err());
-        }
-        let whole = Bytes::from(vec![8; PART]);
-        memory.put(&key, whole.clone().into()).await.unwrap();
-        for rest in [None, Some(Bytes::new())] {
-            if let Some(rest) = rest {
-                memory.put(&keys::part(&key, 1), rest.into()).await.unwrap();
-            }
-            assert!(found(3, PART).await == Some(Shown::State(whole.clone())), "a part and no more");
-            assert!(found(3, PART + 9).await == Some(Shown::State(whole.clone())));
-        }
-        let hour = ThrottleConfig { wait_get_per_call: Duration::from_secs(3600), ..Default::default() };
-        let slow: Arc<dyn ObjectStore> = Arc::new(ThrottledStore::new(memory, hour));
-        let began = clock.now();
-        assert_eq!(find(&clock, &slow, (&peer, 1), 9, is_up, is_committed).await, None);
-        assert!(clock.now() - began <= clock.round_length() * 3, "{:?}", clock.now());
-    }
-}
+mod tests;

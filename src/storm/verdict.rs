@@ -299,7 +299,7 @@ async fn ledger(course: &Course<'_>) -> Found {
             found.push(broken("all honest nodes compute one ledger", detail));
         }
     }
-    let incentives: f64 = state.incentives.values().sum();
+    let incentives = state.incentives.values().sum::<f64>() + state.to_nobody;
     let is_settled = settings.slots >= course.field.scenario.peers_total();
     let is_one = (incentives - 1.0).abs() < ROUNDING || incentives == 0.0;
     if !(is_one || !is_settled && (0.0..=1.0 + ROUNDING).contains(&incentives)) {

@@ -54,10 +54,24 @@ impl Backoff {
     }
 }
 
-/// Whether the same request may succeed later. A range that does not fit the object (it may be empty) is a final
-/// answer, but the crate reports it as `Generic` too.
+/// Whether the same request may succeed later.
 fn is_transient(error: &Error) -> bool {
-    matches!(error, Error::Generic { source, .. } if !source.to_string().contains("416 Range Not Satisfiable"))
+    matches!(error, Error::Generic { .. }) && !is_refusal(error)
+}
+
+/// Whether the store has refused a request, and will refuse the same one again: a range that does not fit the object (it may be
+/// empty), an archived object, one encrypted with a key of its owner. The crate reports some of these answers as `Generic`.
+pub fn is_refusal(error: &Error) -> bool {
+    match error {
+        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => true,
+        Error::Generic { source, .. } => {
+            let text = source.to_string();
+            let status = text.split_once("status code: ").and_then(|(_, after)| after.get(..3)?.parse::<u16>().ok());
+            // "Request Timeout" and "Too Many Requests" may succeed later.
+            status.is_some_and(|status| (400..500).contains(&status) && ![408, 429].contains(&status))
+        }
+        _ => false,
+    }
 }
 
 /// A store that retries operations after transient failures. For a get it retries the request, but not a body that

@@ -71,7 +71,9 @@ fn weights_for_nobody_are_paid_to_nobody() {
     let shares = [0.25, 0.25 * 100.0 / 160.0, 0.5 + 0.0];
     let total: f64 = shares.iter().sum();
     assert!((state.incentive(0) - shares[0] / total).abs() < 0.05, "{}", state.incentive(0));
-    assert!(state.incentives.values().sum::<f64>() < 0.6 && !state.incentives.contains_key(&NOBODY));
+    let (paid, to_nobody) = (state.incentives.values().sum::<f64>(), state.to_nobody);
+    assert!(paid < 0.6 && !state.incentives.contains_key(&NOBODY));
+    assert!((paid + to_nobody - 1.0).abs() < 1e-12, "{to_nobody}");
     assert!(state.paid.keys().all(|uid| *uid < 3));
 }
 

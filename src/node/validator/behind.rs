@@ -46,6 +46,7 @@ impl Validator {
     /// validated however late it is: everybody waits for its record. A void round is never validated again.
     pub(super) async fn is_late(&self) -> bool {
         let (network, ports) = (&self.network, &self.ports);
+        let is_newer = |newest| newest > self.round;
         loop {
             if ports.chain.view().await.void_rounds().contains(&self.round) {
                 return true;
@@ -57,9 +58,11 @@ impl Validator {
                 Some(Some(_)) => return true,
                 Some(None) => {
                     if let Some(newest) = newest_checkpoint_round(network, ports).await {
-                        return newest.is_some_and(|newest| newest > self.round);
+                        return newest.is_some_and(is_newer);
                     }
                 }
+                // The record may be one that nobody can read.
+                None if newest_checkpoint_round(network, ports).await.flatten().is_some_and(is_newer) => return true,
                 None => {}
             }
             // While the bucket does not answer, nothing is decided anew. And this validator may be the one that everybody waits for.

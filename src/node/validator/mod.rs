@@ -39,7 +39,7 @@ use tokio::task::JoinHandle;
 
 use super::agreed::Agreed;
 use super::audit;
-use super::catch_up::{PATIENCE, step_forward};
+use super::catch_up::{PATIENCE, newest_checkpoint_round, step_forward};
 use super::follow::wait_a_little;
 use super::hardware::Processor;
 use super::network::Network;
@@ -213,7 +213,9 @@ impl Validator {
             }
             if self.agreed.is_overruled(&*self.ports.chain.view().await, self.round) {
                 if !self.start_over().await {
-                    if self.ports.clock.round() > self.network.rules.rounds + PATIENCE {
+                    let is_over = self.ports.clock.round() > self.network.rules.rounds + PATIENCE;
+                    // While the bucket does not answer, a checkpoint may still be there.
+                    if is_over && newest_checkpoint_round(&self.network, &self.ports).await == Some(None) {
                         return self.end_checkpoint().await;
                     }
                     wait_a_little(&self.ports).await;
