@@ -35,7 +35,7 @@ impl Validator {
     /// Makes the measurements, in the time that the validator's hardware needs.
     pub async fn evaluate(&self, before: &Arc<Replica>, gathered: &Gathered, wanted: Vec<Measurement>) -> Evaluation {
         let wanted = possible(wanted, |uid| gathered.valid.contains_key(&uid));
-        let audited = self.audited(gathered, &wanted).await;
+        let audited = self.audited(before, gathered, &wanted).await;
         let material = Arc::new(self.material(before, gathered, &wanted, audited));
         let jobs = jobs(wanted);
         let tokens = self.forward_tokens(&jobs, gathered);
@@ -59,12 +59,13 @@ impl Validator {
         Evaluation { results, train_loss, forward_passes }
     }
 
-    /// What the peers that are audited commit to and show, as soon as they have had their time. Those that could not be asked are left out.
-    async fn audited(&self, gathered: &Gathered, wanted: &[Measurement]) -> BTreeMap<Uid, Audited> {
+    /// What the peers that are audited commit to and show, as soon as they have had their time. Those that could not be asked are left out, and
+    /// those that worked on another model: this validator has started over since it drew them.
+    async fn audited(&self, before: &Replica, gathered: &Gathered, wanted: &[Measurement]) -> BTreeMap<Uid, Audited> {
         let uids = wanted.iter().filter_map(Measurement::audited);
         let (ports, round, most) = (&self.ports, self.round, self.network.core.state_len());
         let answers = uids.map(async |uid| {
-            let upload = &gathered.valid.get(&uid)?.upload;
+            let upload = &gathered.valid.get(&uid).filter(|received| received.upload.model == before.digest)?.upload;
             let commitment = upload.commitment?;
             let shown = audit::shown(ports, &upload.hotkey, round, most, commitment.before).await?;
             let draw = rng(self.secret, "audited step", uid.into(), round).random();
