@@ -67,8 +67,9 @@ pub fn is_refusal(error: &Error) -> bool {
         Error::Generic { source, .. } => {
             let text = source.to_string();
             let status = text.split_once("status code: ").and_then(|(_, after)| after.get(..3)?.parse::<u16>().ok());
-            // "Request Timeout" and "Too Many Requests" may succeed later.
-            status.is_some_and(|status| (400..500).contains(&status) && ![408, 429].contains(&status))
+            // "Request Timeout", which S3 reports as a bad request, and "Too Many Requests" may succeed later.
+            let is_slow = text.contains("RequestTimeout") || matches!(status, Some(408 | 429));
+            status.is_some_and(|status| (400..500).contains(&status)) && !is_slow
         }
         _ => false,
     }
@@ -193,6 +194,25 @@ mod tests {
             .run(|| async { if made.fetch_add(1, Ordering::Relaxed) < failures { Err(transient()) } else { last() } })
             .await;
         (made.into_inner(), start.elapsed().as_secs_f64(), outcome)
+    }
+
+    #[test]
+    fn what_is_refused_is_not_tried_again() {
+        let answer = |text: &str| {
+            let source = format!("Server returned non-2xx status code: {text}").into();
+            is_transient(&Error::Generic { store: "S3", source })
+        };
+        let final_ones =
+            ["416 Range Not Satisfiable: ", "400 Bad Request: <Code>InvalidRequest</Code>", "405 Method Not Allowed: "];
+        assert!(final_ones.into_iter().all(|text| !answer(text)));
+        let later = [
+            "400 Bad Request: <Code>RequestTimeout</Code>",
+            "408 Request Timeout: ",
+            "429 Too Many Requests: ",
+            "503 Slow Down: ",
+        ];
+        assert!(later.into_iter().all(answer));
+        assert!(is_transient(&Error::Generic { store: "S3", source: "connection reset".into() }));
     }
 
     #[tokio::test(start_paused = true)]
